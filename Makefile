@@ -1,0 +1,19 @@
+# The recipes of this project, by name. What they do is in the scripts, so that CI, make and a
+# person without make run the same.
+
+.DEFAULT_GOAL := help
+.PHONY: help test check lint coverage
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+test: ## everything that must hold: lint, docs, all tests on both engines (CI runs this)
+	@tests/run
+
+check: test ## the same as test
+
+lint: ## formatting, clippy and docs only
+	@tests/run lint
+
+coverage: ## each requirement id with the file and line of its test
+	@tests/requirements --list

@@ -1,0 +1,52 @@
+-- What this server needs beyond Storyden's tables. Keyed by Storyden's ids, without foreign keys
+-- into its tables, so that its own migration never trips over ours. A row that Storyden wrote has
+-- no side row; one is made at first touch. A job deletes side rows whose parent is gone.
+
+-- One approval and all that came of it, through every rotation: the `gid` of access tokens.
+CREATE TABLE auth_grants (
+    id varchar NOT NULL PRIMARY KEY,
+    account_id varchar NOT NULL,
+    client_id varchar NOT NULL,        -- oauth_clients.id
+    code_id varchar NULL,              -- the code it came of: a replay finds it here
+    salt varchar NULL,                 -- of the last rotation, hex; wiped when its window is over
+    rotated_token_id varchar NULL,     -- the refresh token that the last rotation used up
+    rotated_at timestamptz NULL,
+    created_at timestamptz NOT NULL,
+    revoked_at timestamptz NULL,
+    revoked_because varchar NULL       -- code_replay, refresh_reuse
+);
+CREATE INDEX auth_grants_code_id ON auth_grants (code_id);
+CREATE INDEX auth_grants_account_id ON auth_grants (account_id);
+CREATE INDEX auth_grants_client_id ON auth_grants (client_id);
+CREATE INDEX auth_grants_salt ON auth_grants (rotated_at) WHERE salt IS NOT NULL;
+
+-- Which grant a refresh token belongs to.
+CREATE TABLE auth_refresh_tokens (
+    token_id varchar NOT NULL PRIMARY KEY,  -- oauth_refresh_tokens.id
+    grant_id varchar NOT NULL
+);
+CREATE INDEX auth_refresh_tokens_grant_id ON auth_refresh_tokens (grant_id);
+
+-- Authorization requests of people who are not signed in yet, bound to their browser.
+CREATE TABLE auth_pending_requests (
+    request_id_hash varchar NOT NULL PRIMARY KEY,
+    browser_hash varchar NOT NULL,     -- SHA-256 of the cookie that binds it
+    client_id varchar NOT NULL,        -- oauth_clients.id
+    parameters jsonb NOT NULL,       -- what the client asked
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- Who started a device authorization, for the page that warns.
+CREATE TABLE auth_device_origins (
+    device_id varchar NOT NULL PRIMARY KEY, -- oauth_device_authorisations.id
+    address varchar NOT NULL,
+    user_agent varchar NULL
+);
+
+-- Which replica does the jobs, until when.
+CREATE TABLE auth_leases (
+    name varchar NOT NULL PRIMARY KEY,
+    holder varchar NOT NULL,
+    expires_at timestamptz NOT NULL
+);

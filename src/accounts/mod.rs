@@ -1,0 +1,4 @@
+//! Who is this person: sessions, credentials, passwords and what an account may do.
+
+pub mod caller;
+pub mod passwords;

@@ -1,0 +1,174 @@
+//! Argon2id for passwords and client secrets, a few at a time.
+//!
+//! A hash costs tens of milliseconds and megabytes on purpose, so a small semaphore keeps a flood
+//! of guesses from taking the machine. A client secret that matched once is remembered by a
+//! keyed hash bound to the stored value: whoever presents it again costs nothing, and a rotated
+//! secret is forgotten with its old value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::sync::Semaphore;
+
+use crate::random::Random;
+use crate::secret::Secret;
+
+/// How long somebody waits for their turn before the answer is 503.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most memory that a stored hash may ask for, in KiB: four times what Storyden writes.
+const MEMORY_MAX: u32 = 256 * 1_024;
+
+/// The most passes and lanes that a stored hash may ask for.
+const COST_MAX: u32 = 16;
+
+/// Why a password was not checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too many others are waiting.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The stored hash is none, or asks for too much.
+    #[error("a stored password hash cannot be used")]
+    Stored,
+    /// The hash was not made.
+    #[error("a password hash was not made")]
+    Hashing,
+}
+
+/// Hashes and checks passwords. Clones share the queue and the memory.
+#[derive(Clone)]
+pub struct Passwords {
+    params: Params,
+    turns: Arc<Semaphore>,
+    /// Keys what is remembered, so that a dump of memory holds nothing that can be guessed at.
+    key: [u8; 32],
+    matched: moka::sync::Cache<[u8; 32], ()>,
+    /// A hash of nobody's password, so that an unknown name costs what a known one does.
+    decoy: Arc<str>,
+    random: Random,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+/// What a new hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// 19 MiB, two passes, one lane: OWASP's first choice.
+    Standard,
+    /// Next to nothing, for tests.
+    Cheap,
+}
+
+impl Passwords {
+    /// A checker with as many checks at a time as there are processors.
+    ///
+    /// # Errors
+    /// [`Error::Hashing`] when the library fails.
+    pub fn new(cost: Cost, random: &Random) -> Result<Self, Error> {
+        let (memory, passes) = match cost {
+            Cost::Standard => (19 * 1_024, 2),
+            Cost::Cheap => (8, 1),
+        };
+        let params = Params::new(memory, passes, 1, Some(32)).map_err(|_| Error::Hashing)?;
+        let decoy = hash_now(&params, &random.base64url::<16>(), &random.bytes())?;
+        let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Ok(Self {
+            params,
+            turns: Arc::new(Semaphore::new(turns)),
+            key: random.bytes(),
+            matched: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(Duration::from_secs(3_600))
+                .build(),
+            decoy: decoy.into(),
+            random: random.clone(),
+        })
+    }
+
+    /// The Argon2id PHC string of a password.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or [`Error::Hashing`].
+    pub async fn hash(&self, password: &Secret) -> Result<String, Error> {
+        let (params, password, salt) = (self.params.clone(), password.clone(), self.random.bytes());
+        self.in_turn(move || hash_now(&params, password.reveal(), &salt)).await?
+    }
+
+    /// Whether a password is the one of a stored hash. `None` stored costs the same and is `false`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or [`Error::Stored`] when the hash is none.
+    pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, Error> {
+        let known = stored.is_some();
+        let hash = stored.unwrap_or(&self.decoy).to_owned();
+        let password = password.clone();
+        let matches = self.in_turn(move || verify_now(password.reveal(), &hash)).await??;
+        Ok(known && matches)
+    }
+
+    /// Whether a client secret matched this stored hash before; costs nothing.
+    #[must_use]
+    pub fn remembers(&self, secret: &Secret, stored: &str) -> bool {
+        self.matched.contains_key(&self.tag(secret, stored))
+    }
+
+    /// Remembers a client secret that matched, since programs present it again and again.
+    pub fn remember(&self, secret: &Secret, stored: &str) {
+        self.matched.insert(self.tag(secret, stored), ());
+    }
+
+    fn tag(&self, secret: &Secret, stored: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
+            .expect("HMAC takes a key of any length");
+        mac.update(stored.as_bytes());
+        mac.update(&[0]);
+        mac.update(secret.reveal().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
+        let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let outcome = work();
+            drop(turn);
+            outcome
+        });
+        done.await.map_err(|_| Error::Hashing)
+    }
+}
+
+fn hash_now(params: &Params, password: &str, salt: &[u8; 16]) -> Result<String, Error> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let hash = argon2.hash_password_with_salt(password.as_bytes(), salt);
+    hash.map(|hash| hash.to_string()).map_err(|_| Error::Hashing)
+}
+
+fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
+    let hash = PasswordHash::new(stored).map_err(|_| Error::Stored)?;
+    let params = Params::try_from(&hash).map_err(|_| Error::Stored)?;
+    let bounded = params.m_cost() <= MEMORY_MAX
+        && params.t_cost() <= COST_MAX
+        && params.p_cost() <= COST_MAX;
+    if !bounded {
+        return Err(Error::Stored);
+    }
+    match Argon2::default().verify_password(password.as_bytes(), &hash) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(_) => Err(Error::Stored),
+    }
+}

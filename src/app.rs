@@ -1,0 +1,157 @@
+//! Everything a request needs, built once: by `serve`, by every command and by tests.
+
+use std::sync::Arc;
+
+use crate::accounts::passwords::{self, Cost, Passwords};
+use crate::clock::{Clock, MachineInstant};
+use crate::config::Config;
+use crate::endpoints::token::polls::Polls;
+use crate::keys::{self, Keys, SigningKey};
+use crate::limits::Limits;
+use crate::random::Random;
+use crate::store::url::DatabaseUrl;
+use crate::store::{self, Db};
+
+/// What handlers share.
+pub type Shared = Arc<App>;
+
+/// The server without its routes.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The signer; none when OAuth is off.
+    pub keys: Option<Keys>,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+    /// Argon2id.
+    pub passwords: Passwords,
+    /// Counts of failures.
+    pub limits: Limits,
+    /// When devices polled last.
+    pub polls: Polls,
+    /// Whether `/readyz` says yes.
+    pub readiness: Readiness,
+}
+
+/// Whether new requests are welcome.
+#[derive(Debug, Default)]
+pub struct Readiness(std::sync::atomic::AtomicBool);
+
+impl Readiness {
+    /// Whether the server is on its way out.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Says no from now on.
+    pub fn drain(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Why there is no [`App`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be opened.
+    #[error("DATABASE_URL: the database cannot be opened")]
+    Database(#[source] store::Error),
+    /// The signing key cannot be used.
+    #[error("OAUTH_SIGNING_KEY_BASE64 {0}")]
+    Key(#[source] keys::Error),
+    /// There is no key, and none is made beside a PostgreSQL.
+    #[error(
+        "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, since every \
+         replica must have the same. Make one with `storyden-auth key generate --json` and set its \
+         `base64`, or set OAUTH_ENABLED=false"
+    )]
+    NoKey,
+    /// Argon2 failed.
+    #[error("passwords cannot be hashed")]
+    Passwords(#[from] passwords::Error),
+}
+
+/// What tests choose and `serve` does not.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+    /// What hashes cost.
+    pub cost: Cost,
+}
+
+impl Sources {
+    /// The machine's clock and chance.
+    #[must_use]
+    pub fn machine() -> Self {
+        Self { clock: Clock::machine(), random: Random::system(), cost: Cost::Standard }
+    }
+}
+
+impl App {
+    /// Opens the database and puts everything together, without a signer.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the database cannot be opened.
+    pub async fn without_keys(config: Config, sources: Sources) -> Result<Self, Error> {
+        let Sources { clock, random, cost } = sources;
+        let db = Db::open(&config.database()).await.map_err(Error::Database)?;
+        follow_database_clock(&db, &clock).await.map_err(Error::Database)?;
+        Ok(Self {
+            passwords: Passwords::new(cost, &random)?,
+            limits: Limits::new(clock.clone(), config.rate_limit),
+            polls: Polls::new(),
+            readiness: Readiness::default(),
+            keys: None,
+            config,
+            db,
+            clock,
+            random,
+        })
+    }
+
+    /// The same with the signing key of the settings, unless OAuth is off.
+    ///
+    /// # Errors
+    /// Also when there is no key, or it cannot be used.
+    pub async fn new(config: Config, sources: Sources) -> Result<Self, Error> {
+        let key = if config.oauth_enabled { Some(signing_key(&config)?) } else { None };
+        let mut app = Self::without_keys(config, sources).await?;
+        app.keys = key.map(Keys::new);
+        Ok(app)
+    }
+}
+
+/// The signing key that the settings name, or the generated one of `DATA_DIR`.
+///
+/// # Errors
+/// [`Error::Key`] when it cannot be used, [`Error::NoKey`] when there is none beside a PostgreSQL.
+pub fn signing_key(config: &Config) -> Result<SigningKey, Error> {
+    let kid = config.signing_key_id.as_deref();
+    match (&config.signing_key, config.database()) {
+        (Some(key), _) => SigningKey::from_base64(key, kid).map_err(Error::Key),
+        (None, DatabaseUrl::Sqlite(_)) => {
+            SigningKey::from_folder(&config.data_dir, kid).map_err(Error::Key)
+        }
+        (None, DatabaseUrl::Postgres(_)) => Err(Error::NoKey),
+    }
+}
+
+/// Makes a clock follow PostgreSQL's, so that replicas agree on what has expired.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn follow_database_clock(db: &Db, clock: &Clock) -> Result<(), store::Error> {
+    let asked = MachineInstant::now();
+    if let Some(theirs) = db.clock().await? {
+        clock.follow(theirs, asked);
+    }
+    Ok(())
+}

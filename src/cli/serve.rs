@@ -1,0 +1,92 @@
+//! `serve`: migrate, serve, drain on SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use crate::app::{App, Sources};
+use crate::config::Config;
+use crate::store::migrate;
+use crate::{server, telemetry};
+
+/// Migrates the database and serves.
+#[derive(Args, Debug, Default)]
+pub(super) struct Serve {
+    /// Do not migrate; refuse to start while migrations are pending.
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+impl Serve {
+    /// Serves until a signal says to stop.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        telemetry::start(&config);
+        let app = App::new(config, Sources::machine()).await?;
+        if self.no_migrate {
+            refuse_pending(&app).await?;
+        } else {
+            migrate(&app).await?;
+        }
+        serve(Arc::new(app)).await
+    }
+}
+
+/// Runs what is pending and says what it ran.
+pub(super) async fn migrate(app: &App) -> Result<(), Error> {
+    let ran = migrate::run(&app.db, app.clock.now()).await?;
+    if !ran.is_empty() {
+        tracing::info!(migrations = ?ran, "migrated");
+    }
+    Ok(())
+}
+
+async fn refuse_pending(app: &App) -> Result<(), Error> {
+    let pending = migrate::pending(&app.db).await?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let names = pending.join(", ");
+    Err(Error::Other(format!(
+        "migrations are pending ({names}); run `storyden-auth migrate`, or serve without --no-migrate"
+    )))
+}
+
+/// Listens where the settings say and serves until a signal says to stop.
+pub(super) async fn serve(app: Arc<App>) -> Result<ExitCode, Error> {
+    let address = app.config.listen_addr;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Error::Io(format!("LISTEN_ADDR: {address} cannot be listened on"), error)
+    })?;
+    let issuer = app.config.issuer();
+    let engine = app.config.database().engine();
+    tracing::info!(%address, issuer, engine, "serving");
+    if !app.config.oauth_enabled {
+        tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
+    }
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    server::run(app, listener, stop)
+        .await
+        .map_err(|error| Error::Io("serving ended".to_owned(), error))?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be heard");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.cancel();
+}

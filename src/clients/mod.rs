@@ -1,0 +1,80 @@
+//! Who is this client: a stored row and, for the confidential ones, the secret that proves it.
+
+pub mod builtin;
+
+use std::net::IpAddr;
+
+use crate::app::App;
+use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, network_of};
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::ClientType;
+use crate::secret::Secret;
+use crate::store::clients::{self, Client};
+
+/// What a client says of itself at the token endpoint (RFC 6749 §2.3).
+#[derive(Debug)]
+pub struct Credentials {
+    /// Its public id.
+    pub client_id: String,
+    /// Its secret.
+    pub secret: Option<Secret>,
+    /// Whether they came in the `Authorization` header.
+    pub by_header: bool,
+}
+
+/// Finds the client and, when it is confidential, checks that it is the one (RFC 6749 §3.2.1).
+///
+/// # Errors
+/// `invalid_client`; with status 401 and a challenge when the header was used, 429 after too many
+/// wrong secrets (RFC 6749 §2.3.1).
+pub async fn authenticate(
+    app: &App,
+    credentials: &Credentials,
+    address: IpAddr,
+) -> Result<Client, OAuthError> {
+    let refuse = |description: &'static str| {
+        let error = OAuthError::invalid_client(description);
+        if credentials.by_header { error.challenged() } else { error }
+    };
+    let Some(client) = find(app, &credentials.client_id).await? else {
+        return Err(refuse("Client not found"));
+    };
+    if client.kind == ClientType::Public {
+        return Ok(client);
+    }
+    let Some(stored) = &client.secret_hash else {
+        return Err(refuse("Client has no secret configured"));
+    };
+    let Some(secret) = &credentials.secret else {
+        return Err(refuse("Missing client_secret"));
+    };
+    if app.passwords.remembers(secret, stored) {
+        return Ok(client);
+    }
+    let network = network_of(address);
+    let pair = format!("{}\0{network}", client.row_id);
+    let limits = [(CLIENT_SECRET, pair.as_str()), (CLIENT_SECRET_ADDRESS, network.as_str())];
+    for (rule, who) in limits {
+        if let Err(wait) = app.limits.check(rule, who) {
+            return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
+        }
+    }
+    if app.passwords.verify(secret, Some(stored)).await? {
+        app.passwords.remember(secret, stored);
+        return Ok(client);
+    }
+    limits.iter().for_each(|(rule, who)| app.limits.fail(*rule, who));
+    tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
+    Err(refuse("Invalid client_secret"))
+}
+
+/// The client of a public id; the built-in one only while it is on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(app: &App, client_id: &str) -> Result<Option<Client>, crate::store::Error> {
+    if client_id == builtin::CLIENT_ID && !app.config.cli_enabled {
+        return Ok(None);
+    }
+    clients::find(&app.db, client_id).await
+}

@@ -1,0 +1,300 @@
+//! Every setting: one struct, read from the environment (and `--env-file`), checked as a whole.
+//!
+//! Names and defaults are Storyden's where it has them, so that a Storyden's environment can be
+//! handed over as it is; a variable that nobody here knows is no error.
+
+mod parse;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use time::Duration;
+use url::Url;
+
+use crate::oauth::redirect_uri::is_loopback;
+use crate::secret::Secret;
+use crate::store::url::{DatabaseUrl, SqliteUrl};
+use parse::Setting;
+pub use parse::{Level, LogFormat, Origins, Proxies, parse_duration};
+
+/// A variable, for `config/storyden-auth.env` and the documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is when it is not set; empty when something else says.
+    pub default: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+}
+
+/// A value that stops the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong with it and what would do.
+    pub problem: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.variable, self.problem)
+    }
+}
+
+/// Makes the struct, the list of variables and the reader from one table.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $name:literal or $default:literal;)*) => {
+        /// The settings.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+        }
+
+        impl Config {
+            /// Every variable, in the order of `config/storyden-auth.env`.
+            pub const VARIABLES: &[Variable] = &[
+                $(Variable { name: $name, default: $default, doc: concat!($($doc),+) },)*
+            ];
+
+            /// Reads every variable; an empty one counts as not set.
+            fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
+                let mut faults = Vec::new();
+                $(let $field = {
+                    let given = get($name).filter(|value| !value.trim().is_empty());
+                    match <$type as Setting>::parse(given.as_deref().unwrap_or($default).trim()) {
+                        Ok(value) => Some(value),
+                        Err(problem) => {
+                            faults.push(Fault { variable: $name, problem });
+                            None
+                        }
+                    }
+                };)*
+                match ($($field,)*) {
+                    ($(Some($field),)*) => Ok(Self { $($field,)* }),
+                    _ => Err(faults),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where the data is: sqlite://FILE or postgres://USER@HOST/NAME. Not set: an SQLite file in DATA_DIR.
+    database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
+    /// The folder of the SQLite file and of the generated signing key.
+    data_dir: PathBuf = "DATA_DIR" or "data";
+    /// The address and port to listen on.
+    listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
+    /// Where clients reach this server: the issuer. Must be https unless it is this computer.
+    public_api_address: Url = "PUBLIC_API_ADDRESS" or "http://localhost:8000";
+    /// Where people reach the pages. Not set: the API address while WEB_ENABLED, else http://localhost:3000.
+    public_web_address: Option<Url> = "PUBLIC_WEB_ADDRESS" or "";
+    /// Further origins whose pages may call the API with a session, separated by commas.
+    cors_allowed_origins: Origins = "CORS_ALLOWED_ORIGINS" or "";
+    /// Networks whose X-Forwarded-For is believed, separated by commas, as in 10.0.0.0/8.
+    trusted_proxies: Proxies = "TRUSTED_PROXIES" or "";
+    /// How much is logged: error, warn, info, debug or trace.
+    log_level: Level = "LOG_LEVEL" or "info";
+    /// How it is logged: text for people, json for machines.
+    log_format: LogFormat = "LOG_FORMAT" or "text";
+    /// Scales every limit: 5000 leaves them as they are, 10000 doubles them.
+    rate_limit: u64 = "RATE_LIMIT" or "5000";
+    /// Whether the authorization server is on. Off, its endpoints say so.
+    oauth_enabled: bool = "OAUTH_ENABLED" or "true";
+    /// How long access tokens and ID tokens are good.
+    access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
+    /// How long a refresh token is good, anew at each rotation.
+    refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
+    /// How long an authorization code is good; at most 10m.
+    authorization_code_ttl: Duration = "OAUTH_AUTHORISATION_CODE_TTL" or "60s";
+    /// How long device and user codes are good.
+    device_code_ttl: Duration = "OAUTH_DEVICE_CODE_TTL" or "10m";
+    /// How often a device may poll; 0s lets it poll as it likes.
+    device_poll_every: Duration = "OAUTH_DEVICE_POLL_EVERY" or "5s";
+    /// The page where a person enters a user code. Not set: /oauth/consent on the web address.
+    device_consent_url: Option<Url> = "OAUTH_DEVICE_AUTHORISATION_CONSENT_URL" or "";
+    /// The page where a person approves a code flow. Not set: /oauth/authorize/consent on the web address.
+    code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
+    /// The page where a person signs in. Not set: /login on the web address.
+    login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
+    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into DATA_DIR (SQLite only).
+    signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
+    /// The kid of the signing key. Not set: derived from the key.
+    signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
+    /// How long a lost answer to a refresh may be asked for again; 0s never.
+    refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
+    /// Whether the built-in client storyden-cli exists.
+    cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
+    /// Whether the built-in pages are served.
+    web_enabled: bool = "WEB_ENABLED" or "true";
+}
+
+impl Config {
+    /// Reads and checks the settings through `get`.
+    ///
+    /// # Errors
+    /// Every fault there is, not just the first.
+    pub fn from_lookup(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
+        let config = Self::read(get)?;
+        let faults = config.faults();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// Reads and checks the settings of this process; the environment wins over the file.
+    ///
+    /// # Errors
+    /// As [`Config::from_lookup`], and when the file cannot be read.
+    pub fn from_environment(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        let file = match env_file {
+            Some(path) => read_env_file(path)?,
+            None => HashMap::new(),
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        Self::from_lookup(&|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+    }
+
+    /// What is wrong although each value by itself is well-formed.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |variable, problem: &str| {
+            faults.push(Fault { variable, problem: problem.to_owned() });
+        };
+        let addresses = [
+            ("PUBLIC_API_ADDRESS", Some(&self.public_api_address)),
+            ("PUBLIC_WEB_ADDRESS", self.public_web_address.as_ref()),
+        ];
+        for (variable, url) in addresses {
+            let Some(url) = url else { continue };
+            if url.scheme() != "https" && !is_this_computer(url) {
+                fault(variable, "must begin with https:// (plain http is for localhost alone)");
+            }
+            if url.query().is_some() || url.fragment().is_some() {
+                fault(variable, "must have no query and no fragment");
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                fault(variable, "must have no user name and no password");
+            }
+        }
+        let positive = [
+            ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
+            ("OAUTH_AUTHORISATION_CODE_TTL", self.authorization_code_ttl),
+            ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
+        ];
+        for (variable, ttl) in positive {
+            if ttl <= Duration::ZERO {
+                fault(variable, "must be longer than nothing");
+            }
+        }
+        // RFC 6749 §4.1.2
+        if self.authorization_code_ttl > Duration::minutes(10) {
+            fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
+        }
+        if self.device_poll_every.is_negative() {
+            fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
+        }
+        if self.refresh_reuse_window.is_negative() || self.refresh_reuse_window > Duration::minutes(5)
+        {
+            fault("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "must be between 0s and 5m");
+        }
+        faults
+    }
+
+    /// The database, also when none is named.
+    #[must_use]
+    pub fn database(&self) -> DatabaseUrl {
+        self.database_url.clone().unwrap_or_else(|| {
+            DatabaseUrl::Sqlite(SqliteUrl::file(self.data_dir.join("storyden-auth.db")))
+        })
+    }
+
+    /// The issuer (RFC 8414 §2): the API address without one trailing slash.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        without_slash(self.public_api_address.as_str()).to_owned()
+    }
+
+    /// The path of the issuer, without slashes at its ends; empty when it has none.
+    #[must_use]
+    pub fn issuer_path(&self) -> &str {
+        self.public_api_address.path().trim_matches('/')
+    }
+
+    /// What the addresses of endpoints begin with: the API address with `/api`.
+    #[must_use]
+    pub fn endpoint_base(&self) -> String {
+        let base = self.public_api_address.as_str().trim_end_matches('/');
+        if base.ends_with("/api") { base.to_owned() } else { format!("{base}/api") }
+    }
+
+    /// Where people reach the pages.
+    #[must_use]
+    pub fn web_address(&self) -> Url {
+        match &self.public_web_address {
+            Some(url) => url.clone(),
+            None if self.web_enabled => self.public_api_address.clone(),
+            None => Url::parse("http://localhost:3000").expect("a URL that is written here"),
+        }
+    }
+
+    /// The page where a person signs in.
+    #[must_use]
+    pub fn login_page(&self) -> Url {
+        self.login_url.clone().unwrap_or_else(|| self.page("login"))
+    }
+
+    /// The page where a person approves a code flow.
+    #[must_use]
+    pub fn code_consent_page(&self) -> Url {
+        self.code_consent_url.clone().unwrap_or_else(|| self.page("oauth/authorize/consent"))
+    }
+
+    /// The page where a person enters a user code.
+    #[must_use]
+    pub fn device_consent_page(&self) -> Url {
+        self.device_consent_url.clone().unwrap_or_else(|| self.page("oauth/consent"))
+    }
+
+    /// A page below the web address, whose path it keeps.
+    fn page(&self, path: &str) -> Url {
+        let mut url = self.web_address();
+        let below = format!("{}/{path}", url.path().trim_end_matches('/'));
+        url.set_path(&below);
+        url
+    }
+
+    /// Origins whose pages may use a session here: web, API and what the operator added.
+    #[must_use]
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let own = [self.web_address(), self.public_api_address.clone()];
+        let own = own.iter().map(|url| url.origin().ascii_serialization());
+        own.chain(self.cors_allowed_origins.0.iter().cloned()).collect()
+    }
+
+    /// Whether cookies are marked `Secure`: always, unless the API is plain http on this computer.
+    #[must_use]
+    pub fn secure_cookies(&self) -> bool {
+        self.public_api_address.scheme() == "https"
+    }
+}
+
+/// Plain http is for loopback addresses, `localhost` and names under it.
+fn is_this_computer(url: &Url) -> bool {
+    let named = url.host_str().is_some_and(|host| host.ends_with(".localhost"));
+    url.scheme() == "http" && (is_loopback(url) || named)
+}
+
+/// A text without one slash at its end.
+fn without_slash(text: &str) -> &str {
+    text.strip_suffix('/').unwrap_or(text)
+}
+
+fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
+    let fault = |problem: String| {
+        vec![Fault { variable: "--env-file", problem: format!("{}: {problem}", path.display()) }]
+    };
+    let lines = dotenvy::from_path_iter(path).map_err(|error| fault(error.to_string()))?;
+    lines.collect::<Result<_, _>>().map_err(|error| fault(error.to_string()))
+}

@@ -1,0 +1,334 @@
+//! The decision of a code flow: `GET` and `POST /api/oauth/authorize/consent` (contract 8).
+//!
+//! The page shows what the `GET` says and posts a decision; the API never redirects here. A request
+//! that waited for its person to sign in is adopted by whoever signed in first in that browser.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::authorize::{accept_pending, browser_of, error_location, suspended, wrong_credential};
+use super::extract::{JsonBody, decode, require_own_origin};
+use super::require_enabled;
+use crate::accounts::caller::{Caller, require_may_authorize};
+use crate::app::{App, Shared};
+use crate::clock::Timestamp;
+use crate::error::ApiError;
+use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::redirect_uri::{is_registered, with_parameters};
+use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::secret::{Secret, SecretHash};
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::authorization_codes::{self, NewCode};
+use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
+use crate::store::clients::{self, Client};
+
+/// Why a consent request is not answered.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The protocol's error.
+    OAuth(OAuthError),
+    /// The same, and where the client wants to hear of it.
+    Location(OAuthError, String),
+    /// A credential of the wrong kind, a suspended account, a page of another origin.
+    Problem(ApiError),
+    /// Nobody is signed in: 401 without a body, which sends the page to the login.
+    SignIn,
+}
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Problem(error)
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::OAuth(error) => error.into_response(),
+            Self::Problem(problem) => problem.into_response(),
+            Self::SignIn => StatusCode::UNAUTHORIZED.into_response(),
+            Self::Location(error, location) => {
+                error.log();
+                let body = json!({
+                    "error": error.code.as_str(),
+                    "error_description": error.description,
+                    "location": location,
+                });
+                (error.status(), Json(body)).into_response()
+            }
+        }
+    }
+}
+
+/// The person who decides, by session alone (contract 3.5).
+pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
+    match Caller::of(app, headers).await? {
+        Caller::Session(session) if session.account.suspended => Err(suspended().into()),
+        Caller::Session(session) => Ok(session.account),
+        Caller::AccessToken(_) => Err(wrong_credential().into()),
+        Caller::Guest | Caller::Refused => Err(Refusal::SignIn),
+    }
+}
+
+/// What a page shows before its person decides.
+#[derive(Debug, Serialize)]
+pub struct Consent {
+    client_id: String,
+    client_name: String,
+    expires_at: Timestamp,
+    granted_scopes: Scope,
+    inherits_user_permissions: bool,
+    redirect_uri: String,
+    request_id: String,
+    requested_scopes: Scope,
+}
+
+/// `GET /api/oauth/authorize/consent?request_id=`.
+pub async fn show(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Json<Consent>, Refusal> {
+    let account = require_person(&app, &headers).await?;
+    require_enabled(&app)?;
+    let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?.without_repeats()?;
+    let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
+    let request = undecided(&app, &account, &request_id, &headers).await?;
+    require_may_authorize(&account)?;
+    let requested = Scope::stored(&request.scope);
+    Ok(Json(Consent {
+        granted_scopes: request.client.scope.grant(&requested, account.permissions),
+        inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_id: request.client.client_id,
+        client_name: request.client.name,
+        expires_at: request.expires_at,
+        redirect_uri: request.redirect_uri,
+        request_id: request_id.reveal().to_owned(),
+        requested_scopes: requested,
+    }))
+}
+
+/// A decision.
+#[derive(Debug, Deserialize)]
+pub struct Decide {
+    request_id: Secret,
+    decision: Decision,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Yes.
+    Approve,
+    /// No.
+    Deny,
+}
+
+/// What became of it, and where the browser goes now.
+#[derive(Debug, Serialize)]
+pub struct Decided {
+    location: String,
+    status: &'static str,
+}
+
+/// `POST /api/oauth/authorize/consent`.
+pub async fn decide(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    body: Result<JsonBody<Decide>, ApiError>,
+) -> Result<Json<Decided>, Refusal> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    let account = require_person(&app, &headers).await?;
+    let JsonBody(Decide { request_id, decision }) = body?;
+    require_enabled(&app)?;
+    if request_id.reveal().trim().is_empty() {
+        return Err(OAuthError::invalid_request("Missing request_id").into());
+    }
+    let request = undecided(&app, &account, &request_id, &headers).await?;
+    let decided = match decision {
+        Decision::Approve => approve(&app, &account, &request).await?,
+        Decision::Deny => deny(&app, &request).await?,
+    };
+    Ok(Json(decided))
+}
+
+async fn approve(
+    app: &App,
+    account: &Account,
+    request: &AuthorizationRequest,
+) -> Result<Decided, Refusal> {
+    require_may_authorize(account)?;
+    // what the client lost since it asked
+    if !is_registered(&request.redirect_uri, &request.client.redirect_uris) {
+        let description = "Redirect URI is not registered for this client";
+        return Err(OAuthError::invalid_request(description).into());
+    }
+    if !request.client.may_use(GrantType::AuthorizationCode) {
+        let description = "Client is not authorized for authorization_code grant";
+        return Err(OAuthError::unauthorized_client(description).into());
+    }
+    let granted = request.client.scope.grant(&Scope::stored(&request.scope), account.permissions);
+    let (code, now) = (Secret::generate(&app.random), app.clock.now());
+    let new = NewCode {
+        id: AuthorizationCodeId::generate(),
+        code: code.hash(),
+        client: request.client.row_id.clone(),
+        account: account.id.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        scope: granted.to_string(),
+        nonce: request.nonce.clone(),
+        code_challenge: request.code_challenge.clone(),
+        created_at: now,
+        expires_at: now + app.config.authorization_code_ttl,
+    };
+    let approval = Approval { request: request.id.clone(), code: new };
+    app.db
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx)))
+        .await
+        .map_err(|error| match error {
+            store::Error::Lost => already_processed().into(),
+            store::Error::Gone => OAuthError::invalid_client("Client not found").into(),
+            error => Refusal::from(error),
+        })?;
+    let mut parameters = vec![("code", code.reveal())];
+    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
+    let issuer = app.config.issuer();
+    parameters.push(("iss", &issuer)); // RFC 9207 §2
+    let location = with_parameters(&request.redirect_uri, &parameters);
+    Ok(Decided { location, status: "approved" })
+}
+
+/// The approval of a request and its code: both or neither.
+struct Approval {
+    request: AuthorizationRequestId,
+    code: NewCode,
+}
+
+impl Approval {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        if !authorization_requests::approve(tx, &self.request, self.code.created_at).await? {
+            return Err(store::Error::Lost);
+        }
+        authorization_codes::insert(tx, &self.code).await
+    }
+}
+
+async fn deny(app: &App, request: &AuthorizationRequest) -> Result<Decided, Refusal> {
+    if !authorization_requests::deny(&app.db, &request.id, app.clock.now()).await? {
+        return Err(already_processed().into());
+    }
+    let mut parameters = vec![("error", "access_denied")];
+    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
+    let issuer = app.config.issuer();
+    parameters.push(("iss", &issuer));
+    let location = with_parameters(&request.redirect_uri, &parameters);
+    Ok(Decided { location, status: "denied" })
+}
+
+/// The request, if this person may decide it now. Whatever is wrong with it looks alike.
+async fn undecided(
+    app: &App,
+    account: &Account,
+    request_id: &Secret,
+    headers: &HeaderMap,
+) -> Result<AuthorizationRequest, Refusal> {
+    let hash = request_id.hash();
+    let request = match authorization_requests::find(&app.db, &hash).await? {
+        Some(request) => request,
+        None => adopt(app, account, &hash, headers).await?,
+    };
+    if request.account != account.id || request.decided || app.clock.now() >= request.expires_at {
+        return Err(already_processed().into());
+    }
+    Ok(request)
+}
+
+/// Makes a request that waited for its person to sign in the request of this account.
+async fn adopt(
+    app: &App,
+    account: &Account,
+    request_id: &SecretHash,
+    headers: &HeaderMap,
+) -> Result<AuthorizationRequest, Refusal> {
+    let browser = browser_of(headers).ok_or_else(already_processed)?;
+    let pending = authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
+    let pending = pending.filter(|pending| app.clock.now() < pending.expires_at);
+    let pending = pending.ok_or_else(already_processed)?;
+    let client = clients::find_by_row(&app.db, &pending.client_id).await?;
+    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let parameters = &pending.parameters.0;
+    let redirect_uri = parameters.get("redirect_uri").map(String::as_str).unwrap_or_default();
+    if !is_registered(redirect_uri, &client.redirect_uris) {
+        let description = "Redirect URI is not registered for this client";
+        return Err(OAuthError::invalid_request(description).into());
+    }
+    let accepted = accept_pending(app, &client, parameters, account, request_id.clone());
+    let new = accepted.map_err(|error| {
+        let state = parameters.get("state").map(String::as_str);
+        let location = error_location(app, redirect_uri, state, &error);
+        Refusal::Location(error, location)
+    })?;
+    store_adopted(app, client, new).await
+}
+
+async fn store_adopted(
+    app: &App,
+    client: Client,
+    new: NewRequest,
+) -> Result<AuthorizationRequest, Refusal> {
+    let adopted = app
+        .db
+        .write(new.clone(), |tx, new| {
+            Box::pin(async move {
+                if !authorization_requests::take_pending(tx, &new.request_id).await? {
+                    return Err(store::Error::Lost);
+                }
+                authorization_requests::insert(tx, new).await
+            })
+        })
+        .await;
+    match adopted {
+        Ok(()) => Ok(AuthorizationRequest {
+            id: new.id,
+            account: new.account,
+            client,
+            redirect_uri: new.redirect_uri,
+            scope: new.scope,
+            state: new.state,
+            nonce: new.nonce,
+            code_challenge: new.code_challenge,
+            expires_at: new.expires_at,
+            decided: false,
+        }),
+        // Another tab or a double click was first: then it is there.
+        Err(store::Error::Lost | store::Error::Taken(_)) => {
+            let found = authorization_requests::find(&app.db, &new.request_id).await?;
+            found.ok_or_else(|| already_processed().into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn already_processed() -> OAuthError {
+    OAuthError::invalid_request("Request is invalid, expired, or already processed")
+}

@@ -1,0 +1,146 @@
+//! The device authorization endpoint, `POST /api/oauth/device_authorization` (RFC 8628 §3.1).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::USER_AGENT;
+use serde::Serialize;
+
+use super::extract::{ClientAddress, credentials, read_form};
+use super::require_enabled;
+use crate::app::{App, Shared};
+use crate::clients::{self, builtin};
+use crate::ids::DeviceAuthorizationId;
+use crate::limits::{DEVICE_STARTS, network_of};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::scope_of;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::Scope;
+use crate::oauth::user_code::UserCode;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::clients::Client;
+use crate::store::device_authorizations::{self, NewDevice};
+
+/// How often a user code that is in use is drawn again.
+const ATTEMPTS: usize = 5;
+
+/// The longest `User-Agent` that is kept, in bytes.
+const USER_AGENT_MAX: usize = 200;
+
+/// The answer (RFC 8628 §3.2).
+#[derive(Debug, Serialize)]
+pub struct DeviceAuthorizationResponse {
+    device_code: String,
+    expires_in: i64,
+    interval: i64,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: String,
+}
+
+/// `POST /api/oauth/device_authorization`.
+pub async fn start(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Result<Json<DeviceAuthorizationResponse>, OAuthError> {
+    require_enabled(&app)?;
+    let headers = request.headers().clone();
+    let form = read_form(request, &["client_id", "client_secret", "scope"]).await?;
+    let credentials = credentials(&headers, &form)?;
+    let client = client_of(&app, &credentials.client_id).await?;
+    let scope = scope_of(form.get("scope"))?;
+    check_scope(&client, &scope)?;
+    app.limits.spend(DEVICE_STARTS, &network_of(address.0)).map_err(|wait| {
+        let description = "Too many device authorizations from this address";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })?;
+    let agent = headers.get(USER_AGENT).map(|value| printable(value.as_bytes()));
+    let origin = (address.0.to_string(), agent);
+    let (device_code, user_code) = store_device(&app, &client, &scope, origin).await?;
+    let page = app.config.device_consent_page();
+    let mut complete = page.clone();
+    complete.query_pairs_mut().append_pair("user_code", &user_code.display());
+    Ok(Json(DeviceAuthorizationResponse {
+        device_code: device_code.reveal().to_owned(),
+        expires_in: app.config.device_code_ttl.whole_seconds(),
+        interval: app.config.device_poll_every.whole_seconds(),
+        user_code: user_code.display(),
+        verification_uri: page.into(),
+        verification_uri_complete: complete.into(),
+    }))
+}
+
+/// The client, if it may start a device flow; the built-in one is made when it is first used.
+async fn client_of(app: &App, client_id: &str) -> Result<Client, OAuthError> {
+    let client = if client_id == builtin::CLIENT_ID && app.config.cli_enabled {
+        Some(builtin::ensure(app).await?)
+    } else {
+        clients::find(app, client_id).await?
+    };
+    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    if client.kind == ClientType::Confidential {
+        let description = "Confidential clients cannot use device authorization";
+        return Err(OAuthError::unauthorized_client(description));
+    }
+    if !client.may_use(GrantType::DeviceCode) {
+        let description = "Client is not authorized for device_code grant";
+        return Err(OAuthError::unauthorized_client(description));
+    }
+    Ok(client)
+}
+
+/// Here, unlike in the code flow, what the client may not have is refused (contract 4.4).
+fn check_scope(client: &Client, scope: &Scope) -> Result<(), OAuthError> {
+    if client.client_id == builtin::CLIENT_ID {
+        return builtin::check_scope(scope);
+    }
+    if scope.iter().all(|name| client.scope.allows(name)) {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_scope("Requested scope is not permitted for this client"))
+}
+
+/// Stores a device authorization with codes that nobody else has.
+async fn store_device(
+    app: &App,
+    client: &Client,
+    scope: &Scope,
+    (address, user_agent): (String, Option<String>),
+) -> Result<(Secret, UserCode), OAuthError> {
+    let now = app.clock.now();
+    for _ in 0..ATTEMPTS {
+        let device_code = Secret::generate(&app.random);
+        let user_code = UserCode::generate(&app.random);
+        let new = NewDevice {
+            id: DeviceAuthorizationId::generate(),
+            device_code: device_code.hash(),
+            user_code: user_code.hash(),
+            user_code_display: user_code.display(),
+            scope: scope.to_string(),
+            client: client.row_id.clone(),
+            interval_seconds: app.config.device_poll_every.whole_seconds(),
+            created_at: now,
+            expires_at: now + app.config.device_code_ttl,
+            address: address.clone(),
+            user_agent: user_agent.clone(),
+        };
+        let stored = app
+            .db
+            .write(new, |tx, new| Box::pin(device_authorizations::insert(tx, new)))
+            .await;
+        match stored {
+            Ok(()) => return Ok((device_code, user_code)),
+            Err(store::Error::Taken(_)) => {}
+            Err(store::Error::Gone) => return Err(OAuthError::invalid_client("Client not found")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(OAuthError::server_error("no user code was free"))
+}
+
+/// What may be shown to a person of a header that a stranger wrote.
+fn printable(value: &[u8]) -> String {
+    let value = String::from_utf8_lossy(value);
+    value.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(USER_AGENT_MAX).collect()
+}

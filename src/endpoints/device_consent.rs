@@ -1,0 +1,184 @@
+//! The decision of a device flow: `GET` and `POST /api/oauth/device/consent` (contract 10.3).
+//!
+//! The first account that opens a code claims it; nobody else can decide it. Every code that is
+//! wrong in whatever way is refused alike, and guessing is slowed down (RFC 8628 §5.1).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+
+use super::authorize_consent::{Decision, Refusal, require_person};
+use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
+use super::require_enabled;
+use crate::accounts::caller::require_may_authorize;
+use crate::app::{App, Shared};
+use crate::clock::Timestamp;
+use crate::error::ApiError;
+use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::user_code::UserCode;
+use crate::secret::Secret;
+use crate::store::accounts::Account;
+use crate::store::device_authorizations::{self, DeviceRequest};
+
+/// What a page shows before its person decides.
+#[derive(Debug, Serialize)]
+pub struct Consent {
+    client_id: String,
+    client_name: String,
+    device: Device,
+    expires_at: Timestamp,
+    granted_scopes: Scope,
+    inherits_user_permissions: bool,
+    requested_scopes: Scope,
+    user_code: String,
+}
+
+/// Where the request came from, so that a page can warn (RFC 8628 §5.4).
+#[derive(Debug, Serialize)]
+pub struct Device {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    requested_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+/// `GET /api/oauth/device/consent?user_code=`: shows the request and claims it for its reader.
+pub async fn show(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Result<Json<Consent>, Refusal> {
+    let account = require_person(&app, &headers).await?;
+    require_enabled(&app)?;
+    // Before the code is looked at, so that it tells nothing to who may not use it.
+    require_may_authorize(&account)?;
+    let query = decode(query.as_deref().unwrap_or_default(), &["user_code"])?.without_repeats()?;
+    let user_code = query.get("user_code").unwrap_or_default();
+    let request = undecided(&app, &account, user_code, address).await?;
+    let claimed = match &request.claimed_by {
+        Some(claimant) => *claimant == account.id,
+        None => device_authorizations::claim(&app.db, &request.id, &account.id).await?,
+    };
+    if !claimed {
+        return Err(OAuthError::access_denied(
+            "Device authorisation has already been claimed by another account",
+        )
+        .into());
+    }
+    let requested = Scope::stored(&request.scope);
+    Ok(Json(Consent {
+        granted_scopes: request.client.scope.grant(&requested, account.permissions),
+        inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_id: request.client.client_id,
+        client_name: request.client.name,
+        device: Device {
+            address: request.address,
+            requested_at: request.created_at,
+            user_agent: request.user_agent,
+        },
+        expires_at: request.grant.expires_at,
+        requested_scopes: requested,
+        user_code: request.user_code,
+    }))
+}
+
+/// A decision.
+#[derive(Debug, Deserialize)]
+pub struct Decide {
+    user_code: Secret,
+    decision: Decision,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+pub struct Decided {
+    status: &'static str,
+}
+
+/// `POST /api/oauth/device/consent`.
+pub async fn decide(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    address: ClientAddress,
+    body: Result<JsonBody<Decide>, ApiError>,
+) -> Result<Json<Decided>, Refusal> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    let account = require_person(&app, &headers).await?;
+    let JsonBody(Decide { user_code, decision }) = body?;
+    require_enabled(&app)?;
+    if let Decision::Approve = decision {
+        require_may_authorize(&account)?;
+    }
+    let request = undecided(&app, &account, user_code.reveal(), address).await?;
+    // Whoever did not open it is told what an unknown code is told.
+    if request.claimed_by.as_ref() != Some(&account.id) {
+        return Err(unavailable().into());
+    }
+    let status = match decision {
+        Decision::Approve => approve(&app, &account, &request).await?,
+        Decision::Deny => deny(&app, &account, &request).await?,
+    };
+    Ok(Json(Decided { status }))
+}
+
+async fn approve(
+    app: &App,
+    account: &Account,
+    request: &DeviceRequest,
+) -> Result<&'static str, Refusal> {
+    if !request.client.may_use(GrantType::DeviceCode) {
+        let description = "Client is not authorized for device_code grant";
+        return Err(OAuthError::unauthorized_client(description).into());
+    }
+    let granted = request.client.scope.grant(&Scope::stored(&request.scope), account.permissions);
+    let (scope, now) = (granted.to_string(), app.clock.now());
+    let approved =
+        device_authorizations::approve(&app.db, &request.id, &account.id, &scope, now).await?;
+    if approved { Ok("approved") } else { Err(unavailable().into()) }
+}
+
+async fn deny(
+    app: &App,
+    account: &Account,
+    request: &DeviceRequest,
+) -> Result<&'static str, Refusal> {
+    let now = app.clock.now();
+    let denied = device_authorizations::deny(&app.db, &request.id, &account.id, now).await?;
+    if denied { Ok("denied") } else { Err(unavailable().into()) }
+}
+
+/// The request of a code, if it still awaits a decision. A wrong code counts against whoever
+/// tries it, before it is looked up, so that many tries at once do not pass together.
+async fn undecided(
+    app: &App,
+    account: &Account,
+    user_code: &str,
+    ClientAddress(address): ClientAddress,
+) -> Result<DeviceRequest, OAuthError> {
+    let network = network_of(address);
+    let limits = [(USER_CODE_ACCOUNT, account.id.as_str()), (USER_CODE_ADDRESS, network.as_str())];
+    for (rule, who) in limits {
+        app.limits.spend(rule, who).map_err(|wait| {
+            tracing::warn!(account = %account.id, "too many wrong user codes");
+            OAuthError::invalid_request("Too many wrong codes; wait before trying again")
+                .retry_after(wait.0)
+        })?;
+    }
+    let code = UserCode::parse(user_code).ok_or_else(unavailable)?;
+    let found = device_authorizations::find_requested(&app.db, &code.hash()).await?;
+    let now = app.clock.now();
+    let request = found.filter(|request| request.grant.awaits_decision(now));
+    let request = request.ok_or_else(unavailable)?;
+    limits.iter().for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    Ok(request)
+}
+
+fn unavailable() -> OAuthError {
+    OAuthError::invalid_request("User code is invalid or unavailable")
+}

@@ -1,0 +1,168 @@
+//! The authorization code grant (RFC 6749 §4.1.3) with PKCE (RFC 7636 §4.5).
+
+use time::Duration;
+
+use super::{ATTEMPTS, won};
+use super::issue::{Issue, TokenResponse, first_refresh_token};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::{AuthorizationCodeId, GrantId};
+use crate::oauth::OAuthError;
+use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::authorization_codes::{self, AuthorizationCode};
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::{self, NewGrant, NewToken};
+
+/// A second use this soon after the first is a client that sent twice: it is refused and no more.
+/// Later it is a theft, and ends what the first use gave (RFC 6749 §4.1.2).
+const DOUBLE_SEND: Duration = Duration::seconds(10);
+
+/// An exchange of a code for tokens.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// Who presents it, authenticated.
+    pub client: &'a Client,
+    /// The code.
+    pub code: &'a Secret,
+    /// Where it was sent, as the client says.
+    pub redirect_uri: Option<&'a str>,
+    /// What the challenge was made from, as the client says.
+    pub code_verifier: &'a Secret,
+}
+
+impl Exchange<'_> {
+    /// Load, decide, sign, commit, answer; once more if somebody else was first.
+    ///
+    /// # Errors
+    /// `invalid_grant` when the code is not good for this exchange.
+    pub async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
+        let verifier = CodeVerifier::parse(self.code_verifier.reveal())
+            .ok_or_else(|| OAuthError::invalid_request("Invalid code_verifier format"))?;
+        for _ in 0..ATTEMPTS {
+            let now = app.clock.now();
+            let code = self.decide(app, &verifier, now).await?;
+            if let Some(tokens) = self.redeem(app, code, now).await? {
+                return Ok(tokens);
+            }
+        }
+        Err(not_good())
+    }
+
+    /// The code, if it is good for this exchange now.
+    async fn decide(
+        &self,
+        app: &App,
+        verifier: &CodeVerifier,
+        now: Timestamp,
+    ) -> Result<AuthorizationCode, OAuthError> {
+        let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
+        // RFC 6749 §4.1.3: issued to this client. Nothing is burnt, or a thief could.
+        let code = found.filter(|code| code.client == self.client.row_id).ok_or_else(not_good)?;
+        self.check_redirect_uri(&code)?;
+        // RFC 7636 §4.6
+        if !CodeChallenge::stored(code.code_challenge.clone()).is_met_by(verifier) {
+            return Err(OAuthError::invalid_grant("Code verifier does not match the code challenge"));
+        }
+        if let Some(consumed_at) = code.consumed_at {
+            if now - consumed_at >= DOUBLE_SEND {
+                end_grant_of(app, &code.id, now).await?;
+            }
+            return Err(not_good());
+        }
+        if now >= code.expires_at || code.account.suspended {
+            return Err(not_good());
+        }
+        Ok(code)
+    }
+
+    /// RFC 6749 §4.1.3. It may be left out where there is only one it can have been (OAuth 2.1).
+    fn check_redirect_uri(&self, code: &AuthorizationCode) -> Result<(), OAuthError> {
+        match self.redirect_uri {
+            Some(uri) if uri == code.redirect_uri => Ok(()),
+            Some(_) => Err(not_good()),
+            None if self.client.redirect_uris == [code.redirect_uri.as_str()] => Ok(()),
+            None => Err(OAuthError::invalid_request("Missing redirect_uri")),
+        }
+    }
+
+    /// The tokens; `None` when somebody else was first.
+    async fn redeem(
+        &self,
+        app: &App,
+        code: AuthorizationCode,
+        now: Timestamp,
+    ) -> Result<Option<TokenResponse>, OAuthError> {
+        // What the account or the client lost since the approval is not granted any more.
+        let granted = Scope::stored(&code.scope);
+        let scope = self.client.scope.still_granted(&granted, code.account.permissions);
+        let grant = GrantId::generate();
+        let issue = Issue {
+            client: self.client,
+            account: &code.account,
+            scope: &scope,
+            grant: Some(&grant),
+            nonce: code.nonce.as_deref(),
+        };
+        let tokens = issue.sign(app, now).await?;
+        let refresh = first_refresh_token(app, &issue, &granted, now);
+        let (secret, token) = refresh.unzip();
+        let redemption = Redemption {
+            grant: NewGrant {
+                id: grant,
+                account: code.account.id,
+                client: self.client.row_id.clone(),
+                code: Some(code.id.clone()),
+                created_at: now,
+            },
+            code: code.id,
+            token,
+        };
+        let commit = app.db.write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
+        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+    }
+}
+
+/// What a redemption writes: all of it or nothing.
+struct Redemption {
+    code: AuthorizationCodeId,
+    grant: NewGrant,
+    token: Option<NewToken>,
+}
+
+impl Redemption {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
+            return Err(store::Error::Lost);
+        }
+        refresh_tokens::insert_grant(tx, &self.grant).await?;
+        if let Some(token) = &self.token {
+            refresh_tokens::insert(tx, token).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends what the first use of a code gave (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+async fn end_grant_of(
+    app: &App,
+    code: &AuthorizationCodeId,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    let Some(grant) = refresh_tokens::grant_of_code(&app.db, code).await? else { return Ok(()) };
+    tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
+    app.db
+        .write((grant, now), |tx, (grant, now)| {
+            Box::pin(async move {
+                refresh_tokens::revoke_grant(tx, grant, "code_replay", *now).await.map(drop)
+            })
+        })
+        .await?;
+    Ok(())
+}
+
+fn not_good() -> OAuthError {
+    OAuthError::invalid_grant("Authorization code is invalid, expired, or already used")
+}

@@ -1,0 +1,160 @@
+//! What every grant ends with: signed tokens (RFC 6749 §5.1, RFC 9068, OpenID Connect Core §3.1.3.3).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::{GrantId, RefreshTokenId};
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::{self, AccessTokenClaims};
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::id_token::{EmailClaim, IdTokenClaims, PersonClaims};
+use crate::oauth::scope::{Scope, ScopeName};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::accounts::{self, Account};
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::NewToken;
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Debug, Serialize)]
+pub struct TokenResponse {
+    access_token: String,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    scope: String,
+    token_type: &'static str,
+}
+
+impl TokenResponse {
+    /// The answer with a refresh token, if there is one; its value is shown here alone.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
+        self.refresh_token = token.map(|token| token.reveal().to_owned());
+        self
+    }
+}
+
+/// What tokens are made of.
+#[derive(Debug)]
+pub struct Issue<'a> {
+    /// Who gets them.
+    pub client: &'a Client,
+    /// Who they act for.
+    pub account: &'a Account,
+    /// What they permit.
+    pub scope: &'a Scope,
+    /// The grant they come of; none for a client that acts for itself.
+    pub grant: Option<&'a GrantId>,
+    /// The client's `nonce`.
+    pub nonce: Option<&'a str>,
+}
+
+impl Issue<'_> {
+    /// Signs an access token and, with `openid`, an ID token. Nothing is stored.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when too many signatures wait.
+    pub async fn sign(&self, app: &App, now: Timestamp) -> Result<TokenResponse, OAuthError> {
+        let keys = app.keys.as_ref().ok_or_else(|| OAuthError::server_error("there is no key"))?;
+        let issuer = app.config.issuer();
+        let life = app.config.access_token_ttl;
+        let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
+        let claims = AccessTokenClaims {
+            aud: access_token::STORYDEN,
+            client_id: &self.client.client_id,
+            exp,
+            gid: self.grant,
+            gty: self.grant.is_none().then_some("client-credentials"),
+            iat,
+            iss: &issuer,
+            jti: URL_SAFE_NO_PAD.encode(app.random.bytes::<12>()),
+            scope: self.scope.to_string(),
+            sub: &self.account.id,
+        };
+        let access_token = keys.sign(access_token::TYPE, &claims).await?;
+        let id_token = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
+            let person = person_claims(app, self.account, self.scope).await?;
+            let claims = IdTokenClaims {
+                aud: &self.client.client_id,
+                exp,
+                iat,
+                iss: &issuer,
+                nonce: self.nonce,
+                sub: &self.account.id,
+                person: PersonClaims { preferred_username: None, ..person },
+            };
+            Some(keys.sign("JWT", &claims).await?)
+        } else {
+            None
+        };
+        Ok(TokenResponse {
+            access_token,
+            expires_in: life.whole_seconds(),
+            id_token,
+            refresh_token: None,
+            scope: self.scope.to_string(),
+            token_type: "Bearer",
+        })
+    }
+}
+
+/// What the scopes release about somebody; the address is looked up only when it is released.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn person_claims(
+    app: &App,
+    account: &Account,
+    scope: &Scope,
+) -> Result<PersonClaims, store::Error> {
+    let email = if scope.contains(ScopeName::Email) {
+        email_claim(accounts::emails(&app.db, &account.id).await?)
+    } else {
+        None
+    };
+    Ok(PersonClaims::released_by(scope, &account.name, &account.handle, email))
+}
+
+/// The first address that was proven, else the last one (contract 6).
+fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
+    let proven = emails.iter().position(|email| email.verified.0);
+    let chosen = match proven {
+        Some(first) => emails.swap_remove(first),
+        None => emails.pop()?,
+    };
+    Some((chosen.email_address, chosen.verified.0))
+}
+
+/// The first refresh token of a grant, if what was granted lets the client have one (OpenID Connect
+/// Core §11).
+#[must_use]
+pub fn first_refresh_token(
+    app: &App,
+    issue: &Issue<'_>,
+    granted: &Scope,
+    now: Timestamp,
+) -> Option<(Secret, NewToken)> {
+    let grant = issue.grant?;
+    let wanted = issue.scope.contains(ScopeName::OfflineAccess);
+    if !wanted || !issue.client.may_use(GrantType::RefreshToken) {
+        return None;
+    }
+    let token = Secret::generate(&app.random);
+    let new = NewToken {
+        id: RefreshTokenId::generate(),
+        token: token.hash(),
+        scope: granted.to_string(),
+        account: issue.account.id.clone(),
+        client: issue.client.row_id.clone(),
+        grant: grant.clone(),
+        created_at: now,
+        expires_at: now + app.config.refresh_token_ttl,
+    };
+    Some((token, new))
+}

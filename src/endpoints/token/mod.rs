@@ -1,0 +1,164 @@
+//! The token endpoint, `POST /api/oauth/token` (RFC 6749 §3.2), one file per grant.
+//!
+//! Every grant has the same shape: load, decide, sign, commit, answer. Signing comes before the
+//! commit, so a failure burns nothing; the commit compares and sets, so of many at once one wins.
+
+mod authorization_code;
+mod client_credentials;
+mod device_code;
+mod issue;
+pub mod polls;
+mod refresh_token;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+
+use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use crate::app::{App, Shared};
+use crate::clients;
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::scope_of;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::clients::Client;
+
+pub use issue::person_claims;
+
+/// The parameters that this endpoint knows.
+const KNOWN: &[&str] = &[
+    "grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier",
+    "refresh_token", "device_code", "scope",
+];
+
+/// How often a grant is loaded and decided again when somebody else was first.
+const ATTEMPTS: usize = 3;
+
+/// What a client asks for, one variant per grant.
+#[derive(Debug)]
+pub enum TokenRequest {
+    /// RFC 6749 §4.1.3.
+    AuthorizationCode {
+        /// The code.
+        code: Secret,
+        /// Where it was sent.
+        redirect_uri: Option<String>,
+        /// What the challenge was made from (RFC 7636 §4.5).
+        code_verifier: Secret,
+    },
+    /// RFC 6749 §6.
+    RefreshToken {
+        /// The token.
+        refresh_token: Secret,
+        /// Less than was granted.
+        scope: Option<Scope>,
+    },
+    /// RFC 6749 §4.4.2.
+    ClientCredentials {
+        /// What is asked.
+        scope: Option<Scope>,
+    },
+    /// RFC 8628 §3.4.
+    DeviceCode {
+        /// The code.
+        device_code: Secret,
+    },
+}
+
+impl TokenRequest {
+    /// Reads the parameters of a grant.
+    fn parse(grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+        let scope = || form.get("scope").map(|scope| scope_of(Some(scope))).transpose();
+        Ok(match grant {
+            GrantType::AuthorizationCode => Self::AuthorizationCode {
+                code: Secret::new(form.require("code", "Missing authorization code")?),
+                redirect_uri: form.get("redirect_uri").map(str::to_owned),
+                code_verifier: Secret::new(form.require("code_verifier", "Missing code_verifier")?),
+            },
+            GrantType::RefreshToken => Self::RefreshToken {
+                refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
+                scope: scope()?,
+            },
+            GrantType::ClientCredentials => Self::ClientCredentials { scope: scope()? },
+            GrantType::DeviceCode => Self::DeviceCode {
+                device_code: Secret::new(form.require("device_code", "Missing device_code")?),
+            },
+        })
+    }
+}
+
+/// `POST /api/oauth/token`.
+pub async fn token(State(app): State<Shared>, address: ClientAddress, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let outcome = match read_form(request, KNOWN).await {
+        Ok(form) => answer(&app, &headers, &form, address).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(tokens) => axum::Json(tokens).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    ClientAddress(address): ClientAddress,
+) -> Result<issue::TokenResponse, OAuthError> {
+    if !app.config.oauth_enabled {
+        // contract 2.1: this endpoint alone says so with this code
+        return Err(OAuthError::invalid_request("OAuth is not enabled on this instance"));
+    }
+    let grant = form.require("grant_type", "Missing grant_type")?;
+    let grant = GrantType::from_wire_name(grant)
+        .ok_or_else(|| OAuthError::unsupported_grant_type("The grant_type is not supported"))?;
+    let client = clients::authenticate(app, &credentials(headers, form)?, address).await?;
+    require_grant(&client, grant)?;
+    match TokenRequest::parse(grant, form)? {
+        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+            let exchange = authorization_code::Exchange {
+                client: &client,
+                code: &code,
+                redirect_uri: redirect_uri.as_deref(),
+                code_verifier: &code_verifier,
+            };
+            exchange.answer(app).await
+        }
+        TokenRequest::RefreshToken { refresh_token, scope } => {
+            refresh_token::answer(app, &client, &refresh_token, scope.as_ref()).await
+        }
+        TokenRequest::ClientCredentials { scope } => {
+            client_credentials::answer(app, &client, scope.as_ref()).await
+        }
+        TokenRequest::DeviceCode { device_code } => {
+            device_code::answer(app, &client, &device_code).await
+        }
+    }
+}
+
+/// Whether a transaction was committed; not when what it was to spend was spent meanwhile.
+fn won(outcome: store::Result<()>) -> Result<bool, OAuthError> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(store::Error::Lost) => Ok(false),
+        // what the row points at was deleted in that moment
+        Err(store::Error::Gone) => Err(OAuthError::invalid_client("Client not found")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// RFC 6749 §5.2, `unauthorized_client`.
+fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    use crate::oauth::grant_type::ClientType;
+    if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
+        return Err(OAuthError::unauthorized_client("Client is not confidential")); // §4.4
+    }
+    if client.may_use(grant) {
+        return Ok(());
+    }
+    let name = grant.stored_name();
+    Err(OAuthError::unauthorized_client(format!("Client is not authorized for {name} grant")))
+}

@@ -1,0 +1,226 @@
+//! The refresh token grant (RFC 6749 §6) with rotation and reuse detection (RFC 9700 §4.14.2).
+//!
+//! A token is used once. Its successor is derived from it, so that a client that lost the answer
+//! gets the same one again within the window; a later repeat is a theft and ends the family.
+
+use time::Duration;
+
+use super::{ATTEMPTS, won};
+use super::issue::{Issue, TokenResponse};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::{GrantId, RefreshTokenId};
+use crate::oauth::OAuthError;
+use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
+
+/// Load, decide, sign, commit, answer; once more if somebody else was first.
+///
+/// # Errors
+/// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
+pub async fn answer(
+    app: &App,
+    client: &Client,
+    presented: &Secret,
+    requested: Option<&Scope>,
+) -> Result<TokenResponse, OAuthError> {
+    let refresh = Refresh { app, client, presented, requested };
+    for _ in 0..ATTEMPTS {
+        let now = app.clock.now();
+        let found = refresh_tokens::find(&app.db, &presented.hash()).await?;
+        // Of another client: refused, and nothing is revoked.
+        let token = found.filter(|token| token.client == client.row_id).ok_or_else(not_good)?;
+        if token.account.suspended {
+            return Err(not_good());
+        }
+        let tokens = match state_of(&token, now, app.config.refresh_reuse_window) {
+            RefreshState::Live => refresh.rotate(token, now).await?,
+            RefreshState::Repeat => Some(refresh.repeat(token, now).await?),
+            RefreshState::Reused => return Err(refresh.end_family(token, now).await?),
+            RefreshState::Expired | RefreshState::Revoked => return Err(not_good()),
+        };
+        if let Some(tokens) = tokens {
+            return Ok(tokens);
+        }
+    }
+    Err(not_good())
+}
+
+/// What a use of the token is now.
+fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshState {
+    let repeatable = match (&token.successor, &token.grant) {
+        (Some(next), Some(grant)) => {
+            grant.salt.is_some()
+                && grant.rotated_token.as_ref() == Some(&token.id)
+                && !next.revoked
+                && now < next.expires_at
+        }
+        _ => false,
+    };
+    let grant = RefreshGrant {
+        expires_at: token.expires_at,
+        revoked_at: token.revoked_at,
+        rotated: token.successor.is_some(),
+        grant_revoked: token.grant.as_ref().is_some_and(|grant| grant.revoked),
+        repeatable,
+    };
+    grant.state(now, window)
+}
+
+/// A use of a refresh token by its client.
+struct Refresh<'a> {
+    app: &'a App,
+    client: &'a Client,
+    presented: &'a Secret,
+    requested: Option<&'a Scope>,
+}
+
+impl Refresh<'_> {
+    /// What the new access token permits: within what was asked, granted and is held now.
+    fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
+        let granted = Scope::stored(&token.scope);
+        let asked = match self.requested {
+            // RFC 6749 §6: nothing that was not granted
+            Some(asked) if !asked.is_within(&granted) => {
+                let description = "scope asks for more than was granted";
+                return Err(OAuthError::invalid_scope(description));
+            }
+            Some(asked) => asked,
+            None => &granted,
+        };
+        Ok(self.client.scope.still_granted(asked, token.account.permissions))
+    }
+
+    async fn sign(
+        &self,
+        token: &RefreshToken,
+        grant: &GrantId,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
+        let scope = self.scope(token)?;
+        let issue = Issue {
+            client: self.client,
+            account: &token.account,
+            scope: &scope,
+            grant: Some(grant),
+            nonce: None, // OpenID Connect Core §12.2
+        };
+        issue.sign(self.app, now).await
+    }
+
+    /// The first use; `None` when somebody else was first.
+    async fn rotate(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<Option<TokenResponse>, OAuthError> {
+        let salt = self.app.random.base64url::<32>();
+        let successor = RefreshTokenId::generate();
+        let next = derive_successor(self.presented, &salt, &successor);
+        // A token that Storyden made gets its grant now.
+        let (grant, first_touch) = match &token.grant {
+            Some(grant) => (grant.id.clone(), false),
+            None => (GrantId::generate(), true),
+        };
+        let tokens = self.sign(&token, &grant, now).await?;
+        let rotation = Rotation {
+            used: token.id,
+            first_touch: first_touch.then(|| NewGrant {
+                id: grant.clone(),
+                account: token.account.id.clone(),
+                client: self.client.row_id.clone(),
+                code: None,
+                created_at: now,
+            }),
+            salt,
+            next: NewToken {
+                id: successor,
+                token: next.hash(),
+                scope: token.scope, // RFC 6749 §6: the same as before
+                account: token.account.id,
+                client: self.client.row_id.clone(),
+                grant,
+                created_at: now,
+                expires_at: now + self.app.config.refresh_token_ttl,
+            },
+        };
+        let commit = self.app.db.write(rotation, |tx, rotation| Box::pin(rotation.commit(tx)));
+        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
+    }
+
+    /// The answer to the first use may have been lost: the same successor again.
+    async fn repeat(&self, token: RefreshToken, now: Timestamp) -> Result<TokenResponse, OAuthError> {
+        let (Some(next), Some(grant)) = (&token.successor, &token.grant) else {
+            return Err(not_good());
+        };
+        let salt = grant.salt.as_deref().unwrap_or_default();
+        let derived = derive_successor(self.presented, salt, &next.id);
+        if derived.hash() != next.token {
+            return Err(self.end_family(token, now).await?); // not what we gave
+        }
+        let tokens = self.sign(&token, &grant.id, now).await?;
+        tracing::info!(grant = %grant.id, "a refresh was repeated within its window");
+        Ok(tokens.with_refresh_token(Some(&derived)))
+    }
+
+    /// Somebody else has the token: nothing that came of it lives on. Gives what the client is told.
+    async fn end_family(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<OAuthError, OAuthError> {
+        let reused = token.id.clone();
+        let ended = self
+            .app
+            .db
+            .write((token.id, now), |tx, (token, now)| {
+                Box::pin(refresh_tokens::revoke_descendants(tx, token, *now))
+            })
+            .await?;
+        if ended {
+            tracing::warn!(token = %reused, "a refresh token was used again: its family is ended");
+        }
+        Ok(not_good())
+    }
+}
+
+/// What a rotation writes: all of it or nothing.
+struct Rotation {
+    used: RefreshTokenId,
+    first_touch: Option<NewGrant>,
+    salt: String,
+    next: NewToken,
+}
+
+impl Rotation {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        let now = self.next.created_at;
+        if let Some(grant) = &self.first_touch {
+            // The token's own row first: whoever else touches it for the first time waits here.
+            if !refresh_tokens::consume(tx, &self.used, now).await? {
+                return Err(store::Error::Lost);
+            }
+            refresh_tokens::insert_grant(tx, grant).await?;
+            refresh_tokens::join_grant(tx, &self.used, &grant.id).await?;
+            let (grant, used) = (&grant.id, &self.used);
+            refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?;
+        } else {
+            let (grant, used) = (&self.next.grant, &self.used);
+            if !refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?
+                || !refresh_tokens::consume(tx, used, now).await?
+            {
+                return Err(store::Error::Lost);
+            }
+        }
+        refresh_tokens::insert(tx, &self.next).await?;
+        refresh_tokens::link(tx, &self.used, &self.next.id).await
+    }
+}
+
+fn not_good() -> OAuthError {
+    OAuthError::invalid_grant("Refresh token is invalid, expired, or revoked")
+}

@@ -1,0 +1,89 @@
+//! The userinfo endpoint, `GET` and `POST /api/oauth/userinfo` (OpenID Connect Core §5.3).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Method};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::extract::read_form;
+use super::token::person_claims;
+use super::well_known::resource_metadata_of;
+use crate::accounts::caller::{Bearer, bearer, verify_access_token};
+use crate::app::{App, Shared};
+use crate::error::ApiError;
+use crate::ids::AccountId;
+use crate::oauth::OAuthError;
+use crate::oauth::id_token::PersonClaims;
+use crate::oauth::scope::ScopeName;
+
+/// The answer (OpenID Connect Core §5.3.2): claims without a value are left out.
+#[derive(Debug, Serialize)]
+pub struct UserInfo {
+    #[serde(flatten)]
+    person: PersonClaims,
+    sub: AccountId,
+}
+
+/// `GET` and `POST /api/oauth/userinfo`.
+pub async fn userinfo(State(app): State<Shared>, request: Request) -> Response {
+    match answer(&app, request).await {
+        Ok(info) => Json(info).into_response(),
+        // RFC 6750 §3.1: no code when nothing was sent
+        Err(None) => challenged(&app, ApiError::unauthenticated().into_response(), None),
+        Err(Some(error)) => {
+            let (code, description) = (error.code.as_str(), error.description.clone());
+            let response = error.into_response();
+            if response.status().is_server_error() {
+                return response;
+            }
+            challenged(&app, response, Some((code, &description)))
+        }
+    }
+}
+
+/// The claims, or why not; `None` when no token was sent.
+async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthError>> {
+    let token = bearer(request.headers());
+    let form = CONTENT_TYPE;
+    if request.method() == Method::POST && request.headers().contains_key(form) {
+        let form = read_form(request, &["access_token"]).await?;
+        // RFC 6750 §2: by the header, and not by two ways at once
+        if form.get("access_token").is_some() {
+            let description = "the access token must be in the Authorization header alone";
+            return Err(Some(OAuthError::invalid_request(description)));
+        }
+    }
+    let token = match token {
+        Bearer::Token(token) => token,
+        Bearer::None => return Err(None),
+        Bearer::Ambiguous => {
+            let description = "more than one Authorization header";
+            return Err(Some(OAuthError::invalid_request(description)));
+        }
+    };
+    let verified = verify_access_token(app, &token).await.map_err(OAuthError::from)?;
+    let Some((token, account)) = verified else {
+        let description = "The access token is malformed, expired or revoked";
+        return Err(Some(OAuthError::invalid_token(description)));
+    };
+    if !token.scope.contains(ScopeName::Openid) {
+        let description = "The access token has no scope openid";
+        return Err(Some(OAuthError::insufficient_scope(description)));
+    }
+    let person = person_claims(app, &account, &token.scope).await.map_err(OAuthError::from)?;
+    Ok(UserInfo { person, sub: account.id })
+}
+
+/// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
+fn challenged(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
+    let mut challenge = format!("Bearer resource_metadata=\"{}\"", resource_metadata_of(app));
+    if let Some((code, description)) = error {
+        challenge.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+    }
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}

@@ -1,0 +1,311 @@
+//! How errors become answers, and the one place where a failure of ours is logged.
+//!
+//! Two shapes: the protocol's endpoints say `{"error", "error_description"}` (RFC 6749 §5.2),
+//! everything else `application/problem+json` (RFC 9457). Causes stay in the log, under the trace
+//! id that the answer carries.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::telemetry::trace_id;
+use crate::{accounts, keys, store};
+
+/// Seconds that a client is asked to wait when something of ours is away.
+const AWAY: u64 = 2;
+
+impl From<store::Error> for OAuthError {
+    fn from(error: store::Error) -> Self {
+        if error.is_passing() {
+            let mut away = Self::temporarily_unavailable("The server is busy; try again shortly");
+            away.detail = Some(error.into());
+            return away.retry_after(AWAY);
+        }
+        Self::server_error(error)
+    }
+}
+
+impl From<keys::Error> for OAuthError {
+    fn from(error: keys::Error) -> Self {
+        match error {
+            keys::Error::Busy => {
+                Self::temporarily_unavailable("The server is busy; try again shortly").retry_after(1)
+            }
+            error => Self::server_error(error),
+        }
+    }
+}
+
+impl From<accounts::passwords::Error> for OAuthError {
+    fn from(error: accounts::passwords::Error) -> Self {
+        match error {
+            accounts::passwords::Error::Busy => {
+                Self::temporarily_unavailable("The server is busy; try again shortly").retry_after(1)
+            }
+            error => Self::server_error(error),
+        }
+    }
+}
+
+impl OAuthError {
+    /// The status of an answer with this error (RFC 6749 §5.2, RFC 6750 §3.1).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.code {
+            ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::TemporarilyUnavailable if self.retry_after.is_some() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ErrorCode::InvalidClient if self.challenge => StatusCode::UNAUTHORIZED,
+            ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+            ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+            // Too many tries: the code says what was wrong with them, the status that they stop.
+            _ if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Logs what is ours to mend.
+    pub fn log(&self) {
+        if let Some(detail) = &self.detail {
+            let cause = chain(&**detail);
+            match self.code {
+                ErrorCode::ServerError => tracing::error!(cause, "a request failed"),
+                _ => tracing::warn!(cause, "a request could not be served"),
+            }
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        self.log();
+        let body = Json(json!({
+            "error": self.code.as_str(),
+            "error_description": self.description,
+        }));
+        let mut response = (self.status(), body).into_response();
+        if self.challenge {
+            let challenge = HeaderValue::from_static("Basic realm=\"storyden\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// The kinds of problem (contract 1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is malformed.
+    InvalidArgument,
+    /// Nobody is signed in.
+    Unauthenticated,
+    /// Somebody is, and may not.
+    PermissionDenied,
+    /// There is no such thing.
+    NotFound,
+    /// The method does not exist here.
+    MethodNotAllowed,
+    /// There is one already.
+    AlreadyExists,
+    /// The body is too long.
+    TooLarge,
+    /// The body has another media type.
+    UnsupportedMediaType,
+    /// Too many tries.
+    TooManyRequests,
+    /// Something of ours is away.
+    Unavailable,
+    /// Something of ours broke.
+    Internal,
+}
+
+impl Kind {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidArgument => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::PermissionDenied => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AlreadyExists => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid-argument",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission-denied",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed => "internal", // contract 1.1
+            Self::AlreadyExists => "already-exists",
+            Self::TooLarge => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::TooManyRequests => "too-many-requests",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Why a request outside the protocol is refused.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: Kind,
+    title: Option<&'static str>,
+    detail: Cow<'static, str>,
+    code: Option<&'static str>,
+    suggested: Option<&'static str>,
+    retry_after: Option<u64>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// A problem of a kind; `detail` says what to change.
+    #[must_use]
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            title: None,
+            detail: detail.into(),
+            code: None,
+            suggested: None,
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// A malformed request.
+    #[must_use]
+    pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InvalidArgument, detail)
+    }
+
+    /// Nobody is signed in.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "Sign in first").title(
+            "The request did not contain any authentication information, \
+             please check to make sure you are logged in.",
+        )
+    }
+
+    /// Somebody is signed in, and may not.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::PermissionDenied, detail)
+            .title("You don\u{2019}t have access to this right now.")
+    }
+
+    /// A title of its own.
+    #[must_use]
+    pub fn title(mut self, title: &'static str) -> Self {
+        self.title = Some(title);
+        self
+    }
+
+    /// A word for programs and a hint for people.
+    #[must_use]
+    pub fn suggest(mut self, code: &'static str, suggested: &'static str) -> Self {
+        (self.code, self.suggested) = (Some(code), Some(suggested));
+        self
+    }
+
+    /// Says after how many seconds the request may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        let mut problem = if error.is_passing() {
+            Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(AWAY)
+        } else {
+            Self::new(Kind::Internal, "The server could not answer this request")
+        };
+        problem.cause = Some(error.into());
+        problem
+    }
+}
+
+impl From<accounts::passwords::Error> for ApiError {
+    fn from(error: accounts::passwords::Error) -> Self {
+        let mut problem = match error {
+            accounts::passwords::Error::Busy => {
+                Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(1)
+            }
+            _ => Self::new(Kind::Internal, "The server could not answer this request"),
+        };
+        problem.cause = Some(error.into());
+        problem
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Some(cause) = &self.cause {
+            let cause = chain(&**cause);
+            match self.kind {
+                Kind::Internal => tracing::error!(cause, "a request failed"),
+                _ => tracing::warn!(cause, "a request could not be served"),
+            }
+        }
+        let status = self.kind.status();
+        let title = self.title.or(status.canonical_reason()).unwrap_or("Error");
+        let mut metadata = serde_json::Map::new();
+        if let (Some(code), Some(suggested)) = (self.code, self.suggested) {
+            metadata.insert("code".into(), code.into());
+            metadata.insert("suggested".into(), suggested.into());
+        }
+        let mut body = json!({
+            "type": format!("urn:storyden:problem:{}", self.kind.name()),
+            "title": title,
+            "detail": self.detail,
+            "status": status.as_u16(),
+            "trace_id": trace_id(),
+            "metadata": metadata,
+            // the same facts for clients that were written against older Storyden
+            "error": title,
+            "message": self.detail,
+        });
+        if let (Some(suggested), Some(members)) = (self.suggested, body.as_object_mut()) {
+            members.insert("suggested".into(), suggested.into());
+        }
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// An error and all that caused it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! Row ids: xids in their 20-character lower-case text form, one type per noun.
+
+/// Makes a newtype of the id of one noun.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, serde::Serialize)]
+        #[sqlx(transparent)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A fresh id.
+            #[must_use]
+            pub fn generate() -> Self {
+                Self(xid::new().to_string())
+            }
+
+            /// An id as it was stored, or as somebody sent it: what is no id finds no row.
+            #[must_use]
+            pub fn new(value: impl Into<String>) -> Self {
+                Self(value.into())
+            }
+
+            /// The 20 characters.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A member: `accounts.id`, the `sub` of tokens.
+    AccountId
+);
+id!(
+    /// A role: `roles.id`.
+    RoleId
+);
+id!(
+    /// A browser session: `sessions.id`.
+    SessionId
+);
+id!(
+    /// A client's row: `oauth_clients.id`. Not the public `client_id`.
+    ClientRowId
+);
+id!(
+    /// A code flow waiting for a decision: `oauth_authorisation_requests.id`.
+    AuthorizationRequestId
+);
+id!(
+    /// An authorization code: `oauth_authorisation_codes.id`.
+    AuthorizationCodeId
+);
+id!(
+    /// A device flow: `oauth_device_authorisations.id`.
+    DeviceAuthorizationId
+);
+id!(
+    /// A refresh token: `oauth_refresh_tokens.id`.
+    RefreshTokenId
+);
+id!(
+    /// A grant: what one approval gave, through every rotation. The `gid` of access tokens.
+    GrantId
+);

@@ -1,0 +1,89 @@
+//! What happens without a request: clean-up, poll times, the clock. Each job goes on until told to
+//! stop, and a failure of one pass is logged and left to the next.
+
+use std::time::Duration;
+
+use time::Duration as Span;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Shared, follow_database_clock};
+use crate::store::{cleanup, device_authorizations, leases};
+
+/// How often rows that have had their time are deleted.
+const CLEANUP_EVERY: Duration = Duration::from_secs(3_600);
+/// How long a replica that does the clean-up keeps the others from it.
+const CLEANUP_LEASE: Span = Span::minutes(10);
+/// How often poll times are written.
+const POLLS_EVERY: Duration = Duration::from_secs(1);
+/// How often closed refresh windows are wiped and the database's clock is looked at.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Starts every job; they end soon after `stop`.
+pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
+    let tasks = tokio_util::task::TaskTracker::new();
+    tasks.spawn(every(CLEANUP_EVERY, app.clone(), stop.clone(), clean_up));
+    tasks.spawn(every(POLLS_EVERY, app.clone(), stop.clone(), write_polls));
+    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), each_minute));
+    tasks.close();
+    tasks
+}
+
+/// Runs a pass at once and then again and again.
+async fn every<F>(period: Duration, app: Shared, stop: CancellationToken, pass: fn(Shared) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        pass(app.clone()).await;
+    }
+    // What is known at the end is not lost: a last pass for the poll times.
+    if period == POLLS_EVERY {
+        pass(app).await;
+    }
+}
+
+/// Deletes what has had its time; one replica at a time (contract 17.2).
+pub async fn clean_up(app: Shared) {
+    let now = app.clock.now();
+    let holder = app.random.base64url::<16>();
+    match leases::take(&app.db, "cleanup", &holder, now, now + CLEANUP_LEASE).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "the clean-up could not begin"),
+    }
+    match cleanup::run(&app.db, now).await {
+        Ok(deleted) if deleted.is_empty() => {}
+        Ok(deleted) => tracing::info!(?deleted, "cleaned up"),
+        Err(error) => tracing::warn!(%error, "the clean-up did not end"),
+    }
+    if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
+        tracing::warn!(%error, "the lease of the clean-up was not given back");
+    }
+}
+
+/// Writes when devices polled last.
+pub async fn write_polls(app: Shared) {
+    let polls = app.polls.take_unwritten();
+    if polls.is_empty() {
+        return;
+    }
+    let written = app.db.write(polls, |tx, polls| {
+        Box::pin(device_authorizations::record_polls(tx, polls))
+    });
+    if let Err(error) = written.await {
+        tracing::warn!(%error, "poll times were not written");
+    }
+}
+
+/// Wipes the salts of closed refresh windows, and follows the database's clock.
+async fn each_minute(app: Shared) {
+    let closed = app.clock.now() - app.config.refresh_reuse_window;
+    if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
+        tracing::warn!(%error, "the salts of closed windows were not wiped");
+    }
+    if let Err(error) = follow_database_clock(&app.db, &app.clock).await {
+        tracing::warn!(%error, "the database's clock was not read");
+    }
+}

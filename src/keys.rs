@@ -1,0 +1,298 @@
+//! Signing keys: the only place that makes or checks a JWT.
+//!
+//! Signatures are made by aws-lc-rs with a key that is parsed once, off the async threads and a few
+//! at a time, so that answering stays fast while RSA works. They are checked by `jsonwebtoken`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::secret::{Secret, hex};
+
+/// How long a signature may wait for its turn; then the answer is 503 (design: nothing is burnt).
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Longer tokens are not looked at.
+const TOKEN_MAX: usize = 8 * 1_024;
+
+/// The file of a generated key, in `DATA_DIR`.
+const KEY_FILE: &str = "oauth-signing-key.pem";
+
+/// Why there is no signing key, or no signature.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is no base64.
+    #[error("is not base64; `storyden-auth key generate --json` prints a value that is")]
+    Base64,
+    /// The text is no PEM of a private key.
+    #[error("is not the PEM of a private key (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)")]
+    Pem,
+    /// The key is not RSA, or damaged.
+    #[error("is not an RSA key that can be used; it must be RSA, PKCS#8 or PKCS#1")]
+    Key,
+    /// The key is too short.
+    #[error("is an RSA key of {0} bits; it must have 2048 or more")]
+    Short(usize),
+    /// The key file could not be read or written.
+    #[error("cannot be kept in {0}")]
+    File(PathBuf, #[source] std::io::Error),
+    /// Too many signatures are waiting.
+    #[error("too many signatures are waiting")]
+    Busy,
+    /// The signature was not made.
+    #[error("the signature was not made")]
+    Signature,
+}
+
+/// A signing key, parsed once.
+#[derive(Clone)]
+pub struct SigningKey(Arc<Parsed>);
+
+struct Parsed {
+    pair: KeyPair,
+    kid: String,
+    verifier: DecodingKey,
+}
+
+/// A public key as JWKS has it (RFC 7517 §4, RFC 7518 §6.3).
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the members are defined by RFC 7517 and RFC 7518")]
+pub struct Jwk {
+    pub alg: &'static str,
+    pub e: String,
+    pub kid: String,
+    pub kty: &'static str,
+    pub n: String,
+    #[serde(rename = "use")]
+    pub usage: &'static str,
+}
+
+impl SigningKey {
+    /// Makes an RSA-2048 key.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the library fails.
+    pub fn generate() -> Result<Self, Error> {
+        Self::from_pair(KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?, None)
+    }
+
+    /// Reads the value of `OAUTH_SIGNING_KEY_BASE64`: base64 of a PEM.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_base64(text: &Secret, kid: Option<&str>) -> Result<Self, Error> {
+        let packed: String = text.reveal().split_whitespace().collect();
+        let pem = STANDARD.decode(packed).map_err(|_| Error::Base64)?;
+        Self::from_pem(&pem, kid)
+    }
+
+    /// Reads a PEM, PKCS#8 or PKCS#1.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_pem(text: &[u8], kid: Option<&str>) -> Result<Self, Error> {
+        let block = pem::parse(text).map_err(|_| Error::Pem)?;
+        let pair = match block.tag() {
+            "PRIVATE KEY" => KeyPair::from_pkcs8(block.contents()),
+            "RSA PRIVATE KEY" => KeyPair::from_der(block.contents()),
+            _ => return Err(Error::Pem),
+        };
+        Self::from_pair(pair.map_err(|_| Error::Key)?, kid)
+    }
+
+    /// The key of `DATA_DIR`, made there (mode 0600) when there is none.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read or written; what is wrong with the key otherwise.
+    pub fn from_folder(folder: &Path, kid: Option<&str>) -> Result<Self, Error> {
+        let path = folder.join(KEY_FILE);
+        let failed = |error| Error::File(path.clone(), error);
+        match std::fs::read(&path) {
+            Ok(text) => return Self::from_pem(&text, kid),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(_) => {}
+        }
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let key = Self::generate()?;
+        match write_private(&path, key.to_pem()?.as_bytes()) {
+            // Another process was first: its key is the key.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid)
+            }
+            Err(error) => Err(failed(error)),
+            Ok(()) => Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid),
+        }
+    }
+
+    /// Whether `DATA_DIR` holds a key.
+    #[must_use]
+    pub fn is_in_folder(folder: &Path) -> bool {
+        folder.join(KEY_FILE).exists()
+    }
+
+    fn from_pair(pair: KeyPair, kid: Option<&str>) -> Result<Self, Error> {
+        let bits = pair.public_modulus_len() * 8;
+        if bits < 2_048 {
+            return Err(Error::Short(bits));
+        }
+        let public = pair.public_key().as_ref(); // PKCS#1 DER
+        let kid = kid.map_or_else(|| hex(&Sha256::digest(public)[..8]), str::to_owned);
+        let verifier = DecodingKey::from_rsa_der(public);
+        Ok(Self(Arc::new(Parsed { pair, kid, verifier })))
+    }
+
+    /// The `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.0.kid
+    }
+
+    /// PKCS#8 PEM.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the library fails.
+    pub fn to_pem(&self) -> Result<String, Error> {
+        let der: Pkcs8V1Der<'_> = self.0.pair.as_der().map_err(|_| Error::Key)?;
+        let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        Ok(pem::encode_config(&pem::Pem::new("PRIVATE KEY", der.as_ref()), lines))
+    }
+
+    /// The value that `OAUTH_SIGNING_KEY_BASE64` takes.
+    ///
+    /// # Errors
+    /// As [`SigningKey::to_pem`].
+    pub fn to_base64(&self) -> Result<String, Error> {
+        Ok(STANDARD.encode(self.to_pem()?))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn jwk(&self) -> Jwk {
+        let public = self.0.pair.public_key();
+        let encode = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
+        Jwk {
+            alg: "RS256",
+            e: encode(public.exponent().big_endian_without_leading_zero()),
+            kid: self.0.kid.clone(),
+            kty: "RSA",
+            n: encode(public.modulus().big_endian_without_leading_zero()),
+            usage: "sig",
+        }
+    }
+
+    /// Signs claims with RS256 (RFC 7515 §5.1).
+    fn sign(&self, typ: &str, claims: &[u8]) -> Result<String, Error> {
+        let header = serde_json::json!({ "alg": "RS256", "kid": self.0.kid, "typ": typ });
+        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let mut signature = vec![0; self.0.pair.public_modulus_len()];
+        let chance = aws_lc_rs::rand::SystemRandom::new();
+        self.0
+            .pair
+            .sign(&RSA_PKCS1_SHA256, &chance, token.as_bytes(), &mut signature)
+            .map_err(|_| Error::Signature)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
+        Ok(token)
+    }
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SigningKey").field("kid", &self.0.kid).finish_non_exhaustive()
+    }
+}
+
+/// The signer: a key and its queue.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    key: SigningKey,
+    turns: Arc<Semaphore>,
+}
+
+impl Keys {
+    /// A signer with as many signatures at a time as there are processors.
+    #[must_use]
+    pub fn new(key: SigningKey) -> Self {
+        let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self { key, turns: Arc::new(Semaphore::new(turns)) }
+    }
+
+    /// Signs claims; `typ` goes into the header.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] after a quarter of a second in the queue.
+    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
+        let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
+        let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
+        let key = self.key.clone();
+        let signed = tokio::task::spawn_blocking(move || {
+            let token = key.sign(typ, &claims);
+            drop(turn);
+            token
+        });
+        signed.await.map_err(|_| Error::Signature)?
+    }
+
+    /// The claims of a token that this server signed; `None` for every other text. Only the
+    /// signature is checked here: RS256 by our key, whatever else the header says or points at.
+    #[must_use]
+    pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+        if token.len() > TOKEN_MAX {
+            return None;
+        }
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        // no other key exists, and none is fetched
+        if header.kid.is_some_and(|kid| kid != self.key.kid()) {
+            return None;
+        }
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false; // by our own clock, by the caller
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        let data = jsonwebtoken::decode::<T>(token, &self.key.0.verifier, &validation).ok()?;
+        Some(data.claims)
+    }
+
+    /// The public keys (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        serde_json::json!({ "keys": [self.key.jwk()] })
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.key
+    }
+}
+
+/// Writes a file that only its owner may read, and that was not there before.
+fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}

@@ -1,0 +1,148 @@
+//! How often somebody may fail: counts of failures per account, client and address, in memory.
+//!
+//! Only failures count, so that ten thousand devices behind one address poll in peace while one
+//! guesser does not. What a restart forgets is harmless. Memory is bounded: the counts that were
+//! not touched longest go first.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use time::Duration;
+
+use crate::clock::{Clock, Timestamp};
+
+/// How many counts are kept.
+const COUNTS_MAX: u64 = 100_000;
+
+/// A rule: so many failures in so much time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// What it is about; the first part of every key.
+    pub name: &'static str,
+    /// How many failures, at the default `RATE_LIMIT`.
+    pub failures: u64,
+    /// In how much time.
+    pub period: Duration,
+}
+
+/// Wrong passwords of one account from one address.
+pub const SIGN_IN_ACCOUNT: Rule =
+    Rule { name: "sign-in-account", failures: 10, period: Duration::minutes(15) };
+/// Wrong passwords from one address.
+pub const SIGN_IN_ADDRESS: Rule =
+    Rule { name: "sign-in-address", failures: 100, period: Duration::minutes(15) };
+/// Wrong secrets of one client from one address (RFC 6749 §2.3.1).
+pub const CLIENT_SECRET: Rule =
+    Rule { name: "client-secret", failures: 30, period: Duration::minutes(5) };
+/// Wrong secrets of any client from one address.
+pub const CLIENT_SECRET_ADDRESS: Rule =
+    Rule { name: "client-secret-address", failures: 100, period: Duration::minutes(5) };
+/// Wrong user codes of one account (RFC 8628 §5.1).
+pub const USER_CODE_ACCOUNT: Rule =
+    Rule { name: "user-code-account", failures: 5, period: Duration::minutes(10) };
+/// Wrong user codes from one address.
+pub const USER_CODE_ADDRESS: Rule =
+    Rule { name: "user-code-address", failures: 50, period: Duration::minutes(10) };
+/// Authorization requests of people who are not signed in, each of which is kept for a while.
+pub const PENDING_REQUESTS: Rule =
+    Rule { name: "pending-requests", failures: 300, period: Duration::minutes(10) };
+/// Device authorizations started from one address.
+pub const DEVICE_STARTS: Rule =
+    Rule { name: "device-starts", failures: 2_000, period: Duration::minutes(10) };
+
+/// Counts failures.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    counts: moka::sync::Cache<String, Arc<Mutex<Count>>>,
+    clock: Clock,
+    /// `RATE_LIMIT`, of which 5000 leaves the rules as they are.
+    scale: u64,
+}
+
+/// Failures since an instant.
+#[derive(Debug)]
+struct Count {
+    since: Timestamp,
+    failures: u64,
+}
+
+/// Too many failures: seconds until the next try is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub u64);
+
+impl Limits {
+    /// Counts by a clock, with every rule scaled by `RATE_LIMIT`.
+    #[must_use]
+    pub fn new(clock: Clock, rate_limit: u64) -> Self {
+        let counts = moka::sync::Cache::builder()
+            .max_capacity(COUNTS_MAX)
+            .time_to_idle(std::time::Duration::from_secs(3_600))
+            .build();
+        Self { counts, clock, scale: rate_limit }
+    }
+
+    /// Whether a try is heard.
+    ///
+    /// # Errors
+    /// [`Wait`] when there were too many failures.
+    pub fn check(&self, rule: Rule, who: &str) -> Result<(), Wait> {
+        let Some(count) = self.counts.get(&key(rule, who)) else { return Ok(()) };
+        let count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let left = rule.period - (self.clock.now() - count.since);
+        if count.failures < self.allowed(rule) || !left.is_positive() {
+            return Ok(());
+        }
+        Err(Wait(left.whole_seconds().unsigned_abs() + 1))
+    }
+
+    /// Counts a failure.
+    pub fn fail(&self, rule: Rule, who: &str) {
+        let now = self.clock.now();
+        let fresh = || Arc::new(Mutex::new(Count { since: now, failures: 0 }));
+        let count = self.counts.get_with(key(rule, who), fresh);
+        let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if now - count.since >= rule.period {
+            *count = Count { since: now, failures: 0 };
+        }
+        count.failures += 1;
+    }
+
+    /// Counts a try before it is made, so that many at once do not pass together; one that
+    /// succeeds is given back with [`Limits::forgive`].
+    ///
+    /// # Errors
+    /// [`Wait`] when there were too many.
+    pub fn spend(&self, rule: Rule, who: &str) -> Result<(), Wait> {
+        self.check(rule, who)?;
+        self.fail(rule, who);
+        Ok(())
+    }
+
+    /// Takes back a try that was counted and succeeded.
+    pub fn forgive(&self, rule: Rule, who: &str) {
+        if let Some(count) = self.counts.get(&key(rule, who)) {
+            let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            count.failures = count.failures.saturating_sub(1);
+        }
+    }
+
+    fn allowed(&self, rule: Rule) -> u64 {
+        (rule.failures.saturating_mul(self.scale) / 5_000).max(1)
+    }
+}
+
+fn key(rule: Rule, who: &str) -> String {
+    format!("{}\0{who}", rule.name)
+}
+
+/// An address as limits see it: all of an IPv6 /64 is one.
+#[must_use]
+pub fn network_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}

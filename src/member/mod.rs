@@ -1,0 +1,3 @@
+//! JSON for the signed-in member.
+
+pub mod session;

@@ -1,0 +1,153 @@
+//! Signing in with a password and signing out (contract 3.2 and 3.6).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+use crate::accounts::caller::{SESSION_COOKIE, cookie};
+use crate::app::{App, Shared};
+use crate::clock::Timestamp;
+use crate::endpoints::extract::{ClientAddress, JsonBody, require_own_origin};
+use crate::error::{ApiError, Kind};
+use crate::ids::{AccountId, SessionId};
+use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::sessions::{self, NewSession};
+use crate::store::accounts;
+
+/// How long a session lives (contract 3.2).
+const SESSION_TTL: Duration = Duration::days(90);
+
+/// The shortest password there is, in bytes; shorter ones are not looked up.
+pub const PASSWORD_MIN: usize = 8;
+
+/// The longest password that is hashed, in bytes.
+const PASSWORD_MAX: usize = 1_024;
+
+/// Who signs in, and with what.
+#[derive(Debug, Deserialize)]
+pub struct SignIn {
+    identifier: String,
+    token: Secret,
+}
+
+/// Who signed in.
+#[derive(Debug, Serialize)]
+pub struct SignedIn {
+    id: AccountId,
+}
+
+/// `POST /api/auth/password/signin`.
+pub async fn sign_in(
+    State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    JsonBody(SignIn { identifier, token }): JsonBody<SignIn>,
+) -> Result<([(HeaderName, String); 2], Json<SignedIn>), ApiError> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    if token.reveal().len() < PASSWORD_MIN {
+        let detail = "The password is shorter than any that exists here";
+        return Err(ApiError::invalid(detail).title("Password must be at least 8 characters."));
+    }
+    if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {
+        return Err(ApiError::invalid("The identifier or the password is longer than any that exists"));
+    }
+    // Counted before it is checked, so that many at once do not pass together.
+    let network = network_of(address);
+    let pair = format!("{}\0{network}", identifier.to_lowercase());
+    let limits = [(SIGN_IN_ACCOUNT, pair.as_str()), (SIGN_IN_ADDRESS, network.as_str())];
+    for (rule, who) in limits {
+        app.limits.spend(rule, who).map_err(|wait| {
+            ApiError::new(Kind::TooManyRequests, "Too many wrong passwords; wait before trying again")
+                .retry_after(wait.0)
+        })?;
+    }
+    // One hash is paid for and one answer given, whether the name exists or not.
+    let row = accounts::find_password(&app.db, &identifier).await?;
+    let stored = row.as_ref().map(|row| row.password_hash.as_str());
+    let matches = app.passwords.verify(&token, stored).await?;
+    let Some(row) = row.filter(|_| matches) else {
+        return Err(ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
+            .title("The handle or the password is wrong."));
+    };
+    limits.iter().for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    if row.deleted_at.is_some() {
+        return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
+    }
+    // always a new session, whatever cookie came along
+    let (session, expires_at) = begin(&app, &row.account_id).await?;
+    let cookie = session_cookie(&app, session.reveal(), expires_at);
+    let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
+    Ok((headers, Json(SignedIn { id: row.account_id })))
+}
+
+/// Makes a session: the cookie's value and when it ends.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp), store::Error> {
+    let (session, now) = (Secret::generate(&app.random), app.clock.now());
+    let new = NewSession {
+        id: SessionId::generate(),
+        token: session.hash(),
+        account: account.clone(),
+        created_at: now,
+        expires_at: now + SESSION_TTL,
+    };
+    let expires_at = new.expires_at;
+    app.db.write(new, |tx, new| Box::pin(sessions::insert(tx, new))).await?;
+    Ok((session, expires_at))
+}
+
+/// `POST /api/auth/logout`: ends the session and empties the browser (contract 3.6).
+pub async fn sign_out(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+) -> Result<(StatusCode, [(HeaderName, String); 4]), ApiError> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    let now = app.clock.now();
+    if let Some(session) = cookie(&headers, SESSION_COOKIE) {
+        sessions::revoke(&app.db, &session.hash(), now).await?;
+    }
+    let web = app.config.web_address();
+    let clear = "\"cache\", \"cookies\", \"storage\", \"executionContexts\"";
+    Ok((
+        StatusCode::FOUND,
+        [
+            (LOCATION, web.as_str().trim_end_matches('/').to_owned()),
+            (SET_COOKIE, session_cookie(&app, "", now)),
+            (HeaderName::from_static("clear-site-data"), clear.to_owned()),
+            (CACHE_CONTROL, "no-cache, no-store, must-revalidate".to_owned()),
+        ],
+    ))
+}
+
+/// The session cookie (contract 3.2, A-55).
+fn session_cookie(app: &App, value: &str, expires_at: Timestamp) -> String {
+    let domain = match cookie_domain(app) {
+        Some(domain) => format!("; Domain={domain}"),
+        None => String::new(),
+    };
+    let secure = if app.config.secure_cookies() { "; Secure" } else { "" };
+    let expires = expires_at.to_http_date();
+    format!(
+        "{SESSION_COOKIE}={value}; Path=/{domain}; Expires={expires}; HttpOnly; SameSite=Lax{secure}"
+    )
+}
+
+/// The domain that the API and the pages share; none, so that the cookie stays with one host, where
+/// they are one host. As the contract has it: the API's host where that is the same as the page's or
+/// a sibling of it, the page's where the API is below it, else the API's.
+fn cookie_domain(app: &App) -> Option<String> {
+    let api = app.config.public_api_address.host_str()?.to_owned();
+    let web = app.config.web_address();
+    let web = web.host_str()?;
+    if api == web {
+        return None;
+    }
+    Some(if api.ends_with(&format!(".{web}")) { web.to_owned() } else { api })
+}

@@ -1,0 +1,103 @@
+//! Access tokens: JWTs in the profile of RFC 9068, which Storyden's own validator accepts too.
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::Scope;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, GrantId};
+
+/// The audience of tokens that are for Storyden's own API.
+pub const STORYDEN: &str = "storyden";
+
+/// The header type that keeps an access token from being taken for an ID token (RFC 9068 §2.1).
+pub const TYPE: &str = "at+jwt";
+
+/// The claims of an access token (RFC 9068 §2.2).
+#[derive(Debug, Serialize)]
+pub struct AccessTokenClaims<'a> {
+    /// Who it is for.
+    pub aud: &'static str,
+    /// The client it was given to.
+    pub client_id: &'a str,
+    /// When it ends, seconds since 1970.
+    pub exp: i64,
+    /// The grant it came of; none for a client that acts for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<&'a GrantId>,
+    /// `client-credentials` when no person is behind it: then `sub` is the client's owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gty: Option<&'static str>,
+    /// When it was made, seconds since 1970.
+    pub iat: i64,
+    /// This server.
+    pub iss: &'a str,
+    /// What tells it from every other.
+    pub jti: String,
+    /// What it permits, separated by spaces.
+    pub scope: String,
+    /// The account it acts for.
+    pub sub: &'a AccountId,
+}
+
+/// An access token that was checked: what a resource server may rely on.
+#[derive(Debug)]
+pub struct VerifiedAccessToken {
+    /// The account it acts for.
+    pub account: AccountId,
+    /// What it permits.
+    pub scope: Scope,
+    /// The grant it came of.
+    pub grant: Option<GrantId>,
+}
+
+/// The claims that are read back; everything else is ignored.
+#[derive(Debug, Deserialize)]
+pub struct ReadClaims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: i64,
+    #[serde(default)]
+    nbf: Option<i64>,
+    #[serde(default)]
+    iat: Option<i64>,
+    scope: String,
+    #[serde(default)]
+    gid: Option<String>,
+}
+
+/// One audience or several (RFC 7519 §4.1.3).
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// How far apart two machines' clocks may be, in seconds.
+const LEEWAY: i64 = 30;
+
+impl ReadClaims {
+    /// Checks what the signature does not say (RFC 9068 §4); `None` when anything is off.
+    #[must_use]
+    pub fn verify(self, issuer: &str, now: Timestamp) -> Option<VerifiedAccessToken> {
+        let now = now.unix_seconds();
+        let for_us = match &self.aud {
+            Audience::One(audience) => audience == STORYDEN,
+            Audience::Several(audiences) => audiences.iter().any(|one| one == STORYDEN),
+        };
+        let in_time = self.exp > now
+            && self.nbf.is_none_or(|from| from <= now + LEEWAY)
+            && self.iat.is_none_or(|made| made <= now + LEEWAY);
+        if self.iss != issuer || !for_us || !in_time {
+            return None;
+        }
+        // A scope that names what nobody knows is not one we wrote.
+        let scope = Scope::parse(&self.scope).ok()?;
+        Some(VerifiedAccessToken {
+            account: AccountId::new(self.sub),
+            scope,
+            grant: self.gid.map(GrantId::new),
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Grant types (RFC 6749 §1.3, RFC 8628 §3.4) and client types (RFC 6749 §2.1).
+
+/// How a client gets tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantType {
+    /// `authorization_code` (RFC 6749 §4.1).
+    AuthorizationCode,
+    /// `refresh_token` (RFC 6749 §6).
+    RefreshToken,
+    /// `client_credentials` (RFC 6749 §4.4).
+    ClientCredentials,
+    /// The device grant (RFC 8628); a stored list calls it `device_code`.
+    DeviceCode,
+}
+
+impl GrantType {
+    /// Every grant type, in the published order.
+    pub const ALL: &[Self] =
+        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+
+    /// The value of `grant_type` at the token endpoint.
+    #[must_use]
+    pub fn wire_name(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            other => other.stored_name(),
+        }
+    }
+
+    /// The name in a client's stored list of grants.
+    #[must_use]
+    pub fn stored_name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "device_code",
+        }
+    }
+
+    /// The grant type of a `grant_type` parameter.
+    #[must_use]
+    pub fn from_wire_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|grant| grant.wire_name() == name)
+    }
+
+    /// The grant type of a stored name; the URN of the device grant is read too.
+    #[must_use]
+    pub fn from_stored_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|grant| grant.stored_name() == name || grant.wire_name() == name)
+    }
+}
+
+/// Whether a client can keep a secret (RFC 6749 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientType {
+    /// It runs where anybody can look into it.
+    Public,
+    /// It has a secret and proves it.
+    Confidential,
+}
+
+impl ClientType {
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Confidential => "confidential",
+        }
+    }
+}

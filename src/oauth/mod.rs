@@ -1,0 +1,17 @@
+//! The protocol, pure: no HTTP, no database, no clock of its own. Each file opens with its RFC.
+
+pub mod access_token;
+pub mod authorization_request;
+pub mod device_grant;
+pub mod error;
+pub mod grant_type;
+pub mod id_token;
+pub mod permission;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod refresh_grant;
+pub mod scope;
+pub mod server_metadata;
+pub mod user_code;
+
+pub use error::{ErrorCode, OAuthError};

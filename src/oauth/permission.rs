@@ -1,0 +1,150 @@
+//! Storyden's permissions: what a member holds through roles, and what a scope may name.
+
+/// Makes the enum, its names on the wire and the published order from one list.
+macro_rules! permissions {
+    ($($variant:ident = $name:literal,)*) => {
+        /// One permission. The order is the published one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "the names are Storyden's and say what they permit")]
+        pub enum Permission { $($variant,)* }
+
+        impl Permission {
+            /// Every permission, in the published order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name on the wire and in the database.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The permission of a name; names are case-sensitive.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+permissions! {
+    CreatePost = "CREATE_POST",
+    ReadPublishedThreads = "READ_PUBLISHED_THREADS",
+    CreateReaction = "CREATE_REACTION",
+    ManagePosts = "MANAGE_POSTS",
+    ManageCategories = "MANAGE_CATEGORIES",
+    CreateInvitation = "CREATE_INVITATION",
+    ReadPublishedLibrary = "READ_PUBLISHED_LIBRARY",
+    ManageLibrary = "MANAGE_LIBRARY",
+    SubmitLibraryNode = "SUBMIT_LIBRARY_NODE",
+    SubmitLibraryNodeChanges = "SUBMIT_LIBRARY_NODE_CHANGES",
+    UploadAsset = "UPLOAD_ASSET",
+    ManageEvents = "MANAGE_EVENTS",
+    ListProfiles = "LIST_PROFILES",
+    ReadProfile = "READ_PROFILE",
+    CreateCollection = "CREATE_COLLECTION",
+    ListCollections = "LIST_COLLECTIONS",
+    ReadCollection = "READ_COLLECTION",
+    ManageCollections = "MANAGE_COLLECTIONS",
+    CollectionSubmit = "COLLECTION_SUBMIT",
+    UsePersonalAccessKeys = "USE_PERSONAL_ACCESS_KEYS",
+    UseOauthClients = "USE_OAUTH_CLIENTS",
+    ManageSettings = "MANAGE_SETTINGS",
+    ManageAccounts = "MANAGE_ACCOUNTS",
+    ManageWarnings = "MANAGE_WARNINGS",
+    ManageSuspensions = "MANAGE_SUSPENSIONS",
+    ManageRoles = "MANAGE_ROLES",
+    ManageReports = "MANAGE_REPORTS",
+    ViewAccounts = "VIEW_ACCOUNTS",
+    ViewModerationNotes = "VIEW_MODERATION_NOTES",
+    ManageModerationNotes = "MANAGE_MODERATION_NOTES",
+    UseRobots = "USE_ROBOTS",
+    ManageRobots = "MANAGE_ROBOTS",
+    ManageTrails = "MANAGE_TRAILS",
+    Administrator = "ADMINISTRATOR",
+}
+
+/// A set of permissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PermissionSet(u64);
+
+impl PermissionSet {
+    /// The set that holds nothing.
+    pub const EMPTY: Self = Self(0);
+
+    /// What every member holds while nobody has edited the Member role.
+    pub const MEMBER: Self = Self::of(&[
+        Permission::CreatePost,
+        Permission::ReadPublishedThreads,
+        Permission::CreateReaction,
+        Permission::ReadPublishedLibrary,
+        Permission::SubmitLibraryNode,
+        Permission::SubmitLibraryNodeChanges,
+        Permission::UploadAsset,
+        Permission::ListProfiles,
+        Permission::ReadProfile,
+        Permission::CreateCollection,
+        Permission::ListCollections,
+        Permission::ReadCollection,
+        Permission::CollectionSubmit,
+    ]);
+
+    /// What a guest holds while nobody has edited the Guest role.
+    pub const GUEST: Self = Self::of(&[
+        Permission::ReadPublishedThreads,
+        Permission::ReadPublishedLibrary,
+        Permission::ListProfiles,
+        Permission::ReadProfile,
+        Permission::ListCollections,
+        Permission::ReadCollection,
+    ]);
+
+    /// What the Admin role holds while nobody has edited it.
+    pub const ADMIN: Self = Self::of(&[Permission::Administrator]);
+
+    /// The set of these.
+    #[must_use]
+    pub const fn of(permissions: &[Permission]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < permissions.len() {
+            bits |= 1 << permissions[index] as u64;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// The set of the names that are permissions; a name that is none permits nothing.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().filter_map(Permission::from_name).collect()
+    }
+
+    /// Whether the set holds exactly this permission.
+    #[must_use]
+    pub fn holds(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u64) != 0
+    }
+
+    /// Whether the set permits it: ADMINISTRATOR permits everything.
+    #[must_use]
+    pub fn permits(self, permission: Permission) -> bool {
+        self.holds(permission) || self.holds(Permission::Administrator)
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The members, in the published order.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.holds(*permission))
+    }
+}
+
+impl FromIterator<Permission> for PermissionSet {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        permissions.into_iter().fold(Self::EMPTY, |set, one| Self(set.0 | 1 << one as u64))
+    }
+}

@@ -1,0 +1,315 @@
+//! Redirect URIs: what may be registered, what matches, and how parameters are added.
+//!
+//! Matching is simple string comparison (RFC 6749 §3.1.2.3, RFC 9700 §2.1), with one exception: the
+//! port of a loopback address may be any (RFC 8252 §7.3).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Host, Url};
+
+/// Schemes that lead to a program or a document rather than back to an application.
+const BANNED_SCHEMES: &[&str] = &[
+    "about", "blob", "chrome", "content", "data", "file", "filesystem", "ftp", "intent", "jar",
+    "javascript", "mailto", "resource", "sms", "tel", "vbscript", "view-source", "ws", "wss",
+];
+
+/// Why a text may not be registered as a redirect URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedUri {
+    /// It is relative, or no URI at all.
+    #[error("must be an absolute URI")]
+    NotAbsolute,
+    /// White space, control characters, a backslash or anything that is not ASCII.
+    #[error("must be plain ASCII without spaces, control characters or backslashes")]
+    Characters,
+    /// RFC 6749 §3.1.2.
+    #[error("must not have a fragment")]
+    Fragment,
+    /// `user@` before the host.
+    #[error("must not have a user name or password")]
+    UserInfo,
+    /// A host that matches more than one.
+    #[error("must not have a wildcard")]
+    Wildcard,
+    /// A scheme that no application answers to.
+    #[error("has a scheme that is not allowed")]
+    Scheme,
+    /// RFC 8252 §7.1.
+    #[error("has a private-use scheme without a dot; use the reverse of a domain, as in com.example.app:/callback")]
+    SchemeWithoutDot,
+    /// RFC 9700 §2.6.
+    #[error("must use https, or http on localhost, 127.0.0.1 or [::1]")]
+    PlainHttp,
+    /// Something looks like a loopback address but is spelled so that others read it otherwise.
+    #[error("has an address in a form that is read in more than one way")]
+    AmbiguousHost,
+    /// Longer than any real one.
+    #[error("is longer than 2048 bytes")]
+    TooLong,
+}
+
+/// Checks a URI that somebody wants to register.
+///
+/// # Errors
+/// Why it is refused, to be put behind "redirect URI".
+pub fn check_registration(text: &str) -> Result<(), RefusedUri> {
+    if text.len() > 2_048 {
+        return Err(RefusedUri::TooLong);
+    }
+    // A-3, A-10: what a parser would quietly repair
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains('\\') {
+        return Err(RefusedUri::Characters);
+    }
+    if text.contains('*') {
+        return Err(RefusedUri::Wildcard);
+    }
+    if text.contains('#') {
+        return Err(RefusedUri::Fragment); // RFC 6749 §3.1.2, also a bare one
+    }
+    let url = Url::parse(text).map_err(|_| RefusedUri::NotAbsolute)?;
+    if !url.username().is_empty() || url.password().is_some() || authority_of(text).contains('@') {
+        return Err(RefusedUri::UserInfo);
+    }
+    match url.scheme() {
+        "https" | "http" => check_web(text, &url),
+        scheme if BANNED_SCHEMES.contains(&scheme) => Err(RefusedUri::Scheme), // A-8
+        scheme if !scheme.contains('.') => Err(RefusedUri::SchemeWithoutDot),
+        _ => Ok(()),
+    }
+}
+
+/// `http` and `https`: a real authority, and plain http on loopback alone.
+fn check_web(text: &str, url: &Url) -> Result<(), RefusedUri> {
+    let authority = authority_of(text);
+    if authority.is_empty() {
+        return Err(RefusedUri::NotAbsolute); // `https:callback`
+    }
+    // A-7: 127.1, 0x7f.1 and 2130706433 parse as addresses that they do not look like
+    let written = host_of(authority);
+    let is_address = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
+    if is_address && url.host_str() != Some(written) {
+        return Err(RefusedUri::AmbiguousHost);
+    }
+    if url.scheme() == "http" && !is_loopback(url) {
+        return Err(RefusedUri::PlainHttp);
+    }
+    Ok(())
+}
+
+/// What stands between `//` and the next `/`, `?` or `#`.
+fn authority_of(text: &str) -> &str {
+    let Some((_, rest)) = text.split_once("://") else { return "" };
+    &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+}
+
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Whether a URL leads to the computer that the browser runs on: 127.0.0.0/8, `::1`, `localhost`.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Whether a requested redirect URI is one of the registered ones (RFC 6749 §3.1.2.3).
+#[must_use]
+pub fn is_registered(requested: &str, registered: &[String]) -> bool {
+    registered.iter().any(|known| known == requested || differs_in_loopback_port(requested, known))
+}
+
+/// RFC 8252 §7.3: on a loopback address, and only there, the port may be any.
+fn differs_in_loopback_port(requested: &str, registered: &str) -> bool {
+    let (Some(ours), Some(theirs)) = (without_port(registered), without_port(requested)) else {
+        return false;
+    };
+    ours == theirs && Url::parse(requested).is_ok_and(|url| is_loopback(&url))
+}
+
+/// A plain http loopback URI in three parts, without its port; `None` for every other URI.
+fn without_port(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("http://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = host_of(authority);
+    let port = authority[host.len()..].strip_prefix(':');
+    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        return None;
+    }
+    let literal = host == "localhost" || host == "[::1]" || is_loopback_v4(host);
+    literal.then_some((host, path))
+}
+
+/// The four decimal numbers of 127.0.0.0/8, and no other spelling of them.
+fn is_loopback_v4(host: &str) -> bool {
+    host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Percent-encodes a text for a query.
+#[must_use]
+pub fn encode_query_value(value: &str) -> String {
+    utf8_percent_encode(value, QUERY_VALUE).to_string()
+}
+
+/// Adds parameters to a redirect URI, whose own query stays byte for byte (RFC 6749 §3.1.2).
+#[must_use]
+pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> String {
+    let mut uri = redirect_uri.to_owned();
+    for (name, value) in parameters {
+        let joint = match uri.split_once('?') {
+            None => "?",
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        uri.push_str(joint);
+        uri.push_str(name);
+        uri.push('=');
+        uri.push_str(&encode_query_value(value));
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn registered(uri: &str) -> [String; 1] {
+        [uri.to_owned()]
+    }
+
+    /// A-2, req_012, req_110: nothing but the very same string matches.
+    #[test]
+    fn nothing_but_the_same_string_matches() {
+        let known = registered("https://app.example/cb");
+        assert!(is_registered("https://app.example/cb", &known));
+        for other in [
+            "https://app.example/cb/../evil",
+            "https://app.example/cb%2f..",
+            "https://app.example.evil.com/cb",
+            "https://app.example/cb?x=1",
+            "https://app.example/cb/",
+            "https://APP.example/cb",
+            "https://app.example:443/cb",
+            "https://app@evil/cb",
+            "https://app.example/cb%23x",
+        ] {
+            assert!(!is_registered(other, &known), "{other}");
+        }
+    }
+
+    /// A-5, A-6, req_068: on loopback the port alone may differ.
+    #[test]
+    fn on_loopback_the_port_alone_may_differ() {
+        for (known, asked) in [
+            ("http://127.0.0.1/cb", "http://127.0.0.1:51234/cb"),
+            ("http://[::1]/cb?a=1", "http://[::1]:1/cb?a=1"),
+            ("http://localhost:9/cb", "http://localhost:65535/cb"),
+            ("http://127.0.0.1:80/cb", "http://127.0.0.1/cb"),
+        ] {
+            assert!(is_registered(asked, &registered(known)), "{asked}");
+        }
+        for (known, asked) in [
+            ("http://127.0.0.1/cb", "http://127.0.0.1:51234/other"),
+            ("http://127.0.0.1/cb", "http://127.0.0.2/cb"),
+            ("http://127.0.0.1/cb", "http://localhost/cb"),
+            ("http://127.0.0.1/cb", "https://127.0.0.1:1/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:0/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:65536/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:80@evil/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1.evil.com/cb"),
+            ("https://app.example/cb", "https://app.example:8443/cb"),
+            ("http://app.example/cb", "http://app.example:81/cb"),
+        ] {
+            assert!(!is_registered(asked, &registered(known)), "{asked}");
+        }
+    }
+
+    /// A-3, A-4, A-7, A-8, A-10, req_010, req_069, req_116: what may not be registered.
+    #[test]
+    fn what_may_not_be_registered() {
+        for (uri, why) in [
+            ("/relative", RefusedUri::NotAbsolute),
+            ("https:callback", RefusedUri::NotAbsolute),
+            ("https://app@evil/cb", RefusedUri::UserInfo),
+            ("https://app\\@evil/cb", RefusedUri::Characters),
+            ("https://app#@evil/cb", RefusedUri::Fragment),
+            ("https://app.example/cb#", RefusedUri::Fragment),
+            ("https://*.app.example/cb", RefusedUri::Wildcard),
+            ("http://127.0.0.1.evil.com/", RefusedUri::PlainHttp),
+            ("http://0x7f.1/", RefusedUri::AmbiguousHost),
+            ("http://2130706433/", RefusedUri::AmbiguousHost),
+            ("http://[::ffff:127.0.0.1]/", RefusedUri::AmbiguousHost),
+            ("http://app.example/cb", RefusedUri::PlainHttp),
+            ("javascript:alert(1)", RefusedUri::Scheme),
+            ("data:text/html,x", RefusedUri::Scheme),
+            ("vbscript:x", RefusedUri::Scheme),
+            ("file:///etc/passwd", RefusedUri::Scheme),
+            ("intent://x", RefusedUri::Scheme),
+            ("myapp://callback", RefusedUri::SchemeWithoutDot),
+            ("https://app.example/a b", RefusedUri::Characters),
+            ("https://app.example/\r\nX: y", RefusedUri::Characters),
+        ] {
+            assert_eq!(check_registration(uri), Err(why), "{uri}");
+        }
+        for uri in [
+            "https://app.example/cb?a=1&a=2",
+            "https://xn--pp-8ja.example/cb",
+            "http://127.0.0.1/cb",
+            "http://127.9.9.9:80/cb",
+            "http://[::1]:7777/cb",
+            "http://localhost/cb",
+            "com.example.app:/callback",
+        ] {
+            assert_eq!(check_registration(uri), Ok(()), "{uri}");
+        }
+    }
+
+    /// A-13, req_011: the registered query stays byte for byte.
+    #[test]
+    fn the_registered_query_stays_as_it_is() {
+        let parameters = [("code", "a/b"), ("state", "x y&z=\r\n")];
+        let added = |uri| with_parameters(uri, &parameters);
+        assert_eq!(
+            added("https://a.example/cb?b=%20&a=1&a=2"),
+            "https://a.example/cb?b=%20&a=1&a=2&code=a%2Fb&state=x%20y%26z%3D%0D%0A"
+        );
+        assert_eq!(added("com.example:/cb"), "com.example:/cb?code=a%2Fb&state=x%20y%26z%3D%0D%0A");
+    }
+
+    proptest! {
+        /// T18: whatever is asked, it is the registered string or differs in a loopback port.
+        #[test]
+        fn a_match_is_the_same_string_or_another_loopback_port(
+            known in "(http|https)://(127\\.0\\.0\\.1|\\[::1\\]|localhost|a\\.example)(:[0-9]{1,5})?/[a-z]{0,2}",
+            asked in "(http|https)://(127\\.0\\.0\\.1|\\[::1\\]|localhost|a\\.example)(:[0-9]{1,5})?/[a-z]{0,2}",
+        ) {
+            if known != asked && is_registered(&asked, &registered(&known)) {
+                let (a, b) = (Url::parse(&known).unwrap(), Url::parse(&asked).unwrap());
+                prop_assert!(is_loopback(&a) && a.scheme() == "http");
+                prop_assert_eq!((a.host_str(), a.path()), (b.host_str(), b.path()));
+            }
+        }
+
+        /// T18, A-10: no text makes the checks fall over, and what passes is plain ASCII.
+        #[test]
+        fn any_text_is_checked(text in ".{0,80}") {
+            if check_registration(&text).is_ok() {
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+            }
+            let _ = is_registered(&text, &registered(&text));
+        }
+    }
+}

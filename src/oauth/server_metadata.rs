@@ -1,0 +1,78 @@
+//! What this server says of itself (RFC 8414, OpenID Connect Discovery §3).
+
+use serde::Serialize;
+
+use super::grant_type::GrantType;
+use super::scope::Scope;
+
+/// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the members are defined by RFC 8414 §2 and Discovery §3")]
+pub struct ServerMetadata {
+    pub issuer: String,
+    pub authorization_endpoint: String,
+    pub device_authorization_endpoint: String,
+    pub token_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_endpoint: Option<String>,
+    pub jwks_uri: String,
+    pub response_types_supported: &'static [&'static str],
+    pub response_modes_supported: &'static [&'static str],
+    pub grant_types_supported: Vec<&'static str>,
+    pub code_challenge_methods_supported: &'static [&'static str],
+    pub scopes_supported: Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_types_supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signing_alg_values_supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_supported: Option<&'static [&'static str]>,
+    pub token_endpoint_auth_methods_supported: &'static [&'static str],
+    pub client_id_metadata_document_supported: bool,
+    pub authorization_response_iss_parameter_supported: bool,
+    pub request_parameter_supported: bool,
+    pub request_uri_parameter_supported: bool,
+    pub claims_parameter_supported: bool,
+}
+
+impl ServerMetadata {
+    /// The document for OpenID Connect clients. `base` is what endpoints begin with.
+    #[must_use]
+    pub fn openid(issuer: &str, base: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: format!("{base}/oauth/authorize"),
+            device_authorization_endpoint: format!("{base}/oauth/device_authorization"),
+            token_endpoint: format!("{base}/oauth/token"),
+            userinfo_endpoint: Some(format!("{base}/oauth/userinfo")),
+            jwks_uri: format!("{base}/oauth/jwks"),
+            response_types_supported: &["code"],
+            response_modes_supported: &["query"],
+            grant_types_supported: GrantType::ALL.iter().map(|grant| grant.wire_name()).collect(),
+            code_challenge_methods_supported: &["S256"],
+            scopes_supported: Scope::all(),
+            subject_types_supported: Some(&["public"]),
+            id_token_signing_alg_values_supported: Some(&["RS256"]),
+            claims_supported: Some(&[
+                "iss", "sub", "aud", "exp", "iat", "nonce", "name", "preferred_username", "email",
+                "email_verified",
+            ]),
+            token_endpoint_auth_methods_supported: &["none", "client_secret_basic", "client_secret_post"],
+            client_id_metadata_document_supported: false,
+            authorization_response_iss_parameter_supported: true, // RFC 9207 §3
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false, // Discovery §3: the default would be true
+            claims_parameter_supported: false,
+        }
+    }
+
+    /// The same without what only OpenID Connect knows (RFC 8414).
+    #[must_use]
+    pub fn without_openid(mut self) -> Self {
+        self.userinfo_endpoint = None;
+        self.subject_types_supported = None;
+        self.id_token_signing_alg_values_supported = None;
+        self.claims_supported = None;
+        self
+    }
+}

@@ -1,0 +1,143 @@
+//! Every route on one screen, in its groups, with their layers.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, Any as AnyOrigin, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::Shared;
+use crate::endpoints::{
+    authorize, authorize_consent, device_authorization, device_consent, extract, health, token,
+    userinfo, well_known,
+};
+use crate::error::{ApiError, Kind};
+use crate::member::session;
+use crate::{pages, telemetry};
+
+/// The longest that any request is worked on.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The server's routes. Behind an issuer with a path they are served with and without it, since a
+/// proxy may or may not take it away.
+pub fn router(app: Shared) -> Router {
+    let routes = Router::new()
+        .merge(public(&app))
+        .merge(protocol())
+        .merge(browser(&app))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
+    let routes = if app.config.web_enabled { routes.merge(pages::router()) } else { routes };
+    let path = app.config.issuer_path().to_owned();
+    let routes = if path.is_empty() {
+        routes
+    } else {
+        routes.clone().nest(&format!("/{path}"), routes)
+    };
+    routes
+        .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
+        })
+        .layer(DefaultBodyLimit::max(extract::BODY_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
+        .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
+        .layer(from_fn_with_state(app.clone(), telemetry::trace))
+        .with_state(app)
+}
+
+/// What anybody may read from anywhere, and keep for a while.
+fn public(_: &Shared) -> Router<Shared> {
+    let openid = "/.well-known/openid-configuration";
+    let oauth = "/.well-known/oauth-authorization-server";
+    Router::new()
+        .route(openid, get(well_known::openid_configuration))
+        .route(&format!("{openid}/{{*path}}"), get(well_known::openid_configuration_of))
+        .route(oauth, get(well_known::oauth_authorization_server))
+        .route(&format!("{oauth}/{{*path}}"), get(well_known::oauth_authorization_server_of))
+        .route("/.well-known/oauth-protected-resource", get(well_known::protected_resource))
+        .route("/.well-known/oauth-protected-resource/api", get(well_known::protected_api))
+        .route("/api/oauth/jwks", get(well_known::jwks))
+        .layer(any_origin())
+}
+
+/// What clients call, from anywhere, without a session. Never kept (RFC 6749 §5.1).
+fn protocol() -> Router<Shared> {
+    Router::new()
+        .route("/api/oauth/token", post(token::token))
+        .route("/api/oauth/device_authorization", post(device_authorization::start))
+        .route("/api/oauth/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, no_store()))
+        .layer(SetResponseHeaderLayer::overriding(PRAGMA, HeaderValue::from_static("no-cache")))
+        .layer(any_origin())
+}
+
+/// What a browser calls with a session: our own pages and the origins that the operator named.
+/// Authorize itself is a navigation, and has no CORS (RFC 9700 §2.6).
+fn browser(app: &Shared) -> Router<Shared> {
+    Router::new()
+        .route("/api/oauth/authorize/consent", get(authorize_consent::show).post(authorize_consent::decide))
+        .route("/api/oauth/device/consent", get(device_consent::show).post(device_consent::decide))
+        .route("/api/auth/password/signin", post(session::sign_in))
+        .route("/api/auth/logout", post(session::sign_out))
+        .layer(own_origins(app))
+        .route("/api/oauth/authorize", get(authorize::authorize))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// CORS for what needs no cookie.
+fn any_origin() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AnyOrigin)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([WWW_AUTHENTICATE])
+        .max_age(Duration::from_secs(300))
+}
+
+/// CORS with the session cookie, for the pages' origin and the ones that the operator named.
+fn own_origins(app: &Shared) -> CorsLayer {
+    let allowed = app.config.allowed_origins();
+    let is_ours = move |origin: &HeaderValue, _: &request::Parts| {
+        origin.to_str().is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_ours))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .max_age(Duration::from_secs(300))
+}
+
+fn no_store() -> HeaderValue {
+    HeaderValue::from_static("no-store")
+}
+
+/// A header that a handler may have set otherwise.
+fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// No panic is meant to be reachable; one that is ends its request and nothing else.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
+fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    tracing::error!(panic = text, "a handler panicked");
+    ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
+}

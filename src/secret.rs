@@ -1,0 +1,103 @@
+//! Secrets and their hashes, as two types that cannot be taken for each other.
+//!
+//! A [`Secret`] shows itself to nobody: not in `Debug`, not in a log, and its memory is wiped. A
+//! [`SecretHash`] is what may be stored and looked up. Opaque values (codes, tokens, request ids,
+//! session cookies) have 256 bits of chance, so one SHA-256 is enough and no salt is needed.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+
+/// A value that lets its holder in: a code, a token, a password, a client secret.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a value that came from outside.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
+    }
+
+    /// A fresh opaque value: 32 random bytes, base64url without padding (43 characters).
+    #[must_use]
+    pub fn generate(random: &Random) -> Self {
+        Self::new(random.base64url::<32>())
+    }
+
+    /// The value itself, for the one answer that hands it out and for checking it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Lower-case hex SHA-256: the form in which opaque values are stored.
+    #[must_use]
+    pub fn hash(&self) -> SecretHash {
+        SecretHash(hex(&Sha256::digest(self.0.as_bytes())))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// The stored form of an opaque [`Secret`]; compared in constant time.
+#[derive(Clone)]
+pub struct SecretHash(String);
+
+impl SecretHash {
+    /// A hash as it was stored.
+    #[must_use]
+    pub fn stored(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The stored text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretHash(…)")
+    }
+}
+
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for SecretHash {}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

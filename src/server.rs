@@ -1,0 +1,200 @@
+//! Connections: accepting them, their time limits, and the drain at the end.
+//!
+//! HTTP/1.1, as proxies speak it. A peer that says nothing, or says it one byte at a time, costs one
+//! socket and nothing else: headers must arrive within 5 s, a connection may idle for 60 s,
+//! and there is a bound on connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::app::Shared;
+use crate::jobs;
+use crate::router::router;
+
+/// How long the headers of a request may take once they began.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may be idle between requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many connections there may be.
+const CONNECTIONS_MAX: usize = 10_000;
+/// The longest head of a request, in bytes.
+const HEAD_MAX: usize = 64 * 1_024;
+/// How long requests in flight have to finish at the end; containers are killed at 10 s.
+const DRAIN: Duration = Duration::from_millis(7_000);
+
+/// Serves until `stop`: then readiness is off, what is in flight finishes, and the jobs end.
+///
+/// # Errors
+/// When the listener breaks for good.
+pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let jobs = jobs::start(&app, &stop);
+    let service = router(Arc::clone(&app));
+    let connections = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, or a peer that was gone before it was greeted: go on.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let connection = connections.watch(connection(stream, peer, service.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+    app.readiness.drain();
+    drop(listener);
+    tracing::info!("draining");
+    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    jobs.wait().await;
+    app.db.close().await;
+    Ok(())
+}
+
+/// One connection with its limits.
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {
+    let _ = stream.set_nodelay(true);
+    let phase = Arc::new(Mutex::new(Phase::Idle));
+    let io = TokioIo::new(Watched {
+        stream,
+        phase: Arc::clone(&phase),
+        timer: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)),
+    });
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let (router, phase) = (router.clone(), Arc::clone(&phase));
+        set(&phase, Phase::Answering);
+        let mut request: Request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(peer);
+        async move {
+            let response = router.oneshot(request).await;
+            set(&phase, Phase::Idle);
+            response
+        }
+    });
+    hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(io, service)
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Between requests.
+    Idle,
+    /// Reading the head of a request.
+    Reading,
+    /// A handler has the request; its own limits hold.
+    Answering,
+}
+
+fn set(phase: &Mutex<Phase>, to: Phase) {
+    *phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
+}
+
+/// A stream that gives up on a peer that is too slow for what it is doing.
+struct Watched {
+    stream: TcpStream,
+    phase: Arc<Mutex<Phase>>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Watched {
+    fn restart(&mut self, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        self.timer.as_mut().reset(until);
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let phase = *self.phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match (&read, phase) {
+            (_, Phase::Answering) => read,
+            (Poll::Ready(_), Phase::Idle) => {
+                if buffer.filled().len() > before {
+                    set(&self.phase, Phase::Reading);
+                    self.restart(HEADER_TIMEOUT);
+                }
+                read
+            }
+            (Poll::Ready(_), Phase::Reading) => read,
+            (Poll::Pending, _) => match self.timer.as_mut().poll(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.restart(IDLE_TIMEOUT);
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.restart(IDLE_TIMEOUT);
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

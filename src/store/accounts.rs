@@ -1,0 +1,301 @@
+//! Accounts with what they hold, in one query: `accounts`, `account_roles`, `roles`, `emails`.
+
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::{Flag, Names, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, RoleId};
+use crate::oauth::permission::PermissionSet;
+
+/// The role of people who are not signed in.
+pub const GUEST_ROLE: &str = "0000000000000000000g";
+/// The role that every account holds.
+pub const MEMBER_ROLE: &str = "000000000000000000m0";
+/// The role of administrators.
+pub const ADMIN_ROLE: &str = "00000000000000000a00";
+
+/// The columns of an account and of one role that counts for it; a query gives a row per role.
+macro_rules! account_columns {
+    () => {
+        "a.id AS account_id, a.handle AS account_handle, a.name AS account_name, \
+         a.kind AS account_kind, a.admin AS account_admin, a.deleted_at AS account_deleted_at, \
+         EXISTS (SELECT 1 FROM emails e WHERE e.account_id = a.id AND e.verified) \
+             AS account_verified, \
+         EXISTS (SELECT 1 FROM settings s WHERE s.id = 'storyden_system' \
+             AND s.value LIKE '%\"AuthenticationMode\":\"email\"%') AS email_mode, \
+         r.id AS role_id, r.permissions AS role_permissions"
+    };
+}
+
+/// Joins the roles that count for account `a`: those it holds and the three built-in ones.
+macro_rules! account_roles {
+    () => {
+        "LEFT JOIN roles r ON r.id IN (SELECT ar.role_id FROM account_roles ar \
+             WHERE ar.account_id = a.id) \
+         OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00')"
+    };
+}
+
+pub(super) use {account_columns, account_roles};
+
+/// The columns of [`account_columns`]; all empty where a join found no account.
+#[derive(sqlx::FromRow)]
+pub struct AccountColumns {
+    account_id: Option<AccountId>,
+    account_handle: Option<String>,
+    account_name: Option<String>,
+    account_kind: Option<String>,
+    account_admin: Option<Flag>,
+    account_deleted_at: Option<Timestamp>,
+    account_verified: bool,
+    email_mode: bool,
+    role_id: Option<RoleId>,
+    role_permissions: Option<Names>,
+}
+
+/// A member and what they hold now.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The id, `sub` of tokens.
+    pub id: AccountId,
+    /// The name that is unique.
+    pub handle: String,
+    /// The name that is shown.
+    pub name: String,
+    /// Whether it is an administrator's account.
+    pub admin: bool,
+    /// Whether it is suspended (`deleted_at` is set): then it gets nothing anywhere.
+    pub suspended: bool,
+    /// What its roles permit now.
+    pub permissions: PermissionSet,
+}
+
+impl Account {
+    /// Puts the rows of one account together; `None` where there was no account.
+    pub(super) fn from_rows<'a>(
+        rows: impl IntoIterator<Item = &'a AccountColumns>,
+    ) -> Option<Self> {
+        let (mut guest, mut member, mut admin) =
+            (PermissionSet::GUEST, PermissionSet::MEMBER, PermissionSet::ADMIN);
+        let (mut held, mut first) = (PermissionSet::EMPTY, None);
+        for row in rows {
+            first.get_or_insert(row);
+            let Some(role) = &row.role_id else { continue };
+            let names = row.role_permissions.as_ref();
+            let permissions = PermissionSet::from_names(names.into_iter().flat_map(Names::iter));
+            match role.as_str() {
+                GUEST_ROLE => guest = permissions,
+                MEMBER_ROLE => member = permissions,
+                ADMIN_ROLE => admin = permissions,
+                _ => held = held.union(permissions),
+            }
+        }
+        let row = first?;
+        let is_admin = row.account_admin.is_some_and(|flag| flag.0);
+        let is_bot = row.account_kind.as_deref() == Some("bot");
+        // Contract 3.4: where people sign in by e-mail, an unproven address makes a guest.
+        let unproven = row.email_mode && !is_admin && !is_bot && !row.account_verified;
+        let permissions = match (unproven, is_admin) {
+            (true, _) => guest,
+            (false, true) => held.union(member).union(admin),
+            (false, false) => held.union(member),
+        };
+        Some(Self {
+            id: row.account_id.clone()?,
+            handle: row.account_handle.clone()?,
+            name: row.account_name.clone()?,
+            admin: is_admin,
+            suspended: row.account_deleted_at.is_some(),
+            permissions,
+        })
+    }
+}
+
+/// The account of an id, with what it holds now.
+pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Account>> {
+    const SQL: &str = concat!(
+        "SELECT ", account_columns!(), " FROM accounts a ", account_roles!(), " WHERE a.id = $1"
+    );
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into()]).await?;
+    Ok(Account::from_rows(&rows))
+}
+
+/// The account of a handle, which has no case.
+pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
+    const SQL: &str = concat!(
+        "SELECT ", account_columns!(), " FROM accounts a ", account_roles!(),
+        " WHERE a.handle = $1"
+    );
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[handle.to_lowercase().into()]).await?;
+    Ok(Account::from_rows(&rows))
+}
+
+/// What sign-in needs: who it is and the stored hash of the password.
+#[derive(sqlx::FromRow)]
+pub struct PasswordRow {
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// The Argon2id hash.
+    pub password_hash: String,
+    /// Set when the account is suspended.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// The password of the account with a handle or, where the text has an `@`, an e-mail address.
+pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordRow>> {
+    let sql = if identifier.contains('@') {
+        "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
+         FROM accounts a JOIN authentications p ON p.account_authentication = a.id \
+         JOIN emails e ON e.account_id = a.id \
+         WHERE lower(e.email_address) = $1 AND p.service = 'password' AND NOT p.disabled"
+    } else {
+        "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
+         FROM accounts a JOIN authentications p ON p.account_authentication = a.id \
+         WHERE a.handle = $1 AND p.service = 'password' AND NOT p.disabled"
+    };
+    db.fetch_optional(sql, &[identifier.to_lowercase().into()]).await
+}
+
+/// An e-mail address of an account.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Email {
+    /// The address.
+    pub email_address: String,
+    /// Whether its holder proved it.
+    pub verified: Flag,
+}
+
+/// The addresses of an account, oldest first.
+pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
+    db.fetch_all(
+        "SELECT email_address, verified FROM emails WHERE account_id = $1 ORDER BY created_at, id",
+        &[id.into()],
+    )
+    .await
+}
+
+/// A line of the list of accounts.
+#[derive(Debug, serde::Serialize, sqlx::FromRow)]
+pub struct ListedAccount {
+    /// The id.
+    pub id: AccountId,
+    /// The name that is unique.
+    pub handle: String,
+    /// The name that is shown.
+    pub name: String,
+    /// `human` or `bot`.
+    pub kind: String,
+    /// Whether it is an administrator's account.
+    #[serde(serialize_with = "flag")]
+    pub admin: Flag,
+    /// When it was suspended.
+    #[serde(rename = "suspended_at")]
+    pub deleted_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+fn flag<S: serde::Serializer>(flag: &Flag, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_bool(flag.0)
+}
+
+/// Every account, by handle.
+pub async fn list(db: &Db) -> Result<Vec<ListedAccount>> {
+    db.fetch_all(
+        "SELECT id, handle, name, kind, admin, deleted_at, created_at FROM accounts ORDER BY handle",
+        &[],
+    )
+    .await
+}
+
+/// A new account.
+pub struct NewAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// The name that is unique, in lower case.
+    pub handle: String,
+    /// The name that is shown.
+    pub name: String,
+    /// Whether it is an administrator's.
+    pub admin: bool,
+    /// An address and whether it counts as proven.
+    pub email: Option<(String, bool)>,
+    /// The Argon2id hash of its password.
+    pub password_hash: Option<String>,
+}
+
+/// Makes an account with its address and password.
+///
+/// # Errors
+/// [`super::Error::Taken`] when the handle or the address is.
+pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()> {
+    let verified = matches!(new.email, Some((_, true)));
+    tx.execute(
+        "INSERT INTO accounts (id, created_at, updated_at, handle, name, kind, verified_status, admin) \
+         VALUES ($1, $2, $2, $3, $4, 'human', $5, $6)",
+        &[
+            (&new.id).into(),
+            now.into(),
+            new.handle.as_str().into(),
+            new.name.as_str().into(),
+            (if verified { "email" } else { "none" }).into(),
+            new.admin.into(),
+        ],
+    )
+    .await?;
+    if let Some((address, verified)) = &new.email {
+        tx.execute(
+            "INSERT INTO emails (id, created_at, email_address, verification_code, \
+             verification_attempts, verified, account_id) VALUES ($1, $2, $3, '', 0, $4, $5)",
+            &[
+                xid::new().to_string().into(),
+                now.into(),
+                address.to_lowercase().into(),
+                (*verified).into(),
+                (&new.id).into(),
+            ],
+        )
+        .await?;
+    }
+    if let Some(hash) = &new.password_hash {
+        set_password(tx, &new.id, hash, now).await?;
+    }
+    Ok(())
+}
+
+/// Gives an account a password, in place of the one it has.
+pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "INSERT INTO authentications (id, created_at, service, token_type, identifier, token, \
+         disabled, metadata, account_authentication) \
+         VALUES ($1, $2, 'password', 'password_hash', $3, $4, $5, $6, $3) \
+         ON CONFLICT (service, identifier, account_authentication) \
+         DO UPDATE SET token = excluded.token, disabled = excluded.disabled",
+        &[
+            xid::new().to_string().into(),
+            now.into(),
+            id.into(),
+            hash.into(),
+            false.into(),
+            Value::Json(serde_json::Value::Null),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Suspends an account (`at`) or ends its suspension (`None`). Whether there is such an account.
+pub async fn set_suspended(
+    tx: &mut Tx,
+    handle: &str,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE accounts SET deleted_at = $2, updated_at = $3 WHERE handle = $1",
+            &[handle.to_lowercase().into(), at.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}

@@ -1,0 +1,132 @@
+//! Authorization codes: `oauth_authorisation_codes`.
+
+use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::db::{Db, Tx};
+use super::error::Result;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
+use crate::secret::SecretHash;
+
+/// A code, with the account that approved it and what that holds now.
+#[derive(Clone, Debug)]
+pub struct AuthorizationCode {
+    /// Its row.
+    pub id: AuthorizationCodeId,
+    /// Who it was given to.
+    pub client: ClientRowId,
+    /// Who approved it.
+    pub account: Account,
+    /// Where it was sent.
+    pub redirect_uri: String,
+    /// What was granted.
+    pub scope: String,
+    /// The client's `nonce`.
+    pub nonce: Option<String>,
+    /// The S256 challenge.
+    pub code_challenge: String,
+    /// When it can no longer be exchanged.
+    pub expires_at: Timestamp,
+    /// When it was exchanged.
+    pub consumed_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct CodeRow {
+    code_id: AuthorizationCodeId,
+    code_client_id: ClientRowId,
+    redirect_uri: String,
+    scope: String,
+    nonce: Option<String>,
+    code_challenge: String,
+    expires_at: Timestamp,
+    consumed_at: Option<Timestamp>,
+    #[sqlx(flatten)]
+    account: AccountColumns,
+}
+
+/// The code of a hash.
+pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
+    const SQL: &str = concat!(
+        "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
+         k.code_challenge, k.expires_at, k.consumed_at, ", account_columns!(),
+        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id ",
+        account_roles!(), " WHERE k.code_hash = $1"
+    );
+    let rows: Vec<CodeRow> = db.fetch_all(SQL, &[code.into()]).await?;
+    let account = Account::from_rows(rows.iter().map(|row| &row.account));
+    let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
+        return Ok(None);
+    };
+    Ok(Some(AuthorizationCode {
+        id: row.code_id,
+        client: row.code_client_id,
+        account,
+        redirect_uri: row.redirect_uri,
+        scope: row.scope,
+        nonce: row.nonce,
+        code_challenge: row.code_challenge,
+        expires_at: row.expires_at,
+        consumed_at: row.consumed_at,
+    }))
+}
+
+/// A new code.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// Its id.
+    pub id: AuthorizationCodeId,
+    /// The hash of the code.
+    pub code: SecretHash,
+    /// Who it is for.
+    pub client: ClientRowId,
+    /// Who approved.
+    pub account: AccountId,
+    /// Where it is sent.
+    pub redirect_uri: String,
+    /// What is granted.
+    pub scope: String,
+    /// The client's `nonce`.
+    pub nonce: Option<String>,
+    /// The S256 challenge.
+    pub code_challenge: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it can no longer be exchanged.
+    pub expires_at: Timestamp,
+}
+
+/// Stores a code.
+pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
+    tx.execute(
+        "INSERT INTO oauth_authorisation_codes (id, created_at, code_hash, redirect_uri, scope, \
+         nonce, code_challenge, code_challenge_method, expires_at, account_id, client_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'S256', $8, $9, $10)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            (&new.code).into(),
+            new.redirect_uri.as_str().into(),
+            new.scope.as_str().into(),
+            new.nonce.clone().into(),
+            new.code_challenge.as_str().into(),
+            new.expires_at.into(),
+            (&new.account).into(),
+            (&new.client).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Spends a code, if nobody did before and its account is not suspended.
+pub async fn consume(tx: &mut Tx, id: &AuthorizationCodeId, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_authorisation_codes SET consumed_at = $2 \
+             WHERE id = $1 AND consumed_at IS NULL AND EXISTS \
+             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+            &[id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}

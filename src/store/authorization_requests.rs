@@ -1,0 +1,223 @@
+//! Authorization requests that wait for a decision: `oauth_authorisation_requests`, and those of
+//! people who are not signed in yet: `auth_pending_requests`.
+
+use super::clients::{Client, ClientColumns, client_columns};
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::{JsonColumn, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AuthorizationRequestId, ClientRowId};
+use crate::secret::SecretHash;
+
+/// A request of a signed-in person.
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest {
+    /// Its row.
+    pub id: AuthorizationRequestId,
+    /// Who was asked.
+    pub account: AccountId,
+    /// Who asks.
+    pub client: Client,
+    /// Where the answer goes.
+    pub redirect_uri: String,
+    /// What is asked, as it was given.
+    pub scope: String,
+    /// The client's `state`, unchanged.
+    pub state: Option<String>,
+    /// The client's `nonce`, unchanged.
+    pub nonce: Option<String>,
+    /// The S256 challenge (RFC 7636).
+    pub code_challenge: String,
+    /// When it can no longer be decided.
+    pub expires_at: Timestamp,
+    /// Whether somebody approved or denied it.
+    pub decided: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct RequestRow {
+    request_id: AuthorizationRequestId,
+    request_account_id: AccountId,
+    redirect_uri: String,
+    scope: String,
+    state: Option<String>,
+    nonce: Option<String>,
+    code_challenge: String,
+    expires_at: Timestamp,
+    decided: bool,
+    #[sqlx(flatten)]
+    client: ClientColumns,
+}
+
+/// The request of an id, with its client.
+pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
+    const SQL: &str = concat!(
+        "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, q.scope, \
+         q.state, q.nonce, q.code_challenge, q.expires_at, \
+         (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL) AS decided, ",
+        client_columns!(),
+        " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
+         WHERE q.request_id_hash = $1"
+    );
+    let row: Option<RequestRow> = db.fetch_optional(SQL, &[request_id.into()]).await?;
+    Ok(row.map(|row| AuthorizationRequest {
+        id: row.request_id,
+        account: row.request_account_id,
+        client: row.client.into(),
+        redirect_uri: row.redirect_uri,
+        scope: row.scope,
+        state: row.state,
+        nonce: row.nonce,
+        code_challenge: row.code_challenge,
+        expires_at: row.expires_at,
+        decided: row.decided,
+    }))
+}
+
+/// A new request.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// Its id.
+    pub id: AuthorizationRequestId,
+    /// The hash of what the browser carries.
+    pub request_id: SecretHash,
+    /// Who is asked.
+    pub account: AccountId,
+    /// Who asks.
+    pub client: ClientRowId,
+    /// Where the answer goes.
+    pub redirect_uri: String,
+    /// What is asked.
+    pub scope: String,
+    /// The client's `state`.
+    pub state: Option<String>,
+    /// The client's `nonce`.
+    pub nonce: Option<String>,
+    /// The S256 challenge.
+    pub code_challenge: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it can no longer be decided.
+    pub expires_at: Timestamp,
+}
+
+/// Stores a request.
+///
+/// # Errors
+/// [`super::Error::Gone`] when the client or the account is.
+pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
+    tx.execute(
+        "INSERT INTO oauth_authorisation_requests (id, created_at, request_id_hash, redirect_uri, \
+         scope, state, nonce, code_challenge, code_challenge_method, expires_at, account_id, \
+         client_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'S256', $9, $10, $11)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            (&new.request_id).into(),
+            new.redirect_uri.as_str().into(),
+            new.scope.as_str().into(),
+            new.state.clone().into(),
+            new.nonce.clone().into(),
+            new.code_challenge.as_str().into(),
+            new.expires_at.into(),
+            (&new.account).into(),
+            (&new.client).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Marks a request approved, if nobody decided it before and its account is not suspended.
+pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_authorisation_requests SET approved_at = $2 \
+             WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL AND EXISTS \
+             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+            &[id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Marks a request denied, if nobody decided it before.
+pub async fn deny(db: &Db, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE oauth_authorisation_requests SET denied_at = $2 \
+             WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL",
+            vec![id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// A request of somebody who is not signed in yet.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct PendingRequest {
+    /// The row of who asks.
+    pub client_id: ClientRowId,
+    /// What was asked: the parameters of the authorization request.
+    pub parameters: JsonColumn<std::collections::BTreeMap<String, String>>,
+    /// When it can no longer be taken up.
+    pub expires_at: Timestamp,
+}
+
+/// The request that this browser left behind to sign in.
+pub async fn find_pending(
+    db: &Db,
+    request_id: &SecretHash,
+    browser: &SecretHash,
+) -> Result<Option<PendingRequest>> {
+    db.fetch_optional(
+        "SELECT client_id, parameters, expires_at FROM auth_pending_requests \
+         WHERE request_id_hash = $1 AND browser_hash = $2",
+        &[request_id.into(), browser.into()],
+    )
+    .await
+}
+
+/// A request to keep until its person has signed in.
+#[derive(Clone, Debug)]
+pub struct NewPending {
+    /// The hash of what the browser carries in its address bar.
+    pub request_id: SecretHash,
+    /// The hash of the cookie that binds it to the browser.
+    pub browser: SecretHash,
+    /// Who asks.
+    pub client: ClientRowId,
+    /// What is asked.
+    pub parameters: serde_json::Value,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it can no longer be taken up.
+    pub expires_at: Timestamp,
+}
+
+/// Keeps a request until its person has signed in.
+pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_pending_requests \
+         (request_id_hash, browser_hash, client_id, parameters, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            (&new.request_id).into(),
+            (&new.browser).into(),
+            (&new.client).into(),
+            Value::Json(new.parameters.clone()),
+            new.created_at.into(),
+            new.expires_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes a kept request away; whether it was still there, so that one account alone adopts it.
+pub async fn take_pending(tx: &mut Tx, request_id: &SecretHash) -> Result<bool> {
+    let taken = tx
+        .execute("DELETE FROM auth_pending_requests WHERE request_id_hash = $1", &[request_id.into()])
+        .await?;
+    Ok(taken > 0)
+}

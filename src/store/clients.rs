@@ -1,0 +1,209 @@
+//! Applications: `oauth_clients`.
+
+use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::{Names, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
+
+/// The columns of a client.
+macro_rules! client_columns {
+    () => {
+        "c.id AS client_row_id, c.client_id AS client_client_id, \
+         c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
+         c.type AS client_type, c.scope_policy AS client_scope_policy, \
+         c.redirect_uris AS client_redirect_uris, \
+         c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
+         c.account_id AS client_owner, c.created_at AS client_created_at"
+    };
+}
+
+pub(super) use client_columns;
+
+/// The columns of [`client_columns`].
+#[derive(sqlx::FromRow)]
+pub struct ClientColumns {
+    client_row_id: ClientRowId,
+    client_client_id: String,
+    client_secret_hash: Option<String>,
+    client_name: String,
+    client_type: String,
+    client_scope_policy: String,
+    client_redirect_uris: Names,
+    client_allowed_scopes: Names,
+    client_allowed_grants: Names,
+    client_owner: Option<AccountId>,
+    client_created_at: Timestamp,
+}
+
+/// An application.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its row.
+    pub row_id: ClientRowId,
+    /// Its public id (RFC 6749 §2.2).
+    pub client_id: String,
+    /// The Argon2id hash of its secret.
+    pub secret_hash: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Whether it can keep a secret.
+    pub kind: ClientType,
+    /// What it may have.
+    pub scope: ClientScope,
+    /// Where it may be answered.
+    pub redirect_uris: Vec<String>,
+    /// How it may get tokens.
+    pub grants: Vec<GrantType>,
+    /// Who made it.
+    pub owner: Option<AccountId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Client {
+    /// Whether it may use a grant.
+    #[must_use]
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.contains(&grant)
+    }
+}
+
+impl From<ClientColumns> for Client {
+    fn from(row: ClientColumns) -> Self {
+        // A value nobody knows is read as the one that permits less.
+        let kind = match row.client_type.as_str() {
+            "public" => ClientType::Public,
+            _ => ClientType::Confidential,
+        };
+        let policy = match row.client_scope_policy.as_str() {
+            "inherit" => ScopePolicy::Inherit,
+            _ => ScopePolicy::Explicit,
+        };
+        Self {
+            row_id: row.client_row_id,
+            client_id: row.client_client_id,
+            secret_hash: row.client_secret_hash,
+            name: row.client_name,
+            kind,
+            scope: ClientScope { policy, allowed: Scope::from_names(row.client_allowed_scopes.iter()) },
+            grants: row.client_allowed_grants.iter().filter_map(GrantType::from_stored_name).collect(),
+            redirect_uris: row.client_redirect_uris.0,
+            owner: row.client_owner,
+            created_at: row.client_created_at,
+        }
+    }
+}
+
+/// The client of a public id, compared byte for byte.
+pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
+    const SQL: &str =
+        concat!("SELECT ", client_columns!(), " FROM oauth_clients c WHERE c.client_id = $1");
+    let row: Option<ClientColumns> = db.fetch_optional(SQL, &[client_id.into()]).await?;
+    Ok(row.map(Client::from))
+}
+
+/// The client of a row.
+pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
+    const SQL: &str = concat!("SELECT ", client_columns!(), " FROM oauth_clients c WHERE c.id = $1");
+    let row: Option<ClientColumns> = db.fetch_optional(SQL, &[id.into()]).await?;
+    Ok(row.map(Client::from))
+}
+
+/// The account that owns a client, with what it holds now.
+pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
+    const SQL: &str = concat!(
+        "SELECT ", account_columns!(),
+        " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id ", account_roles!(),
+        " WHERE c.id = $1"
+    );
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[client.into()]).await?;
+    Ok(Account::from_rows(&rows))
+}
+
+/// Every client, oldest first.
+pub async fn list(db: &Db) -> Result<Vec<Client>> {
+    const SQL: &str = concat!(
+        "SELECT ", client_columns!(), " FROM oauth_clients c ORDER BY c.created_at, c.id"
+    );
+    let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[]).await?;
+    Ok(rows.into_iter().map(Client::from).collect())
+}
+
+/// Makes a client.
+///
+/// # Errors
+/// [`super::Error::Taken`] when the client id is, [`super::Error::Gone`] when there is no owner.
+pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
+    let method = match client.kind {
+        ClientType::Public => "none",
+        ClientType::Confidential => "client_secret_basic",
+    };
+    tx.execute(
+        "INSERT INTO oauth_clients (id, created_at, updated_at, client_id, client_secret_hash, name, \
+         type, scope_policy, token_endpoint_auth_method, pkce_required, redirect_uris, \
+         allowed_scopes, allowed_grants, account_id) \
+         VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        &[
+            (&client.row_id).into(),
+            client.created_at.into(),
+            client.client_id.as_str().into(),
+            client.secret_hash.clone().into(),
+            client.name.as_str().into(),
+            client.kind.name().into(),
+            policy_name(client.scope.policy).into(),
+            method.into(),
+            client.may_use(GrantType::AuthorizationCode).into(),
+            Value::names(client.redirect_uris.iter().map(String::as_str)),
+            Value::names(client.scope.allowed.names()),
+            Value::names(client.grants.iter().map(|grant| grant.stored_name())),
+            client.owner.as_ref().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The name of a policy in the database.
+#[must_use]
+pub fn policy_name(policy: ScopePolicy) -> &'static str {
+    match policy {
+        ScopePolicy::Explicit => "explicit",
+        ScopePolicy::Inherit => "inherit",
+    }
+}
+
+/// Gives a client another secret; whether there is such a client.
+pub async fn set_secret(tx: &mut Tx, client_id: &str, hash: &str, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_clients SET client_secret_hash = $2, updated_at = $3 WHERE client_id = $1",
+            &[client_id.into(), hash.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its
+/// row goes last, since the others point at it.
+pub async fn delete(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
+    for sql in [
+        "DELETE FROM auth_device_origins WHERE device_id IN \
+         (SELECT id FROM oauth_device_authorisations WHERE client_id = $1)",
+        "DELETE FROM auth_refresh_tokens WHERE token_id IN \
+         (SELECT id FROM oauth_refresh_tokens WHERE client_id = $1)",
+        "DELETE FROM auth_grants WHERE client_id = $1",
+        "DELETE FROM auth_pending_requests WHERE client_id = $1",
+        "DELETE FROM oauth_authorisation_requests WHERE client_id = $1",
+        "DELETE FROM oauth_authorisation_codes WHERE client_id = $1",
+        "DELETE FROM oauth_device_authorisations WHERE client_id = $1",
+        "DELETE FROM oauth_refresh_tokens WHERE client_id = $1",
+        "DELETE FROM oauth_clients WHERE id = $1",
+    ] {
+        tx.execute(sql, &[id.into()]).await?;
+    }
+    Ok(())
+}

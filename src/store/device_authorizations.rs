@@ -1,0 +1,294 @@
+//! Device authorizations: `oauth_device_authorisations`, with where they came from in
+//! `auth_device_origins`.
+
+use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::clients::{Client, ClientColumns, client_columns};
+use super::db::{Db, Tx};
+use super::error::Result;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
+use crate::oauth::device_grant::DeviceGrant;
+use crate::secret::SecretHash;
+
+/// A device authorization as its device sees it: with the account that approved it, if one did.
+#[derive(Clone, Debug)]
+pub struct PolledDevice {
+    /// Its row.
+    pub id: DeviceAuthorizationId,
+    /// Who started it.
+    pub client: ClientRowId,
+    /// How far it is.
+    pub grant: DeviceGrant,
+    /// What was asked or, once approved, granted.
+    pub scope: String,
+    /// Who approved it, and what they hold now.
+    pub account: Option<Account>,
+}
+
+/// The columns that tell how far a device authorization is.
+macro_rules! grant_columns {
+    () => {
+        "d.id AS device_id, d.scope, d.expires_at, d.poll_interval_seconds, d.last_polled_at, \
+         d.denied_at, d.consumed_at, d.approved_at"
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct GrantColumns {
+    device_id: DeviceAuthorizationId,
+    scope: String,
+    expires_at: Timestamp,
+    poll_interval_seconds: i64,
+    last_polled_at: Option<Timestamp>,
+    denied_at: Option<Timestamp>,
+    consumed_at: Option<Timestamp>,
+    approved_at: Option<Timestamp>,
+}
+
+impl GrantColumns {
+    fn grant(&self) -> DeviceGrant {
+        DeviceGrant {
+            expires_at: self.expires_at,
+            interval_seconds: self.poll_interval_seconds,
+            last_polled_at: self.last_polled_at,
+            denied: self.denied_at.is_some(),
+            consumed: self.consumed_at.is_some(),
+            approved: self.approved_at.is_some(),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct PolledRow {
+    device_client_id: ClientRowId,
+    #[sqlx(flatten)]
+    columns: GrantColumns,
+    #[sqlx(flatten)]
+    account: AccountColumns,
+}
+
+/// The device authorization of a device code.
+pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<PolledDevice>> {
+    const SQL: &str = concat!(
+        "SELECT d.client_id AS device_client_id, ", grant_columns!(), ", ", account_columns!(),
+        " FROM oauth_device_authorisations d \
+         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ", account_roles!(),
+        " WHERE d.device_code_hash = $1"
+    );
+    let rows: Vec<PolledRow> = db.fetch_all(SQL, &[device_code.into()]).await?;
+    let account = Account::from_rows(rows.iter().map(|row| &row.account));
+    Ok(rows.into_iter().next().map(|row| PolledDevice {
+        grant: row.columns.grant(),
+        id: row.columns.device_id,
+        client: row.device_client_id,
+        scope: row.columns.scope,
+        account,
+    }))
+}
+
+/// A device authorization as the person sees it who has its user code.
+#[derive(Clone, Debug)]
+pub struct DeviceRequest {
+    /// Its row.
+    pub id: DeviceAuthorizationId,
+    /// Who started it.
+    pub client: Client,
+    /// How far it is.
+    pub grant: DeviceGrant,
+    /// What is asked.
+    pub scope: String,
+    /// The code as it is shown.
+    pub user_code: String,
+    /// Who opened it first.
+    pub claimed_by: Option<AccountId>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// From which address, as far as known.
+    pub address: Option<String>,
+    /// By which program, as it says itself.
+    pub user_agent: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RequestRow {
+    user_code_display: String,
+    claimed_by_account_id: Option<AccountId>,
+    device_created_at: Timestamp,
+    address: Option<String>,
+    user_agent: Option<String>,
+    #[sqlx(flatten)]
+    columns: GrantColumns,
+    #[sqlx(flatten)]
+    client: ClientColumns,
+}
+
+/// The device authorization of a user code.
+pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
+    const SQL: &str = concat!(
+        "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
+         o.address, o.user_agent, ", grant_columns!(), ", ", client_columns!(),
+        " FROM oauth_device_authorisations d JOIN oauth_clients c ON c.id = d.client_id \
+         LEFT JOIN auth_device_origins o ON o.device_id = d.id WHERE d.user_code_hash = $1"
+    );
+    let row: Option<RequestRow> = db.fetch_optional(SQL, &[user_code.into()]).await?;
+    Ok(row.map(|row| DeviceRequest {
+        grant: row.columns.grant(),
+        id: row.columns.device_id,
+        client: row.client.into(),
+        scope: row.columns.scope,
+        user_code: row.user_code_display,
+        claimed_by: row.claimed_by_account_id,
+        created_at: row.device_created_at,
+        address: row.address,
+        user_agent: row.user_agent,
+    }))
+}
+
+/// A new device authorization.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// Its id.
+    pub id: DeviceAuthorizationId,
+    /// The hash of the device code.
+    pub device_code: SecretHash,
+    /// The hash of the user code.
+    pub user_code: SecretHash,
+    /// The user code as it is shown.
+    pub user_code_display: String,
+    /// What is asked.
+    pub scope: String,
+    /// Who asks.
+    pub client: ClientRowId,
+    /// Seconds between polls.
+    pub interval_seconds: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its codes end.
+    pub expires_at: Timestamp,
+    /// From which address.
+    pub address: String,
+    /// By which program, as it says itself.
+    pub user_agent: Option<String>,
+}
+
+/// Stores a device authorization.
+///
+/// # Errors
+/// [`super::Error::Taken`] when a code of it is in use, [`super::Error::Gone`] when the client is.
+pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
+    tx.execute(
+        "INSERT INTO oauth_device_authorisations (id, created_at, device_code_hash, user_code_hash, \
+         user_code_display, scope, expires_at, poll_interval_seconds, client_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            (&new.device_code).into(),
+            (&new.user_code).into(),
+            new.user_code_display.as_str().into(),
+            new.scope.as_str().into(),
+            new.expires_at.into(),
+            new.interval_seconds.into(),
+            (&new.client).into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO auth_device_origins (device_id, address, user_agent) VALUES ($1, $2, $3)",
+        &[(&new.id).into(), new.address.as_str().into(), new.user_agent.clone().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes an account the one that may decide, if nobody was before. Whether it is that account now.
+pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE oauth_device_authorisations SET claimed_by_account_id = $2 \
+             WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL AND consumed_at IS NULL \
+             AND (claimed_by_account_id IS NULL OR claimed_by_account_id = $2)",
+            vec![id.into(), account.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Marks it approved by its claimant with what is granted, if nobody decided it before.
+pub async fn approve(
+    db: &Db,
+    id: &DeviceAuthorizationId,
+    account: &AccountId,
+    scope: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE oauth_device_authorisations \
+             SET approved_at = $2, approved_by_account_id = $3, scope = $4 \
+             WHERE id = $1 AND claimed_by_account_id = $3 AND approved_at IS NULL \
+             AND denied_at IS NULL AND consumed_at IS NULL AND EXISTS \
+             (SELECT 1 FROM accounts a WHERE a.id = $3 AND a.deleted_at IS NULL)",
+            vec![id.into(), now.into(), account.into(), scope.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Marks it denied by its claimant, if nobody decided it before.
+pub async fn deny(
+    db: &Db,
+    id: &DeviceAuthorizationId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE oauth_device_authorisations SET denied_at = $2 \
+             WHERE id = $1 AND claimed_by_account_id = $3 AND approved_at IS NULL \
+             AND denied_at IS NULL AND consumed_at IS NULL",
+            vec![id.into(), now.into(), account.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Spends it, if nobody did before and the account that approved it is not suspended.
+pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_device_authorisations SET consumed_at = $2 \
+             WHERE id = $1 AND consumed_at IS NULL AND denied_at IS NULL \
+             AND approved_at IS NOT NULL AND EXISTS \
+             (SELECT 1 FROM accounts a WHERE a.id = approved_by_account_id AND a.deleted_at IS NULL)",
+            &[id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Lengthens the interval of a device that polls too fast (RFC 8628 §3.5).
+pub async fn slow_down(db: &Db, id: &DeviceAuthorizationId, interval_seconds: i64) -> Result<()> {
+    db.execute(
+        "UPDATE oauth_device_authorisations SET poll_interval_seconds = $2 \
+         WHERE id = $1 AND poll_interval_seconds < $2",
+        vec![id.into(), interval_seconds.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes when devices polled last, many in one transaction.
+pub async fn record_polls(
+    tx: &mut Tx,
+    polls: &[(DeviceAuthorizationId, Timestamp)],
+) -> Result<()> {
+    for (id, at) in polls {
+        tx.execute(
+            "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1",
+            &[id.into(), (*at).into()],
+        )
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Leases: which replica does a job, `auth_leases`.
+
+use super::db::Db;
+use super::error::Result;
+use crate::clock::Timestamp;
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    holder: String,
+    expires_at: Timestamp,
+}
+
+/// Takes or renews a lease; whether `holder` has it until `until`.
+pub async fn take(
+    db: &Db,
+    name: &'static str,
+    holder: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool> {
+    db.write((name, holder.to_owned(), now, until), |tx, (name, holder, now, until)| {
+        Box::pin(async move {
+            // The row first, so that two replicas meet on its lock.
+            tx.execute(
+                "INSERT INTO auth_leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (name) DO UPDATE SET name = excluded.name",
+                &[(*name).into(), holder.as_str().into(), (*now).into()],
+            )
+            .await?;
+            let row: Option<LeaseRow> = tx
+                .fetch_optional(
+                    "SELECT holder, expires_at FROM auth_leases WHERE name = $1",
+                    &[(*name).into()],
+                )
+                .await?;
+            if row.is_some_and(|row| row.holder != *holder && row.expires_at > *now) {
+                return Ok(false);
+            }
+            tx.execute(
+                "UPDATE auth_leases SET holder = $2, expires_at = $3 WHERE name = $1",
+                &[(*name).into(), holder.as_str().into(), (*until).into()],
+            )
+            .await?;
+            Ok(true)
+        })
+    })
+    .await
+}
+
+/// Gives a lease back.
+pub async fn release(db: &Db, name: &'static str, holder: &str) -> Result<()> {
+    db.execute(
+        "DELETE FROM auth_leases WHERE name = $1 AND holder = $2",
+        vec![name.into(), holder.into()],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Migrations: Storyden's tables where there are none, then our side tables, in order.
+//!
+//! A migration is never edited after a release, and works under the binary before it. Beside a
+//! Storyden nothing but `auth_*` is touched.
+
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::Value;
+use crate::clock::Timestamp;
+
+/// One step of the schema.
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// Storyden's own tables, as Storyden makes them.
+const STORYDEN: Migration = Migration {
+    version: 0,
+    name: "storyden",
+    sqlite: include_str!("../../migrations/sqlite/storyden.sql"),
+    postgres: include_str!("../../migrations/postgres/storyden.sql"),
+};
+
+/// Ours, in order.
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "side_tables",
+    sqlite: include_str!("../../migrations/sqlite/0001_side_tables.sql"),
+    postgres: include_str!("../../migrations/postgres/0001_side_tables.sql"),
+}];
+
+#[derive(sqlx::FromRow)]
+struct Count {
+    n: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Applied {
+    version: i64,
+}
+
+/// The names of the migrations that have not run, in order.
+pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
+    let mut names = Vec::new();
+    if !has_table(db, "accounts").await? {
+        names.push(STORYDEN.name);
+    }
+    let applied = if has_table(db, "auth_migrations").await? {
+        db.fetch_all::<Applied>(APPLIED, &[]).await?
+    } else {
+        Vec::new()
+    };
+    let ran = |migration: &&Migration| !applied.iter().any(|row| row.version == migration.version);
+    names.extend(MIGRATIONS.iter().filter(ran).map(|migration| migration.name));
+    Ok(names)
+}
+
+/// Runs what is pending, all or nothing, one process at a time. Gives the names of what it ran.
+pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
+    if pending(db).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let alone = !has_table(db, "accounts").await?;
+    if let (Db::Sqlite(sqlite), true) = (db, alone) {
+        sqlite.use_wal().await?; // the file is ours; a Storyden's is left as it is
+    }
+    let mut tx = db.begin().await?;
+    tx.lock_for_migration().await?;
+    let mut names = Vec::new();
+    if !tx.has_table("accounts").await? {
+        tx.apply(&STORYDEN).await?;
+        names.push(STORYDEN.name);
+    }
+    let table = tx.pick(
+        "CREATE TABLE IF NOT EXISTS auth_migrations \
+         (version integer NOT NULL PRIMARY KEY, name text NOT NULL, applied_at datetime NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS auth_migrations \
+         (version bigint NOT NULL PRIMARY KEY, name varchar NOT NULL, applied_at timestamptz NOT NULL)",
+    );
+    tx.execute(table, &[]).await?;
+    let applied: Vec<Applied> = tx.fetch_all(APPLIED, &[]).await?;
+    for migration in MIGRATIONS {
+        if applied.iter().any(|row| row.version == migration.version) {
+            continue;
+        }
+        tx.apply(migration).await?;
+        tx.execute(
+            "INSERT INTO auth_migrations (version, name, applied_at) VALUES ($1, $2, $3)",
+            &[migration.version.into(), migration.name.into(), now.into()],
+        )
+        .await?;
+        names.push(migration.name);
+    }
+    tx.commit().await?;
+    Ok(names)
+}
+
+const APPLIED: &str = "SELECT version FROM auth_migrations ORDER BY version";
+
+const SQLITE_HAS_TABLE: &str =
+    "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1";
+const POSTGRES_HAS_TABLE: &str = "SELECT COUNT(*) AS n FROM information_schema.tables \
+     WHERE table_schema = current_schema() AND table_name = $1";
+
+/// Whether the database has a table of that name.
+pub async fn has_table(db: &Db, table: &str) -> Result<bool> {
+    let sql = db.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
+    let count: Count = db.fetch_one(sql, &[table.into()]).await?;
+    Ok(count.n > 0)
+}
+
+impl Tx {
+    async fn has_table(&mut self, table: &str) -> Result<bool> {
+        let sql = self.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
+        let count: Option<Count> = self.fetch_optional(sql, &[Value::from(table)]).await?;
+        Ok(count.is_some_and(|count| count.n > 0))
+    }
+
+    async fn apply(&mut self, migration: &Migration) -> Result<()> {
+        let sql = self.pick(migration.sqlite, migration.postgres);
+        self.execute_script(sql).await
+    }
+
+    /// On SQLite the transaction itself is the lock.
+    async fn lock_for_migration(&mut self) -> Result<()> {
+        if let Self::Postgres(_) = self {
+            self.execute_script("SET LOCAL statement_timeout = 0").await?;
+            // The number is a name: "stauth" in ASCII.
+            self.execute_script("SELECT pg_advisory_xact_lock(126943972124776)").await?;
+        }
+        Ok(())
+    }
+}

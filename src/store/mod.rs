@@ -1,0 +1,22 @@
+//! The store: the only SQL. A file per noun, each row beside its query; `db` alone names a driver.
+//!
+//! Tables without a prefix are Storyden's and are used as they are; `auth_*` are ours.
+
+pub mod accounts;
+pub mod authorization_codes;
+pub mod authorization_requests;
+pub mod cleanup;
+pub mod clients;
+pub mod db;
+pub mod device_authorizations;
+mod error;
+pub mod leases;
+pub mod migrate;
+pub mod refresh_tokens;
+pub mod roles;
+pub mod sessions;
+pub mod url;
+pub mod value;
+
+pub use db::{Db, Tx};
+pub use error::{Error, Result};

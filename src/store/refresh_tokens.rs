@@ -1,0 +1,349 @@
+//! Refresh tokens, `oauth_refresh_tokens`, and the grants they belong to, `auth_grants`.
+//!
+//! A token that Storyden made has no grant of ours: its chain is then followed by
+//! `replaced_by_token_id`, and it gets a grant when it is first used here.
+
+use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::db::{Db, Tx};
+use super::error::Result;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId};
+use crate::secret::SecretHash;
+
+/// A refresh token with its account, its grant and what came after it.
+#[derive(Clone, Debug)]
+pub struct RefreshToken {
+    /// Its row.
+    pub id: RefreshTokenId,
+    /// Who it was given to.
+    pub client: ClientRowId,
+    /// Who approved, and what they hold now.
+    pub account: Account,
+    /// What was granted; every successor has the same.
+    pub scope: String,
+    /// When it can no longer be used.
+    pub expires_at: Timestamp,
+    /// When it was used or revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The token that took its place.
+    pub successor: Option<Successor>,
+    /// Its grant; none for a token that Storyden made and nobody used here yet.
+    pub grant: Option<Grant>,
+}
+
+/// The token that took another's place.
+#[derive(Clone, Debug)]
+pub struct Successor {
+    /// Its row.
+    pub id: RefreshTokenId,
+    /// The hash of the token, to recognize the derived one.
+    pub token: SecretHash,
+    /// When it can no longer be used.
+    pub expires_at: Timestamp,
+    /// Whether it was used or revoked.
+    pub revoked: bool,
+}
+
+/// A grant as far as a rotation needs it.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The `gid` of its access tokens.
+    pub id: GrantId,
+    /// Whether it was ended.
+    pub revoked: bool,
+    /// The salt of the last rotation, hex, while its window is open.
+    pub salt: Option<String>,
+    /// The token that the last rotation used up.
+    pub rotated_token: Option<RefreshTokenId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    token_id: RefreshTokenId,
+    token_client_id: ClientRowId,
+    scope: String,
+    expires_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+    successor_id: Option<RefreshTokenId>,
+    successor_hash: Option<String>,
+    successor_expires_at: Option<Timestamp>,
+    successor_revoked_at: Option<Timestamp>,
+    grant_id: Option<GrantId>,
+    grant_revoked_at: Option<Timestamp>,
+    grant_salt: Option<String>,
+    grant_rotated_token_id: Option<RefreshTokenId>,
+    #[sqlx(flatten)]
+    account: AccountColumns,
+}
+
+impl TokenRow {
+    fn into_token(self, account: Account) -> RefreshToken {
+        let successor = match (self.successor_id, self.successor_hash, self.successor_expires_at) {
+            (Some(id), Some(hash), Some(expires_at)) => Some(Successor {
+                id,
+                token: SecretHash::stored(hash),
+                expires_at,
+                revoked: self.successor_revoked_at.is_some(),
+            }),
+            _ => None,
+        };
+        RefreshToken {
+            id: self.token_id,
+            client: self.token_client_id,
+            account,
+            scope: self.scope,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            successor,
+            grant: self.grant_id.map(|id| Grant {
+                id,
+                revoked: self.grant_revoked_at.is_some(),
+                salt: self.grant_salt,
+                rotated_token: self.grant_rotated_token_id,
+            }),
+        }
+    }
+}
+
+/// The refresh token of a hash.
+pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
+    const SQL: &str = concat!(
+        "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
+         t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
+         n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
+         g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
+         g.rotated_token_id AS grant_rotated_token_id, ", account_columns!(),
+        " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
+         LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
+         LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
+         LEFT JOIN auth_grants g ON g.id = m.grant_id ", account_roles!(),
+        " WHERE t.token_hash = $1"
+    );
+    let mut rows: Vec<TokenRow> = db.fetch_all(SQL, &[token.into()]).await?;
+    let Some(account) = Account::from_rows(rows.iter().map(|row| &row.account)) else {
+        return Ok(None);
+    };
+    Ok(Some(rows.swap_remove(0).into_token(account)))
+}
+
+/// A new grant.
+#[derive(Clone, Debug)]
+pub struct NewGrant {
+    /// Its id.
+    pub id: GrantId,
+    /// Who approved.
+    pub account: AccountId,
+    /// Who it is for.
+    pub client: ClientRowId,
+    /// The code it came of.
+    pub code: Option<AuthorizationCodeId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Stores a grant.
+pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_grants (id, account_id, client_id, code_id, created_at) \
+         VALUES ($1, $2, $3, $4, $5)",
+        &[
+            (&new.id).into(),
+            (&new.account).into(),
+            (&new.client).into(),
+            new.code.as_ref().into(),
+            new.created_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A new refresh token.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its id.
+    pub id: RefreshTokenId,
+    /// The hash of the token.
+    pub token: SecretHash,
+    /// What is granted.
+    pub scope: String,
+    /// Who approved.
+    pub account: AccountId,
+    /// Who it is for.
+    pub client: ClientRowId,
+    /// The grant it belongs to.
+    pub grant: GrantId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it can no longer be used.
+    pub expires_at: Timestamp,
+}
+
+/// Stores a refresh token.
+///
+/// # Errors
+/// [`super::Error::Gone`] when the client or the account is.
+pub async fn insert(tx: &mut Tx, new: &NewToken) -> Result<()> {
+    tx.execute(
+        "INSERT INTO oauth_refresh_tokens \
+         (id, created_at, token_hash, scope, expires_at, account_id, client_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            (&new.token).into(),
+            new.scope.as_str().into(),
+            new.expires_at.into(),
+            (&new.account).into(),
+            (&new.client).into(),
+        ],
+    )
+    .await?;
+    join_grant(tx, &new.id, &new.grant).await
+}
+
+/// Makes a token that is there a member of a grant.
+pub async fn join_grant(tx: &mut Tx, token: &RefreshTokenId, grant: &GrantId) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_refresh_tokens (token_id, grant_id) VALUES ($1, $2)",
+        &[token.into(), grant.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes a rotation on the grant and locks it to the end of the transaction. Whether it is alive:
+/// a rotation that runs into the end of its family stops here (A-27).
+pub async fn lock_for_rotation(
+    tx: &mut Tx,
+    grant: &GrantId,
+    used: &RefreshTokenId,
+    salt: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE auth_grants SET salt = $3, rotated_token_id = $2, rotated_at = $4 \
+             WHERE id = $1 AND revoked_at IS NULL",
+            &[grant.into(), used.into(), salt.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Spends a token, if nobody did before, its client is there and its account not suspended.
+pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_refresh_tokens SET revoked_at = $2, last_used_at = $2 \
+             WHERE id = $1 AND revoked_at IS NULL AND EXISTS \
+             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+            &[id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Links a spent token to the one that took its place.
+pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Result<()> {
+    tx.execute(
+        "UPDATE oauth_refresh_tokens SET replaced_by_token_id = $2 WHERE id = $1",
+        &[old.into(), new.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Ends a grant with every live token of it; whether it was alive.
+pub async fn revoke_grant(
+    tx: &mut Tx,
+    grant: &GrantId,
+    because: &'static str,
+    now: Timestamp,
+) -> Result<bool> {
+    // The grant first: a rotation in flight holds it, and what that inserted is seen below (A-27).
+    let ended = tx
+        .execute(
+            "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3, salt = NULL \
+             WHERE id = $1 AND revoked_at IS NULL",
+            &[grant.into(), now.into(), because.into()],
+        )
+        .await?;
+    tx.execute(
+        "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN \
+         (SELECT token_id FROM auth_refresh_tokens WHERE grant_id = $1)",
+        &[grant.into(), now.into()],
+    )
+    .await?;
+    Ok(ended > 0)
+}
+
+#[derive(sqlx::FromRow)]
+struct GrantIdRow {
+    id: GrantId,
+}
+
+/// Ends what came of a token that was used again: every token after it in its chain, whoever made
+/// those, and every grant that one of them belongs to.
+pub async fn revoke_descendants(
+    tx: &mut Tx,
+    token: &RefreshTokenId,
+    now: Timestamp,
+) -> Result<bool> {
+    let mut any = false;
+    let grants: Vec<GrantIdRow> = tx
+        .fetch_all(
+            "WITH RECURSIVE chain (id, next) AS ( \
+                 SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
+                 UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
+                 JOIN chain c ON t.id = c.next) \
+             SELECT DISTINCT m.grant_id AS id FROM auth_refresh_tokens m \
+             JOIN chain c ON c.id = m.token_id",
+            &[token.into()],
+        )
+        .await?;
+    for grant in grants {
+        any |= revoke_grant(tx, &grant.id, "refresh_reuse", now).await?;
+    }
+    // Until nothing is left alive: a rotation that another replica had in flight may have added one.
+    while tx
+        .execute(
+            "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN ( \
+             WITH RECURSIVE chain (id, next) AS ( \
+                 SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
+                 UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
+                 JOIN chain c ON t.id = c.next) \
+             SELECT id FROM chain WHERE id <> $1)",
+            &[token.into(), now.into()],
+        )
+        .await?
+        > 0
+    {
+        any = true;
+    }
+    Ok(any)
+}
+
+/// The live grant that came of a code.
+pub async fn grant_of_code(db: &Db, code: &AuthorizationCodeId) -> Result<Option<GrantId>> {
+    let row: Option<GrantIdRow> = db
+        .fetch_optional(
+            "SELECT id FROM auth_grants WHERE code_id = $1 AND revoked_at IS NULL",
+            &[code.into()],
+        )
+        .await?;
+    Ok(row.map(|row| row.id))
+}
+
+#[derive(sqlx::FromRow)]
+struct RevokedRow {
+    revoked_at: Option<Timestamp>,
+}
+
+/// Whether a grant was ended. One that nobody knows was not: its row may have been cleaned away.
+pub async fn is_grant_revoked(db: &Db, grant: &GrantId) -> Result<bool> {
+    let row: Option<RevokedRow> = db
+        .fetch_optional("SELECT revoked_at FROM auth_grants WHERE id = $1", &[grant.into()])
+        .await?;
+    Ok(row.is_some_and(|row| row.revoked_at.is_some()))
+}

@@ -1,0 +1,104 @@
+//! Roles and who holds them: `roles`, `account_roles`. The three built-in roles have a row only
+//! once somebody edited them.
+
+use super::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::{Names, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, RoleId};
+use crate::oauth::permission::PermissionSet;
+
+/// A role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its id.
+    pub id: RoleId,
+    /// Its name, unique.
+    pub name: String,
+    /// What it permits.
+    pub permissions: PermissionSet,
+}
+
+#[derive(sqlx::FromRow)]
+struct RoleRow {
+    id: RoleId,
+    name: String,
+    permissions: Names,
+}
+
+/// The built-in roles as they are without a row.
+fn built_in() -> [Role; 3] {
+    let role = |id: &str, name: &str, permissions| Role {
+        id: RoleId::new(id),
+        name: name.to_owned(),
+        permissions,
+    };
+    [
+        role(GUEST_ROLE, "Guest", PermissionSet::GUEST),
+        role(MEMBER_ROLE, "Member", PermissionSet::MEMBER),
+        role(ADMIN_ROLE, "Admin", PermissionSet::ADMIN),
+    ]
+}
+
+/// Every role, the built-in ones first.
+pub async fn list(db: &Db) -> Result<Vec<Role>> {
+    let rows: Vec<RoleRow> =
+        db.fetch_all("SELECT id, name, permissions FROM roles ORDER BY sort_key, name", &[]).await?;
+    let mut roles = built_in().to_vec();
+    for row in rows {
+        let role =
+            Role { permissions: PermissionSet::from_names(row.permissions.iter()), id: row.id, name: row.name };
+        match roles.iter_mut().find(|known| known.id == role.id) {
+            Some(known) => *known = role,
+            None => roles.push(role),
+        }
+    }
+    Ok(roles)
+}
+
+/// The role of a name, which has no case.
+pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
+    let roles = list(db).await?;
+    Ok(roles.into_iter().find(|role| role.name.eq_ignore_ascii_case(name)))
+}
+
+/// Makes a role, or gives one that is there (a built-in one too) other permissions.
+///
+/// # Errors
+/// [`super::Error::Taken`] when another role has the name.
+pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
+    let names = Value::names(role.permissions.iter().map(crate::oauth::permission::Permission::name));
+    tx.execute(
+        "INSERT INTO roles (id, created_at, updated_at, name, colour, permissions, sort_key) \
+         VALUES ($1, $2, $2, $3, 'hsl(157, 65%, 44%)', $4, 0) \
+         ON CONFLICT (id) DO UPDATE \
+         SET permissions = excluded.permissions, updated_at = excluded.updated_at",
+        &[(&role.id).into(), now.into(), role.name.as_str().into(), names],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Gives a role to an account; whether it did not hold it before.
+pub async fn assign(tx: &mut Tx, account: &AccountId, role: &RoleId, now: Timestamp) -> Result<bool> {
+    let made = tx
+        .execute(
+            "INSERT INTO account_roles (id, created_at, account_id, role_id) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (account_id, role_id) DO NOTHING",
+            &[xid::new().to_string().into(), now.into(), account.into(), role.into()],
+        )
+        .await?;
+    Ok(made > 0)
+}
+
+/// Takes a role from an account; whether it held it.
+pub async fn unassign(tx: &mut Tx, account: &AccountId, role: &RoleId) -> Result<bool> {
+    let gone = tx
+        .execute(
+            "DELETE FROM account_roles WHERE account_id = $1 AND role_id = $2",
+            &[account.into(), role.into()],
+        )
+        .await?;
+    Ok(gone > 0)
+}

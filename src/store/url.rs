@@ -1,0 +1,168 @@
+//! `DATABASE_URL`: which engine, which file, which pragmas.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+
+/// Where the data is.
+#[derive(Clone)]
+pub enum DatabaseUrl {
+    /// An SQLite file.
+    Sqlite(SqliteUrl),
+    /// A PostgreSQL database, as `postgres://user:password@host:port/name?…`.
+    Postgres(String),
+}
+
+/// An SQLite file and how to open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteUrl {
+    /// The file.
+    pub path: PathBuf,
+    /// What may be done with it.
+    pub mode: SqliteMode,
+    /// `?_pragma=name(value)` as Storyden's driver has it.
+    pub pragmas: Vec<(String, String)>,
+}
+
+/// `?mode=` of an SQLite URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqliteMode {
+    /// `ro`: read, never write.
+    ReadOnly,
+    /// `rw`: the file must exist.
+    ReadWrite,
+    /// `rwc`, the default: made when it does not exist.
+    Create,
+}
+
+impl DatabaseUrl {
+    /// Reads a URL with the scheme `sqlite`, `sqlite3`, `postgres` or `postgresql`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the operator; never the URL itself, which may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err("is no URL; use sqlite://FILE or postgres://USER@HOST/NAME".into());
+        };
+        match scheme {
+            "sqlite" | "sqlite3" => SqliteUrl::parse(rest).map(Self::Sqlite),
+            "postgres" | "postgresql" => match url::Url::parse(text) {
+                Ok(_) => Ok(Self::Postgres(text.to_owned())),
+                Err(error) => Err(format!("is no URL: {error}")),
+            },
+            _ => Err(format!("has the scheme {scheme}; use sqlite:// or postgres://")),
+        }
+    }
+
+    /// `sqlite` or `postgres`.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.fmt(f),
+            Self::Postgres(_) => f.write_str("Postgres(…)"), // it may hold a password
+        }
+    }
+}
+
+impl SqliteUrl {
+    /// The file at a path, made when it does not exist.
+    #[must_use]
+    pub fn file(path: PathBuf) -> Self {
+        Self { path, mode: SqliteMode::Create, pragmas: Vec::new() }
+    }
+
+    fn parse(rest: &str) -> Result<Self, String> {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = decode(path)?;
+        if path.is_empty() || path == ":memory:" {
+            return Err("names no file; a database in memory would not survive a restart".into());
+        }
+        let mut url = Self::file(PathBuf::from(path));
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decode(name)?.as_str(), decode(value)?) {
+                ("mode", value) => url.mode = SqliteMode::parse(&value)?,
+                ("_pragma", value) => url.pragmas.push(pragma(&value)?),
+                _ => {} // another driver's option
+            }
+        }
+        Ok(url)
+    }
+}
+
+impl SqliteMode {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "ro" => Ok(Self::ReadOnly),
+            "rw" => Ok(Self::ReadWrite),
+            "rwc" => Ok(Self::Create),
+            _ => Err(format!("has mode={text}; use ro, rw or rwc")),
+        }
+    }
+}
+
+fn decode(text: &str) -> Result<String, String> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err("has a percent-escape that is no UTF-8".into()),
+    }
+}
+
+/// `name(value)` or `name=value`; both halves are words, so that nothing else can be run.
+fn pragma(text: &str) -> Result<(String, String), String> {
+    let halves = text
+        .strip_suffix(')')
+        .and_then(|text| text.split_once('('))
+        .or_else(|| text.split_once('='));
+    let is_word = |word: &str, also: &[u8]| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || also.contains(&byte);
+        !word.is_empty() && word.bytes().all(fits)
+    };
+    match halves {
+        Some((name, value)) if is_word(name, b"") && is_word(value, b"-") => {
+            Ok((name.to_ascii_lowercase(), value.to_owned()))
+        }
+        _ => Err(format!("has _pragma={text}; use _pragma=name(value)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(text: &str) -> SqliteUrl {
+        match DatabaseUrl::parse(text) {
+            Ok(DatabaseUrl::Sqlite(url)) => url,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn storydens_forms_of_a_sqlite_url_are_understood() {
+        let plain = sqlite("sqlite:///var/data.db?_pragma=foreign_keys(1)");
+        assert_eq!(plain.path, PathBuf::from("/var/data.db"));
+        assert_eq!(plain.pragmas, [("foreign_keys".to_owned(), "1".to_owned())]);
+        assert_eq!(sqlite("sqlite3:///var/data.db?_pragma=foreign_keys%281%29"), plain);
+        let relative = sqlite("sqlite://data/data.db?mode=rw&_pragma=busy_timeout(900)&cache=x");
+        assert_eq!(relative.path, PathBuf::from("data/data.db"));
+        assert_eq!(relative.mode, SqliteMode::ReadWrite);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said() {
+        for text in ["data.db", "mysql://x", "sqlite://", "sqlite://:memory:", "sqlite://a?mode=x"] {
+            assert!(DatabaseUrl::parse(text).is_err(), "{text}");
+        }
+        assert!(DatabaseUrl::parse("sqlite://a?_pragma=x(1);drop").is_err());
+    }
+}

@@ -1,0 +1,335 @@
+//! What goes into a statement and how columns come out of both engines.
+
+use serde::de::DeserializeOwned;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
+use sqlx::{Decode, Encode, Postgres, Sqlite, Type, TypeInfo as _, ValueRef as _};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use crate::clock::Timestamp;
+use crate::secret::SecretHash;
+
+/// A parameter of a statement. `None` is SQL NULL of that type.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Text.
+    Text(Option<String>),
+    /// A whole number.
+    Int(Option<i64>),
+    /// Yes or no.
+    Bool(bool),
+    /// An instant: `timestamptz`, or text in Storyden's form in UTC.
+    Time(Option<Timestamp>),
+    /// A JSON document: `jsonb`, or a BLOB of compact JSON as Storyden writes it.
+    Json(serde_json::Value),
+}
+
+impl Value {
+    /// A JSON list of names.
+    pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Json(names.into_iter().collect())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(Some(number))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        Self::Time(Some(at))
+    }
+}
+
+impl From<Option<Timestamp>> for Value {
+    fn from(at: Option<Timestamp>) -> Self {
+        Self::Time(at)
+    }
+}
+
+impl From<&SecretHash> for Value {
+    fn from(hash: &SecretHash) -> Self {
+        Self::Text(Some(hash.as_str().to_owned()))
+    }
+}
+
+/// Lets the ids of `ids.rs` stand in a parameter list.
+macro_rules! values_from_ids {
+    ($($id:ident),*) => {$(
+        impl From<&crate::ids::$id> for Value {
+            fn from(id: &crate::ids::$id) -> Self {
+                Self::Text(Some(id.as_str().to_owned()))
+            }
+        }
+
+        impl From<Option<&crate::ids::$id>> for Value {
+            fn from(id: Option<&crate::ids::$id>) -> Self {
+                Self::Text(id.map(|id| id.as_str().to_owned()))
+            }
+        }
+    )*};
+}
+
+values_from_ids!(
+    AccountId,
+    RoleId,
+    SessionId,
+    ClientRowId,
+    AuthorizationRequestId,
+    AuthorizationCodeId,
+    DeviceAuthorizationId,
+    RefreshTokenId,
+    GrantId
+);
+
+/// Storyden's text form of an instant in SQLite, before trailing zeros of the fraction are cut.
+const SQLITE_TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:9]");
+
+/// The forms it reads, most likely first.
+const SQLITE_TIME_WITH_OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
+    "[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]][offset_hour sign:mandatory]:[offset_minute]"
+);
+const SQLITE_TIME_WITHOUT_OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
+    "[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]"
+);
+
+/// `2006-01-02 15:04:05.999999999+00:00`: one space, up to nine fraction digits, no `T`, no `Z`.
+#[must_use]
+pub fn to_sqlite_text(at: Timestamp) -> String {
+    let text = at
+        .to_offset_date_time()
+        .format(SQLITE_TIME)
+        .expect("every component of the form is in a date and time");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text}+00:00")
+}
+
+/// Reads every form that Storyden itself reads back.
+#[must_use]
+pub fn from_sqlite_text(text: &str) -> Option<Timestamp> {
+    let text = text.strip_suffix(" UTC").unwrap_or(text); // Go's own: `… +0000 UTC`
+    if let Some(text) = text.strip_suffix(" +0000") {
+        return from_sqlite_text(text);
+    }
+    let with_offset = || OffsetDateTime::parse(text, SQLITE_TIME_WITH_OFFSET);
+    let rfc3339 = || OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
+    let without_offset = || {
+        time::PrimitiveDateTime::parse(text, SQLITE_TIME_WITHOUT_OFFSET)
+            .map(time::PrimitiveDateTime::assume_utc)
+    };
+    with_offset().or_else(|_| rfc3339()).or_else(|_| without_offset()).ok().map(Timestamp::new)
+}
+
+impl Type<Sqlite> for Timestamp {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(_: &SqliteTypeInfo) -> bool {
+        true // a column of times holds whatever was written; `decode` reads or refuses it
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for Timestamp {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.type_info().name() == "INTEGER" {
+            let seconds = <i64 as Decode<Sqlite>>::decode(value)?;
+            return Ok(Self::new(OffsetDateTime::from_unix_timestamp(seconds)?));
+        }
+        let text = <&str as Decode<Sqlite>>::decode(value)?;
+        from_sqlite_text(text).ok_or_else(|| format!("a time column holds {text:?}").into())
+    }
+}
+
+impl Encode<'_, Sqlite> for Timestamp {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Sqlite as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<IsNull, BoxDynError> {
+        <String as Encode<Sqlite>>::encode(to_sqlite_text(*self), buffer)
+    }
+}
+
+impl Type<Postgres> for Timestamp {
+    fn type_info() -> PgTypeInfo {
+        <OffsetDateTime as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Timestamp {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        <OffsetDateTime as Decode<Postgres>>::decode(value).map(Self::new)
+    }
+}
+
+impl Encode<'_, Postgres> for Timestamp {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Postgres as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<IsNull, BoxDynError> {
+        <OffsetDateTime as Encode<Postgres>>::encode(self.to_offset_date_time(), buffer)
+    }
+}
+
+/// A JSON column: `jsonb`, or a BLOB or TEXT. JSON `null` reads as the default of `T`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JsonColumn<T>(pub T);
+
+/// A JSON list of texts.
+pub type Names = JsonColumn<Vec<String>>;
+
+impl<T> JsonColumn<T> {
+    fn read(bytes: &[u8]) -> Result<Self, BoxDynError>
+    where
+        T: DeserializeOwned + Default,
+    {
+        let value: Option<T> = serde_json::from_slice(bytes)?;
+        Ok(Self(value.unwrap_or_default()))
+    }
+}
+
+impl Names {
+    /// The texts.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl<T> Type<Sqlite> for JsonColumn<T> {
+    fn type_info() -> SqliteTypeInfo {
+        <[u8] as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(_: &SqliteTypeInfo) -> bool {
+        true // Storyden writes BLOBs and reads TEXT too
+    }
+}
+
+impl<'r, T: DeserializeOwned + Default> Decode<'r, Sqlite> for JsonColumn<T> {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.type_info().name() == "TEXT" {
+            Self::read(<&str as Decode<Sqlite>>::decode(value)?.as_bytes())
+        } else {
+            Self::read(<&[u8] as Decode<Sqlite>>::decode(value)?)
+        }
+    }
+}
+
+impl<T> Type<Postgres> for JsonColumn<T> {
+    fn type_info() -> PgTypeInfo {
+        <serde_json::Value as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r, T: DeserializeOwned + Default> Decode<'r, Postgres> for JsonColumn<T> {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let value = <serde_json::Value as Decode<Postgres>>::decode(value)?;
+        let value: Option<T> = serde_json::from_value(value)?;
+        Ok(Self(value.unwrap_or_default()))
+    }
+}
+
+/// A yes-or-no column, which in SQLite may also hold the text of its default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+impl Type<Sqlite> for Flag {
+    fn type_info() -> SqliteTypeInfo {
+        <bool as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(_: &SqliteTypeInfo) -> bool {
+        true // `emails.verified` defaults to the text `false`
+    }
+}
+
+impl<'r> Decode<'r, Sqlite> for Flag {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.type_info().name() == "TEXT" {
+            return Ok(Self(<&str as Decode<Sqlite>>::decode(value)? == "true"));
+        }
+        Ok(Self(<i64 as Decode<Sqlite>>::decode(value)? != 0))
+    }
+}
+
+impl Type<Postgres> for Flag {
+    fn type_info() -> PgTypeInfo {
+        <bool as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Flag {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        <bool as Decode<Postgres>>::decode(value).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> Timestamp {
+        from_sqlite_text(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    /// whatever zone the writer had, the instant is the same.
+    #[test]
+    fn every_form_that_storyden_writes_or_reads_is_read() {
+        let instant = at("2026-11-21 08:33:09.799229598+00:00");
+        assert_eq!(at("2026-11-21 03:33:09.799229598-05:00"), instant);
+        assert_eq!(at("2026-11-21 14:18:09.799229598+05:45"), instant);
+        assert_eq!(at("2026-11-21T08:33:09.799229598Z"), instant);
+        assert_eq!(at("2026-11-21 08:33:09.799229598"), instant);
+        assert_eq!(at("2036-01-01 00:00:00 +0000 UTC"), at("2036-01-01 00:00:00+00:00"));
+        assert_eq!(from_sqlite_text("soon"), None);
+    }
+
+    #[test]
+    fn the_written_form_is_storydens() {
+        let written = |text| to_sqlite_text(at(text));
+        assert_eq!(written("2026-11-21 08:24:50.43150596+00:00"), "2026-11-21 08:24:50.43150596+00:00");
+        assert_eq!(written("2026-11-21T08:24:50Z"), "2026-11-21 08:24:50+00:00");
+        assert_eq!(written("2026-11-21 08:00:00.100-01:00"), "2026-11-21 09:00:00.1+00:00");
+    }
+
+    proptest! {
+        /// T18: every instant survives the text form, to the nanosecond.
+        #[test]
+        fn an_instant_survives_its_text(nanos in 0..4_102_444_800_000_000_000_i128) {
+            let at = Timestamp::new(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap());
+            prop_assert_eq!(from_sqlite_text(&to_sqlite_text(at)), Some(at));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+// The device page: enter or bring the code, compare it, see what asks and from where, answer.
+// Whoever controls the device gets the access, so a stranger's code is the attack to prevent
+// (RFC 8628 §5.4).
+
+import { call, failure, signOut } from "./api.js";
+import {
+  $, el, finish, forgetSignIn, goToLogin, instant, linkButton, nameClient, once, reloadButton, say,
+  scopeGroup, show, showScopes, unsay,
+} from "./page.js";
+import { grouped, privileged } from "./scopes.js";
+
+const PATH = "/api/oauth/device/consent";
+const PAGE = "/oauth/consent";
+const input = $("code");
+let code = "";
+let powers = []; // the granted scopes that want a second yes
+
+const brought = new URLSearchParams(location.search).get("user_code");
+if (brought === null) {
+  askForCode();
+} else {
+  input.value = display(brought);
+  lookUp();
+}
+
+function askForCode() {
+  show($("enter"));
+  input.focus();
+}
+
+// ---- the code ------------------------------------------------------------------------------
+
+/** The code's symbols: capitals, O read as 0, I and L as 1, nothing else that is not one. */
+function symbols(text) {
+  return text.toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1").replace(/[^0-9A-Z]/g, "");
+}
+
+/** XXXX-XXXX, as far as there are symbols. */
+function display(text) {
+  const all = symbols(text).slice(0, 16);
+  return all.length > 4 ? `${all.slice(0, 4)}-${all.slice(4)}` : all;
+}
+
+input.addEventListener("input", () => {
+  const before = symbols(input.value.slice(0, input.selectionStart)).length;
+  input.value = display(input.value);
+  const caret = before > 4 ? before + 1 : before;
+  input.setSelectionRange(caret, caret);
+});
+
+// A whole line or link may be pasted: take the code out of it.
+input.addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text");
+  const found = /(?:^|[^0-9a-z])([0-9a-z]{4}[-–— ]?[0-9a-z]{4})\s*$/i.exec(text);
+  if (found) {
+    event.preventDefault();
+    input.value = display(found[1]);
+  }
+});
+
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  once(lookUp);
+});
+
+async function lookUp() {
+  unsay();
+  input.removeAttribute("aria-invalid");
+  code = display(input.value);
+  if (!/^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/.test(code)) {
+    wrongCode("That is not a code", "A code has 8 letters and digits, such as 7F3K-92QD, and never the letter U.");
+    return;
+  }
+  // The address keeps the code, so that it survives the sign-in page and a reload.
+  history.replaceState(null, "", `${PAGE}?user_code=${code}`);
+  show($("loading"));
+  const answer = await call("GET", `${PATH}?user_code=${code}`);
+  if (answer.status === 200) {
+    review(answer.body);
+  } else if (!refused(answer)) {
+    const { title, text } = failure(answer);
+    finish(title, [text], answer.status === 403 ? signOutButton() : reloadButton());
+  }
+}
+
+function wrongCode(title, text) {
+  show($("enter"));
+  input.setAttribute("aria-invalid", "true");
+  say({ title, text });
+}
+
+// ---- who asks, for what --------------------------------------------------------------------
+
+function review(consent) {
+  nameClient(consent.client_name);
+  code = consent.user_code;
+  $("shown-code").textContent = consent.user_code;
+  $("client-id").textContent = consent.client_id;
+  const device = consent.device ?? {};
+  $("address").textContent = device.address || "unknown address";
+  $("agent").textContent = clip(device.user_agent) || "did not say";
+  $("requested").replaceChildren(instant(device.requested_at));
+  showScopes($("scopes"), consent);
+  $("expires").replaceChildren("The code ends ", instant(consent.expires_at), ".");
+  powers = privileged(consent.granted_scopes ?? []);
+  $("powers").replaceChildren(...grouped(powers).map((group) => scopeGroup(group, "h2")));
+  show($("review"));
+}
+
+function clip(text) {
+  const clean = String(text ?? "").replace(/\p{C}/gu, "");
+  return clean.length > 160 ? `${clean.slice(0, 160)}…` : clean;
+}
+
+// ---- the answer ----------------------------------------------------------------------------
+
+$("allow").addEventListener("click", () => {
+  unsay();
+  if (powers.length > 0) show($("confirm"));
+  else once(() => decide("approve"));
+});
+// The second click of a double click on "allow" must not answer the question that follows it.
+$("allow-powers").addEventListener("click", (event) => {
+  if (event.detail < 2) once(() => decide("approve"));
+});
+$("back").addEventListener("click", (event) => {
+  if (event.detail < 2) show($("review"));
+});
+$("deny").addEventListener("click", () => once(() => decide("deny")));
+
+async function decide(decision) {
+  unsay();
+  progress("Sending your answer…");
+  const answer = await call("POST", PATH, { user_code: code, decision });
+  progress("");
+  if (answer.status === 200) {
+    if (answer.body.status === "approved") {
+      finish("Your device is connected", ["It goes on by itself within a few seconds. You can close this page."]);
+    } else {
+      finish("Denied", ["The device gets nothing. You can close this page."]);
+    }
+    return false;
+  }
+  if (refused(answer)) return answer.status === 401;
+  const { title, text } = failure(answer);
+  say({ title, text: answer.status === 0 ? "Your answer may not have arrived. Try again." : text });
+  return false;
+}
+
+function progress(text) {
+  for (const place of document.querySelectorAll("[data-progress]")) place.textContent = text;
+}
+
+/** Handles what the API refuses for good; false when it is something else. */
+function refused({ status, body }) {
+  if (status === 401) {
+    goToLogin();
+    return true;
+  }
+  if (status !== 400 || typeof body.error !== "string") return false;
+
+  if (body.error === "access_denied" && /claimed/.test(body.error_description)) {
+    finish(
+      "Another account has opened this code",
+      ["Sign in as that account, or start again on your device to get a new code."],
+      signOutButton(),
+    );
+  } else if (body.error === "access_denied") {
+    finish(
+      "Your account may not allow applications",
+      ["You lack the permission for it in this community. An administrator can give it to you."],
+      signOutButton(),
+    );
+  } else if (body.error === "invalid_request") {
+    wrongCode("This code does not work", "Check it. It may also have expired or been used: then start again on your device to get a new one.");
+  } else {
+    finish("This request cannot go on", [`${body.error_description ?? body.error}.`, "Start again on your device."], linkButton("Enter another code", PAGE));
+  }
+  return true;
+}
+
+// ---- signing out ---------------------------------------------------------------------------
+
+// Once shown, the code belongs to the account that opened it.
+$("sign-out").addEventListener("click", () =>
+  once(() => endSession(() =>
+    finish("You are signed out", ["To go on as somebody else, start again on your device to get a new code."], linkButton("Enter a new code", PAGE)),
+  )),
+);
+
+async function endSession(then) {
+  if (await signOut()) {
+    forgetSignIn();
+    then();
+  } else {
+    say({ title: "You are not signed out", text: "The server did not confirm it. Try again." });
+  }
+}
+
+function signOutButton() {
+  const button = el("button", { type: "button" }, "Sign out");
+  button.addEventListener("click", () => once(() => endSession(goToLogin)));
+  return button;
+}
