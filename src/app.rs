@@ -91,7 +91,11 @@ impl Sources {
     /// The machine's clock and chance.
     #[must_use]
     pub fn machine() -> Self {
-        Self { clock: Clock::machine(), random: Random::system(), cost: Cost::Standard }
+        Self {
+            clock: Clock::machine(),
+            random: Random::system(),
+            cost: Cost::Standard,
+        }
     }
 }
 
@@ -101,9 +105,17 @@ impl App {
     /// # Errors
     /// [`Error::Database`] when the database cannot be opened.
     pub async fn without_keys(config: Config, sources: Sources) -> Result<Self, Error> {
-        let Sources { clock, random, cost } = sources;
-        let db = Db::open(&config.database()).await.map_err(Error::Database)?;
-        follow_database_clock(&db, &clock).await.map_err(Error::Database)?;
+        let Sources {
+            clock,
+            random,
+            cost,
+        } = sources;
+        let db = Db::open(&config.database())
+            .await
+            .map_err(Error::Database)?;
+        follow_database_clock(&db, &clock)
+            .await
+            .map_err(Error::Database)?;
         Ok(Self {
             passwords: Passwords::new(cost, &random)?,
             limits: Limits::new(clock.clone(), config.rate_limit),
@@ -122,7 +134,11 @@ impl App {
     /// # Errors
     /// Also when there is no key, or it cannot be used.
     pub async fn new(config: Config, sources: Sources) -> Result<Self, Error> {
-        let key = if config.oauth_enabled { Some(signing_key(&config)?) } else { None };
+        let key = if config.oauth_enabled {
+            Some(signing_key(&config)?)
+        } else {
+            None
+        };
         let mut app = Self::without_keys(config, sources).await?;
         app.keys = key.map(Keys::new);
         Ok(app)

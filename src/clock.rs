@@ -52,7 +52,9 @@ impl Timestamp {
         const FORM: &[time::format_description::BorrowedFormatItem<'_>] = time::macros::format_description!(
             "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
         );
-        self.0.format(FORM).expect("every component of an HTTP date is in a date and time")
+        self.0
+            .format(FORM)
+            .expect("every component of an HTTP date is in a date and time")
     }
 }
 
@@ -103,13 +105,17 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn machine() -> Self {
-        Self(Arc::new(Source::Machine { ahead: AtomicI64::new(0) }))
+        Self(Arc::new(Source::Machine {
+            ahead: AtomicI64::new(0),
+        }))
     }
 
     /// A clock that shows `at` (cut to microseconds) until it is turned.
     #[must_use]
     pub fn fixed(at: Timestamp) -> Self {
-        Self(Arc::new(Source::Fixed { micros: AtomicI64::new(micros_of(at.0)) }))
+        Self(Arc::new(Source::Fixed {
+            micros: AtomicI64::new(micros_of(at.0)),
+        }))
     }
 
     /// Now.
@@ -166,7 +172,10 @@ impl MachineInstant {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the machine's clock"
+)]
 fn machine_now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }

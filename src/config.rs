@@ -140,7 +140,11 @@ impl Config {
     pub fn from_lookup(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
         let config = Self::read(get)?;
         let faults = config.faults();
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
     }
 
     /// Reads and checks the settings of this process; the environment wins over the file.
@@ -152,7 +156,10 @@ impl Config {
             Some(path) => read_env_file(path)?,
             None => HashMap::new(),
         };
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the environment"
+        )]
         Self::from_lookup(&|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
     }
 
@@ -160,7 +167,10 @@ impl Config {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |variable, problem: &str| {
-            faults.push(Fault { variable, problem: problem.to_owned() });
+            faults.push(Fault {
+                variable,
+                problem: problem.to_owned(),
+            });
         };
         let addresses = [
             ("PUBLIC_API_ADDRESS", Some(&self.public_api_address)),
@@ -169,7 +179,10 @@ impl Config {
         for (variable, url) in addresses {
             let Some(url) = url else { continue };
             if url.scheme() != "https" && !is_this_computer(url) {
-                fault(variable, "must begin with https:// (plain http is for localhost alone)");
+                fault(
+                    variable,
+                    "must begin with https:// (plain http is for localhost alone)",
+                );
             }
             if url.query().is_some() || url.fragment().is_some() {
                 fault(variable, "must have no query and no fragment");
@@ -195,9 +208,13 @@ impl Config {
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
         }
-        if self.refresh_reuse_window.is_negative() || self.refresh_reuse_window > Duration::minutes(5)
+        if self.refresh_reuse_window.is_negative()
+            || self.refresh_reuse_window > Duration::minutes(5)
         {
-            fault("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "must be between 0s and 5m");
+            fault(
+                "OAUTH_REFRESH_TOKEN_REUSE_WINDOW",
+                "must be between 0s and 5m",
+            );
         }
         faults
     }
@@ -226,7 +243,11 @@ impl Config {
     #[must_use]
     pub fn endpoint_base(&self) -> String {
         let base = self.public_api_address.as_str().trim_end_matches('/');
-        if base.ends_with("/api") { base.to_owned() } else { format!("{base}/api") }
+        if base.ends_with("/api") {
+            base.to_owned()
+        } else {
+            format!("{base}/api")
+        }
     }
 
     /// Where people reach the pages.
@@ -248,13 +269,17 @@ impl Config {
     /// The page where a person approves a code flow.
     #[must_use]
     pub fn code_consent_page(&self) -> Url {
-        self.code_consent_url.clone().unwrap_or_else(|| self.page("oauth/authorize/consent"))
+        self.code_consent_url
+            .clone()
+            .unwrap_or_else(|| self.page("oauth/authorize/consent"))
     }
 
     /// The page where a person enters a user code.
     #[must_use]
     pub fn device_consent_page(&self) -> Url {
-        self.device_consent_url.clone().unwrap_or_else(|| self.page("oauth/consent"))
+        self.device_consent_url
+            .clone()
+            .unwrap_or_else(|| self.page("oauth/consent"))
     }
 
     /// A page below the web address, whose path it keeps.
@@ -270,7 +295,8 @@ impl Config {
     pub fn allowed_origins(&self) -> Vec<String> {
         let own = [self.web_address(), self.public_api_address.clone()];
         let own = own.iter().map(|url| url.origin().ascii_serialization());
-        own.chain(self.cors_allowed_origins.0.iter().cloned()).collect()
+        own.chain(self.cors_allowed_origins.0.iter().cloned())
+            .collect()
     }
 
     /// Whether cookies are marked `Secure`: always, unless the API is plain http on this computer.
@@ -282,7 +308,9 @@ impl Config {
 
 /// Plain http is for loopback addresses, `localhost` and names under it.
 fn is_this_computer(url: &Url) -> bool {
-    let named = url.host_str().is_some_and(|host| host.ends_with(".localhost"));
+    let named = url
+        .host_str()
+        .is_some_and(|host| host.ends_with(".localhost"));
     url.scheme() == "http" && (is_loopback(url) || named)
 }
 
@@ -293,8 +321,13 @@ fn without_slash(text: &str) -> &str {
 
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
     let fault = |problem: String| {
-        vec![Fault { variable: "--env-file", problem: format!("{}: {problem}", path.display()) }]
+        vec![Fault {
+            variable: "--env-file",
+            problem: format!("{}: {problem}", path.display()),
+        }]
     };
     let lines = dotenvy::from_path_iter(path).map_err(|error| fault(error.to_string()))?;
-    lines.collect::<Result<_, _>>().map_err(|error| fault(error.to_string()))
+    lines
+        .collect::<Result<_, _>>()
+        .map_err(|error| fault(error.to_string()))
 }

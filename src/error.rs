@@ -34,7 +34,8 @@ impl From<keys::Error> for OAuthError {
     fn from(error: keys::Error) -> Self {
         match error {
             keys::Error::Busy => {
-                Self::temporarily_unavailable("The server is busy; try again shortly").retry_after(1)
+                Self::temporarily_unavailable("The server is busy; try again shortly")
+                    .retry_after(1)
             }
             error => Self::server_error(error),
         }
@@ -45,7 +46,8 @@ impl From<accounts::passwords::Error> for OAuthError {
     fn from(error: accounts::passwords::Error) -> Self {
         match error {
             accounts::passwords::Error::Busy => {
-                Self::temporarily_unavailable("The server is busy; try again shortly").retry_after(1)
+                Self::temporarily_unavailable("The server is busy; try again shortly")
+                    .retry_after(1)
             }
             error => Self::server_error(error),
         }
@@ -290,7 +292,10 @@ impl IntoResponse for ApiError {
         }
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

@@ -11,7 +11,10 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When the system's TLS roots cannot be read.
-#[expect(clippy::disallowed_methods, reason = "the one place that makes an HTTP client")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that makes an HTTP client"
+)]
 pub fn command_client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -67,7 +67,10 @@ struct Parsed {
 
 /// A public key as JWKS has it (RFC 7517 §4, RFC 7518 §6.3).
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the members are defined by RFC 7517 and RFC 7518")]
+#[expect(
+    missing_docs,
+    reason = "the members are defined by RFC 7517 and RFC 7518"
+)]
 pub struct Jwk {
     pub alg: &'static str,
     pub e: String,
@@ -84,7 +87,10 @@ impl SigningKey {
     /// # Errors
     /// [`Error::Key`] when the library fails.
     pub fn generate() -> Result<Self, Error> {
-        Self::from_pair(KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?, None)
+        Self::from_pair(
+            KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?,
+            None,
+        )
     }
 
     /// Reads the value of `OAUTH_SIGNING_KEY_BASE64`: base64 of a PEM.
@@ -120,7 +126,9 @@ impl SigningKey {
         let failed = |error| Error::File(path.clone(), error);
         match std::fs::read(&path) {
             Ok(text) => return Self::from_pem(&text, kid),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
             Err(_) => {}
         }
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -149,7 +157,11 @@ impl SigningKey {
         let public = pair.public_key().as_ref(); // PKCS#1 DER
         let kid = kid.map_or_else(|| hex(&Sha256::digest(public)[..8]), str::to_owned);
         let verifier = DecodingKey::from_rsa_der(public);
-        Ok(Self(Arc::new(Parsed { pair, kid, verifier })))
+        Ok(Self(Arc::new(Parsed {
+            pair,
+            kid,
+            verifier,
+        })))
     }
 
     /// The `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
@@ -165,7 +177,10 @@ impl SigningKey {
     pub fn to_pem(&self) -> Result<String, Error> {
         let der: Pkcs8V1Der<'_> = self.0.pair.as_der().map_err(|_| Error::Key)?;
         let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-        Ok(pem::encode_config(&pem::Pem::new("PRIVATE KEY", der.as_ref()), lines))
+        Ok(pem::encode_config(
+            &pem::Pem::new("PRIVATE KEY", der.as_ref()),
+            lines,
+        ))
     }
 
     /// The value that `OAUTH_SIGNING_KEY_BASE64` takes.
@@ -211,7 +226,9 @@ impl SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.0.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("kid", &self.0.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -227,7 +244,10 @@ impl Keys {
     #[must_use]
     pub fn new(key: SigningKey) -> Self {
         let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { key, turns: Arc::new(Semaphore::new(turns)) }
+        Self {
+            key,
+            turns: Arc::new(Semaphore::new(turns)),
+        }
     }
 
     /// Signs claims; `typ` goes into the header.

@@ -26,29 +26,53 @@ pub struct Rule {
 }
 
 /// Wrong passwords of one account from one address.
-pub const SIGN_IN_ACCOUNT: Rule =
-    Rule { name: "sign-in-account", failures: 10, period: Duration::minutes(15) };
+pub const SIGN_IN_ACCOUNT: Rule = Rule {
+    name: "sign-in-account",
+    failures: 10,
+    period: Duration::minutes(15),
+};
 /// Wrong passwords from one address.
-pub const SIGN_IN_ADDRESS: Rule =
-    Rule { name: "sign-in-address", failures: 100, period: Duration::minutes(15) };
+pub const SIGN_IN_ADDRESS: Rule = Rule {
+    name: "sign-in-address",
+    failures: 100,
+    period: Duration::minutes(15),
+};
 /// Wrong secrets of one client from one address (RFC 6749 §2.3.1).
-pub const CLIENT_SECRET: Rule =
-    Rule { name: "client-secret", failures: 30, period: Duration::minutes(5) };
+pub const CLIENT_SECRET: Rule = Rule {
+    name: "client-secret",
+    failures: 30,
+    period: Duration::minutes(5),
+};
 /// Wrong secrets of any client from one address.
-pub const CLIENT_SECRET_ADDRESS: Rule =
-    Rule { name: "client-secret-address", failures: 100, period: Duration::minutes(5) };
+pub const CLIENT_SECRET_ADDRESS: Rule = Rule {
+    name: "client-secret-address",
+    failures: 100,
+    period: Duration::minutes(5),
+};
 /// Wrong user codes of one account (RFC 8628 §5.1).
-pub const USER_CODE_ACCOUNT: Rule =
-    Rule { name: "user-code-account", failures: 5, period: Duration::minutes(10) };
+pub const USER_CODE_ACCOUNT: Rule = Rule {
+    name: "user-code-account",
+    failures: 5,
+    period: Duration::minutes(10),
+};
 /// Wrong user codes from one address.
-pub const USER_CODE_ADDRESS: Rule =
-    Rule { name: "user-code-address", failures: 50, period: Duration::minutes(10) };
+pub const USER_CODE_ADDRESS: Rule = Rule {
+    name: "user-code-address",
+    failures: 50,
+    period: Duration::minutes(10),
+};
 /// Authorization requests of people who are not signed in, each of which is kept for a while.
-pub const PENDING_REQUESTS: Rule =
-    Rule { name: "pending-requests", failures: 300, period: Duration::minutes(10) };
+pub const PENDING_REQUESTS: Rule = Rule {
+    name: "pending-requests",
+    failures: 300,
+    period: Duration::minutes(10),
+};
 /// Device authorizations started from one address.
-pub const DEVICE_STARTS: Rule =
-    Rule { name: "device-starts", failures: 2_000, period: Duration::minutes(10) };
+pub const DEVICE_STARTS: Rule = Rule {
+    name: "device-starts",
+    failures: 2_000,
+    period: Duration::minutes(10),
+};
 
 /// Counts failures.
 #[derive(Clone, Debug)]
@@ -78,7 +102,11 @@ impl Limits {
             .max_capacity(COUNTS_MAX)
             .time_to_idle(std::time::Duration::from_secs(3_600))
             .build();
-        Self { counts, clock, scale: rate_limit }
+        Self {
+            counts,
+            clock,
+            scale: rate_limit,
+        }
     }
 
     /// Whether a try is heard.
@@ -86,8 +114,12 @@ impl Limits {
     /// # Errors
     /// [`Wait`] when there were too many failures.
     pub fn check(&self, rule: Rule, who: &str) -> Result<(), Wait> {
-        let Some(count) = self.counts.get(&key(rule, who)) else { return Ok(()) };
-        let count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(count) = self.counts.get(&key(rule, who)) else {
+            return Ok(());
+        };
+        let count = count
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let left = rule.period - (self.clock.now() - count.since);
         if count.failures < self.allowed(rule) || !left.is_positive() {
             return Ok(());
@@ -98,11 +130,21 @@ impl Limits {
     /// Counts a failure.
     pub fn fail(&self, rule: Rule, who: &str) {
         let now = self.clock.now();
-        let fresh = || Arc::new(Mutex::new(Count { since: now, failures: 0 }));
+        let fresh = || {
+            Arc::new(Mutex::new(Count {
+                since: now,
+                failures: 0,
+            }))
+        };
         let count = self.counts.get_with(key(rule, who), fresh);
-        let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut count = count
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if now - count.since >= rule.period {
-            *count = Count { since: now, failures: 0 };
+            *count = Count {
+                since: now,
+                failures: 0,
+            };
         }
         count.failures += 1;
     }
@@ -121,7 +163,9 @@ impl Limits {
     /// Takes back a try that was counted and succeeded.
     pub fn forgive(&self, rule: Rule, who: &str) {
         if let Some(count) = self.counts.get(&key(rule, who)) {
-            let mut count = count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut count = count
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             count.failures = count.failures.saturating_sub(1);
         }
     }

@@ -29,7 +29,9 @@ impl Random {
     /// The sequence of a seed, for tests.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self(Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed)))))
+        Self(Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(
+            seed,
+        )))))
     }
 
     /// `N` random bytes.
@@ -60,11 +62,15 @@ impl Random {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that asks for chance")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks for chance"
+)]
 fn system_rng() -> rand::rngs::ThreadRng {
     rand::rng()
 }
 
 fn locked(rng: &Mutex<StdRng>) -> std::sync::MutexGuard<'_, StdRng> {
-    rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    rng.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -39,7 +39,11 @@ pub fn router(app: Shared) -> Router {
         .merge(browser(&app))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
-    let routes = if app.config.web_enabled { routes.merge(pages::router()) } else { routes };
+    let routes = if app.config.web_enabled {
+        routes.merge(pages::router())
+    } else {
+        routes
+    };
     let path = app.config.issuer_path().to_owned();
     let routes = if path.is_empty() {
         routes
@@ -52,7 +56,10 @@ pub fn router(app: Shared) -> Router {
             ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
         })
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            DEADLINE,
+        ))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
@@ -67,11 +74,23 @@ fn public(_: &Shared) -> Router<Shared> {
     let oauth = "/.well-known/oauth-authorization-server";
     Router::new()
         .route(openid, get(well_known::openid_configuration))
-        .route(&format!("{openid}/{{*path}}"), get(well_known::openid_configuration_of))
+        .route(
+            &format!("{openid}/{{*path}}"),
+            get(well_known::openid_configuration_of),
+        )
         .route(oauth, get(well_known::oauth_authorization_server))
-        .route(&format!("{oauth}/{{*path}}"), get(well_known::oauth_authorization_server_of))
-        .route("/.well-known/oauth-protected-resource", get(well_known::protected_resource))
-        .route("/.well-known/oauth-protected-resource/api", get(well_known::protected_api))
+        .route(
+            &format!("{oauth}/{{*path}}"),
+            get(well_known::oauth_authorization_server_of),
+        )
+        .route(
+            "/.well-known/oauth-protected-resource",
+            get(well_known::protected_resource),
+        )
+        .route(
+            "/.well-known/oauth-protected-resource/api",
+            get(well_known::protected_api),
+        )
         .route("/api/oauth/jwks", get(well_known::jwks))
         .layer(any_origin())
 }
@@ -80,10 +99,22 @@ fn public(_: &Shared) -> Router<Shared> {
 fn protocol() -> Router<Shared> {
     Router::new()
         .route("/api/oauth/token", post(token::token))
-        .route("/api/oauth/device_authorization", post(device_authorization::start))
-        .route("/api/oauth/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
-        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, no_store()))
-        .layer(SetResponseHeaderLayer::overriding(PRAGMA, HeaderValue::from_static("no-cache")))
+        .route(
+            "/api/oauth/device_authorization",
+            post(device_authorization::start),
+        )
+        .route(
+            "/api/oauth/userinfo",
+            get(userinfo::userinfo).post(userinfo::userinfo),
+        )
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            no_store(),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            PRAGMA,
+            HeaderValue::from_static("no-cache"),
+        ))
         .layer(any_origin())
 }
 
@@ -91,8 +122,14 @@ fn protocol() -> Router<Shared> {
 /// Authorize itself is a navigation, and has no CORS (RFC 9700 §2.6).
 fn browser(app: &Shared) -> Router<Shared> {
     Router::new()
-        .route("/api/oauth/authorize/consent", get(authorize_consent::show).post(authorize_consent::decide))
-        .route("/api/oauth/device/consent", get(device_consent::show).post(device_consent::decide))
+        .route(
+            "/api/oauth/authorize/consent",
+            get(authorize_consent::show).post(authorize_consent::decide),
+        )
+        .route(
+            "/api/oauth/device/consent",
+            get(device_consent::show).post(device_consent::decide),
+        )
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
         .layer(own_origins(app))
@@ -114,7 +151,9 @@ fn any_origin() -> CorsLayer {
 fn own_origins(app: &Shared) -> CorsLayer {
     let allowed = app.config.allowed_origins();
     let is_ours = move |origin: &HeaderValue, _: &request::Parts| {
-        origin.to_str().is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
+        origin
+            .to_str()
+            .is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(is_ours))
@@ -134,10 +173,17 @@ fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<H
 }
 
 /// No panic is meant to be reachable; one that is ends its request and nothing else.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the payload over"
+)]
 fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    let text = text
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
     tracing::error!(panic = text, "a handler panicked");
     ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
 }

@@ -61,7 +61,9 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            continue;
+        };
         let connection = connections.watch(connection(stream, peer, service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -73,7 +75,10 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     app.readiness.drain();
     drop(listener);
     tracing::info!("draining");
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN, connections.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not finish in time");
     }
     jobs.wait().await;
@@ -123,7 +128,9 @@ enum Phase {
 }
 
 fn set(phase: &Mutex<Phase>, to: Phase) {
-    *phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
+    *phase
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = to;
 }
 
 /// A stream that gives up on a peer that is too slow for what it is doing.
@@ -148,7 +155,10 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let phase = *self.phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let phase = *self
+            .phase
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match (&read, phase) {
             (_, Phase::Answering) => read,
             (Poll::Ready(_), Phase::Idle) => {

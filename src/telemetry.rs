@@ -20,14 +20,18 @@ tokio::task_local! {
 /// The trace id of the request that is being answered: 32 hex digits, or `unknown` outside one.
 #[must_use]
 pub fn trace_id() -> String {
-    TRACE_ID.try_with(Clone::clone).unwrap_or_else(|_| "unknown".to_owned())
+    TRACE_ID
+        .try_with(Clone::clone)
+        .unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// Begins to log on stderr as the settings say.
 pub fn start(config: &Config) {
     let level = config.log_level.0;
     let filter = EnvFilter::new(format!("warn,storyden_auth={level}"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start, as in tests, changes nothing.
     let _ = match config.log_format {
         LogFormat::Text => logs.try_init(),
@@ -40,7 +44,10 @@ pub fn start(config: &Config) {
 pub async fn trace(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let theirs = request.headers().get("traceparent").and_then(trace_id_of);
     let trace_id = theirs.unwrap_or_else(|| hex(&app.random.bytes::<16>()));
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unknown", MatchedPath::as_str);
     let span = tracing::info_span!("request", method = %request.method(), route, trace_id);
     let answer = async move {
         let response = next.run(request).await;
@@ -59,7 +66,9 @@ async fn within<T>(trace_id: String, future: impl Future<Output = T>) -> T {
 fn trace_id_of(header: &HeaderValue) -> Option<String> {
     let id = header.to_str().ok()?.split('-').nth(1)?;
     let fits = id.len() == 32
-        && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         && id.bytes().any(|byte| byte != b'0');
     fits.then(|| id.to_owned())
 }

@@ -40,7 +40,9 @@ impl Caller {
             Bearer::Ambiguous => return Ok(Self::Refused),
             Bearer::Token(token) => {
                 let verified = verify_access_token(app, &token).await?;
-                return Ok(verified.map_or(Self::Refused, |(_, account)| Self::AccessToken(account)));
+                return Ok(
+                    verified.map_or(Self::Refused, |(_, account)| Self::AccessToken(account))
+                );
             }
         }
         let Some(cookie) = cookie(headers, SESSION_COOKIE) else {
@@ -82,9 +84,16 @@ pub fn bearer(headers: &HeaderMap) -> Bearer {
 /// The value of a cookie.
 #[must_use]
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| Secret::new(value.trim()))
+    let values = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut pairs = values
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .find(|(key, _)| key.trim() == name)
+        .map(|(_, value)| Secret::new(value.trim()))
 }
 
 /// Checks an access token (RFC 9068 §4) and who is behind it; `None` when it is malformed, expired,
@@ -96,7 +105,9 @@ pub async fn verify_access_token(
     app: &App,
     token: &Secret,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
-    let Some(keys) = &app.keys else { return Ok(None) };
+    let Some(keys) = &app.keys else {
+        return Ok(None);
+    };
     let claims: Option<ReadClaims> = keys.verify(token.reveal());
     let issuer = app.config.issuer();
     let Some(token) = claims.and_then(|claims| claims.verify(&issuer, app.clock.now())) else {
@@ -108,7 +119,9 @@ pub async fn verify_access_token(
         return Ok(None);
     }
     let account = accounts::find(&app.db, &token.account).await?;
-    Ok(account.filter(|account| !account.suspended).map(|account| (token, account)))
+    Ok(account
+        .filter(|account| !account.suspended)
+        .map(|account| (token, account)))
 }
 
 /// Refuses somebody who may not authorize applications (contract 3.5).
@@ -120,5 +133,7 @@ pub fn require_may_authorize(account: &Account) -> Result<(), OAuthError> {
     if account.permissions.permits(Permission::UseOauthClients) {
         return Ok(());
     }
-    Err(OAuthError::access_denied("Account is not permitted to authorise OAuth clients"))
+    Err(OAuthError::access_denied(
+        "Account is not permitted to authorise OAuth clients",
+    ))
 }

@@ -55,7 +55,9 @@ pub struct Passwords {
 
 impl std::fmt::Debug for Passwords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Passwords").field("params", &self.params).finish_non_exhaustive()
+        f.debug_struct("Passwords")
+            .field("params", &self.params)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +102,8 @@ impl Passwords {
     /// [`Error::Busy`], or [`Error::Hashing`].
     pub async fn hash(&self, password: &Secret) -> Result<String, Error> {
         let (params, password, salt) = (self.params.clone(), password.clone(), self.random.bytes());
-        self.in_turn(move || hash_now(&params, password.reveal(), &salt)).await?
+        self.in_turn(move || hash_now(&params, password.reveal(), &salt))
+            .await?
     }
 
     /// Whether a password is the one of a stored hash. `None` stored costs the same and is `false`.
@@ -111,7 +114,9 @@ impl Passwords {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.decoy).to_owned();
         let password = password.clone();
-        let matches = self.in_turn(move || verify_now(password.reveal(), &hash)).await??;
+        let matches = self
+            .in_turn(move || verify_now(password.reveal(), &hash))
+            .await??;
         Ok(known && matches)
     }
 
@@ -127,8 +132,8 @@ impl Passwords {
     }
 
     fn tag(&self, secret: &Secret, stored: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
-            .expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
         mac.update(stored.as_bytes());
         mac.update(&[0]);
         mac.update(secret.reveal().as_bytes());
@@ -154,15 +159,15 @@ impl Passwords {
 fn hash_now(params: &Params, password: &str, salt: &[u8; 16]) -> Result<String, Error> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let hash = argon2.hash_password_with_salt(password.as_bytes(), salt);
-    hash.map(|hash| hash.to_string()).map_err(|_| Error::Hashing)
+    hash.map(|hash| hash.to_string())
+        .map_err(|_| Error::Hashing)
 }
 
 fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
     let hash = PasswordHash::new(stored).map_err(|_| Error::Stored)?;
     let params = Params::try_from(&hash).map_err(|_| Error::Stored)?;
-    let bounded = params.m_cost() <= MEMORY_MAX
-        && params.t_cost() <= COST_MAX
-        && params.p_cost() <= COST_MAX;
+    let bounded =
+        params.m_cost() <= MEMORY_MAX && params.t_cost() <= COST_MAX && params.p_cost() <= COST_MAX;
     if !bounded {
         return Err(Error::Stored);
     }

@@ -58,7 +58,9 @@ fn lines(faults: &[Fault]) -> String {
 
 /// Runs the command that the arguments name.
 pub async fn run(cli: Cli) -> ExitCode {
-    let command = cli.command.unwrap_or(Command::Serve(serve::Serve::default()));
+    let command = cli
+        .command
+        .unwrap_or(Command::Serve(serve::Serve::default()));
     let settings = Config::from_environment(cli.env_file.as_deref()).map_err(Error::Settings);
     let outcome = match (command, settings) {
         (_, Err(error)) => Err(error),

@@ -60,7 +60,10 @@ async fn refuse_pending(app: &App) -> Result<(), Error> {
 pub(super) async fn serve(app: Arc<App>) -> Result<ExitCode, Error> {
     let address = app.config.listen_addr;
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Error::Io(format!("LISTEN_ADDR: {address} cannot be listened on"), error)
+        Error::Io(
+            format!("LISTEN_ADDR: {address} cannot be listened on"),
+            error,
+        )
     })?;
     let issuer = app.config.issuer();
     let engine = app.config.database().engine();
@@ -78,9 +81,10 @@ pub(super) async fn serve(app: Arc<App>) -> Result<ExitCode, Error> {
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("signals cannot be heard");
         return;
     };

@@ -26,13 +26,19 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
         secret_hash: None,
         name: "Storyden".to_owned(),
         kind: ClientType::Public,
-        scope: ClientScope { policy: ScopePolicy::Inherit, allowed: Scope::all() },
+        scope: ClientScope {
+            policy: ScopePolicy::Inherit,
+            allowed: Scope::all(),
+        },
         redirect_uris: Vec::new(),
         grants: vec![GrantType::DeviceCode, GrantType::RefreshToken],
         owner: None,
         created_at: app.clock.now(),
     };
-    let made = app.db.write(client, |tx, client| Box::pin(clients::insert(tx, client))).await;
+    let made = app
+        .db
+        .write(client, |tx, client| Box::pin(clients::insert(tx, client)))
+        .await;
     match made {
         Ok(()) | Err(store::Error::Taken(_)) => {} // another replica was first
         Err(error) => return Err(error),
@@ -47,8 +53,13 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
 /// # Errors
 /// `invalid_scope` with the contract's text.
 pub fn check_scope(scope: &Scope) -> Result<(), OAuthError> {
-    let wanted: Scope =
-        [ScopeName::Openid, ScopeName::Profile, ScopeName::OfflineAccess].into_iter().collect();
+    let wanted: Scope = [
+        ScopeName::Openid,
+        ScopeName::Profile,
+        ScopeName::OfflineAccess,
+    ]
+    .into_iter()
+    .collect();
     if scope.is_within(&wanted) && wanted.is_within(scope) {
         return Ok(());
     }

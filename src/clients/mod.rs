@@ -34,7 +34,11 @@ pub async fn authenticate(
 ) -> Result<Client, OAuthError> {
     let refuse = |description: &'static str| {
         let error = OAuthError::invalid_client(description);
-        if credentials.by_header { error.challenged() } else { error }
+        if credentials.by_header {
+            error.challenged()
+        } else {
+            error
+        }
     };
     let Some(client) = find(app, &credentials.client_id).await? else {
         return Err(refuse("Client not found"));
@@ -53,7 +57,10 @@ pub async fn authenticate(
     }
     let network = network_of(address);
     let pair = format!("{}\0{network}", client.row_id);
-    let limits = [(CLIENT_SECRET, pair.as_str()), (CLIENT_SECRET_ADDRESS, network.as_str())];
+    let limits = [
+        (CLIENT_SECRET, pair.as_str()),
+        (CLIENT_SECRET_ADDRESS, network.as_str()),
+    ];
     for (rule, who) in limits {
         if let Err(wait) = app.limits.check(rule, who) {
             return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
@@ -63,7 +70,9 @@ pub async fn authenticate(
         app.passwords.remember(secret, stored);
         return Ok(client);
     }
-    limits.iter().for_each(|(rule, who)| app.limits.fail(*rule, who));
+    limits
+        .iter()
+        .for_each(|(rule, who)| app.limits.fail(*rule, who));
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
 }

@@ -89,7 +89,8 @@ impl Setting for SocketAddr {
             Some(port) => format!("0.0.0.0:{port}"), // Go's way to say every address
             None => text.replace("localhost:", "127.0.0.1:"),
         };
-        full.parse().map_err(|_| format!("is {text:?}; use ADDRESS:PORT, as in 0.0.0.0:8000"))
+        full.parse()
+            .map_err(|_| format!("is {text:?}; use ADDRESS:PORT, as in 0.0.0.0:8000"))
     }
 }
 
@@ -97,7 +98,9 @@ impl Setting for Url {
     fn parse(text: &str) -> Result<Self, String> {
         match Self::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-            _ => Err(format!("is {text:?}; use an address like https://community.example")),
+            _ => Err(format!(
+                "is {text:?}; use an address like https://community.example"
+            )),
         }
     }
 }
@@ -108,9 +111,14 @@ impl Setting for Origins {
             Ok(url) if url.has_host() && matches!(url.path(), "" | "/") => {
                 Ok(entry.trim_end_matches('/').to_ascii_lowercase())
             }
-            _ => Err(format!("has {entry:?}; use origins like https://app.example")),
+            _ => Err(format!(
+                "has {entry:?}; use origins like https://app.example"
+            )),
         };
-        entries(text).map(origin).collect::<Result<_, _>>().map(Self)
+        entries(text)
+            .map(origin)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -122,7 +130,10 @@ impl Setting for Proxies {
                 .or_else(|_| entry.parse::<IpNet>())
                 .map_err(|_| format!("has {entry:?}; use networks like 10.0.0.0/8 or addresses"))
         };
-        entries(text).map(network).collect::<Result<_, _>>().map(Self)
+        entries(text)
+            .map(network)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -173,7 +184,9 @@ impl Setting for Duration {
 }
 
 fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
 }
 
 /// Reads a duration as Go writes it: numbers with units from `ns` to `h`, as in `1h30m` or `-1.5s`.
@@ -193,7 +206,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|symbol: char| !symbol.is_ascii_digit() && symbol != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|symbol: char| symbol.is_ascii_digit()).unwrap_or(tail.len());
+        let letters = tail
+            .find(|symbol: char| symbol.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, next) = tail.split_at(letters);
         nanos = nanos.checked_add(nanos_of(number, unit)?)?;
         rest = next;
@@ -216,9 +231,17 @@ fn nanos_of(number: &str, unit: &str) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') || fraction.len() > 18 {
         return None;
     }
-    let parse = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
+    let parse = |digits: &str| {
+        if digits.is_empty() {
+            Some(0)
+        } else {
+            digits.parse::<i128>().ok()
+        }
+    };
     let places = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
-    parse(whole)?.checked_mul(unit)?.checked_add(parse(fraction)?.checked_mul(unit)? / places)
+    parse(whole)?
+        .checked_mul(unit)?
+        .checked_add(parse(fraction)?.checked_mul(unit)? / places)
 }
 
 #[cfg(test)]
@@ -228,12 +251,33 @@ mod tests {
 
     #[test]
     fn durations_are_gos() {
-        for (text, seconds) in
-            [("15m", 900.0), ("1.5h", 5_400.0), ("0s", 0.0), ("0", 0.0), ("-1h", -3_600.0), ("1h30m5s", 5_405.0), ("250ms", 0.25), (".5s", 0.5)]
-        {
-            assert_eq!(parse_duration(text), Some(Duration::seconds_f64(seconds)), "{text}");
+        for (text, seconds) in [
+            ("15m", 900.0),
+            ("1.5h", 5_400.0),
+            ("0s", 0.0),
+            ("0", 0.0),
+            ("-1h", -3_600.0),
+            ("1h30m5s", 5_405.0),
+            ("250ms", 0.25),
+            (".5s", 0.5),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::seconds_f64(seconds)),
+                "{text}"
+            );
         }
-        for text in ["", "15", "m", "1d", "1.2.3s", "1 h", "9999999999h", "-", "."] {
+        for text in [
+            "",
+            "15",
+            "m",
+            "1d",
+            "1.2.3s",
+            "1 h",
+            "9999999999h",
+            "-",
+            ".",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

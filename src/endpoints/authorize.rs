@@ -40,9 +40,26 @@ pub(super) const BROWSER_COOKIE: &str = "storyden-auth-request";
 
 /// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
 const KNOWN: &[&str] = &[
-    "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce",
-    "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
-    "acr_values", "display", "ui_locales", "claims", "request", "request_uri", "registration",
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "login_hint",
+    "id_token_hint",
+    "acr_values",
+    "display",
+    "ui_locales",
+    "claims",
+    "request",
+    "request_uri",
+    "registration",
 ];
 
 /// Why an authorization request is not answered by a consent page.
@@ -66,7 +83,11 @@ pub async fn authorize(
         Ok(target) => target,
         Err(error) => return refuse_here(error, &headers),
     };
-    let asked = Asked { client: &client, parameters: decoded, redirect_uri };
+    let asked = Asked {
+        client: &client,
+        parameters: decoded,
+        redirect_uri,
+    };
     match asked.begin(&app, address, &headers).await {
         Ok(response) => response,
         Err(Refusal::Here(error)) => refuse_here(error, &headers),
@@ -84,7 +105,9 @@ async fn target(app: &App, query: Option<&str>) -> Result<(Client, Decoded, Stri
     require_enabled(app)?;
     let decoded = decode(query.unwrap_or_default(), KNOWN)?;
     if let Some(name @ ("client_id" | "redirect_uri")) = decoded.repeated {
-        return Err(OAuthError::invalid_request(format!("{name} is given more than once")));
+        return Err(OAuthError::invalid_request(format!(
+            "{name} is given more than once"
+        )));
     }
     let client_id = decoded.require("client_id", "client_id is missing")?;
     let Some(client) = clients::find(app, client_id).await? else {
@@ -118,7 +141,10 @@ impl Asked<'_> {
         address: ClientAddress,
         headers: &HeaderMap,
     ) -> Result<Response, Refusal> {
-        match Caller::of(app, headers).await.map_err(|error| Refusal::Here(error.into()))? {
+        match Caller::of(app, headers)
+            .await
+            .map_err(|error| Refusal::Here(error.into()))?
+        {
             Caller::Guest | Caller::Refused => self.keep_for_login(app, address, headers).await,
             Caller::AccessToken(_) => Err(Refusal::Problem(wrong_credential())),
             Caller::Session(session) if session.account.suspended => {
@@ -136,10 +162,13 @@ impl Asked<'_> {
         headers: &HeaderMap,
     ) -> Result<Response, Refusal> {
         let here = |error: crate::store::Error| Refusal::Here(error.into());
-        app.limits.spend(PENDING_REQUESTS, &network_of(address)).map_err(|wait| {
-            let busy = OAuthError::temporarily_unavailable("Too many requests from this address");
-            Refusal::Here(busy.retry_after(wait.0))
-        })?;
+        app.limits
+            .spend(PENDING_REQUESTS, &network_of(address))
+            .map_err(|wait| {
+                let busy =
+                    OAuthError::temporarily_unavailable("Too many requests from this address");
+                Refusal::Here(busy.retry_after(wait.0))
+            })?;
         let mut parameters = self.parameters.values.clone();
         parameters.insert("redirect_uri".to_owned(), self.redirect_uri.clone());
         if let Some(name) = self.parameters.repeated {
@@ -169,16 +198,26 @@ impl Asked<'_> {
     /// Steps 3 and 4.
     async fn store(&self, app: &App, account: &Account) -> Result<Response, Refusal> {
         let request_id = Secret::generate(&app.random);
-        let new = accept(app, self.client, &self.parameters, account, request_id.hash())
-            .map_err(Refusal::ByRedirect)?;
+        let new = accept(
+            app,
+            self.client,
+            &self.parameters,
+            account,
+            request_id.hash(),
+        )
+        .map_err(Refusal::ByRedirect)?;
         let insert = app
             .db
-            .write(new, |tx, new| Box::pin(authorization_requests::insert(tx, new)))
+            .write(new, |tx, new| {
+                Box::pin(authorization_requests::insert(tx, new))
+            })
             .await;
         match insert {
             Ok(()) => {}
             Err(crate::store::Error::Gone) => {
-                return Err(Refusal::Here(OAuthError::invalid_client("Client not found")));
+                return Err(Refusal::Here(OAuthError::invalid_client(
+                    "Client not found",
+                )));
             }
             Err(error) => return Err(Refusal::ByRedirect(error.into())),
         }
@@ -202,8 +241,13 @@ pub(super) fn accept_pending(
     request_id: SecretHash,
 ) -> Result<NewRequest, OAuthError> {
     let repeated = parameters.get(REPEATED);
-    let repeated = repeated.and_then(|name| KNOWN.iter().find(|known| *known == name)).copied();
-    let decoded = Decoded { values: parameters.clone(), repeated };
+    let repeated = repeated
+        .and_then(|name| KNOWN.iter().find(|known| *known == name))
+        .copied();
+    let decoded = Decoded {
+        values: parameters.clone(),
+        repeated,
+    };
     accept(app, client, &decoded, account, request_id)
 }
 
@@ -216,7 +260,9 @@ fn accept(
     request_id: SecretHash,
 ) -> Result<NewRequest, OAuthError> {
     if let Some(name) = decoded.repeated {
-        return Err(OAuthError::invalid_request(format!("{name} is given more than once")));
+        return Err(OAuthError::invalid_request(format!(
+            "{name} is given more than once"
+        )));
     }
     let request = AuthorizationRequest::parse(&decoded.values)?;
     require_may_authorize(account)?;
@@ -253,8 +299,10 @@ pub(super) fn error_location(
     state: Option<&str>,
     error: &OAuthError,
 ) -> String {
-    let mut parameters =
-        vec![("error", error.code.as_str()), ("error_description", &*error.description)];
+    let mut parameters = vec![
+        ("error", error.code.as_str()),
+        ("error_description", &*error.description),
+    ];
     parameters.extend(state.map(|state| ("state", state)));
     let issuer = app.config.issuer();
     parameters.push(("iss", &issuer));
@@ -275,7 +323,8 @@ fn login_location(app: &App, request_id: &Secret) -> Url {
 
 /// The consent page of a request; what the page's address has of its own stays.
 fn with_request_id(mut page: Url, request_id: &Secret) -> Url {
-    page.query_pairs_mut().append_pair("request_id", request_id.reveal());
+    page.query_pairs_mut()
+        .append_pair("request_id", request_id.reveal());
     page
 }
 
@@ -283,14 +332,21 @@ fn with_request_id(mut page: Url, request_id: &Secret) -> Url {
 pub(super) fn browser_of(headers: &HeaderMap) -> Option<Secret> {
     cookie(headers, BROWSER_COOKIE).filter(|value| {
         let text = value.reveal().as_bytes();
-        text.len() == 43 && text.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+        text.len() == 43
+            && text
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
     })
 }
 
 fn browser_cookie(app: &App, browser: &Secret) -> String {
     let path = Url::parse(&app.config.endpoint_base()).map(|url| url.path().to_owned());
     let path = path.unwrap_or_else(|_| "/api".to_owned());
-    let secure = if app.config.secure_cookies() { "; Secure" } else { "" };
+    let secure = if app.config.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
     format!(
         "{BROWSER_COOKIE}={}; Path={path}/oauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
         browser.reveal(),
@@ -313,7 +369,10 @@ fn redirect(location: &str) -> Response {
 
 /// The answer to a request that must not be redirected: a page for a browser, JSON for the rest.
 fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
-    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepts = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if error.status() == StatusCode::BAD_REQUEST && accepts.contains("text/html") {
         error.log();
         return pages::error_page("This application cannot sign you in", &error.description);

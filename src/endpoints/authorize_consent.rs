@@ -159,7 +159,10 @@ pub async fn decide(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let account = require_person(&app, &headers).await?;
-    let JsonBody(Decide { request_id, decision }) = body?;
+    let JsonBody(Decide {
+        request_id,
+        decision,
+    }) = body?;
     require_enabled(&app)?;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
@@ -187,7 +190,10 @@ async fn approve(
         let description = "Client is not authorized for authorization_code grant";
         return Err(OAuthError::unauthorized_client(description).into());
     }
-    let granted = request.client.scope.grant(&Scope::stored(&request.scope), account.permissions);
+    let granted = request
+        .client
+        .scope
+        .grant(&Scope::stored(&request.scope), account.permissions);
     let (code, now) = (Secret::generate(&app.random), app.clock.now());
     let new = NewCode {
         id: AuthorizationCodeId::generate(),
@@ -201,7 +207,10 @@ async fn approve(
         created_at: now,
         expires_at: now + app.config.authorization_code_ttl,
     };
-    let approval = Approval { request: request.id.clone(), code: new };
+    let approval = Approval {
+        request: request.id.clone(),
+        code: new,
+    };
     app.db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx)))
         .await
@@ -215,7 +224,10 @@ async fn approve(
     let issuer = app.config.issuer();
     parameters.push(("iss", &issuer)); // RFC 9207 §2
     let location = with_parameters(&request.redirect_uri, &parameters);
-    Ok(Decided { location, status: "approved" })
+    Ok(Decided {
+        location,
+        status: "approved",
+    })
 }
 
 /// The approval of a request and its code: both or neither.
@@ -242,7 +254,10 @@ async fn deny(app: &App, request: &AuthorizationRequest) -> Result<Decided, Refu
     let issuer = app.config.issuer();
     parameters.push(("iss", &issuer));
     let location = with_parameters(&request.redirect_uri, &parameters);
-    Ok(Decided { location, status: "denied" })
+    Ok(Decided {
+        location,
+        status: "denied",
+    })
 }
 
 /// The request, if this person may decide it now. Whatever is wrong with it looks alike.
@@ -271,13 +286,17 @@ async fn adopt(
     headers: &HeaderMap,
 ) -> Result<AuthorizationRequest, Refusal> {
     let browser = browser_of(headers).ok_or_else(already_processed)?;
-    let pending = authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
+    let pending =
+        authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let pending = pending.filter(|pending| app.clock.now() < pending.expires_at);
     let pending = pending.ok_or_else(already_processed)?;
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
     let parameters = &pending.parameters.0;
-    let redirect_uri = parameters.get("redirect_uri").map(String::as_str).unwrap_or_default();
+    let redirect_uri = parameters
+        .get("redirect_uri")
+        .map(String::as_str)
+        .unwrap_or_default();
     if !is_registered(redirect_uri, &client.redirect_uris) {
         let description = "Redirect URI is not registered for this client";
         return Err(OAuthError::invalid_request(description).into());

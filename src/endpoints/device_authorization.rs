@@ -51,16 +51,22 @@ pub async fn start(
     let client = client_of(&app, &credentials.client_id).await?;
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
-    app.limits.spend(DEVICE_STARTS, &network_of(address.0)).map_err(|wait| {
-        let description = "Too many device authorizations from this address";
-        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
-    })?;
-    let agent = headers.get(USER_AGENT).map(|value| printable(value.as_bytes()));
+    app.limits
+        .spend(DEVICE_STARTS, &network_of(address.0))
+        .map_err(|wait| {
+            let description = "Too many device authorizations from this address";
+            OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+        })?;
+    let agent = headers
+        .get(USER_AGENT)
+        .map(|value| printable(value.as_bytes()));
     let origin = (address.0.to_string(), agent);
     let (device_code, user_code) = store_device(&app, &client, &scope, origin).await?;
     let page = app.config.device_consent_page();
     let mut complete = page.clone();
-    complete.query_pairs_mut().append_pair("user_code", &user_code.display());
+    complete
+        .query_pairs_mut()
+        .append_pair("user_code", &user_code.display());
     Ok(Json(DeviceAuthorizationResponse {
         device_code: device_code.reveal().to_owned(),
         expires_in: app.config.device_code_ttl.whole_seconds(),
@@ -98,7 +104,9 @@ fn check_scope(client: &Client, scope: &Scope) -> Result<(), OAuthError> {
     if scope.iter().all(|name| client.scope.allows(name)) {
         return Ok(());
     }
-    Err(OAuthError::invalid_scope("Requested scope is not permitted for this client"))
+    Err(OAuthError::invalid_scope(
+        "Requested scope is not permitted for this client",
+    ))
 }
 
 /// Stores a device authorization with codes that nobody else has.
@@ -127,7 +135,9 @@ async fn store_device(
         };
         let stored = app
             .db
-            .write(new, |tx, new| Box::pin(device_authorizations::insert(tx, new)))
+            .write(new, |tx, new| {
+                Box::pin(device_authorizations::insert(tx, new))
+            })
             .await;
         match stored {
             Ok(()) => return Ok((device_code, user_code)),
@@ -142,5 +152,9 @@ async fn store_device(
 /// What may be shown to a person of a header that a stranger wrote.
 fn printable(value: &[u8]) -> String {
     let value = String::from_utf8_lossy(value);
-    value.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(USER_AGENT_MAX).collect()
+    value
+        .chars()
+        .filter(|c| c.is_ascii() && !c.is_ascii_control())
+        .take(USER_AGENT_MAX)
+        .collect()
 }

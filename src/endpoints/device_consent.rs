@@ -110,7 +110,10 @@ pub async fn decide(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let account = require_person(&app, &headers).await?;
-    let JsonBody(Decide { user_code, decision }) = body?;
+    let JsonBody(Decide {
+        user_code,
+        decision,
+    }) = body?;
     require_enabled(&app)?;
     if let Decision::Approve = decision {
         require_may_authorize(&account)?;
@@ -136,11 +139,18 @@ async fn approve(
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description).into());
     }
-    let granted = request.client.scope.grant(&Scope::stored(&request.scope), account.permissions);
+    let granted = request
+        .client
+        .scope
+        .grant(&Scope::stored(&request.scope), account.permissions);
     let (scope, now) = (granted.to_string(), app.clock.now());
     let approved =
         device_authorizations::approve(&app.db, &request.id, &account.id, &scope, now).await?;
-    if approved { Ok("approved") } else { Err(unavailable().into()) }
+    if approved {
+        Ok("approved")
+    } else {
+        Err(unavailable().into())
+    }
 }
 
 async fn deny(
@@ -150,7 +160,11 @@ async fn deny(
 ) -> Result<&'static str, Refusal> {
     let now = app.clock.now();
     let denied = device_authorizations::deny(&app.db, &request.id, &account.id, now).await?;
-    if denied { Ok("denied") } else { Err(unavailable().into()) }
+    if denied {
+        Ok("denied")
+    } else {
+        Err(unavailable().into())
+    }
 }
 
 /// The request of a code, if it still awaits a decision. A wrong code counts against whoever
@@ -162,7 +176,10 @@ async fn undecided(
     ClientAddress(address): ClientAddress,
 ) -> Result<DeviceRequest, OAuthError> {
     let network = network_of(address);
-    let limits = [(USER_CODE_ACCOUNT, account.id.as_str()), (USER_CODE_ADDRESS, network.as_str())];
+    let limits = [
+        (USER_CODE_ACCOUNT, account.id.as_str()),
+        (USER_CODE_ADDRESS, network.as_str()),
+    ];
     for (rule, who) in limits {
         app.limits.spend(rule, who).map_err(|wait| {
             tracing::warn!(account = %account.id, "too many wrong user codes");
@@ -175,7 +192,9 @@ async fn undecided(
     let now = app.clock.now();
     let request = found.filter(|request| request.grant.awaits_decision(now));
     let request = request.ok_or_else(unavailable)?;
-    limits.iter().for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    limits
+        .iter()
+        .for_each(|(rule, who)| app.limits.forgive(*rule, who));
     Ok(request)
 }
 

@@ -58,7 +58,8 @@ impl Decoded {
     /// # Errors
     /// `invalid_request` with `missing`.
     pub fn require(&self, name: &str, missing: &'static str) -> Result<&str, OAuthError> {
-        self.get(name).ok_or_else(|| OAuthError::invalid_request(missing))
+        self.get(name)
+            .ok_or_else(|| OAuthError::invalid_request(missing))
     }
 
     /// Refuses repeated parameters (RFC 6749 §3.1).
@@ -67,7 +68,9 @@ impl Decoded {
     /// `invalid_request`.
     pub fn without_repeats(self) -> Result<Self, OAuthError> {
         match self.repeated {
-            Some(name) => Err(OAuthError::invalid_request(format!("{name} is given more than once"))),
+            Some(name) => Err(OAuthError::invalid_request(format!(
+                "{name} is given more than once"
+            ))),
             None => Ok(self),
         }
     }
@@ -81,15 +84,25 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
     let mut decoded = Decoded::default();
     for (index, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index >= PARAMETERS_MAX {
-            return Err(OAuthError::invalid_request("the request has more than 64 parameters"));
+            return Err(OAuthError::invalid_request(
+                "the request has more than 64 parameters",
+            ));
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode_part(name)?;
-        let Some(name) = known.iter().find(|known| **known == name) else { continue };
+        let Some(name) = known.iter().find(|known| **known == name) else {
+            continue;
+        };
         let value = decode_part(value)?;
-        let limit = if *name == "scope" { SCOPE_MAX } else { PARAMETER_MAX };
+        let limit = if *name == "scope" {
+            SCOPE_MAX
+        } else {
+            PARAMETER_MAX
+        };
         if value.len() > limit {
-            return Err(OAuthError::invalid_request(format!("{name} is longer than {limit} bytes")));
+            return Err(OAuthError::invalid_request(format!(
+                "{name} is longer than {limit} bytes"
+            )));
         }
         if value.is_empty() {
             continue; // RFC 6749 §3.1: as if it had not been sent
@@ -104,19 +117,33 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
 /// Decodes one half of a pair (the URL Standard's form encoding), strictly.
 fn decode_part(text: &str) -> Result<String, OAuthError> {
     let refused = || {
-        OAuthError::invalid_request("a parameter is not percent-encoded UTF-8 without control zeros")
+        OAuthError::invalid_request(
+            "a parameter is not percent-encoded UTF-8 without control zeros",
+        )
     };
     let bytes = text.as_bytes();
-    let escapes_hold = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
-        bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    });
+    let escapes_hold = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'%')
+        .all(|(at, _)| {
+            bytes
+                .get(at + 1..at + 3)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+        });
     if !escapes_hold {
         return Err(refused());
     }
     let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| refused())?;
+    let decoded = percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_err(|_| refused())?;
     // no engine stores a zero
-    if decoded.contains('\0') { Err(refused()) } else { Ok(decoded.into_owned()) }
+    if decoded.contains('\0') {
+        Err(refused())
+    } else {
+        Ok(decoded.into_owned())
+    }
 }
 
 /// Reads the form of a POST to a protocol endpoint.
@@ -126,14 +153,18 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
 pub async fn read_form(request: Request, known: &[&'static str]) -> Result<Decoded, OAuthError> {
     // RFC 6749 §2.3.1, §3.2: parameters come in the body alone
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
-        return Err(OAuthError::invalid_request("parameters must be in the body, not in the URL"));
+        return Err(OAuthError::invalid_request(
+            "parameters must be in the body, not in the URL",
+        ));
     }
     require_form(request.headers())?;
-    let body = read_body(request.into_body()).await.map_err(|error| match error {
-        BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
-        BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
-        BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
-    })?;
+    let body = read_body(request.into_body())
+        .await
+        .map_err(|error| match error {
+            BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
+            BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
+            BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
+        })?;
     let Ok(text) = std::str::from_utf8(&body) else {
         return Err(OAuthError::invalid_request("the body is not a form"));
     };
@@ -149,12 +180,16 @@ fn require_form(headers: &HeaderMap) -> Result<(), OAuthError> {
     };
     let (essence, parameters) = only.split_once(';').unwrap_or((only, ""));
     let charset = parameters.trim();
-    let fits = essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    let fits = essence
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
         && (charset.is_empty() || charset.eq_ignore_ascii_case("charset=utf-8"));
     if fits {
         return Ok(());
     }
-    Err(OAuthError::invalid_request("Content-Type must be application/x-www-form-urlencoded"))
+    Err(OAuthError::invalid_request(
+        "Content-Type must be application/x-www-form-urlencoded",
+    ))
 }
 
 /// Why a body was not read.
@@ -182,18 +217,29 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
+        let media_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let essence = media_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default();
         // a form of another site cannot send this type without asking first
         if !essence.trim().eq_ignore_ascii_case("application/json") {
             let detail = "Content-Type must be application/json";
             return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
         }
-        let body = read_body(request.into_body()).await.map_err(|error| match error {
-            BodyError::TooLong => ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB"),
-            BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
-            BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
-        })?;
+        let body = read_body(request.into_body())
+            .await
+            .map_err(|error| match error {
+                BodyError::TooLong => {
+                    ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB")
+                }
+                BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
+                BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
+            })?;
         serde_json::from_slice(&body).map(Self).map_err(|error| {
             let place = (error.line(), error.column());
             ApiError::invalid(match error.classify() {
@@ -222,15 +268,22 @@ impl ClientAddress {
     /// a proxy that nobody trusts says nothing.
     fn of(parts: &Parts, app: &App) -> Self {
         let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-        let mut address = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+        let mut address = peer
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+            .to_canonical();
         let forwarded = parts.headers.get_all("x-forwarded-for");
-        let hops: Vec<&str> =
-            forwarded.iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let hops: Vec<&str> = forwarded
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .collect();
         for hop in hops.iter().rev() {
             if !app.config.trusted_proxies.contain(address) {
                 break;
             }
-            let Ok(behind) = hop.trim().parse::<IpAddr>() else { break };
+            let Ok(behind) = hop.trim().parse::<IpAddr>() else {
+                break;
+            };
             address = behind.to_canonical();
         }
         Self(address)
@@ -257,20 +310,35 @@ pub fn credentials(headers: &HeaderMap, form: &Decoded) -> Result<Credentials, O
     };
     // RFC 6749 §2.3; a client_id that says the same again is no second method
     if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
-        return Err(OAuthError::invalid_request("multiple client authentication methods used"));
+        return Err(OAuthError::invalid_request(
+            "multiple client authentication methods used",
+        ));
     }
-    Ok(Credentials { client_id, secret: secret.map(Secret::new), by_header: true })
+    Ok(Credentials {
+        client_id,
+        secret: secret.map(Secret::new),
+        by_header: true,
+    })
 }
 
 /// The pair of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without one.
 fn basic(headers: &HeaderMap) -> Result<Option<(String, Option<String>)>, OAuthError> {
-    let refused = || OAuthError::invalid_client("the Authorization header cannot be read").challenged();
+    let refused =
+        || OAuthError::invalid_client("the Authorization header cannot be read").challenged();
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(OAuthError::invalid_request("more than one Authorization header"));
+        return Err(OAuthError::invalid_request(
+            "more than one Authorization header",
+        ));
     }
-    let (scheme, encoded) = value.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(refused)?;
+    let (scheme, encoded) = value
+        .to_str()
+        .ok()
+        .and_then(|v| v.split_once(' '))
+        .ok_or_else(refused)?;
     if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > 2 * PARAMETER_MAX {
         return Err(refused());
     }

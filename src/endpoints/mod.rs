@@ -21,5 +21,7 @@ fn require_enabled(app: &App) -> Result<(), OAuthError> {
     if app.config.oauth_enabled {
         return Ok(());
     }
-    Err(OAuthError::temporarily_unavailable("OAuth is not enabled on this instance"))
+    Err(OAuthError::temporarily_unavailable(
+        "OAuth is not enabled on this instance",
+    ))
 }

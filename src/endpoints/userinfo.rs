@@ -63,7 +63,9 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
             return Err(Some(OAuthError::invalid_request(description)));
         }
     };
-    let verified = verify_access_token(app, &token).await.map_err(OAuthError::from)?;
+    let verified = verify_access_token(app, &token)
+        .await
+        .map_err(OAuthError::from)?;
     let Some((token, account)) = verified else {
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
@@ -72,15 +74,22 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let person = person_claims(app, &account, &token.scope).await.map_err(OAuthError::from)?;
-    Ok(UserInfo { person, sub: account.id })
+    let person = person_claims(app, &account, &token.scope)
+        .await
+        .map_err(OAuthError::from)?;
+    Ok(UserInfo {
+        person,
+        sub: account.id,
+    })
 }
 
 /// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
 fn challenged(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
     let mut challenge = format!("Bearer resource_metadata=\"{}\"", resource_metadata_of(app));
     if let Some((code, description)) = error {
-        challenge.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+        challenge.push_str(&format!(
+            ", error=\"{code}\", error_description=\"{description}\""
+        ));
     }
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

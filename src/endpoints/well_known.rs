@@ -92,23 +92,36 @@ pub async fn protected_api(
 /// Where the metadata of the API stands, for challenges (RFC 9728 §5.1).
 #[must_use]
 pub fn resource_metadata_of(app: &App) -> String {
-    format!("{}/.well-known/oauth-protected-resource/api", app.config.issuer())
+    format!(
+        "{}/.well-known/oauth-protected-resource/api",
+        app.config.issuer()
+    )
 }
 
 fn metadata(app: &App) -> Result<ServerMetadata, ApiError> {
     require_enabled(app)?;
-    Ok(ServerMetadata::openid(&app.config.issuer(), &app.config.endpoint_base()))
+    Ok(ServerMetadata::openid(
+        &app.config.issuer(),
+        &app.config.endpoint_base(),
+    ))
 }
 
 fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {
     if !path.is_empty() && path == app.config.issuer_path() {
         return Ok(());
     }
-    Err(ApiError::new(Kind::NotFound, "There is no issuer with this path here"))
+    Err(ApiError::new(
+        Kind::NotFound,
+        "There is no issuer with this path here",
+    ))
 }
 
 fn require_enabled(app: &App) -> Result<(), ApiError> {
-    if app.config.oauth_enabled { Ok(()) } else { Err(disabled()) }
+    if app.config.oauth_enabled {
+        Ok(())
+    } else {
+        Err(disabled())
+    }
 }
 
 /// Contract 2.1.

@@ -16,8 +16,8 @@ use crate::ids::{AccountId, SessionId};
 use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
 use crate::secret::Secret;
 use crate::store;
-use crate::store::sessions::{self, NewSession};
 use crate::store::accounts;
+use crate::store::sessions::{self, NewSession};
 
 /// How long a session lives (contract 3.2).
 const SESSION_TTL: Duration = Duration::days(90);
@@ -54,16 +54,24 @@ pub async fn sign_in(
         return Err(ApiError::invalid(detail).title("Password must be at least 8 characters."));
     }
     if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {
-        return Err(ApiError::invalid("The identifier or the password is longer than any that exists"));
+        return Err(ApiError::invalid(
+            "The identifier or the password is longer than any that exists",
+        ));
     }
     // Counted before it is checked, so that many at once do not pass together.
     let network = network_of(address);
     let pair = format!("{}\0{network}", identifier.to_lowercase());
-    let limits = [(SIGN_IN_ACCOUNT, pair.as_str()), (SIGN_IN_ADDRESS, network.as_str())];
+    let limits = [
+        (SIGN_IN_ACCOUNT, pair.as_str()),
+        (SIGN_IN_ADDRESS, network.as_str()),
+    ];
     for (rule, who) in limits {
         app.limits.spend(rule, who).map_err(|wait| {
-            ApiError::new(Kind::TooManyRequests, "Too many wrong passwords; wait before trying again")
-                .retry_after(wait.0)
+            ApiError::new(
+                Kind::TooManyRequests,
+                "Too many wrong passwords; wait before trying again",
+            )
+            .retry_after(wait.0)
         })?;
     }
     // One hash is paid for and one answer given, whether the name exists or not.
@@ -71,10 +79,14 @@ pub async fn sign_in(
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
     let matches = app.passwords.verify(&token, stored).await?;
     let Some(row) = row.filter(|_| matches) else {
-        return Err(ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
-            .title("The handle or the password is wrong."));
+        return Err(
+            ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
+                .title("The handle or the password is wrong."),
+        );
     };
-    limits.iter().for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    limits
+        .iter()
+        .for_each(|(rule, who)| app.limits.forgive(*rule, who));
     if row.deleted_at.is_some() {
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }
@@ -99,7 +111,9 @@ pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp)
         expires_at: now + SESSION_TTL,
     };
     let expires_at = new.expires_at;
-    app.db.write(new, |tx, new| Box::pin(sessions::insert(tx, new))).await?;
+    app.db
+        .write(new, |tx, new| Box::pin(sessions::insert(tx, new)))
+        .await?;
     Ok((session, expires_at))
 }
 
@@ -121,7 +135,10 @@ pub async fn sign_out(
             (LOCATION, web.as_str().trim_end_matches('/').to_owned()),
             (SET_COOKIE, session_cookie(&app, "", now)),
             (HeaderName::from_static("clear-site-data"), clear.to_owned()),
-            (CACHE_CONTROL, "no-cache, no-store, must-revalidate".to_owned()),
+            (
+                CACHE_CONTROL,
+                "no-cache, no-store, must-revalidate".to_owned(),
+            ),
         ],
     ))
 }
@@ -132,7 +149,11 @@ fn session_cookie(app: &App, value: &str, expires_at: Timestamp) -> String {
         Some(domain) => format!("; Domain={domain}"),
         None => String::new(),
     };
-    let secure = if app.config.secure_cookies() { "; Secure" } else { "" };
+    let secure = if app.config.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
     let expires = expires_at.to_http_date();
     format!(
         "{SESSION_COOKIE}={value}; Path=/{domain}; Expires={expires}; HttpOnly; SameSite=Lax{secure}"
@@ -149,5 +170,9 @@ fn cookie_domain(app: &App) -> Option<String> {
     if api == web {
         return None;
     }
-    Some(if api.ends_with(&format!(".{web}")) { web.to_owned() } else { api })
+    Some(if api.ends_with(&format!(".{web}")) {
+        web.to_owned()
+    } else {
+        api
+    })
 }

@@ -43,14 +43,20 @@ impl AuthorizationRequest {
                     "response_type must be code; this server has no other",
                 ));
             }
-            None => return Err(OAuthError::invalid_request("response_type is missing; it must be code")),
+            None => {
+                return Err(OAuthError::invalid_request(
+                    "response_type is missing; it must be code",
+                ));
+            }
         }
         if get("response_mode").is_some_and(|mode| mode != "query") {
             return Err(OAuthError::invalid_request("response_mode must be query"));
         }
         let state = get("state").map(str::to_owned);
         if state.as_ref().is_some_and(|state| state.len() > STATE_MAX) {
-            return Err(OAuthError::invalid_request("state is longer than 4096 bytes"));
+            return Err(OAuthError::invalid_request(
+                "state is longer than 4096 bytes",
+            ));
         }
         Ok(Self {
             scope: scope_of(get("scope"))?,
@@ -62,7 +68,10 @@ impl AuthorizationRequest {
 }
 
 /// RFC 7636 §4.3 and §4.4.1; S256 alone.
-fn challenge_of(challenge: Option<&str>, method: Option<&str>) -> Result<CodeChallenge, OAuthError> {
+fn challenge_of(
+    challenge: Option<&str>,
+    method: Option<&str>,
+) -> Result<CodeChallenge, OAuthError> {
     let Some(challenge) = challenge else {
         return Err(OAuthError::invalid_request(
             "code_challenge is missing; every client must use PKCE with S256",
@@ -70,10 +79,16 @@ fn challenge_of(challenge: Option<&str>, method: Option<&str>) -> Result<CodeCha
     };
     match method {
         Some("S256") => {}
-        Some(_) => return Err(OAuthError::invalid_request("code_challenge_method must be S256")),
+        Some(_) => {
+            return Err(OAuthError::invalid_request(
+                "code_challenge_method must be S256",
+            ));
+        }
         // §4.3: without a method it would be plain
         None => {
-            return Err(OAuthError::invalid_request("code_challenge_method is missing; it must be S256"));
+            return Err(OAuthError::invalid_request(
+                "code_challenge_method is missing; it must be S256",
+            ));
         }
     }
     CodeChallenge::parse(challenge).ok_or_else(|| {

@@ -57,9 +57,15 @@ impl DeviceGrant {
         let wait = Duration::seconds(self.interval_seconds);
         if self.last_polled_at.is_some_and(|last| now - last < wait) {
             // RFC 8628 §3.5: five seconds more, for this and all later polls
-            return DeviceState::SlowDown((self.interval_seconds + 5).min(INTERVAL_MAX.max(self.interval_seconds)));
+            return DeviceState::SlowDown(
+                (self.interval_seconds + 5).min(INTERVAL_MAX.max(self.interval_seconds)),
+            );
         }
-        if self.approved { DeviceState::Approved } else { DeviceState::Pending }
+        if self.approved {
+            DeviceState::Approved
+        } else {
+            DeviceState::Pending
+        }
     }
 
     /// Whether a person may still decide it.

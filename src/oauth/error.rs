@@ -82,7 +82,13 @@ impl OAuthError {
     /// An error of a code.
     #[must_use]
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), retry_after: None, challenge: false, detail: None }
+        Self {
+            code,
+            description: description.into(),
+            retry_after: None,
+            challenge: false,
+            detail: None,
+        }
     }
 
     by_meaning! {
@@ -118,7 +124,10 @@ impl OAuthError {
 
     /// Something of ours broke.
     pub fn server_error(detail: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let mut error = Self::new(ErrorCode::ServerError, "The server could not answer this request");
+        let mut error = Self::new(
+            ErrorCode::ServerError,
+            "The server could not answer this request",
+        );
         error.detail = Some(detail.into());
         error
     }

@@ -15,8 +15,12 @@ pub enum GrantType {
 
 impl GrantType {
     /// Every grant type, in the published order.
-    pub const ALL: &[Self] =
-        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: &[Self] = &[
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+    ];
 
     /// The value of `grant_type` at the token endpoint.
     #[must_use]
@@ -41,13 +45,19 @@ impl GrantType {
     /// The grant type of a `grant_type` parameter.
     #[must_use]
     pub fn from_wire_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|grant| grant.wire_name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|grant| grant.wire_name() == name)
     }
 
     /// The grant type of a stored name; the URN of the device grant is read too.
     #[must_use]
     pub fn from_stored_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|grant| grant.stored_name() == name || grant.wire_name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|grant| grant.stored_name() == name || grant.wire_name() == name)
     }
 }
 

@@ -49,12 +49,7 @@ pub type EmailClaim = (String, bool);
 impl PersonClaims {
     /// What a scope releases about somebody.
     #[must_use]
-    pub fn released_by(
-        scope: &Scope,
-        name: &str,
-        handle: &str,
-        email: Option<EmailClaim>,
-    ) -> Self {
+    pub fn released_by(scope: &Scope, name: &str, handle: &str, email: Option<EmailClaim>) -> Self {
         let mut claims = Self::default();
         if scope.contains(ScopeName::Profile) {
             claims.name = Some(name.to_owned());

@@ -116,7 +116,10 @@ impl PermissionSet {
 
     /// The set of the names that are permissions; a name that is none permits nothing.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        names.into_iter().filter_map(Permission::from_name).collect()
+        names
+            .into_iter()
+            .filter_map(Permission::from_name)
+            .collect()
     }
 
     /// Whether the set holds exactly this permission.
@@ -139,12 +142,17 @@ impl PermissionSet {
 
     /// The members, in the published order.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL.iter().copied().filter(move |permission| self.holds(*permission))
+        Permission::ALL
+            .iter()
+            .copied()
+            .filter(move |permission| self.holds(*permission))
     }
 }
 
 impl FromIterator<Permission> for PermissionSet {
     fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
-        permissions.into_iter().fold(Self::EMPTY, |set, one| Self(set.0 | 1 << one as u64))
+        permissions
+            .into_iter()
+            .fold(Self::EMPTY, |set, one| Self(set.0 | 1 << one as u64))
     }
 }

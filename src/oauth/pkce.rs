@@ -33,7 +33,11 @@ impl CodeChallenge {
     /// Whether the verifier is the one it was made from (RFC 7636 §4.6), in constant time.
     #[must_use]
     pub fn is_met_by(&self, verifier: &CodeVerifier) -> bool {
-        Self::of(verifier).0.as_bytes().ct_eq(self.0.as_bytes()).into()
+        Self::of(verifier)
+            .0
+            .as_bytes()
+            .ct_eq(self.0.as_bytes())
+            .into()
     }
 
     /// The text on the wire and in the database.
@@ -72,7 +76,8 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_holds() {
         let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
-        let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        let challenge =
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         assert!(challenge.is_met_by(&verifier));
     }
 

@@ -8,8 +8,25 @@ use url::{Host, Url};
 
 /// Schemes that lead to a program or a document rather than back to an application.
 const BANNED_SCHEMES: &[&str] = &[
-    "about", "blob", "chrome", "content", "data", "file", "filesystem", "ftp", "intent", "jar",
-    "javascript", "mailto", "resource", "sms", "tel", "vbscript", "view-source", "ws", "wss",
+    "about",
+    "blob",
+    "chrome",
+    "content",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "intent",
+    "jar",
+    "javascript",
+    "mailto",
+    "resource",
+    "sms",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
 ];
 
 /// Why a text may not be registered as a redirect URI.
@@ -34,7 +51,9 @@ pub enum RefusedUri {
     #[error("has a scheme that is not allowed")]
     Scheme,
     /// RFC 8252 §7.1.
-    #[error("has a private-use scheme without a dot; use the reverse of a domain, as in com.example.app:/callback")]
+    #[error(
+        "has a private-use scheme without a dot; use the reverse of a domain, as in com.example.app:/callback"
+    )]
     SchemeWithoutDot,
     /// RFC 9700 §2.6.
     #[error("must use https, or http on localhost, 127.0.0.1 or [::1]")]
@@ -97,7 +116,9 @@ fn check_web(text: &str, url: &Url) -> Result<(), RefusedUri> {
 
 /// What stands between `//` and the next `/`, `?` or `#`.
 fn authority_of(text: &str) -> &str {
-    let Some((_, rest)) = text.split_once("://") else { return "" };
+    let Some((_, rest)) = text.split_once("://") else {
+        return "";
+    };
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
@@ -123,7 +144,9 @@ pub fn is_loopback(url: &Url) -> bool {
 /// Whether a requested redirect URI is one of the registered ones (RFC 6749 §3.1.2.3).
 #[must_use]
 pub fn is_registered(requested: &str, registered: &[String]) -> bool {
-    registered.iter().any(|known| known == requested || differs_in_loopback_port(requested, known))
+    registered
+        .iter()
+        .any(|known| known == requested || differs_in_loopback_port(requested, known))
 }
 
 /// RFC 8252 §7.3: on a loopback address, and only there, the port may be any.
@@ -150,12 +173,16 @@ fn without_port(text: &str) -> Option<(&str, &str)> {
 
 /// The four decimal numbers of 127.0.0.0/8, and no other spelling of them.
 fn is_loopback_v4(host: &str) -> bool {
-    host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    host.parse::<std::net::Ipv4Addr>()
+        .is_ok_and(|address| address.is_loopback())
 }
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
-const QUERY_VALUE: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Percent-encodes a text for a query.
 #[must_use]
@@ -286,7 +313,10 @@ mod tests {
             added("https://a.example/cb?b=%20&a=1&a=2"),
             "https://a.example/cb?b=%20&a=1&a=2&code=a%2Fb&state=x%20y%26z%3D%0D%0A"
         );
-        assert_eq!(added("com.example:/cb"), "com.example:/cb?code=a%2Fb&state=x%20y%26z%3D%0D%0A");
+        assert_eq!(
+            added("com.example:/cb"),
+            "com.example:/cb?code=a%2Fb&state=x%20y%26z%3D%0D%0A"
+        );
     }
 
     proptest! {

@@ -23,7 +23,12 @@ pub enum ScopeName {
 
 impl ScopeName {
     /// The four standard scopes, in the published order.
-    pub const STANDARD: &[Self] = &[Self::Openid, Self::Profile, Self::Email, Self::OfflineAccess];
+    pub const STANDARD: &[Self] = &[
+        Self::Openid,
+        Self::Profile,
+        Self::Email,
+        Self::OfflineAccess,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -97,7 +102,9 @@ impl Scope {
     /// Reads a scope as it was stored: any white space separates, what is unknown grants nothing.
     #[must_use]
     pub fn stored(text: &str) -> Self {
-        text.split_whitespace().filter_map(ScopeName::from_name).collect()
+        text.split_whitespace()
+            .filter_map(ScopeName::from_name)
+            .collect()
     }
 
     /// Reads a stored list of names; what is unknown grants nothing.
@@ -109,7 +116,11 @@ impl Scope {
     #[must_use]
     pub fn all() -> Self {
         let permissions = Permission::ALL.iter().copied().map(ScopeName::Permission);
-        ScopeName::STANDARD.iter().copied().chain(permissions).collect()
+        ScopeName::STANDARD
+            .iter()
+            .copied()
+            .chain(permissions)
+            .collect()
     }
 
     /// Adds a name unless it is there.
@@ -214,7 +225,9 @@ impl ClientScope {
     }
 
     fn lists_a_standard_scope(&self) -> bool {
-        ScopeName::STANDARD.iter().any(|standard| self.allowed.contains(*standard))
+        ScopeName::STANDARD
+            .iter()
+            .any(|standard| self.allowed.contains(*standard))
     }
 
     /// What an approval grants in the code and device flows (contract 4.3), now.
@@ -225,10 +238,14 @@ impl ClientScope {
     #[must_use]
     pub fn grant(&self, requested: &Scope, held: PermissionSet) -> Scope {
         let mut granted = requested.keep(|name| {
-            self.allows(name) && name.permission().is_none_or(|permission| held.permits(permission))
+            self.allows(name)
+                && name
+                    .permission()
+                    .is_none_or(|permission| held.permits(permission))
         });
         if self.inherits_for(requested) {
-            held.iter().for_each(|permission| granted.push(ScopeName::Permission(permission)));
+            held.iter()
+                .for_each(|permission| granted.push(ScopeName::Permission(permission)));
         }
         granted
     }
@@ -261,16 +278,23 @@ impl ClientScope {
         requested: Option<&Scope>,
         held: PermissionSet,
     ) -> Result<Scope, ScopeName> {
+        let listed = |name: &ScopeName| {
+            self.allowed.contains(*name)
+                || self.allowed.permissions().holds(Permission::Administrator)
+        };
         let asked = match requested {
             Some(requested) => {
-                if let Some(refused) = requested.iter().find(|name| !self.allows(*name)) {
+                if let Some(refused) = requested.iter().find(|name| !listed(name)) {
                     return Err(refused);
                 }
                 requested
             }
             None => &self.allowed,
         };
-        Ok(asked.keep(|name| name.permission().is_some_and(|permission| held.permits(permission))))
+        Ok(asked.keep(|name| {
+            name.permission()
+                .is_some_and(|permission| held.permits(permission))
+        }))
     }
 }
 
@@ -356,7 +380,15 @@ mod tests {
     /// req_017: names are separated by one space, nothing else.
     #[test]
     fn only_single_spaces_separate_names() {
-        for text in ["openid\tprofile", " openid", "openid ", "openid  profile", "op\"enid", "é", " "] {
+        for text in [
+            "openid\tprofile",
+            " openid",
+            "openid ",
+            "openid  profile",
+            "op\"enid",
+            "é",
+            " ",
+        ] {
             assert_eq!(Scope::parse(text), Err(InvalidScope::Grammar), "{text:?}");
         }
         assert_eq!(Scope::parse("openid OPENID"), Err(InvalidScope::Unknown));

@@ -7,7 +7,10 @@ use super::scope::Scope;
 
 /// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the members are defined by RFC 8414 §2 and Discovery §3")]
+#[expect(
+    missing_docs,
+    reason = "the members are defined by RFC 8414 §2 and Discovery §3"
+)]
 pub struct ServerMetadata {
     pub issuer: String,
     pub authorization_endpoint: String,
@@ -48,16 +51,31 @@ impl ServerMetadata {
             jwks_uri: format!("{base}/oauth/jwks"),
             response_types_supported: &["code"],
             response_modes_supported: &["query"],
-            grant_types_supported: GrantType::ALL.iter().map(|grant| grant.wire_name()).collect(),
+            grant_types_supported: GrantType::ALL
+                .iter()
+                .map(|grant| grant.wire_name())
+                .collect(),
             code_challenge_methods_supported: &["S256"],
             scopes_supported: Scope::all(),
             subject_types_supported: Some(&["public"]),
             id_token_signing_alg_values_supported: Some(&["RS256"]),
             claims_supported: Some(&[
-                "iss", "sub", "aud", "exp", "iat", "nonce", "name", "preferred_username", "email",
+                "iss",
+                "sub",
+                "aud",
+                "exp",
+                "iat",
+                "nonce",
+                "name",
+                "preferred_username",
+                "email",
                 "email_verified",
             ]),
-            token_endpoint_auth_methods_supported: &["none", "client_secret_basic", "client_secret_post"],
+            token_endpoint_auth_methods_supported: &[
+                "none",
+                "client_secret_basic",
+                "client_secret_post",
+            ],
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: true, // RFC 9207 §3
             request_parameter_supported: false,

@@ -89,9 +89,21 @@ mod tests {
     /// what is no code, in every way the contract names.
     #[test]
     fn what_is_no_code_is_refused() {
-        for input in ["", "ABCD-EFG", "ABCD-EFGHJ", "ABCD-EFGU", "ABCD_EFGH", "ＡBCD-EFGH", "AB CD-EFGH"] {
+        for input in [
+            "",
+            "ABCD-EFG",
+            "ABCD-EFGHJ",
+            "ABCD-EFGU",
+            "ABCD_EFGH",
+            "ＡBCD-EFGH",
+            "AB CD-EFGH",
+        ] {
             assert_eq!(UserCode::parse(input), None, "{input:?}");
         }
-        assert_eq!(UserCode::parse(&format!("{}ABCD-EFGH", " ".repeat(25))), None, "33 bytes and more");
+        assert_eq!(
+            UserCode::parse(&format!("{}ABCD-EFGH", " ".repeat(25))),
+            None,
+            "33 bytes and more"
+        );
     }
 }

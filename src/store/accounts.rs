@@ -75,8 +75,11 @@ impl Account {
     pub(super) fn from_rows<'a>(
         rows: impl IntoIterator<Item = &'a AccountColumns>,
     ) -> Option<Self> {
-        let (mut guest, mut member, mut admin) =
-            (PermissionSet::GUEST, PermissionSet::MEMBER, PermissionSet::ADMIN);
+        let (mut guest, mut member, mut admin) = (
+            PermissionSet::GUEST,
+            PermissionSet::MEMBER,
+            PermissionSet::ADMIN,
+        );
         let (mut held, mut first) = (PermissionSet::EMPTY, None);
         for row in rows {
             first.get_or_insert(row);
@@ -114,7 +117,11 @@ impl Account {
 /// The account of an id, with what it holds now.
 pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Account>> {
     const SQL: &str = concat!(
-        "SELECT ", account_columns!(), " FROM accounts a ", account_roles!(), " WHERE a.id = $1"
+        "SELECT ",
+        account_columns!(),
+        " FROM accounts a ",
+        account_roles!(),
+        " WHERE a.id = $1"
     );
     let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into()]).await?;
     Ok(Account::from_rows(&rows))
@@ -123,7 +130,10 @@ pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Account>> {
 /// The account of a handle, which has no case.
 pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
     const SQL: &str = concat!(
-        "SELECT ", account_columns!(), " FROM accounts a ", account_roles!(),
+        "SELECT ",
+        account_columns!(),
+        " FROM accounts a ",
+        account_roles!(),
         " WHERE a.handle = $1"
     );
     let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[handle.to_lowercase().into()]).await?;
@@ -153,7 +163,8 @@ pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordR
          FROM accounts a JOIN authentications p ON p.account_authentication = a.id \
          WHERE a.handle = $1 AND p.service = 'password' AND NOT p.disabled"
     };
-    db.fetch_optional(sql, &[identifier.to_lowercase().into()]).await
+    db.fetch_optional(sql, &[identifier.to_lowercase().into()])
+        .await
 }
 
 /// An e-mail address of an account.

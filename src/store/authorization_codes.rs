@@ -48,9 +48,11 @@ struct CodeRow {
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     const SQL: &str = concat!(
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
-         k.code_challenge, k.expires_at, k.consumed_at, ", account_columns!(),
+         k.code_challenge, k.expires_at, k.consumed_at, ",
+        account_columns!(),
         " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id ",
-        account_roles!(), " WHERE k.code_hash = $1"
+        account_roles!(),
+        " WHERE k.code_hash = $1"
     );
     let rows: Vec<CodeRow> = db.fetch_all(SQL, &[code.into()]).await?;
     let account = Account::from_rows(rows.iter().map(|row| &row.account));

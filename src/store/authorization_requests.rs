@@ -217,7 +217,10 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
 /// Takes a kept request away; whether it was still there, so that one account alone adopts it.
 pub async fn take_pending(tx: &mut Tx, request_id: &SecretHash) -> Result<bool> {
     let taken = tx
-        .execute("DELETE FROM auth_pending_requests WHERE request_id_hash = $1", &[request_id.into()])
+        .execute(
+            "DELETE FROM auth_pending_requests WHERE request_id_hash = $1",
+            &[request_id.into()],
+        )
         .await?;
     Ok(taken > 0)
 }

@@ -81,11 +81,14 @@ const STEPS: &[Step] = &[
         sqlite: concat!(
             "DELETE FROM oauth_authorisation_requests WHERE client_id IN ",
             "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(), ")"
+            unused_registration!(),
+            ")"
         ),
         postgres: concat!(
             "DELETE FROM oauth_authorisation_requests WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1", unused_registration!(), ")"
+            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
+            unused_registration!(),
+            ")"
         ),
     },
     Step {
@@ -94,11 +97,14 @@ const STEPS: &[Step] = &[
         sqlite: concat!(
             "DELETE FROM oauth_device_authorisations WHERE client_id IN ",
             "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(), ")"
+            unused_registration!(),
+            ")"
         ),
         postgres: concat!(
             "DELETE FROM oauth_device_authorisations WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1", unused_registration!(), ")"
+            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
+            unused_registration!(),
+            ")"
         ),
     },
     Step {
@@ -107,11 +113,14 @@ const STEPS: &[Step] = &[
         sqlite: concat!(
             "DELETE FROM oauth_clients WHERE id IN ",
             "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(), ")"
+            unused_registration!(),
+            ")"
         ),
         postgres: concat!(
             "DELETE FROM oauth_clients WHERE id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1", unused_registration!(), ")"
+            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
+            unused_registration!(),
+            ")"
         ),
     },
     Step {
@@ -147,9 +156,13 @@ const STEPS: &[Step] = &[
         what: "grants",
         keep: Duration::days(2), // longer than any access token that names one
         sqlite: concat!(
-            "DELETE FROM auth_grants WHERE julianday(created_at) < julianday($1) ", bare_grant!()
+            "DELETE FROM auth_grants WHERE julianday(created_at) < julianday($1) ",
+            bare_grant!()
         ),
-        postgres: concat!("DELETE FROM auth_grants WHERE created_at < $1 ", bare_grant!()),
+        postgres: concat!(
+            "DELETE FROM auth_grants WHERE created_at < $1 ",
+            bare_grant!()
+        ),
     },
 ];
 

@@ -89,8 +89,15 @@ impl From<ClientColumns> for Client {
             secret_hash: row.client_secret_hash,
             name: row.client_name,
             kind,
-            scope: ClientScope { policy, allowed: Scope::from_names(row.client_allowed_scopes.iter()) },
-            grants: row.client_allowed_grants.iter().filter_map(GrantType::from_stored_name).collect(),
+            scope: ClientScope {
+                policy,
+                allowed: Scope::from_names(row.client_allowed_scopes.iter()),
+            },
+            grants: row
+                .client_allowed_grants
+                .iter()
+                .filter_map(GrantType::from_stored_name)
+                .collect(),
             redirect_uris: row.client_redirect_uris.0,
             owner: row.client_owner,
             created_at: row.client_created_at,
@@ -100,15 +107,22 @@ impl From<ClientColumns> for Client {
 
 /// The client of a public id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
-    const SQL: &str =
-        concat!("SELECT ", client_columns!(), " FROM oauth_clients c WHERE c.client_id = $1");
+    const SQL: &str = concat!(
+        "SELECT ",
+        client_columns!(),
+        " FROM oauth_clients c WHERE c.client_id = $1"
+    );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[client_id.into()]).await?;
     Ok(row.map(Client::from))
 }
 
 /// The client of a row.
 pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
-    const SQL: &str = concat!("SELECT ", client_columns!(), " FROM oauth_clients c WHERE c.id = $1");
+    const SQL: &str = concat!(
+        "SELECT ",
+        client_columns!(),
+        " FROM oauth_clients c WHERE c.id = $1"
+    );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[id.into()]).await?;
     Ok(row.map(Client::from))
 }
@@ -116,8 +130,10 @@ pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
 /// The account that owns a client, with what it holds now.
 pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
     const SQL: &str = concat!(
-        "SELECT ", account_columns!(),
-        " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id ", account_roles!(),
+        "SELECT ",
+        account_columns!(),
+        " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id ",
+        account_roles!(),
         " WHERE c.id = $1"
     );
     let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[client.into()]).await?;
@@ -127,7 +143,9 @@ pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
 /// Every client, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<Client>> {
     const SQL: &str = concat!(
-        "SELECT ", client_columns!(), " FROM oauth_clients c ORDER BY c.created_at, c.id"
+        "SELECT ",
+        client_columns!(),
+        " FROM oauth_clients c ORDER BY c.created_at, c.id"
     );
     let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[]).await?;
     Ok(rows.into_iter().map(Client::from).collect())

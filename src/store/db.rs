@@ -34,7 +34,8 @@ const ATTEMPTS: usize = 4;
 
 /// A row that reads from both engines.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{}
 
 /// A database. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -118,10 +119,14 @@ impl Db {
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
         Ok(match self {
             Self::Sqlite(db) => {
-                bind!(sqlx::query_as(sql), args, json_blob).fetch_all(&db.readers).await?
+                bind!(sqlx::query_as(sql), args, json_blob)
+                    .fetch_all(&db.readers)
+                    .await?
             }
             Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json).fetch_all(pool).await?
+                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
+                    .fetch_all(pool)
+                    .await?
             }
         })
     }
@@ -134,22 +139,31 @@ impl Db {
     ) -> Result<Option<T>> {
         Ok(match self {
             Self::Sqlite(db) => {
-                bind!(sqlx::query_as(sql), args, json_blob).fetch_optional(&db.readers).await?
+                bind!(sqlx::query_as(sql), args, json_blob)
+                    .fetch_optional(&db.readers)
+                    .await?
             }
             Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json).fetch_optional(pool).await?
+                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
+                    .fetch_optional(pool)
+                    .await?
             }
         })
     }
 
     /// The one row of a query that always has one.
     pub async fn fetch_one<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<T> {
-        self.fetch_optional(sql, args).await?.ok_or(Error::Other(sqlx::Error::RowNotFound))
+        self.fetch_optional(sql, args)
+            .await?
+            .ok_or(Error::Other(sqlx::Error::RowNotFound))
     }
 
     /// Runs one statement in a transaction of its own; the number of rows it changed.
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64> {
-        self.write((sql, args), |tx, (sql, args)| Box::pin(tx.execute(sql, args))).await
+        self.write((sql, args), |tx, (sql, args)| {
+            Box::pin(tx.execute(sql, args))
+        })
+        .await
     }
 
     /// Begins a transaction that writes. Prefer [`Db::write`].
@@ -161,7 +175,10 @@ impl Db {
             Self::Sqlite(db) => {
                 let queue = Arc::clone(&db.queue);
                 let place = queue.try_acquire_owned().map_err(|_| Error::Busy)?;
-                Ok(Tx::Sqlite(db.writer.begin_with("BEGIN IMMEDIATE").await?, place))
+                Ok(Tx::Sqlite(
+                    db.writer.begin_with("BEGIN IMMEDIATE").await?,
+                    place,
+                ))
             }
             Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
         }
@@ -209,7 +226,10 @@ impl Db {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         match self {
-            Self::Sqlite(db) => sqlx::query("SELECT 1").execute(&db.readers).await.map(drop)?,
+            Self::Sqlite(db) => sqlx::query("SELECT 1")
+                .execute(&db.readers)
+                .await
+                .map(drop)?,
             Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
         }
         Ok(())
@@ -224,7 +244,9 @@ impl Db {
         match self {
             Self::Sqlite(_) => Ok(None),
             Self::Postgres(_) => {
-                let row: Now = self.fetch_one("SELECT clock_timestamp() AS now", &[]).await?;
+                let row: Now = self
+                    .fetch_one("SELECT clock_timestamp() AS now", &[])
+                    .await?;
                 Ok(Some(row.now))
             }
         }
@@ -247,7 +269,9 @@ impl SqliteDb {
         if url.mode == SqliteMode::Create
             && let Some(folder) = url.path.parent().filter(|folder| *folder != Path::new(""))
         {
-            tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(sqlx::Error::Io)?;
         }
         let options = SqliteConnectOptions::new()
             .filename(&url.path)
@@ -258,16 +282,31 @@ impl SqliteDb {
             options.pragma(name.clone(), value.clone())
         });
         // Ours whatever the URL says: cascades hold, and what was acknowledged is on the disk.
-        let options = options.foreign_keys(true).synchronous(SqliteSynchronous::Full);
+        let options = options
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full);
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        let readers = pool().max_connections(8).min_connections(1).connect_with(options).await?;
-        Ok(Self { readers, writer, queue: Arc::new(Semaphore::new(WRITERS_WAITING)) })
+        let writer = pool()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        let readers = pool()
+            .max_connections(8)
+            .min_connections(1)
+            .connect_with(options)
+            .await?;
+        Ok(Self {
+            readers,
+            writer,
+            queue: Arc::new(Semaphore::new(WRITERS_WAITING)),
+        })
     }
 
     /// Makes the file a write-ahead-logged one. Persistent, so only for a file that is ours.
     pub(super) async fn use_wal(&self) -> Result<()> {
-        sqlx::query("PRAGMA journal_mode = WAL").execute(&self.writer).await?;
+        sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&self.writer)
+            .await?;
         Ok(())
     }
 }
@@ -277,10 +316,14 @@ impl Tx {
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
         Ok(match self {
             Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob).fetch_all(&mut **tx).await?
+                bind!(sqlx::query_as(sql), args, json_blob)
+                    .fetch_all(&mut **tx)
+                    .await?
             }
             Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json).fetch_all(&mut **tx).await?
+                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
+                    .fetch_all(&mut **tx)
+                    .await?
             }
         })
     }
@@ -293,10 +336,14 @@ impl Tx {
     ) -> Result<Option<T>> {
         Ok(match self {
             Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob).fetch_optional(&mut **tx).await?
+                bind!(sqlx::query_as(sql), args, json_blob)
+                    .fetch_optional(&mut **tx)
+                    .await?
             }
             Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json).fetch_optional(&mut **tx).await?
+                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
+                    .fetch_optional(&mut **tx)
+                    .await?
             }
         })
     }

@@ -70,9 +70,13 @@ struct PolledRow {
 /// The device authorization of a device code.
 pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<PolledDevice>> {
     const SQL: &str = concat!(
-        "SELECT d.client_id AS device_client_id, ", grant_columns!(), ", ", account_columns!(),
+        "SELECT d.client_id AS device_client_id, ",
+        grant_columns!(),
+        ", ",
+        account_columns!(),
         " FROM oauth_device_authorisations d \
-         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ", account_roles!(),
+         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
+        account_roles!(),
         " WHERE d.device_code_hash = $1"
     );
     let rows: Vec<PolledRow> = db.fetch_all(SQL, &[device_code.into()]).await?;
@@ -126,7 +130,10 @@ struct RequestRow {
 pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
     const SQL: &str = concat!(
         "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
-         o.address, o.user_agent, ", grant_columns!(), ", ", client_columns!(),
+         o.address, o.user_agent, ",
+        grant_columns!(),
+        ", ",
+        client_columns!(),
         " FROM oauth_device_authorisations d JOIN oauth_clients c ON c.id = d.client_id \
          LEFT JOIN auth_device_origins o ON o.device_id = d.id WHERE d.user_code_hash = $1"
     );
@@ -195,7 +202,11 @@ pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
     .await?;
     tx.execute(
         "INSERT INTO auth_device_origins (device_id, address, user_agent) VALUES ($1, $2, $3)",
-        &[(&new.id).into(), new.address.as_str().into(), new.user_agent.clone().into()],
+        &[
+            (&new.id).into(),
+            new.address.as_str().into(),
+            new.user_agent.clone().into(),
+        ],
     )
     .await?;
     Ok(())
@@ -279,10 +290,7 @@ pub async fn slow_down(db: &Db, id: &DeviceAuthorizationId, interval_seconds: i6
 }
 
 /// Writes when devices polled last, many in one transaction.
-pub async fn record_polls(
-    tx: &mut Tx,
-    polls: &[(DeviceAuthorizationId, Timestamp)],
-) -> Result<()> {
+pub async fn record_polls(tx: &mut Tx, polls: &[(DeviceAuthorizationId, Timestamp)]) -> Result<()> {
     for (id, at) in polls {
         tx.execute(
             "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1",

@@ -36,7 +36,10 @@ impl Error {
     /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unavailable(_) | Self::Conflict(_) | Self::Aborted)
+        matches!(
+            self,
+            Self::Busy | Self::Unavailable(_) | Self::Conflict(_) | Self::Aborted
+        )
     }
 
     /// Whether the same transaction may succeed at once.

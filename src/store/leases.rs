@@ -18,32 +18,35 @@ pub async fn take(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<bool> {
-    db.write((name, holder.to_owned(), now, until), |tx, (name, holder, now, until)| {
-        Box::pin(async move {
-            // The row first, so that two replicas meet on its lock.
-            tx.execute(
-                "INSERT INTO auth_leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+    db.write(
+        (name, holder.to_owned(), now, until),
+        |tx, (name, holder, now, until)| {
+            Box::pin(async move {
+                // The row first, so that two replicas meet on its lock.
+                tx.execute(
+                    "INSERT INTO auth_leases (name, holder, expires_at) VALUES ($1, $2, $3) \
                  ON CONFLICT (name) DO UPDATE SET name = excluded.name",
-                &[(*name).into(), holder.as_str().into(), (*now).into()],
-            )
-            .await?;
-            let row: Option<LeaseRow> = tx
-                .fetch_optional(
-                    "SELECT holder, expires_at FROM auth_leases WHERE name = $1",
-                    &[(*name).into()],
+                    &[(*name).into(), holder.as_str().into(), (*now).into()],
                 )
                 .await?;
-            if row.is_some_and(|row| row.holder != *holder && row.expires_at > *now) {
-                return Ok(false);
-            }
-            tx.execute(
-                "UPDATE auth_leases SET holder = $2, expires_at = $3 WHERE name = $1",
-                &[(*name).into(), holder.as_str().into(), (*until).into()],
-            )
-            .await?;
-            Ok(true)
-        })
-    })
+                let row: Option<LeaseRow> = tx
+                    .fetch_optional(
+                        "SELECT holder, expires_at FROM auth_leases WHERE name = $1",
+                        &[(*name).into()],
+                    )
+                    .await?;
+                if row.is_some_and(|row| row.holder != *holder && row.expires_at > *now) {
+                    return Ok(false);
+                }
+                tx.execute(
+                    "UPDATE auth_leases SET holder = $2, expires_at = $3 WHERE name = $1",
+                    &[(*name).into(), holder.as_str().into(), (*until).into()],
+                )
+                .await?;
+                Ok(true)
+            })
+        },
+    )
     .await
 }
 

@@ -54,7 +54,12 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
         Vec::new()
     };
     let ran = |migration: &&Migration| !applied.iter().any(|row| row.version == migration.version);
-    names.extend(MIGRATIONS.iter().filter(ran).map(|migration| migration.name));
+    names.extend(
+        MIGRATIONS
+            .iter()
+            .filter(ran)
+            .map(|migration| migration.name),
+    );
     Ok(names)
 }
 
@@ -127,9 +132,11 @@ impl Tx {
     /// On SQLite the transaction itself is the lock.
     async fn lock_for_migration(&mut self) -> Result<()> {
         if let Self::Postgres(_) = self {
-            self.execute_script("SET LOCAL statement_timeout = 0").await?;
+            self.execute_script("SET LOCAL statement_timeout = 0")
+                .await?;
             // The number is a name: "stauth" in ASCII.
-            self.execute_script("SELECT pg_advisory_xact_lock(126943972124776)").await?;
+            self.execute_script("SELECT pg_advisory_xact_lock(126943972124776)")
+                .await?;
         }
         Ok(())
     }

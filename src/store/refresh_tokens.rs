@@ -78,7 +78,11 @@ struct TokenRow {
 
 impl TokenRow {
     fn into_token(self, account: Account) -> RefreshToken {
-        let successor = match (self.successor_id, self.successor_hash, self.successor_expires_at) {
+        let successor = match (
+            self.successor_id,
+            self.successor_hash,
+            self.successor_expires_at,
+        ) {
             (Some(id), Some(hash), Some(expires_at)) => Some(Successor {
                 id,
                 token: SecretHash::stored(hash),
@@ -112,11 +116,13 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
-         g.rotated_token_id AS grant_rotated_token_id, ", account_columns!(),
+         g.rotated_token_id AS grant_rotated_token_id, ",
+        account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
          LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
-         LEFT JOIN auth_grants g ON g.id = m.grant_id ", account_roles!(),
+         LEFT JOIN auth_grants g ON g.id = m.grant_id ",
+        account_roles!(),
         " WHERE t.token_hash = $1"
     );
     let mut rows: Vec<TokenRow> = db.fetch_all(SQL, &[token.into()]).await?;
@@ -343,7 +349,10 @@ struct RevokedRow {
 /// Whether a grant was ended. One that nobody knows was not: its row may have been cleaned away.
 pub async fn is_grant_revoked(db: &Db, grant: &GrantId) -> Result<bool> {
     let row: Option<RevokedRow> = db
-        .fetch_optional("SELECT revoked_at FROM auth_grants WHERE id = $1", &[grant.into()])
+        .fetch_optional(
+            "SELECT revoked_at FROM auth_grants WHERE id = $1",
+            &[grant.into()],
+        )
         .await?;
     Ok(row.is_some_and(|row| row.revoked_at.is_some()))
 }

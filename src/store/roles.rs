@@ -43,12 +43,19 @@ fn built_in() -> [Role; 3] {
 
 /// Every role, the built-in ones first.
 pub async fn list(db: &Db) -> Result<Vec<Role>> {
-    let rows: Vec<RoleRow> =
-        db.fetch_all("SELECT id, name, permissions FROM roles ORDER BY sort_key, name", &[]).await?;
+    let rows: Vec<RoleRow> = db
+        .fetch_all(
+            "SELECT id, name, permissions FROM roles ORDER BY sort_key, name",
+            &[],
+        )
+        .await?;
     let mut roles = built_in().to_vec();
     for row in rows {
-        let role =
-            Role { permissions: PermissionSet::from_names(row.permissions.iter()), id: row.id, name: row.name };
+        let role = Role {
+            permissions: PermissionSet::from_names(row.permissions.iter()),
+            id: row.id,
+            name: row.name,
+        };
         match roles.iter_mut().find(|known| known.id == role.id) {
             Some(known) => *known = role,
             None => roles.push(role),
@@ -60,7 +67,9 @@ pub async fn list(db: &Db) -> Result<Vec<Role>> {
 /// The role of a name, which has no case.
 pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
     let roles = list(db).await?;
-    Ok(roles.into_iter().find(|role| role.name.eq_ignore_ascii_case(name)))
+    Ok(roles
+        .into_iter()
+        .find(|role| role.name.eq_ignore_ascii_case(name)))
 }
 
 /// Makes a role, or gives one that is there (a built-in one too) other permissions.
@@ -68,20 +77,34 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
 /// # Errors
 /// [`super::Error::Taken`] when another role has the name.
 pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
-    let names = Value::names(role.permissions.iter().map(crate::oauth::permission::Permission::name));
+    let names = Value::names(
+        role.permissions
+            .iter()
+            .map(crate::oauth::permission::Permission::name),
+    );
     tx.execute(
         "INSERT INTO roles (id, created_at, updated_at, name, colour, permissions, sort_key) \
          VALUES ($1, $2, $2, $3, 'hsl(157, 65%, 44%)', $4, 0) \
          ON CONFLICT (id) DO UPDATE \
          SET permissions = excluded.permissions, updated_at = excluded.updated_at",
-        &[(&role.id).into(), now.into(), role.name.as_str().into(), names],
+        &[
+            (&role.id).into(),
+            now.into(),
+            role.name.as_str().into(),
+            names,
+        ],
     )
     .await?;
     Ok(())
 }
 
 /// Gives a role to an account; whether it did not hold it before.
-pub async fn assign(tx: &mut Tx, account: &AccountId, role: &RoleId, now: Timestamp) -> Result<bool> {
+pub async fn assign(
+    tx: &mut Tx,
+    account: &AccountId,
+    role: &RoleId,
+    now: Timestamp,
+) -> Result<bool> {
     let made = tx
         .execute(
             "INSERT INTO account_roles (id, created_at, account_id, role_id) VALUES ($1, $2, $3, $4) \

@@ -31,8 +31,10 @@ struct SessionRow {
 pub async fn find(db: &Db, token: &SecretHash, now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = concat!(
         "SELECT x.id AS session_id, x.created_at AS session_created_at, \
-         x.expires_at AS session_expires_at, ", account_columns!(),
-        " FROM sessions x JOIN accounts a ON a.id = x.account_id ", account_roles!(),
+         x.expires_at AS session_expires_at, ",
+        account_columns!(),
+        " FROM sessions x JOIN accounts a ON a.id = x.account_id ",
+        account_roles!(),
         " WHERE x.token_hash = $1 AND x.revoked_at IS NULL"
     );
     let rows: Vec<SessionRow> = db.fetch_all(SQL, &[token.into()]).await?;
@@ -40,7 +42,11 @@ pub async fn find(db: &Db, token: &SecretHash, now: Timestamp) -> Result<Option<
     let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
         return Ok(None);
     };
-    let session = Session { id: row.session_id, created_at: row.session_created_at, account };
+    let session = Session {
+        id: row.session_id,
+        created_at: row.session_created_at,
+        account,
+    };
     Ok((row.session_expires_at > now).then_some(session))
 }
 

@@ -50,7 +50,9 @@ impl DatabaseUrl {
                 Ok(_) => Ok(Self::Postgres(text.to_owned())),
                 Err(error) => Err(format!("is no URL: {error}")),
             },
-            _ => Err(format!("has the scheme {scheme}; use sqlite:// or postgres://")),
+            _ => Err(format!(
+                "has the scheme {scheme}; use sqlite:// or postgres://"
+            )),
         }
     }
 
@@ -77,7 +79,11 @@ impl SqliteUrl {
     /// The file at a path, made when it does not exist.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
-        Self { path, mode: SqliteMode::Create, pragmas: Vec::new() }
+        Self {
+            path,
+            mode: SqliteMode::Create,
+            pragmas: Vec::new(),
+        }
     }
 
     fn parse(rest: &str) -> Result<Self, String> {
@@ -152,7 +158,10 @@ mod tests {
         let plain = sqlite("sqlite:///var/data.db?_pragma=foreign_keys(1)");
         assert_eq!(plain.path, PathBuf::from("/var/data.db"));
         assert_eq!(plain.pragmas, [("foreign_keys".to_owned(), "1".to_owned())]);
-        assert_eq!(sqlite("sqlite3:///var/data.db?_pragma=foreign_keys%281%29"), plain);
+        assert_eq!(
+            sqlite("sqlite3:///var/data.db?_pragma=foreign_keys%281%29"),
+            plain
+        );
         let relative = sqlite("sqlite://data/data.db?mode=rw&_pragma=busy_timeout(900)&cache=x");
         assert_eq!(relative.path, PathBuf::from("data/data.db"));
         assert_eq!(relative.mode, SqliteMode::ReadWrite);
@@ -160,7 +169,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_url_is_said() {
-        for text in ["data.db", "mysql://x", "sqlite://", "sqlite://:memory:", "sqlite://a?mode=x"] {
+        for text in [
+            "data.db",
+            "mysql://x",
+            "sqlite://",
+            "sqlite://:memory:",
+            "sqlite://a?mode=x",
+        ] {
             assert!(DatabaseUrl::parse(text).is_err(), "{text}");
         }
         assert!(DatabaseUrl::parse("sqlite://a?_pragma=x(1);drop").is_err());

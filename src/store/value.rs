@@ -120,9 +120,8 @@ const SQLITE_TIME: &[BorrowedFormatItem<'_>] =
 const SQLITE_TIME_WITH_OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
     "[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]][offset_hour sign:mandatory]:[offset_minute]"
 );
-const SQLITE_TIME_WITHOUT_OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
-    "[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]"
-);
+const SQLITE_TIME_WITHOUT_OFFSET: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
 
 /// `2006-01-02 15:04:05.999999999+00:00`: one space, up to nine fraction digits, no `T`, no `Z`.
 #[must_use]
@@ -148,7 +147,11 @@ pub fn from_sqlite_text(text: &str) -> Option<Timestamp> {
         time::PrimitiveDateTime::parse(text, SQLITE_TIME_WITHOUT_OFFSET)
             .map(time::PrimitiveDateTime::assume_utc)
     };
-    with_offset().or_else(|_| rfc3339()).or_else(|_| without_offset()).ok().map(Timestamp::new)
+    with_offset()
+        .or_else(|_| rfc3339())
+        .or_else(|_| without_offset())
+        .ok()
+        .map(Timestamp::new)
 }
 
 impl Type<Sqlite> for Timestamp {
@@ -312,16 +315,25 @@ mod tests {
         assert_eq!(at("2026-11-21 14:18:09.799229598+05:45"), instant);
         assert_eq!(at("2026-11-21T08:33:09.799229598Z"), instant);
         assert_eq!(at("2026-11-21 08:33:09.799229598"), instant);
-        assert_eq!(at("2036-01-01 00:00:00 +0000 UTC"), at("2036-01-01 00:00:00+00:00"));
+        assert_eq!(
+            at("2036-01-01 00:00:00 +0000 UTC"),
+            at("2036-01-01 00:00:00+00:00")
+        );
         assert_eq!(from_sqlite_text("soon"), None);
     }
 
     #[test]
     fn the_written_form_is_storydens() {
         let written = |text| to_sqlite_text(at(text));
-        assert_eq!(written("2026-11-21 08:24:50.43150596+00:00"), "2026-11-21 08:24:50.43150596+00:00");
+        assert_eq!(
+            written("2026-11-21 08:24:50.43150596+00:00"),
+            "2026-11-21 08:24:50.43150596+00:00"
+        );
         assert_eq!(written("2026-11-21T08:24:50Z"), "2026-11-21 08:24:50+00:00");
-        assert_eq!(written("2026-11-21 08:00:00.100-01:00"), "2026-11-21 09:00:00.1+00:00");
+        assert_eq!(
+            written("2026-11-21 08:00:00.100-01:00"),
+            "2026-11-21 09:00:00.1+00:00"
+        );
     }
 
     proptest! {

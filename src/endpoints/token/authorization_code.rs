@@ -2,8 +2,8 @@
 
 use time::Duration;
 
-use super::{ATTEMPTS, won};
 use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{AuthorizationCodeId, GrantId};
@@ -60,11 +60,15 @@ impl Exchange<'_> {
     ) -> Result<AuthorizationCode, OAuthError> {
         let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
         // RFC 6749 §4.1.3: issued to this client. Nothing is burnt, or a thief could.
-        let code = found.filter(|code| code.client == self.client.row_id).ok_or_else(not_good)?;
+        let code = found
+            .filter(|code| code.client == self.client.row_id)
+            .ok_or_else(not_good)?;
         self.check_redirect_uri(&code)?;
         // RFC 7636 §4.6
         if !CodeChallenge::stored(code.code_challenge.clone()).is_met_by(verifier) {
-            return Err(OAuthError::invalid_grant("Code verifier does not match the code challenge"));
+            return Err(OAuthError::invalid_grant(
+                "Code verifier does not match the code challenge",
+            ));
         }
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DOUBLE_SEND {
@@ -97,7 +101,10 @@ impl Exchange<'_> {
     ) -> Result<Option<TokenResponse>, OAuthError> {
         // What the account or the client lost since the approval is not granted any more.
         let granted = Scope::stored(&code.scope);
-        let scope = self.client.scope.still_granted(&granted, code.account.permissions);
+        let scope = self
+            .client
+            .scope
+            .still_granted(&granted, code.account.permissions);
         let grant = GrantId::generate();
         let issue = Issue {
             client: self.client,
@@ -120,7 +127,9 @@ impl Exchange<'_> {
             code: code.id,
             token,
         };
-        let commit = app.db.write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
+        let commit = app
+            .db
+            .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
         Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
     }
 }
@@ -151,12 +160,16 @@ async fn end_grant_of(
     code: &AuthorizationCodeId,
     now: Timestamp,
 ) -> Result<(), OAuthError> {
-    let Some(grant) = refresh_tokens::grant_of_code(&app.db, code).await? else { return Ok(()) };
+    let Some(grant) = refresh_tokens::grant_of_code(&app.db, code).await? else {
+        return Ok(());
+    };
     tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
     app.db
         .write((grant, now), |tx, (grant, now)| {
             Box::pin(async move {
-                refresh_tokens::revoke_grant(tx, grant, "code_replay", *now).await.map(drop)
+                refresh_tokens::revoke_grant(tx, grant, "code_replay", *now)
+                    .await
+                    .map(drop)
             })
         })
         .await?;

@@ -16,13 +16,22 @@ pub async fn answer(
     requested: Option<&Scope>,
 ) -> Result<TokenResponse, OAuthError> {
     let owner = clients::owner(&app.db, &client.row_id).await?;
-    let owner = owner
-        .ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
+    let owner =
+        owner.ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
     if owner.suspended {
-        return Err(OAuthError::unauthorized_client("The account of this client is suspended"));
+        return Err(OAuthError::unauthorized_client(
+            "The account of this client is suspended",
+        ));
     }
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
-    let scope = granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
-    let issue = Issue { client, account: &owner, scope: &scope, grant: None, nonce: None };
+    let scope =
+        granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
+    let issue = Issue {
+        client,
+        account: &owner,
+        scope: &scope,
+        grant: None,
+        nonce: None,
+    };
     issue.sign(app, app.clock.now()).await
 }

@@ -1,7 +1,7 @@
 //! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
 
-use super::{ATTEMPTS, won};
 use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{DeviceAuthorizationId, GrantId};
@@ -61,7 +61,9 @@ async fn decide(
             if interval > device.grant.interval_seconds {
                 device_authorizations::slow_down(&app.db, &device.id, interval).await?;
             }
-            Err(OAuthError::slow_down("Polling too frequently; increase the interval"))
+            Err(OAuthError::slow_down(
+                "Polling too frequently; increase the interval",
+            ))
         }
         DeviceState::Pending => {
             app.polls.record(&device.id, now);
@@ -88,7 +90,13 @@ async fn redeem(
     let granted = Scope::stored(&device.scope);
     let scope = client.scope.still_granted(&granted, account.permissions);
     let grant = GrantId::generate();
-    let issue = Issue { client, account, scope: &scope, grant: Some(&grant), nonce: None };
+    let issue = Issue {
+        client,
+        account,
+        scope: &scope,
+        grant: Some(&grant),
+        nonce: None,
+    };
     let tokens = issue.sign(app, now).await?;
     let (secret, token) = first_refresh_token(app, &issue, &granted, now).unzip();
     let redemption = Redemption {
@@ -102,7 +110,9 @@ async fn redeem(
         },
         token,
     };
-    let commit = app.db.write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
+    let commit = app
+        .db
+        .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
     Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
 }
 

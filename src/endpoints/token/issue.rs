@@ -61,7 +61,10 @@ impl Issue<'_> {
     /// # Errors
     /// `temporarily_unavailable` when too many signatures wait.
     pub async fn sign(&self, app: &App, now: Timestamp) -> Result<TokenResponse, OAuthError> {
-        let keys = app.keys.as_ref().ok_or_else(|| OAuthError::server_error("there is no key"))?;
+        let keys = app
+            .keys
+            .as_ref()
+            .ok_or_else(|| OAuthError::server_error("there is no key"))?;
         let issuer = app.config.issuer();
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
@@ -87,7 +90,10 @@ impl Issue<'_> {
                 iss: &issuer,
                 nonce: self.nonce,
                 sub: &self.account.id,
-                person: PersonClaims { preferred_username: None, ..person },
+                person: PersonClaims {
+                    preferred_username: None,
+                    ..person
+                },
             };
             Some(keys.sign("JWT", &claims).await?)
         } else {
@@ -118,7 +124,12 @@ pub async fn person_claims(
     } else {
         None
     };
-    Ok(PersonClaims::released_by(scope, &account.name, &account.handle, email))
+    Ok(PersonClaims::released_by(
+        scope,
+        &account.name,
+        &account.handle,
+        email,
+    ))
 }
 
 /// The first address that was proven, else the last one (contract 6).

@@ -29,8 +29,15 @@ pub use issue::person_claims;
 
 /// The parameters that this endpoint knows.
 const KNOWN: &[&str] = &[
-    "grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier",
-    "refresh_token", "device_code", "scope",
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "device_code",
+    "scope",
 ];
 
 /// How often a grant is loaded and decided again when somebody else was first.
@@ -70,7 +77,11 @@ pub enum TokenRequest {
 impl TokenRequest {
     /// Reads the parameters of a grant.
     fn parse(grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
-        let scope = || form.get("scope").map(|scope| scope_of(Some(scope))).transpose();
+        let scope = || {
+            form.get("scope")
+                .map(|scope| scope_of(Some(scope)))
+                .transpose()
+        };
         Ok(match grant {
             GrantType::AuthorizationCode => Self::AuthorizationCode {
                 code: Secret::new(form.require("code", "Missing authorization code")?),
@@ -90,7 +101,11 @@ impl TokenRequest {
 }
 
 /// `POST /api/oauth/token`.
-pub async fn token(State(app): State<Shared>, address: ClientAddress, request: Request) -> Response {
+pub async fn token(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
     let headers = request.headers().clone();
     let outcome = match read_form(request, KNOWN).await {
         Ok(form) => answer(&app, &headers, &form, address).await,
@@ -110,7 +125,9 @@ async fn answer(
 ) -> Result<issue::TokenResponse, OAuthError> {
     if !app.config.oauth_enabled {
         // contract 2.1: this endpoint alone says so with this code
-        return Err(OAuthError::invalid_request("OAuth is not enabled on this instance"));
+        return Err(OAuthError::invalid_request(
+            "OAuth is not enabled on this instance",
+        ));
     }
     let grant = form.require("grant_type", "Missing grant_type")?;
     let grant = GrantType::from_wire_name(grant)
@@ -118,7 +135,11 @@ async fn answer(
     let client = clients::authenticate(app, &credentials(headers, form)?, address).await?;
     require_grant(&client, grant)?;
     match TokenRequest::parse(grant, form)? {
-        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+        TokenRequest::AuthorizationCode {
+            code,
+            redirect_uri,
+            code_verifier,
+        } => {
             let exchange = authorization_code::Exchange {
                 client: &client,
                 code: &code,
@@ -127,9 +148,10 @@ async fn answer(
             };
             exchange.answer(app).await
         }
-        TokenRequest::RefreshToken { refresh_token, scope } => {
-            refresh_token::answer(app, &client, &refresh_token, scope.as_ref()).await
-        }
+        TokenRequest::RefreshToken {
+            refresh_token,
+            scope,
+        } => refresh_token::answer(app, &client, &refresh_token, scope.as_ref()).await,
         TokenRequest::ClientCredentials { scope } => {
             client_credentials::answer(app, &client, scope.as_ref()).await
         }
@@ -154,11 +176,15 @@ fn won(outcome: store::Result<()>) -> Result<bool, OAuthError> {
 fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
     use crate::oauth::grant_type::ClientType;
     if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
-        return Err(OAuthError::unauthorized_client("Client is not confidential")); // §4.4
+        return Err(OAuthError::unauthorized_client(
+            "Client is not confidential",
+        )); // §4.4
     }
     if client.may_use(grant) {
         return Ok(());
     }
     let name = grant.stored_name();
-    Err(OAuthError::unauthorized_client(format!("Client is not authorized for {name} grant")))
+    Err(OAuthError::unauthorized_client(format!(
+        "Client is not authorized for {name} grant"
+    )))
 }

@@ -28,7 +28,10 @@ impl Polls {
             .max_capacity(DEVICES_MAX)
             .time_to_live(Duration::from_secs(600))
             .build();
-        Self { last, unwritten: Mutex::default() }
+        Self {
+            last,
+            unwritten: Mutex::default(),
+        }
     }
 
     /// When a device polled last, as far as this process knows.
@@ -50,7 +53,9 @@ impl Polls {
     }
 
     fn unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Timestamp>> {
-        self.unwritten.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.unwritten
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -5,8 +5,8 @@
 
 use time::Duration;
 
-use super::{ATTEMPTS, won};
 use super::issue::{Issue, TokenResponse};
+use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, RefreshTokenId};
@@ -28,12 +28,19 @@ pub async fn answer(
     presented: &Secret,
     requested: Option<&Scope>,
 ) -> Result<TokenResponse, OAuthError> {
-    let refresh = Refresh { app, client, presented, requested };
+    let refresh = Refresh {
+        app,
+        client,
+        presented,
+        requested,
+    };
     for _ in 0..ATTEMPTS {
         let now = app.clock.now();
         let found = refresh_tokens::find(&app.db, &presented.hash()).await?;
         // Of another client: refused, and nothing is revoked.
-        let token = found.filter(|token| token.client == client.row_id).ok_or_else(not_good)?;
+        let token = found
+            .filter(|token| token.client == client.row_id)
+            .ok_or_else(not_good)?;
         if token.account.suspended {
             return Err(not_good());
         }
@@ -92,7 +99,10 @@ impl Refresh<'_> {
             Some(asked) => asked,
             None => &granted,
         };
-        Ok(self.client.scope.still_granted(asked, token.account.permissions))
+        Ok(self
+            .client
+            .scope
+            .still_granted(asked, token.account.permissions))
     }
 
     async fn sign(
@@ -148,12 +158,19 @@ impl Refresh<'_> {
                 expires_at: now + self.app.config.refresh_token_ttl,
             },
         };
-        let commit = self.app.db.write(rotation, |tx, rotation| Box::pin(rotation.commit(tx)));
+        let commit = self
+            .app
+            .db
+            .write(rotation, |tx, rotation| Box::pin(rotation.commit(tx)));
         Ok(won(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
     }
 
     /// The answer to the first use may have been lost: the same successor again.
-    async fn repeat(&self, token: RefreshToken, now: Timestamp) -> Result<TokenResponse, OAuthError> {
+    async fn repeat(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
         let (Some(next), Some(grant)) = (&token.successor, &token.grant) else {
             return Err(not_good());
         };

@@ -1,0 +1,140 @@
+//! An answer, with the questions that tests ask of it.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use url::Url;
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self {
+            status,
+            headers,
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.body))
+    }
+
+    /// A text member of the body.
+    #[track_caller]
+    pub(crate) fn text(&self, member: &str) -> String {
+        let json = self.json();
+        json[member]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {member} in {json}"))
+            .to_owned()
+    }
+
+    /// A header that must be there once.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let values: Vec<_> = self.headers.get_all(name).iter().collect();
+        assert_eq!(
+            values.len(),
+            1,
+            "{name}: {values:?} of {} {:?}",
+            self.status,
+            self.body
+        );
+        values[0].to_str().unwrap()
+    }
+
+    /// A header that may not be there.
+    pub(crate) fn find_header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Where it sends the browser.
+    #[track_caller]
+    pub(crate) fn location(&self) -> Url {
+        let to = match self.find_header("location") {
+            Some(location) => location.to_owned(),
+            None => self.text("location"),
+        };
+        Url::parse(&to).unwrap_or_else(|error| panic!("{error}: {to}"))
+    }
+
+    /// A parameter of where it sends the browser.
+    #[track_caller]
+    pub(crate) fn sent(&self, name: &str) -> Option<String> {
+        let url = self.location();
+        url.query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The value of a cookie that it sets.
+    #[track_caller]
+    pub(crate) fn cookie(&self, name: &str) -> String {
+        let cookies = self.headers.get_all("set-cookie").iter();
+        let mut pairs = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next());
+        let found = pairs.find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+        found
+            .unwrap_or_else(|| panic!("no cookie {name} in {:?}", self.headers))
+            .to_owned()
+    }
+
+    /// The claims of a JWT member of the body, unchecked.
+    #[track_caller]
+    pub(crate) fn claims(&self, member: &str) -> Value {
+        jwt_part(&self.text(member), 1)
+    }
+
+    /// The header of a JWT member of the body.
+    #[track_caller]
+    pub(crate) fn jwt_header(&self, member: &str) -> Value {
+        jwt_part(&self.text(member), 0)
+    }
+
+    /// The scope of the body, as a sorted list.
+    #[track_caller]
+    pub(crate) fn scope(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .text("scope")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Fails unless it is a status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?} {}", self.headers, self.body);
+        self
+    }
+
+    /// Fails unless it is the protocol's error with a status and a code.
+    #[track_caller]
+    pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.text("error"), code, "{}", answer.body);
+        assert!(!answer.text("error_description").is_empty());
+        answer
+    }
+}
+
+#[track_caller]
+fn jwt_part(token: &str, index: usize) -> Value {
+    use base64::Engine as _;
+    let part = token.split('.').nth(index).unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(part)
+        .unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}

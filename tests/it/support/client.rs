@@ -1,0 +1,185 @@
+//! Applications.
+
+use storyden_auth::ids::{AccountId, ClientRowId};
+use storyden_auth::oauth::grant_type::{ClientType, GrantType};
+use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
+use storyden_auth::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use storyden_auth::secret::Secret;
+use storyden_auth::store::clients;
+
+use super::answer::Answer;
+use super::server::Server;
+
+/// The verifier of every test's code flow.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+/// Its S256 challenge (RFC 7636, appendix B).
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// The S256 challenge of a verifier.
+pub(crate) fn challenge_of(verifier: &str) -> String {
+    CodeChallenge::of(&CodeVerifier::parse(verifier).unwrap())
+        .as_str()
+        .to_owned()
+}
+
+/// An application that is registered.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) row_id: ClientRowId,
+    pub(crate) client_id: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) redirect_uri: String,
+}
+
+/// An application to be registered: public, all four standard scopes and READ_PROFILE, with the code,
+/// refresh and device grants, unless changed.
+#[derive(Clone, Debug)]
+pub(crate) struct NewClient {
+    pub(crate) client_id: &'static str,
+    pub(crate) secret: Option<&'static str>,
+    pub(crate) redirect_uris: &'static [&'static str],
+    pub(crate) scope: &'static str,
+    pub(crate) grants: &'static [GrantType],
+    pub(crate) inherit: bool,
+    pub(crate) owner: Option<AccountId>,
+}
+
+impl Default for NewClient {
+    fn default() -> Self {
+        Self {
+            client_id: "app",
+            secret: None,
+            redirect_uris: &["https://app.example/cb"],
+            scope: "openid profile email offline_access READ_PROFILE MANAGE_POSTS",
+            grants: &[
+                GrantType::AuthorizationCode,
+                GrantType::RefreshToken,
+                GrantType::DeviceCode,
+            ],
+            inherit: false,
+            owner: None,
+        }
+    }
+}
+
+impl Server {
+    /// A public application.
+    pub(crate) async fn public_client(&self) -> Client {
+        self.client(NewClient::default()).await
+    }
+
+    /// A confidential application of somebody, with the code, refresh and client credentials grants.
+    pub(crate) async fn confidential_client(&self, owner: &AccountId) -> Client {
+        self.client(NewClient {
+            client_id: "service",
+            secret: Some("s3cret:with %+ odd=chars"),
+            grants: &[
+                GrantType::AuthorizationCode,
+                GrantType::RefreshToken,
+                GrantType::ClientCredentials,
+            ],
+            owner: Some(owner.clone()),
+            ..NewClient::default()
+        })
+        .await
+    }
+
+    /// Registers an application.
+    pub(crate) async fn client(&self, new: NewClient) -> Client {
+        let secret_hash = match new.secret {
+            Some(secret) => Some(self.app.passwords.hash(&Secret::new(secret)).await.unwrap()),
+            None => None,
+        };
+        let kind = if new.secret.is_some() {
+            ClientType::Confidential
+        } else {
+            ClientType::Public
+        };
+        let policy = if new.inherit {
+            ScopePolicy::Inherit
+        } else {
+            ScopePolicy::Explicit
+        };
+        let row = clients::Client {
+            row_id: ClientRowId::generate(),
+            client_id: new.client_id.to_owned(),
+            secret_hash,
+            name: format!("The {}", new.client_id),
+            kind,
+            scope: ClientScope {
+                policy,
+                allowed: Scope::stored(new.scope),
+            },
+            redirect_uris: new
+                .redirect_uris
+                .iter()
+                .map(|uri| (*uri).to_owned())
+                .collect(),
+            grants: new.grants.to_vec(),
+            owner: new.owner,
+            created_at: self.clock.now(),
+        };
+        let client = Client {
+            row_id: row.row_id.clone(),
+            client_id: row.client_id.clone(),
+            secret: new.secret.map(str::to_owned),
+            redirect_uri: row.redirect_uris.first().cloned().unwrap_or_default(),
+        };
+        let insert = self
+            .app
+            .db
+            .write(row, |tx, row| Box::pin(clients::insert(tx, row)));
+        insert.await.unwrap();
+        client
+    }
+
+    /// Exchanges a code, as the client it was issued to does it.
+    pub(crate) async fn exchange(&self, client: &Client, code: &str) -> Answer {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &client.redirect_uri),
+            ("code_verifier", VERIFIER),
+        ];
+        form.extend(client.credentials());
+        self.token(&form).await
+    }
+
+    /// Uses a refresh token.
+    pub(crate) async fn refresh(&self, client: &Client, refresh_token: &str) -> Answer {
+        let mut form = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+        ];
+        form.extend(client.credentials());
+        self.token(&form).await
+    }
+
+    /// Starts a device flow.
+    pub(crate) async fn start_device(&self, client: &Client, scope: &str) -> Answer {
+        let form = [("client_id", client.client_id.as_str()), ("scope", scope)];
+        self.post_form("/api/oauth/device_authorization", &form)
+            .await
+    }
+
+    /// Polls for a device flow's tokens.
+    pub(crate) async fn poll(&self, client: &Client, device_code: &str) -> Answer {
+        let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+        let mut form = vec![("grant_type", grant_type), ("device_code", device_code)];
+        form.extend(client.credentials());
+        self.token(&form).await
+    }
+}
+
+impl Client {
+    /// Its credentials in a form.
+    pub(crate) fn credentials(&self) -> Vec<(&str, &str)> {
+        let secret = self
+            .secret
+            .as_deref()
+            .map(|secret| ("client_secret", secret));
+        std::iter::once(("client_id", self.client_id.as_str()))
+            .chain(secret)
+            .collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! A database per test: a fresh file, or a copy of a migrated PostgreSQL template.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use storyden_auth::clock::Clock;
+use storyden_auth::store::url::DatabaseUrl;
+use storyden_auth::store::{Db, migrate};
+
+/// What a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A database that one test has to itself.
+#[derive(Clone, Debug)]
+pub(crate) struct TestDatabase {
+    pub(crate) url: String,
+    /// The PostgreSQL database to drop afterwards.
+    name: Option<String>,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl TestDatabase {
+    /// A migrated database that is like every other one.
+    pub(crate) async fn create(engine: Engine, folder: &Path) -> Self {
+        match engine {
+            Engine::Sqlite => Self::sqlite(folder).await,
+            Engine::Postgres => Self::postgres().await,
+        }
+    }
+
+    async fn sqlite(folder: &Path) -> Self {
+        static TEMPLATE: OnceLock<Vec<u8>> = OnceLock::new();
+        let file = folder.join("test.db");
+        if let Some(bytes) = TEMPLATE.get() {
+            std::fs::write(&file, bytes).unwrap();
+        } else {
+            migrate_at(&format!("sqlite://{}", file.display())).await;
+            // A bystander that started at the same time may have been first: both are the same.
+            let _ = TEMPLATE.set(std::fs::read(&file).unwrap());
+        }
+        Self {
+            url: format!("sqlite://{}", file.display()),
+            name: None,
+        }
+    }
+
+    async fn postgres() -> Self {
+        static TEMPLATE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+        let server = server_url();
+        let template = TEMPLATE
+            .get_or_init(|| async {
+                let name = format!("it_template_{}", std::process::id());
+                administer(&format!("DROP DATABASE IF EXISTS {name}")).await;
+                administer(&format!("CREATE DATABASE {name}")).await;
+                migrate_at(&with_database(&server, &name)).await;
+                name
+            })
+            .await;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("it_{}_{number}", std::process::id());
+        administer(&format!("DROP DATABASE IF EXISTS {name}")).await;
+        administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Self {
+            url: with_database(&server, &name),
+            name: Some(name),
+        }
+    }
+
+    /// Takes the database away.
+    pub(crate) async fn remove(self) {
+        if let Some(name) = self.name {
+            administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+async fn migrate_at(url: &str) {
+    let db = Db::open(&DatabaseUrl::parse(url).unwrap()).await.unwrap();
+    migrate::run(&db, Clock::machine().now()).await.unwrap();
+    db.close().await;
+}
+
+/// Runs a statement on the server that databases are made on.
+async fn administer(sql: &str) {
+    let mut connection = PgConnection::connect(&server_url()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how `make test` says where its PostgreSQL is"
+)]
+fn server_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect(
+        "TEST_POSTGRES_URL is not set: run `make test`, which starts a PostgreSQL, or name one \
+         whose role may create databases, or run `cargo test sqlite::` for SQLite alone",
+    )
+}
+
+fn with_database(server: &str, name: &str) -> String {
+    let mut url = url::Url::parse(server).unwrap();
+    url.set_path(name);
+    url.into()
+}
+
+/// The folder of the fixed signing key.
+pub(crate) fn signing_key() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/signing-key.b64")
+}

@@ -1,0 +1,226 @@
+//! People: accounts with a browser session.
+
+use serde_json::json;
+use storyden_auth::clock::Timestamp;
+use storyden_auth::ids::{AccountId, RoleId};
+use storyden_auth::member::session;
+use storyden_auth::oauth::permission::PermissionSet;
+use storyden_auth::store::accounts::{self, NewAccount};
+use storyden_auth::store::roles::{self, Role};
+
+use super::answer::Answer;
+use super::client::{CHALLENGE, Client};
+use super::server::Server;
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) id: AccountId,
+    pub(crate) handle: String,
+    /// The value of the session cookie.
+    pub(crate) session: String,
+}
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+impl Server {
+    /// An administrator.
+    pub(crate) async fn admin(&self, handle: &str) -> Member {
+        self.account(handle, true, &[]).await
+    }
+
+    /// Somebody who may authorize applications, and holds these permissions besides a member's.
+    pub(crate) async fn member(&self, handle: &str, permissions: &[&str]) -> Member {
+        let permissions: Vec<&str> = permissions
+            .iter()
+            .copied()
+            .chain(["USE_OAUTH_CLIENTS"])
+            .collect();
+        self.account(handle, false, &permissions).await
+    }
+
+    /// Somebody who holds what every member holds.
+    pub(crate) async fn plain_member(&self, handle: &str) -> Member {
+        self.account(handle, false, &[]).await
+    }
+
+    async fn account(&self, handle: &str, admin: bool, permissions: &[&str]) -> Member {
+        let now = self.clock.now();
+        let password = storyden_auth::secret::Secret::new(PASSWORD);
+        let mut name = handle.to_owned();
+        name[..1].make_ascii_uppercase();
+        let new = NewAccount {
+            id: AccountId::generate(),
+            handle: handle.to_owned(),
+            name,
+            admin,
+            email: Some((format!("{handle}@example.com"), true)),
+            password_hash: Some(self.app.passwords.hash(&password).await.unwrap()),
+        };
+        let role = (!permissions.is_empty()).then(|| Role {
+            id: RoleId::generate(),
+            name: format!("role of {handle}"),
+            permissions: PermissionSet::from_names(permissions.iter().copied()),
+        });
+        let id = new.id.clone();
+        insert(self, new, role, now).await;
+        let (session, _) = session::begin(&self.app, &id).await.unwrap();
+        Member {
+            id,
+            handle: handle.to_owned(),
+            session: session.reveal().to_owned(),
+        }
+    }
+
+    /// Takes every role from somebody.
+    pub(crate) async fn demote(&self, member: &Member) {
+        self.sql(
+            "DELETE FROM account_roles WHERE account_id = $1",
+            &[member.id.as_str()],
+        )
+        .await;
+    }
+
+    /// Suspends somebody, as Storyden stores that.
+    pub(crate) async fn suspend(&self, member: &Member) {
+        let (handle, now) = (member.handle.clone(), self.clock.now());
+        self.app
+            .db
+            .write((handle, now), |tx, (handle, now)| {
+                Box::pin(accounts::set_suspended(tx, handle, Some(*now), *now))
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Ends a suspension.
+    pub(crate) async fn reinstate(&self, member: &Member) {
+        let sql = "UPDATE accounts SET deleted_at = NULL WHERE id = $1";
+        assert_eq!(self.sql(sql, &[member.id.as_str()]).await, 1);
+    }
+
+    /// `GET` with a session.
+    pub(crate) async fn get_as(&self, member: &Member, path: &str) -> Answer {
+        self.send(self.request("GET", path).header("cookie", member.cookie()))
+            .await
+    }
+
+    /// `POST` of JSON with a session.
+    pub(crate) async fn post_as(
+        &self,
+        member: &Member,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        self.send(
+            self.request("POST", path)
+                .header("cookie", member.cookie())
+                .json(body),
+        )
+        .await
+    }
+
+    /// The authorization request of a client with some parameters changed; `""` leaves one out.
+    pub(crate) async fn authorize(
+        &self,
+        member: Option<&Member>,
+        client: &Client,
+        changed: &[(&str, &str)],
+    ) -> Answer {
+        let mut query = vec![
+            ("response_type", "code"),
+            ("client_id", client.client_id.as_str()),
+            ("redirect_uri", client.redirect_uri.as_str()),
+            ("scope", "openid profile email offline_access"),
+            ("state", "st"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        for (name, value) in changed {
+            query.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                query.push((name, value));
+            }
+        }
+        let mut request = self.request("GET", "/api/oauth/authorize").query(&query);
+        if let Some(member) = member {
+            request = request.header("cookie", member.cookie());
+        }
+        self.send(request).await
+    }
+
+    /// A request that waits for somebody's decision: its id.
+    pub(crate) async fn pending(
+        &self,
+        member: &Member,
+        client: &Client,
+        changed: &[(&str, &str)],
+    ) -> String {
+        let answer = self
+            .authorize(Some(member), client, changed)
+            .await
+            .expect(302);
+        answer
+            .sent("request_id")
+            .unwrap_or_else(|| panic!("{:?}", answer.location()))
+    }
+
+    /// Somebody's decision.
+    pub(crate) async fn decide(&self, member: &Member, request_id: &str, decision: &str) -> Answer {
+        let body = json!({ "request_id": request_id, "decision": decision });
+        self.post_as(member, "/api/oauth/authorize/consent", &body)
+            .await
+    }
+
+    /// An authorization code that somebody approved.
+    pub(crate) async fn code(
+        &self,
+        member: &Member,
+        client: &Client,
+        changed: &[(&str, &str)],
+    ) -> String {
+        let request_id = self.pending(member, client, changed).await;
+        self.decide(member, &request_id, "approve")
+            .await
+            .expect(200)
+            .sent("code")
+            .unwrap()
+    }
+
+    /// Tokens of the whole code flow.
+    pub(crate) async fn tokens(
+        &self,
+        member: &Member,
+        client: &Client,
+        changed: &[(&str, &str)],
+    ) -> Answer {
+        let code = self.code(member, client, changed).await;
+        self.exchange(client, &code).await.expect(200)
+    }
+}
+
+async fn insert(server: &Server, new: NewAccount, role: Option<Role>, now: Timestamp) {
+    server
+        .app
+        .db
+        .write((new, role, now), |tx, (new, role, now)| {
+            Box::pin(async move {
+                accounts::insert(tx, new, *now).await?;
+                if let Some(role) = role {
+                    roles::save(tx, role, *now).await?;
+                    roles::assign(tx, &new.id, &role.id, *now).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+}
+
+impl Member {
+    /// The `Cookie` header of their browser.
+    pub(crate) fn cookie(&self) -> String {
+        format!("storyden-session={}", self.session)
+    }
+}

@@ -1,0 +1,36 @@
+//! What tests are made of: servers, people, applications and their answers.
+
+mod answer;
+mod client;
+mod database;
+mod member;
+mod server;
+
+pub(crate) use answer::Answer;
+pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
+pub(crate) use database::Engine;
+pub(crate) use member::Member;
+pub(crate) use server::{Server, Setup, run};
+
+/// Writes each test once and runs it on both engines, as `sqlite::name` and `postgres::name`.
+macro_rules! both {
+    ($($(#[$meta:meta])* async fn $name:ident($setup:ident: Setup) $body:block)*) => {
+        $($(#[$meta])* async fn $name($setup: crate::support::Setup) $body)*
+
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                crate::support::run(crate::support::Engine::Sqlite, super::$name);
+            })*
+        }
+
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                crate::support::run(crate::support::Engine::Postgres, super::$name);
+            })*
+        }
+    };
+}
+
+pub(crate) use both;

@@ -1,0 +1,189 @@
+//! A server per test, started by the same function as the real one, on a port of its own.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use storyden_auth::accounts::passwords::Cost;
+use storyden_auth::app::{App, Shared, Sources};
+use storyden_auth::clock::{Clock, Timestamp};
+use storyden_auth::config::Config;
+use storyden_auth::random::Random;
+use storyden_auth::server;
+use storyden_auth::store::value::Value;
+use time::Duration;
+use time::macros::datetime;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::database::{Engine, TestDatabase, signing_key};
+
+/// When every test begins.
+const BEGIN: time::OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+
+/// A database and settings, before a server is started on them.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) engine: Engine,
+    pub(crate) database: TestDatabase,
+    pub(crate) folder: std::path::PathBuf,
+    pub(crate) clock: Clock,
+    settings: HashMap<String, String>,
+}
+
+/// Runs a test on an engine, and takes its database away afterwards whatever happened.
+pub(crate) fn run<F>(engine: Engine, test: fn(Setup) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = runtime.block_on(async {
+        let database = TestDatabase::create(engine, folder.path()).await;
+        let setup = Setup {
+            engine,
+            database: database.clone(),
+            folder: folder.path().to_owned(),
+            clock: Clock::fixed(Timestamp::new(BEGIN)),
+            settings: HashMap::new(),
+        };
+        let outcome = tokio::spawn(test(setup)).await;
+        database.remove().await;
+        outcome
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    if let Err(failure) = outcome {
+        std::panic::resume_unwind(failure.into_panic());
+    }
+}
+
+impl Setup {
+    /// The same with a setting.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Starts a server. More than one may be started on one setup: replicas.
+    pub(crate) async fn start(&self) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut settings = self.settings.clone();
+        let mut default = |name: &str, value: String| {
+            settings.entry(name.to_owned()).or_insert(value);
+        };
+        default("DATABASE_URL", self.database.url.clone());
+        default("DATA_DIR", self.folder.display().to_string());
+        default(
+            "OAUTH_SIGNING_KEY_BASE64",
+            std::fs::read_to_string(signing_key()).unwrap(),
+        );
+        default("PUBLIC_API_ADDRESS", "https://auth.example".to_owned());
+        default("TRUSTED_PROXIES", "127.0.0.0/8".to_owned());
+        let config = Config::from_lookup(&|name| settings.get(name).cloned()).unwrap();
+        let sources = Sources {
+            clock: self.clock.clone(),
+            random: Random::seeded(u64::from(port)),
+            cost: Cost::Cheap,
+        };
+        let app = Arc::new(App::new(config, sources).await.unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(server::run(Arc::clone(&app), listener, stop.clone()));
+        Server {
+            address: format!("http://127.0.0.1:{port}"),
+            app,
+            clock: self.clock.clone(),
+            http: http_client(),
+            stop,
+        }
+    }
+}
+
+/// A client as browsers and programs are not: it follows nothing and keeps no cookie by itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the tests that makes a client"
+)]
+fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    pub(crate) app: Shared,
+    pub(crate) clock: Clock,
+    pub(crate) http: reqwest::Client,
+    stop: CancellationToken,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Server {
+    /// Turns the clock forward.
+    pub(crate) fn turn(&self, by: Duration) {
+        self.clock.turn(by);
+    }
+
+    /// A request to a path, to be filled in and sent with [`Server::send`].
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .request(method.parse().unwrap(), format!("{}{path}", self.address))
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// `GET` without any credential.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request("GET", path)).await
+    }
+
+    /// `POST` of a form without any credential.
+    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.send(self.request("POST", path).form(form)).await
+    }
+
+    /// `POST` to the token endpoint.
+    pub(crate) async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        self.post_form("/api/oauth/token", form).await
+    }
+
+    /// `GET` with an access token.
+    pub(crate) async fn get_with_bearer(&self, path: &str, token: &str) -> Answer {
+        self.send(self.request("GET", path).bearer_auth(token))
+            .await
+    }
+
+    /// Changes the database behind the server's back; how many rows that changed.
+    pub(crate) async fn sql(&self, sql: &'static str, args: &[&str]) -> u64 {
+        let args = args.iter().map(|text| Value::from(*text)).collect();
+        self.app.db.execute(sql, args).await.unwrap()
+    }
+
+    /// Counts what a `SELECT COUNT(*) AS n …` counts.
+    pub(crate) async fn count(&self, sql: &'static str, args: &[&str]) -> i64 {
+        #[derive(sqlx::FromRow)]
+        struct Count {
+            n: i64,
+        }
+        let args: Vec<Value> = args.iter().map(|text| Value::from(*text)).collect();
+        let count: Count = self.app.db.fetch_one(sql, &args).await.unwrap();
+        count.n
+    }
+}
