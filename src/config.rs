@@ -82,7 +82,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where the data is: sqlite://FILE or postgres://USER@HOST/NAME. Not set: an SQLite file in DATA_DIR.
+    /// Where the data is: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
     database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
     /// The folder of the SQLite file and of the generated signing key.
     data_dir: PathBuf = "DATA_DIR" or "data";
@@ -90,7 +90,7 @@ settings! {
     listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
     /// Where clients reach this server: the issuer. Must be https unless it is this computer.
     public_api_address: Url = "PUBLIC_API_ADDRESS" or "http://localhost:8000";
-    /// Where people reach the pages. Not set: the API address while WEB_ENABLED, else http://localhost:3000.
+    /// Where people reach the pages. Not set: the API address while `WEB_ENABLED`, else `http://localhost:3000`.
     public_web_address: Option<Url> = "PUBLIC_WEB_ADDRESS" or "";
     /// Further origins whose pages may call the API with a session, separated by commas.
     cors_allowed_origins: Origins = "CORS_ALLOWED_ORIGINS" or "";
@@ -120,7 +120,7 @@ settings! {
     code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
     /// The page where a person signs in. Not set: /login on the web address.
     login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
-    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into DATA_DIR (SQLite only).
+    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite only).
     signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
     /// The kid of the signing key. Not set: derived from the key.
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";

@@ -144,7 +144,7 @@ fn any_origin() -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([WWW_AUTHENTICATE])
-        .max_age(Duration::from_secs(300))
+        .max_age(Duration::from_mins(5))
 }
 
 /// CORS with the session cookie, for the pages' origin and the ones that the operator named.
@@ -160,7 +160,7 @@ fn own_origins(app: &Shared) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .max_age(Duration::from_secs(300))
+        .max_age(Duration::from_mins(5))
 }
 
 fn no_store() -> HeaderValue {

@@ -30,13 +30,13 @@ use crate::router::router;
 /// How long the headers of a request may take once they began.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be idle between requests.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How many connections there may be.
 const CONNECTIONS_MAX: usize = 10_000;
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
 /// How long requests in flight have to finish at the end; containers are killed at 10 s.
-const DRAIN: Duration = Duration::from_millis(7_000);
+const DRAIN: Duration = Duration::from_secs(7);
 
 /// Serves until `stop`: then readiness is off, what is in flight finishes, and the jobs end.
 ///
@@ -141,6 +141,10 @@ struct Watched {
 }
 
 impl Watched {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a peer is waited for is the machine's time"
+    )]
     fn restart(&mut self, timeout: Duration) {
         let until = Instant::now() + timeout;
         self.timer.as_mut().reset(until);
@@ -159,21 +163,18 @@ impl AsyncRead for Watched {
             .phase
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match (&read, phase) {
-            (_, Phase::Answering) => read,
-            (Poll::Ready(_), Phase::Idle) => {
-                if buffer.filled().len() > before {
-                    set(&self.phase, Phase::Reading);
-                    self.restart(HEADER_TIMEOUT);
-                }
-                read
-            }
-            (Poll::Ready(_), Phase::Reading) => read,
-            (Poll::Pending, _) => match self.timer.as_mut().poll(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            },
+        if phase == Phase::Answering {
+            return read;
         }
+        if read.is_pending() {
+            let time_is_up = self.timer.as_mut().poll(context);
+            return time_is_up.map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        if phase == Phase::Idle && buffer.filled().len() > before {
+            set(&self.phase, Phase::Reading);
+            self.restart(HEADER_TIMEOUT);
+        }
+        read
     }
 }
 

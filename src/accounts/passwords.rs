@@ -89,7 +89,7 @@ impl Passwords {
             key: random.bytes(),
             matched: moka::sync::Cache::builder()
                 .max_capacity(10_000)
-                .time_to_live(Duration::from_secs(3_600))
+                .time_to_live(Duration::from_hours(1))
                 .build(),
             decoy: decoy.into(),
             random: random.clone(),

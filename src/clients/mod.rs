@@ -61,18 +61,14 @@ pub async fn authenticate(
         (CLIENT_SECRET, pair.as_str()),
         (CLIENT_SECRET_ADDRESS, network.as_str()),
     ];
-    for (rule, who) in limits {
-        if let Err(wait) = app.limits.check(rule, who) {
-            return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
-        }
+    if let Err(wait) = app.limits.check(&limits) {
+        return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
     if app.passwords.verify(secret, Some(stored)).await? {
         app.passwords.remember(secret, stored);
         return Ok(client);
     }
-    limits
-        .iter()
-        .for_each(|(rule, who)| app.limits.fail(*rule, who));
+    app.limits.fail(&limits);
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
 }

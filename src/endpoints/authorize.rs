@@ -163,7 +163,7 @@ impl Asked<'_> {
     ) -> Result<Response, Refusal> {
         let here = |error: crate::store::Error| Refusal::Here(error.into());
         app.limits
-            .spend(PENDING_REQUESTS, &network_of(address))
+            .spend(&[(PENDING_REQUESTS, &network_of(address))])
             .map_err(|wait| {
                 let busy =
                     OAuthError::temporarily_unavailable("Too many requests from this address");

@@ -52,7 +52,7 @@ pub async fn start(
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
     app.limits
-        .spend(DEVICE_STARTS, &network_of(address.0))
+        .spend(&[(DEVICE_STARTS, &network_of(address.0))])
         .map_err(|wait| {
             let description = "Too many device authorizations from this address";
             OAuthError::temporarily_unavailable(description).retry_after(wait.0)

@@ -180,21 +180,17 @@ async fn undecided(
         (USER_CODE_ACCOUNT, account.id.as_str()),
         (USER_CODE_ADDRESS, network.as_str()),
     ];
-    for (rule, who) in limits {
-        app.limits.spend(rule, who).map_err(|wait| {
-            tracing::warn!(account = %account.id, "too many wrong user codes");
-            OAuthError::invalid_request("Too many wrong codes; wait before trying again")
-                .retry_after(wait.0)
-        })?;
-    }
+    app.limits.spend(&limits).map_err(|wait| {
+        tracing::warn!(account = %account.id, "too many wrong user codes");
+        OAuthError::invalid_request("Too many wrong codes; wait before trying again")
+            .retry_after(wait.0)
+    })?;
     let code = UserCode::parse(user_code).ok_or_else(unavailable)?;
     let found = device_authorizations::find_requested(&app.db, &code.hash()).await?;
     let now = app.clock.now();
     let request = found.filter(|request| request.grant.awaits_decision(now));
     let request = request.ok_or_else(unavailable)?;
-    limits
-        .iter()
-        .for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    app.limits.forgive(&limits);
     Ok(request)
 }
 

@@ -10,13 +10,13 @@ use crate::app::{Shared, follow_database_clock};
 use crate::store::{cleanup, device_authorizations, leases};
 
 /// How often rows that have had their time are deleted.
-const CLEANUP_EVERY: Duration = Duration::from_secs(3_600);
+const CLEANUP_EVERY: Duration = Duration::from_hours(1);
 /// How long a replica that does the clean-up keeps the others from it.
 const CLEANUP_LEASE: Span = Span::minutes(10);
 /// How often poll times are written.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
 /// How often closed refresh windows are wiped and the database's clock is looked at.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Starts every job; they end soon after `stop`.
 pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {

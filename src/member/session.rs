@@ -65,15 +65,13 @@ pub async fn sign_in(
         (SIGN_IN_ACCOUNT, pair.as_str()),
         (SIGN_IN_ADDRESS, network.as_str()),
     ];
-    for (rule, who) in limits {
-        app.limits.spend(rule, who).map_err(|wait| {
-            ApiError::new(
-                Kind::TooManyRequests,
-                "Too many wrong passwords; wait before trying again",
-            )
-            .retry_after(wait.0)
-        })?;
-    }
+    app.limits.spend(&limits).map_err(|wait| {
+        ApiError::new(
+            Kind::TooManyRequests,
+            "Too many wrong passwords; wait before trying again",
+        )
+        .retry_after(wait.0)
+    })?;
     // One hash is paid for and one answer given, whether the name exists or not.
     let row = accounts::find_password(&app.db, &identifier).await?;
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
@@ -84,9 +82,7 @@ pub async fn sign_in(
                 .title("The handle or the password is wrong."),
         );
     };
-    limits
-        .iter()
-        .for_each(|(rule, who)| app.limits.forgive(*rule, who));
+    app.limits.forgive(&limits);
     if row.deleted_at.is_some() {
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }

@@ -197,17 +197,12 @@ pub struct ListedAccount {
     /// `human` or `bot`.
     pub kind: String,
     /// Whether it is an administrator's account.
-    #[serde(serialize_with = "flag")]
     pub admin: Flag,
     /// When it was suspended.
     #[serde(rename = "suspended_at")]
     pub deleted_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
-}
-
-fn flag<S: serde::Serializer>(flag: &Flag, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_bool(flag.0)
 }
 
 /// Every account, by handle.

@@ -25,6 +25,10 @@ pub(super) use client_columns;
 
 /// The columns of [`client_columns`].
 #[derive(sqlx::FromRow)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "other tables are joined beside them"
+)]
 pub struct ClientColumns {
     client_row_id: ClientRowId,
     client_client_id: String,

@@ -22,7 +22,7 @@ const DOUBLE_SEND: Duration = Duration::seconds(10);
 
 /// An exchange of a code for tokens.
 #[derive(Debug)]
-pub struct Exchange<'a> {
+pub(super) struct Exchange<'a> {
     /// Who presents it, authenticated.
     pub client: &'a Client,
     /// The code.
@@ -38,7 +38,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// `invalid_grant` when the code is not good for this exchange.
-    pub async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
+    pub(super) async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
         let verifier = CodeVerifier::parse(self.code_verifier.reveal())
             .ok_or_else(|| OAuthError::invalid_request("Invalid code_verifier format"))?;
         for _ in 0..ATTEMPTS {

@@ -10,7 +10,7 @@ use crate::store::clients::{self, Client};
 ///
 /// # Errors
 /// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have.
-pub async fn answer(
+pub(super) async fn answer(
     app: &App,
     client: &Client,
     requested: Option<&Scope>,

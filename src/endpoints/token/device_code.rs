@@ -20,7 +20,7 @@ use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 ///
 /// # Errors
 /// The table of RFC 8628 §3.5.
-pub async fn answer(
+pub(super) async fn answer(
     app: &App,
     client: &Client,
     device_code: &Secret,

@@ -20,7 +20,7 @@ use crate::store::refresh_tokens::NewToken;
 
 /// A successful answer (RFC 6749 §5.1).
 #[derive(Debug, Serialize)]
-pub struct TokenResponse {
+pub(super) struct TokenResponse {
     access_token: String,
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct TokenResponse {
 impl TokenResponse {
     /// The answer with a refresh token, if there is one; its value is shown here alone.
     #[must_use]
-    pub fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
+    pub(super) fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
         self.refresh_token = token.map(|token| token.reveal().to_owned());
         self
     }
@@ -42,7 +42,7 @@ impl TokenResponse {
 
 /// What tokens are made of.
 #[derive(Debug)]
-pub struct Issue<'a> {
+pub(super) struct Issue<'a> {
     /// Who gets them.
     pub client: &'a Client,
     /// Who they act for.
@@ -60,7 +60,11 @@ impl Issue<'_> {
     ///
     /// # Errors
     /// `temporarily_unavailable` when too many signatures wait.
-    pub async fn sign(&self, app: &App, now: Timestamp) -> Result<TokenResponse, OAuthError> {
+    pub(super) async fn sign(
+        &self,
+        app: &App,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
         let keys = app
             .keys
             .as_ref()
@@ -145,7 +149,7 @@ fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
 /// The first refresh token of a grant, if what was granted lets the client have one (OpenID Connect
 /// Core §11).
 #[must_use]
-pub fn first_refresh_token(
+pub(super) fn first_refresh_token(
     app: &App,
     issue: &Issue<'_>,
     granted: &Scope,

@@ -22,7 +22,7 @@ use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
 ///
 /// # Errors
 /// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
-pub async fn answer(
+pub(super) async fn answer(
     app: &App,
     client: &Client,
     presented: &Secret,
