@@ -38,7 +38,7 @@ macro_rules! account_roles {
 
 pub(super) use {account_columns, account_roles};
 
-/// The columns of [`account_columns`]; all empty where a join found no account.
+/// The columns of `account_columns!`; all empty where a join found no account.
 #[derive(sqlx::FromRow)]
 pub struct AccountColumns {
     account_id: Option<AccountId>,

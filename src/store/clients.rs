@@ -23,7 +23,7 @@ macro_rules! client_columns {
 
 pub(super) use client_columns;
 
-/// The columns of [`client_columns`].
+/// The columns of `client_columns!`.
 #[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_field_names,

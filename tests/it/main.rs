@@ -6,3 +6,5 @@
 mod support;
 
 mod authorization_code;
+mod house;
+mod openid_client;
