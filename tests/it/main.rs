@@ -8,3 +8,4 @@ mod support;
 mod authorization_code;
 mod house;
 mod openid_client;
+mod process;

@@ -4,12 +4,14 @@ mod answer;
 mod client;
 mod database;
 mod member;
+mod process;
 mod server;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
 pub(crate) use member::Member;
+pub(crate) use process::free_port;
 pub(crate) use server::{Server, Setup, run};
 
 /// Writes each test once and runs it on both engines, as `sqlite::name` and `postgres::name`.
