@@ -133,7 +133,10 @@ fn browser(app: &Shared) -> Router<Shared> {
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
         .layer(own_origins(app))
-        .route("/api/oauth/authorize", get(authorize::authorize))
+        .route(
+            "/api/oauth/authorize",
+            get(authorize::authorize).post(authorize::authorize_by_form),
+        )
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 

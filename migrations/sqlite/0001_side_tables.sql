@@ -11,6 +11,7 @@ CREATE TABLE auth_grants (
     salt text NULL,                 -- of the last rotation, hex; wiped when its window is over
     rotated_token_id text NULL,     -- the refresh token that the last rotation used up
     rotated_at datetime NULL,
+    auth_time datetime NULL,        -- when the person signed in (OpenID Connect Core §2)
     created_at datetime NOT NULL,
     revoked_at datetime NULL,
     revoked_because text NULL       -- code_replay, refresh_reuse
@@ -36,6 +37,15 @@ CREATE TABLE auth_pending_requests (
     created_at datetime NOT NULL,
     expires_at datetime NOT NULL
 );
+
+-- What an authorization request, and then its code, has beyond Storyden's row.
+CREATE TABLE auth_request_details (
+    request_id text NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id
+    code_id text NULL,               -- oauth_authorisation_codes.id, once approved
+    auth_time datetime NOT NULL,         -- when the person signed in
+    redirect_uri_given bool NOT NULL -- or left out, being the only one
+);
+CREATE INDEX auth_request_details_code_id ON auth_request_details (code_id);
 
 -- Who started a device authorization, for the page that warns.
 CREATE TABLE auth_device_origins (

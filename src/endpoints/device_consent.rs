@@ -54,7 +54,7 @@ pub async fn show(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let account = require_person(&app, &headers).await?;
+    let account = require_person(&app, &headers).await?.account;
     require_enabled(&app)?;
     // Before the code is looked at, so that it tells nothing to who may not use it.
     require_may_authorize(&account)?;
@@ -109,7 +109,7 @@ pub async fn decide(
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
-    let account = require_person(&app, &headers).await?;
+    let account = require_person(&app, &headers).await?.account;
     let JsonBody(Decide {
         user_code,
         decision,

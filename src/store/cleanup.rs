@@ -29,6 +29,15 @@ macro_rules! unused_registration {
     };
 }
 
+/// Details of which neither the request nor the code is there any more.
+macro_rules! bare_details {
+    () => {
+        "AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_requests q WHERE q.id = request_id) \
+         AND (code_id IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = code_id))"
+    };
+}
+
 /// A grant that nothing belongs to any more.
 macro_rules! bare_grant {
     () => {
@@ -143,6 +152,18 @@ const STEPS: &[Step] = &[
                  (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = device_id)",
         postgres: "DELETE FROM auth_device_origins WHERE $1::timestamptz IS NOT NULL AND NOT EXISTS \
                    (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = device_id)",
+    },
+    Step {
+        what: "request details",
+        keep: Duration::ZERO,
+        sqlite: concat!(
+            "DELETE FROM auth_request_details WHERE $1 IS NOT NULL ",
+            bare_details!()
+        ),
+        postgres: concat!(
+            "DELETE FROM auth_request_details WHERE $1::timestamptz IS NOT NULL ",
+            bare_details!()
+        ),
     },
     Step {
         what: "refresh token memberships",

@@ -3,7 +3,7 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::value::{Names, Value};
+use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -14,7 +14,8 @@ macro_rules! client_columns {
     () => {
         "c.id AS client_row_id, c.client_id AS client_client_id, \
          c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
-         c.type AS client_type, c.scope_policy AS client_scope_policy, \
+         c.type AS client_type, c.pkce_required AS client_pkce_required, \
+         c.scope_policy AS client_scope_policy, \
          c.redirect_uris AS client_redirect_uris, \
          c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
          c.account_id AS client_owner, c.created_at AS client_created_at"
@@ -35,6 +36,7 @@ pub struct ClientColumns {
     client_secret_hash: Option<String>,
     client_name: String,
     client_type: String,
+    client_pkce_required: Flag,
     client_scope_policy: String,
     client_redirect_uris: Names,
     client_allowed_scopes: Names,
@@ -56,6 +58,8 @@ pub struct Client {
     pub name: String,
     /// Whether it can keep a secret.
     pub kind: ClientType,
+    /// Whether it must use PKCE (RFC 7636); a public one must in any case.
+    pub pkce_required: bool,
     /// What it may have.
     pub scope: ClientScope,
     /// Where it may be answered.
@@ -93,6 +97,7 @@ impl From<ClientColumns> for Client {
             secret_hash: row.client_secret_hash,
             name: row.client_name,
             kind,
+            pkce_required: row.client_pkce_required.0,
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),
@@ -178,7 +183,7 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
             client.kind.name().into(),
             policy_name(client.scope.policy).into(),
             method.into(),
-            client.may_use(GrantType::AuthorizationCode).into(),
+            client.pkce_required.into(),
             Value::names(client.redirect_uris.iter().map(String::as_str)),
             Value::names(client.scope.allowed.names()),
             Value::names(client.grants.iter().map(|grant| grant.stored_name())),
@@ -219,6 +224,8 @@ pub async fn delete(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
          (SELECT id FROM oauth_refresh_tokens WHERE client_id = $1)",
         "DELETE FROM auth_grants WHERE client_id = $1",
         "DELETE FROM auth_pending_requests WHERE client_id = $1",
+        "DELETE FROM auth_request_details WHERE request_id IN \
+         (SELECT id FROM oauth_authorisation_requests WHERE client_id = $1)",
         "DELETE FROM oauth_authorisation_requests WHERE client_id = $1",
         "DELETE FROM oauth_authorisation_codes WHERE client_id = $1",
         "DELETE FROM oauth_device_authorisations WHERE client_id = $1",

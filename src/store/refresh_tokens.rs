@@ -55,6 +55,8 @@ pub struct Grant {
     pub salt: Option<String>,
     /// The token that the last rotation used up.
     pub rotated_token: Option<RefreshTokenId>,
+    /// When the person signed in, if that is known.
+    pub auth_time: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -72,6 +74,7 @@ struct TokenRow {
     grant_revoked_at: Option<Timestamp>,
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
+    grant_auth_time: Option<Timestamp>,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
@@ -104,6 +107,7 @@ impl TokenRow {
                 revoked: self.grant_revoked_at.is_some(),
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
+                auth_time: self.grant_auth_time,
             }),
         }
     }
@@ -116,7 +120,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
-         g.rotated_token_id AS grant_rotated_token_id, ",
+         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, ",
         account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
@@ -143,6 +147,8 @@ pub struct NewGrant {
     pub client: ClientRowId,
     /// The code it came of.
     pub code: Option<AuthorizationCodeId>,
+    /// When the person signed in, if that is known.
+    pub auth_time: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -150,13 +156,14 @@ pub struct NewGrant {
 /// Stores a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_grants (id, account_id, client_id, code_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
         &[
             (&new.id).into(),
             (&new.account).into(),
             (&new.client).into(),
             new.code.as_ref().into(),
+            new.auth_time.into(),
             new.created_at.into(),
         ],
     )

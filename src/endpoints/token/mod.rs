@@ -53,7 +53,7 @@ pub enum TokenRequest {
         /// Where it was sent.
         redirect_uri: Option<String>,
         /// What the challenge was made from (RFC 7636 §4.5).
-        code_verifier: Secret,
+        code_verifier: Option<Secret>,
     },
     /// RFC 6749 §6.
     RefreshToken {
@@ -86,7 +86,7 @@ impl TokenRequest {
             GrantType::AuthorizationCode => Self::AuthorizationCode {
                 code: Secret::new(form.require("code", "Missing authorization code")?),
                 redirect_uri: form.get("redirect_uri").map(str::to_owned),
-                code_verifier: Secret::new(form.require("code_verifier", "Missing code_verifier")?),
+                code_verifier: form.get("code_verifier").map(Secret::new),
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
@@ -144,7 +144,7 @@ async fn answer(
                 client: &client,
                 code: &code,
                 redirect_uri: redirect_uri.as_deref(),
-                code_verifier: &code_verifier,
+                code_verifier: code_verifier.as_ref(),
             };
             exchange.answer(app).await
         }
