@@ -28,7 +28,9 @@ pub(super) enum Account {
 ///
 /// Without a password nobody can sign in to it here; `account password` gives it one later.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: storyden-auth account create --handle odin --name Odin --admin --generate-password")]
+#[command(
+    after_help = "Example: storyden-auth account create --handle odin --name Odin --admin --generate-password"
+)]
 pub(super) struct Create {
     /// The unique name: 1 to 30 letters (a-z), digits, hyphens and underscores, as in odin.
     #[arg(long, value_name = "HANDLE", value_parser = arguments::handle)]
@@ -230,7 +232,9 @@ impl SetPassword {
         let hash = app.passwords.hash(&password.secret).await?;
         let input = (account.id.clone(), hash, app.clock.now());
         app.db
-            .write(input, |tx, (id, hash, now)| Box::pin(accounts::set_password(tx, id, hash, *now)))
+            .write(input, |tx, (id, hash, now)| {
+                Box::pin(accounts::set_password(tx, id, hash, *now))
+            })
             .await?;
         let shown = password.made.then(|| password.secret.reveal());
         if self.json {

@@ -18,8 +18,9 @@ const NAME_MAX: usize = 255;
 /// A handle for a new account, in lower case.
 pub(super) fn handle(text: &str) -> Result<String, String> {
     let handle = text.to_lowercase();
-    let fits =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let fits = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
     if handle.is_empty() || handle.len() > HANDLE_MAX || !handle.bytes().all(fits) {
         return Err(format!(
             "a handle has 1 to {HANDLE_MAX} letters (a-z), digits, hyphens and underscores"
@@ -83,14 +84,18 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
 pub(super) fn client_id(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic())
     {
-        return Err(format!("a client id has 1 to {NAME_MAX} printable ASCII characters, no spaces"));
+        return Err(format!(
+            "a client id has 1 to {NAME_MAX} printable ASCII characters, no spaces"
+        ));
     }
     if text == builtin::CLIENT_ID {
         return Err("storyden-cli is the built-in client; choose another id".to_owned());
     }
     let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     if matches!(scheme.as_deref(), Some("http" | "https")) {
-        return Err("an id that is a URL means a document at that URL; choose another id".to_owned());
+        return Err(
+            "an id that is a URL means a document at that URL; choose another id".to_owned()
+        );
     }
     Ok(text.to_owned())
 }
@@ -103,7 +108,9 @@ pub(super) fn server(text: &str) -> Result<String, String> {
     match url.scheme() {
         "https" => {}
         "http" if local || redirect_uri::is_loopback(&url) => {}
-        _ => return Err("the address must begin with https:// unless it is this computer".to_owned()),
+        _ => {
+            return Err("the address must begin with https:// unless it is this computer".to_owned());
+        }
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

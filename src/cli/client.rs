@@ -202,9 +202,9 @@ impl RotateSecret {
         }
         let (secret, hash) = new_secret(app).await?;
         let input = (client.client_id.clone(), hash, app.clock.now());
-        let there = app.db.write(input, |tx, (id, hash, now)| {
-            Box::pin(clients::set_secret(tx, id, hash, *now))
-        });
+        let there = app
+            .db
+            .write(input, |tx, (id, hash, now)| Box::pin(clients::set_secret(tx, id, hash, *now)));
         if !there.await? {
             return Err(no_client(&self.client_id));
         }

@@ -49,8 +49,7 @@ impl Demo {
         let listener = serve::listen("--listen", self.listen).await?;
         // The port that was taken, where 0 was asked for.
         let address = listener.local_addr().unwrap_or(self.listen);
-        let config =
-            Config::for_demo(env_file, &self.dir, address).map_err(Error::Settings)?;
+        let config = Config::for_demo(env_file, &self.dir, address).map_err(Error::Settings)?;
         telemetry::start(&config);
         let app = App::new(config, Sources::machine()).await?;
         serve::migrate(&app).await?;
@@ -63,7 +62,8 @@ impl Demo {
     fn welcome(&self, app: &App, seeded: &Seeded) -> String {
         let (url, program) = (app.config.issuer(), output::program());
         let (login, device) = (app.config.login_page(), app.config.device_consent_page());
-        let mut parts = vec![format!("The demo of storyden-auth, with its data in {}", self.dir.display())];
+        let mut parts =
+            vec![format!("The demo of storyden-auth, with its data in {}", self.dir.display())];
         let rows = PEOPLE.iter().map(|person| {
             let made = seeded.passwords.iter().find(|(handle, _)| *handle == person.handle);
             let password = made.map_or("(was shown before)", |(_, password)| password.reveal());
@@ -73,7 +73,10 @@ impl Demo {
         parts.push(if seeded.passwords.len() == PEOPLE.len() {
             "The passwords are shown this once.".to_owned()
         } else {
-            format!("For new passwords: {program} demo --reset-passwords\n{}", self.by_hand(&program))
+            format!(
+                "For new passwords: {program} demo --reset-passwords\n{}",
+                self.by_hand(&program)
+            )
         });
         let public = ["demo-public".to_owned(), "public".to_owned(), "none".to_owned()];
         let secret = seeded.client_secret.as_ref();

@@ -231,7 +231,9 @@ impl Login {
         match refusal.error.as_str() {
             "authorization_pending" => Polled::Pending,
             "slow_down" => Polled::SlowDown,
-            "access_denied" => Polled::Refused(Error::because("the sign-in was denied in the browser")),
+            "access_denied" => {
+                Polled::Refused(Error::because("the sign-in was denied in the browser"))
+            }
             "expired_token" => Polled::Refused(Error::because(
                 "the code has expired before anybody approved it; run `login` again",
             )),
@@ -265,7 +267,8 @@ async fn who(http: &reqwest::Client, metadata: &Metadata, tokens: &serde_json::V
             let who = name.or(preferred_username).unwrap_or(sub);
             format!("Signed in as {who}")
         }
-        None => "Signed in (who, the server did not say: scope openid and profile ask for it)".to_owned(),
+        None => "Signed in (who, the server did not say: scope openid and profile ask for it)"
+            .to_owned(),
     };
     output::clean(&text)
 }

@@ -11,8 +11,7 @@ use super::Error;
 /// Prints a result on stdout. Whoever reads it may stop early, as `head` does.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
-    let written =
-        writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Error::Io("stdout cannot be written to".to_owned(), error)),

@@ -26,7 +26,9 @@ pub(super) enum Role {
 
 /// Make a role.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: storyden-auth role create Developers --permission USE_OAUTH_CLIENTS")]
+#[command(
+    after_help = "Example: storyden-auth role create Developers --permission USE_OAUTH_CLIENTS"
+)]
 pub(super) struct Create {
     /// The name of the role, as in Developers; it has no case.
     #[arg(value_parser = arguments::name)]
@@ -176,9 +178,8 @@ impl Unassign {
         let role = assignable(app, &self.name).await?;
         let account = find(app, &self.handle).await?;
         let input = (account.id, role.id);
-        let held = app.db.write(input, |tx, (account, role)| {
-            Box::pin(roles::unassign(tx, account, role))
-        });
+        let held =
+            app.db.write(input, |tx, (account, role)| Box::pin(roles::unassign(tx, account, role)));
         let (handle, name) = (account.handle, output::clean(&role.name));
         if held.await? {
             output::note(&format!("{handle} no longer holds the role {name}"));

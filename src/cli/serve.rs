@@ -61,9 +61,9 @@ async fn refuse_pending(app: &App) -> Result<(), Error> {
 
 /// Listens at an address; `setting` is what a person would change when it is not free.
 pub(super) async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::Io(format!("{setting}: {address} cannot be listened on"), error)
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::Io(format!("{setting}: {address} cannot be listened on"), error))
 }
 
 /// Serves until a signal says to stop.

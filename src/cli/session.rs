@@ -20,8 +20,10 @@ pub(super) enum Session {
 ///
 /// Whoever has the value is that person.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: curl --cookie storyden-session=$(storyden-auth session create odin) \
-    'http://localhost:8000/api/oauth/device/consent?user_code=…'")]
+#[command(
+    after_help = "Example: curl --cookie storyden-session=$(storyden-auth session create odin) \
+    'http://localhost:8000/api/oauth/device/consent?user_code=…'"
+)]
 pub(super) struct Create {
     /// The handle of the account, as in odin.
     handle: String,

@@ -40,8 +40,10 @@ pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());
     }
-    let sessions = "SELECT CAST(created_at AS TEXT) AS text FROM sessions ORDER BY id DESC LIMIT 50";
-    let accounts = "SELECT CAST(created_at AS TEXT) AS text FROM accounts ORDER BY id DESC LIMIT 50";
+    let sessions =
+        "SELECT CAST(created_at AS TEXT) AS text FROM sessions ORDER BY id DESC LIMIT 50";
+    let accounts =
+        "SELECT CAST(created_at AS TEXT) AS text FROM accounts ORDER BY id DESC LIMIT 50";
     let mut texts = Vec::new();
     for sql in [sessions, accounts] {
         let rows: Vec<Text> = db.fetch_all(sql, &[]).await?;

@@ -125,7 +125,12 @@ impl Create {
 }
 
 /// What must hold between the flags.
-fn check(kind: ClientType, grants: &[GrantType], redirects: bool, owned: bool) -> Result<(), Error> {
+fn check(
+    kind: ClientType,
+    grants: &[GrantType],
+    redirects: bool,
+    owned: bool,
+) -> Result<(), Error> {
     let has = |grant| grants.contains(&grant);
     let problem = if grants == [GrantType::RefreshToken] {
         "--grant refresh_token alone gives no tokens; add the grant that the first one comes from"

@@ -92,9 +92,9 @@ pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
     }
     plan_clients(app, &mut plan, &mut seeded).await?;
     match app.db.write(plan, |tx, plan| write(tx, plan)).await {
-        Err(store::Error::Taken(_)) => {
-            Err(Error::because("--dir: another demo is filling the same folder; start this one again"))
-        }
+        Err(store::Error::Taken(_)) => Err(Error::because(
+            "--dir: another demo is filling the same folder; start this one again",
+        )),
         written => Ok(written.map(|()| seeded)?),
     }
 }

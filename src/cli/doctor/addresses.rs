@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_site_is_a_scheme_and_a_domain() {
-        let same = |one: &str, other: &str| same_site(&one.parse().unwrap(), &other.parse().unwrap());
+        let same =
+            |one: &str, other: &str| same_site(&one.parse().unwrap(), &other.parse().unwrap());
         assert!(same("https://api.example.org", "https://www.example.org/x"));
         assert!(same("http://localhost:8000", "http://localhost:3000"));
         assert!(!same("https://example.org", "http://example.org"));

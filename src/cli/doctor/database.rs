@@ -29,7 +29,9 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
         Ok(app) => app,
         Err(error) => {
             let advice = match database {
-                DatabaseUrl::Sqlite(_) => "check the file of DATABASE_URL, and that it may be written",
+                DatabaseUrl::Sqlite(_) => {
+                    "check the file of DATABASE_URL, and that it may be written"
+                }
                 DatabaseUrl::Postgres(_) => {
                     "check host, port, name, user and password of DATABASE_URL, and that it runs"
                 }
@@ -89,7 +91,8 @@ fn examine_clock(app: &App, findings: &mut Findings) {
         return;
     }
     let ahead = app.clock.ahead();
-    let finding = format!("PostgreSQL's clock is {:.3} s ahead of this machine's", ahead.as_seconds_f64());
+    let finding =
+        format!("PostgreSQL's clock is {:.3} s ahead of this machine's", ahead.as_seconds_f64());
     if ahead.abs() <= CLOCK_MAX {
         return findings.ok("clock", finding);
     }
@@ -134,7 +137,11 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
         let shown = folder.display();
         return match std::fs::metadata(".").map(|about| about.permissions().readonly()) {
             Ok(false) => findings.ok("folder", format!("{shown} will be made")),
-            _ => findings.fail("folder", format!("{shown} cannot be made"), "choose another DATA_DIR"),
+            _ => findings.fail(
+                "folder",
+                format!("{shown} cannot be made"),
+                "choose another DATA_DIR",
+            ),
         };
     };
     let shown = nearest.display();

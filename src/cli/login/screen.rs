@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal as _, Write};
 
-use qrcode::{EcLevel, QrCode};
 use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use time::Duration;
 
 use super::Device;
@@ -65,7 +65,8 @@ impl Screen {
 
     /// Says on one line, over and over, how long the code is still good.
     pub(super) fn count_down(&self, left: Duration, unreachable: bool) {
-        let state = if unreachable { "The server does not answer; trying again" } else { "Waiting" };
+        let state =
+            if unreachable { "The server does not answer; trying again" } else { "Waiting" };
         self.write(&format!("\r\x1b[K{state} … {} left", minutes(left)));
     }
 
