@@ -146,7 +146,13 @@ impl SigningKey {
     /// Whether `DATA_DIR` holds a key.
     #[must_use]
     pub fn is_in_folder(folder: &Path) -> bool {
-        folder.join(KEY_FILE).exists()
+        Self::file_in(folder).exists()
+    }
+
+    /// Where `DATA_DIR` holds its key.
+    #[must_use]
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(KEY_FILE)
     }
 
     fn from_pair(pair: KeyPair, kid: Option<&str>) -> Result<Self, Error> {

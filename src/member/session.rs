@@ -26,7 +26,7 @@ const SESSION_TTL: Duration = Duration::days(90);
 pub const PASSWORD_MIN: usize = 8;
 
 /// The longest password that is hashed, in bytes.
-const PASSWORD_MAX: usize = 1_024;
+pub const PASSWORD_MAX: usize = 1_024;
 
 /// Who signs in, and with what.
 #[derive(Debug, Deserialize)]

@@ -160,6 +160,25 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
     Ok(rows.into_iter().map(Client::from).collect())
 }
 
+/// The handle of an account that owns a client.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Owner {
+    /// The account.
+    pub id: AccountId,
+    /// Its handle.
+    pub handle: String,
+}
+
+/// The accounts that own a client.
+pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
+    db.fetch_all(
+        "SELECT a.id, a.handle FROM accounts a \
+         WHERE a.id IN (SELECT c.account_id FROM oauth_clients c)",
+        &[],
+    )
+    .await
+}
+
 /// Makes a client.
 ///
 /// # Errors
