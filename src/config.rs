@@ -100,6 +100,8 @@ settings! {
     log_level: Level = "LOG_LEVEL" or "info";
     /// How it is logged: text for people, json for machines.
     log_format: LogFormat = "LOG_FORMAT" or "text";
+    /// The address and port where Prometheus may read `/metrics`; not set: nowhere.
+    metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
     /// Scales every limit: 5000 leaves them as they are, 10000 doubles them.
     rate_limit: u64 = "RATE_LIMIT" or "5000";
     /// Whether the authorization server is on. Off, its endpoints say so.

@@ -13,6 +13,7 @@ use super::Error;
 use crate::app::{App, Sources};
 use crate::config::Config;
 use crate::store::migrate;
+use crate::telemetry::metrics;
 use crate::{server, telemetry};
 
 /// Migrate the database and serve: what happens without a command.
@@ -77,6 +78,11 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
+    if let Some(address) = app.config.metrics_addr {
+        let listener = listen("METRICS_ADDR", address).await?;
+        tracing::info!(%address, "serving metrics");
+        tokio::spawn(metrics::serve(Arc::clone(&app), listener, stop.clone()));
+    }
     server::run(app, listener, stop)
         .await
         .map_err(|error| Error::Io("serving ended".to_owned(), error))?;

@@ -24,6 +24,7 @@ use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::clients::Client;
+use crate::telemetry::metrics;
 
 pub use issue::person_claims;
 
@@ -107,10 +108,15 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
+    let mut grant = "none";
     let outcome = match read_form(request, KNOWN).await {
-        Ok(form) => answer(&app, &headers, &form, address).await,
+        Ok(form) => {
+            grant = form.get("grant_type").and_then(GrantType::from_wire_name).map_or("none", GrantType::stored_name);
+            answer(&app, &headers, &form, address).await
+        }
         Err(error) => Err(error),
     };
+    metrics::token_request(grant, outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"));
     match outcome {
         Ok(tokens) => axum::Json(tokens).into_response(),
         Err(error) => error.into_response(),
