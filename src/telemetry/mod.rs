@@ -4,7 +4,6 @@ pub mod metrics;
 
 use std::future::Future;
 use std::io::IsTerminal as _;
-use std::io::IsTerminal as _;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
