@@ -7,6 +7,7 @@ use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{AuthorizationCodeId, GrantId};
+use crate::limits::CODE_VERIFIER;
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::scope::Scope;
@@ -66,9 +67,13 @@ impl Exchange<'_> {
         self.check_redirect_uri(&code)?;
         // RFC 7636 §4.6
         if !CodeChallenge::stored(code.code_challenge.clone()).is_met_by(verifier) {
-            return Err(OAuthError::invalid_grant(
-                "Code verifier does not match the code challenge",
-            ));
+            let refused =
+                OAuthError::invalid_grant("Code verifier does not match the code challenge");
+            // the code is not burnt, so guesses are counted; the right verifier never is.
+            return Err(match app.limits.spend(CODE_VERIFIER, code.id.as_str()) {
+                Ok(()) => refused,
+                Err(wait) => refused.retry_after(wait.0),
+            });
         }
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DOUBLE_SEND {
