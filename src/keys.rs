@@ -278,14 +278,20 @@ impl Keys {
         signed.await.map_err(|_| Error::Signature)?
     }
 
-    /// The claims of a token that this server signed; `None` for every other text. Only the
-    /// signature is checked here: RS256 by our key, whatever else the header says or points at.
+    /// The claims of a token of a type that this server signed; `None` for every other text. Only
+    /// the header and the signature are checked here: RS256 by our key, whatever the header points at.
     #[must_use]
-    pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+    pub fn verify<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         if token.len() > TOKEN_MAX {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
+        if !header.typ.is_some_and(|given| is_type(&given, typ)) {
+            return None; // RFC 9068 §4, RFC 8725 §3.11
+        }
+        if header.crit.is_some() {
+            return None; // RFC 7515 §4.1.11: there is no extension that we know
+        }
         // no other key exists, and none is fetched
         if header.kid.is_some_and(|kid| kid != self.key.kid()) {
             return None;
@@ -316,6 +322,12 @@ impl Keys {
     pub fn signing_key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// Whether a header's `typ` is a type; it has no case and may be written in full (RFC 7515 §4.1.9).
+fn is_type(given: &str, typ: &str) -> bool {
+    let given = given.to_ascii_lowercase();
+    given.strip_prefix("application/").unwrap_or(&given) == typ
 }
 
 /// Writes a file that only its owner may read, and that was not there before.

@@ -49,6 +49,12 @@ pub const CLIENT_SECRET_ADDRESS: Rule = Rule {
     failures: 100,
     period: Duration::minutes(5),
 };
+/// Wrong verifiers of one authorization code.
+pub const CODE_VERIFIER: Rule = Rule {
+    name: "code-verifier",
+    failures: 30,
+    period: Duration::minutes(10),
+};
 /// Wrong user codes of one account (RFC 8628 §5.1).
 pub const USER_CODE_ACCOUNT: Rule = Rule {
     name: "user-code-account",

@@ -52,9 +52,7 @@ pub fn router(app: Shared) -> Router {
     };
     routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
-        })
+        .method_not_allowed_fallback(other_methods)
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -107,6 +105,7 @@ fn protocol() -> Router<Shared> {
             "/api/oauth/userinfo",
             get(userinfo::userinfo).post(userinfo::userinfo),
         )
+        .method_not_allowed_fallback(other_methods) // here too, so that it is not kept either
         .layer(SetResponseHeaderLayer::overriding(
             CACHE_CONTROL,
             no_store(),
@@ -138,6 +137,11 @@ fn browser(app: &Shared) -> Router<Shared> {
             get(authorize::authorize).post(authorize::authorize_by_form),
         )
         .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// A path with another method than it has.
+async fn other_methods() -> ApiError {
+    ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }
 
 /// CORS for what needs no cookie.

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::USER_AGENT;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::extract::{ClientAddress, credentials, read_form};
-use super::require_enabled;
+use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
 use crate::clients::{self, builtin};
 use crate::ids::DeviceAuthorizationId;
@@ -43,12 +44,23 @@ pub async fn start(
     State(app): State<Shared>,
     address: ClientAddress,
     request: Request,
-) -> Result<Json<DeviceAuthorizationResponse>, OAuthError> {
-    require_enabled(&app)?;
+) -> Response {
+    match answer(&app, address, request).await {
+        Ok(started) => Json(started).into_response(),
+        Err(error) => refuse_client(&app, error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    address: ClientAddress,
+    request: Request,
+) -> Result<DeviceAuthorizationResponse, OAuthError> {
+    require_enabled(app)?;
     let headers = request.headers().clone();
     let form = read_form(request, &["client_id", "client_secret", "scope"]).await?;
     let credentials = credentials(&headers, &form)?;
-    let client = client_of(&app, &credentials.client_id).await?;
+    let client = client_of(app, &credentials.client_id).await?;
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
     app.limits
@@ -61,20 +73,20 @@ pub async fn start(
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));
     let origin = (address.0.to_string(), agent);
-    let (device_code, user_code) = store_device(&app, &client, &scope, origin).await?;
+    let (device_code, user_code) = store_device(app, &client, &scope, origin).await?;
     let page = app.config.device_consent_page();
     let mut complete = page.clone();
     complete
         .query_pairs_mut()
         .append_pair("user_code", &user_code.display());
-    Ok(Json(DeviceAuthorizationResponse {
+    Ok(DeviceAuthorizationResponse {
         device_code: device_code.reveal().to_owned(),
         expires_in: app.config.device_code_ttl.whole_seconds(),
         interval: app.config.device_poll_every.whole_seconds(),
         user_code: user_code.display(),
         verification_uri: page.into(),
         verification_uri_complete: complete.into(),
-    }))
+    })
 }
 
 /// The client, if it may start a device flow; the built-in one is made when it is first used.

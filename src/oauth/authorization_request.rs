@@ -122,6 +122,7 @@ pub fn scope_of(parameter: Option<&str>) -> Result<Scope, OAuthError> {
     Scope::parse(parameter.unwrap_or_default()).map_err(|why| {
         OAuthError::invalid_scope(match why {
             InvalidScope::Grammar => "scope must be names separated by single spaces",
+            InvalidScope::TooMany => "scope has more than 64 names",
             InvalidScope::Unknown => "scope names something that scopes_supported does not list",
         })
     })

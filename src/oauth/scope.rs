@@ -62,6 +62,9 @@ impl ScopeName {
     }
 }
 
+/// The most names of a scope parameter, repeated ones counted.
+const NAMES_MAX: usize = 64;
+
 /// Why a text is no scope of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
@@ -71,6 +74,9 @@ pub enum InvalidScope {
     /// A name nobody knows here.
     #[error("scope names something this server does not know")]
     Unknown,
+    /// More names than anybody means.
+    #[error("scope has more than 64 names")]
+    TooMany,
 }
 
 /// A list of scope names in the order they were given, each once.
@@ -82,14 +88,17 @@ impl Scope {
     /// %x5D-7E` with single spaces between. An empty text is an empty scope.
     ///
     /// # Errors
-    /// [`InvalidScope::Grammar`] or [`InvalidScope::Unknown`].
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Ok(Self::default());
         }
         let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         let mut scope = Self::default();
-        for name in text.split(' ') {
+        for (index, name) in text.split(' ').enumerate() {
+            if index >= NAMES_MAX {
+                return Err(InvalidScope::TooMany);
+            }
             // RFC 6749 §3.3
             if name.is_empty() || !name.bytes().all(is_nqchar) {
                 return Err(InvalidScope::Grammar);

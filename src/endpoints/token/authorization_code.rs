@@ -7,6 +7,7 @@ use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{AuthorizationCodeId, GrantId};
+use crate::limits::CODE_VERIFIER;
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::scope::Scope;
@@ -67,7 +68,13 @@ impl Exchange<'_> {
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(not_good)?;
         self.check_redirect_uri(&code)?;
-        check_verifier(code.code_challenge.as_ref(), verifier)?;
+        check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
+            // the code is not burnt, so guesses are counted; the right verifier never is.
+            match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
+                Ok(()) => refused,
+                Err(wait) => refused.retry_after(wait.0),
+            }
+        })?;
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DOUBLE_SEND {
                 end_grant_of(app, &code.id, now).await?;

@@ -15,6 +15,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::refuse_client;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::oauth::OAuthError;
@@ -119,7 +120,7 @@ pub async fn token(
     metrics::token_request(grant, outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"));
     match outcome {
         Ok(tokens) => axum::Json(tokens).into_response(),
-        Err(error) => error.into_response(),
+        Err(error) => refuse_client(&app, error),
     }
 }
 
