@@ -105,7 +105,7 @@ fn challenge_of(
 pub fn scope_of(parameter: Option<&str>) -> Result<Scope, OAuthError> {
     Scope::parse(parameter.unwrap_or_default()).map_err(|why| {
         OAuthError::invalid_scope(match why {
-            InvalidScope::Grammar => "scope must be names separated by single spaces",
+            InvalidScope::Grammar => "scope must be at most 64 names separated by single spaces",
             InvalidScope::Unknown => "scope names something that scopes_supported does not list",
         })
     })

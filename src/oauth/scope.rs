@@ -62,11 +62,14 @@ impl ScopeName {
     }
 }
 
+/// The most names of a scope parameter.
+const NAMES_MAX: usize = 64;
+
 /// Why a text is no scope of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
-    /// A byte that a scope cannot have, or more than one space between names.
-    #[error("scope must be names separated by single spaces")]
+    /// A byte that a scope cannot have, more than one space between names, or too many names.
+    #[error("scope must be at most 64 names separated by single spaces")]
     Grammar,
     /// A name nobody knows here.
     #[error("scope names something this server does not know")]
@@ -89,9 +92,9 @@ impl Scope {
         }
         let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         let mut scope = Self::default();
-        for name in text.split(' ') {
+        for (index, name) in text.split(' ').enumerate() {
             // RFC 6749 §3.3
-            if name.is_empty() || !name.bytes().all(is_nqchar) {
+            if index >= NAMES_MAX || name.is_empty() || !name.bytes().all(is_nqchar) {
                 return Err(InvalidScope::Grammar);
             }
             scope.push(ScopeName::from_name(name).ok_or(InvalidScope::Unknown)?);
