@@ -6,6 +6,8 @@
 mod support;
 
 mod authorization_code;
+mod authorize;
 mod house;
+mod login_detour;
 mod openid_client;
 mod process;
