@@ -38,18 +38,15 @@ impl Detour {
 }
 
 /// Somebody opens the consent page of a request in a browser that may keep a cookie.
-async fn open(
-    server: &Server,
-    member: &Member,
-    request_id: &str,
-    browser: Option<&str>,
-) -> Answer {
+async fn open(server: &Server, member: &Member, request_id: &str, browser: Option<&str>) -> Answer {
     let path = format!("/api/oauth/authorize/consent?request_id={request_id}");
     let mut cookies = member.cookie();
     if let Some(browser) = browser {
         cookies = format!("{cookies}; {COOKIE}={browser}");
     }
-    server.send(server.request("GET", &path).header("cookie", cookies)).await
+    server
+        .send(server.request("GET", &path).header("cookie", cookies))
+        .await
 }
 
 both! {

@@ -7,6 +7,7 @@ mod support;
 
 mod authorization_code;
 mod authorize;
+mod consent;
 mod house;
 mod login_detour;
 mod openid_client;

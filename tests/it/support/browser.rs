@@ -1,10 +1,12 @@
 //! What a browser does: it looks at a consent request, signs in, and sends bytes as they are.
 
 use serde_json::json;
+use storyden_auth::store::clients;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::answer::Answer;
+use super::client::Client;
 use super::member::Member;
 use super::server::Server;
 
@@ -28,6 +30,16 @@ impl Server {
             .header("x-forwarded-for", address)
             .json(&body);
         self.send(request).await
+    }
+
+    /// Deletes an application, as its owner does it.
+    pub(crate) async fn delete_client(&self, client: &Client) {
+        let row_id = client.row_id.clone();
+        let delete = self
+            .app
+            .db
+            .write(row_id, |tx, row_id| Box::pin(clients::delete(tx, row_id)));
+        delete.await.unwrap();
     }
 
     /// Sends bytes and reads until the server closes the connection.
