@@ -22,6 +22,19 @@ pub struct Credentials {
     pub by_header: bool,
 }
 
+impl Credentials {
+    /// The answer to credentials that are not good (RFC 6749 §5.2).
+    #[must_use]
+    pub fn refuse(&self, description: &'static str) -> OAuthError {
+        let error = OAuthError::invalid_client(description);
+        if self.by_header {
+            error.challenged()
+        } else {
+            error
+        }
+    }
+}
+
 /// Finds the client and, when it is confidential, checks that it is the one (RFC 6749 §3.2.1).
 ///
 /// # Errors
@@ -32,14 +45,7 @@ pub async fn authenticate(
     credentials: &Credentials,
     address: IpAddr,
 ) -> Result<Client, OAuthError> {
-    let refuse = |description: &'static str| {
-        let error = OAuthError::invalid_client(description);
-        if credentials.by_header {
-            error.challenged()
-        } else {
-            error
-        }
-    };
+    let refuse = |description| credentials.refuse(description);
     let Some(client) = find(app, &credentials.client_id).await? else {
         return Err(refuse("Client not found"));
     };

@@ -6,6 +6,9 @@
 mod support;
 
 mod authorization_code;
+mod authorize;
+mod consent;
 mod house;
+mod login_detour;
 mod openid_client;
 mod process;

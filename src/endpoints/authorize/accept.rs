@@ -80,7 +80,7 @@ fn check_id_token_hint(
         sub: String,
     }
     let Some(hint) = hint else { return Ok(()) };
-    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify(hint));
+    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
     match claims.filter(|claims| claims.iss == app.config.issuer()) {
         None => Err(OAuthError::invalid_request(
             "id_token_hint is not an ID token of this server",

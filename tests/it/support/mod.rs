@@ -1,6 +1,7 @@
 //! What tests are made of: servers, people, applications and their answers.
 
 mod answer;
+mod browser;
 mod client;
 mod database;
 mod member;
@@ -10,7 +11,7 @@ mod server;
 pub(crate) use answer::Answer;
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
-pub(crate) use member::Member;
+pub(crate) use member::{Member, PASSWORD};
 pub(crate) use process::free_port;
 pub(crate) use server::{Server, Setup, run};
 
