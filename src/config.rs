@@ -242,6 +242,10 @@ impl Config {
         if self.authorization_code_ttl > Duration::minutes(10) {
             fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
         }
+        // An ended grant is remembered for longer than this, so that its access tokens are refused.
+        if self.access_token_ttl > Duration::hours(24) {
+            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
+        }
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
         }

@@ -28,6 +28,13 @@ CREATE TABLE auth_refresh_tokens (
 );
 CREATE INDEX auth_refresh_tokens_grant_id ON auth_refresh_tokens (grant_id);
 
+-- What a client has beyond Storyden's row; most have nothing.
+CREATE TABLE auth_clients (
+    client_id varchar NOT NULL PRIMARY KEY, -- oauth_clients.id
+    pkce_exempt boolean NOT NULL DEFAULT false, -- an administrator let it off PKCE
+    used boolean NOT NULL DEFAULT false -- a registration that once got a code, which is gone
+);
+
 -- Authorization requests of people who are not signed in yet, bound to their browser.
 CREATE TABLE auth_pending_requests (
     request_id_hash varchar NOT NULL PRIMARY KEY,

@@ -181,7 +181,8 @@ impl Delete {
                 None => return Err(Error::because("nothing was deleted; say --yes to delete it")),
             }
         }
-        app.db.write(client.row_id, |tx, id| Box::pin(clients::delete(tx, id))).await?;
+        let input = (client.row_id, app.clock.now());
+        app.db.write(input, |tx, (id, now)| Box::pin(clients::delete(tx, id, *now))).await?;
         output::note(&format!("{id} is deleted"));
         if id == builtin::CLIENT_ID {
             output::note(

@@ -23,7 +23,7 @@ use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::redirect_uri::{is_registered, with_parameters};
+use crate::oauth::redirect_uri::{is_registered, resolve, with_parameters};
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
@@ -303,17 +303,7 @@ async fn adopt(
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
     let parameters = parameters_of(&pending.parameters.0);
-    let redirect_uri = match (
-        parameters.get("redirect_uri"),
-        client.redirect_uris.as_slice(),
-    ) {
-        (Some(asked), registered) if is_registered(asked, registered) => asked.to_owned(),
-        (None, [only]) => only.clone(),
-        _ => {
-            let description = "Redirect URI is not registered for this client";
-            return Err(OAuthError::invalid_request(description).into());
-        }
-    };
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
     let told = |error: OAuthError| {
         let location = error_location(app, &redirect_uri, parameters.get("state"), &error);
         Refusal::Location(error, location)

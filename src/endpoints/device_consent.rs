@@ -180,18 +180,23 @@ async fn undecided(
         (USER_CODE_ACCOUNT, account.id.as_str()),
         (USER_CODE_ADDRESS, network.as_str()),
     ];
-    app.limits.spend(&limits).map_err(|wait| {
+    let attempt = app.limits.attempt(&limits).map_err(|wait| {
         tracing::warn!(account = %account.id, "too many wrong user codes");
         OAuthError::invalid_request("Too many wrong codes; wait before trying again")
             .retry_after(wait.0)
     })?;
-    let code = UserCode::parse(user_code).ok_or_else(unavailable)?;
-    let found = device_authorizations::find_requested(&app.db, &code.hash()).await?;
+    let found = match UserCode::parse(user_code) {
+        Some(code) => device_authorizations::find_requested(&app.db, &code.hash()).await?,
+        None => None,
+    };
     let now = app.clock.now();
-    let request = found.filter(|request| request.grant.awaits_decision(now));
-    let request = request.ok_or_else(unavailable)?;
-    app.limits.forgive(&limits);
-    Ok(request)
+    match found.filter(|request| request.grant.awaits_decision(now)) {
+        Some(request) => Ok(request),
+        None => {
+            attempt.failed();
+            Err(unavailable())
+        }
+    }
 }
 
 fn unavailable() -> OAuthError {

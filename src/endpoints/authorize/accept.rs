@@ -9,6 +9,7 @@ use crate::ids::{AccountId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::AuthorizationRequest;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::redirect_uri::resolve;
 use crate::secret::SecretHash;
 use crate::store::authorization_requests::NewRequest;
 use crate::store::clients::Client;
@@ -44,11 +45,7 @@ pub(in super::super) fn accept(
         ));
     }
     let given = decoded.get("redirect_uri");
-    let redirect_uri = match (given, client.redirect_uris.as_slice()) {
-        (Some(asked), _) => asked.to_owned(),
-        (None, [only]) => only.clone(),
-        (None, _) => return Err(OAuthError::invalid_request("redirect_uri is missing")),
-    };
+    let redirect_uri = resolve(given, &client.redirect_uris)?;
     let now = app.clock.now();
     Ok(NewRequest {
         id: AuthorizationRequestId::generate(),

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::limits::{PENDING_REQUESTS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
-use crate::oauth::redirect_uri::is_registered;
+use crate::oauth::redirect_uri::resolve;
 use crate::secret::Secret;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
@@ -130,14 +130,7 @@ pub(super) async fn load(
         .await?
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
-    let redirect_uri = match (
-        parameters.get("redirect_uri"),
-        client.redirect_uris.as_slice(),
-    ) {
-        (Some(asked), registered) if is_registered(asked, registered) => asked.to_owned(),
-        (None, [only]) => only.clone(),
-        _ => return Err(gone()),
-    };
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
     let kept = Some(Kept {
         request_id,
         asked_at: pending.created_at,

@@ -28,7 +28,7 @@ use crate::clients;
 use crate::error::ApiError;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
-use crate::oauth::redirect_uri::{is_registered, with_parameters};
+use crate::oauth::redirect_uri::{resolve, with_parameters};
 use crate::pages;
 use crate::secret::Secret;
 use crate::store;
@@ -143,19 +143,7 @@ async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Targe
     let Some(client) = clients::find(app, client_id).await? else {
         return Err(OAuthError::invalid_client("Client not found"));
     };
-    let redirect_uri = match (
-        parameters.get("redirect_uri"),
-        client.redirect_uris.as_slice(),
-    ) {
-        (Some(asked), registered) if is_registered(asked, registered) => asked.to_owned(),
-        (Some(_), _) => {
-            let description = "Redirect URI is not registered for this client";
-            return Err(OAuthError::invalid_request(description));
-        }
-        // RFC 6749 §3.1.2.3: it may be left out when there is only one
-        (None, [only]) => only.clone(),
-        (None, _) => return Err(OAuthError::invalid_request("redirect_uri is missing")),
-    };
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
     let asked = Asked {
         client,
         parameters,
