@@ -57,10 +57,9 @@ pub async fn clean_up(app: Shared) {
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "the clean-up could not begin"),
     }
-    match cleanup::run(&app.db, now).await {
-        Ok(deleted) if deleted.is_empty() => {}
-        Ok(deleted) => tracing::info!(?deleted, "cleaned up"),
-        Err(error) => tracing::warn!(%error, "the clean-up did not end"),
+    let deleted = cleanup::run(&app.db, now, || app.readiness.is_draining()).await;
+    if !deleted.is_empty() {
+        tracing::info!(?deleted, "cleaned up");
     }
     if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");

@@ -61,9 +61,19 @@ pub async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    recorder();
+    if let Some(recorder) = recorder() {
+        tokio::spawn(keep_up(recorder, stop.clone()));
+    }
     let router = Router::new().route("/metrics", get(show)).with_state(app);
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Folds what was recorded, so that it does not pile up while nobody reads it.
+async fn keep_up(recorder: &'static PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        recorder.run_upkeep();
+    }
 }
 
 async fn show(State(app): State<Shared>) -> impl IntoResponse {
