@@ -3,7 +3,10 @@
 mod answer;
 mod client;
 mod database;
+mod device;
+pub(crate) mod forgery;
 mod member;
+pub(crate) mod race;
 mod server;
 
 pub(crate) use answer::Answer;
