@@ -15,3 +15,4 @@
 mod support;
 
 mod authorization_code;
+mod refresh_token;
