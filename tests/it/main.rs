@@ -15,4 +15,5 @@
 mod support;
 
 mod authorization_code;
+mod client_credentials;
 mod refresh_token;
