@@ -15,5 +15,7 @@
 mod support;
 
 mod authorization_code;
+mod cleanup;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
