@@ -16,6 +16,7 @@ mod support;
 
 mod authorization_code;
 mod cleanup;
+mod client_authentication;
 mod client_credentials;
 mod device_code;
 mod refresh_token;
