@@ -20,3 +20,4 @@ mod client_authentication;
 mod client_credentials;
 mod device_code;
 mod refresh_token;
+mod token_request;
