@@ -14,6 +14,7 @@
 
 mod support;
 
+mod access_token;
 mod authorization_code;
 mod cleanup;
 mod client_authentication;
