@@ -16,9 +16,11 @@ mod support;
 
 mod access_token;
 mod authorization_code;
+mod chains;
 mod cleanup;
 mod client_authentication;
 mod client_credentials;
 mod device_code;
+mod races;
 mod refresh_token;
 mod token_request;
