@@ -23,4 +23,5 @@ mod client_credentials;
 mod device_code;
 mod races;
 mod refresh_token;
+mod state_changes;
 mod token_request;
