@@ -82,7 +82,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where the data is: sqlite://FILE or postgres://USER@HOST/NAME. Not set: an SQLite file in DATA_DIR.
+    /// Where the data is: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
     database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
     /// The folder of the SQLite file and of the generated signing key.
     data_dir: PathBuf = "DATA_DIR" or "data";
@@ -90,7 +90,7 @@ settings! {
     listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
     /// Where clients reach this server: the issuer. Must be https unless it is this computer.
     public_api_address: Url = "PUBLIC_API_ADDRESS" or "http://localhost:8000";
-    /// Where people reach the pages. Not set: the API address while WEB_ENABLED, else http://localhost:3000.
+    /// Where people reach the pages. Not set: the API address while `WEB_ENABLED`, else `http://localhost:3000`.
     public_web_address: Option<Url> = "PUBLIC_WEB_ADDRESS" or "";
     /// Further origins whose pages may call the API with a session, separated by commas.
     cors_allowed_origins: Origins = "CORS_ALLOWED_ORIGINS" or "";
@@ -100,6 +100,8 @@ settings! {
     log_level: Level = "LOG_LEVEL" or "info";
     /// How it is logged: text for people, json for machines.
     log_format: LogFormat = "LOG_FORMAT" or "text";
+    /// The address and port where Prometheus may read `/metrics`; not set: nowhere.
+    metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
     /// Scales every limit: 5000 leaves them as they are, 10000 doubles them.
     rate_limit: u64 = "RATE_LIMIT" or "5000";
     /// Whether the authorization server is on. Off, its endpoints say so.
@@ -120,7 +122,7 @@ settings! {
     code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
     /// The page where a person signs in. Not set: /login on the web address.
     login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
-    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into DATA_DIR (SQLite only).
+    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite only).
     signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
     /// The kid of the signing key. Not set: derived from the key.
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
@@ -152,15 +154,50 @@ impl Config {
     /// # Errors
     /// As [`Config::from_lookup`], and when the file cannot be read.
     pub fn from_environment(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
-        let file = match env_file {
-            Some(path) => read_env_file(path)?,
-            None => HashMap::new(),
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the environment"
-        )]
-        Self::from_lookup(&|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+        Self::from_lookup(&environment(env_file)?)
+    }
+
+    /// The settings of `demo`: how it logs, how long things live and its limits come from the
+    /// environment; where it is, where its data is and what it is called do not.
+    ///
+    /// # Errors
+    /// As [`Config::from_environment`].
+    pub fn for_demo(
+        env_file: Option<&Path>,
+        folder: &Path,
+        listen_addr: SocketAddr,
+    ) -> Result<Self, Vec<Fault>> {
+        let ours = [
+            ("LISTEN_ADDR", listen_addr.to_string()),
+            ("PUBLIC_API_ADDRESS", format!("http://localhost:{}", listen_addr.port())),
+            ("DATA_DIR", folder.display().to_string()),
+        ];
+        let environment = environment(env_file)?;
+        Self::from_lookup(&|name| {
+            let from_outside = matches!(name, "LOG_LEVEL" | "LOG_FORMAT" | "RATE_LIMIT")
+                || name.ends_with("_TTL")
+                || matches!(name, "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW");
+            let ours = ours.iter().find(|(ours, _)| *ours == name);
+            match ours {
+                Some((_, value)) => Some(value.clone()),
+                None if from_outside => environment(name),
+                None => None,
+            }
+        })
+    }
+
+    /// What `config/storyden-auth.env` holds: every variable with its default.
+    #[must_use]
+    pub fn env_file_text() -> String {
+        let mut text = String::from(
+            "# Every setting of storyden-auth, each with its default. Take away the # of a line to set it,\n\
+             # and hand the file over: storyden-auth --env-file config/storyden-auth.env\n\
+             # The environment wins over this file. Durations are Go's: 15m, 1.5h, 0s.\n",
+        );
+        for Variable { name, default, doc } in Self::VARIABLES {
+            text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);
+        }
+        text
     }
 
     /// What is wrong although each value by itself is well-formed.
@@ -204,6 +241,10 @@ impl Config {
         // RFC 6749 §4.1.2
         if self.authorization_code_ttl > Duration::minutes(10) {
             fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
+        }
+        // An ended grant is remembered for longer than this, so that its access tokens are refused.
+        if self.access_token_ttl > Duration::hours(24) {
+            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
         }
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
@@ -319,6 +360,18 @@ fn without_slash(text: &str) -> &str {
     text.strip_suffix('/').unwrap_or(text)
 }
 
+/// Reads variables of this process; the environment wins over the file.
+fn environment(
+    env_file: Option<&Path>,
+) -> Result<impl Fn(&str) -> Option<String> + use<>, Vec<Fault>> {
+    let file = match env_file {
+        Some(path) => read_env_file(path)?,
+        None => HashMap::new(),
+    };
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+}
+
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
     let fault = |problem: String| {
         vec![Fault {
@@ -330,4 +383,24 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
     lines
         .collect::<Result<_, _>>()
         .map_err(|error| fault(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_variables_is_what_the_code_knows() {
+        let file = include_str!("../config/storyden-auth.env");
+        assert_eq!(file, Config::env_file_text(), "write what Config::env_file_text gives");
+    }
+
+    #[test]
+    fn a_demo_is_its_own_whatever_the_environment_says() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8_123));
+        let config = Config::for_demo(None, Path::new("x/demo"), address).unwrap();
+        assert_eq!(config.issuer(), "http://localhost:8123");
+        assert_eq!(config.listen_addr, address);
+        assert!(config.database_url.is_none() && config.signing_key.is_none());
+    }
 }

@@ -75,11 +75,7 @@ impl OAuthError {
     /// Logs what is ours to mend.
     pub fn log(&self) {
         if let Some(detail) = &self.detail {
-            let cause = chain(&**detail);
-            match self.code {
-                ErrorCode::ServerError => tracing::error!(cause, "a request failed"),
-                _ => tracing::warn!(cause, "a request could not be served"),
-            }
+            log_cause(&**detail, self.code == ErrorCode::ServerError);
         }
     }
 }
@@ -149,13 +145,12 @@ impl Kind {
             Self::Unauthenticated => "unauthenticated",
             Self::PermissionDenied => "permission-denied",
             Self::NotFound => "not-found",
-            Self::MethodNotAllowed => "internal", // contract 1.1
             Self::AlreadyExists => "already-exists",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::TooManyRequests => "too-many-requests",
             Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
+            Self::MethodNotAllowed | Self::Internal => "internal", // contract 1.1
         }
     }
 }
@@ -259,11 +254,7 @@ impl From<accounts::passwords::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Some(cause) = &self.cause {
-            let cause = chain(&**cause);
-            match self.kind {
-                Kind::Internal => tracing::error!(cause, "a request failed"),
-                _ => tracing::warn!(cause, "a request could not be served"),
-            }
+            log_cause(&**cause, self.kind == Kind::Internal);
         }
         let status = self.kind.status();
         let title = self.title.or(status.canonical_reason()).unwrap_or("Error");
@@ -296,6 +287,17 @@ impl IntoResponse for ApiError {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+/// Logs why a request was not served: as an error when something broke, as a warning when it may
+/// pass.
+fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
+    let cause = chain(error);
+    if broke {
+        tracing::error!(cause, "a request failed");
+    } else {
+        tracing::warn!(cause, "a request could not be served");
     }
 }
 

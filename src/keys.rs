@@ -18,7 +18,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::clock::Stopwatch;
 use crate::secret::{Secret, hex};
+use crate::telemetry::metrics;
 
 /// How long a signature may wait for its turn; then the answer is 503 (design: nothing is burnt).
 const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -146,7 +148,13 @@ impl SigningKey {
     /// Whether `DATA_DIR` holds a key.
     #[must_use]
     pub fn is_in_folder(folder: &Path) -> bool {
-        folder.join(KEY_FILE).exists()
+        Self::file_in(folder).exists()
+    }
+
+    /// Where `DATA_DIR` holds its key.
+    #[must_use]
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(KEY_FILE)
     }
 
     fn from_pair(pair: KeyPair, kid: Option<&str>) -> Result<Self, Error> {
@@ -255,9 +263,11 @@ impl Keys {
     /// # Errors
     /// [`Error::Busy`] after a quarter of a second in the queue.
     pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
+        let stopwatch = Stopwatch::start();
         let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
         let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
+        metrics::waited_to_sign(stopwatch.seconds());
         let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
         let key = self.key.clone();
         let signed = tokio::task::spawn_blocking(move || {
@@ -293,6 +303,12 @@ impl Keys {
         validation.validate_aud = false;
         let data = jsonwebtoken::decode::<T>(token, &self.key.0.verifier, &validation).ok()?;
         Some(data.claims)
+    }
+
+    /// How many signatures could be made at once now.
+    #[must_use]
+    pub fn free_turns(&self) -> usize {
+        self.turns.available_permits()
     }
 
     /// The public keys (RFC 7517 §5).

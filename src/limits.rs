@@ -73,12 +73,21 @@ pub const PENDING_REQUESTS: Rule = Rule {
     failures: 300,
     period: Duration::minutes(10),
 };
+/// Authorization requests of one account, each of which is kept for a while.
+pub const REQUESTS: Rule =
+    Rule { name: "requests", failures: 300, period: Duration::minutes(10) };
+/// Device authorizations started by one client.
+pub const DEVICE_STARTS_CLIENT: Rule =
+    Rule { name: "device-starts-client", failures: 50_000, period: Duration::minutes(10) };
 /// Device authorizations started from one address.
 pub const DEVICE_STARTS: Rule = Rule {
     name: "device-starts",
     failures: 2_000,
     period: Duration::minutes(10),
 };
+
+/// A rule and whom it is applied to.
+pub type Subject<'a> = (Rule, &'a str);
 
 /// Counts failures.
 #[derive(Clone, Debug)]
@@ -97,7 +106,7 @@ struct Count {
 }
 
 /// Too many failures: seconds until the next try is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wait(pub u64);
 
 impl Limits {
@@ -106,7 +115,8 @@ impl Limits {
     pub fn new(clock: Clock, rate_limit: u64) -> Self {
         let counts = moka::sync::Cache::builder()
             .max_capacity(COUNTS_MAX)
-            .time_to_idle(std::time::Duration::from_secs(3_600))
+            .eviction_policy(moka::policy::EvictionPolicy::lru()) // a new key is never refused
+            .time_to_idle(std::time::Duration::from_hours(1))
             .build();
         Self {
             counts,
@@ -118,67 +128,102 @@ impl Limits {
     /// Whether a try is heard.
     ///
     /// # Errors
-    /// [`Wait`] when there were too many failures.
-    pub fn check(&self, rule: Rule, who: &str) -> Result<(), Wait> {
-        let Some(count) = self.counts.get(&key(rule, who)) else {
-            return Ok(());
-        };
-        let count = count
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let left = rule.period - (self.clock.now() - count.since);
-        if count.failures < self.allowed(rule) || !left.is_positive() {
-            return Ok(());
-        }
-        Err(Wait(left.whole_seconds().unsigned_abs() + 1))
+    /// [`Wait`] when there were too many failures of any of these.
+    pub fn check(&self, who: &[Subject<'_>]) -> Result<(), Wait> {
+        let now = self.clock.now();
+        let waits = who.iter().filter_map(|(rule, name)| {
+            let count = self.counts.get(&key(*rule, name))?;
+            let count = locked(&count);
+            let left = rule.period - (now - count.since);
+            (count.failures >= self.allowed(*rule) && left.is_positive())
+                .then(|| Wait(left.whole_seconds().unsigned_abs() + 1))
+        });
+        waits.max().map_or(Ok(()), Err)
     }
 
     /// Counts a failure.
-    pub fn fail(&self, rule: Rule, who: &str) {
+    pub fn fail(&self, who: &[Subject<'_>]) {
         let now = self.clock.now();
-        let fresh = || {
-            Arc::new(Mutex::new(Count {
-                since: now,
-                failures: 0,
-            }))
-        };
-        let count = self.counts.get_with(key(rule, who), fresh);
-        let mut count = count
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if now - count.since >= rule.period {
-            *count = Count {
-                since: now,
-                failures: 0,
+        for (rule, name) in who {
+            let fresh = || {
+                Arc::new(Mutex::new(Count {
+                    since: now,
+                    failures: 0,
+                }))
             };
+            let count = self.counts.get_with(key(*rule, name), fresh);
+            let mut count = locked(&count);
+            if now - count.since >= rule.period {
+                *count = Count {
+                    since: now,
+                    failures: 0,
+                };
+            }
+            count.failures += 1;
         }
-        count.failures += 1;
     }
 
-    /// Counts a try before it is made, so that many at once do not pass together; one that
-    /// succeeds is given back with [`Limits::forgive`].
+    /// Counts something that costs us a row, as a failure counts.
     ///
     /// # Errors
     /// [`Wait`] when there were too many.
-    pub fn spend(&self, rule: Rule, who: &str) -> Result<(), Wait> {
-        self.check(rule, who)?;
-        self.fail(rule, who);
+    pub fn spend(&self, who: &[Subject<'_>]) -> Result<(), Wait> {
+        self.check(who)?;
+        self.fail(who);
         Ok(())
     }
 
-    /// Takes back a try that was counted and succeeded.
-    pub fn forgive(&self, rule: Rule, who: &str) {
-        if let Some(count) = self.counts.get(&key(rule, who)) {
-            let mut count = count
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            count.failures = count.failures.saturating_sub(1);
+    /// Counts a try before it is made, so that many at once do not pass together. It is taken back
+    /// when the [`Attempt`] is dropped, unless that was told that it failed.
+    ///
+    /// # Errors
+    /// [`Wait`] when there were too many.
+    pub fn attempt<'a>(&'a self, who: &'a [Subject<'a>]) -> Result<Attempt<'a>, Wait> {
+        self.spend(who)?;
+        Ok(Attempt { limits: self, who, failed: false })
+    }
+
+    fn forgive(&self, who: &[Subject<'_>]) {
+        for (rule, name) in who {
+            if let Some(count) = self.counts.get(&key(*rule, name)) {
+                let mut count = locked(&count);
+                count.failures = count.failures.saturating_sub(1);
+            }
         }
     }
 
     fn allowed(&self, rule: Rule) -> u64 {
         (rule.failures.saturating_mul(self.scale) / 5_000).max(1)
     }
+}
+
+/// A try that is being made. Only a wrong answer counts: a database that is away does not.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    limits: &'a Limits,
+    who: &'a [Subject<'a>],
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    /// The answer was wrong: it counts.
+    pub fn failed(mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.limits.forgive(self.who);
+        }
+    }
+}
+
+fn locked(count: &Mutex<Count>) -> std::sync::MutexGuard<'_, Count> {
+    count
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn key(rule: Rule, who: &str) -> String {

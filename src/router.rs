@@ -132,7 +132,10 @@ fn browser(app: &Shared) -> Router<Shared> {
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
         .layer(own_origins(app))
-        .route("/api/oauth/authorize", get(authorize::authorize))
+        .route(
+            "/api/oauth/authorize",
+            get(authorize::authorize).post(authorize::authorize_by_form),
+        )
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
@@ -148,7 +151,7 @@ fn any_origin() -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([WWW_AUTHENTICATE])
-        .max_age(Duration::from_secs(300))
+        .max_age(Duration::from_mins(5))
 }
 
 /// CORS with the session cookie, for the pages' origin and the ones that the operator named.
@@ -164,7 +167,7 @@ fn own_origins(app: &Shared) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .max_age(Duration::from_secs(300))
+        .max_age(Duration::from_mins(5))
 }
 
 fn no_store() -> HeaderValue {

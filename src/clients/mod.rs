@@ -22,6 +22,19 @@ pub struct Credentials {
     pub by_header: bool,
 }
 
+impl Credentials {
+    /// The answer to credentials that are not good (RFC 6749 §5.2).
+    #[must_use]
+    pub fn refuse(&self, description: &'static str) -> OAuthError {
+        let error = OAuthError::invalid_client(description);
+        if self.by_header {
+            error.challenged()
+        } else {
+            error
+        }
+    }
+}
+
 /// Finds the client and, when it is confidential, checks that it is the one (RFC 6749 §3.2.1).
 ///
 /// # Errors
@@ -32,14 +45,7 @@ pub async fn authenticate(
     credentials: &Credentials,
     address: IpAddr,
 ) -> Result<Client, OAuthError> {
-    let refuse = |description: &'static str| {
-        let error = OAuthError::invalid_client(description);
-        if credentials.by_header {
-            error.challenged()
-        } else {
-            error
-        }
-    };
+    let refuse = |description| credentials.refuse(description);
     let Some(client) = find(app, &credentials.client_id).await? else {
         return Err(refuse("Client not found"));
     };
@@ -55,24 +61,27 @@ pub async fn authenticate(
     if app.passwords.remembers(secret, stored) {
         return Ok(client);
     }
+    // One new secret of a client at a time: guesses are counted one by one, and a client that
+    // starts with many requests at once is checked once and then remembered.
+    let turn = app.passwords.turn_of(stored).await?;
+    if app.passwords.remembers(secret, stored) {
+        return Ok(client);
+    }
     let network = network_of(address);
     let pair = format!("{}\0{network}", client.row_id);
     let limits = [
         (CLIENT_SECRET, pair.as_str()),
         (CLIENT_SECRET_ADDRESS, network.as_str()),
     ];
-    for (rule, who) in limits {
-        if let Err(wait) = app.limits.check(rule, who) {
-            return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
-        }
+    if let Err(wait) = app.limits.check(&limits) {
+        return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
-    if app.passwords.verify(secret, Some(stored)).await? {
+    if app.passwords.verify_secret(secret, stored).await? {
         app.passwords.remember(secret, stored);
         return Ok(client);
     }
-    limits
-        .iter()
-        .for_each(|(rule, who)| app.limits.fail(*rule, who));
+    app.limits.fail(&limits);
+    drop(turn);
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::extract::{ClientAddress, credentials, read_form};
 use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
-use crate::clients::{self, builtin};
+use crate::clients::{self, Credentials, builtin};
 use crate::ids::DeviceAuthorizationId;
 use crate::limits::{DEVICE_STARTS, network_of};
 use crate::oauth::OAuthError;
@@ -60,11 +60,11 @@ async fn answer(
     let headers = request.headers().clone();
     let form = read_form(request, &["client_id", "client_secret", "scope"]).await?;
     let credentials = credentials(&headers, &form)?;
-    let client = client_of(app, &credentials.client_id).await?;
+    let client = client_of(app, &credentials).await?;
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
     app.limits
-        .spend(DEVICE_STARTS, &network_of(address.0))
+        .spend(&[(DEVICE_STARTS, &network_of(address.0))])
         .map_err(|wait| {
             let description = "Too many device authorizations from this address";
             OAuthError::temporarily_unavailable(description).retry_after(wait.0)
@@ -90,13 +90,13 @@ async fn answer(
 }
 
 /// The client, if it may start a device flow; the built-in one is made when it is first used.
-async fn client_of(app: &App, client_id: &str) -> Result<Client, OAuthError> {
-    let client = if client_id == builtin::CLIENT_ID && app.config.cli_enabled {
+async fn client_of(app: &App, credentials: &Credentials) -> Result<Client, OAuthError> {
+    let client = if credentials.client_id == builtin::CLIENT_ID && app.config.cli_enabled {
         Some(builtin::ensure(app).await?)
     } else {
-        clients::find(app, client_id).await?
+        clients::find(app, &credentials.client_id).await?
     };
-    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let client = client.ok_or_else(|| credentials.refuse("Client not found"))?;
     if client.kind == ClientType::Confidential {
         let description = "Confidential clients cannot use device authorization";
         return Err(OAuthError::unauthorized_client(description));

@@ -85,12 +85,11 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
 
 /// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
 fn challenged(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
-    let mut challenge = format!("Bearer resource_metadata=\"{}\"", resource_metadata_of(app));
-    if let Some((code, description)) = error {
-        challenge.push_str(&format!(
-            ", error=\"{code}\", error_description=\"{description}\""
-        ));
-    }
+    let error = error.map_or_else(String::new, |(code, description)| {
+        format!(", error=\"{code}\", error_description=\"{description}\"")
+    });
+    let metadata = resource_metadata_of(app);
+    let challenge = format!("Bearer resource_metadata=\"{metadata}\"{error}");
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

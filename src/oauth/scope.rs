@@ -68,8 +68,8 @@ const NAMES_MAX: usize = 64;
 /// Why a text is no scope of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
-    /// A byte that a scope cannot have, or more than one space between names.
-    #[error("scope must be names separated by single spaces")]
+    /// A byte that a scope cannot have, more than one space between names, or too many names.
+    #[error("scope must be at most 64 names separated by single spaces")]
     Grammar,
     /// A name nobody knows here.
     #[error("scope names something this server does not know")]

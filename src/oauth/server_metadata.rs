@@ -7,6 +7,7 @@ use super::scope::Scope;
 
 /// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the document has them")]
 #[expect(
     missing_docs,
     reason = "the members are defined by RFC 8414 §2 and Discovery §3"
@@ -65,6 +66,8 @@ impl ServerMetadata {
                 "aud",
                 "exp",
                 "iat",
+                "auth_time",
+                "at_hash",
                 "nonce",
                 "name",
                 "preferred_username",

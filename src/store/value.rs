@@ -264,7 +264,8 @@ impl<'r, T: DeserializeOwned + Default> Decode<'r, Postgres> for JsonColumn<T> {
 }
 
 /// A yes-or-no column, which in SQLite may also hold the text of its default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
 pub struct Flag(pub bool);
 
 impl Type<Sqlite> for Flag {

@@ -69,6 +69,7 @@ both! {
           },
           {
             "aud": "storyden",
+            "auth_time": 1767225600,
             "client_id": "app",
             "exp": 1767226500,
             "gid": "[gid]",
@@ -99,6 +100,7 @@ both! {
         allow_duplicates! { assert_json_snapshot!(claims, @r#"
         {
           "aud": "app",
+          "auth_time": 1767225600,
           "email": "frigg@example.com",
           "email_verified": true,
           "exp": 1767226500,

@@ -135,26 +135,28 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// A-12, req_132: it may be left out when only one can have been meant.
-    async fn the_redirect_uri_may_be_left_out_when_there_is_one(setup: Setup) {
+    /// A-12, req_028: what was sent with the request may not be left out of the exchange.
+    async fn the_redirect_uri_may_not_be_left_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let code = server.code(&frigg, &app, &[]).await;
-        server.token(&without(&app.exchange_form(&code), "redirect_uri")).await.expect(200);
-
-        let two = server
-            .client(NewClient {
-                client_id: "two",
-                redirect_uris: &["https://two.example/a", "https://two.example/b"],
-                ..NewClient::default()
-            })
-            .await;
-        let code = server.code(&frigg, &two, &[]).await;
-        let form = without(&two.exchange_form(&code), "redirect_uri");
+        let form = without(&app.exchange_form(&code), "redirect_uri");
         let refused = server.token(&form).await.expect_error(400, "invalid_request");
         assert_eq!(refused.text("error_description"), "Missing redirect_uri");
-        server.exchange(&two, &code).await.expect(200);
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// req_013, req_132: where the request had none, the exchange needs none, and a wrong one is still refused.
+    async fn a_redirect_uri_that_was_left_out_stays_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[("redirect_uri", "")]).await;
+        let form = app.exchange_form(&code);
+        let wrong = with(&form, "redirect_uri", "https://app.example/other");
+        server.token(&wrong).await.expect_error(400, "invalid_grant");
+        server.token(&without(&form, "redirect_uri")).await.expect(200);
     }
 
     /// req_056, req_120: the verifier must be the challenge's; a wrong one gives nothing.

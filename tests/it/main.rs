@@ -16,11 +16,17 @@ mod support;
 
 mod access_token;
 mod authorization_code;
+mod authorize;
 mod chains;
 mod cleanup;
 mod client_authentication;
 mod client_credentials;
+mod consent;
 mod device_code;
+mod house;
+mod login_detour;
+mod openid_client;
+mod process;
 mod races;
 mod refresh_token;
 mod state_changes;

@@ -6,14 +6,6 @@ use storyden_auth::store::clients;
 use crate::support::race::{at_once, count};
 use crate::support::{Client, Member, NewClient, Server, both};
 
-/// Deletes a client as the operator does.
-async fn delete(server: &Server, client: &Client) {
-    let delete = server.app.db.write(client.row_id.clone(), |tx, id| {
-        Box::pin(clients::delete(tx, id))
-    });
-    delete.await.unwrap();
-}
-
 /// Gives a client another secret as the operator does.
 async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
     let hash = server
@@ -161,11 +153,13 @@ both! {
         let code = server.code(&frigg, &app, &[]).await;
         let waiting = server.start_device(&app, "openid").await.expect(200);
         let device_code = server.approved_device(&frigg, &app, "openid").await;
-        let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
-        delete(&server, &app).await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let (token, access_token) = (tokens.text("refresh_token"), tokens.text("access_token"));
+        server.delete_client(&app).await;
         nothing_is_left(&server).await;
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_refresh_tokens", &[]).await, 0);
-        assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_grants", &[]).await, 0);
+        // What it was given before is refused too, while it could still be good.
+        server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
         server.decide(&frigg, &request_id, "approve").await.expect_error(400, "invalid_request");
         server.exchange(&app, &code).await.expect_error(400, "invalid_client");
         server.poll(&app, &waiting.text("device_code")).await.expect_error(400, "invalid_client");
@@ -182,7 +176,7 @@ both! {
         let app = server.public_client().await;
         let code = server.code(&frigg, &app, &[]).await;
         let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
-        delete(&server, &app).await;
+        server.delete_client(&app).await;
         let app = server.public_client().await;
         server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
         server.refresh(&app, &token).await.expect_error(400, "invalid_grant");
@@ -195,8 +189,8 @@ both! {
         for _ in 0..6 {
             let app = server.public_client().await;
             let mut codes = Vec::new();
-            for _ in 0..4 {
-                codes.push(server.code(&frigg, &app, &[]).await);
+            for scope in ["openid offline_access", "openid"].repeat(3) {
+                codes.push(server.code(&frigg, &app, &[("scope", scope)]).await);
             }
             let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
             let device_code = server.approved_device(&frigg, &app, "offline_access").await;
@@ -208,13 +202,17 @@ both! {
             let body = serde_json::json!({ "request_id": request_id, "decision": "approve" });
             let consent = server.request("POST", "/api/oauth/authorize/consent");
             requests.push(consent.header("cookie", frigg.cookie()).json(&body));
-            let (answers, ()) = tokio::join!(at_once(requests), delete(&server, &app));
+            let (answers, ()) = tokio::join!(at_once(requests), server.delete_client(&app));
             count(&answers, 200);
             for answer in answers.iter().filter(|answer| answer.status != 200) {
                 let known = ["invalid_client", "invalid_grant", "invalid_request"];
                 assert!(known.contains(&answer.text("error").as_str()), "{}", answer.body);
             }
             nothing_is_left(&server).await;
+            for given in answers.iter().filter(|answer| answer.json()["access_token"].is_string()) {
+                let token = given.text("access_token");
+                server.get_with_bearer("/api/oauth/userinfo", &token).await.expect(401);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::store::clients::{self, Client};
 ///
 /// # Errors
 /// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have.
-pub async fn answer(
+pub(super) async fn answer(
     app: &App,
     client: &Client,
     requested: Option<&Scope>,
@@ -32,6 +32,7 @@ pub async fn answer(
         scope: &scope,
         grant: None,
         nonce: None,
+        auth_time: None,
     };
     issue.sign(app, app.clock.now()).await
 }

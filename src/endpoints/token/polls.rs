@@ -26,7 +26,7 @@ impl Polls {
     pub fn new() -> Self {
         let last = moka::sync::Cache::builder()
             .max_capacity(DEVICES_MAX)
-            .time_to_live(Duration::from_secs(600))
+            .time_to_live(Duration::from_mins(10))
             .build();
         Self {
             last,

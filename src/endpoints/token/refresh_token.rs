@@ -22,7 +22,7 @@ use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
 ///
 /// # Errors
 /// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
-pub async fn answer(
+pub(super) async fn answer(
     app: &App,
     client: &Client,
     presented: &Secret,
@@ -118,6 +118,7 @@ impl Refresh<'_> {
             scope: &scope,
             grant: Some(grant),
             nonce: None, // OpenID Connect Core §12.2
+            auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
         };
         issue.sign(self.app, now).await
     }
@@ -144,6 +145,7 @@ impl Refresh<'_> {
                 account: token.account.id.clone(),
                 client: self.client.row_id.clone(),
                 code: None,
+                auth_time: None,
                 created_at: now,
             }),
             salt,

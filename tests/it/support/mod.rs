@@ -1,18 +1,21 @@
 //! What tests are made of: servers, people, applications and their answers.
 
 mod answer;
+mod browser;
 mod client;
 mod database;
 mod device;
 pub(crate) mod forgery;
 mod member;
+mod process;
 pub(crate) mod race;
 mod server;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
-pub(crate) use member::Member;
+pub(crate) use member::{Member, PASSWORD};
+pub(crate) use process::free_port;
 pub(crate) use server::{Server, Setup, run};
 
 /// Writes each test once and runs it on both engines, as `sqlite::name` and `postgres::name`.

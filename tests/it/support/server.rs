@@ -71,7 +71,21 @@ impl Setup {
 
     /// Starts a server. More than one may be started on one setup: replicas.
     pub(crate) async fn start(&self) -> Server {
+        self.start_on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+            .await
+    }
+
+    /// Starts a server whose issuer is the very address that it listens on.
+    pub(crate) async fn start_as_itself(&self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        self.clone()
+            .with("PUBLIC_API_ADDRESS", &issuer)
+            .start_on(listener)
+            .await
+    }
+
+    async fn start_on(&self, listener: TcpListener) -> Server {
         let port = listener.local_addr().unwrap().port();
         let mut settings = self.settings.clone();
         let mut default = |name: &str, value: String| {

@@ -1,0 +1,432 @@
+//! The decision of a code flow (contract 8).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{Answer, Member, Server, both};
+
+/// Where decisions are read and made.
+const PATH: &str = "/api/oauth/authorize/consent";
+
+/// Fails unless it is what every request that cannot be decided is told.
+#[track_caller]
+fn over(answer: Answer) {
+    let answer = answer.expect_error(400, "invalid_request");
+    let description = answer.text("error_description");
+    assert_eq!(
+        description,
+        "Request is invalid, expired, or already processed"
+    );
+    assert_eq!(answer.json().get("location"), None);
+}
+
+/// How many codes there are.
+async fn codes(server: &Server) -> i64 {
+    server
+        .count("SELECT COUNT(*) AS n FROM oauth_authorisation_codes", &[])
+        .await
+}
+
+/// A decision with headers and a body of one's own.
+async fn post(server: &Server, member: &Member, headers: &[(&str, &str)], body: String) -> Answer {
+    let mut request = server
+        .request("POST", PATH)
+        .header("cookie", member.cookie())
+        .body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    server.send(request).await
+}
+
+both! {
+    /// req_133, req_192: the page learns who asks, what, what would be given and where it goes.
+    async fn the_page_reads_what_is_asked_and_what_would_be_given(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
+        let app = server.public_client().await;
+        let scope = "openid MANAGE_POSTS profile ADMINISTRATOR READ_PROFILE VIEW_ACCOUNTS";
+        let request_id = server.pending(&frigg, &app, &[("scope", scope)]).await;
+        let answer = server.consent(&frigg, &request_id).await.expect(200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        let mut consent = answer.json();
+        assert_eq!(consent["request_id"].take(), json!(request_id));
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(consent, @r#"
+            {
+              "client_id": "app",
+              "client_name": "The app",
+              "expires_at": "2026-01-01T00:10:00Z",
+              "granted_scopes": [
+                "openid",
+                "MANAGE_POSTS",
+                "profile",
+                "READ_PROFILE"
+              ],
+              "inherits_user_permissions": false,
+              "redirect_uri": "https://app.example/cb",
+              "request_id": null,
+              "requested_scopes": [
+                "openid",
+                "MANAGE_POSTS",
+                "profile",
+                "ADMINISTRATOR",
+                "READ_PROFILE",
+                "VIEW_ACCOUNTS"
+              ]
+            }
+            "#);
+        }
+        // reading changes nothing
+        assert_eq!(server.consent(&frigg, &request_id).await.expect(200).body, answer.body);
+    }
+
+    /// req_020: an inheriting client that asks for no permission would be given what its person has.
+    async fn an_inheriting_client_is_shown_as_such(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let app = server.client(crate::support::NewClient {
+            inherit: true,
+            scope: "openid ADMINISTRATOR",
+            ..Default::default()
+        }).await;
+        let request_id = server.pending(&odin, &app, &[("scope", "openid")]).await;
+        let consent = server.consent(&odin, &request_id).await.expect(200).json();
+        assert_eq!(consent["inherits_user_permissions"], true);
+        assert_eq!(consent["requested_scopes"], json!(["openid"]));
+        let granted = consent["granted_scopes"].as_array().unwrap();
+        assert!(granted.contains(&json!("ADMINISTRATOR")), "{granted:?}");
+    }
+
+    /// req_025, req_105: a yes gives a code, a no an error, both with `state` and the issuer, and
+    /// nothing else; the person's browser goes there by itself.
+    async fn a_decision_says_where_the_browser_goes(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
+        assert_eq!(approved.text("status"), "approved");
+        assert_eq!(approved.header("cache-control"), "no-store");
+        let code = approved.sent("code").unwrap();
+        assert_eq!(code.len(), 43);
+        assert_eq!(
+            approved.text("location"),
+            format!("https://app.example/cb?code={code}&state=st&iss=https%3A%2F%2Fauth.example")
+        );
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let denied = server.decide(&frigg, &request_id, "deny").await.expect(200);
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(denied.json(), @r#"
+            {
+              "location": "https://app.example/cb?error=access_denied&state=st&iss=https%3A%2F%2Fauth.example",
+              "status": "denied"
+            }
+            "#);
+        }
+        assert_eq!(codes(&server).await, 1);
+    }
+
+    /// A-52: a request is decided once, whatever the second decision is.
+    async fn a_request_is_decided_once(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for first in ["approve", "deny"] {
+            let request_id = server.pending(&frigg, &app, &[]).await;
+            server.decide(&frigg, &request_id, first).await.expect(200);
+            for second in ["approve", "deny"] {
+                over(server.decide(&frigg, &request_id, second).await);
+            }
+            over(server.consent(&frigg, &request_id).await);
+        }
+        assert_eq!(codes(&server).await, 1);
+    }
+
+    /// A-52: of a yes and a no at the same moment one counts.
+    async fn of_two_decisions_at_once_one_counts(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for other in ["approve", "deny"] {
+            let request_id = server.pending(&frigg, &app, &[]).await;
+            let (one, two) = tokio::join!(
+                server.decide(&frigg, &request_id, "approve"),
+                server.decide(&frigg, &request_id, other),
+            );
+            let mut statuses = [one.status, two.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 400], "{one:?} {two:?}");
+        }
+        assert!(codes(&server).await <= 2);
+    }
+
+    /// A-51: a request of somebody else looks like one that never was.
+    async fn a_request_of_somebody_else_looks_like_none(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        for id in [request_id.as_str(), "nonsense", &"x".repeat(43)] {
+            over(server.consent(&odin, id).await);
+            for decision in ["approve", "deny"] {
+                over(server.decide(&odin, id, decision).await);
+            }
+        }
+        server.decide(&frigg, &request_id, "approve").await.expect(200);
+    }
+
+    /// A-53: a request can be decided for ten minutes and not a moment longer.
+    async fn a_request_expires_after_ten_minutes(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let late = server.pending(&frigg, &app, &[]).await;
+        let in_time = server.pending(&frigg, &app, &[]).await;
+        server.turn(Duration::minutes(10) - Duration::microseconds(1));
+        server.decide(&frigg, &in_time, "approve").await.expect(200);
+        server.turn(Duration::microseconds(1));
+        over(server.consent(&frigg, &late).await);
+        for decision in ["approve", "deny"] {
+            over(server.decide(&frigg, &late, decision).await);
+        }
+        assert_eq!(codes(&server).await, 1);
+    }
+
+    /// A-106: whoever lost the right to approve can no longer approve, but can say no.
+    async fn whoever_lost_the_right_to_approve_can_only_deny(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        server.demote(&frigg).await;
+        for answer in [
+            server.consent(&frigg, &request_id).await,
+            server.decide(&frigg, &request_id, "approve").await,
+        ] {
+            let answer = answer.expect_error(400, "access_denied");
+            let description = answer.text("error_description");
+            assert_eq!(description, "Account is not permitted to authorise OAuth clients");
+        }
+        let denied = server.decide(&frigg, &request_id, "deny").await.expect(200);
+        assert_eq!(denied.text("status"), "denied");
+    }
+
+    /// A-106, req_124: what is granted is judged at the decision, not when it was asked.
+    async fn a_permission_lost_before_the_decision_is_not_granted(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
+        let app = server.public_client().await;
+        let changed = [("scope", "openid READ_PROFILE MANAGE_POSTS")];
+        let request_id = server.pending(&frigg, &app, &changed).await;
+        server.sql("UPDATE roles SET permissions = '[\"USE_OAUTH_CLIENTS\"]' WHERE name = $1", &["role of frigg"]).await;
+        let consent = server.consent(&frigg, &request_id).await.expect(200).json();
+        assert_eq!(consent["granted_scopes"], json!(["openid", "READ_PROFILE"]));
+        let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
+        let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+        assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
+    }
+
+    /// A-11: what the client lost since it asked is not given, and not redirected to.
+    async fn what_the_client_lost_is_not_given(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for (take, give_back, error) in [
+            (
+                "UPDATE oauth_clients SET redirect_uris = '[\"https://app.example/new\"]'",
+                "UPDATE oauth_clients SET redirect_uris = '[\"https://app.example/cb\"]'",
+                "invalid_request",
+            ),
+            (
+                "UPDATE oauth_clients SET allowed_grants = '[\"refresh_token\"]'",
+                "UPDATE oauth_clients SET allowed_grants = '[\"authorization_code\"]'",
+                "unauthorized_client",
+            ),
+        ] {
+            let request_id = server.pending(&frigg, &app, &[]).await;
+            server.sql(take, &[]).await;
+            let answer = server.decide(&frigg, &request_id, "approve").await;
+            let answer = answer.expect_error(400, error);
+            assert_eq!(answer.json().get("location"), None);
+            assert_eq!(codes(&server).await, 0);
+            server.sql(give_back, &[]).await;
+        }
+    }
+
+    /// A-107: a client that is gone takes its requests along; that is no failure of ours.
+    async fn a_deleted_client_takes_its_requests_along(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        server.delete_client(&app).await;
+        over(server.consent(&frigg, &request_id).await);
+        over(server.decide(&frigg, &request_id, "approve").await);
+    }
+
+    /// Contract 8: without a session the answer is an empty 401, which pages follow to the login.
+    async fn without_a_session_the_answer_is_an_empty_401(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let body = json!({ "request_id": request_id, "decision": "approve" });
+        let get = server.request("GET", &format!("{PATH}?request_id={request_id}"));
+        let post = server.request("POST", PATH).json(&body);
+        for request in [get, post] {
+            for cookie in ["", "storyden-session=", "storyden-session=nonsense"] {
+                let request = request.try_clone().unwrap().header("cookie", cookie);
+                let answer = server.send(request).await.expect(401);
+                assert_eq!(answer.body, "");
+                assert_eq!(answer.header("content-length"), "0");
+                assert_eq!(answer.find_header("content-type"), None);
+                assert_eq!(answer.header("cache-control"), "no-store");
+            }
+        }
+    }
+
+    /// A-56: an access token can neither read nor decide, also beside a good cookie.
+    async fn an_access_token_cannot_decide(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let body = json!({ "request_id": request_id, "decision": "approve" });
+        let get = server.request("GET", &format!("{PATH}?request_id={request_id}"));
+        let post = server.request("POST", PATH).json(&body);
+        for request in [get, post] {
+            for cookie in [String::new(), frigg.cookie()] {
+                let request = request.try_clone().unwrap().header("cookie", cookie);
+                let answer = server.send(request.bearer_auth(&token)).await.expect(403);
+                assert_eq!(answer.header("content-type"), "application/problem+json");
+            }
+        }
+        server.decide(&frigg, &request_id, "approve").await.expect(200);
+    }
+
+    /// A-105: a suspended account can neither read nor decide.
+    async fn a_suspended_account_cannot_decide(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        server.suspend(&frigg).await;
+        server.consent(&frigg, &request_id).await.expect(403);
+        for decision in ["approve", "deny"] {
+            server.decide(&frigg, &request_id, decision).await.expect(403);
+        }
+        server.reinstate(&frigg).await;
+        server.decide(&frigg, &request_id, "approve").await.expect(200);
+    }
+
+    /// A-49, req_041: a form of another site cannot decide: it cannot send JSON.
+    async fn only_json_decides(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let json = json!({ "request_id": request_id, "decision": "approve" }).to_string();
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonx",
+            "text/plain; application/json",
+            "",
+        ] {
+            let headers = [("content-type", content_type)];
+            let answer = post(&server, &frigg, &headers, json.clone()).await.expect(415);
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        post(&server, &frigg, &[], json.clone()).await.expect(415);
+        assert_eq!(codes(&server).await, 0);
+        let headers = [("content-type", "application/json; charset=utf-8")];
+        post(&server, &frigg, &headers, json).await.expect(200);
+    }
+
+    /// A-48, A-50, req_041: only our own pages and the operator's origins may decide in a browser.
+    async fn only_our_own_pages_decide(setup: Setup) {
+        let server = setup
+            .with("PUBLIC_WEB_ADDRESS", "https://www.example")
+            .with("CORS_ALLOWED_ORIGINS", "https://admin.example:8443")
+            .start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let json = json!({ "request_id": request_id, "decision": "approve" }).to_string();
+        for headers in [
+            &[("origin", "https://evil.example")][..],
+            &[("origin", "https://sibling.auth.example")],
+            &[("origin", "http://auth.example")],
+            &[("origin", "https://auth.example.evil.example")],
+            &[("origin", "https://auth.example:8443")],
+            &[("origin", "https://admin.example")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "cross-site")],
+        ] {
+            let headers = [headers, &[("content-type", "application/json")]].concat();
+            let answer = post(&server, &frigg, &headers, json.clone()).await.expect(403);
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        assert_eq!(codes(&server).await, 0);
+        for headers in [
+            &[("origin", "https://auth.example")][..],
+            &[("origin", "https://www.example"), ("sec-fetch-site", "same-site")],
+            &[("origin", "https://admin.example:8443"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-origin")],
+            &[],
+        ] {
+            let request_id = server.pending(&frigg, &app, &[]).await;
+            let json = json!({ "request_id": request_id, "decision": "deny" }).to_string();
+            let headers = [headers, &[("content-type", "application/json")]].concat();
+            post(&server, &frigg, &headers, json).await.expect(200);
+        }
+    }
+
+    /// A-66, A-67: a body that is not the documented JSON is refused, never a failure of ours.
+    async fn a_body_that_is_not_the_documented_json_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let deep = "[".repeat(10_000);
+        for body in [
+            "",
+            "{",
+            "null",
+            "[]",
+            "{}",
+            &deep,
+            r#"{"request_id":"\ud800","decision":"deny"}"#,
+            &format!(r#"{{"request_id":"{request_id}"}}"#),
+            &format!(r#"{{"request_id":"{request_id}","decision":"maybe"}}"#),
+            &format!(r#"{{"request_id":"{request_id}","decision":null}}"#),
+            &format!(r#"{{"request_id":"{request_id}","decision":"deny","decision":"approve"}}"#),
+            &format!(r#"{{"request_id":"{request_id}","decision":"deny"}}trailing"#),
+            r#"{"request_id":1,"decision":"deny"}"#,
+        ] {
+            let headers = [("content-type", "application/json")];
+            let answer = post(&server, &frigg, &headers, body.to_owned()).await.expect(400);
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{body}");
+            assert!(!answer.body.contains(&request_id));
+        }
+        let long = format!(r#"{{"request_id":"{}","decision":"deny"}}"#, "x".repeat(33_000));
+        post(&server, &frigg, &[("content-type", "application/json")], long).await.expect(413);
+        for id in ["", " "] {
+            let answer = server.decide(&frigg, id, "deny").await.expect_error(400, "invalid_request");
+            assert_eq!(answer.text("error_description"), "Missing request_id");
+        }
+        let missing = server.get_as(&frigg, PATH).await.expect_error(400, "invalid_request");
+        assert_eq!(missing.text("error_description"), "Missing request_id");
+        let nul = server.decide(&frigg, "\0", "deny").await;
+        over(nul);
+        let unknown = json!({ "request_id": request_id, "decision": "deny", "else": Value::Null });
+        server.post_as(&frigg, PATH, &unknown).await.expect(200);
+    }
+}

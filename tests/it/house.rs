@@ -1,0 +1,127 @@
+//! The walls of the house, read from the `use` lines: doors do not import doors, `oauth` does no
+//! I/O, only `store` holds SQL, only `keys` touches JWTs, only `fetch` makes requests.
+
+use std::path::{Path, PathBuf};
+
+/// Every source file below a folder, with its text without comments.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect();
+            found.push((path, code.join("\n")));
+        }
+    }
+    found
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The room that a file belongs to: its folder, or its own name.
+fn room(path: &Path) -> String {
+    let relative = path.strip_prefix(source()).unwrap();
+    let first = relative
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Fails for every file of which `is_outside` is true that has one of the words.
+#[track_caller]
+fn nobody_else_says(words: &[&str], is_outside: impl Fn(&str) -> bool) {
+    for (path, code) in sources(&source()) {
+        if is_outside(&room(&path)) {
+            for word in words {
+                assert!(!code.contains(word), "{} says {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_protocol_does_no_io() {
+    let words = [
+        "axum::",
+        "sqlx::",
+        "tokio::",
+        "reqwest::",
+        "crate::store",
+        "crate::app",
+    ];
+    nobody_else_says(&words, |room| room == "oauth");
+}
+
+#[test]
+fn only_the_store_holds_sql() {
+    // ids.rs derives how an id is bound, and says no statement
+    nobody_else_says(
+        &[
+            "sqlx::query",
+            "FromRow",
+            "SELECT ",
+            "INSERT INTO",
+            "DELETE FROM",
+        ],
+        |room| room != "store",
+    );
+    nobody_else_says(&["sqlx"], |room| room != "store" && room != "ids");
+}
+
+#[test]
+fn only_keys_makes_or_checks_a_jwt() {
+    nobody_else_says(&["jsonwebtoken"], |room| room != "keys");
+}
+
+#[test]
+fn only_fetch_makes_an_http_client() {
+    nobody_else_says(&["Client::builder", "Client::new()"], |room| {
+        room != "fetch"
+    });
+}
+
+#[test]
+fn doors_do_not_import_doors() {
+    // `member` and `endpoints` share how a request is read; commands run the whole server.
+    let doors = ["endpoints", "member", "admin", "pages", "jobs"];
+    let shared = [
+        "crate::endpoints::extract",
+        "crate::pages::error_page",
+        "crate::pages;",
+    ];
+    for (path, code) in sources(&source()) {
+        let here = room(&path);
+        if !doors.contains(&here.as_str()) {
+            continue;
+        }
+        for line in code
+            .lines()
+            .filter(|line| line.trim_start().starts_with("use crate::"))
+        {
+            let forbidden = doors
+                .iter()
+                .any(|door| *door != here && line.contains(&format!("crate::{door}")));
+            let allowed = shared.iter().any(|shared| line.contains(shared));
+            assert!(!forbidden || allowed, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_statement_names_its_columns() {
+    for (path, code) in sources(&source().join("store")) {
+        assert!(!code.contains("SELECT *"), "{}", path.display());
+    }
+}

@@ -1,0 +1,304 @@
+//! An authorization request of somebody who is not signed in waits for them (OpenID Connect Core
+//! §3.1.2.3): in this browser only, for ten minutes, for one account.
+
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{Answer, Client, Member, Server, both};
+
+/// The browser's cookie for requests that wait.
+const COOKIE: &str = "storyden-auth-request";
+
+/// A browser that was sent to the login page: where it comes back to, and what it keeps.
+struct Detour {
+    request_id: String,
+    cookie: String,
+}
+
+impl Detour {
+    async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
+        let answer = server.authorize(None, client, changed).await;
+        Self::of(&answer.expect(302))
+    }
+
+    #[track_caller]
+    fn of(answer: &Answer) -> Self {
+        let back = answer.sent("return_url").unwrap();
+        let (_, request_id) = back.split_once("request_id=").unwrap();
+        Self {
+            request_id: request_id.to_owned(),
+            cookie: answer.cookie(COOKIE),
+        }
+    }
+
+    /// Somebody signed in in this browser and opens the consent page.
+    async fn open(&self, server: &Server, member: &Member) -> Answer {
+        open(server, member, &self.request_id, Some(&self.cookie)).await
+    }
+}
+
+/// Somebody opens the consent page of a request in a browser that may keep a cookie.
+async fn open(server: &Server, member: &Member, request_id: &str, browser: Option<&str>) -> Answer {
+    let path = format!("/api/oauth/authorize/consent?request_id={request_id}");
+    let mut cookies = member.cookie();
+    if let Some(browser) = browser {
+        cookies = format!("{cookies}; {COOKIE}={browser}");
+    }
+    server
+        .send(server.request("GET", &path).header("cookie", cookies))
+        .await
+}
+
+both! {
+    /// A-58, req_042, req_170: the login page is told a path of the pages' own to come back to.
+    async fn a_guest_is_sent_to_the_login_page(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let answer = server.authorize(None, &app, &[]).await.expect(302);
+        let login = answer.location();
+        assert_eq!(login.as_str().split('?').next(), Some("https://auth.example/login"));
+        let back = answer.sent("return_url").unwrap();
+        assert!(back.starts_with("/oauth/authorize/consent?request_id="), "{back}");
+        assert_eq!(back.len(), "/oauth/authorize/consent?request_id=".len() + 43);
+        assert_eq!(login.query_pairs().count(), 1);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    }
+
+    /// A-55: the cookie that binds the request is out of reach for scripts and other sites.
+    async fn the_request_is_bound_to_the_browser_by_a_cookie(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let answer = server.authorize(None, &app, &[]).await;
+        let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
+        assert_eq!(cookie.len(), COOKIE.len() + 1 + 43);
+        assert_eq!(attributes, "Path=/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    /// A-59, req_170: after sign-in the very same request goes on; nothing of it is lost.
+    async fn after_sign_in_the_same_request_goes_on(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let changed = [("state", "a b&c"), ("nonce", "n/1"), ("scope", "openid offline_access")];
+        let detour = Detour::begin(&server, &app, &changed).await;
+        let consent = detour.open(&server, &frigg).await.expect(200).json();
+        assert_eq!(consent["client_id"], "app");
+        assert_eq!(consent["redirect_uri"], "https://app.example/cb");
+        assert_eq!(consent["requested_scopes"], json!(["openid", "offline_access"]));
+        // from here on it is an ordinary request of this account
+        let approved = server.decide(&frigg, &detour.request_id, "approve").await.expect(200);
+        assert_eq!(approved.sent("state").as_deref(), Some("a b&c"));
+        let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+        assert_eq!(tokens.claims("id_token")["nonce"], "n/1");
+        assert_eq!(tokens.scope(), ["offline_access", "openid"]);
+    }
+
+    /// A-59: a decision needs no look at the request before it.
+    async fn a_waiting_request_can_be_decided_without_being_opened(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let detour = Detour::begin(&server, &app, &[]).await;
+        let cookies = format!("{}; {COOKIE}={}", frigg.cookie(), detour.cookie);
+        let request = server.request("POST", "/api/oauth/authorize/consent").header("cookie", cookies);
+        let body = json!({ "request_id": detour.request_id, "decision": "approve" });
+        let approved = server.send(request.json(&body)).await.expect(200);
+        server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+    }
+
+    /// A-51, A-59: without this browser's cookie the request cannot be found, even by its id.
+    async fn a_waiting_request_belongs_to_its_browser(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let detour = Detour::begin(&server, &app, &[]).await;
+        let other = Detour::begin(&server, &app, &[]).await;
+        for browser in [None, Some(other.cookie.as_str()), Some(""), Some("x"), Some("%00")] {
+            let answer = open(&server, &frigg, &detour.request_id, browser).await;
+            let answer = answer.expect_error(400, "invalid_request");
+            assert_eq!(
+                answer.text("error_description"),
+                "Request is invalid, expired, or already processed"
+            );
+        }
+        detour.open(&server, &frigg).await.expect(200);
+    }
+
+    /// A-51: the first account that signs in has it; nobody else in that browser does.
+    async fn a_waiting_request_is_adopted_by_one_account(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        let detour = Detour::begin(&server, &app, &[]).await;
+        detour.open(&server, &frigg).await.expect(200);
+        detour.open(&server, &frigg).await.expect(200);
+        detour.open(&server, &odin).await.expect_error(400, "invalid_request");
+        server.decide(&odin, &detour.request_id, "approve").await.expect_error(400, "invalid_request");
+        server.decide(&frigg, &detour.request_id, "approve").await.expect(200);
+    }
+
+    /// A-52, A-59: two tabs that open a waiting request at once see the same request.
+    async fn two_tabs_adopt_a_waiting_request_together(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let detour = Detour::begin(&server, &app, &[]).await;
+        let (one, two) = tokio::join!(detour.open(&server, &frigg), detour.open(&server, &frigg));
+        assert_eq!(one.expect(200).json(), two.expect(200).json());
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 0);
+    }
+
+    /// A-59: a browser keeps its cookie, so that several requests can wait in it.
+    async fn several_requests_wait_in_one_browser(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let first = Detour::begin(&server, &app, &[]).await;
+        let path = "/api/oauth/authorize?response_type=code&client_id=app&scope=openid\
+            &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+        let request = server.request("GET", path).header("cookie", format!("{COOKIE}={}", first.cookie));
+        let second = Detour::of(&server.send(request).await.expect(302));
+        assert_eq!(first.cookie, second.cookie);
+        first.open(&server, &frigg).await.expect(200);
+        second.open(&server, &frigg).await.expect(200);
+        let forged = server.request("GET", path).header("cookie", format!("{COOKIE}=chosen"));
+        let answer = server.send(forged).await.expect(302);
+        assert_ne!(answer.cookie(COOKIE), "chosen");
+    }
+
+    /// A-53: it waits for ten minutes and not a moment longer.
+    async fn a_waiting_request_expires_after_ten_minutes(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let late = Detour::begin(&server, &app, &[]).await;
+        let in_time = Detour::begin(&server, &app, &[]).await;
+        server.turn(Duration::minutes(10) - Duration::microseconds(1));
+        in_time.open(&server, &frigg).await.expect(200);
+        server.turn(Duration::microseconds(1));
+        late.open(&server, &frigg).await.expect_error(400, "invalid_request");
+    }
+
+    /// req_026, req_105, req_121: what the request asks in vain is told after sign-in, with where
+    /// the client hears of it.
+    async fn errors_are_told_after_sign_in_with_a_location(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let loki = server.plain_member("loki").await;
+        let app = server.public_client().await;
+        for (person, changed, error) in [
+            (&frigg, ("response_type", "token"), "unsupported_response_type"),
+            (&frigg, ("scope", "nonsense"), "invalid_scope"),
+            (&frigg, ("code_challenge_method", "plain"), "invalid_request"),
+            (&loki, ("scope", "openid"), "access_denied"),
+        ] {
+            let detour = Detour::begin(&server, &app, &[changed]).await;
+            let answer = detour.open(&server, person).await.expect_error(400, error);
+            assert!(answer.text("location").starts_with("https://app.example/cb?error="));
+            assert_eq!(answer.sent("error").as_deref(), Some(error));
+            assert_eq!(answer.sent("state").as_deref(), Some("st"));
+            assert_eq!(answer.sent("iss").as_deref(), Some("https://auth.example"));
+            assert_eq!(answer.sent("error_description"), Some(answer.text("error_description")));
+        }
+    }
+
+    /// A-62, req_008: a repeated parameter is remembered as such while its person signs in.
+    async fn a_repeated_parameter_is_told_after_sign_in(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let path = "/api/oauth/authorize?response_type=code&client_id=app&scope=openid&scope=email\
+            &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+        let detour = Detour::of(&server.get(path).await.expect(302));
+        let answer = detour.open(&server, &frigg).await.expect_error(400, "invalid_request");
+        assert_eq!(answer.text("error_description"), "scope is given more than once");
+        assert!(answer.text("location").starts_with("https://app.example/cb?error="));
+    }
+
+    /// A-11: a redirect URI that was taken from the client meanwhile is not redirected to.
+    async fn a_redirect_uri_lost_while_waiting_is_not_used(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for changed in [("scope", "openid"), ("response_type", "token")] {
+            let detour = Detour::begin(&server, &app, &[changed]).await;
+            server.sql(
+                "UPDATE oauth_clients SET redirect_uris = '[\"https://app.example/new\"]' \
+                 WHERE client_id = $1",
+                &["app"],
+            ).await;
+            let answer = detour.open(&server, &frigg).await.expect_error(400, "invalid_request");
+            assert_eq!(answer.json().get("location"), None);
+            server.sql(
+                "UPDATE oauth_clients SET redirect_uris = '[\"https://app.example/cb\"]' \
+                 WHERE client_id = $1",
+                &["app"],
+            ).await;
+        }
+    }
+
+    /// A-105: somebody who is suspended while the request waits gets nothing.
+    async fn a_suspended_account_adopts_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let detour = Detour::begin(&server, &app, &[]).await;
+        server.suspend(&frigg).await;
+        detour.open(&server, &frigg).await.expect(403);
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 1);
+    }
+
+    /// A-70: the pages' addresses come from the settings alone; what they have of their own stays.
+    async fn login_and_consent_pages_can_be_elsewhere(setup: Setup) {
+        let server = setup
+            .with("OAUTH_AUTHORISATION_LOGIN_URL", "https://www.example/in?theme=dark")
+            .with("OAUTH_AUTHORISATION_CODE_CONSENT_URL", "https://www.example/allow?lang=is")
+            .start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let answer = server.authorize(None, &app, &[]).await.expect(302);
+        assert!(answer.header("location").starts_with("https://www.example/in?theme=dark&return_url="));
+        let back = answer.sent("return_url").unwrap();
+        assert!(back.starts_with("/allow?lang=is&request_id="), "{back}");
+        let answer = server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+        let page = answer.header("location");
+        assert!(page.starts_with("https://www.example/allow?lang=is&request_id="), "{page}");
+    }
+
+    /// A-70: the pages are where PUBLIC_WEB_ADDRESS says, below its path.
+    async fn the_pages_are_below_the_web_address(setup: Setup) {
+        let server = setup.with("PUBLIC_WEB_ADDRESS", "https://www.example/forum/").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let answer = server.authorize(None, &app, &[]).await.expect(302);
+        assert!(answer.header("location").starts_with("https://www.example/forum/login?return_url="));
+        let back = answer.sent("return_url").unwrap();
+        assert!(back.starts_with("/forum/oauth/authorize/consent?request_id="), "{back}");
+        let page = server.authorize(Some(&frigg), &app, &[]).await.expect(302).location();
+        assert_eq!(page.path(), "/forum/oauth/authorize/consent");
+    }
+
+    /// A-65: how much one address may make this server keep is bounded, for a while.
+    async fn waiting_requests_are_bounded_per_address(setup: Setup) {
+        // 5000 is the default and allows 300 in ten minutes: this allows 3
+        let server = setup.with("RATE_LIMIT", "50").start().await;
+        let app = server.public_client().await;
+        for _ in 0..3 {
+            server.authorize(None, &app, &[]).await.expect(302);
+        }
+        let answer = server.authorize(None, &app, &[]).await.expect_error(503, "temporarily_unavailable");
+        let wait: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((600..=601).contains(&wait), "{wait}");
+        assert_eq!(answer.find_header("location"), None);
+        // others, and people who are signed in, go on
+        let path = "/api/oauth/authorize?client_id=app";
+        let other = server.request("GET", path).header("x-forwarded-for", "203.0.113.9");
+        server.send(other).await.expect(302);
+        let frigg = server.member("frigg", &[]).await;
+        server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+        server.turn(Duration::minutes(10));
+        server.authorize(None, &app, &[]).await.expect(302);
+    }
+}

@@ -1,0 +1,198 @@
+//! A relying party that nobody here wrote, the crate `openidconnect`, unconfigured but for the
+//! issuer: discovery, keys, code flow with PKCE, device flow, refresh, userinfo.
+
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreDeviceAuthorizationResponse, CoreProviderMetadata,
+    CoreUserInfoClaims,
+};
+use openidconnect::{
+    AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret,
+    CsrfToken, DeviceAuthorizationUrl, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, ProviderMetadata, RedirectUrl, Scope,
+    TokenResponse as _,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use storyden_auth::clock::Clock;
+
+use crate::support::{Member, Server, Setup, both};
+
+/// What the crate does not know of discovery by itself (RFC 8628 §4).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct DeviceEndpoint {
+    device_authorization_endpoint: DeviceAuthorizationUrl,
+}
+impl AdditionalProviderMetadata for DeviceEndpoint {}
+
+type DeviceMetadata = ProviderMetadata<
+    DeviceEndpoint,
+    openidconnect::core::CoreAuthDisplay,
+    openidconnect::core::CoreClientAuthMethod,
+    openidconnect::core::CoreClaimName,
+    openidconnect::core::CoreClaimType,
+    openidconnect::core::CoreGrantType,
+    openidconnect::core::CoreJweContentEncryptionAlgorithm,
+    openidconnect::core::CoreJweKeyManagementAlgorithm,
+    openidconnect::core::CoreJsonWebKey,
+    openidconnect::core::CoreResponseMode,
+    openidconnect::core::CoreResponseType,
+    openidconnect::core::CoreSubjectIdentifierType,
+>;
+
+/// The HTTP client of the relying party.
+struct Http(reqwest::Client);
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = openidconnect::HttpClientError<reqwest::Error>;
+    type Future = std::pin::Pin<
+        Box<dyn Future<Output = Result<HttpResponse, Self::Error>> + Send + Sync + 'c>,
+    >;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        let client = self.0.clone();
+        let (parts, body) = request.into_parts();
+        let task = tokio::spawn(async move {
+            let url = parts.uri.to_string();
+            let sent = client
+                .request(parts.method, url)
+                .headers(parts.headers)
+                .body(body);
+            let answer = sent.send().await?;
+            let mut response = HttpResponse::new(Vec::new());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = answer.headers().clone();
+            *response.body_mut() = answer.bytes().await?.to_vec();
+            Ok::<_, reqwest::Error>(response)
+        });
+        Box::pin(async move {
+            task.await
+                .unwrap()
+                .map_err(|error| openidconnect::HttpClientError::Reqwest(Box::new(error)))
+        })
+    }
+}
+
+/// A server whose issuer is where it listens, as a client on this machine finds it.
+async fn listening(mut setup: Setup) -> Server {
+    setup.clock = Clock::machine(); // the relying party checks times by its own
+    setup.start_as_itself().await
+}
+
+/// What a person does in a browser: follow, sign in, approve. Gives where they end up.
+async fn approve_in_browser(server: &Server, member: &Member, url: &url::Url) -> url::Url {
+    let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+    let consent = server.get_as(member, &path).await.expect(302);
+    let request_id = consent.sent("request_id").unwrap();
+    server
+        .decide(member, &request_id, "approve")
+        .await
+        .expect(200)
+        .location()
+}
+
+both! {
+    /// req_053, req_105, req_162, req_163, req_183: code flow, PKCE, ID token, nonce, userinfo.
+    async fn the_code_flow_satisfies_a_relying_party(setup: Setup) {
+        let server = listening(setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let service = server.confidential_client(&frigg.id).await;
+        let http = Http(server.http.clone());
+        let issuer = IssuerUrl::new(server.address.clone()).unwrap();
+        let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.unwrap();
+        let client = CoreClient::from_provider_metadata(
+            metadata,
+            ClientId::new(service.client_id.clone()),
+            Some(ClientSecret::new(service.secret.clone().unwrap())),
+        )
+        .set_redirect_uri(RedirectUrl::new(service.redirect_uri.clone()).unwrap());
+
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                CsrfToken::new_random,
+                Nonce::new_random,
+            )
+            .add_scopes(["profile", "email", "offline_access"].map(|s| Scope::new(s.to_owned())))
+            .set_pkce_challenge(challenge)
+            .url();
+        let back = approve_in_browser(&server, &frigg, &url).await;
+        let sent: std::collections::HashMap<_, _> = back.query_pairs().into_owned().collect();
+        assert_eq!(&sent["state"], state.secret());
+        assert_eq!(sent["iss"], server.address);
+
+        let code = AuthorizationCode::new(sent["code"].clone());
+        let tokens = client
+            .exchange_code(code)
+            .unwrap()
+            .set_pkce_verifier(verifier)
+            .request_async(&http)
+            .await
+            .unwrap();
+        let id_token_verifier = client.id_token_verifier();
+        let claims = tokens.id_token().unwrap().claims(&id_token_verifier, &nonce).unwrap();
+        assert_eq!(claims.subject().as_str(), frigg.id.as_str());
+        assert_eq!(claims.email().unwrap().as_str(), "frigg@example.com");
+
+        let info: CoreUserInfoClaims = client
+            .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
+            .unwrap()
+            .request_async(&http)
+            .await
+            .unwrap();
+        assert_eq!(info.preferred_username().unwrap().as_str(), "frigg");
+
+        let refreshed = client
+            .exchange_refresh_token(tokens.refresh_token().unwrap())
+            .unwrap()
+            .request_async(&http)
+            .await
+            .unwrap();
+        let again = refreshed.id_token().unwrap();
+        let no_nonce = |nonce: Option<&Nonce>| match nonce {
+            None => Ok(()),
+            Some(_) => Err("a refreshed ID token has no nonce".to_owned()),
+        };
+        again.claims(&id_token_verifier, no_nonce).unwrap();
+    }
+
+    /// req_081, req_084, req_086, req_092: the device flow, found through discovery.
+    async fn the_device_flow_satisfies_a_relying_party(setup: Setup) {
+        let server = listening(setup.with("OAUTH_DEVICE_POLL_EVERY", "0s")).await;
+        let frigg = server.member("frigg", &[]).await;
+        let http = Http(server.http.clone());
+        let issuer = IssuerUrl::new(server.address.clone()).unwrap();
+        let metadata = DeviceMetadata::discover_async(issuer, &http).await.unwrap();
+        let endpoint = metadata.additional_metadata().device_authorization_endpoint.clone();
+        let client = CoreClient::from_provider_metadata(
+            metadata,
+            ClientId::new("storyden-cli".to_owned()),
+            None,
+        )
+        .set_device_authorization_url(endpoint);
+
+        let details: CoreDeviceAuthorizationResponse = client
+            .exchange_device_code()
+            .add_scopes(["profile", "offline_access"].map(|scope| Scope::new(scope.to_owned())))
+            .request_async(&http)
+            .await
+            .unwrap();
+        let user_code = details.user_code().secret().clone();
+        let path = format!("/api/oauth/device/consent?user_code={user_code}");
+        server.get_as(&frigg, &path).await.expect(200);
+        let decision = json!({ "user_code": user_code, "decision": "approve" });
+        server.post_as(&frigg, "/api/oauth/device/consent", &decision).await.expect(200);
+
+        let tokens = client
+            .exchange_device_access_token(&details)
+            .unwrap()
+            .request_async(&http, tokio::time::sleep, None)
+            .await
+            .unwrap();
+        let verifier = client.id_token_verifier();
+        let no_nonce = |_: Option<&Nonce>| Ok(());
+        let claims = tokens.id_token().unwrap().claims(&verifier, no_nonce).unwrap();
+        assert_eq!(claims.subject().as_str(), frigg.id.as_str());
+        assert!(tokens.refresh_token().is_some());
+    }
+}

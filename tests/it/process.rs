@@ -1,0 +1,130 @@
+//! The program as an operator meets it: starting, refusing to start, ending, crashing.
+
+use std::time::Duration;
+
+use storyden_auth::clock::Clock;
+
+use crate::support::{Engine, Setup, both, free_port};
+
+/// How long a container lets a program take, less a margin (P5).
+const EXIT: Duration = Duration::from_secs(8);
+
+/// A server of this process and a program on the same database: people and applications are made
+/// through the one, requests go to the other.
+async fn at(setup: &Setup, address: &str) -> crate::support::Server {
+    let mut server = setup.start().await;
+    server.address = address.to_owned();
+    server
+}
+
+both! {
+    /// P1, P2, T1: what was acknowledged survives a kill, and what was spent stays spent.
+    async fn what_was_acknowledged_survives_a_kill(setup: Setup) {
+        let mut setup = setup;
+        setup.clock = Clock::machine();
+        let port = free_port();
+        let program = setup.spawn(port).await;
+        let server = at(&setup, &program.address).await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let spent = server.code(&frigg, &app, &[]).await;
+        let first = server.exchange(&app, &spent).await.expect(200);
+        let second = server.refresh(&app, &first.text("refresh_token")).await.expect(200);
+        let unspent = server.code(&frigg, &app, &[]).await;
+        let pending = server.pending(&frigg, &app, &[]).await;
+        let device = server.start_device(&app, "openid").await.expect(200);
+        program.kill().await;
+
+        let program = setup.spawn(port).await;
+        server.exchange(&app, &spent).await.expect_error(400, "invalid_grant");
+        let third = server.refresh(&app, &second.text("refresh_token")).await.expect(200);
+        server.get_with_bearer("/api/oauth/userinfo", &third.text("access_token")).await.expect(200);
+        server.exchange(&app, &unspent).await.expect(200);
+        server.decide(&frigg, &pending, "approve").await.expect(200);
+        let poll = server.poll(&app, &device.text("device_code")).await;
+        poll.expect_error(400, "authorization_pending");
+        program.kill().await;
+    }
+
+    /// P5: told to end, it stops being ready, lets idle connections go and exits in time.
+    async fn told_to_end_it_drains_and_exits(setup: Setup) {
+        let mut program = setup.spawn(free_port()).await;
+        let server = at(&setup, &program.address).await;
+        server.get("/readyz").await.expect(200); // keeps its connection open
+        program.terminate().await;
+        program.says("draining").await;
+        let (code, said) = tokio::time::timeout(EXIT, program.wait()).await.expect("exits in time");
+        assert_eq!(code, Some(0), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("stopped")), "{said:?}");
+    }
+
+    async fn every_bad_setting_is_named_in_a_line_of_its_own(setup: Setup) {
+        let ended = setup
+            .run(
+                &["serve"],
+                &[
+                    ("OAUTH_ACCESS_TOKEN_TTL", "15"),
+                    ("LISTEN_ADDR", "here"),
+                    ("PUBLIC_WEB_ADDRESS", "community.example"),
+                ],
+            )
+            .await;
+        assert_eq!(ended.code, Some(1));
+        for variable in ["OAUTH_ACCESS_TOKEN_TTL", "LISTEN_ADDR", "PUBLIC_WEB_ADDRESS"] {
+            let lines = ended.stderr.lines().filter(|line| line.contains(variable)).count();
+            assert_eq!(lines, 1, "{variable}: {}", ended.stderr);
+        }
+    }
+
+    /// req_075: a public address without https is for this computer alone.
+    async fn plain_http_is_for_this_computer_alone(setup: Setup) {
+        let settings = [("PUBLIC_API_ADDRESS", "http://auth.example")];
+        let ended = setup.run(&["serve"], &settings).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("PUBLIC_API_ADDRESS must begin with https://"), "{}", ended.stderr);
+    }
+
+    /// a key that is too short, or none at all, does not serve.
+    async fn a_bad_key_does_not_serve(setup: Setup) {
+        let ended = setup.run(&["serve"], &[("OAUTH_SIGNING_KEY_BASE64", "bm8ga2V5")]).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("OAUTH_SIGNING_KEY_BASE64 is not the PEM"), "{}", ended.stderr);
+    }
+
+    async fn without_a_key_one_is_made_on_sqlite_and_asked_for_on_postgresql(setup: Setup) {
+        let settings = [("OAUTH_SIGNING_KEY_BASE64", "")];
+        if setup.engine == Engine::Postgres {
+            let ended = setup.run(&["serve"], &settings).await;
+            assert_eq!(ended.code, Some(1));
+            assert!(ended.stderr.contains("storyden-auth key generate --json"), "{}", ended.stderr);
+            return;
+        }
+        let served = async || {
+            let program = setup.spawn_with(free_port(), &settings).await;
+            let jwks = at(&setup, &program.address).await.get("/api/oauth/jwks").await;
+            program.kill().await;
+            jwks.expect(200).json()["keys"][0]["kid"].clone()
+        };
+        let first = served().await;
+        assert_eq!(served().await, first, "the key is used again");
+        let shown = setup.run(&["key", "show", "--json"], &settings).await;
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(shown["kid"], first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let file = setup.folder.join("oauth-signing-key.pem");
+            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    async fn commands_work_while_a_server_runs(setup: Setup) {
+        let program = setup.spawn(free_port()).await;
+        let create = ["account", "create", "--handle", "odin", "--admin", "--json"];
+        let made = setup.run(&create, &[]).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let list = setup.run(&["account", "list", "--json"], &[]).await;
+        assert!(list.stdout.contains("odin"), "{}", list.stdout);
+        program.kill().await;
+    }
+}

@@ -1,0 +1,55 @@
+//! What a browser does: it looks at a consent request, signs in, and sends bytes as they are.
+
+use serde_json::json;
+use storyden_auth::store::clients;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::answer::Answer;
+use super::client::Client;
+use super::member::Member;
+use super::server::Server;
+
+impl Server {
+    /// The consent request as its person's page reads it.
+    pub(crate) async fn consent(&self, member: &Member, request_id: &str) -> Answer {
+        let path = format!("/api/oauth/authorize/consent?request_id={request_id}");
+        self.get_as(member, &path).await
+    }
+
+    /// Signs in, from some address that a proxy names.
+    pub(crate) async fn sign_in_from(
+        &self,
+        address: &str,
+        identifier: &str,
+        password: &str,
+    ) -> Answer {
+        let body = json!({ "identifier": identifier, "token": password });
+        let request = self
+            .request("POST", "/api/auth/password/signin")
+            .header("x-forwarded-for", address)
+            .json(&body);
+        self.send(request).await
+    }
+
+    /// Deletes an application, as its owner does it.
+    pub(crate) async fn delete_client(&self, client: &Client) {
+        let input = (client.row_id.clone(), self.clock.now());
+        let delete = self
+            .app
+            .db
+            .write(input, |tx, (row_id, now)| Box::pin(clients::delete(tx, row_id, *now)));
+        delete.await.unwrap();
+    }
+
+    /// Sends bytes and reads until the server closes the connection.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let address = self.address.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may answer and close before it has read everything.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+}

@@ -1,0 +1,131 @@
+//! The program itself, as an operator runs it.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::database::signing_key;
+use super::server::Setup;
+
+/// A running program and what it says on stderr.
+pub(crate) struct Process {
+    pub(crate) address: String,
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Setup {
+    /// The program with a command and the settings of this setup, and nothing else of ours.
+    pub(crate) fn program(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_storyden-auth"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_URL", &self.database.url)
+            .env("DATA_DIR", &self.folder)
+            .env(
+                "OAUTH_SIGNING_KEY_BASE64",
+                std::fs::read_to_string(signing_key()).unwrap(),
+            )
+            .envs(settings.iter().copied())
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+        let output = self.program(arguments, settings).output().await.unwrap();
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the program as a server, and waits until it says that it serves.
+    pub(crate) async fn spawn(&self, port: u16) -> Process {
+        self.spawn_with(port, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn spawn_with(&self, port: u16, further: &[(&str, &str)]) -> Process {
+        let address = format!("127.0.0.1:{port}");
+        let issuer = format!("http://{address}");
+        let mut settings = vec![("LISTEN_ADDR", address.as_str()), ("PUBLIC_API_ADDRESS", &issuer)];
+        settings.extend_from_slice(further);
+        let mut child = self.program(&["serve"], &settings).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        loop {
+            match log.next_line().await.unwrap() {
+                Some(line) if line.contains("serving") => break,
+                Some(line) => said.push(line),
+                None => panic!("the server ended: {said:?}"),
+            }
+        }
+        Process {
+            address: issuer,
+            child,
+            log,
+        }
+    }
+}
+
+/// A port that nobody listened on a moment ago.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+impl Process {
+    /// Asks it to end, as an operator or a container does.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let kill = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .unwrap();
+        assert!(kill.success());
+    }
+
+    /// Ends it without a word, as a crash does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Waits for it to end by itself; its exit code and the rest of its log.
+    pub(crate) async fn wait(mut self) -> (Option<i32>, Vec<String>) {
+        let mut said = Vec::new();
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            said.push(line);
+        }
+        (self.child.wait().await.unwrap().code(), said)
+    }
+
+    /// Waits for a line of its log.
+    pub(crate) async fn says(&mut self, text: &str) {
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            if line.contains(text) {
+                return;
+            }
+        }
+        panic!("it never said {text:?}");
+    }
+}
