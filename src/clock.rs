@@ -179,14 +179,20 @@ pub struct Stopwatch(std::time::Instant);
 impl Stopwatch {
     /// Starts now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
     }
 
     /// Seconds since the start.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     pub fn seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }

@@ -169,14 +169,20 @@ impl Config {
     ) -> Result<Self, Vec<Fault>> {
         let ours = [
             ("LISTEN_ADDR", listen_addr.to_string()),
-            ("PUBLIC_API_ADDRESS", format!("http://localhost:{}", listen_addr.port())),
+            (
+                "PUBLIC_API_ADDRESS",
+                format!("http://localhost:{}", listen_addr.port()),
+            ),
             ("DATA_DIR", folder.display().to_string()),
         ];
         let environment = environment(env_file)?;
         Self::from_lookup(&|name| {
             let from_outside = matches!(name, "LOG_LEVEL" | "LOG_FORMAT" | "RATE_LIMIT")
                 || name.ends_with("_TTL")
-                || matches!(name, "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW");
+                || matches!(
+                    name,
+                    "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW"
+                );
             let ours = ours.iter().find(|(ours, _)| *ours == name);
             match ours {
                 Some((_, value)) => Some(value.clone()),
@@ -368,7 +374,10 @@ fn environment(
         Some(path) => read_env_file(path)?,
         None => HashMap::new(),
     };
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
 }
 
@@ -392,7 +401,11 @@ mod tests {
     #[test]
     fn the_file_of_variables_is_what_the_code_knows() {
         let file = include_str!("../config/storyden-auth.env");
-        assert_eq!(file, Config::env_file_text(), "write what Config::env_file_text gives");
+        assert_eq!(
+            file,
+            Config::env_file_text(),
+            "write what Config::env_file_text gives"
+        );
     }
 
     #[test]

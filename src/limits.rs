@@ -74,11 +74,17 @@ pub const PENDING_REQUESTS: Rule = Rule {
     period: Duration::minutes(10),
 };
 /// Authorization requests of one account, each of which is kept for a while.
-pub const REQUESTS: Rule =
-    Rule { name: "requests", failures: 300, period: Duration::minutes(10) };
+pub const REQUESTS: Rule = Rule {
+    name: "requests",
+    failures: 300,
+    period: Duration::minutes(10),
+};
 /// Device authorizations started by one client.
-pub const DEVICE_STARTS_CLIENT: Rule =
-    Rule { name: "device-starts-client", failures: 50_000, period: Duration::minutes(10) };
+pub const DEVICE_STARTS_CLIENT: Rule = Rule {
+    name: "device-starts-client",
+    failures: 50_000,
+    period: Duration::minutes(10),
+};
 /// Device authorizations started from one address.
 pub const DEVICE_STARTS: Rule = Rule {
     name: "device-starts",
@@ -180,7 +186,11 @@ impl Limits {
     /// [`Wait`] when there were too many.
     pub fn attempt<'a>(&'a self, who: &'a [Subject<'a>]) -> Result<Attempt<'a>, Wait> {
         self.spend(who)?;
-        Ok(Attempt { limits: self, who, failed: false })
+        Ok(Attempt {
+            limits: self,
+            who,
+            failed: false,
+        })
     }
 
     fn forgive(&self, who: &[Subject<'_>]) {

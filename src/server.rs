@@ -88,7 +88,10 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     drop(listener);
     tracing::info!("draining");
     let end = async {
-        if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+        if tokio::time::timeout(DRAIN, connections.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!("some requests did not finish in time");
         }
         jobs.wait().await;
@@ -103,7 +106,9 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
 /// As many connections as the process may have files for; its limit is raised first.
 fn connections_max() -> usize {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
-    let room = files.saturating_sub(FILES_RESERVED).clamp(64, CONNECTIONS_MAX);
+    let room = files
+        .saturating_sub(FILES_RESERVED)
+        .clamp(64, CONNECTIONS_MAX);
     usize::try_from(room).unwrap_or(64)
 }
 
@@ -212,7 +217,10 @@ impl Watched {
             self.restart(IDLE_TIMEOUT);
             return written;
         }
-        self.timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.timer
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -113,8 +113,10 @@ impl Passwords {
     /// [`Error::Busy`], or [`Error::Hashing`].
     pub async fn hash(&self, password: &Secret) -> Result<String, Error> {
         let (params, password, salt) = (self.params.clone(), password.clone(), self.random.bytes());
-        self.in_turn(&self.people, move || hash_now(&params, password.reveal(), &salt))
-            .await?
+        self.in_turn(&self.people, move || {
+            hash_now(&params, password.reveal(), &salt)
+        })
+        .await?
     }
 
     /// Whether a password is the one of a stored hash. `None` stored costs the same and is `false`.
@@ -125,7 +127,8 @@ impl Passwords {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.decoy).to_owned();
         let password = password.clone();
-        let matches = self.in_turn(&self.people, move || verify_now(password.reveal(), &hash))
+        let matches = self
+            .in_turn(&self.people, move || verify_now(password.reveal(), &hash))
             .await??;
         Ok(known && matches)
     }
@@ -136,7 +139,8 @@ impl Passwords {
     /// As [`Passwords::verify`].
     pub async fn verify_secret(&self, secret: &Secret, stored: &str) -> Result<bool, Error> {
         let (secret, hash) = (secret.clone(), stored.to_owned());
-        self.in_turn(&self.programs, move || verify_now(secret.reveal(), &hash)).await?
+        self.in_turn(&self.programs, move || verify_now(secret.reveal(), &hash))
+            .await?
     }
 
     /// Waits until nobody else checks a secret against this stored hash.

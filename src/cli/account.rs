@@ -153,7 +153,9 @@ impl Create {
         };
         let inserted = app
             .db
-            .write((new, now), |tx, (new, now)| Box::pin(accounts::insert(tx, new, *now)))
+            .write((new, now), |tx, (new, now)| {
+                Box::pin(accounts::insert(tx, new, *now))
+            })
             .await;
         inserted.map_err(|error| taken(error, &made))?;
         made.print(self.json)?;
@@ -193,7 +195,11 @@ impl Made {
             ("admin", if self.admin { "yes" } else { "no" }.to_owned()),
         ];
         if let Some(email) = &self.email {
-            let verified = if self.email_verified == Some(true) { "" } else { " (not verified)" };
+            let verified = if self.email_verified == Some(true) {
+                ""
+            } else {
+                " (not verified)"
+            };
             facts.push(("email", format!("{email}{verified}")));
         }
         if let Some(password) = &self.password {
@@ -215,9 +221,19 @@ impl List {
                 None => "active".to_owned(),
             };
             let admin = output::yes(account.admin.0);
-            [account.handle, account.name, account.kind, admin, state, account.id.to_string()]
+            [
+                account.handle,
+                account.name,
+                account.kind,
+                admin,
+                state,
+                account.id.to_string(),
+            ]
         });
-        output::print(&output::table(["HANDLE", "NAME", "KIND", "ADMIN", "STATE", "ID"], rows))
+        output::print(&output::table(
+            ["HANDLE", "NAME", "KIND", "ADMIN", "STATE", "ID"],
+            rows,
+        ))
     }
 }
 
@@ -285,5 +301,7 @@ pub(super) async fn find(app: &App, handle: &str) -> Result<accounts::Account, E
 }
 
 fn nobody(handle: &str) -> Error {
-    Error::because(format!("no account has the handle {handle:?}; `account list` shows all"))
+    Error::because(format!(
+        "no account has the handle {handle:?}; `account list` shows all"
+    ))
 }

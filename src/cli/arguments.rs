@@ -33,7 +33,9 @@ pub(super) fn handle(text: &str) -> Result<String, String> {
 pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
-        return Err(format!("a name has 1 to {NAME_MAX} bytes and no control characters"));
+        return Err(format!(
+            "a name has 1 to {NAME_MAX} bytes and no control characters"
+        ));
     }
     Ok(name.to_owned())
 }
@@ -67,7 +69,10 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
 /// A grant, by its stored name or its URN.
 pub(super) fn grant(text: &str) -> Result<GrantType, String> {
     GrantType::from_stored_name(text).ok_or_else(|| {
-        let names: Vec<&str> = GrantType::ALL.iter().map(|known| known.stored_name()).collect();
+        let names: Vec<&str> = GrantType::ALL
+            .iter()
+            .map(|known| known.stored_name())
+            .collect();
         unknown("grant", text, &names)
     })
 }
@@ -91,10 +96,12 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
     if text == builtin::CLIENT_ID {
         return Err("storyden-cli is the built-in client; choose another id".to_owned());
     }
-    let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let scheme = text
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
     if matches!(scheme.as_deref(), Some("http" | "https")) {
         return Err(
-            "an id that is a URL means a document at that URL; choose another id".to_owned()
+            "an id that is a URL means a document at that URL; choose another id".to_owned(),
         );
     }
     Ok(text.to_owned())
@@ -104,12 +111,16 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
 pub(super) fn server(text: &str) -> Result<String, String> {
     let url = Url::parse(text).ok().filter(Url::has_host);
     let url = url.ok_or("an address looks like https://auth.example.org")?;
-    let local = url.host_str().is_some_and(|host| host.ends_with(".localhost"));
+    let local = url
+        .host_str()
+        .is_some_and(|host| host.ends_with(".localhost"));
     match url.scheme() {
         "https" => {}
         "http" if local || redirect_uri::is_loopback(&url) => {}
         _ => {
-            return Err("the address must begin with https:// unless it is this computer".to_owned());
+            return Err(
+                "the address must begin with https:// unless it is this computer".to_owned(),
+            );
         }
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -128,7 +139,10 @@ fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
         Some((_, name)) => format!("; did you mean {name}?"),
         None => ".".to_owned(),
     };
-    format!("{given:?} is no {kind}{hint} They are: {}", known.join(", "))
+    format!(
+        "{given:?} is no {kind}{hint} They are: {}",
+        known.join(", ")
+    )
 }
 
 /// How many letters must be added, taken away or changed to make one text of the other.
@@ -165,9 +179,20 @@ mod tests {
         assert!(error.starts_with(
             "\"USE_OAUTH_CLIENT\" is no permission; did you mean USE_OAUTH_CLIENTS? They are: CREATE_POST, "
         ), "{error}");
-        assert!(scope("openid profil").unwrap_err().contains("did you mean profile?"));
-        assert!(scope("qqq").unwrap_err().starts_with("\"qqq\" is no scope. They are: openid, "));
-        assert_eq!(scope("openid  profile").unwrap().names(), ["openid", "profile"]);
+        assert!(
+            scope("openid profil")
+                .unwrap_err()
+                .contains("did you mean profile?")
+        );
+        assert!(
+            scope("qqq")
+                .unwrap_err()
+                .starts_with("\"qqq\" is no scope. They are: openid, ")
+        );
+        assert_eq!(
+            scope("openid  profile").unwrap().names(),
+            ["openid", "profile"]
+        );
     }
 
     #[test]
@@ -180,15 +205,28 @@ mod tests {
     #[test]
     fn a_client_id_is_no_url_and_not_the_built_in_one() {
         assert!(client_id("my-app:1").is_ok());
-        for text in ["", "a b", "storyden-cli", "https://x.example/c", "HTTP:x", &"a".repeat(256)] {
+        for text in [
+            "",
+            "a b",
+            "storyden-cli",
+            "https://x.example/c",
+            "HTTP:x",
+            &"a".repeat(256),
+        ] {
             assert!(client_id(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_server_is_named_without_its_slash() {
-        assert_eq!(server("https://Auth.example/").unwrap(), "https://auth.example");
-        assert_eq!(server("http://localhost:8000").unwrap(), "http://localhost:8000");
+        assert_eq!(
+            server("https://Auth.example/").unwrap(),
+            "https://auth.example"
+        );
+        assert_eq!(
+            server("http://localhost:8000").unwrap(),
+            "http://localhost:8000"
+        );
         assert!(server("http://auth.example").is_err());
         assert!(server("auth.example").is_err());
     }

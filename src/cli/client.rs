@@ -113,7 +113,11 @@ impl Shown {
             kind: client.kind.name(),
             scope_policy: policy_name(client.scope.policy),
             allowed_scopes: client.scope.allowed.names(),
-            allowed_grants: client.grants.iter().map(|grant| grant.stored_name()).collect(),
+            allowed_grants: client
+                .grants
+                .iter()
+                .map(|grant| grant.stored_name())
+                .collect(),
             redirect_uris: client.redirect_uris,
             owner,
             created_at: client.created_at,
@@ -146,7 +150,9 @@ impl List {
     async fn run(self, app: &App) -> Result<(), Error> {
         let owners = clients::owners(&app.db).await?;
         let shown = clients::list(&app.db).await?.into_iter().map(|client| {
-            let owner = owners.iter().find(|owner| Some(&owner.id) == client.owner.as_ref());
+            let owner = owners
+                .iter()
+                .find(|owner| Some(&owner.id) == client.owner.as_ref());
             Shown::new(client, owner.map(|owner| owner.handle.clone()))
         });
         if self.json {
@@ -155,9 +161,18 @@ impl List {
         let rows = shown.map(|client| {
             let owner = client.owner.unwrap_or_default();
             let grants = client.allowed_grants.join(" ");
-            [client.client_id, client.name, client.kind.to_owned(), owner, grants]
+            [
+                client.client_id,
+                client.name,
+                client.kind.to_owned(),
+                owner,
+                grants,
+            ]
         });
-        output::print(&output::table(["CLIENT ID", "NAME", "TYPE", "OWNER", "GRANTS"], rows))
+        output::print(&output::table(
+            ["CLIENT ID", "NAME", "TYPE", "OWNER", "GRANTS"],
+            rows,
+        ))
     }
 }
 
@@ -178,11 +193,19 @@ impl Delete {
             match output::confirm(&question)? {
                 Some(true) => {}
                 Some(false) => return Err(Error::because("nothing was deleted")),
-                None => return Err(Error::because("nothing was deleted; say --yes to delete it")),
+                None => {
+                    return Err(Error::because(
+                        "nothing was deleted; say --yes to delete it",
+                    ));
+                }
             }
         }
         let input = (client.row_id, app.clock.now());
-        app.db.write(input, |tx, (id, now)| Box::pin(clients::delete(tx, id, *now))).await?;
+        app.db
+            .write(input, |tx, (id, now)| {
+                Box::pin(clients::delete(tx, id, *now))
+            })
+            .await?;
         output::note(&format!("{id} is deleted"));
         if id == builtin::CLIENT_ID {
             output::note(
@@ -199,13 +222,15 @@ impl RotateSecret {
         let client = find(app, &self.client_id).await?;
         if client.kind == ClientType::Public {
             let id = client.client_id;
-            return Err(Error::because(format!("{id} is a public client and has no secret")));
+            return Err(Error::because(format!(
+                "{id} is a public client and has no secret"
+            )));
         }
         let (secret, hash) = new_secret(app).await?;
         let input = (client.client_id.clone(), hash, app.clock.now());
-        let there = app
-            .db
-            .write(input, |tx, (id, hash, now)| Box::pin(clients::set_secret(tx, id, hash, *now)));
+        let there = app.db.write(input, |tx, (id, hash, now)| {
+            Box::pin(clients::set_secret(tx, id, hash, *now))
+        });
         if !there.await? {
             return Err(no_client(&self.client_id));
         }
@@ -217,7 +242,10 @@ impl RotateSecret {
         }
         output::print(&output::facts([
             ("client_id", client.client_id),
-            ("client_secret", format!("{}   (shown this once)", secret.reveal())),
+            (
+                "client_secret",
+                format!("{}   (shown this once)", secret.reveal()),
+            ),
         ]))
     }
 }
@@ -238,7 +266,11 @@ fn new_client_id(random: &Random, owned: bool) -> String {
 
 /// The names of grants, for a sentence.
 fn grant_names(grants: &[GrantType]) -> String {
-    grants.iter().map(|grant| grant.stored_name()).collect::<Vec<_>>().join(", ")
+    grants
+        .iter()
+        .map(|grant| grant.stored_name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
@@ -247,5 +279,7 @@ async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
 }
 
 fn no_client(client_id: &str) -> Error {
-    Error::because(format!("no client has the id {client_id:?}; `client list` shows all"))
+    Error::because(format!(
+        "no client has the id {client_id:?}; `client list` shows all"
+    ))
 }

@@ -62,12 +62,21 @@ impl Demo {
     fn welcome(&self, app: &App, seeded: &Seeded) -> String {
         let (url, program) = (app.config.issuer(), output::program());
         let (login, device) = (app.config.login_page(), app.config.device_consent_page());
-        let mut parts =
-            vec![format!("The demo of storyden-auth, with its data in {}", self.dir.display())];
+        let mut parts = vec![format!(
+            "The demo of storyden-auth, with its data in {}",
+            self.dir.display()
+        )];
         let rows = PEOPLE.iter().map(|person| {
-            let made = seeded.passwords.iter().find(|(handle, _)| *handle == person.handle);
+            let made = seeded
+                .passwords
+                .iter()
+                .find(|(handle, _)| *handle == person.handle);
             let password = made.map_or("(was shown before)", |(_, password)| password.reveal());
-            [person.handle.to_owned(), password.to_owned(), person.may.to_owned()]
+            [
+                person.handle.to_owned(),
+                password.to_owned(),
+                person.may.to_owned(),
+            ]
         });
         parts.push(output::table(["HANDLE", "PASSWORD", "MAY"], rows));
         parts.push(if seeded.passwords.len() == PEOPLE.len() {
@@ -78,11 +87,24 @@ impl Demo {
                 self.by_hand(&program)
             )
         });
-        let public = ["demo-public".to_owned(), "public".to_owned(), "none".to_owned()];
+        let public = [
+            "demo-public".to_owned(),
+            "public".to_owned(),
+            "none".to_owned(),
+        ];
         let secret = seeded.client_secret.as_ref();
-        let secret = secret.map_or("(was shown before)", |secret| secret.reveal()).to_owned();
-        let confidential = ["demo-confidential".to_owned(), "confidential".to_owned(), secret];
-        parts.push(output::table(["CLIENT ID", "TYPE", "CLIENT SECRET"], [public, confidential]));
+        let secret = secret
+            .map_or("(was shown before)", |secret| secret.reveal())
+            .to_owned();
+        let confidential = [
+            "demo-confidential".to_owned(),
+            "confidential".to_owned(),
+            secret,
+        ];
+        parts.push(output::table(
+            ["CLIENT ID", "TYPE", "CLIENT SECRET"],
+            [public, confidential],
+        ));
         parts.push(format!(
             "sign in   {login}\ndevices   {device}\nissuer    {url}\n\
              metadata  {url}/.well-known/openid-configuration"

@@ -51,17 +51,32 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn ok(&mut self, check: &'static str, finding: impl Into<String>) {
-        self.0.push(Finding { status: Status::Ok, check, what: finding.into(), advice: None });
+        self.0.push(Finding {
+            status: Status::Ok,
+            check,
+            what: finding.into(),
+            advice: None,
+        });
     }
 
     fn warn(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
         let (what, advice) = (finding.into(), Some(advice.into()));
-        self.0.push(Finding { status: Status::Warn, check, what, advice });
+        self.0.push(Finding {
+            status: Status::Warn,
+            check,
+            what,
+            advice,
+        });
     }
 
     fn fail(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
         let (what, advice) = (finding.into(), Some(advice.into()));
-        self.0.push(Finding { status: Status::Fail, check, what, advice });
+        self.0.push(Finding {
+            status: Status::Fail,
+            check,
+            what,
+            advice,
+        });
     }
 }
 
@@ -79,13 +94,19 @@ impl Doctor {
             }
         }
         let Findings(findings) = findings;
-        let failed = findings.iter().any(|finding| finding.status == Status::Fail);
+        let failed = findings
+            .iter()
+            .any(|finding| finding.status == Status::Fail);
         if self.json {
             output::print_json(&findings)?;
         } else {
             output::print(&text(&findings))?;
         }
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
@@ -109,7 +130,13 @@ async fn examine(config: &Config, findings: &mut Findings) {
 /// A line per finding, and what to do under it.
 fn text(findings: &[Finding]) -> String {
     let mut lines = Vec::new();
-    for Finding { status, check, what, advice } in findings {
+    for Finding {
+        status,
+        check,
+        what,
+        advice,
+    } in findings
+    {
         let status = match status {
             Status::Ok => "ok  ",
             Status::Warn => "warn",
@@ -120,7 +147,12 @@ fn text(findings: &[Finding]) -> String {
             lines.push(format!("{:<21}-> {advice}", ""));
         }
     }
-    let count = |status| findings.iter().filter(|finding| finding.status == status).count();
+    let count = |status| {
+        findings
+            .iter()
+            .filter(|finding| finding.status == status)
+            .count()
+    };
     let (warned, failed) = (count(Status::Warn), count(Status::Fail));
     lines.push(match (failed, warned) {
         (0, 0) => "\nAll is well.".to_owned(),

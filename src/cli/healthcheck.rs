@@ -27,7 +27,9 @@ impl Healthcheck {
             Ok(answer) => answer,
             Err(error) => {
                 let why = with_causes(&error.without_url());
-                return Err(Error::because(format!("LISTEN_ADDR: {url} does not answer: {why}")));
+                return Err(Error::because(format!(
+                    "LISTEN_ADDR: {url} does not answer: {why}"
+                )));
             }
         };
         let status = answer.status();

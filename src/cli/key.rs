@@ -73,7 +73,11 @@ impl Show {
         }
         let jwk = serde_json::to_string(&key.jwk())
             .map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?;
-        output::print(&format!("kid   {}\nfrom  {}\njwk   {jwk}", key.kid(), origin(config)))?;
+        output::print(&format!(
+            "kid   {}\nfrom  {}\njwk   {jwk}",
+            key.kid(),
+            origin(config)
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -39,7 +39,11 @@ pub(super) struct Login {
     #[arg(long, value_name = "ID", default_value = "storyden-cli")]
     client_id: String,
     /// What is asked for.
-    #[arg(long, value_name = "SCOPE", default_value = "openid profile offline_access")]
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        default_value = "openid profile offline_access"
+    )]
     scope: String,
     /// Print the token response on standard output, and everything else on standard error.
     #[arg(long)]
@@ -121,18 +125,29 @@ impl Login {
         let url = format!("{server}/.well-known/openid-configuration");
         let answer = http.get(&url).send().await.map_err(|error| {
             let why = with_causes(&error.without_url());
-            Error::because(format!("--server: {server} does not answer ({why}); does it run?"))
+            Error::because(format!(
+                "--server: {server} does not answer ({why}); does it run?"
+            ))
         })?;
         let status = answer.status();
         if !status.is_success() {
-            let hint = if status.is_redirection() { "; name the address it leads to" } else { "" };
-            return Err(Error::because(format!("--server: {url} answered {status}{hint}")));
+            let hint = if status.is_redirection() {
+                "; name the address it leads to"
+            } else {
+                ""
+            };
+            return Err(Error::because(format!(
+                "--server: {url} answered {status}{hint}"
+            )));
         }
         let Ok(metadata) = answer.json::<Metadata>().await else {
             let text = format!("--server: {url} is no OpenID Connect metadata");
             return Err(Error::because(text));
         };
-        let issuer = metadata.issuer.strip_suffix('/').unwrap_or(&metadata.issuer);
+        let issuer = metadata
+            .issuer
+            .strip_suffix('/')
+            .unwrap_or(&metadata.issuer);
         if issuer != server {
             let issuer = output::clean(issuer);
             return Err(Error::because(format!(
@@ -146,7 +161,9 @@ impl Login {
     async fn start(&self, http: &reqwest::Client, metadata: &Metadata) -> Result<Device, Error> {
         let server = &self.server;
         let Some(endpoint) = &metadata.device_authorization_endpoint else {
-            return Err(Error::because(format!("--server: {server} has no device flow")));
+            return Err(Error::because(format!(
+                "--server: {server} has no device flow"
+            )));
         };
         let form = [("client_id", &self.client_id), ("scope", &self.scope)];
         let sent = http.post(endpoint).form(&form).send().await;
@@ -160,14 +177,19 @@ impl Login {
             return read(&body, "device authorization");
         }
         let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) else {
-            return Err(Error::because(format!("--server: {endpoint} answered {status}")));
+            return Err(Error::because(format!(
+                "--server: {endpoint} answered {status}"
+            )));
         };
         let flag = match refusal.error.as_str() {
             "invalid_scope" => "--scope",
             "invalid_client" | "unauthorized_client" => "--client-id",
             _ => "--server",
         };
-        Err(Error::because(format!("{flag}: the server refused: {}", refusal.text())))
+        Err(Error::because(format!(
+            "{flag}: the server refused: {}",
+            refusal.text()
+        )))
     }
 
     /// Step 3: polls after each interval, never sooner, until the code expires.
@@ -212,9 +234,13 @@ impl Login {
             ("client_id", &self.client_id),
         ];
         let sent = http.post(&metadata.token_endpoint).form(&form).send().await;
-        let Ok(answer) = sent else { return Polled::Unreachable };
+        let Ok(answer) = sent else {
+            return Polled::Unreachable;
+        };
         let status = answer.status();
-        let Ok(body) = answer.bytes().await else { return Polled::Unreachable };
+        let Ok(body) = answer.bytes().await else {
+            return Polled::Unreachable;
+        };
         if status.is_success() {
             return match read(&body, "token response") {
                 Ok(tokens) => Polled::Tokens(tokens),
@@ -237,7 +263,10 @@ impl Login {
             "expired_token" => Polled::Refused(Error::because(
                 "the code has expired before anybody approved it; run `login` again",
             )),
-            _ => Polled::Refused(Error::because(format!("the server refused: {}", refusal.text()))),
+            _ => Polled::Refused(Error::because(format!(
+                "the server refused: {}",
+                refusal.text()
+            ))),
         }
     }
 }
@@ -256,14 +285,32 @@ async fn who(http: &reqwest::Client, metadata: &Metadata, tokens: &serde_json::V
     let person = async {
         let token = tokens.get("access_token")?.as_str()?;
         let endpoint = metadata.userinfo_endpoint.as_ref()?;
-        let sent = http.get(endpoint).bearer_auth(token).timeout(Duration::from_secs(10)).send();
-        sent.await.ok()?.error_for_status().ok()?.json::<Person>().await.ok()
+        let sent = http
+            .get(endpoint)
+            .bearer_auth(token)
+            .timeout(Duration::from_secs(10))
+            .send();
+        sent.await
+            .ok()?
+            .error_for_status()
+            .ok()?
+            .json::<Person>()
+            .await
+            .ok()
     };
     let text = match person.await {
-        Some(Person { name: Some(name), preferred_username: Some(handle), .. }) => {
+        Some(Person {
+            name: Some(name),
+            preferred_username: Some(handle),
+            ..
+        }) => {
             format!("Signed in as {name} (@{handle})")
         }
-        Some(Person { name, preferred_username, sub }) => {
+        Some(Person {
+            name,
+            preferred_username,
+            sub,
+        }) => {
             let who = name.or(preferred_username).unwrap_or(sub);
             format!("Signed in as {who}")
         }

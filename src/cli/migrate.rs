@@ -36,7 +36,10 @@ impl Migrate {
         } else if ran.is_empty() {
             output::print("nothing was pending")?;
         } else {
-            output::print(&output::table(["RAN"], ran.into_iter().map(|name| [name.to_owned()])))?;
+            output::print(&output::table(
+                ["RAN"],
+                ran.into_iter().map(|name| [name.to_owned()]),
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -57,13 +60,19 @@ impl Migrate {
             let rows = pending.iter().map(|name| [(*name).to_owned()]);
             output::print(&output::table(["PENDING"], rows))?;
         }
-        Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if pending.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 
 /// The settings for a look at the database that makes no SQLite file; nothing when there is none.
 pub(super) fn without_making(mut config: Config) -> Option<Config> {
-    let DatabaseUrl::Sqlite(mut url) = config.database() else { return Some(config) };
+    let DatabaseUrl::Sqlite(mut url) = config.database() else {
+        return Some(config);
+    };
     if url.mode == SqliteMode::Create {
         if !url.path.exists() {
             return None;

@@ -104,7 +104,9 @@ fn lines(faults: &[Fault]) -> String {
 
 /// Runs the command that the arguments name.
 pub async fn run(cli: Cli) -> ExitCode {
-    let command = cli.command.unwrap_or(Command::Serve(serve::Serve::default()));
+    let command = cli
+        .command
+        .unwrap_or(Command::Serve(serve::Serve::default()));
     match dispatch(command, cli.env_file.as_deref()).await {
         Ok(code) => code,
         Err(error) => {

@@ -38,7 +38,9 @@ pub(super) fn table<const N: usize>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(heads);
     if let Some(width) = width() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
     for row in rows {
         table.add_row(row.map(|cell| clean(&cell)));
@@ -51,7 +53,9 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     if let Some(width) = width() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
     for (name, value) in rows {
         table.add_row([name.to_owned(), clean(&value)]);
@@ -62,24 +66,41 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
 /// The lines of a table without the spaces around them.
 fn without_margin(table: &Table) -> String {
     let text = table.to_string();
-    let lines = text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    let lines = text
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A text without control characters: names are written by strangers and could steer a terminal.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// `yes` or nothing, for a table.
 pub(super) fn yes(flag: bool) -> String {
-    if flag { "yes".to_owned() } else { String::new() }
+    if flag {
+        "yes".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// How many columns the terminal of stdout has; nothing when it is none.
 pub(super) fn width() -> Option<u16> {
     let stdout = std::io::stdout();
-    let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(&stdout)).flatten();
+    let size = stdout
+        .is_terminal()
+        .then(|| terminal_size::terminal_size_of(&stdout))
+        .flatten();
     size.map(|(width, _)| width.0)
 }
 

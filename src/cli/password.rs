@@ -36,10 +36,16 @@ impl PasswordSource {
     /// The password, if one was asked for.
     pub(super) fn read(&self, random: &Random) -> Result<Option<Password>, Error> {
         if self.generate_password {
-            return Ok(Some(Password { secret: generate(random), made: true }));
+            return Ok(Some(Password {
+                secret: generate(random),
+                made: true,
+            }));
         }
         if self.password_stdin {
-            return Ok(Some(Password { secret: read_line()?, made: false }));
+            return Ok(Some(Password {
+                secret: read_line()?,
+                made: false,
+            }));
         }
         Ok(None)
     }
@@ -62,7 +68,9 @@ fn read_line() -> Result<Secret, Error> {
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = Secret::new(password.strip_suffix('\r').unwrap_or(password));
     match password.reveal().len() {
-        0 => Err(Error::because("--password-stdin: there was no password on standard input")),
+        0 => Err(Error::because(
+            "--password-stdin: there was no password on standard input",
+        )),
         length if length < PASSWORD_MIN => Err(Error::because(format!(
             "--password-stdin: the password has {length} bytes; it must have {PASSWORD_MIN} or more"
         ))),

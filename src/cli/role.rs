@@ -152,9 +152,17 @@ impl List {
         }
         let rows = roles.into_iter().map(|role| {
             let built_in = output::yes(is_built_in(&role.id));
-            [role.name, built_in, names(role.permissions).join(", "), role.id.to_string()]
+            [
+                role.name,
+                built_in,
+                names(role.permissions).join(", "),
+                role.id.to_string(),
+            ]
         });
-        output::print(&output::table(["NAME", "BUILT-IN", "PERMISSIONS", "ID"], rows))
+        output::print(&output::table(
+            ["NAME", "BUILT-IN", "PERMISSIONS", "ID"],
+            rows,
+        ))
     }
 }
 
@@ -178,26 +186,35 @@ impl Unassign {
         let role = assignable(app, &self.name).await?;
         let account = find(app, &self.handle).await?;
         let input = (account.id, role.id);
-        let held =
-            app.db.write(input, |tx, (account, role)| Box::pin(roles::unassign(tx, account, role)));
+        let held = app.db.write(input, |tx, (account, role)| {
+            Box::pin(roles::unassign(tx, account, role))
+        });
         let (handle, name) = (account.handle, output::clean(&role.name));
         if held.await? {
             output::note(&format!("{handle} no longer holds the role {name}"));
             return Ok(());
         }
-        Err(Error::because(format!("{handle} does not hold the role {name}")))
+        Err(Error::because(format!(
+            "{handle} does not hold the role {name}"
+        )))
     }
 }
 
 async fn save(app: &App, role: &roles::Role) -> Result<(), store::Error> {
     let input = (role.clone(), app.clock.now());
-    app.db.write(input, |tx, (role, now)| Box::pin(roles::save(tx, role, *now))).await
+    app.db
+        .write(input, |tx, (role, now)| {
+            Box::pin(roles::save(tx, role, *now))
+        })
+        .await
 }
 
 async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
     let role = roles::find(&app.db, name).await?;
     role.ok_or_else(|| {
-        Error::because(format!("NAME: no role is called {name:?}; `role list` shows all"))
+        Error::because(format!(
+            "NAME: no role is called {name:?}; `role list` shows all"
+        ))
     })
 }
 
@@ -213,7 +230,9 @@ async fn assignable(app: &App, name: &str) -> Result<roles::Role, Error> {
         }
         _ => return Ok(role),
     };
-    Err(Error::because(format!("NAME: {why}; it cannot be given or taken")))
+    Err(Error::because(format!(
+        "NAME: {why}; it cannot be given or taken"
+    )))
 }
 
 fn is_built_in(id: &RoleId) -> bool {

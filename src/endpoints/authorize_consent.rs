@@ -150,7 +150,7 @@ pub enum Decision {
 }
 
 /// What became of it, and where the browser goes now.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Decided {
     location: String,
     status: &'static str,
@@ -294,7 +294,7 @@ async fn adopt(
     request_id: &SecretHash,
     headers: &HeaderMap,
 ) -> Result<AuthorizationRequest, Refusal> {
-    let browser = browser_of(headers).ok_or_else(already_processed)?;
+    let browser = browser_of(headers, request_id).ok_or_else(already_processed)?;
     let pending =
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let now = app.clock.now();

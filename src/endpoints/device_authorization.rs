@@ -11,7 +11,7 @@ use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
 use crate::clients::{self, Credentials, builtin};
 use crate::ids::DeviceAuthorizationId;
-use crate::limits::{DEVICE_STARTS, network_of};
+use crate::limits::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 5;
 const USER_AGENT_MAX: usize = 200;
 
 /// The answer (RFC 8628 §3.2).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct DeviceAuthorizationResponse {
     device_code: String,
     expires_in: i64,
@@ -63,12 +63,15 @@ async fn answer(
     let client = client_of(app, &credentials).await?;
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
-    app.limits
-        .spend(&[(DEVICE_STARTS, &network_of(address.0))])
-        .map_err(|wait| {
-            let description = "Too many device authorizations from this address";
-            OAuthError::temporarily_unavailable(description).retry_after(wait.0)
-        })?;
+    let network = network_of(address.0);
+    let limits = [
+        (DEVICE_STARTS, network.as_str()),
+        (DEVICE_STARTS_CLIENT, client.row_id.as_str()),
+    ];
+    app.limits.spend(&limits).map_err(|wait| {
+        let description = "Too many device authorizations from this address or by this client";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })?;
     let agent = headers
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));

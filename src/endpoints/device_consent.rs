@@ -190,12 +190,11 @@ async fn undecided(
         None => None,
     };
     let now = app.clock.now();
-    match found.filter(|request| request.grant.awaits_decision(now)) {
-        Some(request) => Ok(request),
-        None => {
-            attempt.failed();
-            Err(unavailable())
-        }
+    if let Some(request) = found.filter(|request| request.grant.awaits_decision(now)) {
+        Ok(request)
+    } else {
+        attempt.failed();
+        Err(unavailable())
     }
 }
 

@@ -282,7 +282,9 @@ impl ClientAddress {
                 break;
             }
             let hop = hop.trim();
-            let behind = hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
+            let behind = hop
+                .parse::<IpAddr>()
+                .or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
             let Ok(behind) = behind else { break };
             address = behind.to_canonical();
         }

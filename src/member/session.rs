@@ -61,21 +61,32 @@ pub async fn sign_in(
     let row = accounts::find_password(&app.db, &identifier).await?;
     // By account where there is one, so that its handle and its address are not two; counted before
     // it is checked, so that many at once do not pass together.
-    let who = row.as_ref().map_or_else(|| identifier.to_lowercase(), |row| row.account_id.to_string());
+    let who = row.as_ref().map_or_else(
+        || identifier.to_lowercase(),
+        |row| row.account_id.to_string(),
+    );
     let network = network_of(address);
     let pair = format!("{who}\0{network}");
-    let limits = [(SIGN_IN_ACCOUNT, pair.as_str()), (SIGN_IN_ADDRESS, network.as_str())];
+    let limits = [
+        (SIGN_IN_ACCOUNT, pair.as_str()),
+        (SIGN_IN_ADDRESS, network.as_str()),
+    ];
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
-        ApiError::new(Kind::TooManyRequests, "Too many wrong passwords; wait before trying again")
-            .retry_after(wait.0)
+        ApiError::new(
+            Kind::TooManyRequests,
+            "Too many wrong passwords; wait before trying again",
+        )
+        .retry_after(wait.0)
     })?;
     // One hash is paid for and one answer given, whether the name exists or not.
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
     let matches = app.passwords.verify(&token, stored).await?;
     let Some(row) = row.filter(|_| matches) else {
         attempt.failed();
-        return Err(ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
-            .title("The handle or the password is wrong."));
+        return Err(
+            ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
+                .title("The handle or the password is wrong."),
+        );
     };
     drop(attempt);
     if row.deleted_at.is_some() {

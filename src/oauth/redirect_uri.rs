@@ -162,9 +162,9 @@ pub fn resolve(asked: Option<&str>, registered: &[String]) -> Result<String, OAu
     match (asked, registered) {
         (Some(asked), registered) if is_registered(asked, registered) => Ok(asked.to_owned()),
         (None, [only]) if is_usable(only) => Ok(only.clone()),
-        (Some(_), _) => {
-            Err(OAuthError::invalid_request("Redirect URI is not registered for this client"))
-        }
+        (Some(_), _) => Err(OAuthError::invalid_request(
+            "Redirect URI is not registered for this client",
+        )),
         (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
     }
 }
@@ -296,13 +296,21 @@ mod tests {
     /// A-8, req_010, req_116: what Storyden stored unchecked is not used unchecked.
     #[test]
     fn a_stored_uri_that_no_browser_may_be_sent_to_is_not_registered() {
-        for uri in ["javascript:alert(1)", "data:text/html,x", "/relative", "https://a.example/cb#x",
-            "http://a.example/cb", "https://u@a.example/cb"]
-        {
+        for uri in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "/relative",
+            "https://a.example/cb#x",
+            "http://a.example/cb",
+            "https://u@a.example/cb",
+        ] {
             assert!(!is_registered(uri, &registered(uri)), "{uri}");
             assert!(resolve(None, &registered(uri)).is_err(), "{uri}");
         }
-        assert!(is_registered("myapp://callback", &registered("myapp://callback")));
+        assert!(is_registered(
+            "myapp://callback",
+            &registered("myapp://callback")
+        ));
     }
 
     /// req_010, req_069, req_116: what may not be registered.

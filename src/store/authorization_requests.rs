@@ -157,17 +157,20 @@ pub async fn link_code(
     Ok(())
 }
 
-/// Marks a request approved, if nobody decided it before and its account is not suspended.
+/// Marks a request approved, if nobody decided it before, it has not expired and its account is not
+/// suspended (A-52, A-53).
 pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_authorisation_requests SET approved_at = $2 \
-             WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL AND EXISTS \
-             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    let sql = tx.pick(
+        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
+         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
+         AND julianday(expires_at) > julianday($2) AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
+         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
+         AND expires_at > $2 AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+    );
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Marks a request denied, if nobody decided it before.

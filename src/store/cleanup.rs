@@ -51,12 +51,30 @@ macro_rules! orphans {
             what: $what,
             keep: Duration::ZERO,
             sqlite: concat!(
-                "DELETE FROM ", $table, " WHERE ", $id, " IN (SELECT x.", $id, " FROM ", $table,
-                " x WHERE $1 IS NOT NULL", $orphan, " LIMIT $2)"
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $id,
+                " IN (SELECT x.",
+                $id,
+                " FROM ",
+                $table,
+                " x WHERE $1 IS NOT NULL",
+                $orphan,
+                " LIMIT $2)"
             ),
             postgres: concat!(
-                "DELETE FROM ", $table, " WHERE ", $id, " IN (SELECT x.", $id, " FROM ", $table,
-                " x WHERE $1::timestamptz IS NOT NULL", $orphan, " LIMIT $2)"
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $id,
+                " IN (SELECT x.",
+                $id,
+                " FROM ",
+                $table,
+                " x WHERE $1::timestamptz IS NOT NULL",
+                $orphan,
+                " LIMIT $2)"
             ),
         }
     };
@@ -67,14 +85,21 @@ macro_rules! orphans {
 macro_rules! unused_registration {
     ($client:literal) => {
         concat!(
-            " AND ", $client, ".account_id IS NULL",
-            " AND ", $client, ".client_id LIKE 'sdoak\\_%' ESCAPE '\\'",
-            " AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ", $client,
+            " AND ",
+            $client,
+            ".account_id IS NULL",
+            " AND ",
+            $client,
+            ".client_id LIKE 'sdoak\\_%' ESCAPE '\\'",
+            " AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ",
+            $client,
             ".id AND y.used)",
             " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = ",
-            $client, ".id)",
+            $client,
+            ".id)",
             " AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.client_id = ",
-            $client, ".id)"
+            $client,
+            ".id)"
         )
     };
 }
@@ -86,15 +111,23 @@ macro_rules! rows_of_unused_registrations {
             what: $what,
             keep: Duration::days(7),
             sqlite: concat!(
-                "DELETE FROM ", $table, " WHERE id IN (SELECT x.id FROM ", $table,
+                "DELETE FROM ",
+                $table,
+                " WHERE id IN (SELECT x.id FROM ",
+                $table,
                 " x JOIN oauth_clients c ON c.id = x.client_id",
-                " WHERE julianday(c.created_at) < julianday($1)", unused_registration!("c"),
+                " WHERE julianday(c.created_at) < julianday($1)",
+                unused_registration!("c"),
                 " LIMIT $2)"
             ),
             postgres: concat!(
-                "DELETE FROM ", $table, " WHERE id IN (SELECT x.id FROM ", $table,
+                "DELETE FROM ",
+                $table,
+                " WHERE id IN (SELECT x.id FROM ",
+                $table,
                 " x JOIN oauth_clients c ON c.id = x.client_id WHERE c.created_at < $1",
-                unused_registration!("c"), " LIMIT $2)"
+                unused_registration!("c"),
+                " LIMIT $2)"
             ),
         }
     };
@@ -103,45 +136,107 @@ macro_rules! rows_of_unused_registrations {
 /// In order: rows that point before rows that are pointed at.
 const STEPS: &[Step] = &[
     // an hour, so that a late poll hears `expired_token` (RFC 8628 §3.5)
-    rows!("device authorizations", Duration::hours(1), "oauth_device_authorisations", "id", "expires_at"),
-    rows!("authorization requests", Duration::ZERO, "oauth_authorisation_requests", "id", "expires_at"),
-    rows!("pending requests", Duration::ZERO, "auth_pending_requests", "request_id_hash", "expires_at"),
+    rows!(
+        "device authorizations",
+        Duration::hours(1),
+        "oauth_device_authorisations",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "authorization requests",
+        Duration::ZERO,
+        "oauth_authorisation_requests",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "pending requests",
+        Duration::ZERO,
+        "auth_pending_requests",
+        "request_id_hash",
+        "expires_at"
+    ),
     // a day, so that a replay is recognized and ends its grant
-    rows!("authorization codes", CODES, "oauth_authorisation_codes", "id", "expires_at"),
+    rows!(
+        "authorization codes",
+        CODES,
+        "oauth_authorisation_codes",
+        "id",
+        "expires_at"
+    ),
     // a rotated parent stays while its chain lives, so that reuse is seen
     rows!(
-        "refresh tokens", Duration::days(7), "oauth_refresh_tokens", "id", "expires_at",
+        "refresh tokens",
+        Duration::days(7),
+        "oauth_refresh_tokens",
+        "id",
+        "expires_at",
         " AND x.replaced_by_token_id IS NULL"
     ),
-    rows_of_unused_registrations!("requests of unused registrations", "oauth_authorisation_requests"),
-    rows_of_unused_registrations!("devices of unused registrations", "oauth_device_authorisations"),
+    rows_of_unused_registrations!(
+        "requests of unused registrations",
+        "oauth_authorisation_requests"
+    ),
+    rows_of_unused_registrations!(
+        "devices of unused registrations",
+        "oauth_device_authorisations"
+    ),
     rows!(
-        "unused registrations", Duration::days(7), "oauth_clients", "id", "created_at",
+        "unused registrations",
+        Duration::days(7),
+        "oauth_clients",
+        "id",
+        "created_at",
         unused_registration!("x")
     ),
-    rows!("remote authorization flows", Duration::days(1), "oauth_remote_authorisation_flows", "id", "expires_at"),
-    rows!("sessions", Duration::days(7), "sessions", "id", "expires_at"),
+    rows!(
+        "remote authorization flows",
+        Duration::days(1),
+        "oauth_remote_authorisation_flows",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "sessions",
+        Duration::days(7),
+        "sessions",
+        "id",
+        "expires_at"
+    ),
     orphans!(
-        "device origins", "auth_device_origins", "device_id",
+        "device origins",
+        "auth_device_origins",
+        "device_id",
         " AND NOT EXISTS (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = x.device_id)"
     ),
     orphans!(
-        "request details", "auth_request_details", "request_id",
+        "request details",
+        "auth_request_details",
+        "request_id",
         " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_requests q WHERE q.id = x.request_id) \
          AND (x.code_id IS NULL OR NOT EXISTS \
              (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
     ),
     orphans!(
-        "refresh token memberships", "auth_refresh_tokens", "token_id",
+        "refresh token memberships",
+        "auth_refresh_tokens",
+        "token_id",
         " AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.id = x.token_id)"
     ),
     orphans!(
-        "client details", "auth_clients", "client_id",
+        "client details",
+        "auth_clients",
+        "client_id",
         " AND NOT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id)"
     ),
     // two days: longer than any access token that names one (the settings allow 24 h)
     rows!(
-        "grants", Duration::days(2), "auth_grants", "id", "created_at",
+        "grants",
+        Duration::days(2),
+        "auth_grants",
+        "id",
+        "created_at",
         " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m WHERE m.grant_id = x.id) \
          AND (x.code_id IS NULL OR NOT EXISTS \
              (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
@@ -187,7 +282,8 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Deleted {
 
 async fn batch(db: &Db, step: &Step, now: Timestamp) -> Result<u64> {
     let sql = db.pick(step.sqlite, step.postgres);
-    db.execute(sql, vec![(now - step.keep).into(), BATCH.into()]).await
+    db.execute(sql, vec![(now - step.keep).into(), BATCH.into()])
+        .await
 }
 
 /// Remembers which dynamic registrations have had a code, before their codes are deleted.

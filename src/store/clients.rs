@@ -47,7 +47,7 @@ pub struct ClientColumns {
 }
 
 /// An application.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     /// Its row.
     pub row_id: ClientRowId,
@@ -72,6 +72,14 @@ pub struct Client {
     pub owner: Option<AccountId>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {

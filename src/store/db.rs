@@ -243,9 +243,11 @@ impl Db {
                 connections: db.readers.size() + db.writer.size(),
                 idle: db.readers.num_idle() + db.writer.num_idle(),
             },
-            Self::Postgres(pool) => {
-                Load { writers_waiting: 0, connections: pool.size(), idle: pool.num_idle() }
-            }
+            Self::Postgres(pool) => Load {
+                writers_waiting: 0,
+                connections: pool.size(),
+                idle: pool.num_idle(),
+            },
         }
     }
 

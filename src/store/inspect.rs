@@ -24,8 +24,9 @@ pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     if let Db::Postgres(_) = db {
         return Ok(None);
     }
-    let row: Text =
-        db.fetch_one("SELECT journal_mode AS text FROM pragma_journal_mode", &[]).await?;
+    let row: Text = db
+        .fetch_one("SELECT journal_mode AS text FROM pragma_journal_mode", &[])
+        .await?;
     Ok(Some(row.text.to_lowercase()))
 }
 

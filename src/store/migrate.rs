@@ -66,7 +66,10 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
 /// The names of all migrations, in order: what is pending where there is no database yet.
 #[must_use]
 pub fn all() -> Vec<&'static str> {
-    std::iter::once(&STORYDEN).chain(MIGRATIONS).map(|migration| migration.name).collect()
+    std::iter::once(&STORYDEN)
+        .chain(MIGRATIONS)
+        .map(|migration| migration.name)
+        .collect()
 }
 
 /// Runs what is pending, all or nothing, one process at a time. Gives the names of what it ran.

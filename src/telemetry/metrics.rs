@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Shared;
 
 /// The bounds of latency histograms, in seconds.
-const LATENCIES: &[f64] =
-    &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCIES: &[f64] = &[
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// Counts an answer and how long it took, in seconds.
 pub fn answered(method: &Method, route: &str, status: StatusCode, seconds: f64) {
@@ -48,7 +49,13 @@ pub fn waited_to_sign(seconds: f64) {
 /// The process's one recorder; `None` when something else records already.
 fn recorder() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    let install = || PrometheusBuilder::new().set_buckets(LATENCIES).ok()?.install_recorder().ok();
+    let install = || {
+        PrometheusBuilder::new()
+            .set_buckets(LATENCIES)
+            .ok()?
+            .install_recorder()
+            .ok()
+    };
     HANDLE.get_or_init(install).as_ref()
 }
 
@@ -65,7 +72,9 @@ pub async fn serve(
         tokio::spawn(keep_up(recorder, stop.clone()));
     }
     let router = Router::new().route("/metrics", get(show)).with_state(app);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 /// Folds what was recorded, so that it does not pile up while nobody reads it.
@@ -86,5 +95,8 @@ async fn show(State(app): State<Shared>) -> impl IntoResponse {
         gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
     }
     let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
 }

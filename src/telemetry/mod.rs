@@ -33,7 +33,9 @@ pub fn trace_id() -> String {
 pub fn start(config: &Config) {
     let level = config.log_level.0;
     let filter = EnvFilter::new(format!("warn,storyden_auth={level}"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let logs = logs.with_ansi(std::io::stderr().is_terminal());
     // A second start, as in tests, changes nothing.
     let _ = match config.log_format {

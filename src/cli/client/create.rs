@@ -16,8 +16,10 @@ use crate::store::{self, clients};
 /// A web application with a server is confidential and gets a secret, which is printed once. What
 /// runs where people can look into it (a page, a phone, a terminal) is public.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: storyden-auth client create --name Calendar --type confidential \
-    --redirect-uri https://calendar.example/callback")]
+#[command(
+    after_help = "Example: storyden-auth client create --name Calendar --type confidential \
+    --redirect-uri https://calendar.example/callback"
+)]
 pub(in crate::cli) struct Create {
     /// The name that people read when they are asked, as in Calendar.
     #[arg(long, value_name = "NAME", value_parser = arguments::name)]
@@ -77,9 +79,15 @@ impl Create {
     pub(super) async fn run(self, app: &App) -> Result<(), Error> {
         let kind = ClientType::from(self.kind);
         let grants = self.grants();
-        check(kind, &grants, !self.redirect_uris.is_empty(), self.owner.is_some())?;
+        check(
+            kind,
+            &grants,
+            !self.redirect_uris.is_empty(),
+            self.owner.is_some(),
+        )?;
         if self.without_pkce && kind == ClientType::Public {
-            let problem = "--without-pkce is for confidential applications; a public one must use PKCE";
+            let problem =
+                "--without-pkce is for confidential applications; a public one must use PKCE";
             return Err(Error::Other(problem.to_owned()));
         }
         let owner = match &self.owner {
@@ -125,10 +133,17 @@ impl Create {
     }
 
     fn scope(&self) -> ClientScope {
-        let policy = if self.inherit { ScopePolicy::Inherit } else { ScopePolicy::Explicit };
+        let policy = if self.inherit {
+            ScopePolicy::Inherit
+        } else {
+            ScopePolicy::Explicit
+        };
         let given: Scope = self.scopes.iter().flat_map(Scope::iter).collect();
         let standard = || ScopeName::STANDARD.iter().copied().collect();
-        ClientScope { policy, allowed: if given.is_empty() { standard() } else { given } }
+        ClientScope {
+            policy,
+            allowed: if given.is_empty() { standard() } else { given },
+        }
     }
 }
 
@@ -155,7 +170,10 @@ fn check(
     } else {
         return Ok(());
     };
-    Err(Error::because(format!("{problem} (grants: {})", grant_names(grants))))
+    Err(Error::because(format!(
+        "{problem} (grants: {})",
+        grant_names(grants)
+    )))
 }
 
 async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Error> {
@@ -167,8 +185,12 @@ async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Erro
 }
 
 async fn insert(app: &App, client: &clients::Client) -> Result<(), Error> {
-    let inserted =
-        app.db.write(client.clone(), |tx, client| Box::pin(clients::insert(tx, client))).await;
+    let inserted = app
+        .db
+        .write(client.clone(), |tx, client| {
+            Box::pin(clients::insert(tx, client))
+        })
+        .await;
     match inserted {
         Ok(()) => Ok(()),
         Err(store::Error::Taken(_)) => Err(Error::because(format!(
@@ -210,7 +232,9 @@ mod tests {
         let public = ClientType::Public;
         let confidential = ClientType::Confidential;
         let refused = |kind, grants: &[GrantType], redirects, owned| {
-            check(kind, grants, redirects, owned).unwrap_err().to_string()
+            check(kind, grants, redirects, owned)
+                .unwrap_err()
+                .to_string()
         };
         assert!(refused(public, &[RefreshToken], true, true).starts_with("--grant refresh_token"));
         assert!(refused(public, &[AuthorizationCode], false, true).starts_with("--redirect-uri"));

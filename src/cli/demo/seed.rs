@@ -140,7 +140,9 @@ async fn plan_clients(app: &App, plan: &mut Plan, seeded: &mut Seeded) -> Result
         let new = plan.people.iter().find(|(new, _)| new.handle == "odin");
         let owner = match new {
             Some((new, _)) => Some(new.id.clone()),
-            None => accounts::find_by_handle(&app.db, "odin").await?.map(|account| account.id),
+            None => accounts::find_by_handle(&app.db, "odin")
+                .await?
+                .map(|account| account.id),
         };
         let (secret, hash) = client::new_secret(app).await?;
         plan.clients.push(confidential(plan.now, owner, hash));
@@ -158,8 +160,15 @@ fn scope() -> ClientScope {
         Permission::ReadProfile,
     ];
     let permissions = permissions.map(ScopeName::Permission);
-    let allowed: Scope = ScopeName::STANDARD.iter().copied().chain(permissions).collect();
-    ClientScope { policy: ScopePolicy::Explicit, allowed }
+    let allowed: Scope = ScopeName::STANDARD
+        .iter()
+        .copied()
+        .chain(permissions)
+        .collect();
+    ClientScope {
+        policy: ScopePolicy::Explicit,
+        allowed,
+    }
 }
 
 fn public(now: Timestamp) -> Client {

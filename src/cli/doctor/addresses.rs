@@ -21,7 +21,10 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     if api.scheme() == "https" {
         findings.ok(CHECK, format!("PUBLIC_API_ADDRESS is {}", config.issuer()));
     } else if config.listen_addr.ip().is_loopback() {
-        findings.ok(CHECK, format!("{} is for this computer alone", config.issuer()));
+        findings.ok(
+            CHECK,
+            format!("{} is for this computer alone", config.issuer()),
+        );
     } else {
         findings.warn(
             CHECK,
@@ -57,8 +60,14 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
 fn examine_pages(config: &Config, web: &Url, findings: &mut Findings) {
     let pages = [
         ("OAUTH_AUTHORISATION_LOGIN_URL", config.login_page()),
-        ("OAUTH_AUTHORISATION_CODE_CONSENT_URL", config.code_consent_page()),
-        ("OAUTH_DEVICE_AUTHORISATION_CONSENT_URL", config.device_consent_page()),
+        (
+            "OAUTH_AUTHORISATION_CODE_CONSENT_URL",
+            config.code_consent_page(),
+        ),
+        (
+            "OAUTH_DEVICE_AUTHORISATION_CONSENT_URL",
+            config.device_consent_page(),
+        ),
     ];
     for (variable, page) in pages {
         if same_site(&page, web) {
@@ -100,7 +109,10 @@ pub(super) async fn ask_from_outside(config: &Config, findings: &mut Findings) {
         return;
     }
     let issuer = config.issuer();
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let url = format!(
+        "{}/.well-known/openid-configuration",
+        issuer.trim_end_matches('/')
+    );
     let finding = match ask(&url).await {
         Ok(metadata) if metadata.issuer == issuer => {
             return findings.ok("issuer", format!("{url} answers as {issuer}"));
@@ -119,11 +131,19 @@ pub(super) async fn ask_from_outside(config: &Config, findings: &mut Findings) {
 async fn ask(url: &str) -> Result<Metadata, String> {
     let failed = |error: reqwest::Error| with_causes(&error.without_url());
     let client = fetch::command_client().map_err(failed)?;
-    let answer = client.get(url).timeout(TIMEOUT).send().await.map_err(failed)?;
+    let answer = client
+        .get(url)
+        .timeout(TIMEOUT)
+        .send()
+        .await
+        .map_err(failed)?;
     if !answer.status().is_success() {
         return Err(format!("the answer was {}", answer.status()));
     }
-    answer.json().await.map_err(|_| "the answer is no metadata document".to_owned())
+    answer
+        .json()
+        .await
+        .map_err(|_| "the answer is no metadata document".to_owned())
 }
 
 #[cfg(test)]

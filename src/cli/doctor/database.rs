@@ -22,7 +22,10 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
         examine_folder(&url.path, url.mode, findings);
     }
     let Some(config) = without_making(config.clone()) else {
-        findings.ok("database", "there is no SQLite file yet: the first command makes it");
+        findings.ok(
+            "database",
+            "there is no SQLite file yet: the first command makes it",
+        );
         return;
     };
     let app = match App::without_keys(config, Sources::machine()).await {
@@ -76,7 +79,10 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<()> {
 async fn examine_journal(app: &App, findings: &mut Findings) -> store::Result<()> {
     match inspect::journal_mode(&app.db).await?.as_deref() {
         None => {}
-        Some("wal") => findings.ok("journal", "write-ahead log: readers do not wait for writers"),
+        Some("wal") => findings.ok(
+            "journal",
+            "write-ahead log: readers do not wait for writers",
+        ),
         Some(mode) => findings.warn(
             "journal",
             format!("mode {mode}: readers and writers wait for each other"),
@@ -91,8 +97,10 @@ fn examine_clock(app: &App, findings: &mut Findings) {
         return;
     }
     let ahead = app.clock.ahead();
-    let finding =
-        format!("PostgreSQL's clock is {:.3} s ahead of this machine's", ahead.as_seconds_f64());
+    let finding = format!(
+        "PostgreSQL's clock is {:.3} s ahead of this machine's",
+        ahead.as_seconds_f64()
+    );
     if ahead.abs() <= CLOCK_MAX {
         return findings.ok("clock", finding);
     }
@@ -117,7 +125,10 @@ async fn examine_time_texts(app: &App, findings: &mut Findings) -> store::Result
 }
 
 fn is_utc(text: &str) -> bool {
-    ["+00:00", "Z", " UTC"].iter().any(|end| text.ends_with(end)) || !has_offset(text)
+    ["+00:00", "Z", " UTC"]
+        .iter()
+        .any(|end| text.ends_with(end))
+        || !has_offset(text)
 }
 
 /// Whether a time text ends in `±hh:mm`; without one it is read as UTC.
@@ -131,7 +142,10 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
         let advice = "take mode=ro out of DATABASE_URL";
         return findings.fail("folder", "DATABASE_URL opens the file to read only", advice);
     }
-    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = file
+        .parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."));
     // The nearest folder that is there: the rest is made when it is needed.
     let Some(nearest) = folder.ancestors().find(|folder| folder.exists()) else {
         let shown = folder.display();
@@ -159,7 +173,10 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
 /// Writes a file and takes it away again.
 fn probe(folder: &Path) -> std::io::Result<()> {
     let path = folder.join(format!(".storyden-auth-doctor-{}", std::process::id()));
-    std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     std::fs::remove_file(&path)
 }
 

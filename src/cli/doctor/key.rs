@@ -17,7 +17,10 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     }
     if key::is_still_to_be_made(config) {
         let folder = config.data_dir.display();
-        return findings.ok(CHECK, format!("none yet: `serve` makes one in DATA_DIR ({folder})"));
+        return findings.ok(
+            CHECK,
+            format!("none yet: `serve` makes one in DATA_DIR ({folder})"),
+        );
     }
     match app::signing_key(config) {
         Ok(key) => {
@@ -38,7 +41,9 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
 /// Nobody but its owner may read the file.
 fn examine_file(config: &Config, findings: &mut Findings) {
     let path = SigningKey::file_in(&config.data_dir);
-    let Ok(about) = std::fs::metadata(&path) else { return };
+    let Ok(about) = std::fs::metadata(&path) else {
+        return;
+    };
     let (mode, path) = (about.permissions().mode() & 0o777, path.display());
     let for_others = mode & 0o077;
     if for_others == 0 {

@@ -19,7 +19,10 @@ impl Pace {
     /// The pace that the server asks for; never faster than once a second.
     pub(super) fn new(interval: Option<u64>) -> Self {
         let seconds = interval.unwrap_or(DEFAULT_SECONDS).clamp(1, 3_600);
-        Self { interval: Duration::seconds(seconds.cast_signed()), failures: 0 }
+        Self {
+            interval: Duration::seconds(seconds.cast_signed()),
+            failures: 0,
+        }
     }
 
     /// How long to wait before the next poll: twice as long for each failure in a row.

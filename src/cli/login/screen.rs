@@ -18,8 +18,11 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
-        let live =
-            if json { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let live = if json {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
         Self { json, live }
     }
 
@@ -28,7 +31,11 @@ impl Screen {
         let address = output::clean(&device.verification_uri);
         let code = output::clean(&device.user_code);
         let line = "─".repeat(code.chars().count() + 6);
-        let (bold, plain) = if self.live { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        let (bold, plain) = if self.live {
+            ("\x1b[1m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
         let mut text = format!(
             "To sign in, open this page in a browser, on any device:\n\n    {bold}{address}{plain}\n\n\
              and enter the code:\n\n    ┌{line}┐\n    │   {bold}{code}{plain}   │\n    └{line}┘\n"
@@ -39,7 +46,11 @@ impl Screen {
                 text.push_str(&qr);
             } else {
                 let complete = output::clean(complete);
-                text.extend(["\nOr open this, and compare the code:\n\n    ", &complete, "\n"]);
+                text.extend([
+                    "\nOr open this, and compare the code:\n\n    ",
+                    &complete,
+                    "\n",
+                ]);
             }
         }
         if self.json {
@@ -59,14 +70,19 @@ impl Screen {
         if columns + 4 > usize::from(width) {
             return None;
         }
-        let lines = drawn.lines().map(|line| format!("    \x1b[38;5;16;48;5;231m{line}\x1b[0m\n"));
+        let lines = drawn
+            .lines()
+            .map(|line| format!("    \x1b[38;5;16;48;5;231m{line}\x1b[0m\n"));
         Some(lines.collect())
     }
 
     /// Says on one line, over and over, how long the code is still good.
     pub(super) fn count_down(&self, left: Duration, unreachable: bool) {
-        let state =
-            if unreachable { "The server does not answer; trying again" } else { "Waiting" };
+        let state = if unreachable {
+            "The server does not answer; trying again"
+        } else {
+            "Waiting"
+        };
         self.write(&format!("\r\x1b[K{state} … {} left", minutes(left)));
     }
 
@@ -83,7 +99,9 @@ impl Screen {
             std::io::stderr().write_all(text.as_bytes())
         } else {
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush())
         };
     }
 }

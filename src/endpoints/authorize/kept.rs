@@ -16,12 +16,13 @@ use crate::limits::{PENDING_REQUESTS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 use crate::oauth::redirect_uri::resolve;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretHash};
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
 
-/// The cookie that binds waiting requests to the browser they were made in.
-const BROWSER_COOKIE: &str = "storyden-auth-request";
+/// How the cookies begin that bind waiting requests to the browser they were made in, one cookie
+/// per request: a form that another site posts comes without any, and must not take those away.
+const BROWSER_COOKIE: &str = "storyden-auth-request-";
 
 /// The parameter that carries a waiting request's id.
 pub(super) const REQUEST_ID: &str = "request_id";
@@ -51,13 +52,13 @@ impl Asked {
         &self,
         app: &App,
         address: ClientAddress,
-        headers: &HeaderMap,
         next: Next,
     ) -> Result<Response, Refusal> {
-        let browser = browser_of(headers).unwrap_or_else(|| Secret::generate(&app.random));
-        let request_id = match &self.kept {
-            Some(kept) => kept.request_id.clone(),
-            None => self.insert(app, address, &browser).await?,
+        let (request_id, browser) = if let Some(kept) = &self.kept {
+            (kept.request_id.clone(), None)
+        } else {
+            let browser = Secret::generate(&app.random);
+            (self.insert(app, address, &browser).await?, Some(browser))
         };
         let mut response = match next {
             // RFC 9700 §4.12: a POST is followed by GET
@@ -70,7 +71,8 @@ impl Asked {
                 )
             }
         };
-        if let Ok(cookie) = HeaderValue::from_str(&browser_cookie(app, &browser)) {
+        let cookie = browser.map(|browser| browser_cookie(app, &request_id.hash(), &browser));
+        if let Some(Ok(cookie)) = cookie.map(|cookie| HeaderValue::from_str(&cookie)) {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
         Ok(response)
@@ -120,8 +122,8 @@ pub(super) async fn load(
     headers: &HeaderMap,
 ) -> Result<Asked, OAuthError> {
     let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
-    let browser = browser_of(headers).ok_or_else(gone)?;
-    let (hash, browser) = (request_id.hash(), browser.hash());
+    let hash = request_id.hash();
+    let browser = browser_of(headers, &hash).ok_or_else(gone)?.hash();
     let pending = authorization_requests::find_pending(&app.db, &hash, &browser).await?;
     let pending = pending
         .filter(|pending| app.clock.now() < pending.expires_at)
@@ -164,18 +166,17 @@ pub(super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result
     authorization_requests::insert(tx, new).await
 }
 
-/// What binds waiting requests to this browser, if it has it.
-pub(in super::super) fn browser_of(headers: &HeaderMap) -> Option<Secret> {
-    cookie(headers, BROWSER_COOKIE).filter(|value| {
-        let text = value.reveal().as_bytes();
-        text.len() == 43
-            && text
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
-    })
+/// What binds a waiting request to this browser, if it has it.
+pub(in super::super) fn browser_of(headers: &HeaderMap, request_id: &SecretHash) -> Option<Secret> {
+    cookie(headers, &cookie_name(request_id))
 }
 
-fn browser_cookie(app: &App, browser: &Secret) -> String {
+fn cookie_name(request_id: &SecretHash) -> String {
+    format!("{BROWSER_COOKIE}{}", &request_id.as_str()[..8])
+}
+
+fn browser_cookie(app: &App, request_id: &SecretHash, browser: &Secret) -> String {
+    let name = cookie_name(request_id);
     let path = Url::parse(&app.config.endpoint_base()).map(|url| url.path().to_owned());
     let path = path.unwrap_or_else(|_| "/api".to_owned());
     let secure = if app.config.secure_cookies() {
@@ -184,7 +185,7 @@ fn browser_cookie(app: &App, browser: &Secret) -> String {
         ""
     };
     format!(
-        "{BROWSER_COOKIE}={}; Path={path}/oauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+        "{name}={}; Path={path}/oauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
         browser.reveal(),
         REQUEST_TTL.whole_seconds(),
     )

@@ -26,6 +26,7 @@ use crate::accounts::caller::Caller;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::ApiError;
+use crate::limits::REQUESTS;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::redirect_uri::{resolve, with_parameters};
@@ -112,9 +113,7 @@ pub async fn authorize_by_form(
         }
         Err(error) => return refuse_here(error, &headers),
     };
-    let outcome = asked
-        .keep(&app, address, &headers, kept::Next::Authorize)
-        .await;
+    let outcome = asked.keep(&app, address, kept::Next::Authorize).await;
     outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
 }
 
@@ -180,7 +179,7 @@ impl Asked {
             // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
             Caller::Guest | Caller::Refused if silent => return Err(login_required()),
             Caller::Guest | Caller::Refused => {
-                return self.keep(app, address, headers, kept::Next::Login).await;
+                return self.keep(app, address, kept::Next::Login).await;
             }
         };
         if session.account.suspended {
@@ -193,13 +192,19 @@ impl Asked {
             if interaction.silent {
                 return Err(login_required());
             }
-            return self.keep(app, address, headers, kept::Next::Login).await;
+            return self.keep(app, address, kept::Next::Login).await;
         }
         self.store(app, &session, interaction.silent).await
     }
 
     /// Steps 3 and 4.
     async fn store(&self, app: &App, session: &Session, silent: bool) -> Result<Response, Refusal> {
+        app.limits
+            .spend(&[(REQUESTS, session.account.id.as_str())])
+            .map_err(|wait| {
+                let busy = OAuthError::temporarily_unavailable("Too many requests of this account");
+                Refusal::Here(busy.retry_after(wait.0))
+            })?;
         let request_id = match &self.kept {
             Some(kept) => kept.request_id.clone(),
             None => Secret::generate(&app.random),

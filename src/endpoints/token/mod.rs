@@ -112,12 +112,20 @@ pub async fn token(
     let mut grant = "none";
     let outcome = match read_form(request, KNOWN).await {
         Ok(form) => {
-            grant = form.get("grant_type").and_then(GrantType::from_wire_name).map_or("none", GrantType::stored_name);
+            grant = form
+                .get("grant_type")
+                .and_then(GrantType::from_wire_name)
+                .map_or("none", GrantType::stored_name);
             answer(&app, &headers, &form, address).await
         }
         Err(error) => Err(error),
     };
-    metrics::token_request(grant, outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"));
+    metrics::token_request(
+        grant,
+        outcome
+            .as_ref()
+            .map_or_else(|error| error.code.as_str(), |_| "ok"),
+    );
     match outcome {
         Ok(tokens) => axum::Json(tokens).into_response(),
         Err(error) => refuse_client(&app, error),

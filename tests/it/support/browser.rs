@@ -35,10 +35,9 @@ impl Server {
     /// Deletes an application, as its owner does it.
     pub(crate) async fn delete_client(&self, client: &Client) {
         let input = (client.row_id.clone(), self.clock.now());
-        let delete = self
-            .app
-            .db
-            .write(input, |tx, (row_id, now)| Box::pin(clients::delete(tx, row_id, *now)));
+        let delete = self.app.db.write(input, |tx, (row_id, now)| {
+            Box::pin(clients::delete(tx, row_id, *now))
+        });
         delete.await.unwrap();
     }
 

@@ -64,7 +64,10 @@ impl Setup {
     pub(crate) async fn spawn_with(&self, port: u16, further: &[(&str, &str)]) -> Process {
         let address = format!("127.0.0.1:{port}");
         let issuer = format!("http://{address}");
-        let mut settings = vec![("LISTEN_ADDR", address.as_str()), ("PUBLIC_API_ADDRESS", &issuer)];
+        let mut settings = vec![
+            ("LISTEN_ADDR", address.as_str()),
+            ("PUBLIC_API_ADDRESS", &issuer),
+        ];
         settings.extend_from_slice(further);
         let mut child = self.program(&["serve"], &settings).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
