@@ -3,12 +3,31 @@
 //! A test is written once, in `both!`, and runs on SQLite and on PostgreSQL. Time stands still
 //! until a test turns it. Requirement ids stand in the doc comment of the test that covers them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what is not there fails the test, which is what it is for"
+)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "requirement ids stand in prose, as the coverage list reads them"
+)]
+
 mod support;
 
+mod access_token;
 mod authorization_code;
 mod authorize;
+mod chains;
+mod cleanup;
+mod client_authentication;
+mod client_credentials;
 mod consent;
+mod device_code;
 mod house;
 mod login_detour;
 mod openid_client;
 mod process;
+mod races;
+mod refresh_token;
+mod state_changes;
+mod token_request;
