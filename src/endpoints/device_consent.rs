@@ -13,6 +13,7 @@ use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
 use crate::app::{App, Shared};
+use crate::clients::builtin;
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
@@ -188,7 +189,9 @@ async fn undecided(
     let code = UserCode::parse(user_code).ok_or_else(unavailable)?;
     let found = device_authorizations::find_requested(&app.db, &code.hash()).await?;
     let now = app.clock.now();
-    let request = found.filter(|request| request.grant.awaits_decision(now));
+    let request = found
+        .filter(|request| request.grant.awaits_decision(now))
+        .filter(|request| builtin::is_on(app, &request.client));
     let request = request.ok_or_else(unavailable)?;
     app.limits.forgive(&limits);
     Ok(request)
