@@ -8,6 +8,8 @@ mod support;
 mod authorization_code;
 mod authorize;
 mod consent;
+mod device_authorization;
+mod device_consent;
 mod house;
 mod login_detour;
 mod openid_client;
