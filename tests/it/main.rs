@@ -14,3 +14,5 @@ mod house;
 mod login_detour;
 mod openid_client;
 mod process;
+mod sign_in;
+mod userinfo;
