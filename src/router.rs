@@ -52,9 +52,7 @@ pub fn router(app: Shared) -> Router {
     };
     routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
-        })
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -92,6 +90,7 @@ fn public(_: &Shared) -> Router<Shared> {
             get(well_known::protected_api),
         )
         .route("/api/oauth/jwks", get(well_known::jwks))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(any_origin())
 }
 
@@ -107,6 +106,7 @@ fn protocol() -> Router<Shared> {
             "/api/oauth/userinfo",
             get(userinfo::userinfo).post(userinfo::userinfo),
         )
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(SetResponseHeaderLayer::overriding(
             CACHE_CONTROL,
             no_store(),
@@ -132,9 +132,16 @@ fn browser(app: &Shared) -> Router<Shared> {
         )
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(own_origins(app))
         .route("/api/oauth/authorize", get(authorize::authorize))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// What other methods are told. Each group has it below its CORS layer, which answers the
+/// browser's `OPTIONS` before it comes here.
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }
 
 /// CORS for what needs no cookie.
