@@ -112,6 +112,7 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        .header_read_timeout(None) // `Watched` keeps the time, of idle connections too
         .max_buf_size(HEAD_MAX)
         .serve_connection(io, service)
 }
