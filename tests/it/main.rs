@@ -7,12 +7,16 @@ mod support;
 
 mod authorization_code;
 mod authorize;
+mod connections;
 mod consent;
 mod device_authorization;
 mod device_consent;
+mod headers;
 mod house;
 mod login_detour;
+mod metadata;
 mod openid_client;
+mod pages;
 mod process;
 mod sign_in;
 mod userinfo;
