@@ -3,7 +3,7 @@
 //! Not here: that a head which arrives byte by byte is given up after 5 s. It is judged by
 //! the machine's clock, and no test sleeps.
 
-use crate::support::{Server, both};
+use crate::support::{PASSWORD, Server, both};
 
 /// A head with a host, which closes the connection.
 fn head(line: &str, headers: &str) -> String {
@@ -14,7 +14,9 @@ fn head(line: &str, headers: &str) -> String {
 async fn statuses(server: &Server, bytes: &str) -> Vec<u16> {
     let answer = server.raw(bytes.as_bytes()).await;
     let starts = answer.match_indices("HTTP/1.1 ");
-    starts.map(|(at, start)| answer[at + start.len()..][..3].parse().unwrap()).collect()
+    starts
+        .map(|(at, start)| answer[at + start.len()..][..3].parse().unwrap())
+        .collect()
 }
 
 both! {
@@ -51,13 +53,12 @@ both! {
         assert_eq!(statuses(&server, &request).await, [413]);
     }
 
-    /// two lengths are smuggling: one proxy reads one of them, the server the other.
+    /// two lengths are smuggling: a proxy reads one of them and the server the other.
     async fn a_request_with_two_lengths_is_refused(setup: Setup) {
         let server = setup.start().await;
-        let line = "POST /api/oauth/token HTTP/1.1";
+        let line = "POST /api/auth/logout HTTP/1.1";
         let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
         for headers in [
-            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
             "Content-Length: 5\r\nContent-Length: 6\r\n",
             "Content-Length: 5, 6\r\n",
             "Content-Length: -5\r\n",
@@ -69,18 +70,30 @@ both! {
             let request = format!("{line}\r\nHost: a\r\n{headers}\r\n{smuggled}");
             assert_eq!(statuses(&server, &request).await, [400], "{headers}");
         }
-        // the length that chunks override is never used, and nothing follows on the connection
-        let headers = "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n";
-        let request = format!("{line}\r\nHost: a\r\n{headers}\r\n{smuggled}");
-        assert_eq!(statuses(&server, &request).await, [400]);
+    }
+
+    /// of a length and chunks the chunks count, and nothing follows on that connection
+    /// (RFC 9112 §6.3).
+    async fn nothing_follows_a_request_with_a_length_and_chunks(setup: Setup) {
+        let server = setup.start().await;
+        let (length, chunks) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+        let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+        for headers in [format!("{length}{chunks}"), format!("{chunks}{length}")] {
+            let line = "POST /api/auth/logout HTTP/1.1";
+            let request = format!("{line}\r\nHost: a\r\n{headers}\r\n{smuggled}");
+            assert_eq!(statuses(&server, &request).await, [302], "{headers}");
+        }
     }
 
     /// what breaks the grammar of HTTP/1.1 is refused.
     async fn what_breaks_the_grammar_is_refused(setup: Setup) {
         let server = setup.start().await;
         for request in [
-            "GET /healthz HTTP/1.1\nHost: a\n\n".to_owned(), // bare line feeds
+            // bare line feeds
+            "GET /healthz HTTP/1.1\nHost: a\n\n".to_owned(),
             "GET /healthz HTTP/1.1\r\nHost: a\nX: b\r\n\r\n".to_owned(),
+            head("GET /healthz HTTP/1.1", "X: y\n"),
+            "GET /healthz HTTP/1.1\r\nHost: a\r\n\n".to_owned(),
             head("GET /healthz HTTP/1.1", "X : space before the colon\r\n"),
             head("GET /healthz HTTP/1.1", "X: folded\r\n line\r\n"),
             head("GET /healthz HTTP/1.1", "X: nul\0\r\n"),
@@ -93,6 +106,16 @@ both! {
             let statuses = statuses(&server, &request).await;
             assert_eq!(statuses, [400], "{request:?}");
         }
+    }
+
+    /// A-71: line feeds of a body are its own business, also of one that comes with its head.
+    async fn line_feeds_of_a_body_stay(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let body = format!("{{\n\"identifier\":\"frigg\",\n\"token\":\"{PASSWORD}\"\n}}\n\n");
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let request = head("POST /api/auth/password/signin HTTP/1.1", &headers) + &body;
+        assert_eq!(statuses(&server, &request).await, [200]);
     }
 
     /// the absolute form of a request names no other host for us.
