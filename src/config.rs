@@ -100,6 +100,8 @@ settings! {
     log_level: Level = "LOG_LEVEL" or "info";
     /// How it is logged: text for people, json for machines.
     log_format: LogFormat = "LOG_FORMAT" or "text";
+    /// The address and port where Prometheus may read `/metrics`; not set: nowhere.
+    metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
     /// Scales every limit: 5000 leaves them as they are, 10000 doubles them.
     rate_limit: u64 = "RATE_LIMIT" or "5000";
     /// Whether the authorization server is on. Off, its endpoints say so.
@@ -152,15 +154,56 @@ impl Config {
     /// # Errors
     /// As [`Config::from_lookup`], and when the file cannot be read.
     pub fn from_environment(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
-        let file = match env_file {
-            Some(path) => read_env_file(path)?,
-            None => HashMap::new(),
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the environment"
-        )]
-        Self::from_lookup(&|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+        Self::from_lookup(&environment(env_file)?)
+    }
+
+    /// The settings of `demo`: how it logs, how long things live and its limits come from the
+    /// environment; where it is, where its data is and what it is called do not.
+    ///
+    /// # Errors
+    /// As [`Config::from_environment`].
+    pub fn for_demo(
+        env_file: Option<&Path>,
+        folder: &Path,
+        listen_addr: SocketAddr,
+    ) -> Result<Self, Vec<Fault>> {
+        let ours = [
+            ("LISTEN_ADDR", listen_addr.to_string()),
+            (
+                "PUBLIC_API_ADDRESS",
+                format!("http://localhost:{}", listen_addr.port()),
+            ),
+            ("DATA_DIR", folder.display().to_string()),
+        ];
+        let environment = environment(env_file)?;
+        Self::from_lookup(&|name| {
+            let from_outside = matches!(name, "LOG_LEVEL" | "LOG_FORMAT" | "RATE_LIMIT")
+                || name.ends_with("_TTL")
+                || matches!(
+                    name,
+                    "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW"
+                );
+            let ours = ours.iter().find(|(ours, _)| *ours == name);
+            match ours {
+                Some((_, value)) => Some(value.clone()),
+                None if from_outside => environment(name),
+                None => None,
+            }
+        })
+    }
+
+    /// What `config/storyden-auth.env` holds: every variable with its default.
+    #[must_use]
+    pub fn env_file_text() -> String {
+        let mut text = String::from(
+            "# Every setting of storyden-auth, each with its default. Take away the # of a line to set it,\n\
+             # and hand the file over: storyden-auth --env-file config/storyden-auth.env\n\
+             # The environment wins over this file. Durations are Go's: 15m, 1.5h, 0s.\n",
+        );
+        for Variable { name, default, doc } in Self::VARIABLES {
+            text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);
+        }
+        text
     }
 
     /// What is wrong although each value by itself is well-formed.
@@ -204,6 +247,10 @@ impl Config {
         // RFC 6749 §4.1.2
         if self.authorization_code_ttl > Duration::minutes(10) {
             fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
+        }
+        // An ended grant is remembered for longer than this, so that its access tokens are refused.
+        if self.access_token_ttl > Duration::hours(24) {
+            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
         }
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
@@ -319,6 +366,21 @@ fn without_slash(text: &str) -> &str {
     text.strip_suffix('/').unwrap_or(text)
 }
 
+/// Reads variables of this process; the environment wins over the file.
+fn environment(
+    env_file: Option<&Path>,
+) -> Result<impl Fn(&str) -> Option<String> + use<>, Vec<Fault>> {
+    let file = match env_file {
+        Some(path) => read_env_file(path)?,
+        None => HashMap::new(),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+}
+
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
     let fault = |problem: String| {
         vec![Fault {
@@ -330,4 +392,28 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
     lines
         .collect::<Result<_, _>>()
         .map_err(|error| fault(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_variables_is_what_the_code_knows() {
+        let file = include_str!("../config/storyden-auth.env");
+        assert_eq!(
+            file,
+            Config::env_file_text(),
+            "write what Config::env_file_text gives"
+        );
+    }
+
+    #[test]
+    fn a_demo_is_its_own_whatever_the_environment_says() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8_123));
+        let config = Config::for_demo(None, Path::new("x/demo"), address).unwrap();
+        assert_eq!(config.issuer(), "http://localhost:8123");
+        assert_eq!(config.listen_addr, address);
+        assert!(config.database_url.is_none() && config.signing_key.is_none());
+    }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -88,10 +88,6 @@ impl IntoResponse for OAuthError {
             "error_description": self.description,
         }));
         let mut response = (self.status(), body).into_response();
-        if self.challenge {
-            let challenge = HeaderValue::from_static("Basic realm=\"storyden\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

@@ -18,7 +18,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::clock::Stopwatch;
 use crate::secret::{Secret, hex};
+use crate::telemetry::metrics;
 
 /// How long a signature may wait for its turn; then the answer is 503 (design: nothing is burnt).
 const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -146,7 +148,13 @@ impl SigningKey {
     /// Whether `DATA_DIR` holds a key.
     #[must_use]
     pub fn is_in_folder(folder: &Path) -> bool {
-        folder.join(KEY_FILE).exists()
+        Self::file_in(folder).exists()
+    }
+
+    /// Where `DATA_DIR` holds its key.
+    #[must_use]
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(KEY_FILE)
     }
 
     fn from_pair(pair: KeyPair, kid: Option<&str>) -> Result<Self, Error> {
@@ -255,9 +263,11 @@ impl Keys {
     /// # Errors
     /// [`Error::Busy`] after a quarter of a second in the queue.
     pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
+        let stopwatch = Stopwatch::start();
         let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
         let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
+        metrics::waited_to_sign(stopwatch.seconds());
         let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
         let key = self.key.clone();
         let signed = tokio::task::spawn_blocking(move || {
@@ -268,14 +278,20 @@ impl Keys {
         signed.await.map_err(|_| Error::Signature)?
     }
 
-    /// The claims of a token that this server signed; `None` for every other text. Only the
-    /// signature is checked here: RS256 by our key, whatever else the header says or points at.
+    /// The claims of a token of a type that this server signed; `None` for every other text. Only
+    /// the header and the signature are checked here: RS256 by our key, whatever the header points at.
     #[must_use]
-    pub fn verify<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+    pub fn verify<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         if token.len() > TOKEN_MAX {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
+        if !header.typ.is_some_and(|given| is_type(&given, typ)) {
+            return None; // RFC 9068 §4, RFC 8725 §3.11
+        }
+        if header.crit.is_some() {
+            return None; // RFC 7515 §4.1.11: there is no extension that we know
+        }
         // no other key exists, and none is fetched
         if header.kid.is_some_and(|kid| kid != self.key.kid()) {
             return None;
@@ -289,6 +305,12 @@ impl Keys {
         Some(data.claims)
     }
 
+    /// How many signatures could be made at once now.
+    #[must_use]
+    pub fn free_turns(&self) -> usize {
+        self.turns.available_permits()
+    }
+
     /// The public keys (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
@@ -300,6 +322,12 @@ impl Keys {
     pub fn signing_key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// Whether a header's `typ` is a type; it has no case and may be written in full (RFC 7515 §4.1.9).
+fn is_type(given: &str, typ: &str) -> bool {
+    let given = given.to_ascii_lowercase();
+    given.strip_prefix("application/").unwrap_or(&given) == typ
 }
 
 /// Writes a file that only its owner may read, and that was not there before.

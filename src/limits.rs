@@ -49,6 +49,12 @@ pub const CLIENT_SECRET_ADDRESS: Rule = Rule {
     failures: 100,
     period: Duration::minutes(5),
 };
+/// Wrong verifiers of one authorization code.
+pub const CODE_VERIFIER: Rule = Rule {
+    name: "code-verifier",
+    failures: 30,
+    period: Duration::minutes(10),
+};
 /// Wrong user codes of one account (RFC 8628 §5.1).
 pub const USER_CODE_ACCOUNT: Rule = Rule {
     name: "user-code-account",
@@ -65,6 +71,18 @@ pub const USER_CODE_ADDRESS: Rule = Rule {
 pub const PENDING_REQUESTS: Rule = Rule {
     name: "pending-requests",
     failures: 300,
+    period: Duration::minutes(10),
+};
+/// Authorization requests of one account, each of which is kept for a while.
+pub const REQUESTS: Rule = Rule {
+    name: "requests",
+    failures: 300,
+    period: Duration::minutes(10),
+};
+/// Device authorizations started by one client.
+pub const DEVICE_STARTS_CLIENT: Rule = Rule {
+    name: "device-starts-client",
+    failures: 50_000,
     period: Duration::minutes(10),
 };
 /// Device authorizations started from one address.
@@ -103,6 +121,7 @@ impl Limits {
     pub fn new(clock: Clock, rate_limit: u64) -> Self {
         let counts = moka::sync::Cache::builder()
             .max_capacity(COUNTS_MAX)
+            .eviction_policy(moka::policy::EvictionPolicy::lru()) // a new key is never refused
             .time_to_idle(std::time::Duration::from_hours(1))
             .build();
         Self {
@@ -150,8 +169,7 @@ impl Limits {
         }
     }
 
-    /// Counts a try before it is made, so that many at once do not pass together; one that
-    /// succeeds is given back with [`Limits::forgive`].
+    /// Counts something that costs us a row, as a failure counts.
     ///
     /// # Errors
     /// [`Wait`] when there were too many.
@@ -161,8 +179,21 @@ impl Limits {
         Ok(())
     }
 
-    /// Takes back a try that was counted and succeeded.
-    pub fn forgive(&self, who: &[Subject<'_>]) {
+    /// Counts a try before it is made, so that many at once do not pass together. It is taken back
+    /// when the [`Attempt`] is dropped, unless that was told that it failed.
+    ///
+    /// # Errors
+    /// [`Wait`] when there were too many.
+    pub fn attempt<'a>(&'a self, who: &'a [Subject<'a>]) -> Result<Attempt<'a>, Wait> {
+        self.spend(who)?;
+        Ok(Attempt {
+            limits: self,
+            who,
+            failed: false,
+        })
+    }
+
+    fn forgive(&self, who: &[Subject<'_>]) {
         for (rule, name) in who {
             if let Some(count) = self.counts.get(&key(*rule, name)) {
                 let mut count = locked(&count);
@@ -173,6 +204,29 @@ impl Limits {
 
     fn allowed(&self, rule: Rule) -> u64 {
         (rule.failures.saturating_mul(self.scale) / 5_000).max(1)
+    }
+}
+
+/// A try that is being made. Only a wrong answer counts: a database that is away does not.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    limits: &'a Limits,
+    who: &'a [Subject<'a>],
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    /// The answer was wrong: it counts.
+    pub fn failed(mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.limits.forgive(self.who);
+        }
     }
 }
 

@@ -4,19 +4,18 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderName, HeaderValue, Method, request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, Any as AnyOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::app::Shared;
 use crate::endpoints::{
@@ -25,6 +24,7 @@ use crate::endpoints::{
 };
 use crate::error::{ApiError, Kind};
 use crate::member::session;
+use crate::oauth::OAuthError;
 use crate::{pages, telemetry};
 
 /// The longest that any request is worked on.
@@ -52,12 +52,9 @@ pub fn router(app: Shared) -> Router {
     };
     routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(other_methods)
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            DEADLINE,
-        ))
+        .layer(from_fn(deadline))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
@@ -90,7 +87,7 @@ fn public(_: &Shared) -> Router<Shared> {
             get(well_known::protected_api),
         )
         .route("/api/oauth/jwks", get(well_known::jwks))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(other_methods)
         .layer(any_origin())
 }
 
@@ -106,7 +103,10 @@ fn protocol() -> Router<Shared> {
             "/api/oauth/userinfo",
             get(userinfo::userinfo).post(userinfo::userinfo),
         )
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(other_methods) // here too, so that it is not kept either
+        .layer(from_fn(refuse_head))
+        .layer(from_fn(protocol_deadline))
+        .layer(CatchPanicLayer::custom(protocol_panicked))
         .layer(SetResponseHeaderLayer::overriding(
             CACHE_CONTROL,
             no_store(),
@@ -132,15 +132,19 @@ fn browser(app: &Shared) -> Router<Shared> {
         )
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(other_methods)
         .layer(own_origins(app))
-        .route("/api/oauth/authorize", get(authorize::authorize))
+        .route(
+            "/api/oauth/authorize",
+            get(authorize::authorize).post(authorize::authorize_by_form),
+        )
+        .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
-/// What other methods are told. Each group has it below its CORS layer, which answers the
-/// browser's `OPTIONS` before it comes here.
-async fn method_not_allowed() -> ApiError {
+/// A path with another method than it has. Each group says so below its CORS layer, which answers
+/// the browser's `OPTIONS` before it comes to that.
+async fn other_methods() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }
 
@@ -179,12 +183,51 @@ fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<H
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
+/// `HEAD` would do what `GET` does: keep a request, claim a code. It is another method here.
+async fn refuse_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        return other_methods().await.into_response();
+    }
+    next.run(request).await
+}
+
+/// Ends a request that takes too long.
+async fn deadline(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        ApiError::new(Kind::Unavailable, "The server is busy; try again shortly")
+            .retry_after(2)
+            .into_response()
+    })
+}
+
+/// The same in the protocol's words (RFC 6749 §5.2).
+async fn protocol_deadline(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        OAuthError::temporarily_unavailable("The server is busy; try again shortly")
+            .retry_after(2)
+            .into_response()
+    })
+}
+
 /// No panic is meant to be reachable; one that is ends its request and nothing else.
+fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    log_panic(payload);
+    ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
+}
+
+/// The same in the protocol's words.
+fn protocol_panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    log_panic(payload);
+    OAuthError::server_error("a handler panicked").into_response()
+}
+
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the layer hands the payload over"
 )]
-fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+fn log_panic(payload: Box<dyn Any + Send + 'static>) {
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned());
@@ -192,5 +235,4 @@ fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     tracing::error!(panic = text, "a handler panicked");
-    ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
 }

@@ -31,12 +31,16 @@ use crate::router::router;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be idle between requests.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
-/// How many connections there may be.
-const CONNECTIONS_MAX: usize = 10_000;
+/// How many connections there may be, where the process may have as many files.
+const CONNECTIONS_MAX: u64 = 10_000;
+/// How many files are left for the database and the rest.
+const FILES_RESERVED: u64 = 128;
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
-/// How long requests in flight have to finish at the end; containers are killed at 10 s.
-const DRAIN: Duration = Duration::from_secs(7);
+/// How long requests in flight have to finish at the end.
+const DRAIN: Duration = Duration::from_secs(6);
+/// How long all of the end may take; containers are killed at 10 s.
+const END: Duration = Duration::from_millis(7_500);
 
 /// Serves until `stop`: then readiness is off, what is in flight finishes, and the jobs end.
 ///
@@ -46,7 +50,8 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     let jobs = jobs::start(&app, &stop);
     let service = router(Arc::clone(&app));
     let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(connections_max()));
+    let mut refused = 0_u64;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -55,13 +60,20 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, or a peer that was gone before it was greeted: go on.
-                tracing::warn!(%error, "a connection was not accepted");
+                // Out of files, or a peer that was gone before it was greeted: go on.
+                refused += 1;
+                if refused.is_power_of_two() {
+                    tracing::warn!(%error, refused, "connections were not accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            refused += 1;
+            if refused.is_power_of_two() {
+                tracing::warn!(refused, "connections were refused: there are too many");
+            }
             continue;
         };
         let connection = connections.watch(connection(stream, peer, service.clone()));
@@ -75,15 +87,29 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     app.readiness.drain();
     drop(listener);
     tracing::info!("draining");
-    if tokio::time::timeout(DRAIN, connections.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some requests did not finish in time");
+    let end = async {
+        if tokio::time::timeout(DRAIN, connections.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests did not finish in time");
+        }
+        jobs.wait().await;
+        app.db.close().await;
+    };
+    if tokio::time::timeout(END, end).await.is_err() {
+        tracing::warn!("the database was left before it was done");
     }
-    jobs.wait().await;
-    app.db.close().await;
     Ok(())
+}
+
+/// As many connections as the process may have files for; its limit is raised first.
+fn connections_max() -> usize {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
+    let room = files
+        .saturating_sub(FILES_RESERVED)
+        .clamp(64, CONNECTIONS_MAX);
+    usize::try_from(room).unwrap_or(64)
 }
 
 /// One connection with its limits.
@@ -113,7 +139,7 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(None) // `Watched` keeps the time, of idle connections too
+        .header_read_timeout(None) // the stream has limits of its own
         .max_buf_size(HEAD_MAX)
         .serve_connection(io, service)
 }
@@ -215,14 +241,33 @@ impl AsyncRead for Watched {
     }
 }
 
+impl Watched {
+    /// What became of a write: bytes that moved are a sign of life, and a peer that takes none is
+    /// given up like one that sends none.
+    fn written<T>(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.restart(IDLE_TIMEOUT);
+            return written;
+        }
+        self.timer
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.restart(IDLE_TIMEOUT);
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, written)
     }
 
     fn poll_write_vectored(
@@ -230,8 +275,8 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.restart(IDLE_TIMEOUT);
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.written(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -80,7 +80,8 @@ export function failure(answer) {
 export function duration(seconds) {
   const count = (n, unit) => `${n} ${unit}${n === 1 ? "" : "s"}`;
   if (seconds < 90) return count(seconds, "second");
-  if (seconds < 90 * 60) return count(Math.ceil(seconds / 60), "minute");
+  // A few seconds over are not another minute.
+  if (seconds < 90 * 60) return count(Math.ceil((seconds - 5) / 60), "minute");
   return count(Math.ceil(seconds / 3600), "hour");
 }
 

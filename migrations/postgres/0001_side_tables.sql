@@ -11,6 +11,7 @@ CREATE TABLE auth_grants (
     salt varchar NULL,                 -- of the last rotation, hex; wiped when its window is over
     rotated_token_id varchar NULL,     -- the refresh token that the last rotation used up
     rotated_at timestamptz NULL,
+    auth_time timestamptz NULL,        -- when the person signed in (OpenID Connect Core §2)
     created_at timestamptz NOT NULL,
     revoked_at timestamptz NULL,
     revoked_because varchar NULL       -- code_replay, refresh_reuse
@@ -27,6 +28,13 @@ CREATE TABLE auth_refresh_tokens (
 );
 CREATE INDEX auth_refresh_tokens_grant_id ON auth_refresh_tokens (grant_id);
 
+-- What a client has beyond Storyden's row; most have nothing.
+CREATE TABLE auth_clients (
+    client_id varchar NOT NULL PRIMARY KEY, -- oauth_clients.id
+    pkce_exempt boolean NOT NULL DEFAULT false, -- an administrator let it off PKCE
+    used boolean NOT NULL DEFAULT false -- a registration that once got a code, which is gone
+);
+
 -- Authorization requests of people who are not signed in yet, bound to their browser.
 CREATE TABLE auth_pending_requests (
     request_id_hash varchar NOT NULL PRIMARY KEY,
@@ -36,6 +44,15 @@ CREATE TABLE auth_pending_requests (
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );
+
+-- What an authorization request, and then its code, has beyond Storyden's row.
+CREATE TABLE auth_request_details (
+    request_id varchar NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id
+    code_id varchar NULL,               -- oauth_authorisation_codes.id, once approved
+    auth_time timestamptz NOT NULL,         -- when the person signed in
+    redirect_uri_given boolean NOT NULL -- or left out, being the only one
+);
+CREATE INDEX auth_request_details_code_id ON auth_request_details (code_id);
 
 -- Who started a device authorization, for the page that warns.
 CREATE TABLE auth_device_origins (

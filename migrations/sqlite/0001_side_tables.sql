@@ -11,6 +11,7 @@ CREATE TABLE auth_grants (
     salt text NULL,                 -- of the last rotation, hex; wiped when its window is over
     rotated_token_id text NULL,     -- the refresh token that the last rotation used up
     rotated_at datetime NULL,
+    auth_time datetime NULL,        -- when the person signed in (OpenID Connect Core §2)
     created_at datetime NOT NULL,
     revoked_at datetime NULL,
     revoked_because text NULL       -- code_replay, refresh_reuse
@@ -27,6 +28,13 @@ CREATE TABLE auth_refresh_tokens (
 );
 CREATE INDEX auth_refresh_tokens_grant_id ON auth_refresh_tokens (grant_id);
 
+-- What a client has beyond Storyden's row; most have nothing.
+CREATE TABLE auth_clients (
+    client_id text NOT NULL PRIMARY KEY, -- oauth_clients.id
+    pkce_exempt bool NOT NULL DEFAULT false, -- an administrator let it off PKCE
+    used bool NOT NULL DEFAULT false -- a registration that once got a code, which is gone
+);
+
 -- Authorization requests of people who are not signed in yet, bound to their browser.
 CREATE TABLE auth_pending_requests (
     request_id_hash text NOT NULL PRIMARY KEY,
@@ -36,6 +44,15 @@ CREATE TABLE auth_pending_requests (
     created_at datetime NOT NULL,
     expires_at datetime NOT NULL
 );
+
+-- What an authorization request, and then its code, has beyond Storyden's row.
+CREATE TABLE auth_request_details (
+    request_id text NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id
+    code_id text NULL,               -- oauth_authorisation_codes.id, once approved
+    auth_time datetime NOT NULL,         -- when the person signed in
+    redirect_uri_given bool NOT NULL -- or left out, being the only one
+);
+CREATE INDEX auth_request_details_code_id ON auth_request_details (code_id);
 
 -- Who started a device authorization, for the page that warns.
 CREATE TABLE auth_device_origins (

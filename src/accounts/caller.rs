@@ -7,7 +7,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 
 use crate::app::App;
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::{ReadClaims, VerifiedAccessToken};
+use crate::oauth::access_token::{self, ReadClaims, VerifiedAccessToken};
 use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
@@ -108,7 +108,7 @@ pub async fn verify_access_token(
     let Some(keys) = &app.keys else {
         return Ok(None);
     };
-    let claims: Option<ReadClaims> = keys.verify(token.reveal());
+    let claims: Option<ReadClaims> = keys.verify(access_token::TYPE, token.reveal());
     let issuer = app.config.issuer();
     let Some(token) = claims.and_then(|claims| claims.verify(&issuer, app.clock.now())) else {
         return Ok(None);

@@ -1,24 +1,38 @@
-//! The command line: one file per subcommand. Results go to stdout, logs to stderr.
+//! The command line: one file per subcommand. Results go to stdout, logs and errors to stderr.
 
+mod account;
+mod arguments;
+mod client;
+mod demo;
+mod doctor;
+mod healthcheck;
+mod key;
+mod login;
+mod migrate;
+mod output;
+mod password;
+mod role;
 mod serve;
+mod session;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::app;
+use crate::accounts::passwords;
+use crate::app::{self, App, Sources};
 use crate::config::{Config, Fault};
-use crate::store;
+use crate::{keys, store, telemetry};
 
 /// The OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 ///
 /// Without a command it serves. Settings come from the environment; `config/storyden-auth.env`
-/// lists them all.
+/// lists them all. To look around first: `storyden-auth demo`.
 #[derive(Debug, Parser)]
 #[command(name = "storyden-auth", version, arg_required_else_help = false)]
 pub struct Cli {
-    /// A file of NAME=value lines; the environment wins over it.
+    /// A file of NAME=value lines, as config/storyden-auth.env; the environment wins over it.
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -27,8 +41,27 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Migrate the database and serve.
     Serve(serve::Serve),
+    Demo(demo::Demo),
+    Login(login::Login),
+    Migrate(migrate::Migrate),
+    /// Members: make, list, suspend and reinstate them, give them a password.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Roles: what members may do.
+    #[command(subcommand)]
+    Role(role::Role),
+    /// Applications that people sign in to.
+    #[command(subcommand)]
+    Client(client::Client),
+    /// The key that signs tokens.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Browser sessions, for scripts.
+    #[command(subcommand)]
+    Session(session::Session),
+    Doctor(doctor::Doctor),
+    Healthcheck(healthcheck::Healthcheck),
 }
 
 /// Why a command failed: printed on stderr, with exit code 1.
@@ -43,12 +76,25 @@ pub enum Error {
     /// The database does not do what it should.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A password or a secret was not hashed.
+    #[error(transparent)]
+    Passwords(#[from] passwords::Error),
+    /// A signing key could not be made.
+    #[error("the key {0}")]
+    Key(#[from] keys::Error),
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String, #[source] std::io::Error),
     /// Anything else, in a sentence that says what to do.
     #[error("{0}")]
     Other(String),
+}
+
+impl Error {
+    /// An error in a sentence.
+    fn because(text: impl Into<String>) -> Self {
+        Self::Other(text.into())
+    }
 }
 
 fn lines(faults: &[Fault]) -> String {
@@ -61,25 +107,48 @@ pub async fn run(cli: Cli) -> ExitCode {
     let command = cli
         .command
         .unwrap_or(Command::Serve(serve::Serve::default()));
-    let settings = Config::from_environment(cli.env_file.as_deref()).map_err(Error::Settings);
-    let outcome = match (command, settings) {
-        (_, Err(error)) => Err(error),
-        (Command::Serve(serve), Ok(config)) => serve.run(config).await,
-    };
-    match outcome {
+    match dispatch(command, cli.env_file.as_deref()).await {
         Ok(code) => code,
         Err(error) => {
-            complain(&error);
+            for line in with_causes(&error).lines() {
+                output::note(&format!("storyden-auth: {line}"));
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says on stderr what went wrong, with its causes.
-fn complain(error: &Error) {
-    use std::io::Write as _;
+async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode, Error> {
+    let settings = || Config::from_environment(env_file).map_err(Error::Settings);
+    match command {
+        Command::Serve(serve) => serve.run(settings()?).await,
+        Command::Demo(demo) => demo.run(env_file).await,
+        Command::Login(login) => login.run().await,
+        Command::Migrate(migrate) => migrate.run(settings()?).await,
+        Command::Account(account) => account.run(settings()?).await,
+        Command::Role(role) => role.run(settings()?).await,
+        Command::Client(client) => client.run(settings()?).await,
+        Command::Key(key::Key::Generate(generate)) => generate.run(),
+        Command::Key(key::Key::Show(show)) => show.run(&settings()?),
+        Command::Session(session) => session.run(settings()?).await,
+        Command::Doctor(doctor) => doctor.run(Config::from_environment(env_file)).await,
+        Command::Healthcheck(healthcheck) => healthcheck.run(&settings()?).await,
+    }
+}
+
+/// Opens the database for a command that signs nothing, and migrates it first if it must be: a
+/// newcomer makes an account before anything has served.
+async fn open(config: Config) -> Result<App, Error> {
+    telemetry::start(&config);
+    let app = App::without_keys(config, Sources::machine()).await?;
+    serve::migrate(&app).await?;
+    Ok(app)
+}
+
+/// An error with what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
@@ -88,5 +157,5 @@ fn complain(error: &Error) {
         }
         source = cause.source();
     }
-    let _ = writeln!(std::io::stderr(), "storyden-auth: {text}");
+    text
 }

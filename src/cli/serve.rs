@@ -1,5 +1,6 @@
 //! `serve`: migrate, serve, drain on SIGTERM or SIGINT.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use super::Error;
 use crate::app::{App, Sources};
 use crate::config::Config;
 use crate::store::migrate;
+use crate::telemetry::metrics;
 use crate::{server, telemetry};
 
-/// Migrates the database and serves.
+/// Migrate the database and serve: what happens without a command.
 #[derive(Args, Debug, Default)]
 pub(super) struct Serve {
     /// Do not migrate; refuse to start while migrations are pending.
@@ -32,7 +34,9 @@ impl Serve {
         } else {
             migrate(&app).await?;
         }
-        serve(Arc::new(app)).await
+        let address = app.config.listen_addr;
+        let listener = listen("LISTEN_ADDR", address).await?;
+        serve(Arc::new(app), listener).await
     }
 }
 
@@ -56,15 +60,16 @@ async fn refuse_pending(app: &App) -> Result<(), Error> {
     )))
 }
 
-/// Listens where the settings say and serves until a signal says to stop.
-pub(super) async fn serve(app: Arc<App>) -> Result<ExitCode, Error> {
+/// Listens at an address; `setting` is what a person would change when it is not free.
+pub(super) async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::Io(format!("{setting}: {address} cannot be listened on"), error))
+}
+
+/// Serves until a signal says to stop.
+pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCode, Error> {
     let address = app.config.listen_addr;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Error::Io(
-            format!("LISTEN_ADDR: {address} cannot be listened on"),
-            error,
-        )
-    })?;
     let issuer = app.config.issuer();
     let engine = app.config.database().engine();
     tracing::info!(%address, issuer, engine, "serving");
@@ -73,6 +78,11 @@ pub(super) async fn serve(app: Arc<App>) -> Result<ExitCode, Error> {
     }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
+    if let Some(address) = app.config.metrics_addr {
+        let listener = listen("METRICS_ADDR", address).await?;
+        tracing::info!(%address, "serving metrics");
+        tokio::spawn(metrics::serve(Arc::clone(&app), listener, stop.clone()));
+    }
     server::run(app, listener, stop)
         .await
         .map_err(|error| Error::Io("serving ended".to_owned(), error))?;

@@ -32,6 +32,7 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
         secret_hash: None,
         name: "Storyden".to_owned(),
         kind: ClientType::Public,
+        pkce_required: false,
         scope: ClientScope {
             policy: ScopePolicy::Inherit,
             allowed: Scope::all(),

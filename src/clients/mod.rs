@@ -61,6 +61,12 @@ pub async fn authenticate(
     if app.passwords.remembers(secret, stored) {
         return Ok(client);
     }
+    // One new secret of a client at a time: guesses are counted one by one, and a client that
+    // starts with many requests at once is checked once and then remembered.
+    let turn = app.passwords.turn_of(stored).await?;
+    if app.passwords.remembers(secret, stored) {
+        return Ok(client);
+    }
     let network = network_of(address);
     let pair = format!("{}\0{network}", client.row_id);
     let limits = [
@@ -70,11 +76,12 @@ pub async fn authenticate(
     if let Err(wait) = app.limits.check(&limits) {
         return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
-    if app.passwords.verify(secret, Some(stored)).await? {
+    if app.passwords.verify_secret(secret, stored).await? {
         app.passwords.remember(secret, stored);
         return Ok(client);
     }
     app.limits.fail(&limits);
+    drop(turn);
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
 }

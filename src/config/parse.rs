@@ -57,7 +57,7 @@ macro_rules! optional {
     )*};
 }
 
-optional!(DatabaseUrl, Url, Secret, String);
+optional!(DatabaseUrl, SocketAddr, Url, Secret, String);
 
 impl Setting for DatabaseUrl {
     fn parse(text: &str) -> Result<Self, String> {

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::authorize::{accept_pending, browser_of, error_location, suspended, wrong_credential};
+use super::authorize::{
+    accept, browser_of, error_location, parameters_of, suspended, wrong_credential,
+};
 use super::extract::{JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::{Caller, require_may_authorize};
@@ -19,8 +21,9 @@ use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::redirect_uri::{is_registered, with_parameters};
+use crate::oauth::redirect_uri::{is_registered, resolve, with_parameters};
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
@@ -28,6 +31,7 @@ use crate::store::accounts::Account;
 use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
 use crate::store::clients::{self, Client};
+use crate::store::sessions::Session;
 
 /// Why a consent request is not answered.
 #[derive(Debug)]
@@ -80,10 +84,10 @@ impl IntoResponse for Refusal {
 }
 
 /// The person who decides, by session alone (contract 3.5).
-pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
+pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Session, Refusal> {
     match Caller::of(app, headers).await? {
         Caller::Session(session) if session.account.suspended => Err(suspended().into()),
-        Caller::Session(session) => Ok(session.account),
+        Caller::Session(session) => Ok(session),
         Caller::AccessToken(_) => Err(wrong_credential().into()),
         Caller::Guest | Caller::Refused => Err(Refusal::SignIn),
     }
@@ -108,12 +112,13 @@ pub async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let account = require_person(&app, &headers).await?;
+    let session = require_person(&app, &headers).await?;
+    let account = &session.account;
     require_enabled(&app)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
-    let request = undecided(&app, &account, &request_id, &headers).await?;
-    require_may_authorize(&account)?;
+    let request = undecided(&app, &session, &request_id, &headers).await?;
+    require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
     Ok(Json(Consent {
         granted_scopes: request.client.scope.grant(&requested, account.permissions),
@@ -145,7 +150,7 @@ pub enum Decision {
 }
 
 /// What became of it, and where the browser goes now.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Decided {
     location: String,
     status: &'static str,
@@ -158,7 +163,7 @@ pub async fn decide(
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
-    let account = require_person(&app, &headers).await?;
+    let session = require_person(&app, &headers).await?;
     let JsonBody(Decide {
         request_id,
         decision,
@@ -167,9 +172,9 @@ pub async fn decide(
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(&app, &account, &request_id, &headers).await?;
+    let request = undecided(&app, &session, &request_id, &headers).await?;
     let decided = match decision {
-        Decision::Approve => approve(&app, &account, &request).await?,
+        Decision::Approve => approve(&app, &session.account, &request).await?,
         Decision::Deny => deny(&app, &request).await?,
     };
     Ok(Json(decided))
@@ -241,7 +246,8 @@ impl Approval {
         if !authorization_requests::approve(tx, &self.request, self.code.created_at).await? {
             return Err(store::Error::Lost);
         }
-        authorization_codes::insert(tx, &self.code).await
+        authorization_codes::insert(tx, &self.code).await?;
+        authorization_requests::link_code(tx, &self.request, &self.code.id).await
     }
 }
 
@@ -263,16 +269,19 @@ async fn deny(app: &App, request: &AuthorizationRequest) -> Result<Decided, Refu
 /// The request, if this person may decide it now. Whatever is wrong with it looks alike.
 async fn undecided(
     app: &App,
-    account: &Account,
+    session: &Session,
     request_id: &Secret,
     headers: &HeaderMap,
 ) -> Result<AuthorizationRequest, Refusal> {
     let hash = request_id.hash();
     let request = match authorization_requests::find(&app.db, &hash).await? {
         Some(request) => request,
-        None => adopt(app, account, &hash, headers).await?,
+        None => adopt(app, session, &hash, headers).await?,
     };
-    if request.account != account.id || request.decided || app.clock.now() >= request.expires_at {
+    if request.account != session.account.id
+        || request.decided
+        || app.clock.now() >= request.expires_at
+    {
         return Err(already_processed().into());
     }
     Ok(request)
@@ -281,33 +290,30 @@ async fn undecided(
 /// Makes a request that waited for its person to sign in the request of this account.
 async fn adopt(
     app: &App,
-    account: &Account,
+    session: &Session,
     request_id: &SecretHash,
     headers: &HeaderMap,
 ) -> Result<AuthorizationRequest, Refusal> {
-    let browser = browser_of(headers).ok_or_else(already_processed)?;
+    let browser = browser_of(headers, request_id).ok_or_else(already_processed)?;
     let pending =
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
-    let pending = pending.filter(|pending| app.clock.now() < pending.expires_at);
+    let now = app.clock.now();
+    let pending = pending.filter(|pending| now < pending.expires_at);
     let pending = pending.ok_or_else(already_processed)?;
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
-    let parameters = &pending.parameters.0;
-    let redirect_uri = parameters
-        .get("redirect_uri")
-        .map(String::as_str)
-        .unwrap_or_default();
-    if !is_registered(redirect_uri, &client.redirect_uris) {
-        let description = "Redirect URI is not registered for this client";
-        return Err(OAuthError::invalid_request(description).into());
-    }
-    let accepted = accept_pending(app, &client, parameters, account, request_id.clone());
-    let new = accepted.map_err(|error| {
-        let state = parameters.get("state").map(String::as_str);
-        let location = error_location(app, redirect_uri, state, &error);
+    let parameters = parameters_of(&pending.parameters.0);
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let told = |error: OAuthError| {
+        let location = error_location(app, &redirect_uri, parameters.get("state"), &error);
         Refusal::Location(error, location)
-    })?;
-    store_adopted(app, client, new).await
+    };
+    let interaction = Interaction::parse(&parameters.values).map_err(told)?;
+    if interaction.demands_login(session.created_at, pending.created_at, now) {
+        return Err(Refusal::SignIn); // who is here has not signed in since
+    }
+    let accepted = accept(app, &client, &parameters, session, request_id.clone());
+    store_adopted(app, client, accepted.map_err(told)?).await
 }
 
 async fn store_adopted(

@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::USER_AGENT;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::extract::{ClientAddress, credentials, read_form};
-use super::require_enabled;
+use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
 use crate::clients::{self, Credentials, builtin};
 use crate::ids::DeviceAuthorizationId;
-use crate::limits::{DEVICE_STARTS, network_of};
+use crate::limits::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -28,7 +29,7 @@ const ATTEMPTS: usize = 5;
 const USER_AGENT_MAX: usize = 200;
 
 /// The answer (RFC 8628 §3.2).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct DeviceAuthorizationResponse {
     device_code: String,
     expires_in: i64,
@@ -43,38 +44,52 @@ pub async fn start(
     State(app): State<Shared>,
     address: ClientAddress,
     request: Request,
-) -> Result<Json<DeviceAuthorizationResponse>, OAuthError> {
-    require_enabled(&app)?;
+) -> Response {
+    match answer(&app, address, request).await {
+        Ok(started) => Json(started).into_response(),
+        Err(error) => refuse_client(&app, error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    address: ClientAddress,
+    request: Request,
+) -> Result<DeviceAuthorizationResponse, OAuthError> {
+    require_enabled(app)?;
     let headers = request.headers().clone();
     let form = read_form(request, &["client_id", "client_secret", "scope"]).await?;
     let credentials = credentials(&headers, &form)?;
-    let client = client_of(&app, &credentials).await?;
+    let client = client_of(app, &credentials).await?;
     let scope = scope_of(form.get("scope"))?;
     check_scope(&client, &scope)?;
-    app.limits
-        .spend(&[(DEVICE_STARTS, &network_of(address.0))])
-        .map_err(|wait| {
-            let description = "Too many device authorizations from this address";
-            OAuthError::temporarily_unavailable(description).retry_after(wait.0)
-        })?;
+    let network = network_of(address.0);
+    let limits = [
+        (DEVICE_STARTS, network.as_str()),
+        (DEVICE_STARTS_CLIENT, client.row_id.as_str()),
+    ];
+    app.limits.spend(&limits).map_err(|wait| {
+        let description = "Too many device authorizations from this address or by this client";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })?;
     let agent = headers
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));
     let origin = (address.0.to_string(), agent);
-    let (device_code, user_code) = store_device(&app, &client, &scope, origin).await?;
+    let (device_code, user_code) = store_device(app, &client, &scope, origin).await?;
     let page = app.config.device_consent_page();
     let mut complete = page.clone();
     complete
         .query_pairs_mut()
         .append_pair("user_code", &user_code.display());
-    Ok(Json(DeviceAuthorizationResponse {
+    Ok(DeviceAuthorizationResponse {
         device_code: device_code.reveal().to_owned(),
         expires_in: app.config.device_code_ttl.whole_seconds(),
         interval: app.config.device_poll_every.whole_seconds(),
         user_code: user_code.display(),
         verification_uri: page.into(),
         verification_uri_complete: complete.into(),
-    }))
+    })
 }
 
 /// The client, if it may start a device flow; the built-in one is made when it is first used.

@@ -55,7 +55,7 @@ pub async fn show(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let account = require_person(&app, &headers).await?;
+    let account = require_person(&app, &headers).await?.account;
     require_enabled(&app)?;
     // Before the code is looked at, so that it tells nothing to who may not use it.
     require_may_authorize(&account)?;
@@ -110,7 +110,7 @@ pub async fn decide(
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
-    let account = require_person(&app, &headers).await?;
+    let account = require_person(&app, &headers).await?.account;
     let JsonBody(Decide {
         user_code,
         decision,
@@ -181,20 +181,25 @@ async fn undecided(
         (USER_CODE_ACCOUNT, account.id.as_str()),
         (USER_CODE_ADDRESS, network.as_str()),
     ];
-    app.limits.spend(&limits).map_err(|wait| {
+    let attempt = app.limits.attempt(&limits).map_err(|wait| {
         tracing::warn!(account = %account.id, "too many wrong user codes");
         OAuthError::invalid_request("Too many wrong codes; wait before trying again")
             .retry_after(wait.0)
     })?;
-    let code = UserCode::parse(user_code).ok_or_else(unavailable)?;
-    let found = device_authorizations::find_requested(&app.db, &code.hash()).await?;
+    let found = match UserCode::parse(user_code) {
+        Some(code) => device_authorizations::find_requested(&app.db, &code.hash()).await?,
+        None => None,
+    };
     let now = app.clock.now();
     let request = found
         .filter(|request| request.grant.awaits_decision(now))
         .filter(|request| builtin::is_on(app, &request.client));
-    let request = request.ok_or_else(unavailable)?;
-    app.limits.forgive(&limits);
-    Ok(request)
+    if let Some(request) = request {
+        Ok(request)
+    } else {
+        attempt.failed();
+        Err(unavailable())
+    }
 }
 
 fn unavailable() -> OAuthError {

@@ -37,8 +37,8 @@ const SCOPE_MAX: usize = 2 * 1_024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Decoded parameters.
-#[derive(Debug, Default)]
+/// Decoded parameters. They are never shown: codes and secrets are among them.
+#[derive(Default)]
 pub struct Decoded {
     /// The known ones that have a value.
     pub values: Parameters,
@@ -281,9 +281,11 @@ impl ClientAddress {
             if !app.config.trusted_proxies.contain(address) {
                 break;
             }
-            let Ok(behind) = hop.trim().parse::<IpAddr>() else {
-                break;
-            };
+            let hop = hop.trim();
+            let behind = hop
+                .parse::<IpAddr>()
+                .or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
+            let Ok(behind) = behind else { break };
             address = behind.to_canonical();
         }
         Self(address)

@@ -10,8 +10,27 @@ pub mod token;
 pub mod userinfo;
 pub mod well_known;
 
+use axum::http::HeaderValue;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::{IntoResponse as _, Response};
+
 use crate::app::App;
 use crate::oauth::OAuthError;
+
+/// The answer to a client that may have failed to authenticate by the header: then it is challenged
+/// in the name of the API's host (RFC 6749 §5.2, contract 1.4).
+fn refuse_client(app: &App, error: OAuthError) -> Response {
+    let challenge = error.challenge;
+    let mut response = error.into_response();
+    if challenge {
+        let host = app.config.public_api_address.host_str().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
+        if let Ok(value) = HeaderValue::from_str(&format!("Basic realm=\"{host}\"")) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+    }
+    response
+}
 
 /// Refuses while OAuth is off (contract 2.1).
 ///

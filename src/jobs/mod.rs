@@ -6,13 +6,17 @@ use std::time::Duration;
 use time::Duration as Span;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Shared, follow_database_clock};
+use crate::app::{App, Shared, follow_database_clock};
+use crate::clock::Timestamp;
+use crate::ids::DeviceAuthorizationId;
 use crate::store::{cleanup, device_authorizations, leases};
 
 /// How often rows that have had their time are deleted.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
 /// How long a replica that does the clean-up keeps the others from it.
 const CLEANUP_LEASE: Span = Span::minutes(10);
+/// How many poll times are written in one transaction.
+const POLLS_AT_ONCE: usize = 200;
 /// How often poll times are written.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
 /// How often closed refresh windows are wiped and the database's clock is looked at.
@@ -53,10 +57,9 @@ pub async fn clean_up(app: Shared) {
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "the clean-up could not begin"),
     }
-    match cleanup::run(&app.db, now).await {
-        Ok(deleted) if deleted.is_empty() => {}
-        Ok(deleted) => tracing::info!(?deleted, "cleaned up"),
-        Err(error) => tracing::warn!(%error, "the clean-up did not end"),
+    let deleted = cleanup::run(&app.db, now, || app.readiness.is_draining()).await;
+    if !deleted.is_empty() {
+        tracing::info!(?deleted, "cleaned up");
     }
     if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
@@ -65,10 +68,14 @@ pub async fn clean_up(app: Shared) {
 
 /// Writes when devices polled last.
 pub async fn write_polls(app: Shared) {
-    let polls = app.polls.take_unwritten();
-    if polls.is_empty() {
-        return;
+    let mut polls = app.polls.take_unwritten();
+    polls.sort_unstable();
+    for chunk in polls.chunks(POLLS_AT_ONCE) {
+        write_some_polls(&app, chunk.to_vec()).await;
     }
+}
+
+async fn write_some_polls(app: &App, polls: Vec<(DeviceAuthorizationId, Timestamp)>) {
     let written = app.db.write(polls, |tx, polls| {
         Box::pin(device_authorizations::record_polls(tx, polls))
     });

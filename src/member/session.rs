@@ -26,7 +26,7 @@ const SESSION_TTL: Duration = Duration::days(90);
 pub const PASSWORD_MIN: usize = 8;
 
 /// The longest password that is hashed, in bytes.
-const PASSWORD_MAX: usize = 1_024;
+pub const PASSWORD_MAX: usize = 1_024;
 
 /// Who signs in, and with what.
 #[derive(Debug, Deserialize)]
@@ -58,14 +58,20 @@ pub async fn sign_in(
             "The identifier or the password is longer than any that exists",
         ));
     }
-    // Counted before it is checked, so that many at once do not pass together.
+    let row = accounts::find_password(&app.db, &identifier).await?;
+    // By account where there is one, so that its handle and its address are not two; counted before
+    // it is checked, so that many at once do not pass together.
+    let who = row.as_ref().map_or_else(
+        || identifier.to_lowercase(),
+        |row| row.account_id.to_string(),
+    );
     let network = network_of(address);
-    let pair = format!("{}\0{network}", identifier.to_lowercase());
+    let pair = format!("{who}\0{network}");
     let limits = [
         (SIGN_IN_ACCOUNT, pair.as_str()),
         (SIGN_IN_ADDRESS, network.as_str()),
     ];
-    app.limits.spend(&limits).map_err(|wait| {
+    let attempt = app.limits.attempt(&limits).map_err(|wait| {
         ApiError::new(
             Kind::TooManyRequests,
             "Too many wrong passwords; wait before trying again",
@@ -73,16 +79,16 @@ pub async fn sign_in(
         .retry_after(wait.0)
     })?;
     // One hash is paid for and one answer given, whether the name exists or not.
-    let row = accounts::find_password(&app.db, &identifier).await?;
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
     let matches = app.passwords.verify(&token, stored).await?;
     let Some(row) = row.filter(|_| matches) else {
+        attempt.failed();
         return Err(
             ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
                 .title("The handle or the password is wrong."),
         );
     };
-    app.limits.forgive(&limits);
+    drop(attempt);
     if row.deleted_at.is_some() {
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }

@@ -17,6 +17,9 @@ pub const TYPE: &str = "at+jwt";
 pub struct AccessTokenClaims<'a> {
     /// Who it is for.
     pub aud: &'static str,
+    /// When the person signed in, seconds since 1970 (RFC 9068 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// The client it was given to.
     pub client_id: &'a str,
     /// When it ends, seconds since 1970.

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use super::error::OAuthError;
+use time::Duration;
+
+use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
 use super::scope::{InvalidScope, Scope};
+use crate::clock::Timestamp;
 
 /// The parameters of a request, each given once, empty ones left out.
 pub type Parameters = BTreeMap<String, String>;
-
-/// The longest `state` that is echoed, in bytes.
-const STATE_MAX: usize = 4_096;
 
 /// A request that is well-formed. What of it may be granted is another question.
 #[derive(Clone, Debug)]
@@ -24,18 +24,19 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// Put into the ID token unchanged.
     pub nonce: Option<String>,
-    /// What the verifier must meet.
-    pub code_challenge: CodeChallenge,
+    /// What the verifier must meet; none from a client that was let off PKCE.
+    pub code_challenge: Option<CodeChallenge>,
 }
 
 impl AuthorizationRequest {
     /// Checks the parameters of a request whose client and redirect URI are known to be good.
+    /// `pkce_required` is whether this client must use PKCE.
     ///
     /// # Errors
     /// What the client is told by redirect.
-    pub fn parse(parameters: &Parameters) -> Result<Self, OAuthError> {
+    pub fn parse(parameters: &Parameters, pkce_required: bool) -> Result<Self, OAuthError> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
-        // OpenID Connect Core §3.1.2.6: not offered, and never quietly ignored
+        refuse_request_objects(parameters)?;
         match get("response_type") {
             Some("code") => {}
             Some(_) => {
@@ -44,26 +45,46 @@ impl AuthorizationRequest {
                 ));
             }
             None => {
-                return Err(OAuthError::invalid_request(
-                    "response_type is missing; it must be code",
-                ));
+                let description = "response_type is missing; it must be code";
+                return Err(OAuthError::invalid_request(description));
             }
         }
         if get("response_mode").is_some_and(|mode| mode != "query") {
             return Err(OAuthError::invalid_request("response_mode must be query"));
         }
-        let state = get("state").map(str::to_owned);
-        if state.as_ref().is_some_and(|state| state.len() > STATE_MAX) {
+        let nonce = get("nonce").map(str::to_owned);
+        let code_challenge = challenge_of(get("code_challenge"), get("code_challenge_method"))?;
+        // OAuth 2.1 §4.1.2.1; who is let off has a nonce against injected codes (RFC 9700 §2.1.1)
+        if code_challenge.is_none() && (pkce_required || nonce.is_none()) {
             return Err(OAuthError::invalid_request(
-                "state is longer than 4096 bytes",
+                "code_challenge is missing; use PKCE with code_challenge_method S256",
             ));
         }
         Ok(Self {
             scope: scope_of(get("scope"))?,
-            nonce: get("nonce").map(str::to_owned),
-            code_challenge: challenge_of(get("code_challenge"), get("code_challenge_method"))?,
-            state,
+            state: get("state").map(str::to_owned),
+            nonce,
+            code_challenge,
         })
+    }
+}
+
+/// OpenID Connect Core §3.1.2.6 and §6: not offered, and never quietly passed over.
+fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
+    let refused = [
+        ("request", ErrorCode::RequestNotSupported),
+        ("request_uri", ErrorCode::RequestUriNotSupported),
+        ("registration", ErrorCode::RegistrationNotSupported),
+    ];
+    match refused
+        .into_iter()
+        .find(|(name, _)| parameters.contains_key(*name))
+    {
+        None => Ok(()),
+        Some((name, code)) => Err(OAuthError::new(
+            code,
+            format!("the parameter {name} is not supported here"),
+        )),
     }
 }
 
@@ -71,27 +92,22 @@ impl AuthorizationRequest {
 fn challenge_of(
     challenge: Option<&str>,
     method: Option<&str>,
-) -> Result<CodeChallenge, OAuthError> {
-    let Some(challenge) = challenge else {
-        return Err(OAuthError::invalid_request(
-            "code_challenge is missing; every client must use PKCE with S256",
-        ));
-    };
-    match method {
-        Some("S256") => {}
-        Some(_) => {
+) -> Result<Option<CodeChallenge>, OAuthError> {
+    let challenge = match (challenge, method) {
+        (Some(challenge), Some("S256")) => challenge,
+        (_, Some(method)) if method != "S256" => {
             return Err(OAuthError::invalid_request(
                 "code_challenge_method must be S256",
             ));
         }
         // §4.3: without a method it would be plain
-        None => {
-            return Err(OAuthError::invalid_request(
-                "code_challenge_method is missing; it must be S256",
-            ));
+        (Some(_), _) => {
+            let description = "code_challenge_method is missing; it must be S256";
+            return Err(OAuthError::invalid_request(description));
         }
-    }
-    CodeChallenge::parse(challenge).ok_or_else(|| {
+        (None, _) => return Ok(None),
+    };
+    CodeChallenge::parse(challenge).map(Some).ok_or_else(|| {
         OAuthError::invalid_request(
             "code_challenge must be the base64url SHA-256 of the verifier: 43 characters, no padding",
         )
@@ -105,8 +121,64 @@ fn challenge_of(
 pub fn scope_of(parameter: Option<&str>) -> Result<Scope, OAuthError> {
     Scope::parse(parameter.unwrap_or_default()).map_err(|why| {
         OAuthError::invalid_scope(match why {
-            InvalidScope::Grammar => "scope must be at most 64 names separated by single spaces",
+            InvalidScope::Grammar => "scope must be names separated by single spaces",
+            InvalidScope::TooMany => "scope has more than 64 names",
             InvalidScope::Unknown => "scope names something that scopes_supported does not list",
         })
     })
+}
+
+/// What a request says of how its person is to be asked (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interaction {
+    /// `prompt=none`: nobody may be asked anything.
+    pub silent: bool,
+    /// `prompt=login` or `select_account`: sign in anew, after the request was made.
+    pub fresh_login: bool,
+    /// `max_age`: how long ago the person may have signed in.
+    pub max_age: Option<Duration>,
+}
+
+impl Interaction {
+    /// Reads `prompt` and `max_age`. `prompt=consent` changes nothing: a person is always asked.
+    ///
+    /// # Errors
+    /// `invalid_request` when they contradict themselves.
+    pub fn parse(parameters: &Parameters) -> Result<Self, OAuthError> {
+        let prompt = parameters
+            .get("prompt")
+            .map(String::as_str)
+            .unwrap_or_default();
+        let has = |value: &str| prompt.split(' ').any(|one| one == value);
+        let silent = has("none");
+        if silent && prompt != "none" {
+            return Err(OAuthError::invalid_request("prompt=none stands alone"));
+        }
+        let max_age = match parameters
+            .get("max_age")
+            .map(|seconds| seconds.parse::<u32>())
+        {
+            None => None,
+            Some(Ok(seconds)) => Some(Duration::seconds(seconds.into())),
+            Some(Err(_)) => {
+                let description = "max_age must be a number of seconds, 0 or more";
+                return Err(OAuthError::invalid_request(description));
+            }
+        };
+        Ok(Self {
+            silent,
+            fresh_login: has("login") || has("select_account"),
+            max_age,
+        })
+    }
+
+    /// Whether somebody who signed in at `auth_time` must sign in again for a request that was
+    /// made at `asked_at`.
+    #[must_use]
+    pub fn demands_login(&self, auth_time: Timestamp, asked_at: Timestamp, now: Timestamp) -> bool {
+        let too_old = self
+            .max_age
+            .is_some_and(|age| now - auth_time > age && auth_time < asked_at);
+        too_old || self.fresh_login && auth_time <= asked_at
+    }
 }

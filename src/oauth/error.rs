@@ -22,6 +22,11 @@ pub enum ErrorCode {
     ExpiredToken,
     InvalidToken,
     InsufficientScope,
+    LoginRequired,
+    ConsentRequired,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    RegistrationNotSupported,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -44,6 +49,11 @@ impl ErrorCode {
             Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -118,6 +128,10 @@ impl OAuthError {
         invalid_token => InvalidToken;
         /// The access token does not reach so far (RFC 6750 §3.1).
         insufficient_scope => InsufficientScope;
+        /// Nobody is signed in, and nobody may be asked (OpenID Connect Core §3.1.2.6).
+        login_required => LoginRequired;
+        /// The person has to be asked, and may not be (OpenID Connect Core §3.1.2.6).
+        consent_required => ConsentRequired;
         /// It cannot be answered now; the same request may succeed later.
         temporarily_unavailable => TemporarilyUnavailable;
     }

@@ -8,8 +8,13 @@ use crate::ids::AccountId;
 /// The claims of an ID token.
 #[derive(Debug, Serialize)]
 pub struct IdTokenClaims<'a> {
+    /// What ties it to the access token beside it (§3.1.3.6).
+    pub at_hash: String,
     /// The client that asked.
     pub aud: &'a str,
+    /// When the person signed in, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// When it ends, seconds since 1970.
     pub exp: i64,
     /// When it was made, seconds since 1970.

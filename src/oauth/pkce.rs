@@ -18,10 +18,16 @@ impl CodeChallenge {
         (decoded.len() == 32).then(|| Self(text.to_owned()))
     }
 
-    /// A challenge as it was stored, by whatever rules its writer had.
+    /// A challenge as it was stored, by whatever rules its writer had; an empty one is none.
     #[must_use]
-    pub fn stored(text: String) -> Self {
-        Self(text)
+    pub fn stored(text: String) -> Option<Self> {
+        (!text.is_empty()).then_some(Self(text))
+    }
+
+    /// How a challenge, or that there is none, is stored.
+    #[must_use]
+    pub fn to_stored(challenge: Option<&Self>) -> &str {
+        challenge.map_or("", |challenge| &challenge.0)
     }
 
     /// The challenge of a verifier (RFC 7636 §4.2).

@@ -6,6 +6,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
+use super::error::OAuthError;
+
 /// Schemes that lead to a program or a document rather than back to an application.
 const BANNED_SCHEMES: &[&str] = &[
     "about",
@@ -141,12 +143,39 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a requested redirect URI is one of the registered ones (RFC 6749 §3.1.2.3).
+/// Whether a requested redirect URI is one of the registered ones (RFC 6749 §3.1.2.3) and one that a
+/// browser may be sent to.
 #[must_use]
 pub fn is_registered(requested: &str, registered: &[String]) -> bool {
-    registered
-        .iter()
-        .any(|known| known == requested || differs_in_loopback_port(requested, known))
+    is_usable(requested)
+        && registered
+            .iter()
+            .any(|known| known == requested || differs_in_loopback_port(requested, known))
+}
+
+/// Where the answer to a request goes: what it asks for, if that is registered, or the only one that
+/// is, if it asks for none (RFC 6749 §3.1.2.3).
+///
+/// # Errors
+/// `invalid_request`, which must not be redirected (§3.1.2.4).
+pub fn resolve(asked: Option<&str>, registered: &[String]) -> Result<String, OAuthError> {
+    match (asked, registered) {
+        (Some(asked), registered) if is_registered(asked, registered) => Ok(asked.to_owned()),
+        (None, [only]) if is_usable(only) => Ok(only.clone()),
+        (Some(_), _) => Err(OAuthError::invalid_request(
+            "Redirect URI is not registered for this client",
+        )),
+        (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
+    }
+}
+
+/// Whether a browser may be sent to a stored URI, which Storyden's self-service stores unchecked.
+/// Laxer than [`check_registration`], since a private-use scheme without a dot is in use there.
+fn is_usable(text: &str) -> bool {
+    match check_registration(text) {
+        Ok(()) | Err(RefusedUri::SchemeWithoutDot) => true,
+        Err(_) => false,
+    }
 }
 
 /// RFC 8252 §7.3: on a loopback address, and only there, the port may be any.
@@ -262,6 +291,26 @@ mod tests {
         ] {
             assert!(!is_registered(asked, &registered(known)), "{asked}");
         }
+    }
+
+    /// A-8, req_010, req_116: what Storyden stored unchecked is not used unchecked.
+    #[test]
+    fn a_stored_uri_that_no_browser_may_be_sent_to_is_not_registered() {
+        for uri in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "/relative",
+            "https://a.example/cb#x",
+            "http://a.example/cb",
+            "https://u@a.example/cb",
+        ] {
+            assert!(!is_registered(uri, &registered(uri)), "{uri}");
+            assert!(resolve(None, &registered(uri)).is_err(), "{uri}");
+        }
+        assert!(is_registered(
+            "myapp://callback",
+            &registered("myapp://callback")
+        ));
     }
 
     /// req_010, req_069, req_116: what may not be registered.

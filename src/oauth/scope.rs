@@ -62,7 +62,7 @@ impl ScopeName {
     }
 }
 
-/// The most names of a scope parameter.
+/// The most names of a scope parameter, repeated ones counted.
 const NAMES_MAX: usize = 64;
 
 /// Why a text is no scope of ours.
@@ -74,6 +74,9 @@ pub enum InvalidScope {
     /// A name nobody knows here.
     #[error("scope names something this server does not know")]
     Unknown,
+    /// More names than anybody means.
+    #[error("scope has more than 64 names")]
+    TooMany,
 }
 
 /// A list of scope names in the order they were given, each once.
@@ -85,7 +88,7 @@ impl Scope {
     /// %x5D-7E` with single spaces between. An empty text is an empty scope.
     ///
     /// # Errors
-    /// [`InvalidScope::Grammar`] or [`InvalidScope::Unknown`].
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Ok(Self::default());
@@ -93,8 +96,11 @@ impl Scope {
         let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         let mut scope = Self::default();
         for (index, name) in text.split(' ').enumerate() {
+            if index >= NAMES_MAX {
+                return Err(InvalidScope::TooMany);
+            }
             // RFC 6749 §3.3
-            if index >= NAMES_MAX || name.is_empty() || !name.bytes().all(is_nqchar) {
+            if name.is_empty() || !name.bytes().all(is_nqchar) {
                 return Err(InvalidScope::Grammar);
             }
             scope.push(ScopeName::from_name(name).ok_or(InvalidScope::Unknown)?);

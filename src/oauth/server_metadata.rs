@@ -66,6 +66,8 @@ impl ServerMetadata {
                 "aud",
                 "exp",
                 "iat",
+                "auth_time",
+                "at_hash",
                 "nonce",
                 "name",
                 "preferred_username",

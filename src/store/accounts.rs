@@ -18,11 +18,12 @@ pub const ADMIN_ROLE: &str = "00000000000000000a00";
 macro_rules! account_columns {
     () => {
         "a.id AS account_id, a.handle AS account_handle, a.name AS account_name, \
-         a.kind AS account_kind, a.admin AS account_admin, a.deleted_at AS account_deleted_at, \
-         EXISTS (SELECT 1 FROM emails e WHERE e.account_id = a.id AND e.verified) \
-             AS account_verified, \
-         EXISTS (SELECT 1 FROM settings s WHERE s.id = 'storyden_system' \
-             AND s.value LIKE '%\"AuthenticationMode\":\"email\"%') AS email_mode, \
+         a.admin AS account_admin, a.deleted_at AS account_deleted_at, \
+         CASE WHEN NOT a.admin AND a.kind <> 'bot' \
+             AND EXISTS (SELECT 1 FROM settings s WHERE s.id = 'storyden_system' \
+                 AND s.value LIKE '%\"AuthenticationMode\":\"email\"%') \
+             THEN NOT EXISTS (SELECT 1 FROM emails e WHERE e.account_id = a.id AND e.verified) \
+             ELSE false END AS account_unproven, \
          r.id AS role_id, r.permissions AS role_permissions"
     };
 }
@@ -44,11 +45,9 @@ pub struct AccountColumns {
     account_id: Option<AccountId>,
     account_handle: Option<String>,
     account_name: Option<String>,
-    account_kind: Option<String>,
     account_admin: Option<Flag>,
     account_deleted_at: Option<Timestamp>,
-    account_verified: bool,
-    email_mode: bool,
+    account_unproven: Flag,
     role_id: Option<RoleId>,
     role_permissions: Option<Names>,
 }
@@ -95,10 +94,8 @@ impl Account {
         }
         let row = first?;
         let is_admin = row.account_admin.is_some_and(|flag| flag.0);
-        let is_bot = row.account_kind.as_deref() == Some("bot");
         // Contract 3.4: where people sign in by e-mail, an unproven address makes a guest.
-        let unproven = row.email_mode && !is_admin && !is_bot && !row.account_verified;
-        let permissions = match (unproven, is_admin) {
+        let permissions = match (row.account_unproven.0, is_admin) {
             (true, _) => guest,
             (false, true) => held.union(member).union(admin),
             (false, false) => held.union(member),

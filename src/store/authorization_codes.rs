@@ -3,8 +3,10 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
+use crate::oauth::pkce::CodeChallenge;
 use crate::secret::SecretHash;
 
 /// A code, with the account that approved it and what that holds now.
@@ -22,12 +24,16 @@ pub struct AuthorizationCode {
     pub scope: String,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The S256 challenge.
-    pub code_challenge: String,
+    /// The S256 challenge; none for a client that was let off PKCE.
+    pub code_challenge: Option<CodeChallenge>,
     /// When it can no longer be exchanged.
     pub expires_at: Timestamp,
     /// When it was exchanged.
     pub consumed_at: Option<Timestamp>,
+    /// When the person signed in; unknown of a code that Storyden made.
+    pub auth_time: Option<Timestamp>,
+    /// Whether the authorization request named the redirect URI (RFC 6749 §4.1.3).
+    pub redirect_uri_given: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -40,6 +46,8 @@ struct CodeRow {
     code_challenge: String,
     expires_at: Timestamp,
     consumed_at: Option<Timestamp>,
+    auth_time: Option<Timestamp>,
+    redirect_uri_given: Option<Flag>,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
@@ -48,9 +56,10 @@ struct CodeRow {
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     const SQL: &str = concat!(
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
-         k.code_challenge, k.expires_at, k.consumed_at, ",
+         k.code_challenge, k.expires_at, k.consumed_at, i.auth_time, i.redirect_uri_given, ",
         account_columns!(),
-        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id ",
+        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
+         LEFT JOIN auth_request_details i ON i.code_id = k.id ",
         account_roles!(),
         " WHERE k.code_hash = $1"
     );
@@ -66,9 +75,11 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         redirect_uri: row.redirect_uri,
         scope: row.scope,
         nonce: row.nonce,
-        code_challenge: row.code_challenge,
+        code_challenge: CodeChallenge::stored(row.code_challenge),
         expires_at: row.expires_at,
         consumed_at: row.consumed_at,
+        auth_time: row.auth_time,
+        redirect_uri_given: row.redirect_uri_given.is_none_or(|given| given.0),
     }))
 }
 
@@ -89,8 +100,8 @@ pub struct NewCode {
     pub scope: String,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The S256 challenge.
-    pub code_challenge: String,
+    /// The S256 challenge, if there is one.
+    pub code_challenge: Option<CodeChallenge>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it can no longer be exchanged.
@@ -110,7 +121,7 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
             new.redirect_uri.as_str().into(),
             new.scope.as_str().into(),
             new.nonce.clone().into(),
-            new.code_challenge.as_str().into(),
+            CodeChallenge::to_stored(new.code_challenge.as_ref()).into(),
             new.expires_at.into(),
             (&new.account).into(),
             (&new.client).into(),

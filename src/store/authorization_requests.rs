@@ -6,7 +6,8 @@ use super::db::{Db, Tx};
 use super::error::Result;
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AuthorizationRequestId, ClientRowId};
+use crate::ids::{AccountId, AuthorizationCodeId, AuthorizationRequestId, ClientRowId};
+use crate::oauth::pkce::CodeChallenge;
 use crate::secret::SecretHash;
 
 /// A request of a signed-in person.
@@ -26,8 +27,8 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// The client's `nonce`, unchanged.
     pub nonce: Option<String>,
-    /// The S256 challenge (RFC 7636).
-    pub code_challenge: String,
+    /// The S256 challenge (RFC 7636); none from a client that was let off PKCE.
+    pub code_challenge: Option<CodeChallenge>,
     /// When it can no longer be decided.
     pub expires_at: Timestamp,
     /// Whether somebody approved or denied it.
@@ -68,7 +69,7 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         scope: row.scope,
         state: row.state,
         nonce: row.nonce,
-        code_challenge: row.code_challenge,
+        code_challenge: CodeChallenge::stored(row.code_challenge),
         expires_at: row.expires_at,
         decided: row.decided,
     }))
@@ -87,14 +88,18 @@ pub struct NewRequest {
     pub client: ClientRowId,
     /// Where the answer goes.
     pub redirect_uri: String,
+    /// Whether the client said so, or left it out, being the only one.
+    pub redirect_uri_given: bool,
     /// What is asked.
     pub scope: String,
     /// The client's `state`.
     pub state: Option<String>,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The S256 challenge.
-    pub code_challenge: String,
+    /// The S256 challenge, if there is one.
+    pub code_challenge: Option<CodeChallenge>,
+    /// When the person signed in.
+    pub auth_time: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it can no longer be decided.
@@ -118,27 +123,54 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
             new.scope.as_str().into(),
             new.state.clone().into(),
             new.nonce.clone().into(),
-            new.code_challenge.as_str().into(),
+            CodeChallenge::to_stored(new.code_challenge.as_ref()).into(),
             new.expires_at.into(),
             (&new.account).into(),
             (&new.client).into(),
         ],
     )
     .await?;
+    tx.execute(
+        "INSERT INTO auth_request_details (request_id, auth_time, redirect_uri_given) \
+         VALUES ($1, $2, $3)",
+        &[
+            (&new.id).into(),
+            new.auth_time.into(),
+            new.redirect_uri_given.into(),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
-/// Marks a request approved, if nobody decided it before and its account is not suspended.
+/// Notes which code an approved request gave.
+pub async fn link_code(
+    tx: &mut Tx,
+    request: &AuthorizationRequestId,
+    code: &AuthorizationCodeId,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_request_details SET code_id = $2 WHERE request_id = $1",
+        &[request.into(), code.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Marks a request approved, if nobody decided it before, it has not expired and its account is not
+/// suspended (A-52, A-53).
 pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_authorisation_requests SET approved_at = $2 \
-             WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL AND EXISTS \
-             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    let sql = tx.pick(
+        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
+         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
+         AND julianday(expires_at) > julianday($2) AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
+         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
+         AND expires_at > $2 AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+    );
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Marks a request denied, if nobody decided it before.
@@ -160,6 +192,8 @@ pub struct PendingRequest {
     pub client_id: ClientRowId,
     /// What was asked: the parameters of the authorization request.
     pub parameters: JsonColumn<std::collections::BTreeMap<String, String>>,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// When it can no longer be taken up.
     pub expires_at: Timestamp,
 }
@@ -171,7 +205,7 @@ pub async fn find_pending(
     browser: &SecretHash,
 ) -> Result<Option<PendingRequest>> {
     db.fetch_optional(
-        "SELECT client_id, parameters, expires_at FROM auth_pending_requests \
+        "SELECT client_id, parameters, created_at, expires_at FROM auth_pending_requests \
          WHERE request_id_hash = $1 AND browser_hash = $2",
         &[request_id.into(), browser.into()],
     )

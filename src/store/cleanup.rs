@@ -1,14 +1,20 @@
 //! What is deleted when its time has passed (contract 17.2, and what Storyden never purges).
 //!
 //! Times are compared as instants: `julianday(…)` on SQLite, where rows carry the zone of whatever
-//! process wrote them. Every statement is a transaction of its own, so nobody waits for long.
+//! process wrote them. Rows go in batches, each a transaction of its own, so that nobody waits for
+//! long however much there is.
 
 use time::Duration;
 
 use super::db::Db;
 use super::error::Result;
-use super::value::Value;
 use crate::clock::Timestamp;
+
+/// How many rows a statement deletes.
+const BATCH: i64 = 200;
+
+/// How many batches of a step a pass makes; the next pass goes on.
+const BATCHES: usize = 500;
 
 /// A step of the clean-up.
 struct Step {
@@ -20,166 +26,281 @@ struct Step {
     postgres: &'static str,
 }
 
-/// A dynamic registration nobody ever used: no owner, our prefix, no code, no refresh token.
-macro_rules! unused_registration {
-    () => {
-        " AND c.account_id IS NULL AND c.client_id LIKE 'sdoak\\_%' ESCAPE '\\' \
-         AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = c.id) \
-         AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.client_id = c.id)"
+/// Deletes rows of a table by a time of theirs; `$also` begins with ` AND ` or is empty.
+macro_rules! rows {
+    ($what:literal, $keep:expr, $table:literal, $id:literal, $time:literal $(, $also:expr)?) => {
+        Step {
+            what: $what,
+            keep: $keep,
+            sqlite: concat!(
+                "DELETE FROM ", $table, " WHERE ", $id, " IN (SELECT x.", $id, " FROM ", $table,
+                " x WHERE julianday(x.", $time, ") < julianday($1)" $(, $also)?, " LIMIT $2)"
+            ),
+            postgres: concat!(
+                "DELETE FROM ", $table, " WHERE ", $id, " IN (SELECT x.", $id, " FROM ", $table,
+                " x WHERE x.", $time, " < $1" $(, $also)?, " LIMIT $2)"
+            ),
+        }
     };
 }
 
-/// A grant that nothing belongs to any more.
-macro_rules! bare_grant {
-    () => {
-        "AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m WHERE m.grant_id = auth_grants.id) \
-         AND (code_id IS NULL OR NOT EXISTS \
-             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = code_id))"
+/// Deletes side rows whose parents are gone; `$orphan` begins with ` AND `.
+macro_rules! orphans {
+    ($what:literal, $table:literal, $id:literal, $orphan:expr) => {
+        Step {
+            what: $what,
+            keep: Duration::ZERO,
+            sqlite: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $id,
+                " IN (SELECT x.",
+                $id,
+                " FROM ",
+                $table,
+                " x WHERE $1 IS NOT NULL",
+                $orphan,
+                " LIMIT $2)"
+            ),
+            postgres: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $id,
+                " IN (SELECT x.",
+                $id,
+                " FROM ",
+                $table,
+                " x WHERE $1::timestamptz IS NOT NULL",
+                $orphan,
+                " LIMIT $2)"
+            ),
+        }
+    };
+}
+
+/// A dynamic registration nobody ever used: no owner, our prefix, no code now or before, no refresh
+/// token.
+macro_rules! unused_registration {
+    ($client:literal) => {
+        concat!(
+            " AND ",
+            $client,
+            ".account_id IS NULL",
+            " AND ",
+            $client,
+            ".client_id LIKE 'sdoak\\_%' ESCAPE '\\'",
+            " AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ",
+            $client,
+            ".id AND y.used)",
+            " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = ",
+            $client,
+            ".id)",
+            " AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.client_id = ",
+            $client,
+            ".id)"
+        )
+    };
+}
+
+/// Rows of unused registrations that point at them.
+macro_rules! rows_of_unused_registrations {
+    ($what:literal, $table:literal) => {
+        Step {
+            what: $what,
+            keep: Duration::days(7),
+            sqlite: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE id IN (SELECT x.id FROM ",
+                $table,
+                " x JOIN oauth_clients c ON c.id = x.client_id",
+                " WHERE julianday(c.created_at) < julianday($1)",
+                unused_registration!("c"),
+                " LIMIT $2)"
+            ),
+            postgres: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE id IN (SELECT x.id FROM ",
+                $table,
+                " x JOIN oauth_clients c ON c.id = x.client_id WHERE c.created_at < $1",
+                unused_registration!("c"),
+                " LIMIT $2)"
+            ),
+        }
     };
 }
 
 /// In order: rows that point before rows that are pointed at.
 const STEPS: &[Step] = &[
-    Step {
-        what: "device authorizations",
-        keep: Duration::hours(1), // so that a late poll hears `expired_token` (RFC 8628 §3.5)
-        sqlite: "DELETE FROM oauth_device_authorisations \
-                 WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM oauth_device_authorisations WHERE expires_at < $1",
-    },
-    Step {
-        what: "authorization requests",
-        keep: Duration::ZERO,
-        sqlite: "DELETE FROM oauth_authorisation_requests \
-                 WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM oauth_authorisation_requests WHERE expires_at < $1",
-    },
-    Step {
-        what: "pending requests",
-        keep: Duration::ZERO,
-        sqlite: "DELETE FROM auth_pending_requests WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM auth_pending_requests WHERE expires_at < $1",
-    },
-    Step {
-        what: "authorization codes",
-        keep: Duration::hours(24), // so that a replay is recognized and ends its grant
-        sqlite: "DELETE FROM oauth_authorisation_codes \
-                 WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM oauth_authorisation_codes WHERE expires_at < $1",
-    },
-    Step {
-        what: "refresh tokens",
-        keep: Duration::days(7), // a rotated parent stays while its chain lives: reuse is seen
-        sqlite: "DELETE FROM oauth_refresh_tokens \
-                 WHERE julianday(expires_at) < julianday($1) AND replaced_by_token_id IS NULL",
-        postgres: "DELETE FROM oauth_refresh_tokens \
-                   WHERE expires_at < $1 AND replaced_by_token_id IS NULL",
-    },
-    Step {
-        what: "authorization requests of unused registrations",
-        keep: Duration::days(7),
-        sqlite: concat!(
-            "DELETE FROM oauth_authorisation_requests WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(),
-            ")"
-        ),
-        postgres: concat!(
-            "DELETE FROM oauth_authorisation_requests WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
-            unused_registration!(),
-            ")"
-        ),
-    },
-    Step {
-        what: "device authorizations of unused registrations",
-        keep: Duration::days(7),
-        sqlite: concat!(
-            "DELETE FROM oauth_device_authorisations WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(),
-            ")"
-        ),
-        postgres: concat!(
-            "DELETE FROM oauth_device_authorisations WHERE client_id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
-            unused_registration!(),
-            ")"
-        ),
-    },
-    Step {
-        what: "unused registrations",
-        keep: Duration::days(7),
-        sqlite: concat!(
-            "DELETE FROM oauth_clients WHERE id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE julianday(c.created_at) < julianday($1)",
-            unused_registration!(),
-            ")"
-        ),
-        postgres: concat!(
-            "DELETE FROM oauth_clients WHERE id IN ",
-            "(SELECT c.id FROM oauth_clients c WHERE c.created_at < $1",
-            unused_registration!(),
-            ")"
-        ),
-    },
-    Step {
-        what: "remote authorization flows",
-        keep: Duration::days(1),
-        sqlite: "DELETE FROM oauth_remote_authorisation_flows \
-                 WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM oauth_remote_authorisation_flows WHERE expires_at < $1",
-    },
-    Step {
-        what: "sessions",
-        keep: Duration::days(7),
-        sqlite: "DELETE FROM sessions WHERE julianday(expires_at) < julianday($1)",
-        postgres: "DELETE FROM sessions WHERE expires_at < $1",
-    },
-    Step {
-        what: "device origins",
-        keep: Duration::ZERO,
-        sqlite: "DELETE FROM auth_device_origins WHERE $1 IS NOT NULL AND NOT EXISTS \
-                 (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = device_id)",
-        postgres: "DELETE FROM auth_device_origins WHERE $1::timestamptz IS NOT NULL AND NOT EXISTS \
-                   (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = device_id)",
-    },
-    Step {
-        what: "refresh token memberships",
-        keep: Duration::ZERO,
-        sqlite: "DELETE FROM auth_refresh_tokens WHERE $1 IS NOT NULL AND NOT EXISTS \
-                 (SELECT 1 FROM oauth_refresh_tokens t WHERE t.id = token_id)",
-        postgres: "DELETE FROM auth_refresh_tokens WHERE $1::timestamptz IS NOT NULL AND NOT EXISTS \
-                   (SELECT 1 FROM oauth_refresh_tokens t WHERE t.id = token_id)",
-    },
-    Step {
-        what: "grants",
-        keep: Duration::days(2), // longer than any access token that names one
-        sqlite: concat!(
-            "DELETE FROM auth_grants WHERE julianday(created_at) < julianday($1) ",
-            bare_grant!()
-        ),
-        postgres: concat!(
-            "DELETE FROM auth_grants WHERE created_at < $1 ",
-            bare_grant!()
-        ),
-    },
+    // an hour, so that a late poll hears `expired_token` (RFC 8628 §3.5)
+    rows!(
+        "device authorizations",
+        Duration::hours(1),
+        "oauth_device_authorisations",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "authorization requests",
+        Duration::ZERO,
+        "oauth_authorisation_requests",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "pending requests",
+        Duration::ZERO,
+        "auth_pending_requests",
+        "request_id_hash",
+        "expires_at"
+    ),
+    // a day, so that a replay is recognized and ends its grant
+    rows!(
+        "authorization codes",
+        CODES,
+        "oauth_authorisation_codes",
+        "id",
+        "expires_at"
+    ),
+    // a rotated parent stays while its chain lives, so that reuse is seen
+    rows!(
+        "refresh tokens",
+        Duration::days(7),
+        "oauth_refresh_tokens",
+        "id",
+        "expires_at",
+        " AND x.replaced_by_token_id IS NULL"
+    ),
+    rows_of_unused_registrations!(
+        "requests of unused registrations",
+        "oauth_authorisation_requests"
+    ),
+    rows_of_unused_registrations!(
+        "devices of unused registrations",
+        "oauth_device_authorisations"
+    ),
+    rows!(
+        "unused registrations",
+        Duration::days(7),
+        "oauth_clients",
+        "id",
+        "created_at",
+        unused_registration!("x")
+    ),
+    rows!(
+        "remote authorization flows",
+        Duration::days(1),
+        "oauth_remote_authorisation_flows",
+        "id",
+        "expires_at"
+    ),
+    rows!(
+        "sessions",
+        Duration::days(7),
+        "sessions",
+        "id",
+        "expires_at"
+    ),
+    orphans!(
+        "device origins",
+        "auth_device_origins",
+        "device_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = x.device_id)"
+    ),
+    orphans!(
+        "request details",
+        "auth_request_details",
+        "request_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_requests q WHERE q.id = x.request_id) \
+         AND (x.code_id IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
+    ),
+    orphans!(
+        "refresh token memberships",
+        "auth_refresh_tokens",
+        "token_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.id = x.token_id)"
+    ),
+    orphans!(
+        "client details",
+        "auth_clients",
+        "client_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id)"
+    ),
+    // two days: longer than any access token that names one (the settings allow 24 h)
+    rows!(
+        "grants",
+        Duration::days(2),
+        "auth_grants",
+        "id",
+        "created_at",
+        " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m WHERE m.grant_id = x.id) \
+         AND (x.code_id IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
+    ),
 ];
+
+/// How long past its expiry a code stays.
+const CODES: Duration = Duration::hours(24);
 
 /// What a pass deleted: the name of a step and how many rows, for each step that deleted any.
 pub type Deleted = Vec<(&'static str, u64)>;
 
-/// One pass over everything that has had its time.
-pub async fn run(db: &Db, now: Timestamp) -> Result<Deleted> {
+/// One pass over everything that has had its time. A step that fails is logged and left to the next
+/// pass; `stop` is asked between batches.
+pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Deleted {
     let mut deleted = Vec::new();
+    if let Err(error) = note_used_registrations(db, now - CODES).await {
+        // Without the note their clients would look unused once the codes are gone.
+        tracing::warn!(%error, "the clean-up did not begin");
+        return deleted;
+    }
     for step in STEPS {
-        let sql = db.pick(step.sqlite, step.postgres);
-        let rows = db.execute(sql, vec![Value::from(now - step.keep)]).await?;
+        let mut rows = 0;
+        for _ in 0..BATCHES {
+            if stop() {
+                return deleted;
+            }
+            match batch(db, step, now).await {
+                Ok(0) => break,
+                Ok(some) => rows += some,
+                Err(error) => {
+                    tracing::warn!(%error, what = step.what, "a step of the clean-up failed");
+                    break;
+                }
+            }
+        }
         if rows > 0 {
             deleted.push((step.what, rows));
         }
     }
-    Ok(deleted)
+    deleted
+}
+
+async fn batch(db: &Db, step: &Step, now: Timestamp) -> Result<u64> {
+    let sql = db.pick(step.sqlite, step.postgres);
+    db.execute(sql, vec![(now - step.keep).into(), BATCH.into()])
+        .await
+}
+
+/// Remembers which dynamic registrations have had a code, before their codes are deleted.
+async fn note_used_registrations(db: &Db, before: Timestamp) -> Result<u64> {
+    let sql = db.pick(
+        "INSERT INTO auth_clients (client_id, used) \
+         SELECT DISTINCT k.client_id, true FROM oauth_authorisation_codes k \
+         JOIN oauth_clients c ON c.id = k.client_id \
+         WHERE c.account_id IS NULL AND julianday(k.expires_at) < julianday($1) \
+         ON CONFLICT (client_id) DO UPDATE SET used = true",
+        "INSERT INTO auth_clients (client_id, used) \
+         SELECT DISTINCT k.client_id, true FROM oauth_authorisation_codes k \
+         JOIN oauth_clients c ON c.id = k.client_id \
+         WHERE c.account_id IS NULL AND k.expires_at < $1 \
+         ON CONFLICT (client_id) DO UPDATE SET used = true",
+    );
+    db.execute(sql, vec![before.into()]).await
 }
 
 /// Wipes the salts of rotations made before `closed`: their successors can no longer be derived.

@@ -3,7 +3,7 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::value::{Names, Value};
+use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -14,7 +14,9 @@ macro_rules! client_columns {
     () => {
         "c.id AS client_row_id, c.client_id AS client_client_id, \
          c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
-         c.type AS client_type, c.scope_policy AS client_scope_policy, \
+         c.type AS client_type, EXISTS (SELECT 1 FROM auth_clients y \
+             WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
+         c.scope_policy AS client_scope_policy, \
          c.redirect_uris AS client_redirect_uris, \
          c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
          c.account_id AS client_owner, c.created_at AS client_created_at"
@@ -35,6 +37,7 @@ pub struct ClientColumns {
     client_secret_hash: Option<String>,
     client_name: String,
     client_type: String,
+    client_pkce_exempt: Flag,
     client_scope_policy: String,
     client_redirect_uris: Names,
     client_allowed_scopes: Names,
@@ -44,7 +47,7 @@ pub struct ClientColumns {
 }
 
 /// An application.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     /// Its row.
     pub row_id: ClientRowId,
@@ -56,6 +59,9 @@ pub struct Client {
     pub name: String,
     /// Whether it can keep a secret.
     pub kind: ClientType,
+    /// Whether it must use PKCE (RFC 7636), as all do that no administrator let off. Storyden's
+    /// column of this name is not asked: nothing there reads it, and its default is `false`.
+    pub pkce_required: bool,
     /// What it may have.
     pub scope: ClientScope,
     /// Where it may be answered.
@@ -66,6 +72,14 @@ pub struct Client {
     pub owner: Option<AccountId>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -93,6 +107,7 @@ impl From<ClientColumns> for Client {
             secret_hash: row.client_secret_hash,
             name: row.client_name,
             kind,
+            pkce_required: !row.client_pkce_exempt.0,
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),
@@ -155,6 +170,25 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
     Ok(rows.into_iter().map(Client::from).collect())
 }
 
+/// The handle of an account that owns a client.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Owner {
+    /// The account.
+    pub id: AccountId,
+    /// Its handle.
+    pub handle: String,
+}
+
+/// The accounts that own a client.
+pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
+    db.fetch_all(
+        "SELECT a.id, a.handle FROM accounts a \
+         WHERE a.id IN (SELECT c.account_id FROM oauth_clients c)",
+        &[],
+    )
+    .await
+}
+
 /// Makes a client.
 ///
 /// # Errors
@@ -178,7 +212,7 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
             client.kind.name().into(),
             policy_name(client.scope.policy).into(),
             method.into(),
-            client.may_use(GrantType::AuthorizationCode).into(),
+            client.pkce_required.into(),
             Value::names(client.redirect_uris.iter().map(String::as_str)),
             Value::names(client.scope.allowed.names()),
             Value::names(client.grants.iter().map(|grant| grant.stored_name())),
@@ -186,6 +220,13 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
         ],
     )
     .await?;
+    if !client.pkce_required {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2)",
+            &[(&client.row_id).into(), true.into()],
+        )
+        .await?;
+    }
     Ok(())
 }
 
@@ -210,15 +251,29 @@ pub async fn set_secret(tx: &mut Tx, client_id: &str, hash: &str, now: Timestamp
 }
 
 /// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its
-/// row goes last, since the others point at it.
-pub async fn delete(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
+/// row is locked first, so that nothing new points at it, and goes last, since the others do. Its
+/// grants are ended and stay a while, so that their access tokens are refused.
+pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<()> {
+    let lock = tx.pick(
+        "SELECT id FROM oauth_clients WHERE id = $1", // the transaction is the lock
+        "SELECT id FROM oauth_clients WHERE id = $1 FOR UPDATE",
+    );
+    tx.execute(lock, &[id.into()]).await?;
+    tx.execute(
+        "UPDATE auth_grants SET revoked_at = $2, revoked_because = 'client_deleted', salt = NULL \
+         WHERE client_id = $1 AND revoked_at IS NULL",
+        &[id.into(), now.into()],
+    )
+    .await?;
     for sql in [
         "DELETE FROM auth_device_origins WHERE device_id IN \
          (SELECT id FROM oauth_device_authorisations WHERE client_id = $1)",
         "DELETE FROM auth_refresh_tokens WHERE token_id IN \
          (SELECT id FROM oauth_refresh_tokens WHERE client_id = $1)",
-        "DELETE FROM auth_grants WHERE client_id = $1",
+        "DELETE FROM auth_clients WHERE client_id = $1",
         "DELETE FROM auth_pending_requests WHERE client_id = $1",
+        "DELETE FROM auth_request_details WHERE request_id IN \
+         (SELECT id FROM oauth_authorisation_requests WHERE client_id = $1)",
         "DELETE FROM oauth_authorisation_requests WHERE client_id = $1",
         "DELETE FROM oauth_authorisation_codes WHERE client_id = $1",
         "DELETE FROM oauth_device_authorisations WHERE client_id = $1",

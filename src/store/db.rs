@@ -54,6 +54,17 @@ pub struct SqliteDb {
     queue: Arc<Semaphore>,
 }
 
+/// How busy a database is.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Writers in SQLite's queue, the one that writes included.
+    pub writers_waiting: usize,
+    /// Open connections.
+    pub connections: u32,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+}
+
 /// A transaction that is being written. Dropped without [`Tx::commit`], it is rolled back.
 pub enum Tx {
     /// SQLite's, begun `IMMEDIATE`, with its place in the queue.
@@ -221,6 +232,23 @@ impl Db {
         let outcome = step(&mut tx, input).await?;
         tx.commit().await?;
         Ok(outcome)
+    }
+
+    /// How busy it is: writers waiting, connections open and idle.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        match self {
+            Self::Sqlite(db) => Load {
+                writers_waiting: WRITERS_WAITING - db.queue.available_permits(),
+                connections: db.readers.size() + db.writer.size(),
+                idle: db.readers.num_idle() + db.writer.num_idle(),
+            },
+            Self::Postgres(pool) => Load {
+                writers_waiting: 0,
+                connections: pool.size(),
+                idle: pool.num_idle(),
+            },
+        }
     }
 
     /// Whether the database answers.

@@ -289,14 +289,17 @@ pub async fn slow_down(db: &Db, id: &DeviceAuthorizationId, interval_seconds: i6
     Ok(())
 }
 
-/// Writes when devices polled last, many in one transaction.
+/// Writes when devices polled last, many in one transaction; in the order of `polls`, so that two
+/// replicas that write the same devices do not wait for each other.
 pub async fn record_polls(tx: &mut Tx, polls: &[(DeviceAuthorizationId, Timestamp)]) -> Result<()> {
+    let sql = tx.pick(
+        "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1 \
+         AND (last_polled_at IS NULL OR julianday(last_polled_at) < julianday($2))",
+        "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1 \
+         AND (last_polled_at IS NULL OR last_polled_at < $2)",
+    );
     for (id, at) in polls {
-        tx.execute(
-            "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1",
-            &[id.into(), (*at).into()],
-        )
-        .await?;
+        tx.execute(sql, &[id.into(), (*at).into()]).await?;
     }
     Ok(())
 }

@@ -63,6 +63,15 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
+/// The names of all migrations, in order: what is pending where there is no database yet.
+#[must_use]
+pub fn all() -> Vec<&'static str> {
+    std::iter::once(&STORYDEN)
+        .chain(MIGRATIONS)
+        .map(|migration| migration.name)
+        .collect()
+}
+
 /// Runs what is pending, all or nothing, one process at a time. Gives the names of what it ran.
 pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     if pending(db).await?.is_empty() {

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod db;
 pub mod device_authorizations;
 mod error;
+pub mod inspect;
 pub mod leases;
 pub mod migrate;
 pub mod refresh_tokens;

@@ -55,6 +55,8 @@ pub struct Grant {
     pub salt: Option<String>,
     /// The token that the last rotation used up.
     pub rotated_token: Option<RefreshTokenId>,
+    /// When the person signed in, if that is known.
+    pub auth_time: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -72,6 +74,7 @@ struct TokenRow {
     grant_revoked_at: Option<Timestamp>,
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
+    grant_auth_time: Option<Timestamp>,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
@@ -104,6 +107,7 @@ impl TokenRow {
                 revoked: self.grant_revoked_at.is_some(),
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
+                auth_time: self.grant_auth_time,
             }),
         }
     }
@@ -116,7 +120,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
-         g.rotated_token_id AS grant_rotated_token_id, ",
+         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, ",
         account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
@@ -143,6 +147,8 @@ pub struct NewGrant {
     pub client: ClientRowId,
     /// The code it came of.
     pub code: Option<AuthorizationCodeId>,
+    /// When the person signed in, if that is known.
+    pub auth_time: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -150,13 +156,14 @@ pub struct NewGrant {
 /// Stores a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_grants (id, account_id, client_id, code_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
         &[
             (&new.id).into(),
             (&new.account).into(),
             (&new.client).into(),
             new.code.as_ref().into(),
+            new.auth_time.into(),
             new.created_at.into(),
         ],
     )
@@ -289,45 +296,64 @@ struct GrantIdRow {
     id: GrantId,
 }
 
+#[derive(sqlx::FromRow)]
+struct TokenIdRow {
+    id: RefreshTokenId,
+}
+
+/// The tokens that took a token's place, one after the other, whoever made them.
+macro_rules! descendants {
+    () => {
+        "WITH RECURSIVE chain (id, next) AS ( \
+             SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
+             UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
+             JOIN chain c ON t.id = c.next) "
+    };
+}
+
 /// Ends what came of a token that was used again: every token after it in its chain, whoever made
-/// those, and every grant that one of them belongs to.
+/// those, and every grant that one of them belongs to. Whether anything was alive.
 pub async fn revoke_descendants(
     tx: &mut Tx,
     token: &RefreshTokenId,
     now: Timestamp,
 ) -> Result<bool> {
+    const GRANTS: &str = concat!(
+        descendants!(),
+        "SELECT DISTINCT g.id FROM auth_refresh_tokens m JOIN chain c ON c.id = m.token_id \
+         JOIN auth_grants g ON g.id = m.grant_id WHERE g.revoked_at IS NULL"
+    );
+    const LIVE: &str = concat!(
+        descendants!(),
+        "SELECT t.id FROM oauth_refresh_tokens t JOIN chain c ON c.id = t.id \
+         WHERE t.revoked_at IS NULL AND t.id <> $1"
+    );
     let mut any = false;
-    let grants: Vec<GrantIdRow> = tx
-        .fetch_all(
-            "WITH RECURSIVE chain (id, next) AS ( \
-                 SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
-                 UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
-                 JOIN chain c ON t.id = c.next) \
-             SELECT DISTINCT m.grant_id AS id FROM auth_refresh_tokens m \
-             JOIN chain c ON c.id = m.token_id",
-            &[token.into()],
+    // Looked at anew until nothing is alive: a rotation that was in flight, and that an update had
+    // to wait for, has added a token that the update did not see (A-27).
+    loop {
+        let grants: Vec<GrantIdRow> = tx.fetch_all(GRANTS, &[token.into()]).await?;
+        for grant in &grants {
+            any |= revoke_grant(tx, &grant.id, "refresh_reuse", now).await?;
+        }
+        let live: Vec<TokenIdRow> = tx.fetch_all(LIVE, &[token.into()]).await?;
+        if live.is_empty() && grants.is_empty() {
+            return Ok(any);
+        }
+        for row in live {
+            any |= revoke(tx, &row.id, now).await?;
+        }
+    }
+}
+
+async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+            &[id.into(), now.into()],
         )
         .await?;
-    for grant in grants {
-        any |= revoke_grant(tx, &grant.id, "refresh_reuse", now).await?;
-    }
-    // Until nothing is left alive: a rotation that another replica had in flight may have added one.
-    while tx
-        .execute(
-            "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN ( \
-             WITH RECURSIVE chain (id, next) AS ( \
-                 SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
-                 UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
-                 JOIN chain c ON t.id = c.next) \
-             SELECT id FROM chain WHERE id <> $1)",
-            &[token.into(), now.into()],
-        )
-        .await?
-        > 0
-    {
-        any = true;
-    }
-    Ok(any)
+    Ok(changed > 0)
 }
 
 /// The live grant that came of a code.

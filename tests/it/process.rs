@@ -99,10 +99,17 @@ both! {
             assert!(ended.stderr.contains("storyden-auth key generate --json"), "{}", ended.stderr);
             return;
         }
-        let kid = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["kid"].clone();
-        let first = setup.run(&["key", "show", "--json"], &settings).await;
-        let second = setup.run(&["key", "show", "--json"], &settings).await;
-        assert_eq!(kid(&first.stdout), kid(&second.stdout), "the key is used again");
+        let served = async || {
+            let program = setup.spawn_with(free_port(), &settings).await;
+            let jwks = at(&setup, &program.address).await.get("/api/oauth/jwks").await;
+            program.kill().await;
+            jwks.expect(200).json()["keys"][0]["kid"].clone()
+        };
+        let first = served().await;
+        assert_eq!(served().await, first, "the key is used again");
+        let shown = setup.run(&["key", "show", "--json"], &settings).await;
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(shown["kid"], first);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -7,6 +7,7 @@ use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{AuthorizationCodeId, GrantId};
+use crate::limits::CODE_VERIFIER;
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::scope::Scope;
@@ -30,7 +31,7 @@ pub(super) struct Exchange<'a> {
     /// Where it was sent, as the client says.
     pub redirect_uri: Option<&'a str>,
     /// What the challenge was made from, as the client says.
-    pub code_verifier: &'a Secret,
+    pub code_verifier: Option<&'a Secret>,
 }
 
 impl Exchange<'_> {
@@ -39,11 +40,14 @@ impl Exchange<'_> {
     /// # Errors
     /// `invalid_grant` when the code is not good for this exchange.
     pub(super) async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
-        let verifier = CodeVerifier::parse(self.code_verifier.reveal())
-            .ok_or_else(|| OAuthError::invalid_request("Invalid code_verifier format"))?;
+        let malformed = || OAuthError::invalid_request("Invalid code_verifier format");
+        let verifier = match self.code_verifier {
+            Some(text) => Some(CodeVerifier::parse(text.reveal()).ok_or_else(malformed)?),
+            None => None,
+        };
         for _ in 0..ATTEMPTS {
             let now = app.clock.now();
-            let code = self.decide(app, &verifier, now).await?;
+            let code = self.decide(app, verifier.as_ref(), now).await?;
             if let Some(tokens) = self.redeem(app, code, now).await? {
                 return Ok(tokens);
             }
@@ -55,7 +59,7 @@ impl Exchange<'_> {
     async fn decide(
         &self,
         app: &App,
-        verifier: &CodeVerifier,
+        verifier: Option<&CodeVerifier>,
         now: Timestamp,
     ) -> Result<AuthorizationCode, OAuthError> {
         let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
@@ -64,12 +68,13 @@ impl Exchange<'_> {
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(not_good)?;
         self.check_redirect_uri(&code)?;
-        // RFC 7636 §4.6
-        if !CodeChallenge::stored(code.code_challenge.clone()).is_met_by(verifier) {
-            return Err(OAuthError::invalid_grant(
-                "Code verifier does not match the code challenge",
-            ));
-        }
+        check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
+            // the code is not burnt, so guesses are counted; the right verifier never is.
+            match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
+                Ok(()) => refused,
+                Err(wait) => refused.retry_after(wait.0),
+            }
+        })?;
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DOUBLE_SEND {
                 end_grant_of(app, &code.id, now).await?;
@@ -82,12 +87,12 @@ impl Exchange<'_> {
         Ok(code)
     }
 
-    /// RFC 6749 §4.1.3. It may be left out where there is only one it can have been (OAuth 2.1).
+    /// RFC 6749 §4.1.3: the same again, or left out where it was left out before.
     fn check_redirect_uri(&self, code: &AuthorizationCode) -> Result<(), OAuthError> {
         match self.redirect_uri {
             Some(uri) if uri == code.redirect_uri => Ok(()),
             Some(_) => Err(not_good()),
-            None if self.client.redirect_uris == [code.redirect_uri.as_str()] => Ok(()),
+            None if !code.redirect_uri_given => Ok(()),
             None => Err(OAuthError::invalid_request("Missing redirect_uri")),
         }
     }
@@ -112,6 +117,7 @@ impl Exchange<'_> {
             scope: &scope,
             grant: Some(&grant),
             nonce: code.nonce.as_deref(),
+            auth_time: code.auth_time,
         };
         let tokens = issue.sign(app, now).await?;
         let refresh = first_refresh_token(app, &issue, &granted, now);
@@ -122,6 +128,7 @@ impl Exchange<'_> {
                 account: code.account.id,
                 client: self.client.row_id.clone(),
                 code: Some(code.id.clone()),
+                auth_time: code.auth_time,
                 created_at: now,
             },
             code: code.id,
@@ -132,6 +139,21 @@ impl Exchange<'_> {
             .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
         Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
     }
+}
+
+/// RFC 7636 §4.6; and no downgrade in either direction (RFC 9700 §4.8.2).
+fn check_verifier(
+    challenge: Option<&CodeChallenge>,
+    verifier: Option<&CodeVerifier>,
+) -> Result<(), OAuthError> {
+    let description = match (challenge, verifier) {
+        (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => return Ok(()),
+        (None, None) => return Ok(()),
+        (Some(_), None) => return Err(OAuthError::invalid_request("Missing code_verifier")),
+        (Some(_), Some(_)) => "Code verifier does not match the code challenge",
+        (None, Some(_)) => "A code_verifier was sent for a code without a challenge",
+    };
+    Err(OAuthError::invalid_grant(description))
 }
 
 /// What a redemption writes: all of it or nothing.

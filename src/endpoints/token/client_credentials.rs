@@ -32,6 +32,7 @@ pub(super) async fn answer(
         scope: &scope,
         grant: None,
         nonce: None,
+        auth_time: None,
     };
     issue.sign(app, app.clock.now()).await
 }

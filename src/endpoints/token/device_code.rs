@@ -96,6 +96,7 @@ async fn redeem(
         scope: &scope,
         grant: Some(&grant),
         nonce: None,
+        auth_time: None,
     };
     let tokens = issue.sign(app, now).await?;
     let (secret, token) = first_refresh_token(app, &issue, &granted, now).unzip();
@@ -106,6 +107,7 @@ async fn redeem(
             account: account.id.clone(),
             client: client.row_id.clone(),
             code: None,
+            auth_time: None,
             created_at: now,
         },
         token,

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -19,7 +20,7 @@ use crate::store::clients::Client;
 use crate::store::refresh_tokens::NewToken;
 
 /// A successful answer (RFC 6749 §5.1).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct TokenResponse {
     access_token: String,
     expires_in: i64,
@@ -53,6 +54,8 @@ pub(super) struct Issue<'a> {
     pub grant: Option<&'a GrantId>,
     /// The client's `nonce`.
     pub nonce: Option<&'a str>,
+    /// When the person signed in, if that is known.
+    pub auth_time: Option<Timestamp>,
 }
 
 impl Issue<'_> {
@@ -76,6 +79,7 @@ impl Issue<'_> {
             aud: access_token::STORYDEN,
             client_id: &self.client.client_id,
             exp,
+            auth_time: self.auth_time.map(Timestamp::unix_seconds),
             gid: self.grant,
             gty: self.grant.is_none().then_some("client-credentials"),
             iat,
@@ -88,7 +92,9 @@ impl Issue<'_> {
         let id_token = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
             let person = person_claims(app, self.account, self.scope).await?;
             let claims = IdTokenClaims {
+                at_hash: at_hash(&access_token),
                 aud: &self.client.client_id,
+                auth_time: self.auth_time.map(Timestamp::unix_seconds),
                 exp,
                 iat,
                 iss: &issuer,
@@ -112,6 +118,12 @@ impl Issue<'_> {
             token_type: "Bearer",
         })
     }
+}
+
+/// What ties an ID token to the access token beside it (OpenID Connect Core §3.1.3.6).
+fn at_hash(access_token: &str) -> String {
+    let digest = Sha256::digest(access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2])
 }
 
 /// What the scopes release about somebody; the address is looked up only when it is released.

@@ -15,6 +15,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::refuse_client;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::oauth::OAuthError;
@@ -24,6 +25,7 @@ use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::clients::Client;
+use crate::telemetry::metrics;
 
 pub use issue::person_claims;
 
@@ -53,7 +55,7 @@ pub enum TokenRequest {
         /// Where it was sent.
         redirect_uri: Option<String>,
         /// What the challenge was made from (RFC 7636 §4.5).
-        code_verifier: Secret,
+        code_verifier: Option<Secret>,
     },
     /// RFC 6749 §6.
     RefreshToken {
@@ -86,7 +88,7 @@ impl TokenRequest {
             GrantType::AuthorizationCode => Self::AuthorizationCode {
                 code: Secret::new(form.require("code", "Missing authorization code")?),
                 redirect_uri: form.get("redirect_uri").map(str::to_owned),
-                code_verifier: Secret::new(form.require("code_verifier", "Missing code_verifier")?),
+                code_verifier: form.get("code_verifier").map(Secret::new),
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
@@ -107,13 +109,26 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
+    let mut grant = "none";
     let outcome = match read_form(request, KNOWN).await {
-        Ok(form) => answer(&app, &headers, &form, address).await,
+        Ok(form) => {
+            grant = form
+                .get("grant_type")
+                .and_then(GrantType::from_wire_name)
+                .map_or("none", GrantType::stored_name);
+            answer(&app, &headers, &form, address).await
+        }
         Err(error) => Err(error),
     };
+    metrics::token_request(
+        grant,
+        outcome
+            .as_ref()
+            .map_or_else(|error| error.code.as_str(), |_| "ok"),
+    );
     match outcome {
         Ok(tokens) => axum::Json(tokens).into_response(),
-        Err(error) => error.into_response(),
+        Err(error) => refuse_client(&app, error),
     }
 }
 
@@ -144,7 +159,7 @@ async fn answer(
                 client: &client,
                 code: &code,
                 redirect_uri: redirect_uri.as_deref(),
-                code_verifier: &code_verifier,
+                code_verifier: code_verifier.as_ref(),
             };
             exchange.answer(app).await
         }

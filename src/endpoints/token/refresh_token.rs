@@ -118,6 +118,7 @@ impl Refresh<'_> {
             scope: &scope,
             grant: Some(grant),
             nonce: None, // OpenID Connect Core §12.2
+            auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
         };
         issue.sign(self.app, now).await
     }
@@ -144,6 +145,7 @@ impl Refresh<'_> {
                 account: token.account.id.clone(),
                 client: self.client.row_id.clone(),
                 code: None,
+                auth_time: None,
                 created_at: now,
             }),
             salt,

@@ -34,11 +34,10 @@ impl Server {
 
     /// Deletes an application, as its owner does it.
     pub(crate) async fn delete_client(&self, client: &Client) {
-        let row_id = client.row_id.clone();
-        let delete = self
-            .app
-            .db
-            .write(row_id, |tx, row_id| Box::pin(clients::delete(tx, row_id)));
+        let input = (client.row_id.clone(), self.clock.now());
+        let delete = self.app.db.write(input, |tx, (row_id, now)| {
+            Box::pin(clients::delete(tx, row_id, *now))
+        });
         delete.await.unwrap();
     }
 

@@ -106,6 +106,7 @@ impl Server {
             secret_hash,
             name: format!("The {}", new.client_id),
             kind,
+            pkce_required: true,
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),

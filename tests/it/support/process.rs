@@ -57,12 +57,18 @@ impl Setup {
 
     /// Starts the program as a server, and waits until it says that it serves.
     pub(crate) async fn spawn(&self, port: u16) -> Process {
+        self.spawn_with(port, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn spawn_with(&self, port: u16, further: &[(&str, &str)]) -> Process {
         let address = format!("127.0.0.1:{port}");
         let issuer = format!("http://{address}");
-        let settings = [
+        let mut settings = vec![
             ("LISTEN_ADDR", address.as_str()),
             ("PUBLIC_API_ADDRESS", &issuer),
         ];
+        settings.extend_from_slice(further);
         let mut child = self.program(&["serve"], &settings).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();

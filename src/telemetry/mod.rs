@@ -1,6 +1,9 @@
 //! Logs, and the trace id that ties an answer to its lines in the log.
 
+pub mod metrics;
+
 use std::future::Future;
+use std::io::IsTerminal as _;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
@@ -10,6 +13,7 @@ use tracing::Instrument as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::Shared;
+use crate::clock::Stopwatch;
 use crate::config::{Config, LogFormat};
 use crate::secret::hex;
 
@@ -32,6 +36,7 @@ pub fn start(config: &Config) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    let logs = logs.with_ansi(std::io::stderr().is_terminal());
     // A second start, as in tests, changes nothing.
     let _ = match config.log_format {
         LogFormat::Text => logs.try_init(),
@@ -44,17 +49,19 @@ pub fn start(config: &Config) {
 pub async fn trace(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let theirs = request.headers().get("traceparent").and_then(trace_id_of);
     let trace_id = theirs.unwrap_or_else(|| hex(&app.random.bytes::<16>()));
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unknown", MatchedPath::as_str);
-    let span = tracing::info_span!("request", method = %request.method(), route, trace_id);
-    let answer = async move {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", %method, route, trace_id);
+    let stopwatch = Stopwatch::start();
+    let answer = async {
         let response = next.run(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
-    within(trace_id, answer.instrument(span)).await
+    let response = within(trace_id, answer.instrument(span)).await;
+    metrics::answered(&method, route, response.status(), stopwatch.seconds());
+    response
 }
 
 /// Runs a future under a trace id.

@@ -1,0 +1,307 @@
+//! `account`: members.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::password::PasswordSource;
+use super::{Error, arguments, open, output};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::ids::AccountId;
+use crate::store::accounts::{self, NewAccount};
+use crate::store::{self};
+
+/// What is done with members.
+#[derive(Debug, Subcommand)]
+pub(super) enum Account {
+    Create(Create),
+    List(List),
+    Suspend(Suspend),
+    Reinstate(Reinstate),
+    Password(SetPassword),
+}
+
+/// Make an account.
+///
+/// Without a password nobody can sign in to it here; `account password` gives it one later.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth account create --handle odin --name Odin --admin --generate-password"
+)]
+pub(super) struct Create {
+    /// The unique name: 1 to 30 letters (a-z), digits, hyphens and underscores, as in odin.
+    #[arg(long, value_name = "HANDLE", value_parser = arguments::handle)]
+    handle: String,
+    /// The name that is shown, as in "Odin Borson" [default: the handle].
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
+    name: Option<String>,
+    /// An e-mail address, as in odin@example.com [default: none].
+    #[arg(long, value_name = "EMAIL", value_parser = arguments::email)]
+    email: Option<String>,
+    /// The address counts as verified; applications are then told so.
+    #[arg(long, requires = "email")]
+    email_verified: bool,
+    /// Make the account an administrator's, who may do everything.
+    #[arg(long)]
+    admin: bool,
+    #[command(flatten)]
+    password: PasswordSource,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// List every account.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Suspend an account: its sessions and tokens stop at once, and nobody signs in to it.
+///
+/// Nothing is deleted; `account reinstate` ends it. It is Storyden's own suspension.
+#[derive(Args, Debug)]
+pub(super) struct Suspend {
+    /// The handle of the account, as in loki.
+    handle: String,
+}
+
+/// End the suspension of an account.
+#[derive(Args, Debug)]
+pub(super) struct Reinstate {
+    /// The handle of the account, as in loki.
+    handle: String,
+}
+
+/// Give an account a password, in place of the one it has. Sessions that are open stay open.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: storyden-auth account password odin --generate-password")]
+pub(super) struct SetPassword {
+    /// The handle of the account, as in odin.
+    handle: String,
+    #[command(flatten)]
+    password: PasswordSource,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An account that was made.
+#[derive(Serialize)]
+struct Made {
+    id: AccountId,
+    handle: String,
+    name: String,
+    admin: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+}
+
+impl Account {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        match self {
+            Self::Create(create) => create.run(&app).await,
+            Self::List(list) => list.run(&app).await,
+            Self::Suspend(Suspend { handle }) => suspend(&app, &handle).await,
+            Self::Reinstate(Reinstate { handle }) => reinstate(&app, &handle).await,
+            Self::Password(set) => set.run(&app).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Create {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let password = self.password.read(&app.random)?;
+        let password_hash = match &password {
+            Some(password) => Some(app.passwords.hash(&password.secret).await?),
+            None => None,
+        };
+        let now = app.clock.now();
+        let new = NewAccount {
+            id: AccountId::generate(),
+            name: self.name.unwrap_or_else(|| self.handle.clone()),
+            handle: self.handle,
+            admin: self.admin,
+            email: self.email.map(|email| (email, self.email_verified)),
+            password_hash,
+        };
+        let made = Made {
+            id: new.id.clone(),
+            handle: new.handle.clone(),
+            name: new.name.clone(),
+            admin: new.admin,
+            email: new.email.as_ref().map(|(email, _)| email.clone()),
+            email_verified: new.email.as_ref().map(|(_, verified)| *verified),
+            created_at: now,
+            password: password
+                .as_ref()
+                .filter(|password| password.made)
+                .map(|password| password.secret.reveal().to_owned()),
+        };
+        let inserted = app
+            .db
+            .write((new, now), |tx, (new, now)| {
+                Box::pin(accounts::insert(tx, new, *now))
+            })
+            .await;
+        inserted.map_err(|error| taken(error, &made))?;
+        made.print(self.json)?;
+        if password.is_none() {
+            let (program, handle) = (output::program(), &made.handle);
+            output::note(&format!(
+                "{handle} has no password yet; make one with: {program} account password {handle} --generate-password"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Which of the two unique values is taken.
+fn taken(error: store::Error, made: &Made) -> Error {
+    match (&error, &made.email) {
+        (store::Error::Taken(what), Some(email)) if what.contains("email") => {
+            Error::because(format!("--email: {email} belongs to another account"))
+        }
+        (store::Error::Taken(_), _) => Error::because(format!(
+            "--handle: {} is taken; `account list` shows who is there",
+            made.handle
+        )),
+        _ => error.into(),
+    }
+}
+
+impl Made {
+    fn print(&self, json: bool) -> Result<(), Error> {
+        if json {
+            return output::print_json(self);
+        }
+        let mut facts = vec![
+            ("id", self.id.to_string()),
+            ("handle", self.handle.clone()),
+            ("name", self.name.clone()),
+            ("admin", if self.admin { "yes" } else { "no" }.to_owned()),
+        ];
+        if let Some(email) = &self.email {
+            let verified = if self.email_verified == Some(true) {
+                ""
+            } else {
+                " (not verified)"
+            };
+            facts.push(("email", format!("{email}{verified}")));
+        }
+        if let Some(password) = &self.password {
+            facts.push(("password", format!("{password}   (shown this once)")));
+        }
+        output::print(&output::facts(facts))
+    }
+}
+
+impl List {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let accounts = accounts::list(&app.db).await?;
+        if self.json {
+            return output::print_json(&accounts);
+        }
+        let rows = accounts.into_iter().map(|account| {
+            let state = match account.deleted_at {
+                Some(at) => format!("suspended {}", at.to_rfc3339()),
+                None => "active".to_owned(),
+            };
+            let admin = output::yes(account.admin.0);
+            [
+                account.handle,
+                account.name,
+                account.kind,
+                admin,
+                state,
+                account.id.to_string(),
+            ]
+        });
+        output::print(&output::table(
+            ["HANDLE", "NAME", "KIND", "ADMIN", "STATE", "ID"],
+            rows,
+        ))
+    }
+}
+
+impl SetPassword {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let Some(password) = self.password.read(&app.random)? else {
+            return Err(Error::because(
+                "say where the password comes from: --password-stdin or --generate-password",
+            ));
+        };
+        let account = find(app, &self.handle).await?;
+        let hash = app.passwords.hash(&password.secret).await?;
+        let input = (account.id.clone(), hash, app.clock.now());
+        app.db
+            .write(input, |tx, (id, hash, now)| {
+                Box::pin(accounts::set_password(tx, id, hash, *now))
+            })
+            .await?;
+        let shown = password.made.then(|| password.secret.reveal());
+        if self.json {
+            let mut answer = serde_json::json!({ "id": account.id, "handle": account.handle });
+            if let Some(password) = shown {
+                answer["password"] = password.into();
+            }
+            return output::print_json(&answer);
+        }
+        match shown {
+            Some(password) => output::print(password)?,
+            None => output::note(&format!("{} has a new password", account.handle)),
+        }
+        Ok(())
+    }
+}
+
+async fn suspend(app: &App, handle: &str) -> Result<(), Error> {
+    set_suspended(app, handle, Some(app.clock.now())).await?;
+    output::note(&format!(
+        "{handle} is suspended: its sessions and tokens stopped at once, here and in every \
+         application; `account reinstate {handle}` ends it"
+    ));
+    Ok(())
+}
+
+async fn reinstate(app: &App, handle: &str) -> Result<(), Error> {
+    set_suspended(app, handle, None).await?;
+    output::note(&format!("{handle} is no longer suspended"));
+    Ok(())
+}
+
+async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result<(), Error> {
+    let input = (handle.to_owned(), at, app.clock.now());
+    let found = app
+        .db
+        .write(input, |tx, (handle, at, now)| {
+            Box::pin(accounts::set_suspended(tx, handle, *at, *now))
+        })
+        .await?;
+    if found { Ok(()) } else { Err(nobody(handle)) }
+}
+
+/// The account of a handle that a person typed.
+pub(super) async fn find(app: &App, handle: &str) -> Result<accounts::Account, Error> {
+    let account = accounts::find_by_handle(&app.db, handle).await?;
+    account.ok_or_else(|| nobody(handle))
+}
+
+fn nobody(handle: &str) -> Error {
+    Error::because(format!(
+        "no account has the handle {handle:?}; `account list` shows all"
+    ))
+}

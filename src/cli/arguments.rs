@@ -1,0 +1,233 @@
+//! Arguments that are checked as they are read: handles, e-mail addresses, permissions, scopes,
+//! grants, client ids. An error stands behind the name of its flag.
+
+use url::Url;
+
+use crate::clients::builtin;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::permission::Permission;
+use crate::oauth::redirect_uri;
+use crate::oauth::scope::{Scope, ScopeName};
+
+/// The longest handle.
+const HANDLE_MAX: usize = 30;
+
+/// The longest name of anything, in bytes.
+const NAME_MAX: usize = 255;
+
+/// A handle for a new account, in lower case.
+pub(super) fn handle(text: &str) -> Result<String, String> {
+    let handle = text.to_lowercase();
+    let fits = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
+    if handle.is_empty() || handle.len() > HANDLE_MAX || !handle.bytes().all(fits) {
+        return Err(format!(
+            "a handle has 1 to {HANDLE_MAX} letters (a-z), digits, hyphens and underscores"
+        ));
+    }
+    Ok(handle)
+}
+
+/// A name that people read.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(format!(
+            "a name has 1 to {NAME_MAX} bytes and no control characters"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+/// An e-mail address, as far as its look goes.
+pub(super) fn email(text: &str) -> Result<String, String> {
+    let halves = text.rsplit_once('@');
+    let fits = halves.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
+    if !fits || text.len() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("an address looks like odin@example.com".to_owned());
+    }
+    Ok(text.to_lowercase())
+}
+
+/// A permission; the error lists them all.
+pub(super) fn permission(text: &str) -> Result<Permission, String> {
+    Permission::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
+        unknown("permission", text, &names)
+    })
+}
+
+/// One or more scope names with spaces between.
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
+    let name = |name| {
+        ScopeName::from_name(name).ok_or_else(|| unknown("scope", name, &Scope::all().names()))
+    };
+    text.split_whitespace().map(name).collect()
+}
+
+/// A grant, by its stored name or its URN.
+pub(super) fn grant(text: &str) -> Result<GrantType, String> {
+    GrantType::from_stored_name(text).ok_or_else(|| {
+        let names: Vec<&str> = GrantType::ALL
+            .iter()
+            .map(|known| known.stored_name())
+            .collect();
+        unknown("grant", text, &names)
+    })
+}
+
+/// A redirect URI that may be registered.
+pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
+    match redirect_uri::check_registration(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(refused) => Err(format!("redirect URI {refused}")),
+    }
+}
+
+/// A client id for a new client (RFC 6749 appendix A.1, without spaces).
+pub(super) fn client_id(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Err(format!(
+            "a client id has 1 to {NAME_MAX} printable ASCII characters, no spaces"
+        ));
+    }
+    if text == builtin::CLIENT_ID {
+        return Err("storyden-cli is the built-in client; choose another id".to_owned());
+    }
+    let scheme = text
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if matches!(scheme.as_deref(), Some("http" | "https")) {
+        return Err(
+            "an id that is a URL means a document at that URL; choose another id".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The address of a server, without a slash at its end.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let url = url.ok_or("an address looks like https://auth.example.org")?;
+    let local = url
+        .host_str()
+        .is_some_and(|host| host.ends_with(".localhost"));
+    match url.scheme() {
+        "https" => {}
+        "http" if local || redirect_uri::is_loopback(&url) => {}
+        _ => {
+            return Err(
+                "the address must begin with https:// unless it is this computer".to_owned(),
+            );
+        }
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Says that a name is unknown, which one is near, and which there are.
+fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let given_plain = plain(given);
+    let near = known
+        .iter()
+        .map(|name| (distance(&plain(name), &given_plain), name))
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .min_by_key(|(distance, _)| *distance);
+    let hint = match near {
+        Some((_, name)) => format!("; did you mean {name}?"),
+        None => ".".to_owned(),
+    };
+    format!(
+        "{given:?} is no {kind}{hint} They are: {}",
+        known.join(", ")
+    )
+}
+
+/// How many letters must be added, taken away or changed to make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, symbol) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *symbol);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_lower_case_and_plain() {
+        assert_eq!(handle("Odin_1-x").unwrap(), "odin_1-x");
+        for text in ["", "o din", "odin@x", "ødin", &"o".repeat(31)] {
+            assert!(handle(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_a_near_one_and_all() {
+        let error = permission("USE_OAUTH_CLIENT").unwrap_err();
+        assert!(error.starts_with(
+            "\"USE_OAUTH_CLIENT\" is no permission; did you mean USE_OAUTH_CLIENTS? They are: CREATE_POST, "
+        ), "{error}");
+        assert!(
+            scope("openid profil")
+                .unwrap_err()
+                .contains("did you mean profile?")
+        );
+        assert!(
+            scope("qqq")
+                .unwrap_err()
+                .starts_with("\"qqq\" is no scope. They are: openid, ")
+        );
+        assert_eq!(
+            scope("openid  profile").unwrap().names(),
+            ["openid", "profile"]
+        );
+    }
+
+    #[test]
+    fn grants_have_two_names() {
+        let urn = "urn:ietf:params:oauth:grant-type:device_code";
+        assert_eq!(grant(urn), grant("device_code"));
+        assert!(grant("password").is_err());
+    }
+
+    #[test]
+    fn a_client_id_is_no_url_and_not_the_built_in_one() {
+        assert!(client_id("my-app:1").is_ok());
+        for text in [
+            "",
+            "a b",
+            "storyden-cli",
+            "https://x.example/c",
+            "HTTP:x",
+            &"a".repeat(256),
+        ] {
+            assert!(client_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_without_its_slash() {
+        assert_eq!(
+            server("https://Auth.example/").unwrap(),
+            "https://auth.example"
+        );
+        assert_eq!(
+            server("http://localhost:8000").unwrap(),
+            "http://localhost:8000"
+        );
+        assert!(server("http://auth.example").is_err());
+        assert!(server("auth.example").is_err());
+    }
+}

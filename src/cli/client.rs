@@ -1,0 +1,285 @@
+//! `client`: applications that people sign in to.
+
+mod create;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{Error, open, output};
+use crate::app::App;
+use crate::clients::builtin;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::ids::ClientRowId;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::random::Random;
+use crate::secret::Secret;
+use crate::store::clients::{self, policy_name};
+
+/// What is done with applications.
+#[derive(Debug, Subcommand)]
+pub(super) enum Client {
+    Create(Box<create::Create>),
+    List(List),
+    Show(Show),
+    Delete(Delete),
+    RotateSecret(RotateSecret),
+}
+
+/// List every application.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show one application.
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// The client id.
+    client_id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Delete an application with every request, code and refresh token it has.
+///
+/// Access tokens that are out stay good until they expire.
+#[derive(Args, Debug)]
+pub(super) struct Delete {
+    /// The client id.
+    client_id: String,
+    /// Delete without asking.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Give a confidential application another secret and print it, once. The old one stops at once.
+#[derive(Args, Debug)]
+pub(super) struct RotateSecret {
+    /// The client id.
+    client_id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Client {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        match self {
+            Self::Create(create) => create.run(&app).await,
+            Self::List(list) => list.run(&app).await,
+            Self::Show(show) => show.run(&app).await,
+            Self::Delete(delete) => delete.run(&app).await,
+            Self::RotateSecret(rotate) => rotate.run(&app).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// An application as it is shown.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    id: ClientRowId,
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    scope_policy: &'static str,
+    allowed_scopes: Vec<&'static str>,
+    allowed_grants: Vec<&'static str>,
+    redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    created_at: Timestamp,
+}
+
+impl Shown {
+    /// A client; `owner` is a handle.
+    fn new(client: clients::Client, owner: Option<String>) -> Self {
+        Self {
+            client_id: client.client_id,
+            client_secret: None,
+            id: client.row_id,
+            name: client.name,
+            kind: client.kind.name(),
+            scope_policy: policy_name(client.scope.policy),
+            allowed_scopes: client.scope.allowed.names(),
+            allowed_grants: client
+                .grants
+                .iter()
+                .map(|grant| grant.stored_name())
+                .collect(),
+            redirect_uris: client.redirect_uris,
+            owner,
+            created_at: client.created_at,
+        }
+    }
+
+    fn print(&self, json: bool) -> Result<(), Error> {
+        if json {
+            return output::print_json(self);
+        }
+        let mut facts = vec![("client_id", self.client_id.clone())];
+        if let Some(secret) = &self.client_secret {
+            facts.push(("client_secret", format!("{secret}   (shown this once)")));
+        }
+        facts.extend([
+            ("name", self.name.clone()),
+            ("type", self.kind.to_owned()),
+            ("scope policy", self.scope_policy.to_owned()),
+            ("scopes", self.allowed_scopes.join(" ")),
+            ("grants", self.allowed_grants.join(" ")),
+            ("redirect URIs", self.redirect_uris.join("\n")),
+            ("owner", self.owner.clone().unwrap_or_default()),
+            ("created", self.created_at.to_rfc3339()),
+        ]);
+        output::print(&output::facts(facts))
+    }
+}
+
+impl List {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let owners = clients::owners(&app.db).await?;
+        let shown = clients::list(&app.db).await?.into_iter().map(|client| {
+            let owner = owners
+                .iter()
+                .find(|owner| Some(&owner.id) == client.owner.as_ref());
+            Shown::new(client, owner.map(|owner| owner.handle.clone()))
+        });
+        if self.json {
+            return output::print_json(&shown.collect::<Vec<_>>());
+        }
+        let rows = shown.map(|client| {
+            let owner = client.owner.unwrap_or_default();
+            let grants = client.allowed_grants.join(" ");
+            [
+                client.client_id,
+                client.name,
+                client.kind.to_owned(),
+                owner,
+                grants,
+            ]
+        });
+        output::print(&output::table(
+            ["CLIENT ID", "NAME", "TYPE", "OWNER", "GRANTS"],
+            rows,
+        ))
+    }
+}
+
+impl Show {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        let owner = clients::owner(&app.db, &client.row_id).await?;
+        Shown::new(client, owner.map(|owner| owner.handle)).print(self.json)
+    }
+}
+
+impl Delete {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        let (id, name) = (client.client_id, output::clean(&client.name));
+        if !self.yes {
+            let question = format!("Delete {id} ({name}) and every refresh token it has?");
+            match output::confirm(&question)? {
+                Some(true) => {}
+                Some(false) => return Err(Error::because("nothing was deleted")),
+                None => {
+                    return Err(Error::because(
+                        "nothing was deleted; say --yes to delete it",
+                    ));
+                }
+            }
+        }
+        let input = (client.row_id, app.clock.now());
+        app.db
+            .write(input, |tx, (id, now)| {
+                Box::pin(clients::delete(tx, id, *now))
+            })
+            .await?;
+        output::note(&format!("{id} is deleted"));
+        if id == builtin::CLIENT_ID {
+            output::note(
+                "It is built in and comes back when it is next used; OAUTH_CLI_ENABLED=false \
+                 turns it off",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl RotateSecret {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        if client.kind == ClientType::Public {
+            let id = client.client_id;
+            return Err(Error::because(format!(
+                "{id} is a public client and has no secret"
+            )));
+        }
+        let (secret, hash) = new_secret(app).await?;
+        let input = (client.client_id.clone(), hash, app.clock.now());
+        let there = app.db.write(input, |tx, (id, hash, now)| {
+            Box::pin(clients::set_secret(tx, id, hash, *now))
+        });
+        if !there.await? {
+            return Err(no_client(&self.client_id));
+        }
+        if self.json {
+            return output::print_json(&serde_json::json!({
+                "client_id": client.client_id,
+                "client_secret": secret.reveal(),
+            }));
+        }
+        output::print(&output::facts([
+            ("client_id", client.client_id),
+            (
+                "client_secret",
+                format!("{}   (shown this once)", secret.reveal()),
+            ),
+        ]))
+    }
+}
+
+/// A client secret and its Argon2id hash.
+pub(super) async fn new_secret(app: &App) -> Result<(Secret, String), Error> {
+    let secret = Secret::new(format!("sdoas_{}", app.random.base64url::<32>()));
+    let hash = app.passwords.hash(&secret).await?;
+    Ok((secret, hash))
+}
+
+/// A fresh client id. What has no owner gets another prefix than registrations have: clean-up (a
+/// Storyden's too) takes an ownerless `sdoak_` for one, and deletes it when it is unused for a week.
+fn new_client_id(random: &Random, owned: bool) -> String {
+    let prefix = if owned { "sdoak_" } else { "client_" };
+    format!("{prefix}{}", random.base64url::<18>())
+}
+
+/// The names of grants, for a sentence.
+fn grant_names(grants: &[GrantType]) -> String {
+    grants
+        .iter()
+        .map(|grant| grant.stored_name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
+    let client = clients::find(&app.db, client_id).await?;
+    client.ok_or_else(|| no_client(client_id))
+}
+
+fn no_client(client_id: &str) -> Error {
+    Error::because(format!(
+        "no client has the id {client_id:?}; `client list` shows all"
+    ))
+}

@@ -1,0 +1,247 @@
+//! `client create`: an application, with what it may do checked as a whole.
+
+use clap::{Args, ValueEnum};
+
+use super::{Shown, grant_names, new_client_id, new_secret};
+use crate::app::App;
+use crate::cli::{Error, account, arguments, output};
+use crate::ids::ClientRowId;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
+use crate::secret::Secret;
+use crate::store::{self, clients};
+
+/// Make an application.
+///
+/// A web application with a server is confidential and gets a secret, which is printed once. What
+/// runs where people can look into it (a page, a phone, a terminal) is public.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth client create --name Calendar --type confidential \
+    --redirect-uri https://calendar.example/callback"
+)]
+pub(in crate::cli) struct Create {
+    /// The name that people read when they are asked, as in Calendar.
+    #[arg(long, value_name = "NAME", value_parser = arguments::name)]
+    name: String,
+    /// Whether it can keep a secret.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Type,
+    /// Its client id, as in my-app [default: a random one].
+    #[arg(long, value_name = "ID", value_parser = arguments::client_id)]
+    client_id: Option<String>,
+    /// The handle of the account it belongs to; `client_credentials` acts as that account [default: nobody].
+    #[arg(long, value_name = "HANDLE")]
+    owner: Option<String>,
+    /// What it may ask for.
+    #[arg(long = "scope", help = "What it may ask for, as in \"openid profile\"; repeatable \
+        [default: openid profile email offline_access]", value_name = "SCOPE", value_parser = arguments::scope)]
+    scopes: Vec<Scope>,
+    /// How it gets tokens.
+    #[arg(long = "grant", help = "How it gets tokens: authorization_code, refresh_token, \
+        client_credentials or device_code; repeatable [default: authorization_code refresh_token]", value_name = "GRANT", value_parser = arguments::grant)]
+    grants: Vec<GrantType>,
+    /// Where people are sent back to.
+    #[arg(long = "redirect-uri", help = "Where people are sent back to, as in \
+        https://app.example/callback; repeatable; a loopback address matches on any port", value_name = "URI", value_parser = arguments::redirect_uri)]
+    redirect_uris: Vec<String>,
+    /// It may do whatever the person may do who approves it, beyond --scope.
+    #[arg(long)]
+    inherit: bool,
+    /// It may leave PKCE out when it sends a nonce; confidential applications only.
+    #[arg(long)]
+    without_pkce: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whether an application can keep a secret.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Type {
+    /// It runs where people can look into it.
+    Public,
+    /// It runs on a server and keeps a secret.
+    Confidential,
+}
+
+impl From<Type> for ClientType {
+    fn from(kind: Type) -> Self {
+        match kind {
+            Type::Public => Self::Public,
+            Type::Confidential => Self::Confidential,
+        }
+    }
+}
+
+impl Create {
+    /// Makes it.
+    pub(super) async fn run(self, app: &App) -> Result<(), Error> {
+        let kind = ClientType::from(self.kind);
+        let grants = self.grants();
+        check(
+            kind,
+            &grants,
+            !self.redirect_uris.is_empty(),
+            self.owner.is_some(),
+        )?;
+        if self.without_pkce && kind == ClientType::Public {
+            let problem =
+                "--without-pkce is for confidential applications; a public one must use PKCE";
+            return Err(Error::Other(problem.to_owned()));
+        }
+        let owner = match &self.owner {
+            Some(handle) => Some(owner(app, handle).await?),
+            None => None,
+        };
+        let (secret, secret_hash) = match kind {
+            ClientType::Public => (None, None),
+            ClientType::Confidential => {
+                let (secret, hash) = new_secret(app).await?;
+                (Some(secret), Some(hash))
+            }
+        };
+        let client = clients::Client {
+            row_id: ClientRowId::generate(),
+            client_id: match &self.client_id {
+                Some(id) => id.clone(),
+                None => new_client_id(&app.random, owner.is_some()),
+            },
+            secret_hash,
+            name: self.name.clone(),
+            kind,
+            pkce_required: !self.without_pkce,
+            scope: self.scope(),
+            redirect_uris: without_repeats(self.redirect_uris),
+            grants,
+            owner: owner.as_ref().map(|owner| owner.id.clone()),
+            created_at: app.clock.now(),
+        };
+        insert(app, &client).await?;
+        warn(&client);
+        let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
+        shown.client_secret = secret.as_ref().map(Secret::reveal).map(str::to_owned);
+        shown.print(self.json)
+    }
+
+    /// The grants, each once.
+    fn grants(&self) -> Vec<GrantType> {
+        if self.grants.is_empty() {
+            return vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+        }
+        without_repeats(self.grants.clone())
+    }
+
+    fn scope(&self) -> ClientScope {
+        let policy = if self.inherit {
+            ScopePolicy::Inherit
+        } else {
+            ScopePolicy::Explicit
+        };
+        let given: Scope = self.scopes.iter().flat_map(Scope::iter).collect();
+        let standard = || ScopeName::STANDARD.iter().copied().collect();
+        ClientScope {
+            policy,
+            allowed: if given.is_empty() { standard() } else { given },
+        }
+    }
+}
+
+/// What must hold between the flags.
+fn check(
+    kind: ClientType,
+    grants: &[GrantType],
+    redirects: bool,
+    owned: bool,
+) -> Result<(), Error> {
+    let has = |grant| grants.contains(&grant);
+    let problem = if grants == [GrantType::RefreshToken] {
+        "--grant refresh_token alone gives no tokens; add the grant that the first one comes from"
+    } else if has(GrantType::AuthorizationCode) && !redirects {
+        "--redirect-uri is missing: authorization_code sends people back to the application; or \
+         choose another --grant"
+    } else if has(GrantType::ClientCredentials) && kind == ClientType::Public {
+        // RFC 6749 §4.4
+        "--grant client_credentials needs --type confidential: a public client has no credentials"
+    } else if has(GrantType::ClientCredentials) && !owned {
+        "--owner is missing: with client_credentials the application acts as its owner"
+    } else if has(GrantType::DeviceCode) && kind == ClientType::Confidential {
+        "--grant device_code needs --type public: a device keeps no secret"
+    } else {
+        return Ok(());
+    };
+    Err(Error::because(format!(
+        "{problem} (grants: {})",
+        grant_names(grants)
+    )))
+}
+
+async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Error> {
+    let account = account::find(app, handle).await;
+    account.map_err(|error| match error {
+        Error::Other(text) => Error::Other(format!("--owner: {text}")),
+        error => error,
+    })
+}
+
+async fn insert(app: &App, client: &clients::Client) -> Result<(), Error> {
+    let inserted = app
+        .db
+        .write(client.clone(), |tx, client| {
+            Box::pin(clients::insert(tx, client))
+        })
+        .await;
+    match inserted {
+        Ok(()) => Ok(()),
+        Err(store::Error::Taken(_)) => Err(Error::because(format!(
+            "--client-id: {} is taken; `client show {0}` shows by what",
+            client.client_id
+        ))),
+        Err(store::Error::Gone) => Err(Error::because("--owner: the account is gone")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is allowed and may surprise.
+fn warn(client: &clients::Client) {
+    if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
+        output::note(
+            "warning: a client without an owner whose id begins with sdoak_ is deleted when nobody \
+             used it for seven days; --owner or another --client-id keeps it",
+        );
+    }
+}
+
+fn without_repeats<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::with_capacity(values.len());
+    for value in values {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
+
+    #[test]
+    fn flags_that_do_not_go_together_are_refused_by_name() {
+        let public = ClientType::Public;
+        let confidential = ClientType::Confidential;
+        let refused = |kind, grants: &[GrantType], redirects, owned| {
+            check(kind, grants, redirects, owned)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused(public, &[RefreshToken], true, true).starts_with("--grant refresh_token"));
+        assert!(refused(public, &[AuthorizationCode], false, true).starts_with("--redirect-uri"));
+        assert!(refused(public, &[ClientCredentials], true, true).contains("--type confidential"));
+        assert!(refused(confidential, &[ClientCredentials], true, false).starts_with("--owner"));
+        assert!(refused(confidential, &[DeviceCode], true, true).contains("--type public"));
+        assert!(check(public, &[DeviceCode, RefreshToken], false, false).is_ok());
+        assert!(check(confidential, &[ClientCredentials], false, true).is_ok());
+    }
+}

@@ -1,0 +1,232 @@
+//! The members and applications of the demo. What is missing is made, all in one transaction, so
+//! that a run that was cut short is made good by the next.
+
+use crate::app::App;
+use crate::cli::{Error, client, password};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, ClientRowId, RoleId};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
+use crate::secret::Secret;
+use crate::store::accounts::{self, NewAccount};
+use crate::store::clients::{self, Client};
+use crate::store::db::{Step, Tx};
+use crate::store::{self, roles};
+
+/// The role that lets frigg authorize applications.
+const ROLE: &str = "App users";
+
+/// A member of the demo.
+pub(super) struct Person {
+    pub(super) handle: &'static str,
+    name: &'static str,
+    admin: bool,
+    holds_role: bool,
+    /// What they may do, for the welcome.
+    pub(super) may: &'static str,
+}
+
+/// The members of the demo.
+pub(super) const PEOPLE: &[Person] = &[
+    Person {
+        handle: "odin",
+        name: "Odin",
+        admin: true,
+        holds_role: false,
+        may: "do everything: an administrator",
+    },
+    Person {
+        handle: "frigg",
+        name: "Frigg",
+        admin: false,
+        holds_role: true,
+        may: "authorize applications",
+    },
+    Person {
+        handle: "loki",
+        name: "Loki",
+        admin: false,
+        holds_role: false,
+        may: "sign in, and not authorize applications",
+    },
+];
+
+/// What was made and is shown once.
+#[derive(Default)]
+pub(super) struct Seeded {
+    pub(super) passwords: Vec<(&'static str, Secret)>,
+    pub(super) client_secret: Option<Secret>,
+}
+
+/// What one transaction writes.
+struct Plan {
+    now: Timestamp,
+    role: roles::Role,
+    role_is_missing: bool,
+    /// New members, and whether they hold the role.
+    people: Vec<(NewAccount, bool)>,
+    /// Members that are there, and the hashes of their new passwords.
+    passwords: Vec<(AccountId, String)>,
+    clients: Vec<Client>,
+}
+
+/// Makes what is missing; `reset` gives members that are there new passwords too.
+pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
+    let mut seeded = Seeded::default();
+    let role = roles::find(&app.db, ROLE).await?;
+    let mut plan = Plan {
+        now: app.clock.now(),
+        role_is_missing: role.is_none(),
+        role: role.unwrap_or_else(|| roles::Role {
+            id: RoleId::generate(),
+            name: ROLE.to_owned(),
+            permissions: PermissionSet::of(&[Permission::UseOauthClients]),
+        }),
+        people: Vec::new(),
+        passwords: Vec::new(),
+        clients: Vec::new(),
+    };
+    for person in PEOPLE {
+        plan_person(app, person, reset, (&mut plan, &mut seeded)).await?;
+    }
+    plan_clients(app, &mut plan, &mut seeded).await?;
+    match app.db.write(plan, |tx, plan| write(tx, plan)).await {
+        Err(store::Error::Taken(_)) => Err(Error::because(
+            "--dir: another demo is filling the same folder; start this one again",
+        )),
+        written => Ok(written.map(|()| seeded)?),
+    }
+}
+
+async fn plan_person(
+    app: &App,
+    person: &Person,
+    reset: bool,
+    (plan, seeded): (&mut Plan, &mut Seeded),
+) -> Result<(), Error> {
+    let known = accounts::find_by_handle(&app.db, person.handle).await?;
+    if known.is_some() && !reset {
+        return Ok(());
+    }
+    let password = password::generate(&app.random);
+    let hash = app.passwords.hash(&password).await?;
+    seeded.passwords.push((person.handle, password));
+    match known {
+        Some(account) => plan.passwords.push((account.id, hash)),
+        None => plan.people.push((person.account(hash), person.holds_role)),
+    }
+    Ok(())
+}
+
+impl Person {
+    fn account(&self, password_hash: String) -> NewAccount {
+        NewAccount {
+            id: AccountId::generate(),
+            handle: self.handle.to_owned(),
+            name: self.name.to_owned(),
+            admin: self.admin,
+            email: Some((format!("{}@example.com", self.handle), true)),
+            password_hash: Some(password_hash),
+        }
+    }
+}
+
+async fn plan_clients(app: &App, plan: &mut Plan, seeded: &mut Seeded) -> Result<(), Error> {
+    if clients::find(&app.db, "demo-public").await?.is_none() {
+        plan.clients.push(public(plan.now));
+    }
+    if clients::find(&app.db, "demo-confidential").await?.is_none() {
+        let new = plan.people.iter().find(|(new, _)| new.handle == "odin");
+        let owner = match new {
+            Some((new, _)) => Some(new.id.clone()),
+            None => accounts::find_by_handle(&app.db, "odin")
+                .await?
+                .map(|account| account.id),
+        };
+        let (secret, hash) = client::new_secret(app).await?;
+        plan.clients.push(confidential(plan.now, owner, hash));
+        seeded.client_secret = Some(secret);
+    }
+    Ok(())
+}
+
+/// The standard scopes and what the demo's applications may read.
+fn scope() -> ClientScope {
+    let permissions = [
+        Permission::ReadPublishedThreads,
+        Permission::ReadPublishedLibrary,
+        Permission::ListProfiles,
+        Permission::ReadProfile,
+    ];
+    let permissions = permissions.map(ScopeName::Permission);
+    let allowed: Scope = ScopeName::STANDARD
+        .iter()
+        .copied()
+        .chain(permissions)
+        .collect();
+    ClientScope {
+        policy: ScopePolicy::Explicit,
+        allowed,
+    }
+}
+
+fn public(now: Timestamp) -> Client {
+    Client {
+        row_id: ClientRowId::generate(),
+        client_id: "demo-public".to_owned(),
+        secret_hash: None,
+        name: "Demo app".to_owned(),
+        kind: ClientType::Public,
+        pkce_required: true,
+        scope: scope(),
+        redirect_uris: vec![
+            "http://127.0.0.1/callback".to_owned(),
+            "http://localhost/callback".to_owned(),
+        ],
+        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        owner: None,
+        created_at: now,
+    }
+}
+
+fn confidential(now: Timestamp, owner: Option<AccountId>, secret_hash: String) -> Client {
+    Client {
+        client_id: "demo-confidential".to_owned(),
+        secret_hash: Some(secret_hash),
+        name: "Demo web app".to_owned(),
+        kind: ClientType::Confidential,
+        redirect_uris: vec![
+            "https://app.example/callback".to_owned(),
+            "http://localhost/callback".to_owned(),
+        ],
+        grants: vec![
+            GrantType::AuthorizationCode,
+            GrantType::RefreshToken,
+            GrantType::ClientCredentials,
+        ],
+        owner,
+        ..public(now)
+    }
+}
+
+fn write<'a>(tx: &'a mut Tx, plan: &'a Plan) -> Step<'a, ()> {
+    Box::pin(async move {
+        if plan.role_is_missing {
+            roles::save(tx, &plan.role, plan.now).await?;
+        }
+        for (account, holds_role) in &plan.people {
+            accounts::insert(tx, account, plan.now).await?;
+            if *holds_role {
+                roles::assign(tx, &account.id, &plan.role.id, plan.now).await?;
+            }
+        }
+        for (account, hash) in &plan.passwords {
+            accounts::set_password(tx, account, hash, plan.now).await?;
+        }
+        for client in &plan.clients {
+            clients::insert(tx, client).await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,162 @@
+//! `doctor`: what is wrong, what may become so, and what to do about it.
+
+mod addresses;
+mod database;
+mod key;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Error, output};
+use crate::config::{Config, Fault};
+
+/// Check the configuration, the database, the signing key and the public addresses.
+///
+/// Every finding says what to do. The exit code is 1 when something has failed.
+#[derive(Args, Debug)]
+pub(super) struct Doctor {
+    /// Print JSON: a list of {"status", "check", "finding", "advice"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    /// As it should be.
+    Ok,
+    /// It works, and something may surprise.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    status: Status,
+    check: &'static str,
+    #[serde(rename = "finding")]
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, check: &'static str, finding: impl Into<String>) {
+        self.0.push(Finding {
+            status: Status::Ok,
+            check,
+            what: finding.into(),
+            advice: None,
+        });
+    }
+
+    fn warn(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
+        let (what, advice) = (finding.into(), Some(advice.into()));
+        self.0.push(Finding {
+            status: Status::Warn,
+            check,
+            what,
+            advice,
+        });
+    }
+
+    fn fail(&mut self, check: &'static str, finding: impl Into<String>, advice: impl Into<String>) {
+        let (what, advice) = (finding.into(), Some(advice.into()));
+        self.0.push(Finding {
+            status: Status::Fail,
+            check,
+            what,
+            advice,
+        });
+    }
+}
+
+impl Doctor {
+    /// Checks everything.
+    pub(super) async fn run(self, config: Result<Config, Vec<Fault>>) -> Result<ExitCode, Error> {
+        let mut findings = Findings::default();
+        match config {
+            Ok(config) => examine(&config, &mut findings).await,
+            Err(faults) => {
+                for fault in faults {
+                    let advice = format!("correct {} and run doctor again", fault.variable);
+                    findings.fail("configuration", fault.to_string(), advice);
+                }
+            }
+        }
+        let Findings(findings) = findings;
+        let failed = findings
+            .iter()
+            .any(|finding| finding.status == Status::Fail);
+        if self.json {
+            output::print_json(&findings)?;
+        } else {
+            output::print(&text(&findings))?;
+        }
+        Ok(if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+async fn examine(config: &Config, findings: &mut Findings) {
+    findings.ok("configuration", "every setting can be used");
+    database::examine(config, findings).await;
+    key::examine(config, findings);
+    if config.oauth_enabled {
+        findings.ok("oauth", "OAUTH_ENABLED is true");
+    } else {
+        findings.warn(
+            "oauth",
+            "OAUTH_ENABLED is false: every OAuth endpoint answers that it is off",
+            "set OAUTH_ENABLED=true to let people sign in to applications",
+        );
+    }
+    addresses::examine(config, findings);
+    addresses::ask_from_outside(config, findings).await;
+}
+
+/// A line per finding, and what to do under it.
+fn text(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
+    for Finding {
+        status,
+        check,
+        what,
+        advice,
+    } in findings
+    {
+        let status = match status {
+            Status::Ok => "ok  ",
+            Status::Warn => "warn",
+            Status::Fail => "FAIL",
+        };
+        lines.push(format!("{status}  {check:<13}  {}", output::clean(what)));
+        if let Some(advice) = advice {
+            lines.push(format!("{:<21}-> {advice}", ""));
+        }
+    }
+    let count = |status| {
+        findings
+            .iter()
+            .filter(|finding| finding.status == status)
+            .count()
+    };
+    let (warned, failed) = (count(Status::Warn), count(Status::Fail));
+    lines.push(match (failed, warned) {
+        (0, 0) => "\nAll is well.".to_owned(),
+        _ => format!("\n{failed} failed, {warned} to look at."),
+    });
+    lines.join("\n")
+}

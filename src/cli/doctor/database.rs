@@ -1,0 +1,199 @@
+//! Whether the database answers, whose it is, and whether it is as it should be.
+
+use std::path::Path;
+
+use time::Duration;
+
+use super::Findings;
+use crate::app::{App, Sources};
+use crate::cli::migrate::without_making;
+use crate::cli::with_causes;
+use crate::config::Config;
+use crate::store::url::{DatabaseUrl, SqliteMode};
+use crate::store::{self, Db, inspect, migrate};
+
+/// How far PostgreSQL's clock may be from this machine's.
+const CLOCK_MAX: Duration = Duration::seconds(5);
+
+/// Looks at the database, and makes none.
+pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+    let database = config.database();
+    if let DatabaseUrl::Sqlite(url) = &database {
+        examine_folder(&url.path, url.mode, findings);
+    }
+    let Some(config) = without_making(config.clone()) else {
+        findings.ok(
+            "database",
+            "there is no SQLite file yet: the first command makes it",
+        );
+        return;
+    };
+    let app = match App::without_keys(config, Sources::machine()).await {
+        Ok(app) => app,
+        Err(error) => {
+            let advice = match database {
+                DatabaseUrl::Sqlite(_) => {
+                    "check the file of DATABASE_URL, and that it may be written"
+                }
+                DatabaseUrl::Postgres(_) => {
+                    "check host, port, name, user and password of DATABASE_URL, and that it runs"
+                }
+            };
+            return findings.fail("database", with_causes(&error), advice);
+        }
+    };
+    if let Err(error) = examine_open(&app, findings).await {
+        let advice = "the database refused a look at it; see that the user may read every table";
+        findings.fail("database", with_causes(&error), advice);
+    }
+}
+
+async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<()> {
+    let version = inspect::version(&app.db).await?;
+    let engine = match app.db {
+        Db::Sqlite(_) => "SQLite",
+        Db::Postgres(_) => "PostgreSQL",
+    };
+    let whose = if inspect::is_storydens(&app.db).await? {
+        "a Storyden's own database: nothing but auth_* tables is added to it"
+    } else {
+        "this server's alone: no Storyden has its tables there"
+    };
+    findings.ok("database", format!("{engine} {version} answers; {whose}"));
+    let pending = migrate::pending(&app.db).await?;
+    if pending.is_empty() {
+        findings.ok("migrations", "none is pending");
+    } else {
+        let names = pending.join(", ");
+        let advice = "run `storyden-auth migrate`; `serve` does so when it starts";
+        findings.warn("migrations", format!("pending: {names}"), advice);
+    }
+    examine_journal(app, findings).await?;
+    examine_clock(app, findings);
+    if !pending.contains(&"storyden") {
+        examine_time_texts(app, findings).await?;
+    }
+    Ok(())
+}
+
+async fn examine_journal(app: &App, findings: &mut Findings) -> store::Result<()> {
+    match inspect::journal_mode(&app.db).await?.as_deref() {
+        None => {}
+        Some("wal") => findings.ok(
+            "journal",
+            "write-ahead log: readers do not wait for writers",
+        ),
+        Some(mode) => findings.warn(
+            "journal",
+            format!("mode {mode}: readers and writers wait for each other"),
+            "with everything stopped: sqlite3 FILE 'PRAGMA journal_mode=WAL'",
+        ),
+    }
+    Ok(())
+}
+
+fn examine_clock(app: &App, findings: &mut Findings) {
+    if let Db::Sqlite(_) = app.db {
+        return;
+    }
+    let ahead = app.clock.ahead();
+    let finding = format!(
+        "PostgreSQL's clock is {:.3} s ahead of this machine's",
+        ahead.as_seconds_f64()
+    );
+    if ahead.abs() <= CLOCK_MAX {
+        return findings.ok("clock", finding);
+    }
+    let advice = "let NTP set both clocks; this server follows the database's, others may not";
+    findings.warn("clock", finding, advice);
+}
+
+/// Storyden compares times as text, so both must write the same offset.
+async fn examine_time_texts(app: &App, findings: &mut Findings) -> store::Result<()> {
+    let texts = inspect::newest_time_texts(&app.db).await?;
+    let elsewhere = texts.iter().find(|text| !is_utc(text));
+    match elsewhere {
+        None if texts.is_empty() => {}
+        None => findings.ok("time zone", "stored times are in UTC"),
+        Some(text) => findings.warn(
+            "time zone",
+            format!("stored times carry an offset, as in {text}; Storyden compares them as text"),
+            "run Storyden with TZ=UTC, and this server beside it",
+        ),
+    }
+    Ok(())
+}
+
+fn is_utc(text: &str) -> bool {
+    ["+00:00", "Z", " UTC"]
+        .iter()
+        .any(|end| text.ends_with(end))
+        || !has_offset(text)
+}
+
+/// Whether a time text ends in `±hh:mm`; without one it is read as UTC.
+fn has_offset(text: &str) -> bool {
+    text.len() > 6 && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
+}
+
+/// SQLite writes its log beside the file, so the folder must be writable too.
+fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
+    if mode == SqliteMode::ReadOnly {
+        let advice = "take mode=ro out of DATABASE_URL";
+        return findings.fail("folder", "DATABASE_URL opens the file to read only", advice);
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."));
+    // The nearest folder that is there: the rest is made when it is needed.
+    let Some(nearest) = folder.ancestors().find(|folder| folder.exists()) else {
+        let shown = folder.display();
+        return match std::fs::metadata(".").map(|about| about.permissions().readonly()) {
+            Ok(false) => findings.ok("folder", format!("{shown} will be made")),
+            _ => findings.fail(
+                "folder",
+                format!("{shown} cannot be made"),
+                "choose another DATA_DIR",
+            ),
+        };
+    };
+    let shown = nearest.display();
+    match probe(nearest) {
+        Ok(()) => findings.ok("folder", format!("{shown} can be written")),
+        Err(error) => findings.fail(
+            "folder",
+            format!("{shown} cannot be written: {error}"),
+            "give this user the right to write there (SQLite keeps its log beside the file), or \
+             choose another DATA_DIR or DATABASE_URL",
+        ),
+    }
+}
+
+/// Writes a file and takes it away again.
+fn probe(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".storyden-auth-doctor-{}", std::process::id()));
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    std::fs::remove_file(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_text_says_whether_it_is_utc() {
+        for text in [
+            "2026-11-21 08:24:50.43150596+00:00",
+            "2026-11-21 08:24:50",
+            "2026-11-21T08:24:50Z",
+            "2036-01-01 00:00:00 +0000 UTC",
+        ] {
+            assert!(is_utc(text), "{text}");
+        }
+        assert!(!is_utc("2026-11-21 03:33:09.799229598-05:00"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Whether there is a signing key, whose it is and who may read it.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::Findings;
+use crate::app;
+use crate::cli::{key, with_causes};
+use crate::config::Config;
+use crate::keys::SigningKey;
+
+const CHECK: &str = "signing key";
+
+/// Looks at the signing key, and makes none.
+pub(super) fn examine(config: &Config, findings: &mut Findings) {
+    if !config.oauth_enabled {
+        return findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
+    }
+    if key::is_still_to_be_made(config) {
+        let folder = config.data_dir.display();
+        return findings.ok(
+            CHECK,
+            format!("none yet: `serve` makes one in DATA_DIR ({folder})"),
+        );
+    }
+    match app::signing_key(config) {
+        Ok(key) => {
+            let origin = key::origin(config);
+            findings.ok(CHECK, format!("RSA, kid {}, from {origin}", key.kid()));
+        }
+        Err(error) => {
+            let advice = "`storyden-auth key generate --json` makes a key; set \
+                          OAUTH_SIGNING_KEY_BASE64 to its base64";
+            return findings.fail(CHECK, with_causes(&error), advice);
+        }
+    }
+    if config.signing_key.is_none() {
+        examine_file(config, findings);
+    }
+}
+
+/// Nobody but its owner may read the file.
+fn examine_file(config: &Config, findings: &mut Findings) {
+    let path = SigningKey::file_in(&config.data_dir);
+    let Ok(about) = std::fs::metadata(&path) else {
+        return;
+    };
+    let (mode, path) = (about.permissions().mode() & 0o777, path.display());
+    let for_others = mode & 0o077;
+    if for_others == 0 {
+        return findings.ok(CHECK, format!("{path} has the mode {mode:04o}"));
+    }
+    findings.fail(
+        CHECK,
+        format!("{path} has the mode {mode:04o}: others can read it, and sign as this server"),
+        format!("chmod 600 {path}, and delete it if somebody may have read it: a new one is made"),
+    );
+}

@@ -1,0 +1,107 @@
+//! `key`: the key that signs tokens.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::{Error, output};
+use crate::app;
+use crate::config::Config;
+use crate::keys::SigningKey;
+use crate::store::url::DatabaseUrl;
+
+/// What is done with the signing key.
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    Generate(Generate),
+    Show(Show),
+}
+
+/// Make an RSA-2048 signing key and print it; nothing is stored.
+///
+/// Standard output gets the value of `OAUTH_SIGNING_KEY_BASE64` alone. With --json it gets
+/// {"pem", "base64", "kid", "jwk"}.
+#[derive(Args, Debug)]
+pub(super) struct Generate {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show the signing key in use: where it comes from, its kid and its public half.
+///
+/// With --json the private key is printed too, as by `key generate`: keep it to yourself.
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// Print JSON, with the private key.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Generate {
+    /// Makes a key.
+    pub(super) fn run(self) -> Result<ExitCode, Error> {
+        let key = SigningKey::generate()?;
+        if self.json {
+            print_json(&key)?;
+        } else {
+            output::note(&format!(
+                "A signing key with the kid {}. It is stored nowhere: keep it secret, and set\n\
+                 OAUTH_SIGNING_KEY_BASE64 to the line below, the same on every replica.",
+                key.kid()
+            ));
+            output::print(&key.to_base64()?)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    /// Shows the key of the settings.
+    pub(super) fn run(self, config: &Config) -> Result<ExitCode, Error> {
+        if is_still_to_be_made(config) {
+            return Err(Error::because(format!(
+                "there is no signing key yet: `storyden-auth serve` makes one in DATA_DIR ({}), or \
+                 set OAUTH_SIGNING_KEY_BASE64 to one of `storyden-auth key generate`",
+                config.data_dir.display()
+            )));
+        }
+        let key = app::signing_key(config)?;
+        if self.json {
+            print_json(&key)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let jwk = serde_json::to_string(&key.jwk())
+            .map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?;
+        output::print(&format!(
+            "kid   {}\nfrom  {}\njwk   {jwk}",
+            key.kid(),
+            origin(config)
+        ))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether the first start will make the key.
+pub(super) fn is_still_to_be_made(config: &Config) -> bool {
+    config.signing_key.is_none()
+        && matches!(config.database(), DatabaseUrl::Sqlite(_))
+        && !SigningKey::is_in_folder(&config.data_dir)
+}
+
+/// Where the key in use comes from.
+pub(super) fn origin(config: &Config) -> String {
+    match config.signing_key {
+        Some(_) => "OAUTH_SIGNING_KEY_BASE64".to_owned(),
+        None => SigningKey::file_in(&config.data_dir).display().to_string(),
+    }
+}
+
+fn print_json(key: &SigningKey) -> Result<(), Error> {
+    output::print_json(&serde_json::json!({
+        "pem": key.to_pem()?,
+        "base64": key.to_base64()?,
+        "kid": key.kid(),
+        "jwk": key.jwk(),
+    }))
+}

@@ -1,0 +1,92 @@
+//! How long a device waits between polls (RFC 8628 §3.5).
+
+use time::Duration;
+
+/// The interval when the server names none.
+const DEFAULT_SECONDS: u64 = 5;
+
+/// The longest pause between two tries at a server that does not answer.
+const BACKOFF_MAX: Duration = Duration::seconds(60);
+
+/// The interval, and how often the server could not be reached since it last was.
+#[derive(Debug)]
+pub(super) struct Pace {
+    interval: Duration,
+    failures: i32,
+}
+
+impl Pace {
+    /// The pace that the server asks for; never faster than once a second.
+    pub(super) fn new(interval: Option<u64>) -> Self {
+        let seconds = interval.unwrap_or(DEFAULT_SECONDS).clamp(1, 3_600);
+        Self {
+            interval: Duration::seconds(seconds.cast_signed()),
+            failures: 0,
+        }
+    }
+
+    /// How long to wait before the next poll: twice as long for each failure in a row.
+    pub(super) fn wait(&self) -> Duration {
+        if self.failures == 0 {
+            return self.interval;
+        }
+        (self.interval * 2_i32.pow(self.failures.min(10).unsigned_abs()))
+            .clamp(self.interval, BACKOFF_MAX.max(self.interval))
+    }
+
+    /// Whether the server could not be reached at the last try.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// The server answered.
+    pub(super) fn answered(&mut self) {
+        self.failures = 0;
+    }
+
+    /// RFC 8628 §3.5: five seconds more, for this and all later polls.
+    pub(super) fn slow_down(&mut self) {
+        self.failures = 0;
+        self.interval += Duration::seconds(5);
+    }
+
+    /// RFC 8628 §3.5: after a time-out, poll less often.
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_down_adds_five_seconds_for_good() {
+        let mut pace = Pace::new(Some(2));
+        assert_eq!(pace.wait(), Duration::seconds(2));
+        pace.slow_down();
+        pace.answered();
+        assert_eq!(pace.wait(), Duration::seconds(7));
+        pace.slow_down();
+        assert_eq!(pace.wait(), Duration::seconds(12));
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_asked_less_often_until_it_answers() {
+        let mut pace = Pace::new(None);
+        let waits: Vec<i64> = (0..6)
+            .map(|_| {
+                pace.failed();
+                pace.wait().whole_seconds()
+            })
+            .collect();
+        assert_eq!(waits, [10, 20, 40, 60, 60, 60]);
+        pace.answered();
+        assert_eq!(pace.wait(), Duration::seconds(5));
+    }
+
+    #[test]
+    fn without_pacing_it_is_still_once_a_second() {
+        assert_eq!(Pace::new(Some(0)).wait(), Duration::SECOND);
+    }
+}

@@ -1,0 +1,125 @@
+//! What a person sees while they sign in: the address, the code, a QR code, the time that is left.
+
+use std::io::{IsTerminal as _, Write};
+
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use time::Duration;
+
+use super::Device;
+use crate::cli::{Error, output};
+
+/// Where the dialogue goes: stdout, or stderr while stdout is for JSON.
+pub(super) struct Screen {
+    json: bool,
+    /// Whether a person looks at it.
+    live: bool,
+}
+
+impl Screen {
+    pub(super) fn new(json: bool) -> Self {
+        let live = if json {
+            std::io::stderr().is_terminal()
+        } else {
+            std::io::stdout().is_terminal()
+        };
+        Self { json, live }
+    }
+
+    /// Shows where to go and what to enter there (RFC 8628 §3.3).
+    pub(super) fn show(&self, device: &Device) -> Result<(), Error> {
+        let address = output::clean(&device.verification_uri);
+        let code = output::clean(&device.user_code);
+        let line = "─".repeat(code.chars().count() + 6);
+        let (bold, plain) = if self.live {
+            ("\x1b[1m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        let mut text = format!(
+            "To sign in, open this page in a browser, on any device:\n\n    {bold}{address}{plain}\n\n\
+             and enter the code:\n\n    ┌{line}┐\n    │   {bold}{code}{plain}   │\n    └{line}┘\n"
+        );
+        if let Some(complete) = &device.verification_uri_complete {
+            if let Some(qr) = self.qr_code(complete) {
+                text.push_str("\nOr scan this, and compare the code:\n\n");
+                text.push_str(&qr);
+            } else {
+                let complete = output::clean(complete);
+                text.extend([
+                    "\nOr open this, and compare the code:\n\n    ",
+                    &complete,
+                    "\n",
+                ]);
+            }
+        }
+        if self.json {
+            output::note(&text);
+            return Ok(());
+        }
+        output::print(&text)
+    }
+
+    /// RFC 8628 §3.3.1: the complete address as a QR code, dark on light whatever the terminal's
+    /// colours are; only where it fits.
+    fn qr_code(&self, address: &str) -> Option<String> {
+        let width = output::width().filter(|_| self.live && !self.json)?;
+        let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
+        let drawn = code.render::<Dense1x2>().quiet_zone(true).build();
+        let columns = drawn.lines().next()?.chars().count();
+        if columns + 4 > usize::from(width) {
+            return None;
+        }
+        let lines = drawn
+            .lines()
+            .map(|line| format!("    \x1b[38;5;16;48;5;231m{line}\x1b[0m\n"));
+        Some(lines.collect())
+    }
+
+    /// Says on one line, over and over, how long the code is still good.
+    pub(super) fn count_down(&self, left: Duration, unreachable: bool) {
+        let state = if unreachable {
+            "The server does not answer; trying again"
+        } else {
+            "Waiting"
+        };
+        self.write(&format!("\r\x1b[K{state} … {} left", minutes(left)));
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&self) {
+        self.write("\r\x1b[K");
+    }
+
+    fn write(&self, text: &str) {
+        if !self.live {
+            return;
+        }
+        let _ = if self.json {
+            std::io::stderr().write_all(text.as_bytes())
+        } else {
+            let mut stdout = std::io::stdout().lock();
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush())
+        };
+    }
+}
+
+/// `9:05`.
+fn minutes(left: Duration) -> String {
+    let seconds = left.whole_seconds().max(0);
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_minutes_and_seconds() {
+        assert_eq!(minutes(Duration::seconds(600)), "10:00");
+        assert_eq!(minutes(Duration::seconds(65)), "1:05");
+        assert_eq!(minutes(Duration::seconds(-1)), "0:00");
+    }
+}

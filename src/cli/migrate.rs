@@ -1,0 +1,84 @@
+//! `migrate`: the tables.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Error, output};
+use crate::app::{App, Sources};
+use crate::config::Config;
+use crate::store::migrate;
+use crate::store::url::{DatabaseUrl, SqliteMode};
+use crate::telemetry;
+
+/// Run the migrations that are pending; `serve` does so by itself.
+#[derive(Args, Debug)]
+pub(super) struct Migrate {
+    /// Run nothing: list what is pending, and exit with 1 when something is.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON: {"ran": […]}, or {"pending": […]} with --check.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Migrate {
+    /// Migrates or checks.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        telemetry::start(&config);
+        if self.check {
+            return self.check(config).await;
+        }
+        let app = App::without_keys(config, Sources::machine()).await?;
+        let ran = migrate::run(&app.db, app.clock.now()).await?;
+        if self.json {
+            output::print_json(&serde_json::json!({ "ran": ran }))?;
+        } else if ran.is_empty() {
+            output::print("nothing was pending")?;
+        } else {
+            output::print(&output::table(
+                ["RAN"],
+                ran.into_iter().map(|name| [name.to_owned()]),
+            ))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn check(self, config: Config) -> Result<ExitCode, Error> {
+        let pending = match without_making(config) {
+            Some(config) => {
+                let app = App::without_keys(config, Sources::machine()).await?;
+                migrate::pending(&app.db).await?
+            }
+            None => migrate::all(),
+        };
+        if self.json {
+            output::print_json(&serde_json::json!({ "pending": pending }))?;
+        } else if pending.is_empty() {
+            output::print("nothing is pending")?;
+        } else {
+            let rows = pending.iter().map(|name| [(*name).to_owned()]);
+            output::print(&output::table(["PENDING"], rows))?;
+        }
+        Ok(if pending.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The settings for a look at the database that makes no SQLite file; nothing when there is none.
+pub(super) fn without_making(mut config: Config) -> Option<Config> {
+    let DatabaseUrl::Sqlite(mut url) = config.database() else {
+        return Some(config);
+    };
+    if url.mode == SqliteMode::Create {
+        if !url.path.exists() {
+            return None;
+        }
+        url.mode = SqliteMode::ReadWrite;
+    }
+    config.database_url = Some(DatabaseUrl::Sqlite(url));
+    Some(config)
+}

@@ -1,0 +1,82 @@
+//! Where a password comes from: one line of stdin, or chance.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+
+use clap::Args;
+
+use super::{Error, output};
+use crate::member::session::{PASSWORD_MAX, PASSWORD_MIN};
+use crate::random::Random;
+use crate::secret::Secret;
+
+/// What a generated password is made of: letters and digits that are not taken for each other.
+const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// The two ways to give an account a password.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(super) struct PasswordSource {
+    /// Read the password from standard input: one line of at least 8 bytes.
+    #[arg(long)]
+    password_stdin: bool,
+    /// Make a password and print it, once.
+    #[arg(long)]
+    generate_password: bool,
+}
+
+/// A password for an account.
+pub(super) struct Password {
+    /// The password.
+    pub(super) secret: Secret,
+    /// Whether it was made here, and must be shown.
+    pub(super) made: bool,
+}
+
+impl PasswordSource {
+    /// The password, if one was asked for.
+    pub(super) fn read(&self, random: &Random) -> Result<Option<Password>, Error> {
+        if self.generate_password {
+            return Ok(Some(Password {
+                secret: generate(random),
+                made: true,
+            }));
+        }
+        if self.password_stdin {
+            return Ok(Some(Password {
+                secret: read_line()?,
+                made: false,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// A password of 100 bits that can be typed: four groups of five.
+pub(super) fn generate(random: &Random) -> Secret {
+    let groups: Vec<String> = (0..4).map(|_| random.symbols(ALPHABET, 5)).collect();
+    Secret::new(groups.join("-"))
+}
+
+fn read_line() -> Result<Secret, Error> {
+    if std::io::stdin().is_terminal() {
+        output::note("Type the password and press Enter; it is shown as you type.");
+    }
+    let mut line = String::new();
+    let mut stdin = std::io::stdin().lock().take(64 * 1_024);
+    let read = stdin.read_line(&mut line);
+    read.map_err(|error| Error::Io("--password-stdin: stdin cannot be read".to_owned(), error))?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = Secret::new(password.strip_suffix('\r').unwrap_or(password));
+    match password.reveal().len() {
+        0 => Err(Error::because(
+            "--password-stdin: there was no password on standard input",
+        )),
+        length if length < PASSWORD_MIN => Err(Error::because(format!(
+            "--password-stdin: the password has {length} bytes; it must have {PASSWORD_MIN} or more"
+        ))),
+        length if length > PASSWORD_MAX => Err(Error::because(format!(
+            "--password-stdin: the password has more than {PASSWORD_MAX} bytes"
+        ))),
+        _ => Ok(password),
+    }
+}

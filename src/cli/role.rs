@@ -1,0 +1,264 @@
+//! `role`: what members may do. Guest, Member and Admin exist without a row.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::account::find;
+use super::{Error, arguments, open, output};
+use crate::app::App;
+use crate::config::Config;
+use crate::ids::RoleId;
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::store;
+use crate::store::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
+use crate::store::roles;
+
+/// What is done with roles.
+#[derive(Debug, Subcommand)]
+pub(super) enum Role {
+    Create(Create),
+    List(List),
+    Set(Set),
+    Assign(Assign),
+    Unassign(Unassign),
+}
+
+/// Make a role.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth role create Developers --permission USE_OAUTH_CLIENTS"
+)]
+pub(super) struct Create {
+    /// The name of the role, as in Developers; it has no case.
+    #[arg(value_parser = arguments::name)]
+    name: String,
+    /// What the role permits, as in `USE_OAUTH_CLIENTS`; several may be given.
+    #[arg(
+        long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
+        value_parser = arguments::permission
+    )]
+    permissions: Vec<Permission>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// List every role with what it permits.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a role other permissions, in place of those it has.
+///
+/// `guest`, `member` and `admin` are the built-in roles; what is set here overrides them.
+#[derive(Args, Debug)]
+pub(super) struct Set {
+    /// The name of the role, as in member.
+    name: String,
+    /// What the role permits from now on, as in `USE_OAUTH_CLIENTS`; several may be given.
+    #[arg(
+        long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
+        value_parser = arguments::permission
+    )]
+    permissions: Vec<Permission>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a role to an account.
+#[derive(Args, Debug)]
+pub(super) struct Assign {
+    /// The handle of the account, as in frigg.
+    handle: String,
+    /// The name of the role, as in Developers.
+    name: String,
+}
+
+/// Take a role from an account.
+#[derive(Args, Debug)]
+pub(super) struct Unassign {
+    /// The handle of the account, as in frigg.
+    handle: String,
+    /// The name of the role, as in Developers.
+    name: String,
+}
+
+impl Role {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        match self {
+            Self::Create(create) => create.run(&app).await,
+            Self::List(list) => list.run(&app).await,
+            Self::Set(set) => set.run(&app).await,
+            Self::Assign(assign) => assign.run(&app).await,
+            Self::Unassign(unassign) => unassign.run(&app).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Create {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let there = || {
+            Error::because(format!(
+                "NAME: there is a role {:?} already; `role set` gives it other permissions",
+                self.name
+            ))
+        };
+        // The index has a case, names have none: `save` finds the rest.
+        if roles::find(&app.db, &self.name).await?.is_some() {
+            return Err(there());
+        }
+        let role = roles::Role {
+            id: RoleId::generate(),
+            name: self.name.clone(),
+            permissions: self.permissions.iter().copied().collect(),
+        };
+        match save(app, &role).await {
+            Err(store::Error::Taken(_)) => return Err(there()),
+            saved => saved?,
+        }
+        print_role(&role, self.json)
+    }
+}
+
+impl Set {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let mut role = find_role(app, &self.name).await?;
+        role.permissions = self.permissions.iter().copied().collect();
+        // Else nobody could administer the community any more.
+        if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
+            return Err(Error::because(
+                "--permission: the Admin role must keep ADMINISTRATOR, or nobody could undo this",
+            ));
+        }
+        save(app, &role).await?;
+        print_role(&role, self.json)
+    }
+}
+
+impl List {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let roles = roles::list(&app.db).await?;
+        if self.json {
+            let roles: Vec<serde_json::Value> = roles.iter().map(json).collect();
+            return output::print_json(&roles);
+        }
+        let rows = roles.into_iter().map(|role| {
+            let built_in = output::yes(is_built_in(&role.id));
+            [
+                role.name,
+                built_in,
+                names(role.permissions).join(", "),
+                role.id.to_string(),
+            ]
+        });
+        output::print(&output::table(
+            ["NAME", "BUILT-IN", "PERMISSIONS", "ID"],
+            rows,
+        ))
+    }
+}
+
+impl Assign {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let role = assignable(app, &self.name).await?;
+        let account = find(app, &self.handle).await?;
+        let input = (account.id, role.id, app.clock.now());
+        let assigned = app.db.write(input, |tx, (account, role, now)| {
+            Box::pin(roles::assign(tx, account, role, *now))
+        });
+        let (handle, name) = (account.handle, output::clean(&role.name));
+        let already = if assigned.await? { "" } else { " already" };
+        output::note(&format!("{handle} holds the role {name}{already}"));
+        Ok(())
+    }
+}
+
+impl Unassign {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let role = assignable(app, &self.name).await?;
+        let account = find(app, &self.handle).await?;
+        let input = (account.id, role.id);
+        let held = app.db.write(input, |tx, (account, role)| {
+            Box::pin(roles::unassign(tx, account, role))
+        });
+        let (handle, name) = (account.handle, output::clean(&role.name));
+        if held.await? {
+            output::note(&format!("{handle} no longer holds the role {name}"));
+            return Ok(());
+        }
+        Err(Error::because(format!(
+            "{handle} does not hold the role {name}"
+        )))
+    }
+}
+
+async fn save(app: &App, role: &roles::Role) -> Result<(), store::Error> {
+    let input = (role.clone(), app.clock.now());
+    app.db
+        .write(input, |tx, (role, now)| {
+            Box::pin(roles::save(tx, role, *now))
+        })
+        .await
+}
+
+async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
+    let role = roles::find(&app.db, name).await?;
+    role.ok_or_else(|| {
+        Error::because(format!(
+            "NAME: no role is called {name:?}; `role list` shows all"
+        ))
+    })
+}
+
+/// A role that accounts hold by a row: not one of the built-in ones.
+async fn assignable(app: &App, name: &str) -> Result<roles::Role, Error> {
+    let role = find_role(app, name).await?;
+    let why = match role.id.as_str() {
+        MEMBER_ROLE => "every account holds the role Member",
+        GUEST_ROLE => "the role Guest is for people who are not signed in",
+        ADMIN_ROLE => {
+            "the role Admin belongs to administrators' accounts; make one with \
+             `account create --admin`"
+        }
+        _ => return Ok(role),
+    };
+    Err(Error::because(format!(
+        "NAME: {why}; it cannot be given or taken"
+    )))
+}
+
+fn is_built_in(id: &RoleId) -> bool {
+    [GUEST_ROLE, MEMBER_ROLE, ADMIN_ROLE].contains(&id.as_str())
+}
+
+fn names(permissions: PermissionSet) -> Vec<&'static str> {
+    permissions.iter().map(Permission::name).collect()
+}
+
+fn json(role: &roles::Role) -> serde_json::Value {
+    serde_json::json!({
+        "id": role.id,
+        "name": role.name,
+        "built_in": is_built_in(&role.id),
+        "permissions": names(role.permissions),
+    })
+}
+
+fn print_role(role: &roles::Role, as_json: bool) -> Result<(), Error> {
+    if as_json {
+        return output::print_json(&json(role));
+    }
+    output::print(&output::facts([
+        ("id", role.id.to_string()),
+        ("name", role.name.clone()),
+        ("permissions", names(role.permissions).join(", ")),
+    ]))
+}

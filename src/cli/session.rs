@@ -1,0 +1,59 @@
+//! `session`: browser sessions, for operators' scripts.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::account::find;
+use super::{Error, open, output};
+use crate::accounts::caller::SESSION_COOKIE;
+use crate::config::Config;
+use crate::member::session;
+
+/// What is done with sessions.
+#[derive(Debug, Subcommand)]
+pub(super) enum Session {
+    Create(Create),
+}
+
+/// Sign an account in and print the value of its session cookie, and nothing else.
+///
+/// Whoever has the value is that person.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: curl --cookie storyden-session=$(storyden-auth session create odin) \
+    'http://localhost:8000/api/oauth/device/consent?user_code=…'"
+)]
+pub(super) struct Create {
+    /// The handle of the account, as in odin.
+    handle: String,
+    /// Print JSON.
+    #[arg(long, help = "Print JSON: {\"cookie\", \"value\", \"expires_at\"}")]
+    json: bool,
+}
+
+impl Session {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let Self::Create(Create { handle, json }) = self;
+        let app = open(config).await?;
+        let account = find(&app, &handle).await?;
+        if account.suspended {
+            let handle = account.handle;
+            return Err(Error::because(format!(
+                "{handle} is suspended; `account reinstate {handle}` ends that"
+            )));
+        }
+        let (value, expires_at) = session::begin(&app, &account.id).await?;
+        if json {
+            output::print_json(&serde_json::json!({
+                "cookie": SESSION_COOKIE,
+                "value": value.reveal(),
+                "expires_at": expires_at,
+            }))?;
+        } else {
+            output::print(value.reveal())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

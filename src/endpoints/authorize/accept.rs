@@ -1,0 +1,90 @@
+//! Step 3 of an authorization request: whether it is well-formed and this person may approve it.
+
+use time::Duration;
+
+use super::super::extract::Decoded;
+use crate::accounts::caller::require_may_authorize;
+use crate::app::App;
+use crate::ids::{AccountId, AuthorizationRequestId};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::AuthorizationRequest;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::redirect_uri::resolve;
+use crate::secret::SecretHash;
+use crate::store::authorization_requests::NewRequest;
+use crate::store::clients::Client;
+use crate::store::sessions::Session;
+
+/// How long a person has to decide.
+pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
+
+/// The request as it is stored, if it is well-formed and this person may approve it.
+///
+/// # Errors
+/// What the client is to be told by redirect.
+pub(in super::super) fn accept(
+    app: &App,
+    client: &Client,
+    decoded: &Decoded,
+    session: &Session,
+    request_id: SecretHash,
+) -> Result<NewRequest, OAuthError> {
+    if let Some(name) = decoded.repeated {
+        return Err(OAuthError::invalid_request(format!(
+            "{name} is given more than once"
+        )));
+    }
+    check_id_token_hint(app, decoded.get("id_token_hint"), &session.account.id)?;
+    // RFC 9700 §2.1.1: only a client that can keep a secret may be let off PKCE.
+    let pkce_required = client.kind == ClientType::Public || client.pkce_required;
+    let request = AuthorizationRequest::parse(&decoded.values, pkce_required)?;
+    require_may_authorize(&session.account)?;
+    if !client.may_use(GrantType::AuthorizationCode) {
+        return Err(OAuthError::unauthorized_client(
+            "Client is not authorized for authorization_code grant",
+        ));
+    }
+    let given = decoded.get("redirect_uri");
+    let redirect_uri = resolve(given, &client.redirect_uris)?;
+    let now = app.clock.now();
+    Ok(NewRequest {
+        id: AuthorizationRequestId::generate(),
+        request_id,
+        account: session.account.id.clone(),
+        client: client.row_id.clone(),
+        redirect_uri,
+        redirect_uri_given: given.is_some(),
+        scope: request.scope.to_string(),
+        state: request.state,
+        nonce: request.nonce,
+        code_challenge: request.code_challenge,
+        auth_time: session.created_at,
+        created_at: now,
+        expires_at: now + REQUEST_TTL,
+    })
+}
+
+/// OpenID Connect Core §3.1.2.1: the hint is an ID token of ours, however old, and its subject is
+/// who is signed in.
+fn check_id_token_hint(
+    app: &App,
+    hint: Option<&str>,
+    account: &AccountId,
+) -> Result<(), OAuthError> {
+    #[derive(serde::Deserialize)]
+    struct Hint {
+        iss: String,
+        sub: String,
+    }
+    let Some(hint) = hint else { return Ok(()) };
+    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
+    match claims.filter(|claims| claims.iss == app.config.issuer()) {
+        None => Err(OAuthError::invalid_request(
+            "id_token_hint is not an ID token of this server",
+        )),
+        Some(claims) if claims.sub != account.as_str() => Err(OAuthError::login_required(
+            "Somebody else than id_token_hint names is signed in",
+        )),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,213 @@
+//! Requests that wait: while their person signs in, or until the browser comes back from a form
+//! post. They are bound to the browser by a short-lived cookie that nobody can read.
+
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use url::Url;
+
+use super::super::extract::{ClientAddress, Decoded};
+use super::accept::REQUEST_TTL;
+use super::{Asked, KNOWN, Refusal, consent_page, redirect};
+use crate::accounts::caller::cookie;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::limits::{PENDING_REQUESTS, network_of};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::Parameters;
+use crate::oauth::redirect_uri::resolve;
+use crate::secret::{Secret, SecretHash};
+use crate::store::authorization_requests::{self, NewPending, NewRequest};
+use crate::store::{self, clients};
+
+/// How the cookies begin that bind waiting requests to the browser they were made in, one cookie
+/// per request: a form that another site posts comes without any, and must not take those away.
+const BROWSER_COOKIE: &str = "storyden-auth-request-";
+
+/// The parameter that carries a waiting request's id.
+pub(super) const REQUEST_ID: &str = "request_id";
+
+/// A parameter of a kept request that says which of the others was repeated. No decoded name is
+/// this, since the names that are kept are the known ones.
+const REPEATED: &str = "(repeated)";
+
+/// A request that was kept.
+pub(super) struct Kept {
+    pub(super) request_id: Secret,
+    pub(super) asked_at: Timestamp,
+}
+
+/// Where the browser goes while a request is kept.
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// To sign in, and then to the consent page.
+    Login,
+    /// Back to authorize, by `GET` and with its cookies.
+    Authorize,
+}
+
+impl Asked {
+    /// Keeps the request and sends the browser on.
+    pub(super) async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        next: Next,
+    ) -> Result<Response, Refusal> {
+        let (request_id, browser) = if let Some(kept) = &self.kept {
+            (kept.request_id.clone(), None)
+        } else {
+            let browser = Secret::generate(&app.random);
+            (self.insert(app, address, &browser).await?, Some(browser))
+        };
+        let mut response = match next {
+            // RFC 9700 §4.12: a POST is followed by GET
+            Next::Authorize => redirect(StatusCode::SEE_OTHER, &resume_location(app, &request_id)),
+            Next::Login => {
+                let hint = self.parameters.get("login_hint");
+                redirect(
+                    StatusCode::FOUND,
+                    login_location(app, &request_id, hint).as_str(),
+                )
+            }
+        };
+        let cookie = browser.map(|browser| browser_cookie(app, &request_id.hash(), &browser));
+        if let Some(Ok(cookie)) = cookie.map(|cookie| HeaderValue::from_str(&cookie)) {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    async fn insert(
+        &self,
+        app: &App,
+        ClientAddress(address): ClientAddress,
+        browser: &Secret,
+    ) -> Result<Secret, Refusal> {
+        app.limits
+            .spend(&[(PENDING_REQUESTS, &network_of(address))])
+            .map_err(|wait| {
+                let busy =
+                    OAuthError::temporarily_unavailable("Too many requests from this address");
+                Refusal::Here(busy.retry_after(wait.0))
+            })?;
+        let mut parameters = self.parameters.values.clone();
+        if let Some(name) = self.parameters.repeated {
+            parameters.insert(REPEATED.to_owned(), name.to_owned());
+        }
+        let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+        let pending = NewPending {
+            request_id: request_id.hash(),
+            browser: browser.hash(),
+            client: self.client.row_id.clone(),
+            parameters: serde_json::json!(parameters),
+            created_at: now,
+            expires_at: now + REQUEST_TTL,
+        };
+        let insert = app.db.write(pending, |tx, pending| {
+            Box::pin(authorization_requests::insert_pending(tx, pending))
+        });
+        insert.await.map_err(|error| Refusal::Here(error.into()))?;
+        Ok(request_id)
+    }
+}
+
+/// A request that this browser left behind, checked again as in step 1.
+///
+/// # Errors
+/// `invalid_request` when there is none, or it has waited too long.
+pub(super) async fn load(
+    app: &App,
+    request_id: Secret,
+    headers: &HeaderMap,
+) -> Result<Asked, OAuthError> {
+    let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
+    let hash = request_id.hash();
+    let browser = browser_of(headers, &hash).ok_or_else(gone)?.hash();
+    let pending = authorization_requests::find_pending(&app.db, &hash, &browser).await?;
+    let pending = pending
+        .filter(|pending| app.clock.now() < pending.expires_at)
+        .ok_or_else(gone)?;
+    let client = clients::find_by_row(&app.db, &pending.client_id)
+        .await?
+        .ok_or_else(gone)?;
+    let parameters = parameters_of(&pending.parameters.0);
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let kept = Some(Kept {
+        request_id,
+        asked_at: pending.created_at,
+    });
+    Ok(Asked {
+        client,
+        parameters,
+        redirect_uri,
+        kept,
+    })
+}
+
+/// The parameters of a kept request as they were decoded.
+pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
+    let mut values = stored.clone();
+    let repeated = values.remove(REPEATED);
+    let repeated = repeated
+        .and_then(|name| KNOWN.iter().find(|known| **known == name))
+        .copied();
+    Decoded { values, repeated }
+}
+
+/// Makes a kept request the request of an account, once.
+///
+/// # Errors
+/// [`store::Error::Lost`] when it was taken before.
+pub(super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+    if !authorization_requests::take_pending(tx, &new.request_id).await? {
+        return Err(store::Error::Lost);
+    }
+    authorization_requests::insert(tx, new).await
+}
+
+/// What binds a waiting request to this browser, if it has it.
+pub(in super::super) fn browser_of(headers: &HeaderMap, request_id: &SecretHash) -> Option<Secret> {
+    cookie(headers, &cookie_name(request_id))
+}
+
+fn cookie_name(request_id: &SecretHash) -> String {
+    format!("{BROWSER_COOKIE}{}", &request_id.as_str()[..8])
+}
+
+fn browser_cookie(app: &App, request_id: &SecretHash, browser: &Secret) -> String {
+    let name = cookie_name(request_id);
+    let path = Url::parse(&app.config.endpoint_base()).map(|url| url.path().to_owned());
+    let path = path.unwrap_or_else(|_| "/api".to_owned());
+    let secure = if app.config.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!(
+        "{name}={}; Path={path}/oauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+        browser.reveal(),
+        REQUEST_TTL.whole_seconds(),
+    )
+}
+
+/// Authorize itself, to go on with a kept request.
+fn resume_location(app: &App, request_id: &Secret) -> String {
+    let base = app.config.endpoint_base();
+    format!(
+        "{base}/oauth/authorize?{REQUEST_ID}={}",
+        request_id.reveal()
+    )
+}
+
+/// The login page, which brings its person back to this very request.
+fn login_location(app: &App, request_id: &Secret, login_hint: Option<&str>) -> Url {
+    let page = consent_page(app, request_id);
+    let back = format!("{}?{}", page.path(), page.query().unwrap_or_default());
+    let mut login = app.config.login_page();
+    login.query_pairs_mut().append_pair("return_url", &back);
+    if let Some(hint) = login_hint {
+        login.query_pairs_mut().append_pair("login_hint", hint); // OpenID Connect Core §3.1.2.1
+    }
+    login
+}

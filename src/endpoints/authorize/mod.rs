@@ -1,0 +1,330 @@
+//! The authorization endpoint, `GET` and `POST /api/oauth/authorize` (RFC 6749 §4.1.1, OpenID
+//! Connect Core §3.1.2.1).
+//!
+//! 1. Who asks, and where the answer goes. What is wrong here is never redirected (§3.1.2.4).
+//! 2. Who is asked. Somebody who is not signed in, or has to sign in again, goes to the login page
+//!    and comes back to *this* request, which waits in a side table (`kept`).
+//! 3. What is asked (`accept`). What is wrong here goes back to the client (§4.1.2.1), once its
+//!    person is known (RFC 9700 §4.11.2).
+//! 4. The request is stored and its person sent to the consent page.
+//!
+//! A form that another site posts comes without the session cookie, which is `SameSite=Lax`. So it
+//! is kept first, and a redirect brings the browser back with its cookies to go on at step 2.
+
+mod accept;
+mod kept;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use url::Url;
+
+use super::extract::{ClientAddress, Decoded, decode, read_form};
+use super::require_enabled;
+use crate::accounts::caller::Caller;
+use crate::app::{App, Shared};
+use crate::clients;
+use crate::error::ApiError;
+use crate::limits::REQUESTS;
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::Interaction;
+use crate::oauth::redirect_uri::{resolve, with_parameters};
+use crate::pages;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::authorization_requests;
+use crate::store::clients::Client;
+use crate::store::sessions::Session;
+
+pub(super) use accept::accept;
+pub(super) use kept::{browser_of, parameters_of};
+
+/// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
+const KNOWN: &[&str] = &[
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "login_hint",
+    "id_token_hint",
+    "acr_values",
+    "display",
+    "ui_locales",
+    "claims",
+    "claims_locales",
+    "request",
+    "request_uri",
+    "registration",
+    kept::REQUEST_ID,
+];
+
+/// Why an authorization request is not answered by a consent page.
+enum Refusal {
+    /// It must not be redirected: a page or JSON with status 400.
+    Here(OAuthError),
+    /// The client is told by redirect.
+    ByRedirect(OAuthError),
+    /// The credential is of the wrong kind, or its account is suspended.
+    Problem(ApiError),
+}
+
+/// `GET /api/oauth/authorize`.
+pub async fn authorize(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    let asked = match target(&app, decode(query.as_deref().unwrap_or_default(), KNOWN)).await {
+        Ok(Target::New(asked)) => asked,
+        Ok(Target::Kept(request_id)) => match kept::load(&app, request_id, &headers).await {
+            Ok(asked) => Box::new(asked),
+            Err(error) => return refuse_here(error, &headers),
+        },
+        Err(error) => return refuse_here(error, &headers),
+    };
+    let outcome = asked.begin(&app, address, &headers).await;
+    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+}
+
+/// `POST /api/oauth/authorize`: kept, and gone on with by `GET`.
+pub async fn authorize_by_form(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let form = read_form(request, KNOWN).await;
+    let asked = match target(&app, form).await {
+        Ok(Target::New(asked)) => asked,
+        Ok(Target::Kept(_)) => {
+            return refuse_here(
+                OAuthError::invalid_request("client_id is missing"),
+                &headers,
+            );
+        }
+        Err(error) => return refuse_here(error, &headers),
+    };
+    let outcome = asked.keep(&app, address, kept::Next::Authorize).await;
+    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+}
+
+/// What a request is about.
+enum Target {
+    /// A request that is made now.
+    New(Box<Asked>),
+    /// One that was kept.
+    Kept(Secret),
+}
+
+/// Step 1: the client and where it may be answered (RFC 6749 §3.1.2.3).
+async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Target, OAuthError> {
+    require_enabled(app)?;
+    let mut parameters = decoded?;
+    if let Some(name @ ("client_id" | "redirect_uri")) = parameters.repeated {
+        return Err(OAuthError::invalid_request(format!(
+            "{name} is given more than once"
+        )));
+    }
+    let request_id = parameters.values.remove(kept::REQUEST_ID);
+    if let (Some(request_id), None) = (request_id, parameters.get("client_id")) {
+        return Ok(Target::Kept(Secret::new(request_id)));
+    }
+    let client_id = parameters.require("client_id", "client_id is missing")?;
+    let Some(client) = clients::find(app, client_id).await? else {
+        return Err(OAuthError::invalid_client("Client not found"));
+    };
+    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let asked = Asked {
+        client,
+        parameters,
+        redirect_uri,
+        kept: None,
+    };
+    Ok(Target::New(Box::new(asked)))
+}
+
+/// A request whose client and redirect URI are good.
+struct Asked {
+    client: Client,
+    parameters: Decoded,
+    redirect_uri: String,
+    kept: Option<kept::Kept>,
+}
+
+impl Asked {
+    /// Step 2.
+    async fn begin(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        let interaction = Interaction::parse(&self.parameters.values);
+        let silent = interaction
+            .as_ref()
+            .is_ok_and(|interaction| interaction.silent);
+        let caller = Caller::of(app, headers).await;
+        let session = match caller.map_err(|error| Refusal::Here(error.into()))? {
+            Caller::Session(session) => session,
+            Caller::AccessToken(_) => return Err(Refusal::Problem(wrong_credential())),
+            // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
+            Caller::Guest | Caller::Refused if silent => return Err(login_required()),
+            Caller::Guest | Caller::Refused => {
+                return self.keep(app, address, kept::Next::Login).await;
+            }
+        };
+        if session.account.suspended {
+            return Err(Refusal::Problem(suspended()));
+        }
+        let interaction = interaction.map_err(Refusal::ByRedirect)?;
+        let now = app.clock.now();
+        let asked_at = self.kept.as_ref().map_or(now, |kept| kept.asked_at);
+        if interaction.demands_login(session.created_at, asked_at, now) {
+            if interaction.silent {
+                return Err(login_required());
+            }
+            return self.keep(app, address, kept::Next::Login).await;
+        }
+        self.store(app, &session, interaction.silent).await
+    }
+
+    /// Steps 3 and 4.
+    async fn store(&self, app: &App, session: &Session, silent: bool) -> Result<Response, Refusal> {
+        app.limits
+            .spend(&[(REQUESTS, session.account.id.as_str())])
+            .map_err(|wait| {
+                let busy = OAuthError::temporarily_unavailable("Too many requests of this account");
+                Refusal::Here(busy.retry_after(wait.0))
+            })?;
+        let request_id = match &self.kept {
+            Some(kept) => kept.request_id.clone(),
+            None => Secret::generate(&app.random),
+        };
+        let new = accept(
+            app,
+            &self.client,
+            &self.parameters,
+            session,
+            request_id.hash(),
+        )
+        .map_err(Refusal::ByRedirect)?;
+        if silent {
+            // consent is asked for every time
+            let description = "The person has to approve, and prompt=none forbids to ask";
+            return Err(Refusal::ByRedirect(OAuthError::consent_required(
+                description,
+            )));
+        }
+        let stored = if self.kept.is_some() {
+            let adopt = app.db.write(new, |tx, new| Box::pin(kept::adopt(tx, new)));
+            match adopt.await {
+                // Another tab was first: the consent page shows what became of it.
+                Err(store::Error::Lost | store::Error::Taken(_)) => Ok(()),
+                outcome => outcome,
+            }
+        } else {
+            let insert = app.db.write(new, |tx, new| {
+                Box::pin(authorization_requests::insert(tx, new))
+            });
+            insert.await
+        };
+        match stored {
+            Ok(()) => Ok(redirect(
+                StatusCode::FOUND,
+                consent_page(app, &request_id).as_str(),
+            )),
+            Err(store::Error::Gone) => Err(Refusal::Here(OAuthError::invalid_client(
+                "Client not found",
+            ))),
+            Err(error) => Err(Refusal::ByRedirect(error.into())),
+        }
+    }
+
+    fn refuse(&self, app: &App, refusal: Refusal, headers: &HeaderMap) -> Response {
+        match refusal {
+            Refusal::Here(error) => refuse_here(error, headers),
+            Refusal::Problem(problem) => problem.into_response(),
+            Refusal::ByRedirect(error) => {
+                error.log();
+                let state = self.parameters.get("state");
+                let location = error_location(app, &self.redirect_uri, state, &error);
+                redirect(StatusCode::FOUND, &location)
+            }
+        }
+    }
+}
+
+fn login_required() -> Refusal {
+    let description = "The person has to sign in, and prompt=none forbids to ask";
+    Refusal::ByRedirect(OAuthError::login_required(description))
+}
+
+/// Where a client is told of an error (RFC 6749 §4.1.2.1), with the issuer (RFC 9207 §2).
+pub(super) fn error_location(
+    app: &App,
+    redirect_uri: &str,
+    state: Option<&str>,
+    error: &OAuthError,
+) -> String {
+    let mut parameters = vec![
+        ("error", error.code.as_str()),
+        ("error_description", &*error.description),
+    ];
+    parameters.extend(state.map(|state| ("state", state)));
+    let issuer = app.config.issuer();
+    parameters.push(("iss", &issuer));
+    with_parameters(redirect_uri, &parameters)
+}
+
+/// The consent page of a request; what the page's address has of its own stays.
+fn consent_page(app: &App, request_id: &Secret) -> Url {
+    let mut page = app.config.code_consent_page();
+    page.query_pairs_mut()
+        .append_pair(kept::REQUEST_ID, request_id.reveal());
+    page
+}
+
+/// A redirect that nobody keeps.
+fn redirect(status: StatusCode, location: &str) -> Response {
+    let mut response = status.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match HeaderValue::from_str(location) {
+        Ok(location) => headers.insert(LOCATION, location),
+        // a stored redirect URI that no header can carry
+        Err(error) => return OAuthError::server_error(error).into_response(),
+    };
+    response
+}
+
+/// The answer to a request that must not be redirected: a page for a browser, JSON for the rest.
+fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
+    let accepts = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if error.status() == StatusCode::BAD_REQUEST && accepts.contains("text/html") {
+        error.log();
+        return pages::error_page("This application cannot sign you in", &error.description);
+    }
+    error.into_response()
+}
+
+/// An access token cannot approve an application (contract 3.5).
+pub(super) fn wrong_credential() -> ApiError {
+    ApiError::forbidden("An access token cannot be used here; sign in with a browser")
+}
+
+/// A suspended account gets nothing anywhere.
+pub(super) fn suspended() -> ApiError {
+    ApiError::forbidden("This account is suspended")
+}

@@ -1,0 +1,54 @@
+//! What `doctor` asks a database about itself.
+
+use super::db::Db;
+use super::error::Result;
+use super::migrate::has_table;
+
+#[derive(sqlx::FromRow)]
+struct Text {
+    text: String,
+}
+
+/// The version of the engine, as it gives it.
+pub async fn version(db: &Db) -> Result<String> {
+    let sql = db.pick(
+        "SELECT sqlite_version() AS text",
+        "SELECT current_setting('server_version') AS text",
+    );
+    let row: Text = db.fetch_one(sql, &[]).await?;
+    Ok(row.text)
+}
+
+/// How an SQLite file keeps its journal, in lower case; nothing on PostgreSQL.
+pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
+    if let Db::Postgres(_) = db {
+        return Ok(None);
+    }
+    let row: Text = db
+        .fetch_one("SELECT journal_mode AS text FROM pragma_journal_mode", &[])
+        .await?;
+    Ok(Some(row.text.to_lowercase()))
+}
+
+/// Whether a Storyden keeps its community in this database: it has tables that only Storyden makes.
+pub async fn is_storydens(db: &Db) -> Result<bool> {
+    has_table(db, "posts").await
+}
+
+/// The time texts of the newest sessions and accounts of an SQLite file; none on PostgreSQL, which
+/// keeps instants.
+pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
+    if let Db::Postgres(_) = db {
+        return Ok(Vec::new());
+    }
+    let sessions =
+        "SELECT CAST(created_at AS TEXT) AS text FROM sessions ORDER BY id DESC LIMIT 50";
+    let accounts =
+        "SELECT CAST(created_at AS TEXT) AS text FROM accounts ORDER BY id DESC LIMIT 50";
+    let mut texts = Vec::new();
+    for sql in [sessions, accounts] {
+        let rows: Vec<Text> = db.fetch_all(sql, &[]).await?;
+        texts.extend(rows.into_iter().map(|row| row.text));
+    }
+    Ok(texts)
+}
