@@ -251,12 +251,13 @@ impl Watched {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.restart(IDLE_TIMEOUT);
+        }
+        // Also after the last byte of an answer: nobody reads again before the timer wakes them.
+        let time_is_up = self.timer.as_mut().poll(context);
+        if written.is_ready() {
             return written;
         }
-        self.timer
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        time_is_up.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
