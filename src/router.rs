@@ -87,6 +87,7 @@ fn public(_: &Shared) -> Router<Shared> {
             get(well_known::protected_api),
         )
         .route("/api/oauth/jwks", get(well_known::jwks))
+        .method_not_allowed_fallback(other_methods)
         .layer(any_origin())
 }
 
@@ -131,6 +132,7 @@ fn browser(app: &Shared) -> Router<Shared> {
         )
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
+        .method_not_allowed_fallback(other_methods)
         .layer(own_origins(app))
         .route(
             "/api/oauth/authorize",
@@ -140,7 +142,8 @@ fn browser(app: &Shared) -> Router<Shared> {
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
-/// A path with another method than it has.
+/// A path with another method than it has. Each group says so below its CORS layer, which answers
+/// the browser's `OPTIONS` before it comes to that.
 async fn other_methods() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }

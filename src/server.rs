@@ -124,6 +124,7 @@ fn connection(
         stream,
         phase: Arc::clone(&phase),
         timer: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)),
+        head: Head::default(),
     });
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let (router, phase) = (router.clone(), Arc::clone(&phase));
@@ -160,11 +161,43 @@ fn set(phase: &Mutex<Phase>, to: Phase) {
         .unwrap_or_else(std::sync::PoisonError::into_inner) = to;
 }
 
+/// How far the head of a request is read, by its lines.
+#[derive(Debug, Default)]
+struct Head {
+    last: u8,
+    begun: bool,
+    line_is_empty: bool,
+    ended: bool,
+}
+
+impl Head {
+    /// Spoils every line feed of a head that has no carriage return before it. hyper takes
+    /// one for the end of a line, where a proxy in front may not; a zero it refuses with 400.
+    fn refuse_bare_line_feeds(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            if self.ended {
+                return; // what follows is a body
+            }
+            match *byte {
+                b'\n' if self.last != b'\r' => *byte = 0,
+                b'\n' => {
+                    self.ended = self.begun && self.line_is_empty;
+                    self.line_is_empty = true;
+                }
+                b'\r' => {}
+                _ => (self.begun, self.line_is_empty) = (true, false),
+            }
+            self.last = *byte;
+        }
+    }
+}
+
 /// A stream that gives up on a peer that is too slow for what it is doing.
 struct Watched {
     stream: TcpStream,
     phase: Arc<Mutex<Phase>>,
     timer: Pin<Box<Sleep>>,
+    head: Head,
 }
 
 impl Watched {
@@ -200,7 +233,10 @@ impl AsyncRead for Watched {
         if phase == Phase::Idle && buffer.filled().len() > before {
             set(&self.phase, Phase::Reading);
             self.restart(HEADER_TIMEOUT);
+            self.head = Head::default();
         }
+        let read_now = &mut buffer.filled_mut()[before..];
+        self.head.refuse_bare_line_feeds(read_now);
         read
     }
 }
@@ -215,12 +251,13 @@ impl Watched {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.restart(IDLE_TIMEOUT);
+        }
+        // Also after the last byte of an answer: nobody reads again before the timer wakes them.
+        let time_is_up = self.timer.as_mut().poll(context);
+        if written.is_ready() {
             return written;
         }
-        self.timer
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        time_is_up.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -12,6 +12,12 @@ use crate::store::{self};
 /// Its public id.
 pub const CLIENT_ID: &str = "storyden-cli";
 
+/// Whether a client may be used here: all but the built-in one, which can be switched off.
+#[must_use]
+pub fn is_on(app: &App, client: &Client) -> bool {
+    client.client_id != CLIENT_ID || app.config.cli_enabled
+}
+
 /// The client, made if it is not there.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
 use crate::app::{App, Shared};
+use crate::clients::builtin;
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
@@ -190,7 +191,10 @@ async fn undecided(
         None => None,
     };
     let now = app.clock.now();
-    if let Some(request) = found.filter(|request| request.grant.awaits_decision(now)) {
+    let request = found
+        .filter(|request| request.grant.awaits_decision(now))
+        .filter(|request| builtin::is_on(app, &request.client));
+    if let Some(request) = request {
         Ok(request)
     } else {
         attempt.failed();

@@ -1,0 +1,129 @@
+//! What is no proper HTTP/1.1 is refused before any handler sees it (A-71).
+//!
+//! Not here: that a head which arrives byte by byte is given up after 5 s (A-72). It is judged by
+//! the machine's clock, and no test sleeps.
+
+use crate::support::{PASSWORD, Server, both};
+
+/// A head with a host, which closes the connection.
+fn head(line: &str, headers: &str) -> String {
+    format!("{line}\r\nHost: auth.example\r\nConnection: close\r\n{headers}\r\n")
+}
+
+/// The statuses of all answers to some bytes.
+async fn statuses(server: &Server, bytes: &str) -> Vec<u16> {
+    let answer = server.raw(bytes.as_bytes()).await;
+    let starts = answer.match_indices("HTTP/1.1 ");
+    starts
+        .map(|(at, start)| answer[at + start.len()..][..3].parse().unwrap())
+        .collect()
+}
+
+both! {
+    /// A-71: a plain request is answered over a bare connection; so the others are refused for what
+    /// they are.
+    async fn a_plain_request_is_answered(setup: Setup) {
+        let server = setup.start().await;
+        assert_eq!(statuses(&server, &head("GET /healthz HTTP/1.1", "")).await, [200]);
+        let pipelined = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()
+            + &head("GET /nothing HTTP/1.1", "");
+        assert_eq!(statuses(&server, &pipelined).await, [200, 404]);
+    }
+
+    /// A-65: a head that is longer than 64 KiB is refused.
+    async fn a_head_that_is_too_long_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let long = head("GET /healthz HTTP/1.1", &format!("X-Long: {}\r\n", "x".repeat(1_000_000)));
+        assert_eq!(statuses(&server, &long).await, [431]);
+        let many = head("GET /healthz HTTP/1.1", &"X-Many: x\r\n".repeat(1_000));
+        assert_eq!(statuses(&server, &many).await, [431]);
+        let path = format!("GET /{} HTTP/1.1", "x".repeat(1_000_000));
+        let refused = statuses(&server, &head(&path, "")).await;
+        assert!(refused == [414] || refused == [431], "{refused:?}");
+    }
+
+    /// A-65: a body that is longer than 32 KiB is refused, before it has been read to its end.
+    async fn a_body_that_is_too_long_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10000000\r\n";
+        let request = head("POST /api/oauth/token HTTP/1.1", form) + &"x".repeat(40_000);
+        assert_eq!(statuses(&server, &request).await, [400]);
+        let json = "Content-Type: application/json\r\nContent-Length: 10000000\r\n";
+        let request = head("POST /api/auth/password/signin HTTP/1.1", json) + &"x".repeat(40_000);
+        assert_eq!(statuses(&server, &request).await, [413]);
+    }
+
+    /// A-71: two lengths are smuggling: a proxy reads one of them and the server the other.
+    async fn a_request_with_two_lengths_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let line = "POST /api/auth/logout HTTP/1.1";
+        let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+        for headers in [
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 6\r\n",
+            "Content-Length: -5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Transfer-Encoding: chunked, identity\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+        ] {
+            let request = format!("{line}\r\nHost: a\r\n{headers}\r\n{smuggled}");
+            assert_eq!(statuses(&server, &request).await, [400], "{headers}");
+        }
+    }
+
+    /// A-71: of a length and chunks the chunks count, and nothing follows on that connection
+    /// (RFC 9112 §6.3).
+    async fn nothing_follows_a_request_with_a_length_and_chunks(setup: Setup) {
+        let server = setup.start().await;
+        let (length, chunks) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+        let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+        for headers in [format!("{length}{chunks}"), format!("{chunks}{length}")] {
+            let line = "POST /api/auth/logout HTTP/1.1";
+            let request = format!("{line}\r\nHost: a\r\n{headers}\r\n{smuggled}");
+            assert_eq!(statuses(&server, &request).await, [302], "{headers}");
+        }
+    }
+
+    /// A-71: what breaks the grammar of HTTP/1.1 is refused.
+    async fn what_breaks_the_grammar_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        for request in [
+            // bare line feeds
+            "GET /healthz HTTP/1.1\nHost: a\n\n".to_owned(),
+            "GET /healthz HTTP/1.1\r\nHost: a\nX: b\r\n\r\n".to_owned(),
+            head("GET /healthz HTTP/1.1", "X: y\n"),
+            "GET /healthz HTTP/1.1\r\nHost: a\r\n\n".to_owned(),
+            head("GET /healthz HTTP/1.1", "X : space before the colon\r\n"),
+            head("GET /healthz HTTP/1.1", "X: folded\r\n line\r\n"),
+            head("GET /healthz HTTP/1.1", "X: nul\0\r\n"),
+            head("GET /healthz HTTP/1.1", "X\r\n"),
+            head("GET /heal thz HTTP/1.1", ""),
+            head("GET /healthz HTTP/9.9", ""),
+            head("G\u{e9}T /healthz HTTP/1.1", ""),
+            "\0\0\0\0\r\n\r\n".to_owned(),
+        ] {
+            let statuses = statuses(&server, &request).await;
+            assert_eq!(statuses, [400], "{request:?}");
+        }
+    }
+
+    /// A-71: line feeds of a body are its own business, also of one that comes with its head.
+    async fn line_feeds_of_a_body_stay(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let body = format!("{{\n\"identifier\":\"frigg\",\n\"token\":\"{PASSWORD}\"\n}}\n\n");
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let request = head("POST /api/auth/password/signin HTTP/1.1", &headers) + &body;
+        assert_eq!(statuses(&server, &request).await, [200]);
+    }
+
+    /// A-70, A-71: the absolute form of a request names no other host for us.
+    async fn the_absolute_form_names_no_other_host(setup: Setup) {
+        let server = setup.start().await;
+        let line = "GET http://evil.example/.well-known/openid-configuration HTTP/1.1";
+        let answer = server.raw(head(line, "").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains(r#""issuer":"https://auth.example""#) && !answer.contains("evil"));
+    }
+}

@@ -1,0 +1,384 @@
+//! The decision of a device flow (RFC 8628 §3.3, contract 10.3).
+
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{Answer, Client, Member, Server, both};
+
+/// Where decisions are read and made.
+const PATH: &str = "/api/oauth/device/consent";
+
+/// Somebody opens a code, from some address.
+async fn open_from(server: &Server, address: &str, member: &Member, user_code: &str) -> Answer {
+    let request = server
+        .request("GET", PATH)
+        .query(&[("user_code", user_code)])
+        .header("x-forwarded-for", address)
+        .header("cookie", member.cookie());
+    server.send(request).await
+}
+
+/// Somebody opens a code.
+async fn open(server: &Server, member: &Member, user_code: &str) -> Answer {
+    open_from(server, "127.0.0.1", member, user_code).await
+}
+
+/// Somebody decides.
+async fn decide(server: &Server, member: &Member, user_code: &str, decision: &str) -> Answer {
+    let body = json!({ "user_code": user_code, "decision": decision });
+    server.post_as(member, PATH, &body).await
+}
+
+/// An application and a device flow of its that waits.
+async fn start(server: &Server) -> (Client, Answer) {
+    let app = server.public_client().await;
+    let started = server
+        .start_device(&app, "openid READ_PROFILE")
+        .await
+        .expect(200);
+    (app, started)
+}
+
+/// Fails unless it is what every code that cannot be decided is told.
+#[track_caller]
+fn unavailable(answer: Answer) {
+    let answer = answer.expect_error(400, "invalid_request");
+    let description = answer.text("error_description");
+    assert_eq!(description, "User code is invalid or unavailable");
+}
+
+/// The text as somebody mistypes it: another code of the same form.
+fn another(user_code: &str) -> String {
+    let last = if user_code.ends_with('A') { "B" } else { "A" };
+    format!("{}{last}", &user_code[..8])
+}
+
+both! {
+    /// req_087, req_090, A-37: the page learns who asks, for what, from where and when, and the
+    /// code to compare.
+    async fn the_page_reads_who_asks_from_where_and_when(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let start = server.request("POST", "/api/oauth/device_authorization")
+            .header("x-forwarded-for", "203.0.113.7")
+            .header("user-agent", "sd/1.2 (\u{e9}vil <b>)")
+            .form(&[("client_id", "app"), ("scope", "openid READ_PROFILE MANAGE_POSTS")]);
+        let started = server.send(start).await.expect(200);
+        server.turn(Duration::seconds(30));
+        let user_code = started.text("user_code");
+        let answer = open(&server, &frigg, &user_code).await.expect(200);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        let mut consent = answer.json();
+        assert_eq!(consent["user_code"].take(), json!(user_code));
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(consent, @r#"
+            {
+              "client_id": "app",
+              "client_name": "The app",
+              "device": {
+                "address": "203.0.113.7",
+                "requested_at": "2026-01-01T00:00:00Z",
+                "user_agent": "sd/1.2 (vil <b>)"
+              },
+              "expires_at": "2026-01-01T00:10:00Z",
+              "granted_scopes": [
+                "openid",
+                "READ_PROFILE"
+              ],
+              "inherits_user_permissions": false,
+              "requested_scopes": [
+                "openid",
+                "READ_PROFILE",
+                "MANAGE_POSTS"
+              ],
+              "user_code": null
+            }
+            "#);
+        }
+    }
+
+    /// req_086, req_093: an approved code gives its device tokens with what was granted.
+    async fn an_approved_code_gives_its_device_tokens(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        open(&server, &frigg, &user_code).await.expect(200);
+        let approved = decide(&server, &frigg, &user_code, "approve").await.expect(200);
+        assert_eq!(approved.body, r#"{"status":"approved"}"#);
+        assert_eq!(approved.header("cache-control"), "no-store");
+        let tokens = server.poll(&app, &started.text("device_code")).await.expect(200);
+        assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
+    }
+
+    /// req_084: a denied code gives its device nothing, also when whoever says no lost their role.
+    async fn a_denied_code_gives_its_device_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        open(&server, &frigg, &user_code).await.expect(200);
+        server.demote(&frigg).await;
+        let denied = decide(&server, &frigg, &user_code, "deny").await.expect(200);
+        assert_eq!(denied.body, r#"{"status":"denied"}"#);
+        server.poll(&app, &started.text("device_code")).await.expect_error(400, "access_denied");
+    }
+
+    /// req_093, A-38: opening a code claims it and changes nothing else.
+    async fn opening_a_code_decides_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        for _ in 0..3 {
+            let path = format!("{PATH}?user_code={user_code}&decision=approve");
+            server.get_as(&frigg, &path).await.expect(200);
+        }
+        let device_code = started.text("device_code");
+        server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
+        for method in ["PUT", "PATCH", "DELETE"] {
+            server.send(server.request(method, PATH).header("cookie", frigg.cookie())).await.expect(405);
+        }
+    }
+
+    /// A-39, A-40, req_093: who opens a code first has it; others can neither decide nor see it.
+    async fn who_opens_a_code_first_has_it(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let odin = server.admin("odin").await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        for decision in ["approve", "deny"] {
+            unavailable(decide(&server, &frigg, &user_code, decision).await); // nobody opened it
+        }
+        open(&server, &frigg, &user_code).await.expect(200);
+        open(&server, &frigg, &user_code).await.expect(200);
+        let answer = open(&server, &odin, &user_code).await.expect_error(400, "access_denied");
+        assert_eq!(
+            answer.text("error_description"),
+            "Device authorisation has already been claimed by another account"
+        );
+        for decision in ["approve", "deny"] {
+            unavailable(decide(&server, &odin, &user_code, decision).await);
+        }
+        decide(&server, &frigg, &user_code, "approve").await.expect(200);
+        unavailable(open(&server, &odin, &user_code).await);
+    }
+
+    /// A-40: two people who open a code at once do not both have it.
+    async fn of_two_who_open_a_code_at_once_one_has_it(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let odin = server.admin("odin").await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        let (one, two) = tokio::join!(
+            open(&server, &frigg, &user_code),
+            open(&server, &odin, &user_code),
+        );
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 400], "{one:?} {two:?}");
+    }
+
+    /// A-52: a code is decided once.
+    async fn a_code_is_decided_once(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for first in ["approve", "deny"] {
+            let started = server.start_device(&app, "openid").await.expect(200);
+            let user_code = started.text("user_code");
+            open(&server, &frigg, &user_code).await.expect(200);
+            decide(&server, &frigg, &user_code, first).await.expect(200);
+            unavailable(decide(&server, &frigg, &user_code, "approve").await);
+            unavailable(open(&server, &frigg, &user_code).await);
+        }
+    }
+
+    /// A-53, req_088: a code can be decided until it expires and not a moment longer.
+    async fn a_code_expires(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let late = server.start_device(&app, "openid").await.text("user_code");
+        let in_time = server.start_device(&app, "openid").await.text("user_code");
+        open(&server, &frigg, &late).await.expect(200);
+        server.turn(Duration::minutes(10) - Duration::microseconds(1));
+        open(&server, &frigg, &in_time).await.expect(200);
+        decide(&server, &frigg, &in_time, "approve").await.expect(200);
+        server.turn(Duration::microseconds(1));
+        unavailable(open(&server, &frigg, &late).await);
+        unavailable(decide(&server, &frigg, &late, "approve").await);
+    }
+
+    /// A-36, req_091: however a person types a code, it is found.
+    async fn a_code_is_found_however_it_is_typed(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        let bare = user_code.replace('-', "");
+        for typed in [
+            user_code.to_lowercase(),
+            bare.clone(),
+            format!("  {} ", bare.to_lowercase()),
+            format!("{}-{}-{}-", &bare[..2], &bare[2..5], &bare[5..]),
+            user_code.replace('0', "O").replace('1', "I"),
+            user_code.replace('0', "o").replace('1', "l"),
+        ] {
+            let consent = open(&server, &frigg, &typed).await.expect(200);
+            assert_eq!(consent.text("user_code"), user_code, "{typed:?}");
+        }
+        decide(&server, &frigg, &bare.to_lowercase(), "approve").await.expect(200);
+    }
+
+    /// A-36, A-66: what is no code is refused like a code that nobody has.
+    async fn what_is_no_code_is_refused_like_an_unknown_one(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        let full_width: String = user_code.chars()
+            .map(|c| if c == '-' { c } else { char::from_u32(c as u32 + 0xFEE0).unwrap() })
+            .collect();
+        let padded = format!("{}{user_code}", " ".repeat(24));
+        let inputs = [
+            another(&user_code),
+            user_code[..8].to_owned(),
+            format!("{user_code}0"),
+            user_code.replace('-', "_"),
+            format!("{}U", &user_code[..8]),
+            full_width,
+            "🙂🙂🙂🙂".to_owned(),
+            padded, // 33 bytes
+            "' OR 1=1 --".to_owned(),
+            String::new(),
+        ];
+        for (index, input) in inputs.iter().enumerate() {
+            let address = format!("203.0.113.{index}");
+            unavailable(open_from(&server, &address, &frigg, input).await);
+            server.turn(Duration::minutes(2)); // so that trying is not what is refused
+        }
+        unavailable(server.get_as(&frigg, PATH).await);
+        unavailable(decide(&server, &frigg, "\0", "deny").await);
+        server.get_as(&frigg, &format!("{PATH}?user_code=%00")).await.expect_error(400, "invalid_request");
+    }
+
+    /// A-35, req_088: five wrong codes of one account in ten minutes are heard, no more, from
+    /// wherever they come.
+    async fn an_account_guesses_five_times(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let odin = server.admin("odin").await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        let wrong = another(&user_code);
+        for guess in 0..5 {
+            unavailable(open_from(&server, &format!("203.0.113.{guess}"), &frigg, &wrong).await);
+        }
+        // whatever is tried now, from wherever, right or wrong
+        for code in [&wrong, &user_code] {
+            let answer = open_from(&server, "198.51.100.1", &frigg, code).await;
+            let answer = answer.expect_error(429, "invalid_request");
+            assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 600);
+            decide(&server, &frigg, code, "deny").await.expect(429);
+        }
+        open_from(&server, "203.0.113.1", &odin, &user_code).await.expect(200);
+        server.turn(Duration::minutes(10));
+        unavailable(open(&server, &frigg, &wrong).await);
+    }
+
+    /// A-35: what was right does not count against anybody.
+    async fn right_codes_do_not_count(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        for _ in 0..10 {
+            open(&server, &frigg, &user_code).await.expect(200);
+        }
+        for _ in 0..4 {
+            unavailable(open(&server, &frigg, &another(&user_code)).await);
+        }
+        open(&server, &frigg, &user_code).await.expect(200);
+        decide(&server, &frigg, &user_code, "approve").await.expect(200);
+    }
+
+    /// A-35: many accounts behind one address, and all of an IPv6 /64, guess together.
+    async fn an_address_guesses_with_all_its_accounts(setup: Setup) {
+        // 5000 is the default and allows 50 per address and 5 per account: this allows 5 and 1
+        let server = setup.with("RATE_LIMIT", "500").start().await;
+        let odin = server.admin("odin").await;
+        let (_, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        for handle in ["a", "b", "c", "d", "e"] {
+            let guesser = server.member(handle, &[]).await;
+            let address = format!("2001:db8:1:2:{handle}::1");
+            unavailable(open_from(&server, &address, &guesser, &another(&user_code)).await);
+        }
+        open_from(&server, "2001:db8:1:2:ffff::9", &odin, &user_code).await.expect(429);
+        open_from(&server, "2001:db8:1:3::9", &odin, &user_code).await.expect(200);
+    }
+
+    /// Contract 10.3: who may not approve learns nothing about codes, and can approve none.
+    async fn who_may_not_approve_learns_nothing_about_codes(setup: Setup) {
+        let server = setup.start().await;
+        let loki = server.plain_member("loki").await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        let known = open(&server, &loki, &user_code).await.expect_error(400, "access_denied");
+        let unknown = open(&server, &loki, &another(&user_code)).await;
+        assert_eq!(known.body, unknown.expect_error(400, "access_denied").body);
+        for code in [user_code.clone(), another(&user_code)] {
+            decide(&server, &loki, &code, "approve").await.expect_error(400, "access_denied");
+            unavailable(decide(&server, &loki, &code, "deny").await);
+        }
+        let device_code = started.text("device_code");
+        server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
+    }
+
+    /// A-46, A-105, A-106: what was lost between opening and approving is not given.
+    async fn what_was_lost_before_the_approval_is_not_given(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        open(&server, &frigg, &user_code).await.expect(200);
+        server.suspend(&frigg).await;
+        decide(&server, &frigg, &user_code, "approve").await.expect(403);
+        server.reinstate(&frigg).await;
+        server.sql("UPDATE oauth_clients SET allowed_grants = '[]' WHERE client_id = $1", &["app"]).await;
+        decide(&server, &frigg, &user_code, "approve").await.expect_error(400, "unauthorized_client");
+        server.sql("UPDATE oauth_clients SET allowed_grants = '[\"device_code\"]' WHERE client_id = $1", &["app"]).await;
+        server.demote(&frigg).await;
+        decide(&server, &frigg, &user_code, "approve").await.expect_error(400, "access_denied");
+        let device_code = started.text("device_code");
+        server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
+    }
+
+    /// A-48, A-49, A-56, req_041: only a session, on a page of ours, with JSON, decides.
+    async fn only_a_session_on_a_page_of_ours_decides(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let (app, started) = start(&server).await;
+        let user_code = started.text("user_code");
+        open(&server, &frigg, &user_code).await.expect(200);
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        let body = json!({ "user_code": user_code, "decision": "approve" });
+        let post = || server.request("POST", PATH);
+        let anonymous = server.send(post().json(&body)).await.expect(401);
+        assert_eq!(anonymous.body, "");
+        server.get(&format!("{PATH}?user_code={user_code}")).await.expect(401);
+        server.send(post().json(&body).bearer_auth(&token)).await.expect(403);
+        let mine = || post().header("cookie", frigg.cookie());
+        server.send(mine().json(&body).header("origin", "https://evil.example")).await.expect(403);
+        server.send(mine().json(&body).header("sec-fetch-site", "cross-site")).await.expect(403);
+        server.send(mine().body(body.to_string())).await.expect(415);
+        server.send(mine().form(&[("user_code", user_code.as_str()), ("decision", "approve")])).await.expect(415);
+        let device_code = started.text("device_code");
+        server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
+        server.send(mine().json(&body).header("origin", "https://auth.example")).await.expect(200);
+    }
+}

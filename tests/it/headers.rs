@@ -1,0 +1,237 @@
+//! The headers of every answer: who may keep it, frame it, read it from another origin; and the
+//! answers of paths and methods that are not there.
+
+use serde_json::json;
+
+use crate::support::{Answer, Server, both};
+
+/// A page of somebody else.
+const EVIL: &str = "https://evil.example";
+/// The pages' own origin.
+const OURS: &str = "https://auth.example";
+
+/// What anybody may call from anywhere, without a cookie.
+const PUBLIC: &[(&str, &str)] = &[
+    ("GET", "/.well-known/openid-configuration"),
+    ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/.well-known/oauth-protected-resource"),
+    ("GET", "/api/oauth/jwks"),
+    ("POST", "/api/oauth/token"),
+    ("POST", "/api/oauth/device_authorization"),
+    ("GET", "/api/oauth/userinfo"),
+    ("POST", "/api/oauth/userinfo"),
+];
+
+/// What a browser calls with its cookie.
+const BROWSER: &[(&str, &str)] = &[
+    ("GET", "/api/oauth/authorize/consent"),
+    ("POST", "/api/oauth/authorize/consent"),
+    ("GET", "/api/oauth/device/consent"),
+    ("POST", "/api/oauth/device/consent"),
+    ("POST", "/api/auth/password/signin"),
+    ("POST", "/api/auth/logout"),
+];
+
+/// A request from a page of some origin.
+async fn from(server: &Server, origin: &str, (method, path): (&str, &str)) -> Answer {
+    let request = server.request(method, path).header("origin", origin);
+    server.send(request.json(&json!({}))).await
+}
+
+/// What a browser asks before it lets a page of some origin make a request.
+async fn preflight(server: &Server, origin: &str, (method, path): (&str, &str)) -> Answer {
+    let request = server
+        .request("OPTIONS", path)
+        .header("origin", origin)
+        .header("access-control-request-method", method)
+        .header("access-control-request-headers", "content-type");
+    server.send(request).await
+}
+
+/// Whether an answer depends on who asks.
+fn varies_by_origin(answer: &Answer) -> bool {
+    let vary = answer.headers.get_all("vary").iter();
+    vary.filter_map(|value| value.to_str().ok())
+        .any(|value| value.to_ascii_lowercase().contains("origin"))
+}
+
+both! {
+    /// A-85, req_032: what carries a token, a code, a secret or somebody's data is kept by nobody.
+    async fn what_is_somebodys_is_kept_by_nobody(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let request_id = server.pending(&frigg, &app, &[]).await;
+        let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
+        let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+        let access_token = tokens.text("access_token");
+        for answer in [
+            approved,
+            tokens,
+            server.token(&[]).await.expect(400),
+            server.start_device(&app, "openid").await.expect(200),
+            server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(200),
+            server.get("/api/oauth/userinfo").await.expect(401),
+            server.authorize(Some(&frigg), &app, &[]).await.expect(302),
+            server.authorize(None, &app, &[]).await.expect(302),
+            server.consent(&frigg, &request_id).await.expect(400),
+            server.sign_in_from("127.0.0.1", "frigg", "wrong password").await.expect(401),
+        ] {
+            assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+            assert_eq!(answer.find_header("etag"), None);
+        }
+        for path in ["/api/oauth/token", "/api/oauth/device_authorization", "/api/oauth/userinfo"] {
+            let answer = server.send(server.request("POST", path).json(&json!({}))).await;
+            assert_eq!(answer.header("cache-control"), "no-store");
+            assert_eq!(answer.header("pragma"), "no-cache");
+        }
+    }
+
+    /// req_118, req_127: no answer is framed, sniffed or told about by the Referer.
+    async fn no_answer_is_framed_sniffed_or_referred_from(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let paths = ["/", "/login", "/oauth/consent", "/nothing", "/healthz", "/api/oauth/authorize"];
+        let mut answers = vec![server.authorize(None, &app, &[]).await.expect(302)];
+        for path in paths {
+            answers.push(server.get(path).await);
+        }
+        for (method, path) in [PUBLIC, BROWSER].concat() {
+            answers.push(from(&server, OURS, (method, path)).await);
+        }
+        let request = server.request("GET", "/api/oauth/authorize?client_id=nobody");
+        answers.push(server.send(request.header("accept", "text/html")).await.expect(400));
+        for answer in answers {
+            assert_eq!(answer.header("x-frame-options"), "DENY", "{answer:?}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer");
+            if answer.find_header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+                let policy = answer.header("content-security-policy");
+                assert!(policy.starts_with("default-src 'none'"), "{policy}");
+                assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+            }
+        }
+    }
+
+    /// what needs no cookie can be read from anywhere, and never with a cookie.
+    async fn public_answers_can_be_read_from_anywhere(setup: Setup) {
+        let server = setup.start().await;
+        for route in PUBLIC {
+            for origin in [EVIL, OURS, "null"] {
+                let answer = from(&server, origin, *route).await;
+                assert_eq!(answer.header("access-control-allow-origin"), "*", "{route:?}");
+                assert_eq!(answer.find_header("access-control-allow-credentials"), None);
+                let answer = preflight(&server, origin, *route).await;
+                assert!([200, 204].contains(&answer.status));
+                assert_eq!(answer.header("access-control-allow-origin"), "*");
+                assert!(answer.header("access-control-allow-methods").contains(route.0));
+                let headers = answer.header("access-control-allow-headers").to_ascii_lowercase();
+                assert!(headers.contains("content-type") && headers.contains("authorization"));
+                assert_eq!(answer.find_header("access-control-allow-credentials"), None);
+            }
+        }
+    }
+
+    /// what a session protects can be read by our own pages and the operator's origins alone,
+    /// and says that it depends on who asks.
+    async fn session_answers_can_be_read_by_our_own_pages_alone(setup: Setup) {
+        let server = setup
+            .with("PUBLIC_WEB_ADDRESS", "https://www.example")
+            .with("CORS_ALLOWED_ORIGINS", "https://admin.example:8443, https://more.example")
+            .start().await;
+        for route in BROWSER {
+            for origin in [OURS, "https://www.example", "https://admin.example:8443", "https://more.example"] {
+                for answer in [from(&server, origin, *route).await, preflight(&server, origin, *route).await] {
+                    assert_eq!(answer.header("access-control-allow-origin"), origin, "{route:?}");
+                    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+                    assert!(varies_by_origin(&answer), "{answer:?}");
+                }
+            }
+            for origin in [EVIL, "null", "http://auth.example", "https://admin.example", "https://auth.example.evil.example"] {
+                for answer in [from(&server, origin, *route).await, preflight(&server, origin, *route).await] {
+                    assert_eq!(answer.find_header("access-control-allow-origin"), None, "{route:?}");
+                    assert!(varies_by_origin(&answer), "{answer:?}");
+                }
+            }
+            let plain = server.send(server.request(route.0, route.1)).await;
+            assert!(varies_by_origin(&plain), "{plain:?}");
+        }
+    }
+
+    /// A-86, req_117: authorize is a navigation: no page reads it, not even ours.
+    async fn no_page_reads_the_authorization_endpoint(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let path = format!("/api/oauth/authorize?client_id={}", app.client_id);
+        for origin in [EVIL, OURS] {
+            let route = ("GET", path.as_str());
+            for answer in [from(&server, origin, route).await, preflight(&server, origin, route).await] {
+                let cors = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+                assert_eq!(cors, None);
+            }
+        }
+    }
+
+    /// Contract 1.1: a path or a method that is not there is a problem with the caller's trace id.
+    async fn what_is_not_there_is_a_problem_with_a_trace_id(setup: Setup) {
+        let server = setup.start().await;
+        let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let traceparent = format!("00-{trace_id}-00f067aa0ba902b7-01");
+        for (method, path, status) in [
+            ("GET", "/nothing", 404),
+            ("GET", "/api/oauth/nothing", 404),
+            ("GET", "/api/oauth/token/", 404),
+            ("POST", "/api/oauth/authorize/", 404),
+            ("GET", "/api/oauth/token", 405),
+            ("PUT", "/api/oauth/token", 405),
+            ("DELETE", "/api/oauth/authorize/consent", 405),
+            ("GET", "/api/auth/password/signin", 405),
+            ("POST", "/.well-known/openid-configuration", 405),
+            ("POST", "/login", 405),
+            ("DELETE", "/healthz", 405),
+        ] {
+            let request = server.request(method, path).header("traceparent", &traceparent);
+            let answer = server.send(request).await.expect(status);
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {path}");
+            assert_eq!(answer.text("trace_id"), trace_id);
+            assert!(!answer.text("title").is_empty());
+            if status == 405 {
+                assert_eq!(answer.text("type"), "urn:storyden:problem:internal");
+            }
+        }
+    }
+
+    /// Contract 1.2: without a usable trace of the caller's each answer has a fresh one.
+    async fn without_a_callers_trace_each_answer_has_a_fresh_one(setup: Setup) {
+        let server = setup.start().await;
+        let mut seen = Vec::new();
+        for traceparent in ["", "nonsense", "00-XYZ-1-01", "00-00000000000000000000000000000000-1-01"] {
+            let request = server.request("GET", "/nothing").header("traceparent", traceparent);
+            let trace_id = server.send(request).await.expect(404).text("trace_id");
+            assert_eq!(trace_id.len(), 32);
+            assert!(trace_id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert!(!seen.contains(&trace_id));
+            seen.push(trace_id);
+        }
+    }
+
+    /// a header cannot turn a method into another one.
+    async fn a_header_does_not_change_the_method(setup: Setup) {
+        let server = setup.start().await;
+        for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+            let request = server.request("GET", "/api/oauth/token").header(name, "POST");
+            server.send(request).await.expect(405);
+        }
+        server.get("/api/oauth/token?_method=POST").await.expect(405);
+    }
+
+    /// Contract 1.4, P5: the server says that it lives and is ready, to anybody.
+    async fn the_server_says_that_it_lives_and_is_ready(setup: Setup) {
+        let server = setup.start().await;
+        server.get("/healthz").await.expect(200);
+        assert_eq!(server.get("/readyz").await.expect(200).body, "ready\n");
+        server.app.readiness.drain();
+        server.get("/healthz").await.expect(200);
+        server.get("/readyz").await.expect(503);
+    }
+}

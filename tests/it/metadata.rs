@@ -1,0 +1,291 @@
+//! What clients read first: server metadata (RFC 8414, OpenID Connect Discovery), resource
+//! metadata (RFC 9728) and keys (RFC 7517); and what they find while OAuth is off (contract 2.1).
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server, both};
+
+/// The document for OpenID Connect clients.
+const OPENID: &str = "/.well-known/openid-configuration";
+/// The document for OAuth clients.
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+/// A document that anybody may keep for an hour.
+async fn document(server: &Server, path: &str) -> Value {
+    let answer = server.get(path).await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+    answer.json()
+}
+
+/// Fails unless it says that OAuth is off.
+#[track_caller]
+fn is_off(answer: Answer) {
+    let answer = answer.expect(404);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let problem = answer.json();
+    assert_eq!(problem["type"], "urn:storyden:problem:not-found");
+    assert_eq!(
+        problem["title"],
+        "OAuth and OpenID Connect are not enabled on this Storyden instance."
+    );
+    assert_eq!(problem["metadata"]["code"], "oauth_disabled");
+    assert_eq!(
+        problem["metadata"]["suggested"],
+        "Ask the instance administrator to configure OAuth before using OAuth clients."
+    );
+}
+
+both! {
+    /// req_075, req_078, req_079, req_092, req_106, req_182, req_183, req_184, req_189, req_191,
+    /// req_176: the OpenID Connect document has every member and is truthful.
+    async fn the_openid_document_has_every_member(setup: Setup) {
+        let server = setup.start().await;
+        let mut openid = document(&server, OPENID).await;
+        let scopes = openid["scopes_supported"].take();
+        assert_eq!(scopes.as_array().unwrap().len(), 38);
+        assert_eq!(scopes[0], "openid");
+        assert_eq!(scopes[37], "ADMINISTRATOR");
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(openid, @r#"
+            {
+              "authorization_endpoint": "https://auth.example/api/oauth/authorize",
+              "authorization_response_iss_parameter_supported": true,
+              "claims_parameter_supported": false,
+              "claims_supported": [
+                "iss",
+                "sub",
+                "aud",
+                "exp",
+                "iat",
+                "nonce",
+                "name",
+                "preferred_username",
+                "email",
+                "email_verified"
+              ],
+              "client_id_metadata_document_supported": false,
+              "code_challenge_methods_supported": [
+                "S256"
+              ],
+              "device_authorization_endpoint": "https://auth.example/api/oauth/device_authorization",
+              "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code"
+              ],
+              "id_token_signing_alg_values_supported": [
+                "RS256"
+              ],
+              "issuer": "https://auth.example",
+              "jwks_uri": "https://auth.example/api/oauth/jwks",
+              "request_parameter_supported": false,
+              "request_uri_parameter_supported": false,
+              "response_modes_supported": [
+                "query"
+              ],
+              "response_types_supported": [
+                "code"
+              ],
+              "scopes_supported": null,
+              "subject_types_supported": [
+                "public"
+              ],
+              "token_endpoint": "https://auth.example/api/oauth/token",
+              "token_endpoint_auth_methods_supported": [
+                "none",
+                "client_secret_basic",
+                "client_secret_post"
+              ],
+              "userinfo_endpoint": "https://auth.example/api/oauth/userinfo"
+            }
+            "#);
+        }
+    }
+
+    /// req_075, req_077, req_092, req_106, req_111, req_188: the OAuth document is the same without
+    /// what only OpenID Connect knows.
+    async fn the_oauth_document_is_the_same_without_openid(setup: Setup) {
+        let server = setup.start().await;
+        let mut openid = document(&server, OPENID).await;
+        let oauth = document(&server, OAUTH).await;
+        for member in [
+            "userinfo_endpoint",
+            "subject_types_supported",
+            "id_token_signing_alg_values_supported",
+            "claims_supported",
+        ] {
+            assert!(openid.as_object_mut().unwrap().remove(member).is_some(), "{member}");
+        }
+        assert_eq!(oauth, openid);
+        let empty = oauth.as_object().unwrap().values().any(|value| *value == json!([]));
+        assert!(!empty, "{oauth}");
+    }
+
+    /// req_079: every endpoint of the document is there.
+    async fn every_endpoint_of_the_document_is_there(setup: Setup) {
+        let server = setup.start_as_itself().await;
+        let openid = document(&server, OPENID).await;
+        assert_eq!(openid["issuer"], server.address);
+        let endpoints = openid.as_object().unwrap().iter();
+        let endpoints = endpoints.filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
+        for (name, url) in endpoints {
+            let path = url.as_str().unwrap().strip_prefix(&server.address).unwrap();
+            let answer = server.send(server.request("GET", path)).await;
+            assert_ne!(answer.status, 404, "{name} {url}");
+        }
+    }
+
+    /// req_078: the issuer has no slash at its end and is the one of tokens, byte for byte.
+    async fn the_issuer_is_the_one_of_tokens(setup: Setup) {
+        for address in ["https://auth.example", "https://auth.example/"] {
+            let server = setup.clone().with("PUBLIC_API_ADDRESS", address).start().await;
+            assert_eq!(document(&server, OPENID).await["issuer"], "https://auth.example");
+            assert_eq!(document(&server, OAUTH).await["issuer"], "https://auth.example");
+        }
+        let server = setup.with("PUBLIC_API_ADDRESS", "https://auth.example/").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        assert_eq!(tokens.claims("access_token")["iss"], "https://auth.example");
+        assert_eq!(tokens.claims("id_token")["iss"], "https://auth.example");
+    }
+
+    /// req_076, req_183, req_193: behind an issuer with a path the documents are at every place that
+    /// a client may look, and name endpoints that are there.
+    async fn an_issuer_with_a_path_has_its_documents_everywhere(setup: Setup) {
+        for (address, issuer) in [
+            ("https://auth.example/forum", "https://auth.example/forum"),
+            ("https://auth.example/a/b/", "https://auth.example/a/b"),
+        ] {
+            let server = setup.clone().with("PUBLIC_API_ADDRESS", address).start().await;
+            let path = issuer.strip_prefix("https://auth.example").unwrap();
+            for place in [OPENID.to_owned(), format!("{OPENID}{path}"), format!("{path}{OPENID}")] {
+                let openid = document(&server, &place).await;
+                assert_eq!(openid["issuer"], issuer, "{place}");
+                assert_eq!(openid["jwks_uri"], format!("{issuer}/api/oauth/jwks"));
+            }
+            for place in [OAUTH.to_owned(), format!("{OAUTH}{path}")] {
+                assert_eq!(document(&server, &place).await["issuer"], issuer, "{place}");
+            }
+            document(&server, &format!("{path}/api/oauth/jwks")).await;
+            server.post_form(&format!("{path}/api/oauth/token"), &[]).await.expect(400);
+            for place in [format!("{OAUTH}/other"), format!("{OPENID}{path}/x")] {
+                server.get(&place).await.expect(404);
+            }
+            let app = server.send(server.request("GET", &format!("{path}/api/oauth/userinfo"))).await;
+            let expected = format!(
+                "Bearer resource_metadata=\"{issuer}/.well-known/oauth-protected-resource/api\""
+            );
+            assert_eq!(app.expect(401).header("www-authenticate"), expected);
+        }
+    }
+
+    /// req_076: there is no document of an issuer that is not this one.
+    async fn there_is_no_document_of_another_issuer(setup: Setup) {
+        let server = setup.start().await;
+        for path in [format!("{OPENID}/forum"), format!("{OAUTH}/forum"), format!("{OAUTH}/"), format!("{OPENID}/")] {
+            server.get(&path).await.expect(404);
+        }
+    }
+
+    /// req_178, A-85: the keys are public halves, named as in tokens, and may be kept.
+    async fn the_keys_are_public_halves(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let keys = document(&server, "/api/oauth/jwks").await;
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
+        let key = &keys["keys"][0];
+        let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+        assert_eq!((&key["alg"], &key["kty"], &key["use"]), (&json!("RS256"), &json!("RSA"), &json!("sig")));
+        assert_eq!(key["e"], "AQAB");
+        assert!(key["n"].as_str().unwrap().len() >= 342, "2048 bit");
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        for token in ["access_token", "id_token"] {
+            assert_eq!(tokens.jwt_header(token)["kid"], key["kid"]);
+        }
+    }
+
+    /// req_145: the resource documents name their resource and its authorization server.
+    async fn the_resource_documents_name_their_resource(setup: Setup) {
+        let server = setup.start().await;
+        let whole = document(&server, "/.well-known/oauth-protected-resource").await;
+        assert_eq!(whole, json!({
+            "resource": "https://auth.example",
+            "authorization_servers": ["https://auth.example"],
+            "bearer_methods_supported": ["header"],
+        }));
+        let mut api = document(&server, "/.well-known/oauth-protected-resource/api").await;
+        assert_eq!(api["scopes_supported"].take().as_array().unwrap().len(), 38);
+        assert_eq!(api["resource"], "https://auth.example/api");
+        assert_eq!(api["authorization_servers"], json!(["https://auth.example"]));
+        server.get("/.well-known/oauth-protected-resource/other").await.expect(404);
+    }
+
+    /// A-70: nothing that a request says of the host changes a document.
+    async fn the_request_does_not_change_the_documents(setup: Setup) {
+        let server = setup.start().await;
+        for path in [OPENID, OAUTH] {
+            let plain = server.get(path).await.expect(200);
+            let request = server.request("GET", path)
+                .header("host", "evil.example")
+                .header("x-forwarded-host", "evil.example")
+                .header("x-forwarded-proto", "http")
+                .header("forwarded", "host=evil.example;proto=http");
+            assert_eq!(server.send(request).await.expect(200).body, plain.body);
+        }
+    }
+
+    /// A-108: while OAuth is off the documents say so, and where to ask.
+    async fn while_oauth_is_off_the_documents_say_so(setup: Setup) {
+        let server = setup.with("OAUTH_ENABLED", "false").start().await;
+        for path in [
+            OPENID,
+            OAUTH,
+            "/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-protected-resource/api",
+            "/api/oauth/jwks",
+        ] {
+            let answer = server.get(path).await;
+            assert_eq!(answer.find_header("cache-control"), None, "{path}");
+            is_off(answer);
+        }
+    }
+
+    /// A-108: while OAuth is off nothing is started, decided or issued, and nobody is redirected.
+    async fn while_oauth_is_off_nothing_is_given(setup: Setup) {
+        let on = setup.start().await;
+        let frigg = on.member("frigg", &[]).await;
+        let app = on.public_client().await;
+        let request_id = on.pending(&frigg, &app, &[]).await;
+        let tokens = on.tokens(&frigg, &app, &[]).await;
+        let server = setup.clone().with("OAUTH_ENABLED", "false").start().await;
+        let off = "temporarily_unavailable";
+        for person in [Some(&frigg), None] {
+            let answer = server.authorize(person, &app, &[]).await.expect_error(400, off);
+            assert_eq!(answer.find_header("location"), None);
+            assert_eq!(answer.text("error_description"), "OAuth is not enabled on this instance");
+        }
+        server.start_device(&app, "openid").await.expect_error(400, off);
+        server.consent(&frigg, &request_id).await.expect_error(400, off);
+        for decision in ["approve", "deny"] {
+            server.decide(&frigg, &request_id, decision).await.expect_error(400, off);
+            let body = json!({ "user_code": "ABCD-EFGH", "decision": decision });
+            server.post_as(&frigg, "/api/oauth/device/consent", &body).await.expect_error(400, off);
+        }
+        let path = "/api/oauth/device/consent?user_code=ABCD-EFGH";
+        server.get_as(&frigg, path).await.expect_error(400, off);
+        // contract 2.1: the token endpoint alone says it with this code
+        let refused = server.refresh(&app, &tokens.text("refresh_token")).await;
+        refused.expect_error(400, "invalid_request");
+        let access_token = tokens.text("access_token");
+        server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
+        server.get("/api/oauth/userinfo").await.expect(401);
+        // and on again, all is as it was
+        on.decide(&frigg, &request_id, "approve").await.expect(200);
+        on.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
+    }
+}

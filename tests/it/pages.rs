@@ -1,0 +1,124 @@
+//! The built-in pages: the same for everybody, bound to their own origin, framed by nobody.
+
+use crate::support::both;
+
+/// Every page.
+const PAGES: &[&str] = &["/", "/login", "/oauth/authorize/consent", "/oauth/consent"];
+/// Everything that they load.
+const ASSETS: &[(&str, &str)] = &[
+    ("/web/api.js", "text/javascript; charset=utf-8"),
+    ("/web/consent.js", "text/javascript; charset=utf-8"),
+    ("/web/device.js", "text/javascript; charset=utf-8"),
+    ("/web/index.js", "text/javascript; charset=utf-8"),
+    ("/web/login.js", "text/javascript; charset=utf-8"),
+    ("/web/page.js", "text/javascript; charset=utf-8"),
+    ("/web/scopes.js", "text/javascript; charset=utf-8"),
+    ("/web/style.css", "text/css; charset=utf-8"),
+    ("/web/icon.svg", "image/svg+xml; charset=utf-8"),
+];
+
+both! {
+    /// A-48, req_118, req_127: a page loads from its own origin alone and is framed by nobody.
+    async fn a_page_loads_from_its_own_origin_alone(setup: Setup) {
+        let server = setup.start().await;
+        for path in PAGES {
+            let page = server.get(path).await.expect(200);
+            assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+            assert_eq!(
+                page.header("content-security-policy"),
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                 connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            );
+            assert_eq!(page.header("x-frame-options"), "DENY");
+            assert_eq!(page.header("referrer-policy"), "no-referrer");
+            assert_eq!(page.header("x-content-type-options"), "nosniff");
+            for loaded in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "<style", " style=", " onclick="] {
+                assert!(!page.body.contains(loaded), "{path} has {loaded}");
+            }
+        }
+    }
+
+    /// req_118: what the pages load is there, with its media type.
+    async fn what_the_pages_load_is_there(setup: Setup) {
+        let server = setup.start().await;
+        for (path, content_type) in ASSETS {
+            let asset = server.get(path).await.expect(200);
+            assert_eq!(asset.header("content-type"), *content_type, "{path}");
+            assert_eq!(asset.header("x-content-type-options"), "nosniff");
+        }
+        for page in PAGES {
+            let body = server.get(page).await.expect(200).body;
+            let named = body.split("\"/web/").skip(1).filter_map(|rest| rest.split('"').next());
+            for name in named {
+                let path = format!("/web/{name}");
+                assert!(ASSETS.iter().any(|(known, _)| *known == path), "{path} of {page}");
+            }
+        }
+    }
+
+    /// A-85: a page is asked for again each time, and sent again only when it changed.
+    async fn a_page_is_sent_again_only_when_it_changed(setup: Setup) {
+        let server = setup.start().await;
+        let assets = ASSETS.iter().map(|(path, _)| path);
+        for path in PAGES.iter().chain(assets) {
+            let page = server.get(path).await.expect(200);
+            assert_eq!(page.header("cache-control"), "no-cache");
+            let etag = page.header("etag");
+            assert!(etag.starts_with('"') && etag.len() == 34, "{etag}");
+            let again = server.request("GET", path).header("if-none-match", etag);
+            let again = server.send(again).await.expect(304);
+            assert_eq!(again.body, "");
+            assert_eq!(again.header("etag"), etag);
+            assert!(again.header("content-security-policy").contains("frame-ancestors 'none'"));
+            let other = server.request("GET", path).header("if-none-match", "\"other\"");
+            server.send(other).await.expect(200);
+        }
+    }
+
+    /// A-38, req_093: a page is the same for everybody and does nothing by being opened.
+    async fn a_page_is_the_same_for_everybody(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let user_code = server.start_device(&app, "openid").await.text("user_code");
+        for path in PAGES {
+            let query = format!("{path}?user_code={user_code}&request_id=%3Cscript%3E&return_url=//evil.example");
+            let mine = server.get_as(&frigg, &query).await.expect(200);
+            assert_eq!(mine.body, server.get(path).await.expect(200).body);
+            assert_eq!(mine.find_header("set-cookie"), None);
+        }
+        let claimed = "SELECT COUNT(*) AS n FROM oauth_device_authorisations \
+            WHERE claimed_by_account_id IS NOT NULL";
+        assert_eq!(server.count(claimed, &[]).await, 0);
+    }
+
+    /// A-61: without JavaScript no form of a page puts a password into the address.
+    async fn no_form_puts_a_password_into_the_address(setup: Setup) {
+        let server = setup.start().await;
+        let login = server.get("/login").await.expect(200).body;
+        let form = login.split("<form").nth(1).unwrap().split('>').next().unwrap();
+        assert!(form.contains("method=\"post\""), "{form}");
+        for path in PAGES {
+            server.send(server.request("POST", path).form(&[("x", "1")])).await.expect(405);
+        }
+    }
+
+    /// WEB_ENABLED=false leaves the pages to another frontend; the API stays.
+    async fn the_pages_can_be_switched_off(setup: Setup) {
+        let server = setup
+            .with("WEB_ENABLED", "false")
+            .with("PUBLIC_WEB_ADDRESS", "https://www.example")
+            .start().await;
+        for path in PAGES {
+            server.get(path).await.expect(404);
+        }
+        for (path, _) in ASSETS {
+            server.get(path).await.expect(404);
+        }
+        server.get("/api/oauth/jwks").await.expect(200);
+        // the page of a refused authorization request is ours all the same
+        let request = server.request("GET", "/api/oauth/authorize").header("accept", "text/html");
+        let page = server.send(request).await.expect(400);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    }
+}

@@ -1,0 +1,315 @@
+//! Signing in and out (contract 3.2 and 3.6).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{Answer, Member, PASSWORD, Server, both};
+
+/// Where somebody signs in.
+const SIGN_IN: &str = "/api/auth/password/signin";
+/// Where somebody signs out.
+const LOGOUT: &str = "/api/auth/logout";
+/// Something that needs a session: 400 with one, 401 without.
+const PROTECTED: &str = "/api/oauth/authorize/consent?request_id=x";
+
+/// Signs in from this computer.
+async fn sign_in(server: &Server, identifier: &str, password: &str) -> Answer {
+    server.sign_in_from("127.0.0.1", identifier, password).await
+}
+
+/// Signs in with headers of one's own.
+async fn sign_in_with(server: &Server, headers: &[(&str, &str)]) -> Answer {
+    let body = json!({ "identifier": "frigg", "token": PASSWORD });
+    let mut request = server.request("POST", SIGN_IN).json(&body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    server.send(request).await
+}
+
+/// Whether a session is one.
+async fn is_signed_in(server: &Server, session: &str) -> bool {
+    let cookie = format!("storyden-session={session}");
+    let answer = server
+        .send(server.request("GET", PROTECTED).header("cookie", cookie))
+        .await;
+    assert!([400, 401].contains(&answer.status), "{answer:?}");
+    answer.status == 400
+}
+
+/// Signs somebody out.
+async fn sign_out(server: &Server, member: &Member) -> Answer {
+    server
+        .send(
+            server
+                .request("POST", LOGOUT)
+                .header("cookie", member.cookie()),
+        )
+        .await
+}
+
+/// A problem without what differs from one to the next.
+fn problem(answer: &Answer) -> Value {
+    let mut problem = answer.json();
+    problem["trace_id"] = json!("[trace id]");
+    problem
+}
+
+both! {
+    /// A-55, req_032: a good password gives a session in a cookie that only the server reads.
+    async fn a_good_password_gives_a_session_cookie(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        for identifier in ["frigg", "FRIGG"] {
+            let answer = sign_in(&server, identifier, PASSWORD).await.expect(200);
+            assert_eq!(answer.json(), json!({ "id": frigg.id.as_str() }));
+            assert_eq!(answer.header("cache-control"), "no-store");
+            let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
+            assert_eq!(cookie.len(), "storyden-session=".len() + 43);
+            assert_eq!(
+                attributes,
+                "Path=/; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure"
+            );
+            assert!(is_signed_in(&server, &answer.cookie("storyden-session")).await);
+        }
+    }
+
+    /// A-55: on plain http of this computer the cookie is not `Secure`; on two hosts it is for both.
+    async fn the_cookie_fits_the_addresses(setup: Setup) {
+        for (handle, api, web, expected) in [
+            ("frigg", "http://localhost:8000", "http://localhost:3000", "Path=/; Expires"),
+            ("odin", "https://api.forum.example", "https://forum.example", "Path=/; Domain=forum.example; Expires"),
+            ("loki", "https://api.forum.example", "https://www.forum.example", "Path=/; Domain=api.forum.example; Expires"),
+        ] {
+            let server = setup.clone()
+                .with("PUBLIC_API_ADDRESS", api)
+                .with("PUBLIC_WEB_ADDRESS", web)
+                .start().await;
+            server.member(handle, &[]).await;
+            let answer = sign_in(&server, handle, PASSWORD).await.expect(200);
+            let cookie = answer.header("set-cookie");
+            assert!(cookie.contains(expected), "{cookie}");
+            assert_eq!(cookie.contains("Secure"), api.starts_with("https"));
+        }
+    }
+
+    /// A-79: an unknown handle and a wrong password are answered alike.
+    async fn an_unknown_handle_and_a_wrong_password_are_answered_alike(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let wrong = sign_in(&server, "frigg", "wrong password").await.expect(401);
+        let unknown = sign_in(&server, "nobody", "wrong password").await.expect(401);
+        assert_eq!(problem(&wrong), problem(&unknown));
+        assert_eq!(wrong.header("content-type"), "application/problem+json");
+        assert_eq!(wrong.header("cache-control"), "no-store");
+        assert_eq!(wrong.find_header("set-cookie"), None);
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(problem(&wrong), @r#"
+            {
+              "detail": "The handle or the password is wrong",
+              "error": "The handle or the password is wrong.",
+              "message": "The handle or the password is wrong",
+              "metadata": {},
+              "status": 401,
+              "title": "The handle or the password is wrong.",
+              "trace_id": "[trace id]",
+              "type": "urn:storyden:problem:unauthenticated"
+            }
+            "#);
+        }
+    }
+
+    /// Contract 3.6: a password shorter than any is not looked up, and neither is what is too long.
+    async fn what_can_be_no_password_is_not_looked_up(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let long = "x".repeat(1_025);
+        for password in ["", "1234567", &long] {
+            for identifier in ["frigg", "nobody"] {
+                sign_in(&server, identifier, password).await.expect(400);
+            }
+        }
+        for identifier in ["fri\0gg", &"x".repeat(321)] {
+            sign_in(&server, identifier, PASSWORD).await.expect(400);
+        }
+        sign_in(&server, "", PASSWORD).await.expect(401);
+        sign_in(&server, "' OR 1=1 --", PASSWORD).await.expect(401);
+        for body in [json!({}), json!({ "identifier": "frigg" }), json!({ "identifier": 1, "token": PASSWORD })] {
+            server.send(server.request("POST", SIGN_IN).json(&body)).await.expect(400);
+        }
+    }
+
+    /// req_004: ten wrong passwords of an account from an address are heard in 15 minutes, no more;
+    /// the right one is not heard then either, from there.
+    async fn ten_wrong_passwords_of_an_account_are_heard(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        server.member("odin", &[]).await;
+        for guess in 0..10 {
+            let identifier = if guess % 2 == 0 { "frigg" } else { "FRIGG" };
+            sign_in(&server, identifier, "wrong password").await.expect(401);
+        }
+        for password in ["wrong password", PASSWORD] {
+            let answer = sign_in(&server, "frigg", password).await.expect(429);
+            let wait: u64 = answer.header("retry-after").parse().unwrap();
+            assert!((890..=901).contains(&wait), "{wait}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        sign_in(&server, "odin", PASSWORD).await.expect(200);
+        server.sign_in_from("203.0.113.9", "frigg", PASSWORD).await.expect(200);
+        server.turn(Duration::minutes(15) - Duration::seconds(1));
+        sign_in(&server, "frigg", PASSWORD).await.expect(429);
+        server.turn(Duration::seconds(1));
+        sign_in(&server, "frigg", PASSWORD).await.expect(200);
+    }
+
+    /// req_004: a handle that nobody has is counted like one that somebody has.
+    async fn an_unknown_handle_is_counted_too(setup: Setup) {
+        let server = setup.start().await;
+        for _ in 0..10 {
+            sign_in(&server, "nobody", "wrong password").await.expect(401);
+        }
+        sign_in(&server, "nobody", "wrong password").await.expect(429);
+    }
+
+    /// req_004: an address, and all of an IPv6 /64, may be wrong a hundred times about anybody.
+    async fn an_address_may_be_wrong_a_hundred_times(setup: Setup) {
+        // 5000 is the default and allows 100: this allows 10 per address
+        let server = setup.with("RATE_LIMIT", "500").start().await;
+        server.member("frigg", &[]).await;
+        for guess in 0..10 {
+            let address = format!("2001:db8:1:2::{guess}");
+            server.sign_in_from(&address, &format!("n{guess}"), "wrong password").await.expect(401);
+        }
+        server.sign_in_from("2001:db8:1:2:ffff::1", "frigg", PASSWORD).await.expect(429);
+        server.sign_in_from("2001:db8:1:3::1", "frigg", PASSWORD).await.expect(200);
+    }
+
+    /// req_004: right passwords count against nobody, and neither do a proxy's other clients.
+    async fn right_passwords_do_not_count(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        for _ in 0..12 {
+            sign_in(&server, "frigg", PASSWORD).await.expect(200);
+        }
+        for _ in 0..9 {
+            sign_in(&server, "frigg", "wrong password").await.expect(401);
+        }
+        sign_in(&server, "frigg", PASSWORD).await.expect(200);
+    }
+
+    /// A-70: who is no trusted proxy cannot choose the address that counts.
+    async fn who_is_no_proxy_cannot_choose_an_address(setup: Setup) {
+        let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
+        for guess in 0..10 {
+            let address = format!("203.0.113.{guess}");
+            server.sign_in_from(&address, "frigg", "wrong password").await.expect(401);
+        }
+        server.sign_in_from("198.51.100.1", "frigg", "wrong password").await.expect(429);
+    }
+
+    /// A-60, A-105: a suspended account cannot sign in, and its sessions are good for nothing.
+    async fn a_suspended_account_cannot_sign_in(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.suspend(&frigg).await;
+        let answer = sign_in(&server, "frigg", PASSWORD).await.expect(403);
+        assert_eq!(answer.find_header("set-cookie"), None);
+        server.get_as(&frigg, PROTECTED).await.expect(403);
+        sign_in(&server, "frigg", "wrong password").await.expect(401);
+        server.reinstate(&frigg).await;
+        sign_in(&server, "frigg", PASSWORD).await.expect(200);
+    }
+
+    /// A-54: a session that somebody planted before sign-in is worth nothing after it.
+    async fn a_planted_session_is_worth_nothing(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let planted = "x".repeat(43);
+        let cookie = format!("storyden-session={planted}");
+        let answer = sign_in_with(&server, &[("cookie", &cookie)]).await.expect(200);
+        assert_ne!(answer.cookie("storyden-session"), planted);
+        assert!(!is_signed_in(&server, &planted).await);
+        assert!(is_signed_in(&server, &answer.cookie("storyden-session")).await);
+    }
+
+    /// A-48: a page of another site can sign nobody in.
+    async fn a_page_of_another_site_signs_nobody_in(setup: Setup) {
+        let server = setup.with("CORS_ALLOWED_ORIGINS", "https://www.example").start().await;
+        server.member("frigg", &[]).await;
+        for header in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            let answer = sign_in_with(&server, &[header]).await.expect(403);
+            assert_eq!(answer.find_header("set-cookie"), None);
+        }
+        for header in [
+            ("origin", "https://auth.example"),
+            ("origin", "https://www.example"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            sign_in_with(&server, &[header]).await.expect(200);
+        }
+        let form = [("identifier", "frigg"), ("token", PASSWORD)];
+        server.post_form(SIGN_IN, &form).await.expect(415);
+    }
+
+    /// A-55: a session ends after 90 days.
+    async fn a_session_ends_after_90_days(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.turn(Duration::days(90) - Duration::microseconds(1));
+        assert!(is_signed_in(&server, &frigg.session).await);
+        server.turn(Duration::microseconds(1));
+        assert!(!is_signed_in(&server, &frigg.session).await);
+    }
+
+    /// A-60, contract 3.6: signing out ends the session at once, on every replica, and empties the
+    /// browser.
+    async fn signing_out_ends_the_session_everywhere(setup: Setup) {
+        let server = setup.start().await;
+        let other = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        assert!(is_signed_in(&other, &frigg.session).await);
+        let answer = sign_out(&server, &frigg).await.expect(302);
+        assert_eq!(answer.header("location"), "https://auth.example");
+        assert_eq!(
+            answer.header("set-cookie"),
+            "storyden-session=; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            answer.header("clear-site-data"),
+            r#""cache", "cookies", "storage", "executionContexts""#
+        );
+        assert_eq!(answer.header("cache-control"), "no-cache, no-store, must-revalidate");
+        for server in [&server, &other] {
+            assert!(!is_signed_in(server, &frigg.session).await);
+        }
+        // again, and without a session, it is the same
+        sign_out(&server, &frigg).await.expect(302);
+        server.send(server.request("POST", LOGOUT)).await.expect(302);
+    }
+
+    /// A-57, req_187: an image or a page of another site can sign nobody out.
+    async fn nobody_is_signed_out_by_another_site(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.get_as(&frigg, LOGOUT).await.expect(405);
+        let request = || server.request("POST", LOGOUT).header("cookie", frigg.cookie());
+        server.send(request().header("origin", "https://evil.example")).await.expect(403);
+        server.send(request().header("sec-fetch-site", "cross-site")).await.expect(403);
+        assert!(is_signed_in(&server, &frigg.session).await);
+        server.send(request().header("origin", "https://auth.example")).await.expect(302);
+        assert!(!is_signed_in(&server, &frigg.session).await);
+    }
+
+    /// req_042: signing out leads to the pages, whatever the request says.
+    async fn signing_out_leads_to_the_pages_alone(setup: Setup) {
+        let server = setup.with("PUBLIC_WEB_ADDRESS", "https://www.example/forum/").start().await;
+        let request = server.request("POST", &format!("{LOGOUT}?return_url=https://evil.example"));
+        let answer = server.send(request.header("host", "evil.example")).await.expect(302);
+        assert_eq!(answer.header("location"), "https://www.example/forum");
+    }
+}

@@ -1,0 +1,229 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3, RFC 6750).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{Answer, Member, Server, both};
+
+/// Where it is.
+const PATH: &str = "/api/oauth/userinfo";
+/// What every challenge begins with.
+const CHALLENGE: &str =
+    r#"Bearer resource_metadata="https://auth.example/.well-known/oauth-protected-resource/api""#;
+
+/// An access token with a scope.
+async fn token(server: &Server, member: &Member, scope: &str) -> String {
+    let app = server.public_client().await;
+    server
+        .tokens(member, &app, &[("scope", scope)])
+        .await
+        .text("access_token")
+}
+
+/// Fails unless it is refused with a status, and the challenge has this code.
+#[track_caller]
+fn challenged(answer: Answer, status: u16, code: &str) {
+    let answer = answer.expect_error(status, code);
+    let challenge = answer.header("www-authenticate");
+    let expected = format!(r#"{CHALLENGE}, error="{code}", error_description=""#);
+    assert!(challenge.starts_with(&expected), "{challenge}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+/// The claims of a scope.
+async fn claims(server: &Server, token: &str) -> Value {
+    let answer = server.get_with_bearer(PATH, token).await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    answer.json()
+}
+
+both! {
+    /// req_173, req_174, req_032: GET and POST give the same claims, which nobody keeps.
+    async fn get_and_post_give_the_same_claims(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid profile email").await;
+        let get = server.get_with_bearer(PATH, &token).await.expect(200);
+        let mut claims = get.json();
+        assert_eq!(claims["sub"].take(), json!(frigg.id.as_str()));
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(claims, @r#"
+            {
+              "email": "frigg@example.com",
+              "email_verified": true,
+              "name": "Frigg",
+              "preferred_username": "frigg",
+              "sub": null
+            }
+            "#);
+        }
+        let bare = server.request("POST", PATH).bearer_auth(&token);
+        let form = server.request("POST", PATH).bearer_auth(&token).form(&[("x", "1")]);
+        for request in [bare, form] {
+            let post = server.send(request).await.expect(200);
+            assert_eq!(post.json(), get.json());
+            assert_eq!(post.header("cache-control"), "no-store");
+            assert_eq!(post.header("pragma"), "no-cache");
+        }
+    }
+
+    /// req_174: the subject is the one of the ID token.
+    async fn the_subject_is_the_one_of_the_id_token(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let claims = claims(&server, &tokens.text("access_token")).await;
+        assert_eq!(claims["sub"], tokens.claims("id_token")["sub"]);
+    }
+
+    /// req_175: `profile` and `email` release exactly their claims.
+    async fn scopes_release_exactly_their_claims(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for (scope, names) in [
+            ("openid", &["sub"][..]),
+            ("openid profile", &["name", "preferred_username", "sub"]),
+            ("openid email", &["email", "email_verified", "sub"]),
+            ("openid READ_PROFILE offline_access", &["sub"]),
+        ] {
+            let tokens = server.tokens(&frigg, &app, &[("scope", scope)]).await;
+            let claims = claims(&server, &tokens.text("access_token")).await;
+            let members: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members, names, "{scope}");
+        }
+    }
+
+    /// req_174: a claim without a value is left out.
+    async fn a_claim_without_a_value_is_left_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid email").await;
+        server.sql("DELETE FROM emails", &[]).await;
+        assert_eq!(claims(&server, &token).await, json!({ "sub": frigg.id.as_str() }));
+    }
+
+    /// req_175: the verified address is preferred, and an unverified one is said to be that.
+    async fn an_unverified_address_is_said_to_be_that(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid email").await;
+        assert_eq!(claims(&server, &token).await["email_verified"], true);
+        server.sql("UPDATE emails SET verified = FALSE", &[]).await;
+        let claims = claims(&server, &token).await;
+        assert_eq!(claims["email_verified"], false);
+        assert_eq!(claims["email"], "frigg@example.com");
+    }
+
+    /// req_046, req_049, req_146: without a token the challenge has no error code.
+    async fn without_a_token_the_challenge_has_no_code(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        for request in [
+            server.request("GET", PATH),
+            server.request("POST", PATH),
+            server.request("POST", PATH).form(&[("x", "1")]),
+            server.request("GET", PATH).header("authorization", "Basic YTpi"),
+            // a session is no token
+            server.request("GET", PATH).header("cookie", frigg.cookie()),
+        ] {
+            let answer = server.send(request).await.expect(401);
+            assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+            assert_eq!(answer.header("cache-control"), "no-store");
+        }
+    }
+
+    /// req_043: the scheme has no case.
+    async fn the_scheme_has_no_case(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid").await;
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let request = server.request("GET", PATH).header("authorization", format!("{scheme} {token}"));
+            server.send(request).await.expect(200);
+        }
+    }
+
+    /// req_044, A-62: a token comes in one header and nowhere else.
+    async fn a_token_comes_in_one_header(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid").await;
+        let bearer = format!("Bearer {token}");
+        let two = server.request("GET", PATH).bearer_auth(&token).header("authorization", &bearer);
+        challenged(server.send(two).await, 400, "invalid_request");
+        let form = [("access_token", token.as_str())];
+        let both = server.request("POST", PATH).bearer_auth(&token).form(&form);
+        challenged(server.send(both).await, 400, "invalid_request");
+        let body = server.request("POST", PATH).form(&form);
+        challenged(server.send(body).await, 400, "invalid_request");
+    }
+
+    /// req_045, A-84: a token in the URL is passed over.
+    async fn a_token_in_the_url_is_passed_over(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid").await;
+        let answer = server.get(&format!("{PATH}?access_token={token}")).await.expect(401);
+        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+        server.get_with_bearer(&format!("{PATH}?access_token=other"), &token).await.expect(200);
+    }
+
+    /// req_047, A-76, A-78: what is no living access token of ours is refused as such.
+    async fn what_is_no_access_token_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let good = tokens.text("access_token");
+        let (unsigned, _) = good.rsplit_once('.').unwrap();
+        for bad in [
+            "x".to_owned(),
+            "ey.ey.ey".to_owned(),
+            format!("{unsigned}."),
+            format!("{good}="),
+            good[..good.len() - 2].to_owned(),
+            tokens.text("refresh_token"),
+            tokens.text("id_token"),
+            "x".repeat(20_000),
+        ] {
+            challenged(server.get_with_bearer(PATH, &bad).await, 401, "invalid_token");
+        }
+        // also beside a good session, and never taken for a guest's
+        let request = server.request("GET", PATH).bearer_auth("x").header("cookie", frigg.cookie());
+        challenged(server.send(request).await, 401, "invalid_token");
+        server.get_with_bearer(PATH, &good).await.expect(200);
+    }
+
+    /// req_047, req_050: a token lives for 15 minutes.
+    async fn a_token_lives_for_15_minutes(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid").await;
+        server.turn(Duration::minutes(15) - Duration::seconds(1));
+        server.get_with_bearer(PATH, &token).await.expect(200);
+        // with the leeway that clocks of other machines are given
+        server.turn(Duration::seconds(32));
+        challenged(server.get_with_bearer(PATH, &token).await, 401, "invalid_token");
+    }
+
+    /// req_048: a token without `openid` does not reach so far.
+    async fn a_token_without_openid_does_not_reach_so_far(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &["READ_PROFILE"]).await;
+        let token = token(&server, &frigg, "profile READ_PROFILE").await;
+        challenged(server.get_with_bearer(PATH, &token).await, 403, "insufficient_scope");
+    }
+
+    /// A-105, req_047: a suspended account's tokens are good for nothing, at once.
+    async fn a_suspended_accounts_tokens_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid").await;
+        server.suspend(&frigg).await;
+        challenged(server.get_with_bearer(PATH, &token).await, 401, "invalid_token");
+        server.reinstate(&frigg).await;
+        server.get_with_bearer(PATH, &token).await.expect(200);
+    }
+}
