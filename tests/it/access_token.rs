@@ -1,7 +1,10 @@
 //! Access tokens (RFC 9068) and ID tokens: what is in them, and which ones userinfo takes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use insta::{allow_duplicates, assert_json_snapshot};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 use crate::support::forgery::{
@@ -96,9 +99,13 @@ both! {
         let info = show(&server, &tokens.text("access_token")).await.expect(200).json();
         assert_eq!((&claims["sub"], &info["sub"]), (&json!(frigg.id.as_str()), &json!(frigg.id.as_str())));
         assert_eq!((&claims["name"], &claims["email"]), (&info["name"], &info["email"]));
-        claims["sub"] = json!("[sub]");
+        // OpenID Connect Core §3.1.3.6: the left half of the access token's hash
+        let half = &Sha256::digest(tokens.text("access_token"))[..16];
+        assert_eq!(claims["at_hash"], URL_SAFE_NO_PAD.encode(half));
+        (claims["sub"], claims["at_hash"]) = (json!("[sub]"), json!("[at_hash]"));
         allow_duplicates! { assert_json_snapshot!(claims, @r#"
         {
+          "at_hash": "[at_hash]",
           "aud": "app",
           "auth_time": 1767225600,
           "email": "frigg@example.com",
