@@ -299,8 +299,11 @@ async fn adopt(
     let pending =
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let now = app.clock.now();
-    let pending = pending.filter(|pending| now < pending.expires_at);
-    let pending = pending.ok_or_else(already_processed)?;
+    let Some(pending) = pending.filter(|pending| now < pending.expires_at) else {
+        // Another tab may have adopted it since it was looked for.
+        let found = authorization_requests::find(&app.db, request_id).await?;
+        return found.ok_or_else(|| already_processed().into());
+    };
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
     let parameters = parameters_of(&pending.parameters.0);
