@@ -298,8 +298,9 @@ async fn adopt(
     let pending =
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let now = app.clock.now();
-    let pending = pending.filter(|pending| now < pending.expires_at);
-    let pending = pending.ok_or_else(already_processed)?;
+    let Some(pending) = pending.filter(|pending| now < pending.expires_at) else {
+        return find_adopted(app, request_id).await;
+    };
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
     let parameters = parameters_of(&pending.parameters.0);
@@ -345,13 +346,17 @@ async fn store_adopted(
             expires_at: new.expires_at,
             decided: false,
         }),
-        // Another tab or a double click was first: then it is there.
         Err(store::Error::Lost | store::Error::Taken(_)) => {
-            let found = authorization_requests::find(&app.db, &new.request_id).await?;
-            found.ok_or_else(|| already_processed().into())
+            find_adopted(app, &new.request_id).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The request, if another tab or a double click was first, a moment ago.
+async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
+    let found = authorization_requests::find(&app.db, request_id).await?;
+    found.ok_or_else(|| already_processed().into())
 }
 
 fn already_processed() -> OAuthError {
