@@ -243,6 +243,7 @@ struct Approval {
 
 impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        clients::hold(tx, &self.code.client).await?;
         if !authorization_requests::approve(tx, &self.request, self.code.created_at).await? {
             return Err(store::Error::Lost);
         }
@@ -326,6 +327,7 @@ async fn store_adopted(
         .db
         .write(new.clone(), |tx, new| {
             Box::pin(async move {
+                clients::hold(tx, &new.client).await?;
                 if !authorization_requests::take_pending(tx, &new.request_id).await? {
                     return Err(store::Error::Lost);
                 }

@@ -250,6 +250,26 @@ pub async fn set_secret(tx: &mut Tx, client_id: &str, hash: &str, now: Timestamp
     Ok(changed > 0)
 }
 
+#[derive(sqlx::FromRow)]
+struct RowId {
+    #[sqlx(rename = "id")]
+    _id: ClientRowId,
+}
+
+/// Holds a client to the end of the transaction, before anything that belongs to it is changed: then
+/// its deletion waits for this transaction, or this one comes too late.
+///
+/// # Errors
+/// [`super::Error::Gone`] when it was deleted.
+pub async fn hold(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
+    let sql = tx.pick(
+        "SELECT id FROM oauth_clients WHERE id = $1", // the transaction is the lock
+        "SELECT id FROM oauth_clients WHERE id = $1 FOR KEY SHARE",
+    );
+    let held: Option<RowId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    held.map(drop).ok_or(super::Error::Gone)
+}
+
 /// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its
 /// row is locked first, so that nothing new points at it, and goes last, since the others do. Its
 /// grants are ended and stay a while, so that their access tokens are refused.

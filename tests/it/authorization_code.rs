@@ -1,8 +1,13 @@
 //! The code flow from authorize to tokens (RFC 6749 §4.1, RFC 7636).
 
+use insta::{allow_duplicates, assert_json_snapshot};
+use storyden_auth::oauth::grant_type::GrantType;
 use time::Duration;
 
-use crate::support::both;
+use crate::support::race::{with, without};
+use crate::support::{NewClient, both, challenge_of};
+
+const OTHER_VERIFIER: &str = "another-verifier-of-forty-three-characters-1";
 
 both! {
     /// req_022, req_033: a code is exchanged for tokens, once.
@@ -17,7 +22,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }
 
-    /// A-14, req_023: a code that is used again later ends what the first use gave.
+    /// A-14, req_023, req_119, req_130: a code that is used again later ends what the first use gave.
     async fn a_code_used_twice_revokes_its_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -29,5 +34,278 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
         let access_token = tokens.text("access_token");
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
+    }
+
+    /// A-14, req_023: so does one that comes after the code's own time and after refreshes.
+    async fn a_code_used_again_after_its_time_still_revokes(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let first = server.exchange(&app, &code).await.expect(200);
+        let second = server.refresh(&app, &first.text("refresh_token")).await.expect(200);
+        server.turn(Duration::hours(2));
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        let leaf = second.text("refresh_token");
+        server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
+    }
+
+    /// A-17, req_131: a replay that is itself wrong revokes nothing, or it would be a way to log people out.
+    async fn a_replay_that_is_itself_wrong_revokes_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let tokens = server.exchange(&app, &code).await.expect(200);
+        server.turn(Duration::seconds(30));
+        let form = app.exchange_form(&code);
+        for wrong in [
+            with(&form, "code_verifier", OTHER_VERIFIER),
+            with(&form, "redirect_uri", "https://app.example/other"),
+            other.exchange_form(&code),
+        ] {
+            server.token(&wrong).await.expect_error(400, "invalid_grant");
+        }
+        let access_token = tokens.text("access_token");
+        server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(200);
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
+    }
+
+    /// req_032, req_033, req_172: the answer has the members of RFC 6749 §5.1 and is kept by nobody.
+    async fn the_answer_is_the_standards_and_is_not_kept(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        assert_eq!(tokens.header("content-type"), "application/json");
+        assert_eq!(tokens.header("cache-control"), "no-store");
+        assert_eq!(tokens.header("pragma"), "no-cache");
+        assert_eq!(tokens.text("refresh_token").len(), 43);
+        let mut body = tokens.json();
+        for token in ["access_token", "id_token", "refresh_token"] {
+            body[token] = format!("[{token}]").into();
+        }
+        allow_duplicates! { assert_json_snapshot!(body, @r#"
+        {
+          "access_token": "[access_token]",
+          "expires_in": 900,
+          "id_token": "[id_token]",
+          "refresh_token": "[refresh_token]",
+          "scope": "openid profile email offline_access",
+          "token_type": "Bearer"
+        }
+        "#) }
+    }
+
+    /// A-16, req_024, req_029: a code of one public client is nothing in the hands of another, and is not burnt by it.
+    async fn a_code_is_good_for_its_own_client_alone(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let code = server.code(&frigg, &app, &[]).await;
+        server.exchange(&other, &code).await.expect_error(400, "invalid_grant");
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// A-16, req_029: the same of two confidential clients, each with its right secret.
+    async fn a_code_of_one_confidential_client_is_nothing_to_another(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let service = server.confidential_client(&frigg.id).await;
+        let other = server
+            .client(NewClient { client_id: "other", secret: Some("other-secret"), ..NewClient::default() })
+            .await;
+        let code = server.code(&frigg, &service, &[]).await;
+        server.exchange(&other, &code).await.expect_error(400, "invalid_grant");
+        server.exchange(&service, &code).await.expect(200);
+    }
+
+    /// A-12, req_024, req_028: another redirect URI than the request's is refused, and burns nothing.
+    async fn the_redirect_uri_must_be_the_same_as_before(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        for wrong in ["https://app.example/cb/", "https://APP.example/cb", "https://app.example/cb?x=1"] {
+            let form = app.exchange_form(&code);
+            server.token(&with(&form, "redirect_uri", wrong)).await.expect_error(400, "invalid_grant");
+        }
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// A-12, req_028: what was sent with the request may not be left out of the exchange.
+    async fn the_redirect_uri_may_not_be_left_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let form = without(&app.exchange_form(&code), "redirect_uri");
+        let refused = server.token(&form).await.expect_error(400, "invalid_request");
+        assert_eq!(refused.text("error_description"), "Missing redirect_uri");
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// req_013, req_132: where the request had none, the exchange needs none, and a wrong one is still refused.
+    async fn a_redirect_uri_that_was_left_out_stays_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[("redirect_uri", "")]).await;
+        let form = app.exchange_form(&code);
+        let wrong = with(&form, "redirect_uri", "https://app.example/other");
+        server.token(&wrong).await.expect_error(400, "invalid_grant");
+        server.token(&without(&form, "redirect_uri")).await.expect(200);
+    }
+
+    /// req_056, req_120: the verifier must be the challenge's; a wrong one gives nothing.
+    async fn a_wrong_verifier_gets_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let form = app.exchange_form(&code);
+        let refused = server.token(&with(&form, "code_verifier", OTHER_VERIFIER)).await;
+        let refused = refused.expect_error(400, "invalid_grant");
+        assert_eq!(refused.text("error_description"), "Code verifier does not match the code challenge");
+        // The challenge itself is no verifier (`plain` does not exist).
+        let challenge = challenge_of(crate::support::VERIFIER);
+        server.token(&with(&form, "code_verifier", &challenge)).await.expect_error(400, "invalid_grant");
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
+    }
+
+    /// A-18: wrong verifiers are refused and slowed down, and the right one still works.
+    async fn wrong_verifiers_do_not_burn_a_code(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let wrong = with(&app.exchange_form(&code), "code_verifier", OTHER_VERIFIER);
+        let mut slowed = 0;
+        for _ in 0..50 {
+            let refused = server.token(&wrong).await;
+            assert_eq!(refused.text("error"), "invalid_grant");
+            slowed += usize::from(refused.status == 429);
+        }
+        assert!(slowed > 0);
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// req_051: a verifier is 43 to 128 unreserved characters.
+    async fn a_verifier_has_the_standards_form(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let (short, long) = ("a".repeat(42), "a".repeat(129));
+        for wrong in [short.as_str(), &long, &format!("{}=", "a".repeat(43)), &"ä".repeat(43), &" ".repeat(43)] {
+            let form = app.exchange_form(&code);
+            let refused = server.token(&with(&form, "code_verifier", wrong)).await;
+            let refused = refused.expect_error(400, "invalid_request");
+            assert_eq!(refused.text("error_description"), "Invalid code_verifier format");
+        }
+        let longest = "~".repeat(128);
+        let challenge = challenge_of(&longest);
+        let code = server.code(&frigg, &app, &[("code_challenge", &challenge)]).await;
+        let form = app.exchange_form(&code);
+        server.token(&with(&form, "code_verifier", &longest)).await.expect(200);
+    }
+
+    /// A-20, req_021: a code lives for its 60 seconds, to the microsecond.
+    async fn a_code_expires_exactly(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let (in_time, late) = (server.code(&frigg, &app, &[]).await, server.code(&frigg, &app, &[]).await);
+        server.turn(Duration::seconds(60) - Duration::microseconds(1));
+        server.exchange(&app, &in_time).await.expect(200);
+        server.turn(Duration::microseconds(1));
+        server.exchange(&app, &late).await.expect_error(400, "invalid_grant");
+        server.turn(Duration::hours(-1)); // a clock that was set back makes no code good for longer than it was
+        server.exchange(&app, &in_time).await.expect_error(400, "invalid_grant");
+    }
+
+    /// req_021: the operator chooses how long.
+    async fn the_life_of_a_code_is_configured(setup: Setup) {
+        let server = setup.with("OAUTH_AUTHORISATION_CODE_TTL", "10m").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        server.turn(Duration::minutes(9));
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// req_018, req_020: what is granted is within what the client and the account have, and is said.
+    async fn the_answer_says_the_scope_that_was_granted(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.client(NewClient { scope: "openid CREATE_POST MANAGE_POSTS", ..NewClient::default() }).await;
+        let asked = "openid email CREATE_POST MANAGE_POSTS MANAGE_REPORTS";
+        let tokens = server.tokens(&frigg, &app, &[("scope", asked)]).await;
+        assert_eq!(tokens.text("scope"), "openid CREATE_POST");
+        assert_eq!(tokens.claims("access_token")["scope"], "openid CREATE_POST");
+    }
+
+    /// req_019, req_033: without a scope there is an empty one, no ID token and no refresh token.
+    async fn an_omitted_scope_grants_an_empty_one(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let body = server.tokens(&frigg, &app, &[("scope", "")]).await.json();
+        assert_eq!(body["scope"], "");
+        assert_eq!((body.get("id_token"), body.get("refresh_token")), (None, None));
+    }
+
+    /// req_179: a refresh token is given for offline_access to a client with that grant, and for nothing less.
+    async fn offline_access_and_the_grant_give_a_refresh_token(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let online = server.tokens(&frigg, &app, &[("scope", "openid profile")]).await;
+        assert!(online.json().get("refresh_token").is_none());
+        let no_refresh = server
+            .client(NewClient {
+                client_id: "once",
+                grants: &[GrantType::AuthorizationCode],
+                ..NewClient::default()
+            })
+            .await;
+        let tokens = server.tokens(&frigg, &no_refresh, &[]).await;
+        assert!(tokens.json().get("refresh_token").is_none());
+    }
+
+    /// req_036: a client without the grant is told so, whatever its code.
+    async fn a_client_without_the_code_grant_is_unauthorized(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.client(NewClient { grants: &[GrantType::DeviceCode], ..NewClient::default() }).await;
+        let refused = server.exchange(&app, "bogus").await.expect_error(400, "unauthorized_client");
+        assert_eq!(refused.text("error_description"), "Client is not authorized for authorization_code grant");
+    }
+
+    /// req_163, req_162: the ID token has the nonce that was sent, and none when none was.
+    async fn the_id_token_echoes_the_nonce(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let nonce = "n-0S6_WzA2Mj \"ü";
+        let tokens = server.tokens(&frigg, &app, &[("nonce", nonce)]).await;
+        assert_eq!(tokens.claims("id_token")["nonce"], nonce);
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        assert_eq!(tokens.claims("id_token").get("nonce"), None);
+    }
+
+    /// req_036, A-66: a code nobody gave out is refused, whatever it looks like.
+    async fn an_unknown_code_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let long = "a".repeat(4_096);
+        for unknown in ["x", "a code", "' OR 1=1 --", "💥", &long] {
+            let refused = server.exchange(&app, unknown).await.expect_error(400, "invalid_grant");
+            assert_eq!(
+                refused.text("error_description"),
+                "Authorization code is invalid, expired, or already used"
+            );
+        }
     }
 }

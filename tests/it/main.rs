@@ -3,13 +3,28 @@
 //! A test is written once, in `both!`, and runs on SQLite and on PostgreSQL. Time stands still
 //! until a test turns it. Requirement ids stand in the doc comment of the test that covers them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what is not there fails the test, which is what it is for"
+)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "requirement ids stand in prose, as the coverage list reads them"
+)]
+
 mod support;
 
+mod access_token;
 mod authorization_code;
 mod authorize;
+mod chains;
+mod cleanup;
+mod client_authentication;
+mod client_credentials;
 mod connections;
 mod consent;
 mod device_authorization;
+mod device_code;
 mod device_consent;
 mod headers;
 mod house;
@@ -18,5 +33,9 @@ mod metadata;
 mod openid_client;
 mod pages;
 mod process;
+mod races;
+mod refresh_token;
 mod sign_in;
+mod state_changes;
+mod token_request;
 mod userinfo;

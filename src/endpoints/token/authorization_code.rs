@@ -14,7 +14,7 @@ use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::authorization_codes::{self, AuthorizationCode};
-use crate::store::clients::Client;
+use crate::store::clients::{self, Client};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
 /// A second use this soon after the first is a client that sent twice: it is refused and no more.
@@ -165,6 +165,7 @@ struct Redemption {
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        clients::hold(tx, &self.grant.client).await?;
         if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
             return Err(store::Error::Lost);
         }

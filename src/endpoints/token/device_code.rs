@@ -12,7 +12,7 @@ use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
-use crate::store::clients::Client;
+use crate::store::clients::{self, Client};
 use crate::store::device_authorizations::{self, PolledDevice};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
@@ -127,6 +127,7 @@ struct Redemption {
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        clients::hold(tx, &self.grant.client).await?;
         if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
             return Err(store::Error::Lost);
         }

@@ -15,7 +15,7 @@ use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
-use crate::store::clients::Client;
+use crate::store::clients::{self, Client};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
 
 /// Load, decide, sign, commit, answer; once more if somebody else was first.
@@ -218,6 +218,7 @@ struct Rotation {
 impl Rotation {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let now = self.next.created_at;
+        clients::hold(tx, &self.next.client).await?;
         if let Some(grant) = &self.first_touch {
             // The token's own row first: whoever else touches it for the first time waits here.
             if !refresh_tokens::consume(tx, &self.used, now).await? {

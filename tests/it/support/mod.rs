@@ -4,8 +4,11 @@ mod answer;
 mod browser;
 mod client;
 mod database;
+mod device;
+pub(crate) mod forgery;
 mod member;
 mod process;
+pub(crate) mod race;
 mod server;
 
 pub(crate) use answer::Answer;

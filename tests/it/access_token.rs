@@ -1,0 +1,322 @@
+//! Access tokens (RFC 9068) and ID tokens: what is in them, and which ones userinfo takes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use insta::{allow_duplicates, assert_json_snapshot};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use time::Duration;
+
+use crate::support::forgery::{
+    signed, signed_by_another, signed_es256, signed_rs512, signed_text, unsigned, with_mac,
+};
+use crate::support::{Answer, NewClient, Server, both};
+
+/// Shows a token to userinfo.
+async fn show(server: &Server, token: &str) -> Answer {
+    server.get_with_bearer("/api/oauth/userinfo", token).await
+}
+
+/// A token that is refused as RFC 6750 §3.1 has it.
+async fn refused(server: &Server, token: &str) {
+    let answer = show(server, token).await;
+    let answer = answer.expect_error(401, "invalid_token");
+    let challenge = answer.header("www-authenticate");
+    assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
+}
+
+/// Header and claims of a token that is good now, to be changed.
+async fn genuine(server: &Server) -> (Value, Value) {
+    let frigg = server.member("frigg", &[]).await;
+    let app = server.public_client().await;
+    let tokens = server.tokens(&frigg, &app, &[]).await;
+    (
+        tokens.jwt_header("access_token"),
+        tokens.claims("access_token"),
+    )
+}
+
+/// JSON with members changed; `null` takes one away.
+fn changed(json: &Value, changes: &Value) -> Value {
+    let mut json = json.clone();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(json.as_object_mut().unwrap().remove(name)),
+            value => json[name] = value.clone(),
+        }
+    }
+    json
+}
+
+both! {
+    /// req_094, req_095, req_096, req_098, req_050, req_115: an access token says who, what, for whom and how long.
+    async fn an_access_token_has_the_claims_of_the_profile(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[("scope", "openid READ_PROFILE")]).await;
+        let (mut header, mut claims) = (tokens.jwt_header("access_token"), tokens.claims("access_token"));
+        let jwks = server.get("/api/oauth/jwks").await.json();
+        assert_eq!(header["kid"], jwks["keys"][0]["kid"]);
+        assert_eq!(claims["sub"], frigg.id.as_str());
+        assert_eq!(claims["jti"].as_str().unwrap().len(), 16);
+        assert_eq!(claims["gid"].as_str().unwrap().len(), 20);
+        (header["kid"], claims["sub"]) = (json!("[kid]"), json!("[sub]"));
+        (claims["jti"], claims["gid"]) = (json!("[jti]"), json!("[gid]"));
+        allow_duplicates! { assert_json_snapshot!([header, claims], @r#"
+        [
+          {
+            "alg": "RS256",
+            "kid": "[kid]",
+            "typ": "at+jwt"
+          },
+          {
+            "aud": "storyden",
+            "auth_time": 1767225600,
+            "client_id": "app",
+            "exp": 1767226500,
+            "gid": "[gid]",
+            "iat": 1767225600,
+            "iss": "https://auth.example",
+            "jti": "[jti]",
+            "scope": "openid READ_PROFILE",
+            "sub": "[sub]"
+          }
+        ]
+        "#) }
+        let again = server.tokens(&frigg, &app, &[]).await.claims("access_token");
+        assert_ne!(again["jti"], tokens.claims("access_token")["jti"]);
+        assert_ne!(again["gid"], tokens.claims("access_token")["gid"]);
+    }
+
+    /// req_162, req_174, req_175: an ID token is about the person, for the client, and userinfo says the same.
+    async fn an_id_token_says_what_its_scopes_release(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let mut claims = tokens.claims("id_token");
+        let info = show(&server, &tokens.text("access_token")).await.expect(200).json();
+        assert_eq!((&claims["sub"], &info["sub"]), (&json!(frigg.id.as_str()), &json!(frigg.id.as_str())));
+        assert_eq!((&claims["name"], &claims["email"]), (&info["name"], &info["email"]));
+        // OpenID Connect Core §3.1.3.6: the left half of the access token's hash
+        let half = &Sha256::digest(tokens.text("access_token"))[..16];
+        assert_eq!(claims["at_hash"], URL_SAFE_NO_PAD.encode(half));
+        (claims["sub"], claims["at_hash"]) = (json!("[sub]"), json!("[at_hash]"));
+        allow_duplicates! { assert_json_snapshot!(claims, @r#"
+        {
+          "at_hash": "[at_hash]",
+          "aud": "app",
+          "auth_time": 1767225600,
+          "email": "frigg@example.com",
+          "email_verified": true,
+          "exp": 1767226500,
+          "iat": 1767225600,
+          "iss": "https://auth.example",
+          "name": "Frigg",
+          "sub": "[sub]"
+        }
+        "#) }
+        let bare = server.tokens(&frigg, &app, &[("scope", "openid")]).await.claims("id_token");
+        assert_eq!((bare.get("name"), bare.get("email")), (None, None));
+        server.sql("DELETE FROM emails", &[]).await;
+        let nowhere = server.tokens(&frigg, &app, &[]).await.claims("id_token");
+        assert_eq!((nowhere.get("email"), nowhere.get("email_verified")), (None, None));
+    }
+
+    /// req_047, req_050: an access token ends with its fifteen minutes, to the second.
+    async fn an_access_token_ends_with_its_time(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        server.turn(Duration::minutes(15) - Duration::seconds(1));
+        show(&server, &token).await.expect(200);
+        server.turn(Duration::seconds(1));
+        refused(&server, &token).await;
+    }
+
+    /// A-77: a life below zero makes tokens that were never good, and nothing else.
+    async fn a_negative_life_makes_tokens_that_are_over(setup: Setup) {
+        let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "-1h").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        refused(&server, &token).await;
+    }
+
+    /// A-74, req_095, req_100, req_181: only RS256 by our key is a signature.
+    async fn only_our_own_algorithm_counts(setup: Setup) {
+        let server = setup.start().await;
+        let (header, claims) = genuine(&server).await;
+        show(&server, &signed(&header, &claims)).await.expect(200); // what is forged below is right otherwise
+        for alg in ["none", "NONE", "None", "nOnE", "", "RS256"] {
+            refused(&server, &unsigned(&changed(&header, &json!({ "alg": alg })), &claims)).await;
+        }
+        let jwk = server.get("/api/oauth/jwks").await.json()["keys"][0].clone();
+        for key in [jwk["n"].as_str().unwrap(), &jwk.to_string()] {
+            for alg in ["HS256", "RS256"] {
+                let header = changed(&header, &json!({ "alg": alg }));
+                refused(&server, &with_mac(&header, &claims, key.as_bytes())).await;
+            }
+        }
+        refused(&server, &signed_rs512(&changed(&header, &json!({ "alg": "RS512" })), &claims)).await;
+        refused(&server, &signed_rs512(&header, &claims)).await;
+        refused(&server, &signed_es256(&changed(&header, &json!({ "alg": "ES256" })), &claims)).await;
+        refused(&server, &signed(&changed(&header, &json!({ "alg": "RS512" })), &claims)).await;
+        refused(&server, &signed(&changed(&header, &json!({ "alg": null })), &claims)).await;
+        refused(&server, &signed_by_another(&header, &claims)).await;
+    }
+
+    /// A-75, req_181: no header names another key, and none is fetched.
+    async fn no_header_names_another_key(setup: Setup) {
+        let server = setup.start().await;
+        let (header, claims) = genuine(&server).await;
+        let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        trap.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/jwks", trap.local_addr().unwrap());
+        for kid in ["../../../../dev/null", "' OR 1=1 --", "another", "", &"k".repeat(4_000)] {
+            refused(&server, &signed(&changed(&header, &json!({ "kid": kid })), &claims)).await;
+        }
+        let jwk = server.get("/api/oauth/jwks").await.json()["keys"][0].clone();
+        for extra in [json!({ "jku": url }), json!({ "x5u": url }), json!({ "jwk": jwk }), json!({ "jku": url, "kid": "x" })] {
+            refused(&server, &signed_by_another(&changed(&header, &extra), &claims)).await;
+        }
+        let twice = header.to_string().replacen('{', "{\"kid\":\"x\",", 1);
+        let twice = show(&server, &signed_text(&twice, &claims.to_string())).await;
+        assert!(matches!(twice.status, 200 | 401)); // one of them is ours: no matter which one counts
+        let critical = changed(&header, &json!({ "crit": ["exp"] }));
+        refused(&server, &signed(&critical, &claims)).await;
+        assert!(trap.accept().is_err(), "a key was fetched");
+    }
+
+    /// A-76, req_100: tokens of another kind are no access tokens.
+    async fn tokens_of_another_kind_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        // The client whose ID tokens have the audience of access tokens.
+        let app = server.client(NewClient { client_id: "storyden", ..NewClient::default() }).await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        refused(&server, &tokens.text("id_token")).await;
+        refused(&server, &tokens.text("refresh_token")).await;
+        let (header, claims) = (tokens.jwt_header("access_token"), tokens.claims("access_token"));
+        for typ in [json!("JWT"), json!("logout+jwt"), json!(""), Value::Null] {
+            refused(&server, &signed(&changed(&header, &json!({ "typ": typ })), &claims)).await;
+        }
+        for typ in ["AT+JWT", "application/at+jwt"] {
+            show(&server, &signed(&changed(&header, &json!({ "typ": typ })), &claims)).await.expect(200);
+        }
+    }
+
+    /// A-76, req_100: tokens of another issuer, for another audience or of nobody are refused.
+    async fn tokens_of_and_for_others_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let (header, claims) = genuine(&server).await;
+        for change in [
+            json!({ "iss": "https://evil.example" }),
+            json!({ "iss": "https://auth.example/" }),
+            json!({ "iss": null }),
+            json!({ "aud": "another" }),
+            json!({ "aud": [] }),
+            json!({ "aud": ["another"] }),
+            json!({ "aud": null }),
+            json!({ "aud": "Storyden" }),
+            json!({ "sub": "nobody" }),
+            json!({ "sub": "" }),
+            json!({ "sub": null }),
+            json!({ "sub": 1 }),
+            json!({ "scope": ["openid"] }),
+            json!({ "scope": "openid NOBODY_KNOWS" }),
+        ] {
+            refused(&server, &signed(&header, &changed(&claims, &change))).await;
+        }
+        let several = changed(&claims, &json!({ "aud": ["https://auth.example/api", "storyden"] }));
+        show(&server, &signed(&header, &several)).await.expect(200);
+    }
+
+    /// A-77: a token without a time, with an odd one, or of the future is refused; clocks may be 30 s apart.
+    async fn odd_times_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let (header, claims) = genuine(&server).await;
+        let now = claims["iat"].as_i64().unwrap();
+        for change in [
+            json!({ "exp": null }),
+            json!({ "exp": (now + 900).to_string() }),
+            json!({ "exp": 1.5e10 }),
+            json!({ "exp": -1 }),
+            json!({ "exp": now }),
+            json!({ "exp": true }),
+            json!({ "nbf": now + 31 }),
+            json!({ "nbf": "soon" }),
+            json!({ "iat": now + 31 }),
+            json!({ "iat": now + 600 }),
+        ] {
+            refused(&server, &signed(&header, &changed(&claims, &change))).await;
+        }
+        let text = claims.to_string().replace(&format!("\"exp\":{}", now + 900), "\"exp\":1e400");
+        assert!(text.contains("1e400"));
+        refused(&server, &signed_text(&header.to_string(), &text)).await;
+        let skewed = changed(&claims, &json!({ "iat": now + 30, "nbf": now + 30 }));
+        show(&server, &signed(&header, &skewed)).await.expect(200);
+    }
+
+    /// A-78: a token that is cut, padded or swollen is refused.
+    async fn a_mangled_token_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let (header, claims) = genuine(&server).await;
+        let token = signed(&header, &claims);
+        let (unsigned, signature) = token.rsplit_once('.').unwrap();
+        for mangled in [
+            unsigned.to_owned(),
+            format!("{unsigned}."),
+            token[..token.len() - 1].to_owned(),
+            token[1..].to_owned(),
+            format!("{token}=="),
+            format!("{token}."),
+            format!("{token}.{signature}"),
+            format!("{unsigned}. {signature}"),
+            format!("{unsigned}.{}", signature.replace('_', "/")) + "/",
+            "ey".to_owned(),
+            "..".to_owned(),
+            "x".to_owned(),
+            format!("{token}{}", "A".repeat(8_192)),
+        ] {
+            refused(&server, &mangled).await;
+        }
+        refused(&server, &signed(&header, &changed(&claims, &json!({ "x": "y".repeat(8_192) })))).await;
+        refused(&server, &signed_text("{}", "{}")).await;
+        refused(&server, &signed_text("not json", "[]")).await;
+        show(&server, &token).await.expect(200);
+    }
+
+    /// A-105: an access token is good for nothing while its account is suspended, and after it is gone.
+    async fn the_token_of_a_suspended_account_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        server.suspend(&frigg).await;
+        refused(&server, &token).await;
+        server.reinstate(&frigg).await;
+        show(&server, &token).await.expect(200);
+        server.sql("DELETE FROM accounts WHERE id = $1", &[frigg.id.as_str()]).await;
+        refused(&server, &token).await;
+    }
+
+    /// A-14, A-24, P6: the end of a grant ends its access tokens, on every replica, and no other grant's.
+    async fn the_end_of_a_grant_ends_its_access_tokens(setup: Setup) {
+        let (one, two) = (setup.start().await, setup.start().await);
+        let frigg = one.member("frigg", &[]).await;
+        let app = one.public_client().await;
+        let bystander = one.tokens(&frigg, &app, &[]).await.text("access_token");
+        let first = one.tokens(&frigg, &app, &[]).await;
+        let second = one.refresh(&app, &first.text("refresh_token")).await.expect(200);
+        one.turn(Duration::seconds(10));
+        one.refresh(&app, &first.text("refresh_token")).await.expect_error(400, "invalid_grant");
+        for server in [&one, &two] {
+            refused(server, &first.text("access_token")).await;
+            refused(server, &second.text("access_token")).await;
+            show(server, &bystander).await.expect(200);
+        }
+    }
+}

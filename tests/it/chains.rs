@@ -1,0 +1,136 @@
+//! T7: a hundred refresh chains with replays, lost answers and idle times in random order, against
+//! a model that knows one chain and one step at a time.
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use time::Duration;
+use tokio::task::JoinSet;
+
+use crate::support::{Client, Server, both};
+
+const CHAINS: usize = 100;
+const STEPS: usize = 8;
+const WINDOW: i64 = 10;
+const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
+
+/// A chain as it must be.
+struct Chain {
+    /// Every token in order; none where its answer was lost.
+    tokens: Vec<Option<String>>,
+    /// When the last but one was used, in seconds.
+    rotated_at: i64,
+    /// Whether a theft was seen.
+    dead: bool,
+}
+
+/// What a use of a token must come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The next token.
+    Rotated,
+    /// The token that was given before.
+    Repeated,
+    /// Nothing, now and ever after.
+    Refused,
+}
+
+impl Chain {
+    /// What the use of a token comes to.
+    fn outcome(&self, token: usize, now: i64) -> Outcome {
+        let leaf = self.tokens.len() - 1;
+        match token {
+            _ if self.dead => Outcome::Refused,
+            used if used == leaf => Outcome::Rotated,
+            used if used + 1 == leaf && now - self.rotated_at < WINDOW => Outcome::Repeated,
+            _ => Outcome::Refused,
+        }
+    }
+
+    /// Takes note of what it came to.
+    fn follow(&mut self, outcome: Outcome, given: Option<String>, now: i64) {
+        match outcome {
+            Outcome::Rotated => {
+                self.tokens.push(given);
+                self.rotated_at = now;
+            }
+            Outcome::Repeated => {
+                let leaf = self.tokens.last_mut().unwrap();
+                if let (Some(known), Some(given)) = (&leaf, &given) {
+                    assert_eq!(known, given, "a repeat gave another successor");
+                }
+                *leaf = given.or(leaf.take());
+            }
+            Outcome::Refused => self.dead = true,
+        }
+    }
+
+    /// A token that the client still has: mostly its newest, at times an old one.
+    fn pick(&self, chance: &mut StdRng) -> usize {
+        let known: Vec<usize> = (0..self.tokens.len())
+            .filter(|at| self.tokens[*at].is_some())
+            .collect();
+        let newest = known.len() - 1;
+        match chance.random_range(0..10) {
+            0 => known[chance.random_range(0..known.len())],
+            1 | 2 => known[newest.saturating_sub(1)],
+            _ => known[newest],
+        }
+    }
+}
+
+/// Every chain takes a step at the same time.
+async fn step(server: &Server, app: &Client, chains: &mut [Chain], chance: &mut StdRng, now: i64) {
+    let mut running = JoinSet::new();
+    for (at, chain) in chains.iter().enumerate() {
+        let token = chain.pick(chance);
+        let (lost, outcome) = (chance.random_range(0..5) == 0, chain.outcome(token, now));
+        let text = chain.tokens[token].clone().unwrap();
+        let request = server.token_request(&app.refresh_form(&text));
+        running.spawn(async move {
+            let answer = crate::support::Answer::of(request.send().await.unwrap()).await;
+            (at, outcome, lost, answer)
+        });
+    }
+    for (at, outcome, lost, answer) in running.join_all().await {
+        let given = if outcome == Outcome::Refused {
+            answer.expect_error(400, "invalid_grant");
+            None
+        } else {
+            Some(answer.expect(200).text("refresh_token"))
+        };
+        chains[at].follow(outcome, given.filter(|_| !lost), now);
+    }
+}
+
+both! {
+    /// T7, P2, P3, A-24, A-25, A-28: whatever is replayed or lost, a chain has one live end or none, as the model says.
+    async fn a_hundred_refresh_chains_follow_the_model(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let mut chance = StdRng::seed_from_u64(7);
+        let mut chains = Vec::new();
+        for _ in 0..CHAINS {
+            let first = server.tokens(&frigg, &app, &[("scope", "offline_access")]).await;
+            let tokens = vec![Some(first.text("refresh_token"))];
+            chains.push(Chain { tokens, rotated_at: 0, dead: false });
+        }
+        let mut now = 0;
+        for _ in 0..STEPS {
+            step(&server, &app, &mut chains, &mut chance, now).await;
+            let alive = chains.iter().filter(|chain| !chain.dead).count();
+            assert_eq!(server.count(LIVE, &[]).await, i64::try_from(alive).unwrap());
+            let idle = [0, 0, 1, 4, WINDOW - 1, WINDOW, 60][chance.random_range(0..7)];
+            server.turn(Duration::seconds(idle));
+            now += idle;
+        }
+        // The walk went everywhere: some chains died, some lived, some were repeated.
+        let dead = chains.iter().filter(|chain| chain.dead).count();
+        assert!((5..95).contains(&dead), "{dead} chains died");
+        for chain in chains.iter().filter(|chain| chain.dead) {
+            for token in chain.tokens.iter().flatten() {
+                server.refresh(&app, token).await.expect_error(400, "invalid_grant");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What the clean-up takes away, and what it leaves (contract 17.2, and what Storyden never purges).
+
+use storyden_auth::jobs;
+use storyden_auth::store::{cleanup, leases};
+use time::Duration;
+
+use crate::support::{NewClient, Server, both};
+
+/// A pass of the clean-up. Without the lease, which the pass of the server's start may still hold.
+pub(crate) async fn clean_up(server: &Server) {
+    cleanup::run(&server.app.db, server.clock.now(), || false).await;
+}
+
+/// A pass after some time.
+async fn clean_up_after(server: &Server, time: Duration) {
+    server.turn(time);
+    clean_up(server).await;
+}
+
+/// How many rows a table has.
+macro_rules! rows {
+    ($server:expr, $table:literal) => {
+        $server
+            .count(concat!("SELECT COUNT(*) AS n FROM ", $table), &[])
+            .await
+    };
+}
+
+both! {
+    /// device rows go an hour after their time, whatever became of them, and live ones stay.
+    async fn device_rows_go_an_hour_after_their_time(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let consumed = server.approved_device(&frigg, &app, "openid").await;
+        server.poll(&app, &consumed).await.expect(200);
+        server.approved_device(&frigg, &app, "openid").await;
+        server.start_device(&app, "openid").await.expect(200);
+        clean_up_after(&server, Duration::minutes(69)).await;
+        let live = server.start_device(&app, "openid").await.expect(200);
+        assert_eq!((rows!(server, "oauth_device_authorisations"), rows!(server, "auth_device_origins")), (4, 4));
+        clean_up_after(&server, Duration::minutes(2)).await;
+        assert_eq!((rows!(server, "oauth_device_authorisations"), rows!(server, "auth_device_origins")), (1, 1));
+        server.poll(&app, &live.text("device_code")).await.expect_error(400, "authorization_pending");
+    }
+
+    /// P7: authorization requests go with their time, decided or not, and live ones stay.
+    async fn authorization_requests_go_with_their_time(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        server.pending(&frigg, &app, &[]).await;
+        server.code(&frigg, &app, &[]).await;
+        server.authorize(None, &app, &[]).await.expect(302); // waits for somebody to sign in
+        assert_eq!((rows!(server, "oauth_authorisation_requests"), rows!(server, "auth_pending_requests")), (2, 1));
+        server.turn(Duration::days(1));
+        let live = server.pending(&frigg, &app, &[]).await;
+        clean_up(&server).await;
+        assert_eq!((rows!(server, "oauth_authorisation_requests"), rows!(server, "auth_pending_requests")), (1, 0));
+        server.decide(&frigg, &live, "approve").await.expect(200);
+    }
+
+    /// A-14, P7: codes stay a day after their time, so that a replay is seen, and then they go.
+    async fn codes_stay_for_a_day_and_go(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        server.code(&frigg, &app, &[]).await;
+        let token = server.exchange(&app, &code).await.expect(200).text("refresh_token");
+        clean_up_after(&server, Duration::hours(24)).await;
+        assert_eq!(rows!(server, "oauth_authorisation_codes"), 2);
+        clean_up_after(&server, Duration::minutes(11)).await;
+        assert_eq!(rows!(server, "oauth_authorisation_codes"), 0);
+        // The grant goes on without its code.
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &token).await.expect(200);
+    }
+
+    /// a replay just before the code goes still ends its grant.
+    async fn a_replay_on_the_codes_last_day_is_seen(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let token = server.exchange(&app, &code).await.expect(200).text("refresh_token");
+        clean_up_after(&server, Duration::hours(24)).await;
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &token).await.expect_error(400, "invalid_grant");
+    }
+
+    /// P7: refresh tokens go a week after their time; live ones and ones that expired just now stay.
+    async fn refresh_tokens_go_a_week_after_their_time(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        server.tokens(&frigg, &app, &[]).await;
+        server.turn(Duration::days(6));
+        server.tokens(&frigg, &app, &[]).await;
+        server.turn(Duration::days(31));
+        let live = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        clean_up_after(&server, Duration::ZERO).await;
+        assert_eq!(rows!(server, "oauth_refresh_tokens"), 3);
+        clean_up_after(&server, Duration::minutes(11)).await; // the first: 30 days and a week
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_refresh_tokens")), (2, 2));
+        assert_eq!(rows!(server, "auth_grants"), 2);
+        server.refresh(&app, &live).await.expect(200);
+    }
+
+    /// a rotated token stays while its chain lives, however old it is, so that its reuse is seen.
+    async fn a_rotated_token_stays_while_its_chain_lives(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let first = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        let mut leaf = first.clone();
+        for _ in 0..3 {
+            server.turn(Duration::days(29));
+            leaf = server.refresh(&app, &leaf).await.expect(200).text("refresh_token");
+        }
+        clean_up_after(&server, Duration::days(1)).await;
+        assert_eq!(rows!(server, "oauth_refresh_tokens"), 4);
+        server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
+    }
+
+    /// P7: a chain that is over dissolves from its end, and its grant goes last.
+    async fn a_chain_that_is_over_dissolves(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let first = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        let second = server.refresh(&app, &first).await.expect(200).text("refresh_token");
+        server.refresh(&app, &second).await.expect(200);
+        clean_up_after(&server, Duration::days(37)).await;
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_grants")), (3, 1));
+        clean_up_after(&server, Duration::hours(1)).await;
+        clean_up_after(&server, Duration::hours(1)).await;
+        clean_up_after(&server, Duration::hours(1)).await; // three links are three passes at most
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_refresh_tokens")), (0, 0));
+        assert_eq!(rows!(server, "auth_grants"), 0);
+    }
+
+    /// req_142, P7: registrations that nobody owns and nobody used go after a week, with their requests.
+    async fn unused_registrations_go_after_a_week(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let register = |client_id| NewClient { client_id, ..NewClient::default() };
+        let unused = server.client(register("sdoak_unused")).await;
+        let used = server.client(register("sdoak_used")).await;
+        let owned = NewClient { owner: Some(frigg.id.clone()), ..register("sdoak_owned") };
+        server.client(owned).await;
+        server.client(register("by-hand")).await;
+        server.client(register("sdoakX")).await;
+        server.tokens(&frigg, &used, &[]).await;
+        server.turn(Duration::days(7) - Duration::minutes(5));
+        server.client(register("sdoak_young")).await;
+        server.pending(&frigg, &unused, &[]).await;
+        server.start_device(&unused, "openid").await.expect(200);
+        clean_up_after(&server, Duration::minutes(4)).await;
+        assert_eq!(rows!(server, "oauth_clients"), 6);
+        clean_up_after(&server, Duration::minutes(15)).await;
+        assert_eq!(rows!(server, "oauth_clients"), 5);
+        server.exchange(&unused, "x").await.expect_error(400, "invalid_client");
+        assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
+        assert_eq!(rows!(server, "oauth_device_authorisations"), 0);
+        // The one that was used stays, also when nothing of its use is left.
+        clean_up_after(&server, Duration::days(60)).await;
+        clean_up_after(&server, Duration::days(1)).await;
+        assert_eq!(rows!(server, "oauth_authorisation_codes") + rows!(server, "oauth_refresh_tokens"), 0);
+        server.exchange(&used, "x").await.expect_error(400, "invalid_grant");
+    }
+
+    /// P7: sessions go a week after their time.
+    async fn sessions_go_a_week_after_their_time(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        clean_up_after(&server, Duration::days(96)).await;
+        assert_eq!(rows!(server, "sessions"), 1);
+        clean_up_after(&server, Duration::days(2)).await;
+        assert_eq!(rows!(server, "sessions"), 0);
+    }
+
+    /// a grant that was ended is remembered while an access token may name it.
+    async fn an_ended_grant_is_remembered(setup: Setup) {
+        let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "24h").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[("scope", "openid")]).await;
+        let token = server.exchange(&app, &code).await.expect(200).text("access_token");
+        server.turn(Duration::hours(1));
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        clean_up_after(&server, Duration::hours(22)).await;
+        server.get_with_bearer("/api/oauth/userinfo", &token).await.expect(401);
+        clean_up_after(&server, Duration::days(2)).await;
+        assert_eq!(rows!(server, "auth_grants"), 0);
+    }
+
+    /// P6: one replica at a time cleans up; who holds the lease and dies keeps it ten minutes.
+    async fn one_replica_at_a_time_cleans_up(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        server.pending(&frigg, &app, &[]).await;
+        server.turn(Duration::days(1));
+        let now = server.clock.now();
+        let until = now + Duration::minutes(10);
+        while !leases::take(&server.app.db, "cleanup", "another", now, until).await.unwrap() {
+            tokio::task::yield_now().await; // the pass of the server's start is not over yet
+        }
+        server.turn(Duration::minutes(10) - Duration::microseconds(1));
+        jobs::clean_up(server.app.clone()).await;
+        assert_eq!(rows!(server, "oauth_authorisation_requests"), 1);
+        server.turn(Duration::microseconds(1));
+        jobs::clean_up(server.app.clone()).await;
+        assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
+        assert_eq!(rows!(server, "auth_leases"), 0); // given back
+    }
+
+    /// A-108, P7: a pass runs when a server starts, also while OAuth is off.
+    async fn a_start_cleans_up_also_while_oauth_is_off(setup: Setup) {
+        let on = setup.start().await;
+        let frigg = on.member("frigg", &[]).await;
+        let app = on.public_client().await;
+        on.pending(&frigg, &app, &[]).await;
+        on.turn(Duration::days(1));
+        let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
+        let mut looks = 0;
+        while rows!(off, "oauth_authorisation_requests") > 0 {
+            looks += 1;
+            assert!(looks < 10_000, "no pass ran");
+        }
+    }
+}

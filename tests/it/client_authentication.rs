@@ -1,0 +1,290 @@
+//! Who is this client (RFC 6749 §2.3): by HTTP Basic or in the body, never both, and not by guessing.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use time::Duration;
+use url::form_urlencoded::byte_serialize;
+
+use crate::support::race::{Form, with};
+use crate::support::{Answer, Client, NewClient, Server, both};
+
+/// The form of a request that needs nothing but the client.
+const ASK: &[(&str, &str)] = &[("grant_type", "client_credentials")];
+
+/// The value of a Basic header (RFC 6749 §2.3.1: both halves are form-encoded first).
+fn basic(client_id: &str, secret: &str) -> String {
+    let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    raw_basic(&format!("{}:{}", encode(client_id), encode(secret)))
+}
+
+fn raw_basic(pair: &str) -> String {
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+/// Asks with an `Authorization` header and perhaps more in the body.
+async fn ask_by_header(server: &Server, header: &str, body: &[(&str, &str)]) -> Answer {
+    let form: Form<'_> = ASK.iter().chain(body).copied().collect();
+    let request = server.token_request(&form).header("authorization", header);
+    server.send(request).await
+}
+
+/// Asks with a secret in the body, as if from an address.
+async fn ask_from(server: &Server, address: &str, client_id: &str, secret: &str) -> Answer {
+    let mut form: Form<'_> = ASK.to_vec();
+    form.extend([("client_id", client_id), ("client_secret", secret)]);
+    let request = server
+        .token_request(&form)
+        .header("x-forwarded-for", address);
+    server.send(request).await
+}
+
+/// The confidential client of somebody.
+async fn service(server: &Server) -> Client {
+    let frigg = server.member("frigg", &[]).await;
+    server.confidential_client(&frigg.id).await
+}
+
+both! {
+    /// req_002, req_128: a secret with any characters goes through the header and through the body.
+    async fn any_secret_goes_through_the_header_and_the_body(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        for (client_id, secret) in [
+            ("one", "s3cret:with %+ odd=chars"),
+            ("two:with:colons", "%41 is not A, + is not a space"),
+            ("drei ä", "größe €💥 &=?#/"),
+        ] {
+            let new = NewClient { client_id, secret: Some(secret), ..NewClient::default() };
+            let client = server.client(NewClient { owner: Some(frigg.id.clone()), ..new }).await;
+            let header = basic(client_id, secret);
+            let answer = ask_by_header(&server, &header, &[]).await;
+            answer.expect_error(400, "unauthorized_client"); // known, without this grant
+            let mut form: Form<'_> = ASK.to_vec();
+            form.extend(client.credentials());
+            server.token(&form).await.expect_error(400, "unauthorized_client");
+        }
+    }
+
+    /// req_001: two methods at once are refused; the same client_id again is not a second one.
+    async fn two_methods_at_once_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        let secret = client.secret.clone().unwrap();
+        let header = basic("service", &secret);
+        for body in [
+            vec![("client_id", "service"), ("client_secret", secret.as_str())],
+            vec![("client_secret", "wrong")],
+            vec![("client_id", "another")],
+        ] {
+            let refused = ask_by_header(&server, &header, &body).await.expect_error(400, "invalid_request");
+            let text = "multiple client authentication methods used";
+            assert_eq!(refused.text("error_description"), text);
+        }
+        ask_by_header(&server, &header, &[("client_id", "service")]).await.expect(200);
+        ask_by_header(&server, &header, &[("client_id", ""), ("client_secret", "")]).await.expect(200);
+        let twice = server.token_request(ASK).header("authorization", &header).header("authorization", &header);
+        server.send(twice).await.expect_error(400, "invalid_request");
+    }
+
+    /// req_034: who fails by the header is challenged by the header, and the answer is not kept.
+    async fn a_failed_header_is_challenged(setup: Setup) {
+        let server = setup.start().await;
+        service(&server).await;
+        for header in [basic("service", "wrong"), basic("nobody", "x"), basic("service", "")] {
+            let refused = ask_by_header(&server, &header, &[]).await.expect_error(401, "invalid_client");
+            assert_eq!(refused.header("www-authenticate"), "Basic realm=\"auth.example\"");
+            assert_eq!(refused.header("cache-control"), "no-store");
+            assert_eq!(refused.header("pragma"), "no-cache");
+        }
+    }
+
+    /// req_035, req_036: who fails by the body gets 400, with what to change.
+    async fn a_failed_body_is_not_challenged(setup: Setup) {
+        let server = setup.start().await;
+        service(&server).await;
+        for (body, text) in [
+            (vec![("client_id", "service"), ("client_secret", "wrong")], "Invalid client_secret"),
+            (vec![("client_id", "service")], "Missing client_secret"),
+            (vec![("client_id", "service"), ("client_secret", "")], "Missing client_secret"),
+            (vec![("client_id", "SERVICE"), ("client_secret", "x")], "Client not found"),
+            (vec![], "Missing client_id"),
+        ] {
+            let form: Form<'_> = ASK.iter().copied().chain(body).collect();
+            let refused = server.token(&form).await.expect_error(400, "invalid_client");
+            assert_eq!(refused.text("error_description"), text);
+            assert_eq!(refused.find_header("www-authenticate"), None);
+        }
+    }
+
+    /// a header that cannot be read is refused, and never passed over for the body's public client.
+    async fn a_broken_header_is_never_passed_over(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let long = raw_basic(&format!("app:{}", "a".repeat(36_000)));
+        for header in [
+            "Basic !!!!", "Basic", "Basic ", "Basic YXBw", "Basic YXBwOg", &raw_basic(":secret"),
+            &raw_basic("%zz:x"), &raw_basic("app:%zz"), &raw_basic("app%00:x"), &raw_basic("%ff%fe:x"),
+            "Bearer abc", "Digest username=app", "app", &long,
+        ] {
+            let request = server.token_request(&app.exchange_form(&code)).header("authorization", header);
+            let refused = server.send(request).await.expect_error(401, "invalid_client");
+            assert!(refused.header("www-authenticate").starts_with("Basic realm="));
+        }
+        server.exchange(&app, &code).await.expect(200);
+    }
+
+    /// req_072, req_071: a public client has no secret to give; by the header it may say its name alone.
+    async fn a_public_client_needs_no_secret(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let form = app.exchange_form(&code);
+        let request = server.token_request(&form).header("authorization", basic("app", ""));
+        server.send(request).await.expect(200);
+    }
+
+    /// req_003: nothing is taken from the URL.
+    async fn credentials_in_the_url_are_refused(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        let secret = client.secret.clone().unwrap();
+        let query = [("client_id", "service"), ("client_secret", &secret)];
+        let request = server.token_request(ASK).query(&query);
+        server.send(request).await.expect_error(400, "invalid_request");
+    }
+
+    /// req_016: a confidential client authenticates on every grant.
+    async fn a_confidential_client_authenticates_on_every_grant(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let client = server.confidential_client(&frigg.id).await;
+        let code = server.code(&frigg, &client, &[]).await;
+        let mut cc: Form<'_> = ASK.to_vec();
+        cc.extend(client.credentials());
+        for form in [client.exchange_form(&code), client.refresh_form("x"), client.poll_form("x"), cc] {
+            for secret in ["", "wrong"] {
+                let form = with(&form, "client_secret", secret);
+                server.token(&form).await.expect_error(400, "invalid_client");
+            }
+        }
+        server.exchange(&client, &code).await.expect(200);
+    }
+
+    /// P8: a secret that Storyden hashed (Argon2id, 64 MiB, several lanes) is accepted.
+    async fn a_secret_that_storyden_hashed_is_accepted(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        let params = Params::new(65_536, 1, 2, Some(32)).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hash = argon2.hash_password_with_salt(b"sdoas_of-storyden", b"0123456789abcdef");
+        let hash = hash.unwrap().to_string();
+        let sql = "UPDATE oauth_clients SET client_secret_hash = $1 WHERE id = $2";
+        server.sql(sql, &[&hash, client.row_id.as_str()]).await;
+        ask_from(&server, "192.0.2.1", "service", "sdoas_of-storyden").await.expect(200);
+        ask_from(&server, "192.0.2.1", "service", "sdoas_of-another").await.expect_error(400, "invalid_client");
+    }
+
+    /// a stored hash that would cost gigabytes, or is none, is not computed.
+    async fn a_stored_hash_of_absurd_cost_is_not_computed(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        for hash in [
+            "$argon2id$v=19$m=4194304,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
+            "$argon2id$v=19$m=65536,t=4000000,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
+            "plain text",
+            "",
+        ] {
+            let sql = "UPDATE oauth_clients SET client_secret_hash = $1 WHERE id = $2";
+            server.sql(sql, &[hash, client.row_id.as_str()]).await;
+            let answer = ask_from(&server, "192.0.2.1", "service", "anything").await;
+            assert_eq!(answer.text("error"), "server_error", "{hash}");
+        }
+    }
+
+    /// req_004, A-80: after thirty wrong secrets nobody guesses on from that address, while the right one works
+    /// from everywhere else.
+    async fn wrong_secrets_are_limited_by_address(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        let secret = client.secret.clone().unwrap();
+        for _ in 0..30 {
+            ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+        }
+        for tried in ["wrong", &secret] {
+            let stopped = ask_from(&server, "192.0.2.1", "service", tried).await;
+            let stopped = stopped.expect_error(429, "invalid_client");
+            let wait: u64 = stopped.header("retry-after").parse().unwrap();
+            assert!((1..=301).contains(&wait), "{wait}");
+        }
+        ask_from(&server, "192.0.2.2", "service", &secret).await.expect(200);
+        server.turn(Duration::minutes(5));
+        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+    }
+
+    /// req_004: a secret that was right before is not locked out by somebody's guesses.
+    async fn a_remembered_secret_is_not_locked_out(setup: Setup) {
+        let server = setup.start().await;
+        let client = service(&server).await;
+        let secret = client.secret.clone().unwrap();
+        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+        for _ in 0..31 {
+            ask_from(&server, "192.0.2.1", "service", "wrong").await;
+        }
+        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
+        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+    }
+
+    /// req_004: an address that goes through many clients is stopped too; a whole IPv6 /64 is one address.
+    async fn wrong_secrets_of_many_clients_are_limited_by_network(setup: Setup) {
+        let server = setup.start().await;
+        let names = ["c1", "c2", "c3", "c4"];
+        for client_id in names {
+            server.client(NewClient { client_id, secret: Some("right"), ..NewClient::default() }).await;
+        }
+        for attempt in 0..100 {
+            let address = format!("2001:db8:0:1::{attempt:x}");
+            ask_from(&server, &address, names[attempt % 4], "wrong").await.expect_error(400, "invalid_client");
+        }
+        let server = &server;
+        ask_from(server, "2001:db8:0:1:ffff::1", "c1", "wrong").await.expect_error(429, "invalid_client");
+        ask_from(server, "2001:db8:0:2::1", "c1", "wrong").await.expect_error(400, "invalid_client");
+    }
+
+    /// what a stranger says of its address and of ours counts for nothing.
+    async fn forwarded_headers_of_strangers_count_for_nothing(setup: Setup) {
+        let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
+        let client = service(&server).await;
+        for attempt in 0..30 {
+            let address = format!("192.0.2.{attempt}");
+            ask_from(&server, &address, "service", "wrong").await.expect_error(400, "invalid_client");
+        }
+        ask_from(&server, "192.0.2.99", "service", "wrong").await.expect_error(429, "invalid_client");
+
+        let frigg = server.member("heimdall", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let request = server
+            .token_request(&app.exchange_form(&code))
+            .header("x-forwarded-host", "evil.example")
+            .header("x-forwarded-proto", "http")
+            .header("forwarded", "host=evil.example");
+        let tokens = server.send(request).await.expect(200);
+        assert_eq!(tokens.claims("access_token")["iss"], "https://auth.example");
+        drop(client);
+    }
+
+    /// req_004: the limits follow RATE_LIMIT.
+    async fn the_operator_scales_the_limits(setup: Setup) {
+        let server = setup.with("RATE_LIMIT", "500").start().await;
+        service(&server).await;
+        for _ in 0..3 {
+            ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+        }
+        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
+    }
+}

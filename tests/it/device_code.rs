@@ -1,0 +1,255 @@
+//! The device grant at the token endpoint (RFC 8628 §3.4, §3.5): polls and what they are told.
+
+use storyden_auth::oauth::grant_type::GrantType;
+use time::Duration;
+
+use crate::cleanup::clean_up;
+use crate::support::race::{at_once, count};
+use crate::support::{Client, NewClient, Server, both};
+
+const SCOPE: &str = "openid profile offline_access";
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::seconds(seconds)
+}
+
+async fn pending(server: &Server, client: &Client, device_code: &str) {
+    let answer = server.poll(client, device_code).await;
+    answer.expect_error(400, "authorization_pending");
+}
+
+async fn slowed(server: &Server, client: &Client, device_code: &str) {
+    let answer = server.poll(client, device_code).await;
+    answer.expect_error(400, "slow_down");
+}
+
+both! {
+    /// req_084, req_086: a device waits until its person says yes, and gets tokens once.
+    async fn an_approved_device_gets_tokens_once(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, SCOPE).await.expect(200);
+        let (device_code, user_code) = (started.text("device_code"), started.text("user_code"));
+        pending(&server, &app, &device_code).await;
+        server.open_device(&frigg, &user_code).await.expect(200);
+        server.turn(seconds(5));
+        pending(&server, &app, &device_code).await;
+        server.decide_device(&frigg, &user_code, "approve").await.expect(200);
+        server.turn(seconds(5));
+        let tokens = server.poll(&app, &device_code).await.expect(200);
+        assert_eq!(tokens.scope(), ["offline_access", "openid", "profile"]);
+        assert_eq!(tokens.claims("access_token")["sub"], frigg.id.as_str());
+        server.turn(seconds(5));
+        let refused = server.poll(&app, &device_code).await.expect_error(400, "invalid_grant");
+        assert_eq!(refused.text("error_description"), "Device code has already been used");
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
+    }
+
+    /// req_084: a device whose person says no is told so.
+    async fn a_denied_device_is_told_so(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, SCOPE).await.expect(200);
+        server.open_device(&frigg, &started.text("user_code")).await.expect(200);
+        server.decide_device(&frigg, &started.text("user_code"), "deny").await.expect(200);
+        for _ in 0..2 {
+            let refused = server.poll(&app, &started.text("device_code")).await;
+            let refused = refused.expect_error(400, "access_denied");
+            assert_eq!(refused.text("error_description"), "Device authorisation was denied");
+        }
+    }
+
+    /// req_084: somebody who may not authorize applications decides nothing; the device goes on waiting.
+    async fn a_person_who_may_not_authorize_leaves_it_pending(setup: Setup) {
+        let server = setup.start().await;
+        let loki = server.plain_member("loki").await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, SCOPE).await.expect(200);
+        let user_code = started.text("user_code");
+        server.open_device(&loki, &user_code).await.expect_error(400, "access_denied");
+        server.decide_device(&loki, &user_code, "approve").await.expect_error(400, "access_denied");
+        pending(&server, &app, &started.text("device_code")).await;
+    }
+
+    /// A-41, req_085: who polls too early is told to slow down, by five seconds more each time.
+    async fn polling_too_early_costs_five_seconds_each_time(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        pending(&server, &app, &device_code).await; // the first is never too early
+        server.turn(seconds(5) - Duration::microseconds(1));
+        slowed(&server, &app, &device_code).await; // ten from now on
+        server.turn(seconds(10));
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(9));
+        slowed(&server, &app, &device_code).await; // fifteen
+        server.turn(seconds(15));
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(14));
+        slowed(&server, &app, &device_code).await;
+    }
+
+    /// the interval ends at a minute.
+    async fn the_interval_ends_at_a_minute(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        pending(&server, &app, &device_code).await;
+        for _ in 0..15 {
+            slowed(&server, &app, &device_code).await;
+        }
+        server.turn(seconds(60));
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(60));
+        pending(&server, &app, &device_code).await;
+    }
+
+    /// polls that are not too early write nothing by themselves.
+    async fn an_ordinary_poll_changes_no_interval(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        for _ in 0..5 {
+            pending(&server, &app, &device_code).await;
+            server.turn(seconds(5));
+        }
+        let unchanged = "SELECT COUNT(*) AS n FROM oauth_device_authorisations WHERE poll_interval_seconds = 5";
+        assert_eq!(server.count(unchanged, &[]).await, 1);
+    }
+
+    /// req_085: an approval is no way around the interval.
+    async fn an_approved_device_keeps_its_pace(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, SCOPE).await.expect(200);
+        let (device_code, user_code) = (started.text("device_code"), started.text("user_code"));
+        pending(&server, &app, &device_code).await;
+        server.open_device(&frigg, &user_code).await.expect(200);
+        server.decide_device(&frigg, &user_code, "approve").await.expect(200);
+        slowed(&server, &app, &device_code).await;
+        server.turn(seconds(10));
+        server.poll(&app, &device_code).await.expect(200);
+    }
+
+    /// req_081: the operator chooses the pace; zero means none.
+    async fn without_a_pace_nobody_is_slowed_down(setup: Setup) {
+        let server = setup.with("OAUTH_DEVICE_POLL_EVERY", "0s").start().await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, SCOPE).await.expect(200);
+        assert_eq!(started.json()["interval"], 0);
+        for _ in 0..5 {
+            pending(&server, &app, &started.text("device_code")).await;
+        }
+    }
+
+    /// many devices behind one address poll in peace.
+    async fn many_devices_behind_one_address_poll_in_peace(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let mut codes = Vec::new();
+        for _ in 0..50 {
+            codes.push(server.start_device(&app, "openid").await.expect(200).text("device_code"));
+        }
+        for _ in 0..3 {
+            let polls = codes.iter().map(|code| server.token_request(&app.poll_form(code)));
+            let answers = at_once(polls.collect()).await;
+            assert_eq!(count(&answers, 400), codes.len());
+            assert!(answers.iter().all(|answer| answer.text("error") == "authorization_pending"));
+            server.turn(seconds(5));
+        }
+    }
+
+    /// A-43, req_083: a device code is good for its own client alone, and is not burnt by another.
+    async fn a_device_code_is_good_for_its_own_client_alone(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+        let refused = server.poll(&other, &device_code).await.expect_error(400, "invalid_grant");
+        assert_eq!(
+            refused.text("error_description"),
+            "Device code is invalid or does not match client"
+        );
+        server.poll(&app, &device_code).await.expect(200);
+    }
+
+    /// A-44, req_084: a code that is too old says so for an hour at least, then it is unknown.
+    async fn an_old_device_code_says_so_for_an_hour(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        server.turn(Duration::minutes(10) - Duration::microseconds(1));
+        pending(&server, &app, &device_code).await;
+        server.turn(Duration::microseconds(1));
+        let refused = server.poll(&app, &device_code).await.expect_error(400, "expired_token");
+        assert_eq!(refused.text("error_description"), "Device code has expired");
+        server.turn(Duration::minutes(60));
+        clean_up(&server).await;
+        server.poll(&app, &device_code).await.expect_error(400, "expired_token");
+        server.turn(Duration::minutes(11));
+        clean_up(&server).await;
+        server.poll(&app, &device_code).await.expect_error(400, "invalid_grant");
+    }
+
+    /// an approval that is not fetched in time is fetched no more.
+    async fn an_approval_is_not_fetched_after_its_time(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+        server.turn(Duration::minutes(10));
+        server.poll(&app, &device_code).await.expect_error(400, "expired_token");
+    }
+
+    /// who is suspended after the approval gives the device nothing.
+    async fn a_suspended_approver_gives_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+        server.suspend(&frigg).await;
+        server.poll(&app, &device_code).await.expect_error(400, "access_denied");
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
+    }
+
+    /// what the approver lost meanwhile is not granted.
+    async fn a_lost_role_is_not_granted(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
+        let app = server.public_client().await;
+        let device_code = server.approved_device(&frigg, &app, "openid READ_PROFILE MANAGE_POSTS").await;
+        server.demote(&frigg).await;
+        let tokens = server.poll(&app, &device_code).await.expect(200);
+        assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
+    }
+
+    /// req_036: a client without the grant, or a confidential one, is refused before any code is looked at.
+    async fn only_public_clients_with_the_grant_may_poll(setup: Setup) {
+        let server = setup.start().await;
+        let without = server
+            .client(NewClient { grants: &[GrantType::AuthorizationCode], ..NewClient::default() })
+            .await;
+        let refused = server.poll(&without, "any").await.expect_error(400, "unauthorized_client");
+        assert_eq!(refused.text("error_description"), "Client is not authorized for device_code grant");
+        let confidential = server
+            .client(NewClient { client_id: "conf", secret: Some("a secret"), ..NewClient::default() })
+            .await;
+        server.poll(&confidential, "any").await.expect_error(400, "unauthorized_client");
+    }
+
+    /// req_086: the built-in command-line client gets what its person holds, and refreshes.
+    async fn the_command_line_client_gets_what_its_person_holds(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let cli = Client { client_id: "storyden-cli".to_owned(), ..server.public_client().await };
+        let device_code = server.approved_device(&odin, &cli, SCOPE).await;
+        let tokens = server.poll(&cli, &device_code).await.expect(200);
+        let scope = tokens.scope();
+        assert!(scope.contains(&"ADMINISTRATOR".to_owned()) && scope.contains(&"READ_PROFILE".to_owned()));
+        server.refresh(&cli, &tokens.text("refresh_token")).await.expect(200);
+    }
+}

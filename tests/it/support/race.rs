@@ -1,0 +1,86 @@
+//! Many requests at the same moment, and the forms that they send.
+
+use reqwest::RequestBuilder;
+use tokio::task::JoinSet;
+
+use super::answer::Answer;
+use super::client::{Client, VERIFIER};
+use super::server::Server;
+
+/// A form, as pairs.
+pub(crate) type Form<'a> = Vec<(&'a str, &'a str)>;
+
+/// Sends all requests at once; the answers in no particular order.
+pub(crate) async fn at_once(requests: Vec<RequestBuilder>) -> Vec<Answer> {
+    let mut running = JoinSet::new();
+    for request in requests {
+        running.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+    }
+    running.join_all().await
+}
+
+/// How many answers have a status. None may be an error of the server's own.
+#[track_caller]
+pub(crate) fn count(answers: &[Answer], status: u16) -> usize {
+    for answer in answers {
+        assert!(answer.status < 500, "{} {}", answer.status, answer.body);
+    }
+    answers
+        .iter()
+        .filter(|answer| answer.status == status)
+        .count()
+}
+
+impl Server {
+    /// A request to the token endpoint, not sent yet.
+    pub(crate) fn token_request(&self, form: &[(&str, &str)]) -> RequestBuilder {
+        self.request("POST", "/api/oauth/token").form(form)
+    }
+}
+
+impl Client {
+    /// The form of an exchange of a code.
+    pub(crate) fn exchange_form<'a>(&'a self, code: &'a str) -> Form<'a> {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("code_verifier", VERIFIER),
+        ];
+        form.extend(self.credentials());
+        form
+    }
+
+    /// The form of a use of a refresh token.
+    pub(crate) fn refresh_form<'a>(&'a self, refresh_token: &'a str) -> Form<'a> {
+        let mut form = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+        ];
+        form.extend(self.credentials());
+        form
+    }
+
+    /// The form of a poll.
+    pub(crate) fn poll_form<'a>(&'a self, device_code: &'a str) -> Form<'a> {
+        let mut form = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", device_code),
+        ];
+        form.extend(self.credentials());
+        form
+    }
+}
+
+/// A form without one of its parameters.
+pub(crate) fn without<'a>(form: &[(&'a str, &'a str)], name: &str) -> Form<'a> {
+    let kept = form.iter().filter(|(known, _)| *known != name);
+    kept.copied().collect()
+}
+
+/// A form with another value of one of its parameters.
+pub(crate) fn with<'a>(form: &[(&'a str, &'a str)], name: &'a str, value: &'a str) -> Form<'a> {
+    let mut form = without(form, name);
+    form.push((name, value));
+    form
+}
