@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::authorize::{
-    accept, browser_of, error_location, parameters_of, suspended, wrong_credential,
+    accept, adopt_kept, browser_of, error_location, parameters_of, suspended, wrong_credential,
 };
 use super::extract::{JsonBody, decode, require_own_origin};
 use super::require_enabled;
@@ -300,9 +300,7 @@ async fn adopt(
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let now = app.clock.now();
     let Some(pending) = pending.filter(|pending| now < pending.expires_at) else {
-        // Another tab may have adopted it since it was looked for.
-        let found = authorization_requests::find(&app.db, request_id).await?;
-        return found.ok_or_else(|| already_processed().into());
+        return find_adopted(app, request_id).await;
     };
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
@@ -327,15 +325,7 @@ async fn store_adopted(
 ) -> Result<AuthorizationRequest, Refusal> {
     let adopted = app
         .db
-        .write(new.clone(), |tx, new| {
-            Box::pin(async move {
-                clients::hold(tx, &new.client).await?;
-                if !authorization_requests::take_pending(tx, &new.request_id).await? {
-                    return Err(store::Error::Lost);
-                }
-                authorization_requests::insert(tx, new).await
-            })
-        })
+        .write(new.clone(), |tx, new| Box::pin(adopt_kept(tx, new)))
         .await;
     match adopted {
         Ok(()) => Ok(AuthorizationRequest {
@@ -350,13 +340,17 @@ async fn store_adopted(
             expires_at: new.expires_at,
             decided: false,
         }),
-        // Another tab or a double click was first: then it is there.
         Err(store::Error::Lost | store::Error::Taken(_)) => {
-            let found = authorization_requests::find(&app.db, &new.request_id).await?;
-            found.ok_or_else(|| already_processed().into())
+            find_adopted(app, &new.request_id).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The request, if another tab or a double click was first, a moment ago.
+async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
+    let found = authorization_requests::find(&app.db, request_id).await?;
+    found.ok_or_else(|| already_processed().into())
 }
 
 fn already_processed() -> OAuthError {

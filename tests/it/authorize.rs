@@ -395,7 +395,7 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let mut nobody = server.public_client().await;
-        nobody.client_id = "nobody".to_owned();
+        "nobody".clone_into(&mut nobody.client_id);
         for person in [Some(&frigg), None] {
             let changed = [("response_type", "token"), ("redirect_uri", "https://evil.example/")];
             refused(server.authorize(person, &nobody, &changed).await, "invalid_client");

@@ -58,6 +58,8 @@ both! {
                 "aud",
                 "exp",
                 "iat",
+                "auth_time",
+                "at_hash",
                 "nonce",
                 "name",
                 "preferred_username",

@@ -13,7 +13,7 @@ const EXIT: Duration = Duration::from_secs(8);
 /// through the one, requests go to the other.
 async fn at(setup: &Setup, address: &str) -> crate::support::Server {
     let mut server = setup.start().await;
-    server.address = address.to_owned();
+    address.clone_into(&mut server.address);
     server
 }
 

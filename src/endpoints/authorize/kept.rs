@@ -159,7 +159,8 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
 ///
 /// # Errors
 /// [`store::Error::Lost`] when it was taken before.
-pub(super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+    clients::hold(tx, &new.client).await?;
     if !authorization_requests::take_pending(tx, &new.request_id).await? {
         return Err(store::Error::Lost);
     }

@@ -38,7 +38,7 @@ use crate::store::clients::Client;
 use crate::store::sessions::Session;
 
 pub(super) use accept::accept;
-pub(super) use kept::{browser_of, parameters_of};
+pub(super) use kept::{adopt as adopt_kept, browser_of, parameters_of};
 
 /// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
 const KNOWN: &[&str] = &[

@@ -24,6 +24,10 @@ pub(crate) fn challenge_of(verifier: &str) -> String {
 
 /// An application that is registered.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`client_id` is the standard's name"
+)]
 pub(crate) struct Client {
     pub(crate) row_id: ClientRowId,
     pub(crate) client_id: String,
