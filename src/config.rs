@@ -13,6 +13,7 @@ use time::Duration;
 use url::Url;
 
 use crate::oauth::redirect_uri::is_loopback;
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::url::{DatabaseUrl, SqliteUrl};
 use parse::Setting;
@@ -106,12 +107,14 @@ settings! {
     rate_limit: u64 = "RATE_LIMIT" or "5000";
     /// Whether the authorization server is on. Off, its endpoints say so.
     oauth_enabled: bool = "OAUTH_ENABLED" or "true";
+    /// Whose answers are given: standards (the RFCs') or storyden (a Storyden's, to the letter).
+    profile: Profile = "OAUTH_PROFILE" or "standards";
     /// How long access tokens and ID tokens are good.
     access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
     /// How long a refresh token is good, anew at each rotation.
     refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
-    /// How long an authorization code is good; at most 10m.
-    authorization_code_ttl: Duration = "OAUTH_AUTHORISATION_CODE_TTL" or "60s";
+    /// How long an authorization code is good; at most 10m. Not set: 60s, in the profile storyden 10m.
+    authorization_code_ttl: Option<Duration> = "OAUTH_AUTHORISATION_CODE_TTL" or "";
     /// How long device and user codes are good.
     device_code_ttl: Duration = "OAUTH_DEVICE_CODE_TTL" or "10m";
     /// How often a device may poll; 0s lets it poll as it likes.
@@ -236,7 +239,7 @@ impl Config {
         }
         let positive = [
             ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
-            ("OAUTH_AUTHORISATION_CODE_TTL", self.authorization_code_ttl),
+            ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
             ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
         ];
         for (variable, ttl) in positive {
@@ -245,7 +248,7 @@ impl Config {
             }
         }
         // RFC 6749 §4.1.2
-        if self.authorization_code_ttl > Duration::minutes(10) {
+        if self.code_ttl() > Duration::minutes(10) {
             fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
         }
         // An ended grant is remembered for longer than this, so that its access tokens are refused.
@@ -272,6 +275,23 @@ impl Config {
         self.database_url.clone().unwrap_or_else(|| {
             DatabaseUrl::Sqlite(SqliteUrl::file(self.data_dir.join("storyden-auth.db")))
         })
+    }
+
+    /// How long an authorization code lives.
+    #[must_use]
+    pub fn code_ttl(&self) -> Duration {
+        self.authorization_code_ttl
+            .unwrap_or(self.profile.code_ttl())
+    }
+
+    /// How long a lost answer to a refresh may be asked for again.
+    #[must_use]
+    pub fn reuse_window(&self) -> Duration {
+        if self.profile.refresh_reuse_is_strict() {
+            Duration::ZERO
+        } else {
+            self.refresh_reuse_window
+        }
     }
 
     /// The issuer (RFC 8414 §2): the API address without one trailing slash.
@@ -349,7 +369,7 @@ impl Config {
     /// Whether cookies are marked `Secure`: always, unless the API is plain http on this computer.
     #[must_use]
     pub fn secure_cookies(&self) -> bool {
-        self.public_api_address.scheme() == "https"
+        self.profile.cookie_names_its_domain() || self.public_api_address.scheme() == "https"
     }
 }
 

@@ -1,27 +1,37 @@
 //! storyden-auth: the OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 //!
-//! The map of the house, in reading order. Doors (`endpoints`, `member`, `pages`, `cli`, `jobs`)
-//! use rooms (`clients`, `accounts`, `oauth`, `store`) and never each other.
+//! The map of the house. Doors use rooms and tools, rooms use tools, and no door uses another:
+//! `docs/architecture.md` has the picture, `tests/it/house.rs` holds it.
 
-pub mod accounts; // who is this person
-pub mod app; // what every request needs, built once
+// The way in: every route on one screen, and the connections behind it.
+pub mod router;
+pub mod server;
+
+// Doors: the protocol's endpoints, the member's JSON, the built-in pages, jobs, commands.
 pub mod cli;
-pub mod clients; // who is this client
-pub mod clock; // time as a value
-pub mod config; // every setting
-pub mod endpoints; // the protocol's doors: one file per endpoint, one per grant
-pub mod error; // how errors become answers
-pub mod fetch; // the only way out
-pub mod ids; // row ids, one type per noun
-pub mod jobs; // what happens without a request
-pub mod keys; // the only place that makes or checks a JWT
-pub mod limits; // how often somebody may fail
-pub mod member; // JSON for the signed-in member
-pub mod oauth; // the protocol, pure
-pub mod pages; // the built-in pages, embedded
-pub mod random; // chance as a value
-pub mod router; // every route on one screen
-pub mod secret; // secrets and their hashes, as two types
-pub mod server; // connections, their time limits and the drain
-pub mod store; // the only SQL
-pub mod telemetry; // logs and trace ids // one file per subcommand
+pub mod endpoints;
+pub mod jobs;
+pub mod member;
+pub mod pages;
+
+// Rooms: the protocol, pure; who is this client; who is this person; the only SQL.
+pub mod accounts;
+pub mod clients;
+pub mod oauth;
+pub mod store;
+
+// What everything is built from, once: settings, profile, keys, limits, the way out, logs.
+pub mod app;
+pub mod config;
+pub mod error;
+pub mod fetch;
+pub mod keys;
+pub mod limits;
+pub mod profile;
+pub mod telemetry;
+
+// Small things with one meaning each.
+pub mod clock;
+pub mod ids;
+pub mod random;
+pub mod secret;

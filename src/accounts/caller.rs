@@ -8,6 +8,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 use crate::app::App;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, ReadClaims, VerifiedAccessToken};
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
@@ -35,7 +36,12 @@ impl Caller {
     /// # Errors
     /// When the database does not answer.
     pub async fn of(app: &App, headers: &HeaderMap) -> Result<Self, store::Error> {
-        match bearer(headers) {
+        if app.config.profile.cookie_comes_before_bearer()
+            && let Some(session) = session_of(app, headers).await?
+        {
+            return Ok(Self::Session(session));
+        }
+        match bearer(app.config.profile, headers) {
             Bearer::None => {}
             Bearer::Ambiguous => return Ok(Self::Refused),
             Bearer::Token(token) => {
@@ -45,11 +51,17 @@ impl Caller {
                 );
             }
         }
-        let Some(cookie) = cookie(headers, SESSION_COOKIE) else {
-            return Ok(Self::Guest);
-        };
-        let session = sessions::find(&app.db, &cookie.hash(), app.clock.now()).await?;
-        Ok(session.map_or(Self::Guest, Self::Session))
+        Ok(session_of(app, headers)
+            .await?
+            .map_or(Self::Guest, Self::Session))
+    }
+}
+
+/// The live session of a request's cookie.
+async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
+    match cookie(headers, SESSION_COOKIE) {
+        Some(cookie) => sessions::find(&app.db, &cookie.hash(), app.clock.now()).await,
+        None => Ok(None),
     }
 }
 
@@ -65,7 +77,7 @@ pub enum Bearer {
 
 /// Reads the bearer token of a request; the scheme has no case (RFC 9110 §11.1).
 #[must_use]
-pub fn bearer(headers: &HeaderMap) -> Bearer {
+pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
@@ -74,6 +86,14 @@ pub fn bearer(headers: &HeaderMap) -> Bearer {
     let Some((scheme, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
         return Bearer::None;
     };
+    if profile.bearer_is_read_to_the_letter() {
+        let is_bearer = scheme == "Bearer" && !token.starts_with(' ');
+        return if is_bearer {
+            Bearer::Token(Secret::new(token))
+        } else {
+            Bearer::None
+        };
+    }
     if scheme.eq_ignore_ascii_case("bearer") {
         Bearer::Token(Secret::new(token.trim()))
     } else {
@@ -108,9 +128,14 @@ pub async fn verify_access_token(
     let Some(keys) = &app.keys else {
         return Ok(None);
     };
-    let claims: Option<ReadClaims> = keys.verify(access_token::TYPE, token.reveal());
-    let issuer = app.config.issuer();
-    let Some(token) = claims.and_then(|claims| claims.verify(&issuer, app.clock.now())) else {
+    let profile = app.config.profile;
+    let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
+        keys.verify_any(token.reveal())
+    } else {
+        keys.verify(access_token::TYPE, token.reveal())
+    };
+    let (issuer, now) = (app.config.issuer(), app.clock.now());
+    let Some(token) = claims.and_then(|claims| claims.verify(profile, &issuer, now)) else {
         return Ok(None);
     };
     if let Some(grant) = &token.grant

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use crate::app::{App, Sources};
 use crate::config::Config;
+use crate::profile::Profile;
 use crate::store::migrate;
 use crate::telemetry::metrics;
 use crate::{server, telemetry};
@@ -75,6 +76,13 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     tracing::info!(%address, issuer, engine, "serving");
     if !app.config.oauth_enabled {
         tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
+    }
+    if app.config.profile == Profile::Storyden {
+        let differences: Vec<&str> = Profile::DIFFERENCES.iter().map(|(name, _)| *name).collect();
+        tracing::info!(
+            ?differences,
+            "OAUTH_PROFILE=storyden: answers as a Storyden gives them"
+        );
     }
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

@@ -67,7 +67,7 @@ pub fn check_scope(scope: &Scope) -> Result<(), OAuthError> {
     ]
     .into_iter()
     .collect();
-    if scope.is_within(&wanted) && wanted.is_within(scope) {
+    if scope.is_within(&wanted) && wanted.is_within(scope) && scope.len() == wanted.len() {
         return Ok(());
     }
     Err(OAuthError::invalid_scope(

@@ -35,22 +35,29 @@ impl Credentials {
     }
 }
 
-/// Finds the client and, when it is confidential, checks that it is the one (RFC 6749 §3.2.1).
+/// Finds the client that somebody says it is (RFC 6749 §2.2).
+///
+/// # Errors
+/// `invalid_client`; with status 401 and a challenge when the header was used.
+pub async fn identify(app: &App, credentials: &Credentials) -> Result<Client, OAuthError> {
+    let client = find(app, &credentials.client_id).await?;
+    client.ok_or_else(|| credentials.refuse("Client not found"))
+}
+
+/// Checks that it is that client, when it is a confidential one (RFC 6749 §3.2.1).
 ///
 /// # Errors
 /// `invalid_client`; with status 401 and a challenge when the header was used, 429 after too many
 /// wrong secrets (RFC 6749 §2.3.1).
-pub async fn authenticate(
+pub async fn prove(
     app: &App,
+    client: &Client,
     credentials: &Credentials,
     address: IpAddr,
-) -> Result<Client, OAuthError> {
+) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
-    let Some(client) = find(app, &credentials.client_id).await? else {
-        return Err(refuse("Client not found"));
-    };
     if client.kind == ClientType::Public {
-        return Ok(client);
+        return Ok(());
     }
     let Some(stored) = &client.secret_hash else {
         return Err(refuse("Client has no secret configured"));
@@ -59,13 +66,13 @@ pub async fn authenticate(
         return Err(refuse("Missing client_secret"));
     };
     if app.passwords.remembers(secret, stored) {
-        return Ok(client);
+        return Ok(());
     }
     // One new secret of a client at a time: guesses are counted one by one, and a client that
     // starts with many requests at once is checked once and then remembered.
     let turn = app.passwords.turn_of(stored).await?;
     if app.passwords.remembers(secret, stored) {
-        return Ok(client);
+        return Ok(());
     }
     let network = network_of(address);
     let pair = format!("{}\0{network}", client.row_id);
@@ -78,7 +85,7 @@ pub async fn authenticate(
     }
     if app.passwords.verify_secret(secret, stored).await? {
         app.passwords.remember(secret, stored);
-        return Ok(client);
+        return Ok(());
     }
     app.limits.fail(&limits);
     drop(turn);

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::url::DatabaseUrl;
 
@@ -57,7 +58,7 @@ macro_rules! optional {
     )*};
 }
 
-optional!(DatabaseUrl, SocketAddr, Url, Secret, String);
+optional!(DatabaseUrl, Duration, SocketAddr, Url, Secret, String);
 
 impl Setting for DatabaseUrl {
     fn parse(text: &str) -> Result<Self, String> {
@@ -144,6 +145,16 @@ impl Setting for Level {
             .parse()
             .map(Self)
             .map_err(|_| format!("is {text:?}; use error, warn, info, debug or trace"))
+    }
+}
+
+impl Setting for Profile {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "standards" => Ok(Self::Standards),
+            "storyden" => Ok(Self::Storyden),
+            _ => Err(format!("is {text:?}; use standards or storyden")),
+        }
     }
 }
 

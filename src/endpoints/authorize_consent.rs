@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::authorize::{
-    accept, adopt_kept, browser_of, error_location, parameters_of, suspended, wrong_credential,
+    accept, adopt_kept, answer_location, browser_of, error_location, parameters_of, suspended,
+    wrong_credential,
 };
 use super::extract::{JsonBody, decode, require_own_origin};
 use super::require_enabled;
@@ -23,7 +24,7 @@ use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::redirect_uri::{is_registered, resolve, with_parameters};
+use crate::oauth::redirect_uri::{is_registered, resolve};
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
@@ -115,7 +116,11 @@ pub async fn show(
     let session = require_person(&app, &headers).await?;
     let account = &session.account;
     require_enabled(&app)?;
-    let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?.without_repeats()?;
+    let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
+    if query.repeated.is_some() && app.config.profile.consent_is_validated_first() {
+        return Err(ApiError::invalid("request_id is given more than once").into());
+    }
+    let query = query.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
     let request = undecided(&app, &session, &request_id, &headers).await?;
     require_may_authorize(account)?;
@@ -149,6 +154,18 @@ pub enum Decision {
     Deny,
 }
 
+/// The body, refused at once in the profile where that comes first.
+pub(super) fn validated_first<T>(
+    app: &App,
+    body: Result<JsonBody<T>, ApiError>,
+) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
+    if app.config.profile.consent_is_validated_first() {
+        Ok(Ok(body?))
+    } else {
+        Ok(body)
+    }
+}
+
 /// What became of it, and where the browser goes now.
 #[derive(Serialize)]
 pub struct Decided {
@@ -163,6 +180,7 @@ pub async fn decide(
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
+    let body = validated_first(&app, body)?;
     let session = require_person(&app, &headers).await?;
     let JsonBody(Decide {
         request_id,
@@ -210,7 +228,7 @@ async fn approve(
         nonce: request.nonce.clone(),
         code_challenge: request.code_challenge.clone(),
         created_at: now,
-        expires_at: now + app.config.authorization_code_ttl,
+        expires_at: now + app.config.code_ttl(),
     };
     let approval = Approval {
         request: request.id.clone(),
@@ -224,11 +242,8 @@ async fn approve(
             store::Error::Gone => OAuthError::invalid_client("Client not found").into(),
             error => Refusal::from(error),
         })?;
-    let mut parameters = vec![("code", code.reveal())];
-    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
-    let issuer = app.config.issuer();
-    parameters.push(("iss", &issuer)); // RFC 9207 §2
-    let location = with_parameters(&request.redirect_uri, &parameters);
+    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
+    let location = answer_location(app, uri, &[("code", code.reveal())], state);
     Ok(Decided {
         location,
         status: "approved",
@@ -256,11 +271,8 @@ async fn deny(app: &App, request: &AuthorizationRequest) -> Result<Decided, Refu
     if !authorization_requests::deny(&app.db, &request.id, app.clock.now()).await? {
         return Err(already_processed().into());
     }
-    let mut parameters = vec![("error", "access_denied")];
-    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
-    let issuer = app.config.issuer();
-    parameters.push(("iss", &issuer));
-    let location = with_parameters(&request.redirect_uri, &parameters);
+    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
+    let location = answer_location(app, uri, &[("error", "access_denied")], state);
     Ok(Decided {
         location,
         status: "denied",
@@ -305,7 +317,11 @@ async fn adopt(
     let client = clients::find_by_row(&app.db, &pending.client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
     let parameters = parameters_of(&pending.parameters.0);
-    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let redirect_uri = resolve(
+        app.config.profile,
+        parameters.get("redirect_uri"),
+        &client.redirect_uris,
+    )?;
     let told = |error: OAuthError| {
         let location = error_location(app, &redirect_uri, parameters.get("state"), &error);
         Refusal::Location(error, location)

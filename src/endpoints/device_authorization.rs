@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::Scope;
 use crate::oauth::user_code::UserCode;
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::clients::Client;
@@ -58,11 +60,20 @@ async fn answer(
 ) -> Result<DeviceAuthorizationResponse, OAuthError> {
     require_enabled(app)?;
     let headers = request.headers().clone();
-    let form = read_form(request, &["client_id", "client_secret", "scope"]).await?;
-    let credentials = credentials(&headers, &form)?;
+    let form = read_form(
+        app.config.profile,
+        request,
+        &["client_id", "client_secret", "scope"],
+    )
+    .await?;
+    let credentials = if app.config.profile.basic_is_read_leniently() {
+        credentials(app.config.profile, &HeaderMap::new(), &form)? // Basic is not looked at
+    } else {
+        credentials(app.config.profile, &headers, &form)?
+    };
     let client = client_of(app, &credentials).await?;
-    let scope = scope_of(form.get("scope"))?;
-    check_scope(&client, &scope)?;
+    let scope = scope_of(app.config.profile, form.get("scope"))?;
+    check_scope(app.config.profile, &client, &scope)?;
     let network = network_of(address.0);
     let limits = [
         (DEVICE_STARTS, network.as_str()),
@@ -72,6 +83,9 @@ async fn answer(
         let description = "Too many device authorizations from this address or by this client";
         OAuthError::temporarily_unavailable(description).retry_after(wait.0)
     })?;
+    if app.config.profile.device_start_deletes_expired() {
+        device_authorizations::delete_expired(&app.db, app.clock.now()).await?;
+    }
     let agent = headers
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));
@@ -112,11 +126,13 @@ async fn client_of(app: &App, credentials: &Credentials) -> Result<Client, OAuth
 }
 
 /// Here, unlike in the code flow, what the client may not have is refused (contract 4.4).
-fn check_scope(client: &Client, scope: &Scope) -> Result<(), OAuthError> {
+fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
     if client.client_id == builtin::CLIENT_ID {
         return builtin::check_scope(scope);
     }
-    if scope.iter().all(|name| client.scope.allows(name)) {
+    let listed_only = profile.device_start_wants_listed_scopes();
+    let passes = |name| client.scope.lists(name) || client.scope.allows(name) && !listed_only;
+    if scope.iter().all(passes) {
         return Ok(());
     }
     Err(OAuthError::invalid_scope(

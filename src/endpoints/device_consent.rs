@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
-use super::authorize_consent::{Decision, Refusal, require_person};
+use super::authorize_consent::{Decision, Refusal, require_person, validated_first};
 use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
@@ -110,6 +110,7 @@ pub async fn decide(
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
+    let body = validated_first(&app, body)?;
     let account = require_person(&app, &headers).await?.account;
     let JsonBody(Decide {
         user_code,

@@ -24,6 +24,7 @@ use crate::clients::Credentials;
 use crate::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
+use crate::profile::Profile;
 use crate::secret::Secret;
 
 /// The longest body, in bytes.
@@ -82,6 +83,20 @@ impl Decoded {
 /// `invalid_request` when it cannot be decoded, or something is too long or too many.
 pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError> {
     let mut decoded = Decoded::default();
+    for (name, value) in pairs(text, known)? {
+        if value.is_empty() {
+            continue; // RFC 6749 §3.1: as if it had not been sent
+        }
+        if decoded.values.insert(name.to_owned(), value).is_some() {
+            decoded.repeated = Some(name);
+        }
+    }
+    Ok(decoded)
+}
+
+/// The known parameters of a query or a form, in order.
+fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String)>, OAuthError> {
+    let mut pairs = Vec::new();
     for (index, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
         if index >= PARAMETERS_MAX {
             return Err(OAuthError::invalid_request(
@@ -100,18 +115,12 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
             PARAMETER_MAX
         };
         if value.len() > limit {
-            return Err(OAuthError::invalid_request(format!(
-                "{name} is longer than {limit} bytes"
-            )));
+            let description = format!("{name} is longer than {limit} bytes");
+            return Err(OAuthError::invalid_request(description));
         }
-        if value.is_empty() {
-            continue; // RFC 6749 §3.1: as if it had not been sent
-        }
-        if decoded.values.insert((*name).to_owned(), value).is_some() {
-            decoded.repeated = Some(name);
-        }
+        pairs.push((*name, value));
     }
-    Ok(decoded)
+    Ok(pairs)
 }
 
 /// Decodes one half of a pair (the URL Standard's form encoding), strictly.
@@ -150,14 +159,31 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
 ///
 /// # Errors
 /// `invalid_request`: another media type, too long, too slow, not decodable, repeated.
-pub async fn read_form(request: Request, known: &[&'static str]) -> Result<Decoded, OAuthError> {
+pub async fn read_form(
+    profile: Profile,
+    request: Request,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let is_form = require_form(request.headers());
+    if profile.forms_are_read_leniently() {
+        let body = match is_form {
+            Ok(()) => read_text(request).await?,
+            Err(_) => String::new(), // another type is an empty form
+        };
+        return decode_leniently(&[&body, &query], known);
+    }
     // RFC 6749 §2.3.1, §3.2: parameters come in the body alone
-    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+    if !query.is_empty() {
         return Err(OAuthError::invalid_request(
             "parameters must be in the body, not in the URL",
         ));
     }
-    require_form(request.headers())?;
+    is_form?;
+    decode(&read_text(request).await?, known)?.without_repeats()
+}
+
+async fn read_text(request: Request) -> Result<String, OAuthError> {
     let body = read_body(request.into_body())
         .await
         .map_err(|error| match error {
@@ -165,10 +191,25 @@ pub async fn read_form(request: Request, known: &[&'static str]) -> Result<Decod
             BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
             BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
         })?;
-    let Ok(text) = std::str::from_utf8(&body) else {
-        return Err(OAuthError::invalid_request("the body is not a form"));
-    };
-    decode(text, known)?.without_repeats()
+    let text = String::from_utf8(body.into());
+    text.map_err(|_| OAuthError::invalid_request("the body is not a form"))
+}
+
+/// Decodes as Storyden does: of several the first counts, and what is empty was given.
+///
+/// # Errors
+/// `invalid_request` when it cannot be decoded, or something is too long or too many.
+pub fn decode_leniently(texts: &[&str], known: &[&'static str]) -> Result<Decoded, OAuthError> {
+    let mut decoded = Decoded::default();
+    for text in texts {
+        for (name, value) in pairs(text, known)? {
+            if decoded.values.contains_key(name) {
+                decoded.repeated = Some(name);
+            }
+            decoded.values.entry(name.to_owned()).or_insert(value);
+        }
+    }
+    Ok(decoded)
 }
 
 /// One `Content-Type`, and it is a form's.
@@ -297,24 +338,38 @@ impl ClientAddress {
 /// # Errors
 /// `invalid_request` for two methods at once, `invalid_client` when there is none or the header
 /// cannot be read.
-pub fn credentials(headers: &HeaderMap, form: &Decoded) -> Result<Credentials, OAuthError> {
+pub fn credentials(
+    profile: Profile,
+    headers: &HeaderMap,
+    form: &Decoded,
+) -> Result<Credentials, OAuthError> {
     let body_id = form.get("client_id");
     let body_secret = form.get("client_secret");
-    let Some((client_id, secret)) = basic(headers)? else {
-        let Some(client_id) = body_id else {
-            return Err(OAuthError::invalid_client("Missing client_id"));
+    let header = match basic(profile, headers) {
+        Err(_) if profile.basic_is_read_leniently() => None,
+        header => header?,
+    };
+    let Some((client_id, secret)) = header else {
+        let missing = if profile.basic_is_read_leniently() {
+            "Client not found"
+        } else {
+            "Missing client_id"
         };
+        let client_id = body_id.ok_or_else(|| OAuthError::invalid_client(missing))?;
         return Ok(Credentials {
             client_id: client_id.to_owned(),
             secret: body_secret.map(Secret::new),
             by_header: false,
         });
     };
-    // RFC 6749 §2.3; a client_id that says the same again is no second method
-    if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
-        return Err(OAuthError::invalid_request(
-            "multiple client authentication methods used",
-        ));
+    let two = "multiple client authentication methods used";
+    if profile.basic_is_read_leniently() {
+        if body_secret.is_some() || body_id.is_some_and(|id| !id.is_empty()) {
+            return Err(OAuthError::invalid_client(two));
+        }
+    } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
+        // RFC 6749 §2.3; a client_id that says the same again is no second method
+        return Err(OAuthError::invalid_request(two));
     }
     Ok(Credentials {
         client_id,
@@ -324,7 +379,10 @@ pub fn credentials(headers: &HeaderMap, form: &Decoded) -> Result<Credentials, O
 }
 
 /// The pair of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without one.
-fn basic(headers: &HeaderMap) -> Result<Option<(String, Option<String>)>, OAuthError> {
+fn basic(
+    profile: Profile,
+    headers: &HeaderMap,
+) -> Result<Option<(String, Option<String>)>, OAuthError> {
     let refused =
         || OAuthError::invalid_client("the Authorization header cannot be read").challenged();
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -347,9 +405,12 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, Option<String>)>, OAuthE
     let bytes = STANDARD.decode(encoded.trim()).map_err(|_| refused())?;
     let pair = String::from_utf8(bytes).map_err(|_| refused())?;
     let (id, secret) = pair.split_once(':').ok_or_else(refused)?;
-    let id = decode_part(id).map_err(|_| refused())?;
-    let secret = decode_part(secret).map_err(|_| refused())?;
-    if id.is_empty() {
+    let decode_half = |half| match decode_part(half) {
+        Err(_) if profile.basic_is_read_leniently() => Ok(String::new()),
+        half => half.map_err(|_| refused()),
+    };
+    let (id, secret) = (decode_half(id)?, decode_half(secret)?);
+    if id.is_empty() && !profile.basic_is_read_leniently() {
         return Err(refused());
     }
     Ok(Some((id, Some(secret).filter(|secret| !secret.is_empty()))))

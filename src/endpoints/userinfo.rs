@@ -28,8 +28,15 @@ pub struct UserInfo {
 
 /// `GET` and `POST /api/oauth/userinfo`.
 pub async fn userinfo(State(app): State<Shared>, request: Request) -> Response {
+    let profile = app.config.profile;
     match answer(&app, request).await {
         Ok(info) => Json(info).into_response(),
+        // Storyden says the same whatever is wrong with a token, and that is that nobody is there
+        Err(Some(error))
+            if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
+        {
+            challenged(&app, ApiError::unauthenticated().into_response(), None)
+        }
         // RFC 6750 §3.1: no code when nothing was sent
         Err(None) => challenged(&app, ApiError::unauthenticated().into_response(), None),
         Err(Some(error)) => {
@@ -45,10 +52,10 @@ pub async fn userinfo(State(app): State<Shared>, request: Request) -> Response {
 
 /// The claims, or why not; `None` when no token was sent.
 async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(request.headers());
+    let token = bearer(app.config.profile, request.headers());
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(request, &["access_token"]).await?;
+        let form = read_form(app.config.profile, request, &["access_token"]).await?;
         // RFC 6750 §2: by the header, and not by two ways at once
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";
@@ -70,7 +77,8 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
     };
-    if !token.scope.contains(ScopeName::Openid) {
+    let storydens = app.config.profile.userinfo_is_storydens();
+    if !token.scope.contains(ScopeName::Openid) && !storydens {
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }

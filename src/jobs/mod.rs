@@ -86,7 +86,7 @@ async fn write_some_polls(app: &App, polls: Vec<(DeviceAuthorizationId, Timestam
 
 /// Wipes the salts of closed refresh windows, and follows the database's clock.
 async fn each_minute(app: Shared) {
-    let closed = app.clock.now() - app.config.refresh_reuse_window;
+    let closed = app.clock.now() - app.config.reuse_window();
     if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
         tracing::warn!(%error, "the salts of closed windows were not wiped");
     }

@@ -53,6 +53,9 @@ pub async fn sign_in(
         let detail = "The password is shorter than any that exists here";
         return Err(ApiError::invalid(detail).title("Password must be at least 8 characters."));
     }
+    if app.config.profile.sign_in_tells_handles() {
+        tell_unknown_handle(&app, &identifier).await?;
+    }
     if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {
         return Err(ApiError::invalid(
             "The identifier or the password is longer than any that exists",
@@ -97,6 +100,20 @@ pub async fn sign_in(
     let cookie = session_cookie(&app, session.reveal(), expires_at);
     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, Json(SignedIn { id: row.account_id })))
+}
+
+/// Contract 3.6: an unknown handle is told so, and an address is one.
+async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError> {
+    let known = if identifier.contains('@') {
+        None
+    } else {
+        accounts::find_by_handle(&app.db, identifier).await?
+    };
+    if known.is_some() {
+        return Ok(());
+    }
+    let title = "No account was found with the provided handle.";
+    Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
 
 /// Makes a session: the cookie's value and when it ends.
@@ -169,7 +186,7 @@ fn cookie_domain(app: &App) -> Option<String> {
     let api = app.config.public_api_address.host_str()?.to_owned();
     let web = app.config.web_address();
     let web = web.host_str()?;
-    if api == web {
+    if api == web && !app.config.profile.cookie_names_its_domain() {
         return None;
     }
     Some(if api.ends_with(&format!(".{web}")) {

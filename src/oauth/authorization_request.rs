@@ -11,6 +11,7 @@ use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
 use super::scope::{InvalidScope, Scope};
 use crate::clock::Timestamp;
+use crate::profile::Profile;
 
 /// The parameters of a request, each given once, empty ones left out.
 pub type Parameters = BTreeMap<String, String>;
@@ -61,7 +62,7 @@ impl AuthorizationRequest {
             ));
         }
         Ok(Self {
-            scope: scope_of(get("scope"))?,
+            scope: scope_of(Profile::Standards, get("scope"))?,
             state: get("state").map(str::to_owned),
             nonce,
             code_challenge,
@@ -118,8 +119,14 @@ fn challenge_of(
 ///
 /// # Errors
 /// `invalid_scope` when it breaks the grammar or names what nobody knows.
-pub fn scope_of(parameter: Option<&str>) -> Result<Scope, OAuthError> {
-    Scope::parse(parameter.unwrap_or_default()).map_err(|why| {
+pub fn scope_of(profile: Profile, parameter: Option<&str>) -> Result<Scope, OAuthError> {
+    let text = parameter.unwrap_or_default();
+    let scope = if profile.scope_is_split_on_white_space() {
+        Scope::parse_leniently(text)
+    } else {
+        Scope::parse(text)
+    };
+    scope.map_err(|why| {
         OAuthError::invalid_scope(match why {
             InvalidScope::Grammar => "scope must be names separated by single spaces",
             InvalidScope::TooMany => "scope has more than 64 names",

@@ -3,6 +3,7 @@
 use time::Duration;
 
 use crate::clock::Timestamp;
+use crate::profile::Profile;
 
 /// The most seconds that a device is told to wait between polls.
 const INTERVAL_MAX: i64 = 60;
@@ -44,7 +45,7 @@ pub enum DeviceState {
 impl DeviceGrant {
     /// What a poll finds now.
     #[must_use]
-    pub fn state(&self, now: Timestamp) -> DeviceState {
+    pub fn state(&self, profile: Profile, now: Timestamp) -> DeviceState {
         if self.consumed {
             return DeviceState::Consumed;
         }
@@ -57,9 +58,13 @@ impl DeviceGrant {
         let wait = Duration::seconds(self.interval_seconds);
         if self.last_polled_at.is_some_and(|last| now - last < wait) {
             // RFC 8628 §3.5: five seconds more, for this and all later polls
-            return DeviceState::SlowDown(
-                (self.interval_seconds + 5).min(INTERVAL_MAX.max(self.interval_seconds)),
-            );
+            let longest = if profile.early_polls_count() {
+                i64::MAX
+            } else {
+                INTERVAL_MAX
+            };
+            let longer = self.interval_seconds.saturating_add(5);
+            return DeviceState::SlowDown(longer.min(longest.max(self.interval_seconds)));
         }
         if self.approved {
             DeviceState::Approved

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
 use super::error::OAuthError;
+use crate::profile::Profile;
 
 /// Schemes that lead to a program or a document rather than back to an application.
 const BANNED_SCHEMES: &[&str] = &[
@@ -158,15 +159,24 @@ pub fn is_registered(requested: &str, registered: &[String]) -> bool {
 ///
 /// # Errors
 /// `invalid_request`, which must not be redirected (§3.1.2.4).
-pub fn resolve(asked: Option<&str>, registered: &[String]) -> Result<String, OAuthError> {
+pub fn resolve(
+    profile: Profile,
+    asked: Option<&str>,
+    registered: &[String],
+) -> Result<String, OAuthError> {
     match (asked, registered) {
-        (Some(asked), registered) if is_registered(asked, registered) => Ok(asked.to_owned()),
+        (Some(asked), registered) if is_match(profile, asked, registered) => Ok(asked.to_owned()),
         (None, [only]) if is_usable(only) => Ok(only.clone()),
         (Some(_), _) => Err(OAuthError::invalid_request(
             "Redirect URI is not registered for this client",
         )),
         (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
     }
+}
+
+fn is_match(profile: Profile, asked: &str, registered: &[String]) -> bool {
+    let exact = registered.iter().any(|known| known == asked);
+    is_registered(asked, registered) && (exact || !profile.loopback_port_is_exact())
 }
 
 /// Whether a browser may be sent to a stored URI, which Storyden's self-service stores unchecked.
@@ -235,6 +245,28 @@ pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> Strin
         uri.push_str(&encode_query_value(value));
     }
     uri
+}
+
+/// Sets parameters into a redirect URI's query as Storyden does: what is there of the same name is
+/// replaced, and the whole is sorted by name, with `+` for a space.
+#[must_use]
+pub fn with_parameters_sorted(redirect_uri: &str, parameters: &[(&str, &str)]) -> String {
+    let (base, query) = redirect_uri.split_once('?').unwrap_or((redirect_uri, ""));
+    let given = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+    let mut pairs: Vec<(String, String)> = given
+        .filter(|(name, _)| parameters.iter().all(|(set, _)| set != name))
+        .collect();
+    pairs.extend(
+        parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let encode = |text: &str| encode_query_value(text).replace("%20", "+");
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    format!("{base}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]
@@ -309,7 +341,10 @@ mod tests {
             "https://u@a.example/cb",
         ] {
             assert!(!is_registered(uri, &registered(uri)), "{uri}");
-            assert!(resolve(None, &registered(uri)).is_err(), "{uri}");
+            assert!(
+                resolve(Profile::Standards, None, &registered(uri)).is_err(),
+                "{uri}"
+            );
         }
         assert!(is_registered(
             "myapp://callback",

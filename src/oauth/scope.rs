@@ -108,12 +108,33 @@ impl Scope {
         Ok(scope)
     }
 
+    /// Reads a scope parameter as Storyden does: white space of any kind, as much as there is,
+    /// separates names, and one that is repeated stays so.
+    ///
+    /// # Errors
+    /// [`InvalidScope::Unknown`] or [`InvalidScope::TooMany`].
+    pub fn parse_leniently(text: &str) -> Result<Self, InvalidScope> {
+        let mut scope = Self::default();
+        for (index, name) in text.split_whitespace().enumerate() {
+            if index >= NAMES_MAX {
+                return Err(InvalidScope::TooMany);
+            }
+            scope
+                .0
+                .push(ScopeName::from_name(name).ok_or(InvalidScope::Unknown)?);
+        }
+        Ok(scope)
+    }
+
     /// Reads a scope as it was stored: any white space separates, what is unknown grants nothing.
+    /// What was stored twice stays so.
     #[must_use]
     pub fn stored(text: &str) -> Self {
-        text.split_whitespace()
-            .filter_map(ScopeName::from_name)
-            .collect()
+        Self(
+            text.split_whitespace()
+                .filter_map(ScopeName::from_name)
+                .collect(),
+        )
     }
 
     /// Reads a stored list of names; what is unknown grants nothing.
@@ -166,6 +187,12 @@ impl Scope {
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         self.iter().map(ScopeName::name).collect()
+    }
+
+    /// How many names it has, repeated ones counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The permissions in it.
@@ -225,12 +252,16 @@ impl ClientScope {
     /// as holding the four, since Storyden's self-service has no way to list them.
     #[must_use]
     pub fn allows(&self, name: ScopeName) -> bool {
-        let listed = self.allowed.contains(name);
-        let administrator = self.allowed.permissions().holds(Permission::Administrator);
         match name {
-            ScopeName::Permission(_) => listed || administrator,
-            _ => listed || administrator || !self.lists_a_standard_scope(),
+            ScopeName::Permission(_) => self.lists(name),
+            _ => self.lists(name) || !self.lists_a_standard_scope(),
         }
+    }
+
+    /// As [`ClientScope::allows`], but a list without any standard scope holds none.
+    #[must_use]
+    pub fn lists(&self, name: ScopeName) -> bool {
+        self.allowed.contains(name) || self.allowed.permissions().holds(Permission::Administrator)
     }
 
     fn lists_a_standard_scope(&self) -> bool {
@@ -287,13 +318,9 @@ impl ClientScope {
         requested: Option<&Scope>,
         held: PermissionSet,
     ) -> Result<Scope, ScopeName> {
-        let listed = |name: &ScopeName| {
-            self.allowed.contains(*name)
-                || self.allowed.permissions().holds(Permission::Administrator)
-        };
         let asked = match requested {
             Some(requested) => {
-                if let Some(refused) = requested.iter().find(|name| !listed(name)) {
+                if let Some(refused) = requested.iter().find(|name| !self.lists(*name)) {
                     return Err(refused);
                 }
                 requested

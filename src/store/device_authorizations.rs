@@ -212,6 +212,16 @@ pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
     Ok(())
 }
 
+/// Deletes every device authorization that has expired, as Storyden does when one is started.
+pub async fn delete_expired(db: &Db, now: Timestamp) -> Result<()> {
+    let sql = db.pick(
+        "DELETE FROM oauth_device_authorisations WHERE julianday(expires_at) < julianday($1)",
+        "DELETE FROM oauth_device_authorisations WHERE expires_at < $1",
+    );
+    db.execute(sql, vec![now.into()]).await?;
+    Ok(())
+}
+
 /// Makes an account the one that may decide, if nobody was before. Whether it is that account now.
 pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> Result<bool> {
     let changed = db

@@ -33,6 +33,7 @@ mod metadata;
 mod openid_client;
 mod pages;
 mod process;
+mod profile_storyden;
 mod races;
 mod refresh_token;
 mod sign_in;

@@ -45,7 +45,7 @@ pub(in super::super) fn accept(
         ));
     }
     let given = decoded.get("redirect_uri");
-    let redirect_uri = resolve(given, &client.redirect_uris)?;
+    let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
     let now = app.clock.now();
     Ok(NewRequest {
         id: AuthorizationRequestId::generate(),

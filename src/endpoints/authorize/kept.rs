@@ -132,7 +132,11 @@ pub(super) async fn load(
         .await?
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
-    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let redirect_uri = resolve(
+        app.config.profile,
+        parameters.get("redirect_uri"),
+        &client.redirect_uris,
+    )?;
     let kept = Some(Kept {
         request_id,
         asked_at: pending.created_at,

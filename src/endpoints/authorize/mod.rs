@@ -13,6 +13,7 @@
 
 mod accept;
 mod kept;
+mod storyden;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
@@ -29,7 +30,7 @@ use crate::error::ApiError;
 use crate::limits::REQUESTS;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
-use crate::oauth::redirect_uri::{resolve, with_parameters};
+use crate::oauth::redirect_uri::{resolve, with_parameters, with_parameters_sorted};
 use crate::pages;
 use crate::secret::Secret;
 use crate::store;
@@ -83,6 +84,9 @@ pub async fn authorize(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
+    if app.config.profile.authorize_is_validated_first() {
+        return storyden::authorize(&app, query.as_deref().unwrap_or_default(), &headers).await;
+    }
     let asked = match target(&app, decode(query.as_deref().unwrap_or_default(), KNOWN)).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::Kept(request_id)) => match kept::load(&app, request_id, &headers).await {
@@ -102,7 +106,7 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form(request, KNOWN).await;
+    let form = read_form(app.config.profile, request, KNOWN).await;
     let asked = match target(&app, form).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::Kept(_)) => {
@@ -142,7 +146,11 @@ async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Targe
     let Some(client) = clients::find(app, client_id).await? else {
         return Err(OAuthError::invalid_client("Client not found"));
     };
-    let redirect_uri = resolve(parameters.get("redirect_uri"), &client.redirect_uris)?;
+    let redirect_uri = resolve(
+        app.config.profile,
+        parameters.get("redirect_uri"),
+        &client.redirect_uris,
+    )?;
     let asked = Asked {
         client,
         parameters,
@@ -268,18 +276,33 @@ fn login_required() -> Refusal {
     Refusal::ByRedirect(OAuthError::login_required(description))
 }
 
-/// Where a client is told of an error (RFC 6749 §4.1.2.1), with the issuer (RFC 9207 §2).
+/// Where a client is told of an error (RFC 6749 §4.1.2.1).
 pub(super) fn error_location(
     app: &App,
     redirect_uri: &str,
     state: Option<&str>,
     error: &OAuthError,
 ) -> String {
-    let mut parameters = vec![
+    let parameters = [
         ("error", error.code.as_str()),
         ("error_description", &*error.description),
     ];
+    answer_location(app, redirect_uri, &parameters, state)
+}
+
+/// Where a client is answered: its redirect URI with the parameters, the `state` as it was sent and
+/// the issuer (RFC 9207 §2).
+pub(super) fn answer_location(
+    app: &App,
+    redirect_uri: &str,
+    parameters: &[(&str, &str)],
+    state: Option<&str>,
+) -> String {
+    let mut parameters = parameters.to_vec();
     parameters.extend(state.map(|state| ("state", state)));
+    if app.config.profile.redirects_are_rebuilt() {
+        return with_parameters_sorted(redirect_uri, &parameters);
+    }
     let issuer = app.config.issuer();
     parameters.push(("iss", &issuer));
     with_parameters(redirect_uri, &parameters)

@@ -76,7 +76,7 @@ impl Exchange<'_> {
             }
         })?;
         if let Some(consumed_at) = code.consumed_at {
-            if now - consumed_at >= DOUBLE_SEND {
+            if now - consumed_at >= DOUBLE_SEND && !app.config.profile.code_replay_is_forgiven() {
                 end_grant_of(app, &code.id, now).await?;
             }
             return Err(not_good());

@@ -53,11 +53,14 @@ async fn decide(
     })?;
     let last = app.polls.last(&device.id);
     device.grant.last_polled_at = device.grant.last_polled_at.max(last);
-    match device.grant.state(now) {
+    match device.grant.state(app.config.profile, now) {
         DeviceState::Consumed => Err(used()),
         DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown(interval) => {
+            if app.config.profile.early_polls_count() {
+                app.polls.record(&device.id, now);
+            }
             if interval > device.grant.interval_seconds {
                 device_authorizations::slow_down(&app.db, &device.id, interval).await?;
             }

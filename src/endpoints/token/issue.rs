@@ -88,7 +88,7 @@ impl Issue<'_> {
             scope: self.scope.to_string(),
             sub: &self.account.id,
         };
-        let access_token = keys.sign(access_token::TYPE, &claims).await?;
+        let access_token = keys.sign(access_token_type(app), &claims).await?;
         let id_token = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
             let person = person_claims(app, self.account, self.scope).await?;
             let claims = IdTokenClaims {
@@ -120,6 +120,15 @@ impl Issue<'_> {
     }
 }
 
+/// The `typ` of access tokens.
+fn access_token_type(app: &App) -> &'static str {
+    if app.config.profile.access_tokens_are_plain_jwts() {
+        "JWT"
+    } else {
+        access_token::TYPE
+    }
+}
+
 /// What ties an ID token to the access token beside it (OpenID Connect Core §3.1.3.6).
 fn at_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token.as_bytes());
@@ -136,7 +145,13 @@ pub async fn person_claims(
     scope: &Scope,
 ) -> Result<PersonClaims, store::Error> {
     let email = if scope.contains(ScopeName::Email) {
-        email_claim(accounts::emails(&app.db, &account.id).await?)
+        let found = email_claim(accounts::emails(&app.db, &account.id).await?);
+        let empty = app
+            .config
+            .profile
+            .userinfo_is_storydens()
+            .then(|| (String::new(), false));
+        found.or(empty)
     } else {
         None
     };

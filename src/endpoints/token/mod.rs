@@ -10,6 +10,8 @@ mod issue;
 pub mod polls;
 mod refresh_token;
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
@@ -22,6 +24,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::Scope;
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::clients::Client;
@@ -78,21 +81,32 @@ pub enum TokenRequest {
 
 impl TokenRequest {
     /// Reads the parameters of a grant.
-    fn parse(grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+    fn parse(profile: Profile, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+        let text = |name| form.get(name).map(str::to_owned);
         let scope = || {
-            form.get("scope")
-                .map(|scope| scope_of(Some(scope)))
+            let given = form.get("scope").filter(|scope| !scope.is_empty());
+            given
+                .map(|scope| scope_of(profile, Some(scope)))
                 .transpose()
         };
+        if grant == GrantType::AuthorizationCode && profile.parameters_come_before_the_client() {
+            form.require("code", "Missing authorization code")?;
+            form.require("redirect_uri", "Missing redirect_uri")?;
+            form.require("code_verifier", "Missing code_verifier")?;
+        }
         Ok(match grant {
             GrantType::AuthorizationCode => Self::AuthorizationCode {
                 code: Secret::new(form.require("code", "Missing authorization code")?),
-                redirect_uri: form.get("redirect_uri").map(str::to_owned),
-                code_verifier: form.get("code_verifier").map(Secret::new),
+                redirect_uri: text("redirect_uri"),
+                code_verifier: text("code_verifier").map(Secret::new),
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
-                scope: scope()?,
+                scope: if profile.refresh_ignores_scope() {
+                    None
+                } else {
+                    scope()?
+                },
             },
             GrantType::ClientCredentials => Self::ClientCredentials { scope: scope()? },
             GrantType::DeviceCode => Self::DeviceCode {
@@ -110,7 +124,7 @@ pub async fn token(
 ) -> Response {
     let headers = request.headers().clone();
     let mut grant = "none";
-    let outcome = match read_form(request, KNOWN).await {
+    let outcome = match read_form(app.config.profile, request, KNOWN).await {
         Ok(form) => {
             grant = form
                 .get("grant_type")
@@ -144,12 +158,12 @@ async fn answer(
             "OAuth is not enabled on this instance",
         ));
     }
-    let grant = form.require("grant_type", "Missing grant_type")?;
+    let grant = form.get("grant_type").filter(|grant| !grant.is_empty());
+    let grant = grant.ok_or_else(|| OAuthError::invalid_request("Missing grant_type"))?;
     let grant = GrantType::from_wire_name(grant)
         .ok_or_else(|| OAuthError::unsupported_grant_type("The grant_type is not supported"))?;
-    let client = clients::authenticate(app, &credentials(headers, form)?, address).await?;
-    require_grant(&client, grant)?;
-    match TokenRequest::parse(grant, form)? {
+    let (client, request) = identified(app, headers, form, grant, address).await?;
+    match request {
         TokenRequest::AuthorizationCode {
             code,
             redirect_uri,
@@ -174,6 +188,30 @@ async fn answer(
             device_code::answer(app, &client, &device_code).await
         }
     }
+}
+
+/// The client, proven, and what it asks for; what is looked at first depends on the profile.
+async fn identified(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    grant: GrantType,
+    address: IpAddr,
+) -> Result<(Client, TokenRequest), OAuthError> {
+    let profile = app.config.profile;
+    if profile.parameters_come_before_the_client() {
+        let request = TokenRequest::parse(profile, grant, form)?;
+        let credentials = credentials(profile, headers, form)?;
+        let client = clients::identify(app, &credentials).await?;
+        require_grant(&client, grant)?;
+        clients::prove(app, &client, &credentials, address).await?;
+        return Ok((client, request));
+    }
+    let credentials = credentials(profile, headers, form)?;
+    let client = clients::identify(app, &credentials).await?;
+    clients::prove(app, &client, &credentials, address).await?;
+    require_grant(&client, grant)?;
+    Ok((client, TokenRequest::parse(profile, grant, form)?))
 }
 
 /// Whether a transaction was committed; not when what it was to spend was spent meanwhile.

@@ -44,7 +44,7 @@ pub(super) async fn answer(
         if token.account.suspended {
             return Err(not_good());
         }
-        let tokens = match state_of(&token, now, app.config.refresh_reuse_window) {
+        let tokens = match state_of(&token, now, app.config.reuse_window()) {
             RefreshState::Live => refresh.rotate(token, now).await?,
             RefreshState::Repeat => Some(refresh.repeat(token, now).await?),
             RefreshState::Reused => return Err(refresh.end_family(token, now).await?),

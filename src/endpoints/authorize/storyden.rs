@@ -1,0 +1,154 @@
+//! The authorization endpoint in the profile `storyden`, in the order of the contract's section 7.
+//!
+//! The order and the answers are Storyden's; what may be redirected to, which scopes may be granted and
+//! who may approve are decided by the same functions as in `standards`.
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::super::extract::{Decoded, decode_leniently};
+use super::super::require_enabled;
+use super::accept::REQUEST_TTL;
+use super::{consent_page, error_location, redirect, refuse_here, suspended, wrong_credential};
+use crate::accounts::caller::{Caller, require_may_authorize};
+use crate::app::App;
+use crate::clients;
+use crate::error::ApiError;
+use crate::ids::AuthorizationRequestId;
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::redirect_uri::resolve;
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store::authorization_requests::{self, NewRequest};
+use crate::store::clients::Client;
+use crate::store::sessions::Session;
+
+/// The parameters that Storyden declares; the first five are required.
+const DECLARED: &[&str] = &[
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "code_challenge",
+    "code_challenge_method",
+    "scope",
+    "state",
+    "nonce",
+];
+
+/// `GET /api/oauth/authorize`.
+pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Response {
+    // 1. credential type, suspension
+    let session = match Caller::of(app, headers).await {
+        Ok(Caller::AccessToken(_)) => return wrong_credential().into_response(),
+        Ok(Caller::Session(session)) if session.account.suspended => {
+            return suspended().into_response();
+        }
+        Ok(Caller::Session(session)) => Some(session),
+        Ok(Caller::Guest | Caller::Refused) => None,
+        Err(error) => return refuse_here(error.into(), headers),
+    };
+    // 2. the validator
+    let decoded = match decode_leniently(&[query], DECLARED) {
+        Ok(decoded) => decoded,
+        Err(error) => return ApiError::invalid(error.description).into_response(),
+    };
+    if let Err(problem) = validate(&decoded) {
+        return problem.into_response();
+    }
+    // 3. nobody is signed in
+    let Some(session) = session else {
+        return redirect(StatusCode::FOUND, app.config.login_page().as_str());
+    };
+    // 4. to 7.
+    let (client, redirect_uri) = match target(app, &decoded).await {
+        Ok(target) => target,
+        Err(error) => return refuse_here(error, headers),
+    };
+    // 8. to 11.
+    match begin(app, &client, &decoded, (&session, &redirect_uri)).await {
+        Ok(request_id) => redirect(StatusCode::FOUND, consent_page(app, &request_id).as_str()),
+        Err(error) => {
+            error.log();
+            let location = error_location(app, &redirect_uri, decoded.get("state"), &error);
+            redirect(StatusCode::FOUND, &location)
+        }
+    }
+}
+
+/// What the request validator of Storyden refuses.
+fn validate(decoded: &Decoded) -> Result<(), ApiError> {
+    if let Some(name) = decoded.repeated {
+        return Err(ApiError::invalid(format!("{name} is given more than once")));
+    }
+    if let Some(missing) = DECLARED[..5]
+        .iter()
+        .find(|name| decoded.get(name).is_none())
+    {
+        return Err(ApiError::invalid(format!("{missing} is missing")));
+    }
+    let fits = decoded.get("response_type") == Some("code")
+        && decoded.get("code_challenge_method") == Some("S256");
+    if fits {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "response_type must be code and code_challenge_method S256",
+    ))
+}
+
+async fn target(app: &App, decoded: &Decoded) -> Result<(Client, String), OAuthError> {
+    require_enabled(app)?;
+    let challenge = decoded.get("code_challenge").unwrap_or_default();
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !(43..=128).contains(&challenge.len()) || !challenge.bytes().all(is_unreserved) {
+        let description = "Invalid response_type, code_challenge_method, or code_challenge";
+        return Err(OAuthError::invalid_request(description));
+    }
+    let client = clients::find(app, decoded.get("client_id").unwrap_or_default()).await?;
+    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let asked = decoded.get("redirect_uri").or(Some(""));
+    let redirect_uri = resolve(app.config.profile, asked, &client.redirect_uris)?;
+    Ok((client, redirect_uri))
+}
+
+async fn begin(
+    app: &App,
+    client: &Client,
+    decoded: &Decoded,
+    (session, redirect_uri): (&Session, &str),
+) -> Result<Secret, OAuthError> {
+    require_may_authorize(&session.account)?;
+    if !client.may_use(GrantType::AuthorizationCode) {
+        let description = "Client is not authorized for authorization_code grant";
+        return Err(OAuthError::unauthorized_client(description));
+    }
+    let scope = decoded.get("scope").unwrap_or_default().trim();
+    if Scope::parse_leniently(scope).is_err() {
+        let description = "Requested scope is not permitted for this account";
+        return Err(OAuthError::invalid_scope(description));
+    }
+    let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+    let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
+    let new = NewRequest {
+        id: AuthorizationRequestId::generate(),
+        request_id: request_id.hash(),
+        account: session.account.id.clone(),
+        client: client.row_id.clone(),
+        redirect_uri: redirect_uri.to_owned(),
+        redirect_uri_given: true,
+        scope: scope.to_owned(),
+        state: decoded.get("state").map(str::to_owned),
+        nonce: decoded.get("nonce").map(str::to_owned),
+        code_challenge: CodeChallenge::stored(challenge),
+        auth_time: session.created_at,
+        created_at: now,
+        expires_at: now + REQUEST_TTL,
+    };
+    let insert = app.db.write(new, |tx, new| {
+        Box::pin(authorization_requests::insert(tx, new))
+    });
+    insert.await?;
+    Ok(request_id)
+}

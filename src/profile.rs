@@ -1,0 +1,94 @@
+//! The two profiles: what is answered, never what is granted.
+//!
+//! `standards` follows the RFCs. `storyden` keeps what a Storyden answers, to the letter, for clients
+//! and frontends that were written against it. Every difference is one method here, and one row of
+//! the table in `docs/storyden.md`. Suspension, scope limits, secret caps, banned redirect schemes
+//! and single use hold in both.
+
+use time::Duration;
+
+/// Whose answers are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The RFCs'.
+    Standards,
+    /// Storyden's.
+    Storyden,
+}
+
+/// Makes a method per difference, and the list of them.
+macro_rules! differences {
+    ($($(#[doc = $doc:literal])+ $name:ident;)*) => {
+        impl Profile {
+            /// Every difference of the profile `storyden`: its name and what it does.
+            pub const DIFFERENCES: &[(&str, &str)] =
+                &[$((stringify!($name), concat!($($doc),+)),)*];
+
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $name(self) -> bool {
+                    self == Self::Storyden
+                }
+            )*
+        }
+    };
+}
+
+differences! {
+    /// Somebody who is not signed in goes to the bare login page, and the request is forgotten.
+    login_redirect_is_bare;
+    /// Malformed authorization requests are refused here, before anything else is looked at.
+    authorize_is_validated_first;
+    /// Parameters are set into a redirect URI's query, which is then sorted; and there is no `iss`.
+    redirects_are_rebuilt;
+    /// A loopback redirect URI matches on its registered port alone.
+    loopback_port_is_exact;
+    /// A code challenge may be 43 to 128 unreserved characters.
+    any_challenge_length;
+    /// White space of any kind separates scopes.
+    scope_is_split_on_white_space;
+    /// Forms are read as Go reads them: the query too, the first of several, empty as given.
+    forms_are_read_leniently;
+    /// Parameters and the grant are looked at before the client's secret.
+    parameters_come_before_the_client;
+    /// Basic beside a client id in the body is `invalid_client`, and a broken header is passed over.
+    basic_is_read_leniently;
+    /// The bearer scheme is `Bearer ` to the letter: this case, one space.
+    bearer_is_read_to_the_letter;
+    /// A device start refuses standard scopes that the client's list does not name.
+    device_start_wants_listed_scopes;
+    /// A consent request is validated before anybody is asked to sign in.
+    consent_is_validated_first;
+    /// `scope` on a refresh is passed over.
+    refresh_ignores_scope;
+    /// A repeated refresh is a theft at once, whatever the reuse window says.
+    refresh_reuse_is_strict;
+    /// A code that is used twice ends nothing.
+    code_replay_is_forgiven;
+    /// Access tokens have the type `JWT`, and any type, key id and missing `exp` is accepted.
+    access_tokens_are_plain_jwts;
+    /// Userinfo wants no `openid`, names an empty address, and refuses with a problem.
+    userinfo_is_storydens;
+    /// A valid session cookie decides, whatever bearer comes with it.
+    cookie_comes_before_bearer;
+    /// The session cookie is always `Secure` and names its domain.
+    cookie_names_its_domain;
+    /// An early poll counts as the last one, and the interval grows without end.
+    early_polls_count;
+    /// A device start deletes every expired device authorization, so late polls hear `invalid_grant`.
+    device_start_deletes_expired;
+    /// Sign-in tells unknown handles (404) from wrong passwords (401), and knows no addresses.
+    sign_in_tells_handles;
+}
+
+impl Profile {
+    /// How long a code lives when nothing else is set (RFC 6749 §4.1.2 allows ten minutes).
+    #[must_use]
+    pub fn code_ttl(self) -> Duration {
+        match self {
+            Self::Standards => Duration::seconds(60),
+            Self::Storyden => Duration::minutes(10),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The profile `storyden`: its answers are Storyden's, and what is granted is the same.
+
+use serde_json::json;
+use storyden_auth::oauth::grant_type::GrantType;
+use storyden_auth::profile::Profile;
+use time::Duration;
+
+use crate::support::{NewClient, Setup, both};
+
+fn storyden(setup: Setup) -> Setup {
+    setup.with("OAUTH_PROFILE", "storyden")
+}
+
+#[test]
+fn every_difference_stands_in_the_document() {
+    let document = include_str!("../../docs/storyden.md");
+    for (name, what) in Profile::DIFFERENCES {
+        let row = format!("| `{name}` | {}", what.trim().trim_end_matches('.'));
+        let folded: String = row.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            document.contains(&folded),
+            "docs/storyden.md lacks: {folded}"
+        );
+    }
+}
+
+both! {
+    async fn who_is_not_signed_in_goes_to_the_bare_login_page(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let app = server.public_client().await;
+        let answer = server.authorize(None, &app, &[]).await.expect(302);
+        assert_eq!(answer.header("location"), "https://auth.example/login");
+        let unknown = server.authorize(None, &app, &[("client_id", "nobody")]).await.expect(302);
+        assert_eq!(unknown.header("location"), "https://auth.example/login");
+        let kept = server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await;
+        assert_eq!(kept, 0);
+    }
+
+    async fn a_malformed_request_is_refused_here_and_first(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for changed in [
+            ("response_type", "token"),
+            ("response_type", ""),
+            ("code_challenge_method", "plain"),
+            ("code_challenge", ""),
+        ] {
+            for member in [None, Some(&frigg)] {
+                let answer = server.authorize(member, &app, &[changed]).await.expect(400);
+                assert_eq!(answer.header("content-type"), "application/problem+json", "{changed:?}");
+                assert_eq!(answer.find_header("location"), None);
+            }
+        }
+    }
+
+    async fn a_redirect_has_its_query_sorted_and_no_issuer(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let loki = server.plain_member("loki").await;
+        let app = server
+            .client(NewClient {
+                redirect_uris: &["https://app.example/cb?x=1&state=old&b=a%20b&a=2"],
+                ..NewClient::default()
+            })
+            .await;
+        let denied = server.authorize(Some(&loki), &app, &[("state", "ne w")]).await.expect(302);
+        assert_eq!(
+            denied.header("location"),
+            "https://app.example/cb?a=2&b=a+b&error=access_denied&error_description=Account+is+not\
+             +permitted+to+authorise+OAuth+clients&state=ne+w&x=1"
+        );
+        let request_id = server.pending(&frigg, &app, &[("state", "")]).await;
+        let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
+        assert_eq!(approved.sent("state").unwrap(), "old");
+        assert_eq!(approved.sent("iss"), None);
+    }
+
+    async fn a_loopback_redirect_uri_matches_on_its_own_port(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let uris = &["http://127.0.0.1:7000/cb"];
+        let app = server.client(NewClient { redirect_uris: uris, ..NewClient::default() }).await;
+        server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+        let other = [("redirect_uri", "http://127.0.0.1:7001/cb")];
+        server.authorize(Some(&frigg), &app, &other).await.expect_error(400, "invalid_request");
+    }
+
+    /// A-8: what is banned is banned in both profiles.
+    async fn a_banned_redirect_scheme_is_banned_here_too(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let uris = &["javascript:alert(1)"];
+        let app = server.client(NewClient { redirect_uris: uris, ..NewClient::default() }).await;
+        let answer = server.authorize(Some(&frigg), &app, &[]).await;
+        answer.expect_error(400, "invalid_request");
+    }
+
+    async fn a_repeated_refresh_is_a_theft_at_once(setup: Setup) {
+        let server = storyden(setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "1m")).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let first = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        let second = server.refresh(&app, &first).await.expect(200).text("refresh_token");
+        server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &second).await.expect_error(400, "invalid_grant");
+    }
+
+    async fn a_code_lives_ten_minutes_and_its_replay_ends_nothing(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[]).await;
+        server.turn(Duration::minutes(10) - Duration::seconds(1));
+        let tokens = server.exchange(&app, &code).await.expect(200);
+        server.turn(Duration::seconds(30));
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
+    }
+
+    async fn the_token_endpoint_reads_forms_as_storyden_does(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let app = server.public_client().await;
+        let text = |answer: crate::support::Answer| answer.text("error_description");
+        // The query counts behind the body, the first of several counts, and parameters come first.
+        let request = server
+            .request("POST", "/api/oauth/token?grant_type=password&client_id=app")
+            .form(&[("grant_type", "authorization_code"), ("grant_type", "password")]);
+        assert_eq!(text(server.send(request).await.expect(400)), "Missing authorization code");
+        // What is empty was given.
+        let empty = [
+            ("grant_type", "authorization_code"),
+            ("client_id", app.client_id.as_str()),
+            ("code", "x"),
+            ("redirect_uri", "https://app.example/cb"),
+            ("code_verifier", ""),
+        ];
+        assert_eq!(text(server.token(&empty).await.expect(400)), "Invalid code_verifier format");
+    }
+
+    async fn two_client_authentication_methods_are_an_invalid_client(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let odin = server.admin("odin").await;
+        let service = server.confidential_client(&odin.id).await;
+        let request = server
+            .request("POST", "/api/oauth/token")
+            .basic_auth(&service.client_id, service.secret.as_deref())
+            .form(&[("grant_type", "client_credentials"), ("client_id", &service.client_id)]);
+        let answer = server.send(request).await.expect_error(400, "invalid_client");
+        let description = answer.text("error_description");
+        assert_eq!(description, "multiple client authentication methods used");
+    }
+
+    async fn access_tokens_are_plain_jwts_and_userinfo_wants_no_openid(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[("scope", "profile")]).await;
+        assert_eq!(tokens.jwt_header("access_token")["typ"], "JWT");
+        let access_token = tokens.text("access_token");
+        let info = server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(200);
+        assert_eq!(info.json()["preferred_username"], "frigg");
+        let refused = server.get_with_bearer("/api/oauth/userinfo", "ey.x.y").await.expect(401);
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+    }
+
+    async fn the_session_cookie_is_secure_and_names_its_domain(setup: Setup) {
+        let setup = storyden(setup).with("PUBLIC_API_ADDRESS", "http://localhost:8000");
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let body = json!({ "identifier": "frigg", "token": "correct horse battery" });
+        let request = server.request("POST", "/api/auth/password/signin").json(&body);
+        let cookie = server.send(request).await.expect(200).header("set-cookie").to_owned();
+        assert!(cookie.contains("; Domain=localhost") && cookie.contains("; Secure"), "{cookie}");
+    }
+
+    async fn sign_in_tells_unknown_handles_from_wrong_passwords(setup: Setup) {
+        let server = storyden(setup).start().await;
+        server.member("frigg", &[]).await;
+        for (identifier, status) in [("frigg", 401), ("nobody", 404), ("frigg@example.com", 404)] {
+            let body = json!({ "identifier": identifier, "token": "wrong password" });
+            let request = server.request("POST", "/api/auth/password/signin").json(&body);
+            server.send(request).await.expect(status);
+        }
+    }
+
+    /// A-105: a suspension counts in both profiles.
+    async fn a_suspended_account_gets_nothing_here_either(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let code = server.code(&frigg, &app, &[]).await;
+        server.suspend(&frigg).await;
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
+        let access_token = tokens.text("access_token");
+        server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
+        server.authorize(Some(&frigg), &app, &[]).await.expect(403);
+    }
+
+    async fn a_device_start_wants_the_scopes_of_the_list(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let app = server
+            .client(NewClient {
+                scope: "READ_PROFILE",
+                grants: &[GrantType::DeviceCode],
+                ..NewClient::default()
+            })
+            .await;
+        server.start_device(&app, "openid").await.expect_error(400, "invalid_scope");
+        server.start_device(&app, "READ_PROFILE").await.expect(200);
+    }
+}
