@@ -70,6 +70,8 @@ differences! {
     access_tokens_are_plain_jwts;
     /// Userinfo wants no `openid`, names an empty address, and refuses with a problem.
     userinfo_is_storydens;
+    /// One rule for cross-origin requests over every path: the known origins, with credentials.
+    cors_is_one_rule;
     /// A valid session cookie decides, whatever bearer comes with it.
     cookie_comes_before_bearer;
     /// The session cookie is always `Secure` and names its domain.

@@ -1,20 +1,22 @@
 //! Every route on one screen, in its groups, with their layers.
 
+mod cors;
+
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, REFERRER_POLICY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, request};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, Any as AnyOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::Shared;
@@ -35,7 +37,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub fn router(app: Shared) -> Router {
     let routes = Router::new()
         .merge(public(&app))
-        .merge(protocol())
+        .merge(protocol(&app))
         .merge(browser(&app))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
@@ -50,7 +52,7 @@ pub fn router(app: Shared) -> Router {
     } else {
         routes.clone().nest(&format!("/{path}"), routes)
     };
-    routes
+    let routes = routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(other_methods)
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
@@ -60,11 +62,15 @@ pub fn router(app: Shared) -> Router {
         .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
         .layer(from_fn_with_state(app.clone(), telemetry::trace))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    if app.config.profile.cors_is_one_rule() {
+        return routes.layer(from_fn_with_state(app, cors::as_storyden));
+    }
+    routes
 }
 
 /// What anybody may read from anywhere, and keep for a while.
-fn public(_: &Shared) -> Router<Shared> {
+fn public(app: &Shared) -> Router<Shared> {
     let openid = "/.well-known/openid-configuration";
     let oauth = "/.well-known/oauth-authorization-server";
     Router::new()
@@ -88,11 +94,11 @@ fn public(_: &Shared) -> Router<Shared> {
         )
         .route("/api/oauth/jwks", get(well_known::jwks))
         .method_not_allowed_fallback(other_methods)
-        .layer(any_origin())
+        .layer(option_layer(cors::any_origin(app)))
 }
 
 /// What clients call, from anywhere, without a session. Never kept (RFC 6749 §5.1).
-fn protocol() -> Router<Shared> {
+fn protocol(app: &Shared) -> Router<Shared> {
     Router::new()
         .route("/api/oauth/token", post(token::token))
         .route(
@@ -115,7 +121,7 @@ fn protocol() -> Router<Shared> {
             PRAGMA,
             HeaderValue::from_static("no-cache"),
         ))
-        .layer(any_origin())
+        .layer(option_layer(cors::any_origin(app)))
 }
 
 /// What a browser calls with a session: our own pages and the origins that the operator named.
@@ -133,7 +139,7 @@ fn browser(app: &Shared) -> Router<Shared> {
         .route("/api/auth/password/signin", post(session::sign_in))
         .route("/api/auth/logout", post(session::sign_out))
         .method_not_allowed_fallback(other_methods)
-        .layer(own_origins(app))
+        .layer(option_layer(cors::own_origins(app)))
         .route(
             "/api/oauth/authorize",
             get(authorize::authorize).post(authorize::authorize_by_form),
@@ -146,32 +152,6 @@ fn browser(app: &Shared) -> Router<Shared> {
 /// the browser's `OPTIONS` before it comes to that.
 async fn other_methods() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
-}
-
-/// CORS for what needs no cookie.
-fn any_origin() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(AnyOrigin)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([WWW_AUTHENTICATE])
-        .max_age(Duration::from_mins(5))
-}
-
-/// CORS with the session cookie, for the pages' origin and the ones that the operator named.
-fn own_origins(app: &Shared) -> CorsLayer {
-    let allowed = app.config.allowed_origins();
-    let is_ours = move |origin: &HeaderValue, _: &request::Parts| {
-        origin
-            .to_str()
-            .is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
-    };
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(is_ours))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .max_age(Duration::from_mins(5))
 }
 
 fn no_store() -> HeaderValue {

@@ -1,0 +1,130 @@
+//! Cross-origin requests (the Fetch Standard's CORS): per route group in `standards`, one rule for every
+//! path in the profile `storyden` (contract 1.4).
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
+    ORIGIN, VARY, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::app::{App, Shared};
+
+/// How long a browser may remember the answer to a preflight.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// For what needs no cookie: any page may call it (A-86).
+pub(super) fn any_origin(app: &Shared) -> Option<CorsLayer> {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([WWW_AUTHENTICATE])
+        .max_age(MAX_AGE);
+    (!app.config.profile.cors_is_one_rule()).then_some(cors)
+}
+
+/// With the session cookie, for the pages' origin and the ones that the operator named (A-86).
+pub(super) fn own_origins(app: &Shared) -> Option<CorsLayer> {
+    let allowed = app.config.allowed_origins();
+    let is_ours = move |origin: &HeaderValue, _: &request::Parts| is_one_of(&allowed, origin);
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_ours))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .max_age(MAX_AGE);
+    (!app.config.profile.cors_is_one_rule()).then_some(cors)
+}
+
+fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {
+    origin
+        .to_str()
+        .is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
+}
+
+/// What Storyden lets pages read of its answers.
+const EXPOSED: &str = "Link, Location, Content-Type, Content-Length, Stream-Next-Offset, \
+    Stream-Up-To-Date, Stream-Closed, Stream-Cursor, X-Ratelimit-Limit, X-Ratelimit-Remaining, \
+    X-Ratelimit-Reset";
+
+/// The methods that Storyden lets pages use.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// Storyden's rule, over every path: an origin that is allowed is answered with credentials, and a
+/// preflight is always 204.
+pub(super) async fn as_storyden(
+    State(app): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let asked = request
+        .headers()
+        .get(ACCESS_CONTROL_REQUEST_METHOD)
+        .cloned();
+    let origin = request.headers().get(ORIGIN).cloned();
+    if let (&Method::OPTIONS, Some(origin), Some(method)) = (request.method(), &origin, asked) {
+        let headers = request
+            .headers()
+            .get(ACCESS_CONTROL_REQUEST_HEADERS)
+            .cloned();
+        return preflight(&app, origin, method, headers);
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin.filter(|origin| is_one_of(&app.config.allowed_origins(), origin)) {
+        allow(headers, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
+    }
+    response
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+}
+
+fn preflight(
+    app: &App,
+    origin: &HeaderValue,
+    method: HeaderValue,
+    asked: Option<HeaderValue>,
+) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    let vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+    headers.insert(VARY, HeaderValue::from_static(vary));
+    let known = METHODS
+        .iter()
+        .any(|known| known.as_str().as_bytes() == method.as_bytes());
+    if known && is_one_of(&app.config.allowed_origins(), origin) {
+        allow(headers, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method);
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE.as_secs()));
+        if let Some(asked) = asked {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        }
+    }
+    response
+}
