@@ -14,7 +14,7 @@ use crate::app::{App, Sources};
 use crate::config::Config;
 use crate::profile::Profile;
 use crate::store::migrate;
-use crate::telemetry::metrics;
+use crate::telemetry::prometheus;
 use crate::{server, telemetry};
 
 /// Migrate the database and serve: what happens without a command.
@@ -89,7 +89,7 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     if let Some(address) = app.config.metrics_addr {
         let listener = listen("METRICS_ADDR", address).await?;
         tracing::info!(%address, "serving metrics");
-        tokio::spawn(metrics::serve(Arc::clone(&app), listener, stop.clone()));
+        tokio::spawn(prometheus::serve(Arc::clone(&app), listener, stop.clone()));
     }
     server::run(app, listener, stop)
         .await

@@ -1,25 +1,9 @@
-//! Counts and latencies for Prometheus, on a listener of their own (`METRICS_ADDR`).
+//! Counts and latencies, where they happen; `prometheus` serves them.
 //!
 //! Labels are routes, grants and codes, which are few; never ids, and never anything secret.
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use metrics::{counter, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::sync::OnceLock;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-
-use crate::app::Shared;
-
-/// The bounds of latency histograms, in seconds.
-const LATENCIES: &[f64] = &[
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+use metrics::{counter, histogram};
 
 /// Counts an answer and how long it took, in seconds.
 pub fn answered(method: &Method, route: &str, status: StatusCode, seconds: f64) {
@@ -44,59 +28,4 @@ pub fn token_request(grant: &'static str, outcome: &'static str) {
 /// Counts how long a signature waited for its turn, in seconds.
 pub fn waited_to_sign(seconds: f64) {
     histogram!("oauth_signing_wait_seconds").record(seconds);
-}
-
-/// The process's one recorder; `None` when something else records already.
-fn recorder() -> Option<&'static PrometheusHandle> {
-    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    let install = || {
-        PrometheusBuilder::new()
-            .set_buckets(LATENCIES)
-            .ok()?
-            .install_recorder()
-            .ok()
-    };
-    HANDLE.get_or_init(install).as_ref()
-}
-
-/// Serves `GET /metrics` until `stop`.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn serve(
-    app: Shared,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    if let Some(recorder) = recorder() {
-        tokio::spawn(keep_up(recorder, stop.clone()));
-    }
-    let router = Router::new().route("/metrics", get(show)).with_state(app);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-}
-
-/// Folds what was recorded, so that it does not pile up while nobody reads it.
-async fn keep_up(recorder: &'static PrometheusHandle, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        recorder.run_upkeep();
-    }
-}
-
-async fn show(State(app): State<Shared>) -> impl IntoResponse {
-    let load = app.db.load();
-    let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-    gauge!("db_writers_waiting").set(number(load.writers_waiting));
-    gauge!("db_connections").set(f64::from(load.connections));
-    gauge!("db_connections_idle").set(number(load.idle));
-    if let Some(keys) = &app.keys {
-        gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
-    }
-    let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        text,
-    )
 }

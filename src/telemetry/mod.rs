@@ -1,6 +1,7 @@
 //! Logs, and the trace id that ties an answer to its lines in the log.
 
 pub mod metrics;
+pub mod prometheus;
 
 use std::future::Future;
 use std::io::IsTerminal as _;

@@ -4,28 +4,27 @@
 //! absent (RFC 6749 §3.1), a parameter that is known and repeated is refused, and everything has a
 //! bound (A-62…A-66).
 
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod address;
+mod credentials;
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::request::Parts;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use crate::app::{App, Shared};
-use crate::clients::Credentials;
 use crate::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 use crate::profile::Profile;
-use crate::secret::Secret;
+
+pub use address::ClientAddress;
+pub use credentials::credentials;
 
 /// The longest body, in bytes.
 pub const BODY_MAX: usize = 32 * 1_024;
@@ -291,129 +290,6 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             })
         })
     }
-}
-
-/// The address a request came from: the peer's or, behind a trusted proxy, what that says.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientAddress(pub IpAddr);
-
-impl FromRequestParts<Shared> for ClientAddress {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, app))
-    }
-}
-
-impl ClientAddress {
-    /// a proxy that nobody trusts says nothing.
-    fn of(parts: &Parts, app: &App) -> Self {
-        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-        let mut address = peer
-            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-            .to_canonical();
-        let forwarded = parts.headers.get_all("x-forwarded-for");
-        let hops: Vec<&str> = forwarded
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|v| v.split(','))
-            .collect();
-        for hop in hops.iter().rev() {
-            if !app.config.trusted_proxies.contain(address) {
-                break;
-            }
-            let hop = hop.trim();
-            let behind = hop
-                .parse::<IpAddr>()
-                .or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
-            let Ok(behind) = behind else { break };
-            address = behind.to_canonical();
-        }
-        Self(address)
-    }
-}
-
-/// What a client says of itself (RFC 6749 §2.3): by HTTP Basic or in the body, never both.
-///
-/// # Errors
-/// `invalid_request` for two methods at once, `invalid_client` when there is none or the header
-/// cannot be read.
-pub fn credentials(
-    profile: Profile,
-    headers: &HeaderMap,
-    form: &Decoded,
-) -> Result<Credentials, OAuthError> {
-    let body_id = form.get("client_id");
-    let body_secret = form.get("client_secret");
-    let header = match basic(profile, headers) {
-        Err(_) if profile.basic_is_read_leniently() => None,
-        header => header?,
-    };
-    let Some((client_id, secret)) = header else {
-        let missing = if profile.basic_is_read_leniently() {
-            "Client not found"
-        } else {
-            "Missing client_id"
-        };
-        let client_id = body_id.ok_or_else(|| OAuthError::invalid_client(missing))?;
-        return Ok(Credentials {
-            client_id: client_id.to_owned(),
-            secret: body_secret.map(Secret::new),
-            by_header: false,
-        });
-    };
-    let two = "multiple client authentication methods used";
-    if profile.basic_is_read_leniently() {
-        if body_secret.is_some() || body_id.is_some_and(|id| !id.is_empty()) {
-            return Err(OAuthError::invalid_client(two));
-        }
-    } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
-        // RFC 6749 §2.3; a client_id that says the same again is no second method
-        return Err(OAuthError::invalid_request(two));
-    }
-    Ok(Credentials {
-        client_id,
-        secret: secret.map(Secret::new),
-        by_header: true,
-    })
-}
-
-/// The pair of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without one.
-fn basic(
-    profile: Profile,
-    headers: &HeaderMap,
-) -> Result<Option<(String, Option<String>)>, OAuthError> {
-    let refused =
-        || OAuthError::invalid_client("the Authorization header cannot be read").challenged();
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(OAuthError::invalid_request(
-            "more than one Authorization header",
-        ));
-    }
-    let (scheme, encoded) = value
-        .to_str()
-        .ok()
-        .and_then(|v| v.split_once(' '))
-        .ok_or_else(refused)?;
-    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > 2 * PARAMETER_MAX {
-        return Err(refused());
-    }
-    let bytes = STANDARD.decode(encoded.trim()).map_err(|_| refused())?;
-    let pair = String::from_utf8(bytes).map_err(|_| refused())?;
-    let (id, secret) = pair.split_once(':').ok_or_else(refused)?;
-    let decode_half = |half| match decode_part(half) {
-        Err(_) if profile.basic_is_read_leniently() => Ok(String::new()),
-        half => half.map_err(|_| refused()),
-    };
-    let (id, secret) = (decode_half(id)?, decode_half(secret)?);
-    if id.is_empty() && !profile.basic_is_read_leniently() {
-        return Err(refused());
-    }
-    Ok(Some((id, Some(secret).filter(|secret| !secret.is_empty()))))
 }
 
 /// Whether a browser's request comes from a page that may act for its person.
