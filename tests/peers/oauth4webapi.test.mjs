@@ -1,0 +1,281 @@
+// T25: npm `oauth4webapi`, the strictest reader of answers there is: each response is checked for
+// its status, content type, members and their types. Plain http needs its switch
+// `allowInsecureRequests`; nothing else is switched off.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import * as oauth from 'oauth4webapi';
+
+import { Person, callback, issuer, made } from './person.mjs';
+
+const loopback = { [oauth.allowInsecureRequests]: true };
+const SCOPE = 'openid profile email offline_access';
+
+/** The server's metadata, by OpenID Connect Discovery (`oidc`) or RFC 8414 (`oauth2`). */
+async function discover(algorithm = 'oidc') {
+  const url = new URL(issuer);
+  const response = await oauth.discoveryRequest(url, { algorithm, ...loopback });
+  return oauth.processDiscoveryResponse(url, response);
+}
+
+/** Where a person is sent, and what the client keeps meanwhile. */
+async function begin(server, client, scope = SCOPE) {
+  const kept = {
+    verifier: oauth.generateRandomCodeVerifier(),
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+  };
+  const url = new URL(server.authorization_endpoint);
+  url.search = new URLSearchParams({
+    client_id: client.client_id,
+    redirect_uri: callback,
+    response_type: 'code',
+    scope,
+    code_challenge: await oauth.calculatePKCECodeChallenge(kept.verifier),
+    code_challenge_method: 'S256',
+    state: kept.state,
+    nonce: kept.nonce,
+  });
+  return { url, kept };
+}
+
+/** Exchanges what came back for tokens; the ID token is verified with the published keys. */
+async function exchange(server, client, authentication, back, kept) {
+  const parameters = oauth.validateAuthResponse(server, client, back, kept.state);
+  const response = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    authentication,
+    parameters,
+    callback,
+    kept.verifier,
+    loopback,
+  );
+  const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, {
+    expectedNonce: kept.nonce,
+    requireIdToken: true,
+  });
+  await oauth.validateApplicationLevelSignature(server, response, loopback);
+  return tokens;
+}
+
+/** Userinfo, then a refresh, then userinfo with the new access token. */
+async function useAndRenew(server, client, authentication, tokens) {
+  const { sub } = oauth.getValidatedIdTokenClaims(tokens);
+  await userinfo(server, client, tokens.access_token, sub);
+  const response = await oauth.refreshTokenGrantRequest(
+    server,
+    client,
+    authentication,
+    tokens.refresh_token,
+    loopback,
+  );
+  const renewed = await oauth.processRefreshTokenResponse(server, client, response);
+  await oauth.validateApplicationLevelSignature(server, response, loopback);
+  assert.equal(oauth.getValidatedIdTokenClaims(renewed).sub, sub);
+  assert.notEqual(renewed.refresh_token, tokens.refresh_token);
+  await userinfo(server, client, renewed.access_token, sub);
+}
+
+async function userinfo(server, client, accessToken, subject) {
+  const response = await oauth.userInfoRequest(server, client, accessToken, loopback);
+  const info = await oauth.processUserInfoResponse(server, client, subject, response);
+  assert.equal(info.preferred_username, 'frigg');
+}
+
+const KINDS = [
+  ['a public client', 'public', () => oauth.None()],
+  ['client_secret_basic', 'confidential', ({ client_secret: s }) => oauth.ClientSecretBasic(s)],
+  ['client_secret_post', 'confidential', ({ client_secret: s }) => oauth.ClientSecretPost(s)],
+];
+
+for (const [title, name, authenticate] of KINDS) {
+  test(`T25: code flow with PKCE, userinfo, refresh: ${title}`, async () => {
+    const registered = made(name);
+    const server = await discover();
+    const client = { client_id: registered.client_id };
+    const authentication = authenticate(registered);
+    const person = new Person('frigg');
+    const { url, kept } = await begin(server, client);
+    const back = await person.approve(url);
+    const tokens = await exchange(server, client, authentication, back, kept);
+    const claims = oauth.getValidatedIdTokenClaims(tokens);
+    assert.equal(claims.sub, person.account.id);
+    assert.equal(claims.email, 'frigg@example.com');
+    await useAndRenew(server, client, authentication, tokens);
+  });
+}
+
+test('T25: both metadata documents are accepted and agree', async () => {
+  const [openid, plain] = await Promise.all([discover('oidc'), discover('oauth2')]);
+  for (const [member, value] of Object.entries(plain)) {
+    assert.deepEqual(openid[member], value, member);
+  }
+  assert.equal(openid.authorization_response_iss_parameter_supported, true);
+});
+
+test('T25: without openid there is no ID token', async () => {
+  const server = await discover('oauth2');
+  const { client_id } = made('public');
+  const client = { client_id };
+  const { url, kept } = await begin(server, client, 'profile');
+  url.searchParams.delete('nonce');
+  const back = await new Person('frigg').approve(url);
+  const parameters = oauth.validateAuthResponse(server, client, back, kept.state);
+  const response = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    parameters,
+    callback,
+    kept.verifier,
+    loopback,
+  );
+  const tokens = await oauth.processAuthorizationCodeResponse(server, client, response);
+  assert.equal(tokens.id_token, undefined);
+  assert.equal(tokens.refresh_token, undefined);
+});
+
+test('T25: without state and nonce there is neither in the answers', async () => {
+  const server = await discover();
+  const client = { client_id: made('public').client_id };
+  const { url, kept } = await begin(server, client);
+  url.searchParams.delete('state');
+  url.searchParams.delete('nonce');
+  const back = await new Person('frigg').approve(url);
+  await exchange(server, client, oauth.None(), back, {
+    verifier: kept.verifier,
+    state: oauth.expectNoState,
+    nonce: oauth.expectNoNonce,
+  });
+});
+
+test('T25: client credentials, by either way to send the secret', async () => {
+  const server = await discover();
+  const { client_id, client_secret } = made('service');
+  const client = { client_id };
+  for (const authenticate of [oauth.ClientSecretBasic, oauth.ClientSecretPost]) {
+    const authentication = authenticate(client_secret);
+    const asked = new URLSearchParams({ scope: 'CREATE_POST' });
+    const response = await oauth.clientCredentialsGrantRequest(
+      server,
+      client,
+      authentication,
+      asked,
+      loopback,
+    );
+    const tokens = await oauth.processClientCredentialsResponse(server, client, response);
+    assert.equal(tokens.scope, 'CREATE_POST');
+  }
+});
+
+/** Asks once whether the person has decided. */
+async function poll(server, client, deviceCode) {
+  const response = await oauth.deviceCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    deviceCode,
+    loopback,
+  );
+  const tokens = await oauth.processDeviceCodeResponse(server, client, response);
+  await oauth.validateApplicationLevelSignature(server, response, loopback);
+  return tokens;
+}
+
+/** Starts a device flow. */
+async function startDevice(server, client, scope) {
+  const response = await oauth.deviceAuthorizationRequest(
+    server,
+    client,
+    oauth.None(),
+    new URLSearchParams({ scope }),
+    loopback,
+  );
+  return oauth.processDeviceAuthorizationResponse(server, client, response);
+}
+
+/** The pause that the server has asked for between two polls. */
+function interval(started) {
+  return new Promise((resolve) => setTimeout(resolve, started.interval * 1000));
+}
+
+const DEVICES = [
+  ['storyden-cli', 'storyden-cli', 'openid profile offline_access'],
+  ['a client of its own', made('device').client_id, SCOPE],
+];
+
+for (const [title, client_id, scope] of DEVICES) {
+  test(`T25: device flow, pending and then approved: ${title}`, async () => {
+    const server = await discover();
+    const client = { client_id };
+    const started = await startDevice(server, client, scope);
+    await assert.rejects(poll(server, client, started.device_code), {
+      name: 'ResponseBodyError',
+      error: 'authorization_pending',
+      status: 400,
+    });
+    const person = new Person('frigg');
+    await person.decideDevice(started.user_code, 'approve');
+    await interval(started);
+    const tokens = await poll(server, client, started.device_code);
+    assert.equal(oauth.getValidatedIdTokenClaims(tokens).sub, person.account.id);
+    await useAndRenew(server, client, oauth.None(), tokens);
+  });
+}
+
+test('T25: a device that is turned away is told access_denied', async () => {
+  const server = await discover();
+  const client = { client_id: made('device').client_id };
+  const started = await startDevice(server, client, SCOPE);
+  await new Person('frigg').decideDevice(started.user_code, 'deny');
+  await assert.rejects(poll(server, client, started.device_code), {
+    name: 'ResponseBodyError',
+    error: 'access_denied',
+  });
+});
+
+test('T25: a denied consent is access_denied', async () => {
+  const server = await discover();
+  const client = { client_id: made('public').client_id };
+  const { url, kept } = await begin(server, client);
+  const back = await new Person('frigg').deny(url);
+  assert.throws(() => oauth.validateAuthResponse(server, client, back, kept.state), {
+    name: 'AuthorizationResponseError',
+    error: 'access_denied',
+  });
+});
+
+test('T25: a wrong verifier is invalid_grant', async () => {
+  const server = await discover();
+  const client = { client_id: made('public').client_id };
+  const { url, kept } = await begin(server, client);
+  const back = await new Person('frigg').approve(url);
+  const wrong = { ...kept, verifier: oauth.generateRandomCodeVerifier() };
+  await assert.rejects(exchange(server, client, oauth.None(), back, wrong), {
+    name: 'ResponseBodyError',
+    error: 'invalid_grant',
+    status: 400,
+  });
+});
+
+test('T25: a scope that the client may not have is invalid_scope', async () => {
+  const server = await discover();
+  const client = { client_id: made('device').client_id };
+  await assert.rejects(startDevice(server, client, 'openid ADMINISTRATOR'), {
+    name: 'ResponseBodyError',
+    error: 'invalid_scope',
+  });
+});
+
+// What the client would have said had the server sent something else: its checks are on.
+test('T25: a response with another state or another issuer is not believed', async () => {
+  const server = await discover();
+  const client = { client_id: made('public').client_id };
+  const { url, kept } = await begin(server, client);
+  const back = await new Person('frigg').approve(url);
+  assert.throws(() => oauth.validateAuthResponse(server, client, back, 'another'), /"state"/);
+  const other = new URL(back);
+  other.searchParams.set('iss', 'https://elsewhere.example');
+  assert.throws(() => oauth.validateAuthResponse(server, client, other, kept.state), /"iss"/);
+});

@@ -1,0 +1,252 @@
+// T25: npm `openid-client`, the relying party that most Node applications use. It finds everything
+// through discovery. Plain http needs its switch `allowInsecureRequests`; no check is switched off,
+// and one is switched on: ID tokens are verified with the published keys although they come
+// straight from the server.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import * as client from 'openid-client';
+
+import { Person, callback, issuer, made } from './person.mjs';
+
+const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks];
+const SCOPE = 'openid profile email offline_access';
+
+/** A client that knows the issuer and what it was given when it was registered. */
+function discover({ client_id: id, client_secret: secret }, authentication, options) {
+  const server = new URL(issuer);
+  return client.discovery(server, id, secret, authentication, { execute, ...options });
+}
+
+/** A sign-in that has begun: where the person is sent, and what the client will check afterwards. */
+async function begin(config, parameters) {
+  const checks = {
+    pkceCodeVerifier: client.randomPKCECodeVerifier(),
+    expectedState: client.randomState(),
+    expectedNonce: client.randomNonce(),
+    idTokenExpected: true,
+  };
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: callback,
+    scope: SCOPE,
+    state: checks.expectedState,
+    nonce: checks.expectedNonce,
+    code_challenge: await client.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    ...parameters,
+  });
+  return { url, checks };
+}
+
+/** Asserts what the tokens of a sign-in are good for, and that they can be renewed. */
+async function assertSignedIn(config, person, tokens) {
+  const { id } = person.account;
+  assert.equal(tokens.claims().sub, id);
+  assert.equal(tokens.claims().aud, config.clientMetadata().client_id);
+  assert.ok(tokens.expiresIn() > 0);
+
+  const info = await client.fetchUserInfo(config, tokens.access_token, id);
+  assert.equal(info.preferred_username, person.account.handle);
+
+  const renewed = await client.refreshTokenGrant(config, tokens.refresh_token);
+  assert.equal(renewed.claims().sub, id);
+  assert.notEqual(renewed.refresh_token, tokens.refresh_token);
+  await client.fetchUserInfo(config, renewed.access_token, id);
+}
+
+const KINDS = [
+  ['a public client', 'public', () => client.None()],
+  ['client_secret_basic', 'confidential', ({ client_secret: s }) => client.ClientSecretBasic(s)],
+  ['client_secret_post', 'confidential', ({ client_secret: s }) => client.ClientSecretPost(s)],
+];
+
+for (const [title, name, authentication] of KINDS) {
+  test(`T25: code flow with PKCE, userinfo, refresh: ${title}`, async () => {
+    const registered = made(name);
+    const config = await discover(registered, authentication(registered));
+    const person = new Person('frigg');
+    const { url, checks } = await begin(config);
+    const back = await person.approve(url);
+    const tokens = await client.authorizationCodeGrant(config, back, checks);
+    assert.equal(tokens.claims().email, 'frigg@example.com');
+    assert.equal(tokens.claims().email_verified, true);
+    await assertSignedIn(config, person, tokens);
+  });
+}
+
+test('T25: a secret and nothing else said about how to send it', async () => {
+  const config = await discover(made('confidential'));
+  const person = new Person('frigg');
+  const { url, checks } = await begin(config);
+  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+  await assertSignedIn(config, person, tokens);
+});
+
+test('T25: discovery through RFC 8414 alone', async () => {
+  const config = await discover(made('public'), undefined, { algorithm: 'oauth2' });
+  const person = new Person('frigg');
+  const { url, checks } = await begin(config, { scope: 'profile' });
+  delete checks.expectedNonce;
+  delete checks.idTokenExpected;
+  url.searchParams.delete('nonce');
+  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+  assert.equal(tokens.id_token, undefined);
+});
+
+test('T25: max_age is answered with an auth_time that the client checks', async () => {
+  const config = await discover(made('public'));
+  const person = new Person('frigg');
+  await person.signIn();
+  const { url, checks } = await begin(config, { max_age: '600' });
+  const back = await person.approve(url);
+  const tokens = await client.authorizationCodeGrant(config, back, { ...checks, maxAge: 600 });
+  assert.equal(typeof tokens.claims().auth_time, 'number');
+});
+
+test('T25: prompt=none without a session is login_required', async () => {
+  const config = await discover(made('public'));
+  const { url, checks } = await begin(config, { prompt: 'none' });
+  const back = await new Person('frigg').approve(url);
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks), {
+    name: 'AuthorizationResponseError',
+    error: 'login_required',
+  });
+});
+
+test('T25: client credentials, by either way to send the secret', async () => {
+  const registered = made('service');
+  for (const authentication of [client.ClientSecretBasic, client.ClientSecretPost]) {
+    const config = await discover(registered, authentication(registered.client_secret));
+    const tokens = await client.clientCredentialsGrant(config, { scope: 'CREATE_POST' });
+    assert.equal(tokens.scope, 'CREATE_POST');
+    assert.equal(tokens.id_token, undefined);
+    assert.equal(tokens.refresh_token, undefined);
+  }
+});
+
+const DEVICES = [
+  ['storyden-cli', { client_id: 'storyden-cli' }, 'openid profile offline_access'],
+  ['a client of its own', made('device'), SCOPE],
+];
+
+for (const [title, registered, scope] of DEVICES) {
+  test(`T25: device flow, approved while the client polls: ${title}`, async () => {
+    const config = await discover(registered, client.None());
+    const person = new Person('frigg');
+    const started = await client.initiateDeviceAuthorization(config, { scope });
+    assert.ok(started.verification_uri_complete.includes(started.user_code));
+    const [tokens] = await Promise.all([
+      client.pollDeviceAuthorizationGrant(config, started),
+      person.decideDevice(started.user_code, 'approve'),
+    ]);
+    await assertSignedIn(config, person, tokens);
+  });
+}
+
+test('T25: a device that is turned away is told access_denied', async () => {
+  const config = await discover({ client_id: 'storyden-cli' }, client.None());
+  const scope = 'openid profile offline_access';
+  const started = await client.initiateDeviceAuthorization(config, { scope });
+  await new Person('frigg').decideDevice(started.user_code, 'deny');
+  await assert.rejects(client.pollDeviceAuthorizationGrant(config, started), {
+    name: 'ResponseBodyError',
+    error: 'access_denied',
+  });
+});
+
+test('T25: a denied consent is access_denied', async () => {
+  const config = await discover(made('public'));
+  const { url, checks } = await begin(config);
+  const back = await new Person('frigg').deny(url);
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks), {
+    name: 'AuthorizationResponseError',
+    error: 'access_denied',
+  });
+});
+
+test('T25: a member who may not authorize applications is access_denied', async () => {
+  const config = await discover(made('public'));
+  const person = new Person('loki');
+  await person.signIn();
+  const { url, checks } = await begin(config);
+  await assert.rejects(client.authorizationCodeGrant(config, await person.approve(url), checks), {
+    name: 'AuthorizationResponseError',
+    error: 'access_denied',
+  });
+});
+
+test('T25: a wrong verifier is invalid_grant', async () => {
+  const config = await discover(made('public'));
+  const { url, checks } = await begin(config);
+  const back = await new Person('frigg').approve(url);
+  const wrong = { ...checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
+  await assert.rejects(client.authorizationCodeGrant(config, back, wrong), {
+    name: 'ResponseBodyError',
+    error: 'invalid_grant',
+    status: 400,
+  });
+});
+
+test('T25: a code is used once', async () => {
+  const config = await discover(made('public'));
+  const { url, checks } = await begin(config);
+  const back = await new Person('frigg').approve(url);
+  await client.authorizationCodeGrant(config, back, checks);
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks), {
+    name: 'ResponseBodyError',
+    error: 'invalid_grant',
+  });
+});
+
+test('T25: a refresh token that nobody was given is invalid_grant', async () => {
+  const config = await discover(made('public'));
+  await assert.rejects(client.refreshTokenGrant(config, 'nobody-was-given-this'), {
+    name: 'ResponseBodyError',
+    error: 'invalid_grant',
+  });
+});
+
+test('T25: a wrong secret is a challenge over Basic and invalid_client in the body', async () => {
+  const wrong = { ...made('service'), client_secret: 'sdoas_wrong' };
+  const basic = await discover(wrong, client.ClientSecretBasic('sdoas_wrong'));
+  await assert.rejects(client.clientCredentialsGrant(basic), (error) => {
+    assert.equal(error.name, 'WWWAuthenticateChallengeError');
+    assert.equal(error.status, 401);
+    assert.equal(error.cause[0].scheme, 'basic');
+    return true;
+  });
+  const post = await discover(wrong, client.ClientSecretPost('sdoas_wrong'));
+  await assert.rejects(client.clientCredentialsGrant(post), {
+    name: 'ResponseBodyError',
+    error: 'invalid_client',
+  });
+});
+
+test('T25: userinfo refuses a token that is none with a bearer challenge', async () => {
+  const config = await discover(made('public'));
+  await assert.rejects(client.fetchUserInfo(config, 'none', client.skipSubjectCheck), (error) => {
+    assert.equal(error.name, 'WWWAuthenticateChallengeError');
+    assert.equal(error.status, 401);
+    assert.equal(error.cause[0].scheme, 'bearer');
+    assert.equal(error.cause[0].parameters.error, 'invalid_token');
+    return true;
+  });
+});
+
+// What the client would have said had the server sent something else: its checks are on.
+test('T25: a response with the issuer of another, or with none, is not believed', async () => {
+  const config = await discover(made('public'));
+  const { url, checks } = await begin(config);
+  const back = await new Person('frigg').approve(url);
+  assert.equal(back.searchParams.get('iss'), issuer);
+  const other = new URL(back);
+  other.searchParams.set('iss', 'https://elsewhere.example');
+  await assert.rejects(client.authorizationCodeGrant(config, other, checks), ({ cause }) =>
+    cause.message.startsWith('unexpected "iss"'),
+  );
+  other.searchParams.delete('iss');
+  await assert.rejects(client.authorizationCodeGrant(config, other, checks), ({ cause }) =>
+    cause.message.startsWith('response parameter "iss" (issuer) missing'),
+  );
+  await client.authorizationCodeGrant(config, back, checks);
+});

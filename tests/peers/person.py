@@ -1,0 +1,40 @@
+"""A person with a browser that is signed in already, and what `run` has set up for the tests."""
+
+import json
+import os
+import pathlib
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+ISSUER = os.environ["PEERS_ISSUER"]
+
+
+def made(name):
+    """What the command line printed when it made a member, a client or a session."""
+    return json.loads((pathlib.Path(os.environ["PEERS_SETUP"]) / f"{name}.json").read_text(encoding="utf-8"))
+
+
+class Person:
+    """Follows redirects and posts decisions as the pages do, through the public API."""
+
+    def __init__(self, handle):
+        self.account = made(handle)
+        session = made(f"{handle}-session")
+        self._browser = requests.Session()
+        self._browser.cookies.set(session["cookie"], session["value"])
+
+    def decide(self, url, decision):
+        """Opens an authorization URL, decides, and says where the browser goes then."""
+        answer = self._browser.get(url, allow_redirects=False, timeout=30)
+        assert answer.status_code == 302, answer.text
+        location = answer.headers["Location"]
+        [request_id] = parse_qs(urlsplit(location).query)["request_id"]
+        answer = self._browser.post(
+            f"{ISSUER}/api/oauth/authorize/consent",
+            json={"request_id": request_id, "decision": decision},
+            headers={"Origin": ISSUER},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["location"]
