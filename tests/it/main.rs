@@ -32,6 +32,8 @@ mod house;
 mod login_detour;
 mod metadata;
 mod openid_client;
+mod openid_prompt;
+mod openid_tokens;
 mod pages;
 mod process;
 mod races;

@@ -76,3 +76,19 @@ pub(crate) async fn stored(server: &Server) -> i64 {
     let pending = "SELECT COUNT(*) AS n FROM auth_pending_requests";
     server.count(decided, &[]).await + server.count(pending, &[]).await
 }
+
+/// Fails unless the browser is sent to the login page.
+#[track_caller]
+pub(crate) fn to_login(answer: Answer) -> Detour {
+    let answer = answer.expect(302);
+    assert_eq!(answer.location().path(), "/login");
+    Detour::of(&answer)
+}
+
+/// Fails unless the browser is sent to the consent page.
+#[track_caller]
+pub(crate) fn to_consent(answer: Answer) -> String {
+    let answer = answer.expect(302);
+    assert_eq!(answer.location().path(), "/oauth/authorize/consent");
+    answer.sent("request_id").unwrap()
+}

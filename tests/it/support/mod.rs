@@ -15,7 +15,7 @@ mod server;
 pub(crate) use answer::{Answer, refused, told};
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
-pub(crate) use detour::{Detour, stored};
+pub(crate) use detour::{Detour, stored, to_consent, to_login};
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use process::free_port;
 pub(crate) use server::{Server, Setup, run};
