@@ -35,6 +35,7 @@ mod openid_client;
 mod openid_prompt;
 mod openid_tokens;
 mod pages;
+mod pkce_exemption;
 mod process;
 mod races;
 mod refresh_token;
