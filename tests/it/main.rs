@@ -32,6 +32,7 @@ mod house;
 mod login_detour;
 mod metadata;
 mod openid_client;
+mod openid_hints;
 mod openid_prompt;
 mod openid_tokens;
 mod pages;
