@@ -150,7 +150,7 @@ impl Interaction {
             .map(String::as_str)
             .unwrap_or_default();
         let has = |value: &str| prompt.split(' ').any(|one| one == value);
-        let silent = has("none");
+        let silent = Self::is_silent(parameters);
         if silent && prompt != "none" {
             return Err(OAuthError::invalid_request("prompt=none stands alone"));
         }
@@ -170,6 +170,13 @@ impl Interaction {
             fresh_login: has("login") || has("select_account"),
             max_age,
         })
+    }
+
+    /// Whether `prompt` has `none`: then no page is shown, however little sense the rest makes.
+    #[must_use]
+    pub fn is_silent(parameters: &Parameters) -> bool {
+        let prompt = parameters.get("prompt").map(String::as_str);
+        prompt.is_some_and(|prompt| prompt.split(' ').any(|one| one == "none"))
     }
 
     /// Whether somebody who signed in at `auth_time` must sign in again for a request that was

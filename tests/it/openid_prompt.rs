@@ -59,6 +59,23 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
+    /// req_166: a request that says `none` shows no page, however little sense the rest makes.
+    async fn no_page_is_shown_to_a_contradictory_prompt_none(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        for changed in [
+            &[("prompt", "none login")][..],
+            &[("prompt", "consent none")],
+            &[("prompt", "none"), ("max_age", "-1")],
+            &[("prompt", "none"), ("max_age", "soon")],
+        ] {
+            told(server.authorize(None, &app, changed).await, "invalid_request");
+        }
+        let changed = [("prompt", "none"), ("response_type", "token")];
+        told(server.authorize(None, &app, &changed).await, "login_required");
+        assert_eq!(stored(&server).await, 0);
+    }
+
     /// req_167, req_170: `login` and `select_account` want a session that is younger than the
     /// request; then the very same request goes on.
     async fn prompt_login_wants_a_new_sign_in(setup: Setup) {

@@ -169,15 +169,14 @@ impl Asked {
         headers: &HeaderMap,
     ) -> Result<Response, Refusal> {
         let interaction = Interaction::parse(&self.parameters.values);
-        let silent = interaction
-            .as_ref()
-            .is_ok_and(|interaction| interaction.silent);
         let caller = Caller::of(app, headers).await;
         let session = match caller.map_err(|error| Refusal::Here(error.into()))? {
             Caller::Session(session) => session,
             Caller::AccessToken(_) => return Err(Refusal::Problem(wrong_credential())),
             // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
-            Caller::Guest | Caller::Refused if silent => return Err(login_required()),
+            Caller::Guest | Caller::Refused if Interaction::is_silent(&self.parameters.values) => {
+                return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
+            }
             Caller::Guest | Caller::Refused => {
                 return self.keep(app, address, kept::Next::Login).await;
             }
