@@ -154,13 +154,14 @@ impl Interaction {
         if silent && prompt != "none" {
             return Err(OAuthError::invalid_request("prompt=none stands alone"));
         }
-        let max_age = match parameters
-            .get("max_age")
-            .map(|seconds| seconds.parse::<u32>())
-        {
+        let max_age = match parameters.get("max_age") {
             None => None,
-            Some(Ok(seconds)) => Some(Duration::seconds(seconds.into())),
-            Some(Err(_)) => {
+            Some(seconds) if seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
+                // 136 years are as good as more
+                let seconds = seconds.parse().unwrap_or(u32::MAX);
+                Some(Duration::seconds(seconds.into()))
+            }
+            Some(_) => {
                 let description = "max_age must be a number of seconds, 0 or more";
                 return Err(OAuthError::invalid_request(description));
             }

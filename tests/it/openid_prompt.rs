@@ -222,4 +222,16 @@ both! {
             assert!(answer.text("location").starts_with("https://app.example/cb?error=invalid_request&"));
         }
     }
+
+    /// req_164: a number of seconds has digits alone, and may be any.
+    async fn a_max_age_may_be_any_number(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        server.turn(Duration::days(30));
+        for max_age in ["2592000", "0002592000", "4294967295", "4294967296", "99999999999999999999999"] {
+            to_consent(server.authorize(Some(&frigg), &app, &[("max_age", max_age)]).await);
+        }
+        told(server.authorize(Some(&frigg), &app, &[("max_age", "+5")]).await, "invalid_request");
+    }
 }
