@@ -151,6 +151,17 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
 /// # Errors
 /// `invalid_request`: another media type, too long, too slow, not decodable, repeated.
 pub async fn read_form(request: Request, known: &[&'static str]) -> Result<Decoded, OAuthError> {
+    read_form_as_sent(request, known).await?.without_repeats()
+}
+
+/// The same, for who has to see what was repeated, to refuse it where the client hears of it.
+///
+/// # Errors
+/// `invalid_request`: another media type, too long, too slow, not decodable.
+pub async fn read_form_as_sent(
+    request: Request,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
     // RFC 6749 §2.3.1, §3.2: parameters come in the body alone
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(OAuthError::invalid_request(
@@ -168,7 +179,7 @@ pub async fn read_form(request: Request, known: &[&'static str]) -> Result<Decod
     let Ok(text) = std::str::from_utf8(&body) else {
         return Err(OAuthError::invalid_request("the body is not a form"));
     };
-    decode(text, known)?.without_repeats()
+    decode(text, known)
 }
 
 /// One `Content-Type`, and it is a form's.

@@ -191,6 +191,22 @@ both! {
         }
     }
 
+    /// A-62, req_008, req_165: so is a parameter that is repeated in a form.
+    async fn a_repeated_parameter_of_a_form_is_told_by_redirect(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for repeated in [("scope", "openid"), ("nonce", "n2"), ("state", "st")] {
+            let mut form = form(&app, &[]);
+            form.push(repeated);
+            let answer = server.post_form(PATH, &form).await.expect(303);
+            let answer = Detour::of(&answer).resume(&server, Some(&frigg)).await;
+            let answer = told(answer, "invalid_request");
+            let description = format!("{} is given more than once", repeated.0);
+            assert_eq!(answer.sent("error_description"), Some(description));
+        }
+    }
+
     /// req_165, A-51, A-53: the way back is this browser's, for ten minutes, and taken once.
     async fn the_way_back_belongs_to_the_browser(setup: Setup) {
         let server = setup.start().await;

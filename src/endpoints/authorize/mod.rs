@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use super::extract::{ClientAddress, Decoded, decode, read_form};
+use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
 use crate::accounts::caller::Caller;
 use crate::app::{App, Shared};
@@ -102,7 +102,7 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form(request, KNOWN).await;
+    let form = read_form_as_sent(request, KNOWN).await;
     let asked = match target(&app, form).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::Kept(_)) => {
