@@ -42,8 +42,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Decoded {
     /// The known ones that have a value.
     pub values: Parameters,
-    /// A known one that was given more than once.
-    pub repeated: Option<&'static str>,
+    /// The known ones that were given more than once.
+    pub repeated: Vec<&'static str>,
 }
 
 impl Decoded {
@@ -67,7 +67,7 @@ impl Decoded {
     /// # Errors
     /// `invalid_request`.
     pub fn without_repeats(self) -> Result<Self, OAuthError> {
-        match self.repeated {
+        match self.repeated.first() {
             Some(name) => Err(OAuthError::invalid_request(format!(
                 "{name} is given more than once"
             ))),
@@ -108,7 +108,7 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
             continue; // RFC 6749 §3.1: as if it had not been sent
         }
         if decoded.values.insert((*name).to_owned(), value).is_some() {
-            decoded.repeated = Some(name);
+            decoded.repeated.push(name);
         }
     }
     Ok(decoded)

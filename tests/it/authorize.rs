@@ -289,6 +289,24 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
+    /// A-62, req_008: a repeated client or redirect URI is not hidden by what else is repeated.
+    async fn a_repeated_client_is_refused_whatever_else_is_repeated(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let uri = "redirect_uri=https%3A%2F%2Fapp.example%2Fcb";
+        for repeated in [
+            format!("client_id=app&client_id=app&{uri}&scope=a&scope=b"),
+            format!("scope=a&scope=b&client_id=app&client_id=app&{uri}"),
+            format!("client_id=app&{uri}&{uri}&state=a&state=b"),
+        ] {
+            let path = format!("/api/oauth/authorize?{repeated}");
+            refused(server.get_as(&frigg, &path).await, "invalid_request");
+            refused(server.get(&path).await, "invalid_request");
+        }
+        assert_eq!(stored(&server).await, 0);
+    }
+
     /// req_009, req_026, req_113: what the request asks for in vain is told by redirect.
     async fn what_is_asked_in_vain_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;

@@ -129,7 +129,8 @@ enum Target {
 async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Target, OAuthError> {
     require_enabled(app)?;
     let mut parameters = decoded?;
-    if let Some(name @ ("client_id" | "redirect_uri")) = parameters.repeated {
+    let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
+    if let Some(name) = parameters.repeated.iter().find(decisive) {
         return Err(OAuthError::invalid_request(format!(
             "{name} is given more than once"
         )));
