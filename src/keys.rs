@@ -336,7 +336,8 @@ impl Keys {
 /// Whether a header's `typ` is a type; it has no case and may be written in full (RFC 7515 §4.1.9).
 fn is_type(given: &str, typ: &str) -> bool {
     let given = given.to_ascii_lowercase();
-    given.strip_prefix("application/").unwrap_or(&given) == typ
+    let given = given.strip_prefix("application/").unwrap_or(&given);
+    given.eq_ignore_ascii_case(typ)
 }
 
 /// Writes a file that only its owner may read, and that was not there before.

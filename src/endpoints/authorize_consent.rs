@@ -117,7 +117,7 @@ pub async fn show(
     let account = &session.account;
     require_enabled(&app)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
-    if query.repeated.is_some() && app.config.profile.consent_is_validated_first() {
+    if !query.repeated.is_empty() && app.config.profile.consent_is_validated_first() {
         return Err(ApiError::invalid("request_id is given more than once").into());
     }
     let query = query.without_repeats()?;

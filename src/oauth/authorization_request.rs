@@ -157,17 +157,18 @@ impl Interaction {
             .map(String::as_str)
             .unwrap_or_default();
         let has = |value: &str| prompt.split(' ').any(|one| one == value);
-        let silent = has("none");
+        let silent = Self::is_silent(parameters);
         if silent && prompt != "none" {
             return Err(OAuthError::invalid_request("prompt=none stands alone"));
         }
-        let max_age = match parameters
-            .get("max_age")
-            .map(|seconds| seconds.parse::<u32>())
-        {
+        let max_age = match parameters.get("max_age") {
             None => None,
-            Some(Ok(seconds)) => Some(Duration::seconds(seconds.into())),
-            Some(Err(_)) => {
+            Some(seconds) if seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
+                // 136 years are as good as more
+                let seconds = seconds.parse().unwrap_or(u32::MAX);
+                Some(Duration::seconds(seconds.into()))
+            }
+            Some(_) => {
                 let description = "max_age must be a number of seconds, 0 or more";
                 return Err(OAuthError::invalid_request(description));
             }
@@ -177,6 +178,13 @@ impl Interaction {
             fresh_login: has("login") || has("select_account"),
             max_age,
         })
+    }
+
+    /// Whether `prompt` has `none`: then no page is shown, however little sense the rest makes.
+    #[must_use]
+    pub fn is_silent(parameters: &Parameters) -> bool {
+        let prompt = parameters.get("prompt").map(String::as_str);
+        prompt.is_some_and(|prompt| prompt.split(' ').any(|one| one == "none"))
     }
 
     /// Whether somebody who signed in at `auth_time` must sign in again for a request that was

@@ -159,6 +159,19 @@ both! {
         server.token(&without(&form, "redirect_uri")).await.expect(200);
     }
 
+    /// req_013, req_132: it may be sent at the exchange though, if it is the one that was used.
+    async fn a_redirect_uri_that_was_left_out_may_be_sent_later(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let code = server.code(&frigg, &app, &[("redirect_uri", "")]).await;
+        let form = app.exchange_form(&code);
+        for wrong in ["https://app.example/cb/", "https://app.example/CB", "https://evil.example/cb"] {
+            server.token(&with(&form, "redirect_uri", wrong)).await.expect_error(400, "invalid_grant");
+        }
+        server.token(&form).await.expect(200);
+    }
+
     /// req_056, req_120: the verifier must be the challenge's; a wrong one gives nothing.
     async fn a_wrong_verifier_gets_nothing(setup: Setup) {
         let server = setup.start().await;

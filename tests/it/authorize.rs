@@ -2,37 +2,7 @@
 
 use storyden_auth::oauth::grant_type::GrantType;
 
-use crate::support::{Answer, CHALLENGE, NewClient, Server, both};
-
-/// How many requests wait for a decision or for somebody to sign in.
-async fn stored(server: &Server) -> i64 {
-    let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";
-    let pending = "SELECT COUNT(*) AS n FROM auth_pending_requests";
-    server.count(decided, &[]).await + server.count(pending, &[]).await
-}
-
-/// Fails unless the client is told of an error by redirect, with the issuer and its `state`.
-#[track_caller]
-fn told(answer: Answer, error: &str) -> Answer {
-    let answer = answer.expect(302);
-    assert_eq!(answer.sent("error").as_deref(), Some(error));
-    assert_eq!(answer.sent("iss").as_deref(), Some("https://auth.example"));
-    assert_eq!(answer.sent("state").as_deref(), Some("st"));
-    let description = answer.sent("error_description").unwrap();
-    // RFC 6749 §4.1.2.1
-    let legal = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E);
-    assert!(description.bytes().all(legal), "{description:?}");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    answer
-}
-
-/// Fails unless it is refused without a redirect.
-#[track_caller]
-fn refused(answer: Answer, error: &str) {
-    let answer = answer.expect_error(400, error);
-    assert_eq!(answer.find_header("location"), None);
-    assert_eq!(answer.find_header("set-cookie"), None);
-}
+use crate::support::{CHALLENGE, NewClient, both, refused, stored, told};
 
 both! {
     /// req_005, req_040: a signed-in person is sent to the consent page with an id of 256 bits.
@@ -315,6 +285,24 @@ both! {
         for repeated in ["client_id=app", "redirect_uri=https%3A%2F%2Fapp.example%2Fcb"] {
             let answer = server.get_as(&frigg, &format!("{query}&{repeated}")).await;
             refused(answer, "invalid_request");
+        }
+        assert_eq!(stored(&server).await, 0);
+    }
+
+    /// A-62, req_008: a repeated client or redirect URI is not hidden by what else is repeated.
+    async fn a_repeated_client_is_refused_whatever_else_is_repeated(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let uri = "redirect_uri=https%3A%2F%2Fapp.example%2Fcb";
+        for repeated in [
+            format!("client_id=app&client_id=app&{uri}&scope=a&scope=b"),
+            format!("scope=a&scope=b&client_id=app&client_id=app&{uri}"),
+            format!("client_id=app&{uri}&{uri}&state=a&state=b"),
+        ] {
+            let path = format!("/api/oauth/authorize?{repeated}");
+            refused(server.get_as(&frigg, &path).await, "invalid_request");
+            refused(server.get(&path).await, "invalid_request");
         }
         assert_eq!(stored(&server).await, 0);
     }

@@ -4,43 +4,10 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, Client, Member, Server, both};
+use crate::support::{Answer, Detour, Member, Server, both};
 
 /// How the browser's cookie for a request that waits begins; eight hex digits follow.
 const COOKIE: &str = "storyden-auth-request-";
-
-/// A browser that was sent to the login page: where it comes back to, and what it keeps.
-struct Detour {
-    request_id: String,
-    cookie: String,
-}
-
-impl Detour {
-    async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
-        let answer = server.authorize(None, client, changed).await;
-        Self::of(&answer.expect(302))
-    }
-
-    #[track_caller]
-    fn of(answer: &Answer) -> Self {
-        let back = answer.sent("return_url").unwrap();
-        let (_, request_id) = back.split_once("request_id=").unwrap();
-        Self {
-            request_id: request_id.to_owned(),
-            cookie: answer
-                .header("set-cookie")
-                .split(';')
-                .next()
-                .unwrap()
-                .to_owned(),
-        }
-    }
-
-    /// Somebody signed in in this browser and opens the consent page.
-    async fn open(&self, server: &Server, member: &Member) -> Answer {
-        open(server, member, &self.request_id, Some(&self.cookie)).await
-    }
-}
 
 /// Somebody opens the consent page of a request in a browser that may keep a cookie.
 async fn open(server: &Server, member: &Member, request_id: &str, browser: Option<&str>) -> Answer {
@@ -106,10 +73,7 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let detour = Detour::begin(&server, &app, &[]).await;
-        let cookies = format!("{}; {}", frigg.cookie(), detour.cookie);
-        let request = server.request("POST", "/api/oauth/authorize/consent").header("cookie", cookies);
-        let body = json!({ "request_id": detour.request_id, "decision": "approve" });
-        let approved = server.send(request.json(&body)).await.expect(200);
+        let approved = detour.decide(&server, &frigg, "approve").await.expect(200);
         server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
     }
 

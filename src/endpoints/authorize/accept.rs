@@ -29,7 +29,7 @@ pub(in super::super) fn accept(
     session: &Session,
     request_id: SecretHash,
 ) -> Result<NewRequest, OAuthError> {
-    if let Some(name) = decoded.repeated {
+    if let Some(name) = decoded.repeated.first() {
         return Err(OAuthError::invalid_request(format!(
             "{name} is given more than once"
         )));

@@ -27,7 +27,7 @@ const BROWSER_COOKIE: &str = "storyden-auth-request-";
 /// The parameter that carries a waiting request's id.
 pub(super) const REQUEST_ID: &str = "request_id";
 
-/// A parameter of a kept request that says which of the others was repeated. No decoded name is
+/// A parameter of a kept request that says which of the others was the first to be repeated. No decoded name is
 /// this, since the names that are kept are the known ones.
 const REPEATED: &str = "(repeated)";
 
@@ -92,8 +92,8 @@ impl Asked {
                 Refusal::Here(busy.retry_after(wait.0))
             })?;
         let mut parameters = self.parameters.values.clone();
-        if let Some(name) = self.parameters.repeated {
-            parameters.insert(REPEATED.to_owned(), name.to_owned());
+        if let Some(name) = self.parameters.repeated.first() {
+            parameters.insert(REPEATED.to_owned(), (*name).to_owned());
         }
         let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
         let pending = NewPending {
@@ -155,7 +155,9 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
     let repeated = values.remove(REPEATED);
     let repeated = repeated
         .and_then(|name| KNOWN.iter().find(|known| **known == name))
-        .copied();
+        .copied()
+        .into_iter()
+        .collect();
     Decoded { values, repeated }
 }
 

@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use super::extract::{ClientAddress, Decoded, decode, read_form};
+use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
 use crate::accounts::caller::Caller;
 use crate::app::{App, Shared};
@@ -106,7 +106,7 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form(app.config.profile, request, KNOWN).await;
+    let form = read_form_as_sent(app.config.profile, request, KNOWN).await;
     let asked = match target(&app, form).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::Kept(_)) => {
@@ -133,7 +133,8 @@ enum Target {
 async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Target, OAuthError> {
     require_enabled(app)?;
     let mut parameters = decoded?;
-    if let Some(name @ ("client_id" | "redirect_uri")) = parameters.repeated {
+    let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
+    if let Some(name) = parameters.repeated.iter().find(decisive) {
         return Err(OAuthError::invalid_request(format!(
             "{name} is given more than once"
         )));
@@ -177,15 +178,14 @@ impl Asked {
         headers: &HeaderMap,
     ) -> Result<Response, Refusal> {
         let interaction = Interaction::parse(&self.parameters.values);
-        let silent = interaction
-            .as_ref()
-            .is_ok_and(|interaction| interaction.silent);
         let caller = Caller::of(app, headers).await;
         let session = match caller.map_err(|error| Refusal::Here(error.into()))? {
             Caller::Session(session) => session,
             Caller::AccessToken(_) => return Err(Refusal::Problem(wrong_credential())),
             // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
-            Caller::Guest | Caller::Refused if silent => return Err(login_required()),
+            Caller::Guest | Caller::Refused if Interaction::is_silent(&self.parameters.values) => {
+                return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
+            }
             Caller::Guest | Caller::Refused => {
                 return self.keep(app, address, kept::Next::Login).await;
             }

@@ -79,7 +79,7 @@ pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Re
 
 /// What the request validator of Storyden refuses.
 fn validate(decoded: &Decoded) -> Result<(), ApiError> {
-    if let Some(name) = decoded.repeated {
+    if let Some(name) = decoded.repeated.first() {
         return Err(ApiError::invalid(format!("{name} is given more than once")));
     }
     if let Some(missing) = DECLARED[..5]

@@ -42,8 +42,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Decoded {
     /// The known ones that have a value.
     pub values: Parameters,
-    /// A known one that was given more than once.
-    pub repeated: Option<&'static str>,
+    /// The known ones that were given more than once.
+    pub repeated: Vec<&'static str>,
 }
 
 impl Decoded {
@@ -67,7 +67,7 @@ impl Decoded {
     /// # Errors
     /// `invalid_request`.
     pub fn without_repeats(self) -> Result<Self, OAuthError> {
-        match self.repeated {
+        match self.repeated.first() {
             Some(name) => Err(OAuthError::invalid_request(format!(
                 "{name} is given more than once"
             ))),
@@ -87,7 +87,7 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
             continue; // RFC 6749 §3.1: as if it had not been sent
         }
         if decoded.values.insert(name.to_owned(), value).is_some() {
-            decoded.repeated = Some(name);
+            decoded.repeated.push(name);
         }
     }
     Ok(decoded)
@@ -163,6 +163,23 @@ pub async fn read_form(
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
+    let decoded = read_form_as_sent(profile, request, known).await?;
+    if profile.forms_are_read_leniently() {
+        Ok(decoded)
+    } else {
+        decoded.without_repeats()
+    }
+}
+
+/// The same, for who has to see what was repeated, to refuse it where the client hears of it.
+///
+/// # Errors
+/// `invalid_request`: another media type, too long, too slow, not decodable.
+pub async fn read_form_as_sent(
+    profile: Profile,
+    request: Request,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let is_form = require_form(request.headers());
     if profile.forms_are_read_leniently() {
@@ -179,7 +196,7 @@ pub async fn read_form(
         ));
     }
     is_form?;
-    decode(&read_text(request).await?, known)?.without_repeats()
+    decode(&read_text(request).await?, known)
 }
 
 async fn read_text(request: Request) -> Result<String, OAuthError> {
@@ -203,7 +220,7 @@ pub fn decode_leniently(texts: &[&str], known: &[&'static str]) -> Result<Decode
     for text in texts {
         for (name, value) in pairs(text, known)? {
             if decoded.values.contains_key(name) {
-                decoded.repeated = Some(name);
+                decoded.repeated.push(name);
             }
             decoded.values.entry(name.to_owned()).or_insert(value);
         }

@@ -129,6 +129,29 @@ impl Answer {
     }
 }
 
+/// Fails unless the client is told of an error by redirect, with the issuer and its `state`.
+#[track_caller]
+pub(crate) fn told(answer: Answer, error: &str) -> Answer {
+    let answer = answer.expect(302);
+    assert_eq!(answer.sent("error").as_deref(), Some(error));
+    assert_eq!(answer.sent("iss").as_deref(), Some("https://auth.example"));
+    assert_eq!(answer.sent("state").as_deref(), Some("st"));
+    let description = answer.sent("error_description").unwrap();
+    // RFC 6749 §4.1.2.1
+    let legal = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+    assert!(description.bytes().all(legal), "{description:?}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    answer
+}
+
+/// Fails unless it is refused without a redirect.
+#[track_caller]
+pub(crate) fn refused(answer: Answer, error: &str) {
+    let answer = answer.expect_error(400, error);
+    assert_eq!(answer.find_header("location"), None);
+    assert_eq!(answer.find_header("set-cookie"), None);
+}
+
 #[track_caller]
 fn jwt_part(token: &str, index: usize) -> Value {
     use base64::Engine as _;

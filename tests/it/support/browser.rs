@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::answer::Answer;
 use super::client::Client;
-use super::member::Member;
+use super::member::{Member, PASSWORD};
 use super::server::Server;
 
 impl Server {
@@ -30,6 +30,17 @@ impl Server {
             .header("x-forwarded-for", address)
             .json(&body);
         self.send(request).await
+    }
+
+    /// Somebody signs in once more: the same person with another session.
+    pub(crate) async fn sign_in_again(&self, member: &Member) -> Member {
+        let answer = self
+            .sign_in_from("127.0.0.1", &member.handle, PASSWORD)
+            .await;
+        Member {
+            session: answer.expect(200).cookie("storyden-session"),
+            ..member.clone()
+        }
     }
 
     /// Deletes an application, as its owner does it.

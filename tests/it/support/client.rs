@@ -45,6 +45,7 @@ pub(crate) struct NewClient {
     pub(crate) scope: &'static str,
     pub(crate) grants: &'static [GrantType],
     pub(crate) inherit: bool,
+    pub(crate) pkce_required: bool,
     pub(crate) owner: Option<AccountId>,
 }
 
@@ -61,6 +62,7 @@ impl Default for NewClient {
                 GrantType::DeviceCode,
             ],
             inherit: false,
+            pkce_required: true,
             owner: None,
         }
     }
@@ -110,7 +112,7 @@ impl Server {
             secret_hash,
             name: format!("The {}", new.client_id),
             kind,
-            pkce_required: true,
+            pkce_required: new.pkce_required,
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),

@@ -1,0 +1,108 @@
+//! A confidential client that its administrator let off PKCE (OAuth 2.1 §4.1.2.1, RFC 9700 §2.1.1),
+//! and codes with and without a challenge.
+
+use crate::support::race::{with, without};
+use crate::support::{CHALLENGE, Client, NewClient, Server, VERIFIER, both, told};
+
+/// What leaves PKCE out of a request.
+const NO_CHALLENGE: [(&str, &str); 2] = [("code_challenge", ""), ("code_challenge_method", "")];
+
+/// A confidential client that was let off PKCE.
+async fn exempt(server: &Server) -> Client {
+    server
+        .client(NewClient {
+            client_id: "older",
+            secret: Some("older-secret"),
+            pkce_required: false,
+            ..NewClient::default()
+        })
+        .await
+}
+
+/// What leaves PKCE out and names a nonce.
+fn with_nonce(nonce: &str) -> [(&str, &str); 3] {
+    [NO_CHALLENGE[0], NO_CHALLENGE[1], ("nonce", nonce)]
+}
+
+both! {
+    /// req_129, req_163: with a nonce such a client needs no PKCE, and the ID token has the nonce.
+    async fn an_exempt_client_with_a_nonce_needs_no_pkce(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let older = exempt(&server).await;
+        let code = server.code(&frigg, &older, &with_nonce("n-0S6")).await;
+        let form = older.exchange_form(&code);
+        let tokens = server.token(&without(&form, "code_verifier")).await.expect(200);
+        assert_eq!(tokens.claims("id_token")["nonce"], "n-0S6");
+        // S256 without a challenge asks for nothing
+        let changed = [("code_challenge", ""), ("nonce", "n2")];
+        server.code(&frigg, &older, &changed).await;
+    }
+
+    /// req_129, A-21: without a nonce, or of a client that is public or was not let off, PKCE is
+    /// not to be left out.
+    async fn nobody_else_may_leave_pkce_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let older = exempt(&server).await;
+        let service = server.confidential_client(&frigg.id).await;
+        let public = server.client(NewClient { pkce_required: false, ..NewClient::default() }).await;
+        told(server.authorize(Some(&frigg), &older, &NO_CHALLENGE).await, "invalid_request");
+        for client in [&service, &public] {
+            told(server.authorize(Some(&frigg), client, &NO_CHALLENGE).await, "invalid_request");
+            let answer = server.authorize(Some(&frigg), client, &with_nonce("n1")).await;
+            told(answer, "invalid_request");
+        }
+        // a challenge that is sent is looked at
+        for bad in [("code_challenge_method", "plain"), ("code_challenge", &CHALLENGE[1..])] {
+            let answer = server.authorize(Some(&frigg), &older, &[bad, ("nonce", "n1")]).await;
+            told(answer, "invalid_request");
+        }
+    }
+
+    /// req_129, req_056: a code without a challenge is bound by the client's secret all the same.
+    async fn a_code_without_a_challenge_wants_the_clients_secret(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let older = exempt(&server).await;
+        let code = server.code(&frigg, &older, &with_nonce("n1")).await;
+        let form = older.exchange_form(&code);
+        let form = without(&form, "code_verifier");
+        server.token(&without(&form, "client_secret")).await.expect_error(400, "invalid_client");
+        server.token(&with(&form, "client_secret", "guess")).await.expect_error(400, "invalid_client");
+        server.token(&form).await.expect(200);
+    }
+
+    /// a verifier for a code without a challenge is refused, and burns nothing.
+    async fn a_verifier_for_a_code_without_a_challenge_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let older = exempt(&server).await;
+        let code = server.code(&frigg, &older, &with_nonce("n1")).await;
+        let form = older.exchange_form(&code);
+        assert!(form.contains(&("code_verifier", VERIFIER)));
+        server.token(&form).await.expect_error(400, "invalid_grant");
+        server.token(&without(&form, "code_verifier")).await.expect(200);
+    }
+
+    /// A-22, req_056, req_129: a code with a challenge wants its verifier, whoever asked for it.
+    async fn a_code_with_a_challenge_wants_its_verifier(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let public = server.public_client().await;
+        let older = exempt(&server).await;
+        for client in [&public, &older] {
+            let code = server.code(&frigg, client, &[("nonce", "n1")]).await;
+            let form = client.exchange_form(&code);
+            let bare = without(&form, "code_verifier");
+            let answer = server.token(&bare).await.expect_error(400, "invalid_request");
+            assert_eq!(answer.text("error_description"), "Missing code_verifier");
+            let empty = with(&form, "code_verifier", "");
+            server.token(&empty).await.expect_error(400, "invalid_request");
+            let other = "another-verifier-of-forty-three-characters-1";
+            let wrong = with(&form, "code_verifier", other);
+            server.token(&wrong).await.expect_error(400, "invalid_grant");
+            server.token(&form).await.expect(200);
+        }
+    }
+}

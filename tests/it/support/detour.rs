@@ -1,0 +1,94 @@
+//! A browser that was sent away while its authorization request waits: to sign in, or after a form.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::client::Client;
+use super::member::Member;
+use super::server::Server;
+
+/// A browser that was sent away: the request it comes back to, and the cookie that it keeps.
+pub(crate) struct Detour {
+    pub(crate) request_id: String,
+    pub(crate) cookie: String,
+}
+
+impl Detour {
+    /// Somebody who is not signed in follows a client's link.
+    pub(crate) async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
+        let answer = server.authorize(None, client, changed).await;
+        Self::of(&answer.expect(302))
+    }
+
+    /// What an answer sent the browser away with.
+    #[track_caller]
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let request_id = answer.sent("request_id").unwrap_or_else(|| {
+            let back = answer.sent("return_url").unwrap();
+            back.split_once("request_id=").unwrap().1.to_owned()
+        });
+        let cookie = answer.header("set-cookie").split(';').next().unwrap();
+        Self {
+            request_id,
+            cookie: cookie.to_owned(),
+        }
+    }
+
+    /// The cookies of this browser while somebody is signed in.
+    fn cookies(&self, member: &Member) -> String {
+        format!("{}; {}", member.cookie(), self.cookie)
+    }
+
+    /// Somebody signed in in this browser and opens the consent page.
+    pub(crate) async fn open(&self, server: &Server, member: &Member) -> Answer {
+        let path = format!(
+            "/api/oauth/authorize/consent?request_id={}",
+            self.request_id
+        );
+        let request = server.request("GET", &path);
+        server
+            .send(request.header("cookie", self.cookies(member)))
+            .await
+    }
+
+    /// Somebody decides in this browser.
+    pub(crate) async fn decide(&self, server: &Server, member: &Member, decision: &str) -> Answer {
+        let body = json!({ "request_id": self.request_id, "decision": decision });
+        let request = server.request("POST", "/api/oauth/authorize/consent");
+        server
+            .send(request.header("cookie", self.cookies(member)).json(&body))
+            .await
+    }
+
+    /// The browser follows a redirect back to authorize.
+    pub(crate) async fn resume(&self, server: &Server, member: Option<&Member>) -> Answer {
+        let cookies = member.map_or_else(|| self.cookie.clone(), |member| self.cookies(member));
+        let path = format!("/api/oauth/authorize?request_id={}", self.request_id);
+        server
+            .send(server.request("GET", &path).header("cookie", cookies))
+            .await
+    }
+}
+
+/// How many requests wait for a decision or for somebody to sign in.
+pub(crate) async fn stored(server: &Server) -> i64 {
+    let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";
+    let pending = "SELECT COUNT(*) AS n FROM auth_pending_requests";
+    server.count(decided, &[]).await + server.count(pending, &[]).await
+}
+
+/// Fails unless the browser is sent to the login page.
+#[track_caller]
+pub(crate) fn to_login(answer: Answer) -> Detour {
+    let answer = answer.expect(302);
+    assert_eq!(answer.location().path(), "/login");
+    Detour::of(&answer)
+}
+
+/// Fails unless the browser is sent to the consent page.
+#[track_caller]
+pub(crate) fn to_consent(answer: Answer) -> String {
+    let answer = answer.expect(302);
+    assert_eq!(answer.location().path(), "/oauth/authorize/consent");
+    answer.sent("request_id").unwrap()
+}
