@@ -23,6 +23,7 @@ mod client_authentication;
 mod client_credentials;
 mod connections;
 mod consent;
+mod crash;
 mod device_authorization;
 mod device_code;
 mod device_consent;
