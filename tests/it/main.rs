@@ -27,6 +27,7 @@ mod crash;
 mod device_authorization;
 mod device_code;
 mod device_consent;
+mod drain;
 mod headers;
 mod house;
 mod login_detour;
