@@ -17,6 +17,7 @@ mod support;
 mod access_token;
 mod authorization_code;
 mod authorize;
+mod away;
 mod chains;
 mod cleanup;
 mod client_authentication;
