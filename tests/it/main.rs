@@ -18,6 +18,7 @@ mod access_token;
 mod authorization_code;
 mod authorize;
 mod away;
+mod canaries;
 mod chains;
 mod cleanup;
 mod client_authentication;
