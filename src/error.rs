@@ -17,7 +17,7 @@ use crate::telemetry::trace_id;
 use crate::{accounts, keys, store};
 
 /// Seconds that a client is asked to wait when something of ours is away.
-const AWAY: u64 = 2;
+pub(crate) const AWAY: u64 = 2;
 
 impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {

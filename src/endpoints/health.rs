@@ -2,9 +2,11 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::Shared;
+use crate::error::AWAY;
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> StatusCode {
@@ -14,17 +16,18 @@ pub async fn healthz() -> StatusCode {
 /// `GET /readyz`: the database answers and the server is not on its way out.
 pub async fn readyz(State(app): State<Shared>) -> Response {
     if app.readiness.is_draining() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+        return not_ready("draining\n");
     }
     match app.db.ping().await {
         Ok(()) => (StatusCode::OK, "ready\n").into_response(),
         Err(error) => {
             tracing::warn!(error = %error, "the database does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database does not answer\n",
-            )
-                .into_response()
+            not_ready("the database does not answer\n")
         }
     }
+}
+
+fn not_ready(why: &'static str) -> Response {
+    let again = [(RETRY_AFTER, AWAY.to_string())];
+    (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
 }

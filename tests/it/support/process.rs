@@ -122,6 +122,11 @@ impl Process {
         (self.child.wait().await.unwrap().code(), said)
     }
 
+    /// The next line of its log; none when it has ended.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        self.log.next_line().await.unwrap()
+    }
+
     /// Waits for a line of its log.
     pub(crate) async fn says(&mut self, text: &str) {
         while let Some(line) = self.log.next_line().await.unwrap() {

@@ -1,0 +1,180 @@
+//! T12: told to end at full speed, the server answers what it has read.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::RequestBuilder;
+use storyden_auth::clock::{Clock, Stopwatch};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::support::race::Form;
+use crate::support::{Answer, Client, Server, Setup, both, free_port};
+
+/// How long a container lets a program take, less a margin (P5).
+const EXIT: Duration = Duration::from_secs(8);
+/// How often it is told to end.
+const ROUNDS: u64 = 3;
+/// How many clients are at work.
+const WORKERS: u64 = 12;
+/// How many answers are given before it is told to end.
+const ANSWERS: usize = 150;
+/// How many requests are half sent when it is told to end.
+const HALF_SENT: usize = 8;
+/// The body of those.
+const BODY: &str = "client_id=app&scope=openid";
+
+/// One client: a refresh chain, device flows or the keys, one request after the other.
+struct Worker {
+    server: Arc<Server>,
+    app: Client,
+    number: u64,
+    refresh_token: String,
+}
+
+impl Worker {
+    fn request(&self) -> RequestBuilder {
+        match self.number % 3 {
+            0 => {
+                let form: Form<'_> = self.app.refresh_form(&self.refresh_token);
+                self.server.token_request(&form)
+            }
+            1 => {
+                let path = "/api/oauth/device_authorization";
+                let form = [("client_id", &self.app.client_id)];
+                self.server.request("POST", path).form(&form)
+            }
+            _ => self.server.request("GET", "/api/oauth/jwks"),
+        }
+    }
+
+    /// Works until the server is gone; the trace ids of what was answered, whole and well.
+    async fn work(mut self) -> (Self, HashSet<String>) {
+        let mut answered = HashSet::new();
+        for count in 1_u64.. {
+            let trace_id = format!("{:016x}{count:016x}", self.number + 1);
+            let traceparent = format!("00-{trace_id}-{count:016x}-01");
+            let request = self.request().header("traceparent", traceparent);
+            // Either not read by the server, or it says so in its log, which is looked at below.
+            let Ok(response) = request.send().await else {
+                break;
+            };
+            let answer = Answer::of(response).await.expect(200);
+            if self.number.is_multiple_of(3) {
+                self.refresh_token = answer.text("refresh_token");
+            }
+            answered.insert(trace_id);
+        }
+        (self, answered)
+    }
+}
+
+/// A request whose head the server has read, and whose body it waits for.
+async fn half_sent(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/oauth/device_authorization HTTP/1.1\r\nhost: {address}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\n\r\n",
+        BODY.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// The trace id of a line that says that a request was answered.
+fn answered(line: &str) -> Option<String> {
+    let (_, id) = line
+        .split_once("trace_id=")
+        .filter(|_| line.contains("answered"))?;
+    Some(id.trim_start_matches('"').chars().take(32).collect())
+}
+
+/// The clients, with what they need of a program at this address.
+async fn workers(setup: &Setup, address: &str) -> Vec<Worker> {
+    let mut server = setup.start().await;
+    let frigg = server.member("frigg", &[]).await;
+    let app = server.public_client().await;
+    let mut chains = Vec::new();
+    for _ in 0..WORKERS {
+        let first = server.tokens(&frigg, &app, &[]).await;
+        chains.push(first.text("refresh_token"));
+    }
+    address.clone_into(&mut server.address);
+    let server = Arc::new(server);
+    let worker = |(number, refresh_token)| Worker {
+        server: Arc::clone(&server),
+        app: app.clone(),
+        number,
+        refresh_token,
+    };
+    (0..).zip(chains).map(worker).collect()
+}
+
+both! {
+    /// T12, P5: told to end at full speed, it answers every request that it has read, and exits with 0
+    /// in time.
+    #[expect(clippy::print_stderr, reason = "the figures of the run, for who asks for them")]
+    async fn told_to_end_at_full_speed_it_answers_what_it_has_read(setup: Setup) {
+        let mut setup = setup;
+        setup.clock = Clock::machine();
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let mut workers = workers(&setup, &format!("http://{address}")).await;
+        for round in 0..ROUNDS {
+            let mut program = setup.spawn_with(port, &[("LOG_LEVEL", "debug")]).await;
+            let mut half = Vec::new();
+            for _ in 0..HALF_SENT {
+                half.push(half_sent(&address).await);
+            }
+            let mut running = JoinSet::new();
+            for worker in workers {
+                running.spawn(worker.work());
+            }
+            let mut said = Vec::new();
+            while said.len() < ANSWERS {
+                said.extend(answered(&program.line().await.unwrap()));
+            }
+            program.terminate().await;
+            let draining = Stopwatch::start();
+            loop {
+                let line = program.line().await.unwrap();
+                said.extend(answered(&line));
+                if line.contains("draining") {
+                    break;
+                }
+            }
+            for stream in &mut half {
+                stream.write_all(BODY.as_bytes()).await.unwrap();
+            }
+            for mut stream in half {
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                assert!(answer.contains("user_code"), "{answer}");
+            }
+            let (code, rest) = tokio::time::timeout(EXIT, program.wait()).await.expect("exits in time");
+            let seconds = draining.seconds();
+            assert_eq!(code, Some(0), "{rest:?}");
+            said.extend(rest.iter().filter_map(|line| answered(line)));
+            let mut received = HashSet::new();
+            workers = Vec::new();
+            for (worker, ids) in running.join_all().await {
+                workers.push(worker);
+                received.extend(ids);
+            }
+            // The half sent ones have trace ids of the server's own.
+            let theirs = |id: &&String| id.starts_with("00000000000000");
+            let lost: Vec<_> = said.iter().filter(theirs).filter(|id| !received.contains(*id)).collect();
+            assert!(lost.is_empty(), "answered, and not received: {lost:?}");
+            let count = said.iter().filter(theirs).count();
+            eprintln!("round {round}: {count} answered, {} received, exit after {seconds:.3} s", received.len());
+            assert_eq!(count, received.len());
+        }
+    }
+}
