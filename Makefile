@@ -2,7 +2,7 @@
 # person without make run the same.
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint coverage
+.PHONY: help test check lint coverage bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -17,3 +17,6 @@ lint: ## formatting, clippy and docs only
 
 coverage: ## each requirement id with the file and line of its test
 	@tests/requirements --list
+
+bench: ## what the release server does per second, on both engines; asserts nothing
+	@bench/run
