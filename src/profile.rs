@@ -36,16 +36,14 @@ macro_rules! differences {
 }
 
 differences! {
-    /// Somebody who is not signed in goes to the bare login page, and the request is forgotten.
-    login_redirect_is_bare;
-    /// Malformed authorization requests are refused here, before anything else is looked at.
-    authorize_is_validated_first;
+    /// Authorize goes in Storyden's order: what is malformed is refused here and first, who is not
+    /// signed in goes to the bare login page and the request is forgotten, and a code challenge may be
+    /// 43 to 128 unreserved characters.
+    authorize_goes_in_storydens_order;
     /// Parameters are set into a redirect URI's query, which is then sorted; and there is no `iss`.
     redirects_are_rebuilt;
     /// A loopback redirect URI matches on its registered port alone.
     loopback_port_is_exact;
-    /// A code challenge may be 43 to 128 unreserved characters.
-    any_challenge_length;
     /// White space of any kind separates scopes.
     scope_is_split_on_white_space;
     /// Forms are read as Go reads them: the query too, the first of several, empty as given.

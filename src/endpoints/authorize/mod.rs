@@ -84,7 +84,7 @@ pub async fn authorize(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
-    if app.config.profile.authorize_is_validated_first() {
+    if app.config.profile.authorize_goes_in_storydens_order() {
         return storyden::authorize(&app, query.as_deref().unwrap_or_default(), &headers).await;
     }
     let asked = match target(&app, decode(query.as_deref().unwrap_or_default(), KNOWN)).await {
