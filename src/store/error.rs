@@ -68,7 +68,10 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            | sqlx::Error::WorkerCrashed
+            // What a server leaves behind that dies in the middle of a greeting or of a `BEGIN`.
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed => Self::Unavailable(error),
             _ => Self::Other(error),
         }
     }
