@@ -18,7 +18,6 @@ mod access_token;
 mod authorization_code;
 mod authorize;
 mod authorize_by_form;
-mod away;
 mod canaries;
 mod chains;
 mod cleanup;
