@@ -31,13 +31,6 @@ impl Timestamp {
         self.0
     }
 
-    /// This instant cut to whole microseconds, which is what PostgreSQL keeps.
-    #[must_use]
-    pub fn to_micros(self) -> Self {
-        let nanos = self.0.nanosecond();
-        Self(self.0 - Duration::nanoseconds(i64::from(nanos % 1_000)))
-    }
-
     /// RFC 3339 in UTC with `Z`: fraction digits as many as needed, none when zero.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

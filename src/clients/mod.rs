@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::app::App;
 use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, network_of};
 use crate::oauth::OAuthError;
-use crate::oauth::grant_type::ClientType;
+use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::secret::Secret;
 use crate::store::clients::{self, Client};
 
@@ -91,6 +91,20 @@ pub async fn prove(
     drop(turn);
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
+}
+
+/// Refuses a client that may not use a grant (RFC 6749 §5.2).
+///
+/// # Errors
+/// `unauthorized_client`.
+pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
+    if client.may_use(grant) {
+        return Ok(());
+    }
+    let name = grant.stored_name();
+    Err(OAuthError::unauthorized_client(format!(
+        "Client is not authorized for {name} grant"
+    )))
 }
 
 /// The client of a public id; the built-in one only while it is on.

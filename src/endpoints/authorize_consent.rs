@@ -18,6 +18,7 @@ use super::extract::{JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::{Caller, require_may_authorize};
 use crate::app::{App, Shared};
+use crate::clients::require_grant;
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
@@ -209,10 +210,7 @@ async fn approve(
         let description = "Redirect URI is not registered for this client";
         return Err(OAuthError::invalid_request(description).into());
     }
-    if !request.client.may_use(GrantType::AuthorizationCode) {
-        let description = "Client is not authorized for authorization_code grant";
-        return Err(OAuthError::unauthorized_client(description).into());
-    }
+    require_grant(&request.client, GrantType::AuthorizationCode)?;
     let granted = request
         .client
         .scope

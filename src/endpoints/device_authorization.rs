@@ -118,10 +118,7 @@ async fn client_of(app: &App, credentials: &Credentials) -> Result<Client, OAuth
         let description = "Confidential clients cannot use device authorization";
         return Err(OAuthError::unauthorized_client(description));
     }
-    if !client.may_use(GrantType::DeviceCode) {
-        let description = "Client is not authorized for device_code grant";
-        return Err(OAuthError::unauthorized_client(description));
-    }
+    clients::require_grant(&client, GrantType::DeviceCode)?;
     Ok(client)
 }
 

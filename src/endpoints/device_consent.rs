@@ -13,7 +13,7 @@ use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
 use crate::app::{App, Shared};
-use crate::clients::builtin;
+use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
@@ -137,10 +137,7 @@ async fn approve(
     account: &Account,
     request: &DeviceRequest,
 ) -> Result<&'static str, Refusal> {
-    if !request.client.may_use(GrantType::DeviceCode) {
-        let description = "Client is not authorized for device_code grant";
-        return Err(OAuthError::unauthorized_client(description).into());
-    }
+    clients::require_grant(&request.client, GrantType::DeviceCode)?;
     let granted = request
         .client
         .scope

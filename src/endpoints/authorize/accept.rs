@@ -5,6 +5,7 @@ use time::Duration;
 use super::super::extract::Decoded;
 use crate::accounts::caller::require_may_authorize;
 use crate::app::App;
+use crate::clients;
 use crate::ids::{AccountId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::AuthorizationRequest;
@@ -39,11 +40,7 @@ pub(in super::super) fn accept(
     let pkce_required = client.kind == ClientType::Public || client.pkce_required;
     let request = AuthorizationRequest::parse(&decoded.values, pkce_required)?;
     require_may_authorize(&session.account)?;
-    if !client.may_use(GrantType::AuthorizationCode) {
-        return Err(OAuthError::unauthorized_client(
-            "Client is not authorized for authorization_code grant",
-        ));
-    }
+    clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
     let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
     let now = app.clock.now();

@@ -120,10 +120,7 @@ async fn begin(
     (session, redirect_uri): (&Session, &str),
 ) -> Result<Secret, OAuthError> {
     require_may_authorize(&session.account)?;
-    if !client.may_use(GrantType::AuthorizationCode) {
-        let description = "Client is not authorized for authorization_code grant";
-        return Err(OAuthError::unauthorized_client(description));
-    }
+    clients::require_grant(client, GrantType::AuthorizationCode)?;
     let scope = decoded.get("scope").unwrap_or_default().trim();
     if Scope::parse_leniently(scope).is_err() {
         let description = "Requested scope is not permitted for this account";

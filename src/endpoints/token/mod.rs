@@ -233,11 +233,5 @@ fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
             "Client is not confidential",
         )); // §4.4
     }
-    if client.may_use(grant) {
-        return Ok(());
-    }
-    let name = grant.stored_name();
-    Err(OAuthError::unauthorized_client(format!(
-        "Client is not authorized for {name} grant"
-    )))
+    clients::require_grant(client, grant)
 }
