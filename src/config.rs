@@ -317,6 +317,22 @@ impl Config {
         }
     }
 
+    /// What a `WWW-Authenticate` header asks for: a bearer token, with where the metadata of the API
+    /// stand (RFC 9728 §5.1) and what was wrong with the token that came (RFC 6750 §3.1).
+    #[must_use]
+    pub fn bearer_challenge(&self, error: Option<(&str, &str)>) -> String {
+        let issuer = self.issuer();
+        let metadata = format!("{issuer}/.well-known/oauth-protected-resource/api");
+        let error = match error {
+            None => String::new(),
+            Some((code, "")) => format!(", error=\"{code}\""),
+            Some((code, description)) => {
+                format!(", error=\"{code}\", error_description=\"{description}\"")
+            }
+        };
+        format!("Bearer resource_metadata=\"{metadata}\"{error}")
+    }
+
     /// Where people reach the pages.
     #[must_use]
     pub fn web_address(&self) -> Url {

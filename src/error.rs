@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::app::App;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::telemetry::trace_id;
 use crate::{accounts, keys, store};
@@ -163,7 +164,8 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     code: Option<&'static str>,
     suggested: Option<&'static str>,
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
+    challenge: Option<Box<str>>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -178,6 +180,7 @@ impl ApiError {
             code: None,
             suggested: None,
             retry_after: None,
+            challenge: None,
             cause: None,
         }
     }
@@ -221,7 +224,18 @@ impl ApiError {
     /// Says after how many seconds the request may be tried again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// Asks for a bearer token, with the code of what was wrong with the one that came (RFC 6750 §3,
+    /// RFC 9728 §5.1). In the profile `storyden` nobody is asked here (contract 1.4).
+    #[must_use]
+    pub fn challenged(mut self, app: &App, error: Option<&'static str>) -> Self {
+        if !app.config.profile.only_userinfo_challenges() {
+            let challenge = app.config.bearer_challenge(error.map(|code| (code, "")));
+            self.challenge = Some(challenge.into());
+        }
         self
     }
 }
@@ -285,6 +299,11 @@ impl IntoResponse for ApiError {
         );
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge
+            && let Ok(challenge) = HeaderValue::from_str(&challenge)
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }

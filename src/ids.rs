@@ -4,9 +4,10 @@
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, serde::Serialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
         #[sqlx(transparent)]
         #[serde(transparent)]
+        #[schema(value_type = String, min_length = 20, max_length = 20)]
         pub struct $name(String);
 
         impl $name {
@@ -72,4 +73,12 @@ id!(
 id!(
     /// A grant: what one approval gave, through every rotation. The `gid` of access tokens.
     GrantId
+);
+id!(
+    /// An access key: `authentications.id`.
+    AccessKeyId
+);
+id!(
+    /// A line of the audit trail: `auth_audit.id`.
+    AuditId
 );

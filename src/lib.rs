@@ -7,7 +7,9 @@
 pub mod router;
 pub mod server;
 
-// Doors: the protocol's endpoints, the member's JSON, the built-in pages, jobs, commands.
+// Doors: the protocol's endpoints, the member's and the administrators' JSON, the built-in pages, jobs,
+// commands.
+pub mod admin;
 pub mod cli;
 pub mod endpoints;
 pub mod jobs;

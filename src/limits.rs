@@ -49,6 +49,12 @@ pub const CLIENT_SECRET_ADDRESS: Rule = Rule {
     failures: 100,
     period: Duration::minutes(5),
 };
+/// Wrong secrets of one access key.
+pub const ACCESS_KEY: Rule = Rule {
+    name: "access-key",
+    failures: 30,
+    period: Duration::minutes(5),
+};
 /// Wrong verifiers of one authorization code.
 pub const CODE_VERIFIER: Rule = Rule {
     name: "code-verifier",

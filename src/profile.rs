@@ -68,6 +68,8 @@ differences! {
     access_tokens_are_plain_jwts;
     /// Userinfo wants no `openid`, names an empty address, and refuses with a problem.
     userinfo_is_storydens;
+    /// Userinfo alone asks for a bearer token when none came or the one that came is not good.
+    only_userinfo_challenges;
     /// One rule for cross-origin requests over every path: the known origins, with credentials.
     cors_is_one_rule;
     /// A valid session cookie decides, whatever bearer comes with it.

@@ -67,3 +67,19 @@ CREATE TABLE auth_leases (
     holder varchar NOT NULL,
     expires_at timestamptz NOT NULL
 );
+
+-- Who did what, to which client and account, from where and when. Ids, never secrets.
+CREATE TABLE auth_audit (
+    id varchar NOT NULL PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    event varchar NOT NULL,
+    actor_id varchar NULL,    -- accounts.id of who did it
+    account_id varchar NULL,  -- accounts.id of whom it concerns
+    client_id varchar NULL,   -- oauth_clients.client_id, the public one, which outlives the row
+    subject_id varchar NULL,  -- the id of a token, a key, a session
+    address varchar NULL,
+    trace_id varchar NOT NULL
+);
+CREATE INDEX auth_audit_created_at ON auth_audit (created_at);
+CREATE INDEX auth_audit_account_id ON auth_audit (account_id);
+CREATE INDEX auth_audit_client_id ON auth_audit (client_id);

@@ -67,3 +67,19 @@ CREATE TABLE auth_leases (
     holder text NOT NULL,
     expires_at datetime NOT NULL
 );
+
+-- Who did what, to which client and account, from where and when. Ids, never secrets.
+CREATE TABLE auth_audit (
+    id text NOT NULL PRIMARY KEY,
+    created_at datetime NOT NULL,
+    event text NOT NULL,
+    actor_id text NULL,    -- accounts.id of who did it
+    account_id text NULL,  -- accounts.id of whom it concerns
+    client_id text NULL,   -- oauth_clients.client_id, the public one, which outlives the row
+    subject_id text NULL,  -- the id of a token, a key, a session
+    address text NULL,
+    trace_id text NOT NULL
+);
+CREATE INDEX auth_audit_created_at ON auth_audit (created_at);
+CREATE INDEX auth_audit_account_id ON auth_audit (account_id);
+CREATE INDEX auth_audit_client_id ON auth_audit (client_id);

@@ -1,15 +1,21 @@
-//! Who makes a request: the session of a cookie, the person behind an access token, or a guest.
+//! Who makes a request: the session of a cookie, the person behind an access token or an access
+//! key, or a guest.
 //!
 //! With both, the bearer decides, never silently the cookie.
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 
+use crate::accounts::access_keys;
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::SessionId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, ReadClaims, VerifiedAccessToken};
+use crate::oauth::permission::{Permission, PermissionSet};
 use crate::profile::Profile;
 use crate::secret::Secret;
+use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
 use crate::store::{self, accounts, refresh_tokens, sessions};
@@ -24,8 +30,12 @@ pub enum Caller {
     Guest,
     /// A person with a browser session.
     Session(Session),
-    /// A client with an access token of a person.
-    AccessToken(Account),
+    /// A client with an access token of a person, and what the token permits of what they hold.
+    AccessToken(Account, PermissionSet),
+    /// A program with a person's own access key.
+    PersonalKey(AccessKey),
+    /// A program with a bot's access key.
+    BotKey(AccessKey),
     /// A credential that is good for nothing: a bearer that is malformed, expired or revoked.
     Refused,
 }
@@ -44,18 +54,51 @@ impl Caller {
         match bearer(app.config.profile, headers) {
             Bearer::None => {}
             Bearer::Ambiguous => return Ok(Self::Refused),
-            Bearer::Token(token) => {
-                let verified = verify_access_token(app, &token).await?;
-                return Ok(
-                    verified.map_or(Self::Refused, |(_, account)| Self::AccessToken(account))
-                );
-            }
+            Bearer::Token(token) => return Self::of_bearer(app, &token).await,
         }
         Ok(session_of(app, headers)
             .await?
             .map_or(Self::Guest, Self::Session))
     }
+
+    /// The person who authorizes by code: with a session, or with their own access key, which proves
+    /// them anew each time (contract 3.5). `None` when nobody is there.
+    ///
+    /// # Errors
+    /// When a client's token or a bot's key came instead.
+    pub fn into_person(self, now: Timestamp) -> Result<Option<Session>, WrongCredential> {
+        match self {
+            Self::Session(session) => Ok(Some(session)),
+            Self::PersonalKey(key) => Ok(Some(Session {
+                id: SessionId::new(key.id.as_str()),
+                created_at: now,
+                account: key.account,
+            })),
+            Self::AccessToken(..) | Self::BotKey(_) => Err(WrongCredential),
+            Self::Guest | Self::Refused => Ok(None),
+        }
+    }
+
+    async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
+        if access_keys::looks_like_one(token) {
+            let key = access_keys::verify(app, token).await?;
+            return Ok(match key {
+                Some(key) if key.identifier.starts_with(access_keys::BOT) => Self::BotKey(key),
+                Some(key) => Self::PersonalKey(key),
+                None => Self::Refused,
+            });
+        }
+        let verified = verify_access_token(app, token).await?;
+        Ok(verified.map_or(Self::Refused, |(token, account)| {
+            let permissions = account.permissions.limited_to(token.scope.permissions());
+            Self::AccessToken(account, permissions)
+        }))
+    }
 }
+
+/// A credential that is good, and not for this.
+#[derive(Clone, Copy, Debug)]
+pub struct WrongCredential;
 
 /// The live session of a request's cookie.
 async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
@@ -154,7 +197,6 @@ pub async fn verify_access_token(
 /// # Errors
 /// `access_denied` with the contract's text.
 pub fn require_may_authorize(account: &Account) -> Result<(), OAuthError> {
-    use crate::oauth::permission::Permission;
     if account.permissions.permits(Permission::UseOauthClients) {
         return Ok(());
     }

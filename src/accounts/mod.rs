@@ -1,4 +1,6 @@
 //! Who is this person: sessions, credentials, passwords and what an account may do.
 
+pub mod access_keys;
 pub mod caller;
+pub mod guard;
 pub mod passwords;

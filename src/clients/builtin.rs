@@ -41,6 +41,7 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
         grants: vec![GrantType::DeviceCode, GrantType::RefreshToken],
         owner: None,
         created_at: app.clock.now(),
+        updated_at: app.clock.now(),
     };
     let made = app
         .db

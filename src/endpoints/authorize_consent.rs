@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::authorize::{
-    accept, adopt_kept, answer_location, browser_of, error_location, parameters_of, suspended,
+    accept, adopt_kept, answer_location, browser_of, error_location, parameters_of,
     wrong_credential,
 };
-use super::extract::{JsonBody, decode, require_own_origin};
+use super::extract::{JsonBody, decode};
 use super::require_enabled;
-use crate::accounts::caller::{Caller, require_may_authorize};
+use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
+use crate::accounts::guard::{require_not_suspended, require_own_origin};
 use crate::app::{App, Shared};
 use crate::clients::require_grant;
 use crate::clock::Timestamp;
@@ -85,13 +86,27 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The person who decides, by session alone (contract 3.5).
+/// The person who decides on a code: with a session or their own access key (contract 3.5).
+async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Session, Refusal> {
+    person_of(app, Caller::of(app, headers).await?)
+}
+
+/// The person who decides on a device, by session alone (contract 3.5).
 pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Session, Refusal> {
     match Caller::of(app, headers).await? {
-        Caller::Session(session) if session.account.suspended => Err(suspended().into()),
-        Caller::Session(session) => Ok(session),
-        Caller::AccessToken(_) => Err(wrong_credential().into()),
-        Caller::Guest | Caller::Refused => Err(Refusal::SignIn),
+        Caller::PersonalKey(_) => Err(wrong_credential().into()),
+        caller => person_of(app, caller),
+    }
+}
+
+fn person_of(app: &App, caller: Caller) -> Result<Session, Refusal> {
+    let person = caller.into_person(app.clock.now());
+    match person.map_err(|WrongCredential| wrong_credential())? {
+        Some(session) => {
+            require_not_suspended(&session.account)?;
+            Ok(session)
+        }
+        None => Err(Refusal::SignIn),
     }
 }
 
@@ -114,7 +129,7 @@ pub async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let session = require_person(&app, &headers).await?;
+    let session = require_decider(&app, &headers).await?;
     let account = &session.account;
     require_enabled(&app)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
@@ -182,7 +197,7 @@ pub async fn decide(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let body = validated_first(&app, body)?;
-    let session = require_person(&app, &headers).await?;
+    let session = require_decider(&app, &headers).await?;
     let JsonBody(Decide {
         request_id,
         decision,

@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 
 use super::authorize_consent::{Decision, Refusal, require_person, validated_first};
-use super::extract::{ClientAddress, JsonBody, decode, require_own_origin};
+use super::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
+use crate::accounts::guard::require_own_origin;
 use crate::app::{App, Shared};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use crate::accounts::caller::{SESSION_COOKIE, cookie};
+use crate::accounts::guard::require_own_origin;
 use crate::app::{App, Shared};
 use crate::clock::Timestamp;
-use crate::endpoints::extract::{ClientAddress, JsonBody, require_own_origin};
+use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind};
 use crate::ids::{AccountId, SessionId};
 use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};

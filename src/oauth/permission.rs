@@ -140,6 +140,17 @@ impl PermissionSet {
         Self(self.0 | other.0)
     }
 
+    /// What a token may do that names these permissions: those of them that the account holds, all
+    /// of them when it holds ADMINISTRATOR.
+    #[must_use]
+    pub fn limited_to(self, named: Self) -> Self {
+        if self.holds(Permission::Administrator) {
+            named
+        } else {
+            Self(self.0 & named.0)
+        }
+    }
+
     /// The members, in the published order.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL

@@ -38,7 +38,7 @@ pub(super) fn own_origins(app: &Shared) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(is_ours))
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .max_age(MAX_AGE);
     (!app.config.profile.cors_is_one_rule()).then_some(cors)

@@ -39,6 +39,8 @@ pub fn router(app: Shared) -> Router {
         .merge(public(&app))
         .merge(protocol(&app))
         .merge(browser(&app))
+        .merge(member(&app))
+        .merge(administration(&app))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     let routes = if app.config.web_enabled {
@@ -144,6 +146,24 @@ fn browser(app: &Shared) -> Router<Shared> {
             "/api/oauth/authorize",
             get(authorize::authorize).post(authorize::authorize_by_form),
         )
+        .layer(from_fn(refuse_head))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// What a signed-in person manages: applications, tokens, access keys, sessions.
+fn member(app: &Shared) -> Router<Shared> {
+    Router::new()
+        .method_not_allowed_fallback(other_methods)
+        .layer(option_layer(cors::own_origins(app)))
+        .layer(from_fn(refuse_head))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// What administrators manage, by any credential.
+fn administration(app: &Shared) -> Router<Shared> {
+    Router::new()
+        .method_not_allowed_fallback(other_methods)
+        .layer(option_layer(cors::own_origins(app)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }

@@ -19,7 +19,8 @@ macro_rules! client_columns {
          c.scope_policy AS client_scope_policy, \
          c.redirect_uris AS client_redirect_uris, \
          c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
-         c.account_id AS client_owner, c.created_at AS client_created_at"
+         c.account_id AS client_owner, c.created_at AS client_created_at, \
+         c.updated_at AS client_updated_at"
     };
 }
 
@@ -44,6 +45,7 @@ pub struct ClientColumns {
     client_allowed_grants: Names,
     client_owner: Option<AccountId>,
     client_created_at: Timestamp,
+    client_updated_at: Timestamp,
 }
 
 /// An application.
@@ -72,6 +74,8 @@ pub struct Client {
     pub owner: Option<AccountId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 impl std::fmt::Debug for Client {
@@ -120,6 +124,7 @@ impl From<ClientColumns> for Client {
             redirect_uris: row.client_redirect_uris.0,
             owner: row.client_owner,
             created_at: row.client_created_at,
+            updated_at: row.client_updated_at,
         }
     }
 }
@@ -237,6 +242,81 @@ pub fn policy_name(policy: ScopePolicy) -> &'static str {
         ScopePolicy::Explicit => "explicit",
         ScopePolicy::Inherit => "inherit",
     }
+}
+
+/// What of a client is changed; what is `None` stays as it is.
+#[derive(Clone, Default)]
+pub struct Changes {
+    /// Its name.
+    pub name: Option<String>,
+    /// Where it may be answered.
+    pub redirect_uris: Option<Vec<String>>,
+    /// What it may have.
+    pub allowed_scopes: Option<Scope>,
+    /// How it may get tokens.
+    pub allowed_grants: Option<Vec<GrantType>>,
+    /// Whether it gets what its person holds.
+    pub scope_policy: Option<ScopePolicy>,
+    /// The Argon2id hash of its secret.
+    pub secret_hash: Option<String>,
+}
+
+/// Changes a client; whether there is such a client.
+pub async fn update(
+    tx: &mut Tx,
+    id: &ClientRowId,
+    changes: &Changes,
+    now: Timestamp,
+) -> Result<bool> {
+    let text = |sql, value: String| (sql, Value::from(value));
+    let uris = |uris: &Vec<String>| Value::names(uris.iter().map(String::as_str));
+    let grants = |grants: &Vec<GrantType>| Value::names(grants.iter().map(|g| g.stored_name()));
+    let columns = [
+        changes
+            .name
+            .clone()
+            .map(|name| text("UPDATE oauth_clients SET name = $2 WHERE id = $1", name)),
+        changes.secret_hash.clone().map(|hash| {
+            text(
+                "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
+                hash,
+            )
+        }),
+        changes.scope_policy.map(|policy| {
+            text(
+                "UPDATE oauth_clients SET scope_policy = $2 WHERE id = $1",
+                policy_name(policy).to_owned(),
+            )
+        }),
+        changes.redirect_uris.as_ref().map(|list| {
+            (
+                "UPDATE oauth_clients SET redirect_uris = $2 WHERE id = $1",
+                uris(list),
+            )
+        }),
+        changes.allowed_scopes.as_ref().map(|scope| {
+            (
+                "UPDATE oauth_clients SET allowed_scopes = $2 WHERE id = $1",
+                Value::names(scope.names()),
+            )
+        }),
+        changes.allowed_grants.as_ref().map(|list| {
+            (
+                "UPDATE oauth_clients SET allowed_grants = $2 WHERE id = $1",
+                grants(list),
+            )
+        }),
+    ];
+    let touched = tx
+        .execute(
+            "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1",
+            &[id.into(), now.into()],
+        )
+        .await?;
+    for (sql, value) in columns.into_iter().flatten() {
+        tx.execute(sql, &[id.into(), value]).await?;
+    }
+    Ok(touched > 0)
 }
 
 /// Gives a client another secret; whether there is such a client.

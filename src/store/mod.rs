@@ -2,7 +2,9 @@
 //!
 //! Tables without a prefix are Storyden's and are used as they are; `auth_*` are ours.
 
+pub mod access_keys;
 pub mod accounts;
+pub mod audit;
 pub mod authorization_codes;
 pub mod authorization_requests;
 pub mod cleanup;
@@ -13,6 +15,8 @@ mod error;
 pub mod inspect;
 pub mod leases;
 pub mod migrate;
+pub mod paging;
+pub mod refresh_token_list;
 pub mod refresh_tokens;
 pub mod roles;
 pub mod sessions;

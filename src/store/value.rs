@@ -109,7 +109,9 @@ values_from_ids!(
     AuthorizationCodeId,
     DeviceAuthorizationId,
     RefreshTokenId,
-    GrantId
+    GrantId,
+    AccessKeyId,
+    AuditId
 );
 
 /// Storyden's text form of an instant in SQLite, before trailing zeros of the fraction are cut.

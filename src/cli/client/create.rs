@@ -116,6 +116,7 @@ impl Create {
             grants,
             owner: owner.as_ref().map(|owner| owner.id.clone()),
             created_at: app.clock.now(),
+            updated_at: app.clock.now(),
         };
         insert(app, &client).await?;
         warn(&client);

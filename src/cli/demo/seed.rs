@@ -187,6 +187,7 @@ fn public(now: Timestamp) -> Client {
         grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         owner: None,
         created_at: now,
+        updated_at: now,
     }
 }
 

@@ -24,6 +24,7 @@ use url::Url;
 use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
 use crate::accounts::caller::Caller;
+use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::ApiError;
@@ -179,22 +180,19 @@ impl Asked {
     ) -> Result<Response, Refusal> {
         let interaction = Interaction::parse(&self.parameters.values);
         let caller = Caller::of(app, headers).await;
-        let session = match caller.map_err(|error| Refusal::Here(error.into()))? {
-            Caller::Session(session) => session,
-            Caller::AccessToken(_) => return Err(Refusal::Problem(wrong_credential())),
+        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
+        let now = app.clock.now();
+        let person = caller.into_person(now);
+        let session = match person.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            Some(session) => session,
             // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
-            Caller::Guest | Caller::Refused if Interaction::is_silent(&self.parameters.values) => {
+            None if Interaction::is_silent(&self.parameters.values) => {
                 return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
             }
-            Caller::Guest | Caller::Refused => {
-                return self.keep(app, address, kept::Next::Login).await;
-            }
+            None => return self.keep(app, address, kept::Next::Login).await,
         };
-        if session.account.suspended {
-            return Err(Refusal::Problem(suspended()));
-        }
+        require_not_suspended(&session.account).map_err(Refusal::Problem)?;
         let interaction = interaction.map_err(Refusal::ByRedirect)?;
-        let now = app.clock.now();
         let asked_at = self.kept.as_ref().map_or(now, |kept| kept.asked_at);
         if interaction.demands_login(session.created_at, asked_at, now) {
             if interaction.silent {
@@ -344,10 +342,5 @@ fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
 
 /// An access token cannot approve an application (contract 3.5).
 pub(super) fn wrong_credential() -> ApiError {
-    ApiError::forbidden("An access token cannot be used here; sign in with a browser")
-}
-
-/// A suspended account gets nothing anywhere.
-pub(super) fn suspended() -> ApiError {
-    ApiError::forbidden("This account is suspended")
+    ApiError::forbidden("This credential cannot be used here; sign in with a browser")
 }

@@ -9,8 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::super::extract::{Decoded, decode_leniently};
 use super::super::require_enabled;
 use super::accept::REQUEST_TTL;
-use super::{consent_page, error_location, redirect, refuse_here, suspended, wrong_credential};
-use crate::accounts::caller::{Caller, require_may_authorize};
+use super::{consent_page, error_location, redirect, refuse_here, wrong_credential};
+use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
+use crate::accounts::guard::require_not_suspended;
 use crate::app::App;
 use crate::clients;
 use crate::error::ApiError;
@@ -40,15 +41,19 @@ const DECLARED: &[&str] = &[
 /// `GET /api/oauth/authorize`.
 pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Response {
     // 1. credential type, suspension
-    let session = match Caller::of(app, headers).await {
-        Ok(Caller::AccessToken(_)) => return wrong_credential().into_response(),
-        Ok(Caller::Session(session)) if session.account.suspended => {
-            return suspended().into_response();
-        }
-        Ok(Caller::Session(session)) => Some(session),
-        Ok(Caller::Guest | Caller::Refused) => None,
+    let caller = match Caller::of(app, headers).await {
+        Ok(caller) => caller,
         Err(error) => return refuse_here(error.into(), headers),
     };
+    let session = match caller.into_person(app.clock.now()) {
+        Ok(session) => session,
+        Err(WrongCredential) => return wrong_credential().into_response(),
+    };
+    if let Some(session) = &session
+        && let Err(problem) = require_not_suspended(&session.account)
+    {
+        return problem.into_response();
+    }
     // 2. the validator
     let decoded = match decode_leniently(&[query], DECLARED) {
         Ok(decoded) => decoded,

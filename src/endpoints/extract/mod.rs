@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use crate::app::{App, Shared};
+use crate::app::Shared;
 use crate::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
@@ -307,31 +307,4 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             })
         })
     }
-}
-
-/// Whether a browser's request comes from a page that may act for its person.
-///
-/// A present `Origin` must be one of ours; without one, a browser that says `cross-site` is
-/// refused. Programs send neither and pass: they have no cookie that a page could abuse.
-///
-/// # Errors
-/// 403 as a problem.
-pub fn require_own_origin(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
-    if method.is_safe() {
-        return Ok(());
-    }
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let refused = match text("origin") {
-        Some(origin) => {
-            let origin = origin.to_ascii_lowercase();
-            !app.config.allowed_origins().contains(&origin)
-        }
-        None => text("sec-fetch-site") == Some("cross-site"),
-    };
-    if refused {
-        return Err(ApiError::forbidden(
-            "This page may not act here; add its origin to CORS_ALLOWED_ORIGINS if it should",
-        ));
-    }
-    Ok(())
 }

@@ -125,6 +125,7 @@ impl Server {
             grants: new.grants.to_vec(),
             owner: new.owner,
             created_at: self.clock.now(),
+            updated_at: self.clock.now(),
         };
         let client = Client {
             row_id: row.row_id.clone(),

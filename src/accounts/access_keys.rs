@@ -1,0 +1,92 @@
+//! Access keys as bearer credentials (contract 3.3): `sdpak_` for a person, `sdbak_` for a bot, then
+//! twelve characters that name the key and thirty-two that prove it.
+
+use crate::accounts::passwords;
+use crate::app::App;
+use crate::limits::ACCESS_KEY;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::access_keys::{self, AccessKey};
+
+/// What a personal key begins with.
+pub const PERSONAL: &str = "sdpak_";
+/// What a bot's key begins with.
+pub const BOT: &str = "sdbak_";
+
+/// How long the part is that names a key, without the kind.
+const NAME: usize = 12;
+/// How long the part is that proves it.
+const SECRET: usize = 32;
+
+/// Whether a bearer has the form of an access key.
+#[must_use]
+pub fn looks_like_one(bearer: &Secret) -> bool {
+    parts(bearer).is_some()
+}
+
+/// The public and the secret part of a key.
+fn parts(bearer: &Secret) -> Option<(&str, Secret)> {
+    let text = bearer.reveal();
+    let rest = text
+        .strip_prefix(PERSONAL)
+        .or_else(|| text.strip_prefix(BOT))?;
+    let fits = rest.len() == NAME + SECRET && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (identifier, secret) = fits.then(|| text.split_at(text.len() - SECRET))?;
+    Some((identifier, Secret::new(secret)))
+}
+
+/// The key behind a bearer, if it is one that is good now.
+///
+/// A key that matched once is remembered as client secrets are, so that a program that uses it
+/// again costs no hash. Wrong ones are checked one at a time, and after too many not at all for a
+/// while.
+///
+/// # Errors
+/// When the database does not answer, or too many others are being checked.
+pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, store::Error> {
+    let Some((identifier, secret)) = parts(bearer) else {
+        return Ok(None);
+    };
+    let Some(key) = access_keys::find(&app.db, identifier).await? else {
+        return Ok(None);
+    };
+    let expired = key.expires_at.is_some_and(|at| at <= app.clock.now());
+    if key.disabled || expired {
+        return Ok(None);
+    }
+    let good = match is_secret_of(app, identifier, &secret, &key.secret_hash).await {
+        Ok(good) => good,
+        Err(passwords::Error::Busy) => return Err(store::Error::Busy),
+        Err(error) => {
+            tracing::error!(key = %key.id, %error, "an access key cannot be checked");
+            false
+        }
+    };
+    Ok(good.then_some(key))
+}
+
+async fn is_secret_of(
+    app: &App,
+    identifier: &str,
+    secret: &Secret,
+    stored: &str,
+) -> Result<bool, passwords::Error> {
+    if app.passwords.remembers(secret, stored) {
+        return Ok(true);
+    }
+    let _turn = app.passwords.turn_of(stored).await?;
+    if app.passwords.remembers(secret, stored) {
+        return Ok(true);
+    }
+    let limits = [(ACCESS_KEY, identifier)];
+    if app.limits.check(&limits).is_err() {
+        return Ok(false);
+    }
+    if app.passwords.verify_secret(secret, stored).await? {
+        app.passwords.remember(secret, stored);
+        return Ok(true);
+    }
+    app.limits.fail(&limits);
+    tracing::warn!(key = identifier, "a wrong access key was presented");
+    Ok(false)
+}

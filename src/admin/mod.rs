@@ -1,0 +1,1 @@
+//! JSON for administrators (contract 15).

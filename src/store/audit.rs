@@ -1,0 +1,165 @@
+//! The audit trail, `auth_audit`: who did what, to which client and account, from where and when.
+//! Written in the transaction of what it tells of; secrets are never in it.
+
+use super::db::Tx;
+use super::error::Result;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AuditId};
+use crate::telemetry::trace_id;
+
+/// Makes the events and their names.
+macro_rules! events {
+    ($($(#[doc = $doc:literal])+ $event:ident = $name:literal,)*) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event { $($(#[doc = $doc])+ $event,)* }
+
+        impl Event {
+            /// Every event.
+            pub const ALL: &[Self] = &[$(Self::$event,)*];
+
+            /// Its name in the database and on the wire.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$event => $name,)* }
+            }
+        }
+    };
+}
+
+events! {
+    /// Somebody signed in with a password.
+    SignedIn = "signed_in",
+    /// Somebody signed out.
+    SignedOut = "signed_out",
+    /// Somebody ended all their sessions, or had them ended.
+    SessionsEnded = "sessions_ended",
+    /// A password was changed.
+    PasswordChanged = "password_changed",
+    /// An account was made.
+    AccountCreated = "account_created",
+    /// An access key was made.
+    AccessKeyCreated = "access_key_created",
+    /// An access key was deleted.
+    AccessKeyDeleted = "access_key_deleted",
+    /// A client was made by a person.
+    ClientCreated = "client_created",
+    /// A client registered itself (RFC 7591).
+    ClientRegistered = "client_registered",
+    /// A client was changed.
+    ClientUpdated = "client_updated",
+    /// A client got another secret.
+    ClientSecretRotated = "client_secret_rotated",
+    /// A client was deleted.
+    ClientDeleted = "client_deleted",
+    /// Somebody approved a client.
+    GrantApproved = "grant_approved",
+    /// Somebody denied a client.
+    GrantDenied = "grant_denied",
+    /// A grant was ended, by its client, its person or an administrator.
+    GrantRevoked = "grant_revoked",
+    /// Refreshing with one token was ended by a person.
+    RefreshTokenRevoked = "refresh_token_revoked",
+    /// A refresh token was used again after its successor, and its grant ended.
+    RefreshTokenReused = "refresh_token_reused",
+    /// A lost answer to a refresh was given again, within the window.
+    RefreshRepeated = "refresh_repeated",
+    /// A code was used again, and its grant ended.
+    CodeReplayed = "code_replayed",
+}
+
+/// A line of the trail.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What happened.
+    pub event: Event,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it, if it was a person.
+    pub actor: Option<AccountId>,
+    /// Whose account it concerns.
+    pub account: Option<AccountId>,
+    /// The public id of the client it concerns, which outlives the client.
+    pub client: Option<String>,
+    /// The id of what it concerns: a token, a key, a session. Never a secret.
+    pub subject: Option<String>,
+    /// The address it came from.
+    pub address: Option<String>,
+    /// The trace id of the request, which its log lines and errors carry too.
+    pub trace_id: String,
+}
+
+impl Entry {
+    /// Something that happened now, in this request.
+    #[must_use]
+    pub fn new(event: Event, at: Timestamp) -> Self {
+        Self {
+            event,
+            at,
+            actor: None,
+            account: None,
+            client: None,
+            subject: None,
+            address: None,
+            trace_id: trace_id(),
+        }
+    }
+
+    /// Who did it, to their own account unless another is named.
+    #[must_use]
+    pub fn by(mut self, actor: &AccountId) -> Self {
+        self.actor = Some(actor.clone());
+        self.account.get_or_insert_with(|| actor.clone());
+        self
+    }
+
+    /// Whose account it concerns.
+    #[must_use]
+    pub fn of(mut self, account: &AccountId) -> Self {
+        self.account = Some(account.clone());
+        self
+    }
+
+    /// The client it concerns, by its public id.
+    #[must_use]
+    pub fn client(mut self, client_id: &str) -> Self {
+        self.client = Some(client_id.to_owned());
+        self
+    }
+
+    /// The id of what it concerns.
+    #[must_use]
+    pub fn subject(mut self, id: impl std::fmt::Display) -> Self {
+        self.subject = Some(id.to_string());
+        self
+    }
+
+    /// The address it came from.
+    #[must_use]
+    pub fn from(mut self, address: std::net::IpAddr) -> Self {
+        self.address = Some(address.to_string());
+        self
+    }
+}
+
+/// Writes a line of the trail.
+pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_audit \
+         (id, created_at, event, actor_id, account_id, client_id, subject_id, address, trace_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            (&AuditId::generate()).into(),
+            entry.at.into(),
+            entry.event.name().into(),
+            entry.actor.as_ref().into(),
+            entry.account.as_ref().into(),
+            entry.client.clone().into(),
+            entry.subject.clone().into(),
+            entry.address.clone().into(),
+            entry.trace_id.as_str().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
