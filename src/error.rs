@@ -4,13 +4,16 @@
 //! everything else `application/problem+json` (RFC 9457). Causes stay in the log, under the trace
 //! id that the answer carries.
 
+pub mod answers;
+
 use std::borrow::Cow;
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::oauth::{ErrorCode, OAuthError};
@@ -84,15 +87,38 @@ impl OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.log();
-        let body = Json(json!({
-            "error": self.code.as_str(),
-            "error_description": self.description,
-        }));
-        let mut response = (self.status(), body).into_response();
+        let status = self.status();
+        let mut response = (status, Json(OAuthErrorBody::of(&self, None))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+/// The body of a protocol's error (RFC 6749 §5.2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthError)]
+pub struct OAuthErrorBody {
+    /// What is wrong, for programs.
+    error: &'static str,
+    /// What is wrong, for whoever writes them.
+    error_description: Cow<'static, str>,
+    /// Where the page sends the browser, so that the client hears of it; the consents have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uri)]
+    location: Option<String>,
+}
+
+impl OAuthErrorBody {
+    /// The body of an error and, where there is one, the way on.
+    #[must_use]
+    pub fn of(error: &OAuthError, location: Option<String>) -> Self {
+        Self {
+            error: error.code.as_str(),
+            error_description: error.description.clone(),
+            location,
+        }
     }
 }
 
@@ -154,6 +180,49 @@ impl Kind {
             Self::MethodNotAllowed | Self::Internal => "internal", // contract 1.1
         }
     }
+}
+
+/// The media type of a problem (RFC 9457 §3).
+const PROBLEM: &str = "application/problem+json";
+
+/// The body of a problem (RFC 9457 §3.1, contract 1.1).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = APIError)]
+pub struct Problem {
+    /// What to change.
+    detail: Cow<'static, str>,
+    /// The title, for clients that were written against older Storyden.
+    error: &'static str,
+    /// The detail, for the same.
+    message: Cow<'static, str>,
+    /// More for programs, where there is more.
+    metadata: Metadata,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What a person may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested: Option<&'static str>,
+    /// What is wrong, in short.
+    title: &'static str,
+    /// What the server's log has this request under.
+    trace_id: String,
+    /// The kind, as a URN.
+    #[serde(rename = "type")]
+    #[schema(format = Uri)]
+    problem_type: String,
+}
+
+/// What a problem has for programs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = APIErrorMetadata)]
+struct Metadata {
+    /// Which problem it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// What a person may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested: Option<&'static str>,
 }
 
 /// Why a request outside the protocol is refused.
@@ -272,31 +341,23 @@ impl IntoResponse for ApiError {
         }
         let status = self.kind.status();
         let title = self.title.or(status.canonical_reason()).unwrap_or("Error");
-        let mut metadata = serde_json::Map::new();
-        if let (Some(code), Some(suggested)) = (self.code, self.suggested) {
-            metadata.insert("code".into(), code.into());
-            metadata.insert("suggested".into(), suggested.into());
-        }
-        let mut body = json!({
-            "type": format!("urn:storyden:problem:{}", self.kind.name()),
-            "title": title,
-            "detail": self.detail,
-            "status": status.as_u16(),
-            "trace_id": trace_id(),
-            "metadata": metadata,
-            // the same facts for clients that were written against older Storyden
-            "error": title,
-            "message": self.detail,
-        });
-        if let (Some(suggested), Some(members)) = (self.suggested, body.as_object_mut()) {
-            members.insert("suggested".into(), suggested.into());
-        }
-        let mut response = (status, body.to_string()).into_response();
+        let body = Problem {
+            detail: self.detail.clone(),
+            error: title,
+            message: self.detail,
+            metadata: Metadata {
+                code: self.code,
+                suggested: self.suggested,
+            },
+            status: status.as_u16(),
+            suggested: self.suggested,
+            title,
+            trace_id: trace_id(),
+            problem_type: format!("urn:storyden:problem:{}", self.kind.name()),
+        };
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

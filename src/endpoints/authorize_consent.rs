@@ -8,7 +8,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::authorize::{
     accept, adopt_kept, answer_location, browser_of, error_location, parameters_of,
@@ -21,7 +20,7 @@ use crate::accounts::guard::{require_not_suspended, require_own_origin};
 use crate::app::{App, Shared};
 use crate::clients::require_grant;
 use crate::clock::Timestamp;
-use crate::error::ApiError;
+use crate::error::{ApiError, OAuthErrorBody};
 use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
@@ -75,11 +74,7 @@ impl IntoResponse for Refusal {
             Self::SignIn => StatusCode::UNAUTHORIZED.into_response(),
             Self::Location(error, location) => {
                 error.log();
-                let body = json!({
-                    "error": error.code.as_str(),
-                    "error_description": error.description,
-                    "location": location,
-                });
+                let body = OAuthErrorBody::of(&error, Some(location));
                 (error.status(), Json(body)).into_response()
             }
         }
