@@ -52,6 +52,8 @@ differences! {
     parameters_come_before_the_client;
     /// Basic beside a client id in the body is `invalid_client`, and a broken header is passed over.
     basic_is_read_leniently;
+    /// Any authentication method will do at the token endpoint, whichever the client chose.
+    any_auth_method_will_do;
     /// The bearer scheme is `Bearer ` to the letter: this case, one space.
     bearer_is_read_to_the_letter;
     /// A device start refuses standard scopes that the client's list does not name.
@@ -80,6 +82,14 @@ differences! {
     early_polls_count;
     /// A device start deletes every expired device authorization, so late polls hear `invalid_grant`.
     device_start_deletes_expired;
+    /// Administrators alone manage applications and refresh tokens of their own; standard scopes cannot
+    /// be registered, names may be long, lists may repeat and stay `null`, and a scheme needs no dot.
+    self_service_is_storydens;
+    /// An access key that was just made says that it is not enabled, no name and any expiry will do, and
+    /// nobody knows when it was changed.
+    access_keys_are_storydens;
+    /// A path's id is what its first twenty characters say.
+    path_ids_are_cut;
     /// Sign-in tells unknown handles (404) from wrong passwords (401), and knows no addresses.
     sign_in_tells_handles;
 }

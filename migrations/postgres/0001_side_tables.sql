@@ -32,7 +32,10 @@ CREATE INDEX auth_refresh_tokens_grant_id ON auth_refresh_tokens (grant_id);
 CREATE TABLE auth_clients (
     client_id varchar NOT NULL PRIMARY KEY, -- oauth_clients.id
     pkce_exempt boolean NOT NULL DEFAULT false, -- an administrator let it off PKCE
-    used boolean NOT NULL DEFAULT false -- a registration that once got a code, which is gone
+    used boolean NOT NULL DEFAULT false, -- a registration that once got a code, which is gone
+    auth_method varchar NULL,          -- token_endpoint_auth_method, where somebody chose it
+    old_secret_hash varchar NULL,      -- of the secret before the last rotation
+    old_secret_until timestamptz NULL   -- until when that is good
 );
 
 -- Authorization requests of people who are not signed in yet, bound to their browser.

@@ -1,9 +1,12 @@
 //! Arguments that are checked as they are read: handles, e-mail addresses, permissions, scopes,
 //! grants, client ids. An error stands behind the name of its flag.
 
+use time::Duration;
 use url::Url;
 
 use crate::clients::builtin;
+use crate::clients::secrets::OVERLAP_MAX;
+use crate::config::parse_duration;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::permission::Permission;
 use crate::oauth::redirect_uri;
@@ -83,6 +86,16 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
         Ok(()) => Ok(text.to_owned()),
         Err(refused) => Err(format!("redirect URI {refused}")),
     }
+}
+
+/// How long a replaced secret stays good.
+pub(super) fn overlap(text: &str) -> Result<Duration, String> {
+    let overlap = parse_duration(text).ok_or("a duration looks like 24h or 30m")?;
+    if overlap.is_negative() || overlap > OVERLAP_MAX {
+        let most = OVERLAP_MAX.whole_hours();
+        return Err(format!("an overlap is between 0s and {most}h"));
+    }
+    Ok(overlap)
 }
 
 /// A client id for a new client (RFC 6749 appendix A.1, without spaces).

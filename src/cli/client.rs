@@ -6,17 +6,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use time::Duration;
 
-use super::{Error, open, output};
+use super::{Error, arguments, open, output};
 use crate::app::App;
-use crate::clients::builtin;
+use crate::clients::{builtin, secrets};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::random::Random;
-use crate::secret::Secret;
+use crate::store::audit::{Entry, Event};
 use crate::store::clients::{self, policy_name};
+use crate::store::{self};
 
 /// What is done with applications.
 #[derive(Debug, Subcommand)]
@@ -58,11 +59,17 @@ pub(super) struct Delete {
     yes: bool,
 }
 
-/// Give a confidential application another secret and print it, once. The old one stops at once.
+/// Give a confidential application another secret and print it, once.
+///
+/// The old one stops at once, or after the time of --overlap, in which both are good.
 #[derive(Args, Debug)]
+#[command(after_help = "Example: storyden-auth client rotate-secret my-app --overlap 24h")]
 pub(super) struct RotateSecret {
     /// The client id.
     client_id: String,
+    /// How long the old secret stays good, as in 24h; at most 168h [default: not at all].
+    #[arg(long, value_name = "DURATION", value_parser = arguments::overlap)]
+    overlap: Option<Duration>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -226,42 +233,36 @@ impl RotateSecret {
                 "{id} is a public client and has no secret"
             )));
         }
-        let (secret, hash) = new_secret(app).await?;
-        let input = (client.client_id.clone(), hash, app.clock.now());
-        let there = app.db.write(input, |tx, (id, hash, now)| {
-            Box::pin(clients::set_secret(tx, id, hash, *now))
-        });
-        if !there.await? {
-            return Err(no_client(&self.client_id));
-        }
+        let overlap = self.overlap.unwrap_or(Duration::ZERO);
+        let now = app.clock.now();
+        let entry = Entry::new(Event::ClientSecretRotated, now).client(&client.client_id);
+        let rotated = secrets::rotate(app, &client, overlap, entry).await;
+        let secret = rotated.map_err(|error| match error {
+            secrets::Error::Hashing(error) => error.into(),
+            secrets::Error::Store(store::Error::Gone) => no_client(&self.client_id),
+            secrets::Error::Store(error) => error.into(),
+        })?;
+        let old_until = self.overlap.map(|overlap| (now + overlap).to_rfc3339());
         if self.json {
-            return output::print_json(&serde_json::json!({
+            let mut answer = serde_json::json!({
                 "client_id": client.client_id,
                 "client_secret": secret.reveal(),
-            }));
+            });
+            if let Some(until) = old_until {
+                answer["old_secret_until"] = until.into();
+            }
+            return output::print_json(&answer);
         }
-        output::print(&output::facts([
+        let mut facts = vec![
             ("client_id", client.client_id),
             (
                 "client_secret",
                 format!("{}   (shown this once)", secret.reveal()),
             ),
-        ]))
+        ];
+        facts.extend(old_until.map(|until| ("old secret", format!("good until {until}"))));
+        output::print(&output::facts(facts))
     }
-}
-
-/// A client secret and its Argon2id hash.
-pub(super) async fn new_secret(app: &App) -> Result<(Secret, String), Error> {
-    let secret = Secret::new(format!("sdoas_{}", app.random.base64url::<32>()));
-    let hash = app.passwords.hash(&secret).await?;
-    Ok((secret, hash))
-}
-
-/// A fresh client id. What has no owner gets another prefix than registrations have: clean-up (a
-/// Storyden's too) takes an ownerless `sdoak_` for one, and deletes it when it is unused for a week.
-fn new_client_id(random: &Random, owned: bool) -> String {
-    let prefix = if owned { "sdoak_" } else { "client_" };
-    format!("{prefix}{}", random.base64url::<18>())
 }
 
 /// The names of grants, for a sentence.

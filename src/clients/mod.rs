@@ -2,13 +2,17 @@
 
 pub mod builtin;
 pub mod resource;
+pub mod secrets;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::app::App;
 use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, network_of};
 use crate::oauth::OAuthError;
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::clients::{self, Client};
 
@@ -24,9 +28,19 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// How the client authenticates. A header that names a client and holds no secret is `none`.
+    #[must_use]
+    pub fn method(&self) -> AuthMethod {
+        match (&self.secret, self.by_header) {
+            (None, _) => AuthMethod::None,
+            (Some(_), true) => AuthMethod::Basic,
+            (Some(_), false) => AuthMethod::Post,
+        }
+    }
+
     /// The answer to credentials that are not good (RFC 6749 §5.2).
     #[must_use]
-    pub fn refuse(&self, description: &'static str) -> OAuthError {
+    pub fn refuse(&self, description: impl Into<Cow<'static, str>>) -> OAuthError {
         let error = OAuthError::invalid_client(description);
         if self.by_header {
             error.challenged()
@@ -58,7 +72,7 @@ pub async fn prove(
 ) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
     if client.kind == ClientType::Public {
-        return Ok(());
+        return require_chosen_method(app, client, credentials);
     }
     let Some(stored) = &client.secret_hash else {
         return Err(refuse("Client has no secret configured"));
@@ -66,13 +80,20 @@ pub async fn prove(
     let Some(secret) = &credentials.secret else {
         return Err(refuse("Missing client_secret"));
     };
-    if app.passwords.remembers(secret, stored) {
+    require_chosen_method(app, client, credentials)?;
+    let now = app.clock.now();
+    let is_remembered = || {
+        client
+            .secret_hashes(now)
+            .any(|hash| app.passwords.remembers(secret, hash))
+    };
+    if is_remembered() {
         return Ok(());
     }
     // One new secret of a client at a time: guesses are counted one by one, and a client that
     // starts with many requests at once is checked once and then remembered.
     let turn = app.passwords.turn_of(stored).await?;
-    if app.passwords.remembers(secret, stored) {
+    if is_remembered() {
         return Ok(());
     }
     let network = network_of(address);
@@ -84,14 +105,43 @@ pub async fn prove(
     if let Err(wait) = app.limits.check(&limits) {
         return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
-    if app.passwords.verify_secret(secret, stored).await? {
-        app.passwords.remember(secret, stored);
-        return Ok(());
+    for hash in client.secret_hashes(now) {
+        if app.passwords.verify_secret(secret, hash).await? {
+            app.passwords.remember(secret, hash);
+            return Ok(());
+        }
     }
     app.limits.fail(&limits);
     drop(turn);
     tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
     Err(refuse("Invalid client_secret"))
+}
+
+/// Refuses a client that authenticates by another method than the one that was chosen for it (OpenID
+/// Connect Core §9). One for which nobody chose may use any.
+fn require_chosen_method(
+    app: &App,
+    client: &Client,
+    credentials: &Credentials,
+) -> Result<(), OAuthError> {
+    let (chosen, used) = (client.auth_method, credentials.method());
+    if chosen.is_none_or(|chosen| chosen == used) || app.config.profile.any_auth_method_will_do() {
+        return Ok(());
+    }
+    let chosen = chosen.map_or("", AuthMethod::name);
+    Err(credentials.refuse(format!(
+        "This client authenticates with {chosen}, as registered, and came with {}",
+        used.name()
+    )))
+}
+
+/// Makes a client id. What has no owner and did not register itself gets another prefix than
+/// registrations have: clean-up (a Storyden's too) takes an ownerless `sdoak_` for one, and deletes it
+/// when it is unused for a week.
+#[must_use]
+pub fn new_id(random: &Random, owned: bool) -> String {
+    let prefix = if owned { "sdoak_" } else { "client_" };
+    format!("{prefix}{}", random.base64url::<18>())
 }
 
 /// Refuses a client that may not use a grant (RFC 6749 §5.2).

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
+use crate::profile::Profile;
 use crate::store::clients::{Client, policy_name};
 
 /// A client.
@@ -30,7 +31,8 @@ pub struct ClientResource {
     /// Its name.
     pub name: String,
     /// Where it may be answered.
-    pub redirect_uris: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub redirect_uris: Option<Vec<String>>,
     /// `explicit`, or `inherit` for one that gets what its person holds.
     pub scope_policy: &'static str,
     /// `public` or `confidential`.
@@ -41,6 +43,19 @@ pub struct ClientResource {
     pub updated_at: Timestamp,
 }
 
+impl ClientResource {
+    /// A client as a profile shows it: Storyden's has `null` for a list that a person left out.
+    #[must_use]
+    pub fn shown(profile: Profile, client: Client) -> Self {
+        let is_null = client.redirect_uris_left_out && profile.self_service_is_storydens();
+        let mut shown = Self::from(client);
+        if is_null {
+            shown.redirect_uris = None;
+        }
+        shown
+    }
+}
+
 impl From<Client> for ClientResource {
     fn from(client: Client) -> Self {
         Self {
@@ -48,14 +63,14 @@ impl From<Client> for ClientResource {
             allowed_grants: client
                 .grants
                 .iter()
-                .map(|grant| grant.stored_name())
+                .map(|grant| grant.wire_name())
                 .collect(),
             allowed_scopes: client.scope.allowed,
             client_id: client.client_id,
             created_at: client.created_at,
             id: client.row_id,
             name: client.name,
-            redirect_uris: client.redirect_uris,
+            redirect_uris: Some(client.redirect_uris),
             scope_policy: policy_name(client.scope.policy),
             kind: client.kind.name(),
             updated_at: client.updated_at,

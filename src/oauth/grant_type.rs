@@ -9,7 +9,7 @@ pub enum GrantType {
     RefreshToken,
     /// `client_credentials` (RFC 6749 §4.4).
     ClientCredentials,
-    /// The device grant (RFC 8628); a stored list calls it `device_code`.
+    /// The device grant (RFC 8628).
     DeviceCode,
 }
 
@@ -22,7 +22,7 @@ impl GrantType {
         Self::DeviceCode,
     ];
 
-    /// The value of `grant_type` at the token endpoint.
+    /// The value of `grant_type` at the token endpoint, and the name in a client's stored list.
     #[must_use]
     pub fn wire_name(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl GrantType {
         }
     }
 
-    /// The name in a client's stored list of grants.
+    /// The short name, for sentences; a stored list may have it too.
     #[must_use]
     pub fn stored_name(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl GrantType {
             .find(|grant| grant.wire_name() == name)
     }
 
-    /// The grant type of a stored name; the URN of the device grant is read too.
+    /// The grant type of a name in a list, long or short.
     #[must_use]
     pub fn from_stored_name(name: &str) -> Option<Self> {
         Self::ALL

@@ -1,6 +1,7 @@
 //! The protocol, pure: no HTTP, no database, no clock of its own. Each file opens with its RFC.
 
 pub mod access_token;
+pub mod auth_method;
 pub mod authorization_request;
 pub mod device_grant;
 pub mod error;

@@ -137,9 +137,9 @@ impl Scope {
         )
     }
 
-    /// Reads a stored list of names; what is unknown grants nothing.
+    /// Reads a stored list of names; what is unknown grants nothing, and what was stored twice stays so.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        names.into_iter().filter_map(ScopeName::from_name).collect()
+        Self(names.into_iter().filter_map(ScopeName::from_name).collect())
     }
 
     /// Every scope there is, in the published order.

@@ -3,9 +3,11 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::value::{Flag, Names, Value};
+use super::paging::Total;
+use super::value::{Flag, JsonColumn, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
 
@@ -16,6 +18,12 @@ macro_rules! client_columns {
          c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
          c.type AS client_type, EXISTS (SELECT 1 FROM auth_clients y \
              WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
+         (SELECT y.auth_method FROM auth_clients y WHERE y.client_id = c.id) \
+             AS client_auth_method, \
+         (SELECT y.old_secret_hash FROM auth_clients y WHERE y.client_id = c.id) \
+             AS client_old_secret_hash, \
+         (SELECT y.old_secret_until FROM auth_clients y WHERE y.client_id = c.id) \
+             AS client_old_secret_until, \
          c.scope_policy AS client_scope_policy, \
          c.redirect_uris AS client_redirect_uris, \
          c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
@@ -39,8 +47,11 @@ pub struct ClientColumns {
     client_name: String,
     client_type: String,
     client_pkce_exempt: Flag,
+    client_auth_method: Option<String>,
+    client_old_secret_hash: Option<String>,
+    client_old_secret_until: Option<Timestamp>,
     client_scope_policy: String,
-    client_redirect_uris: Names,
+    client_redirect_uris: JsonColumn<Option<Vec<String>>>,
     client_allowed_scopes: Names,
     client_allowed_grants: Names,
     client_owner: Option<AccountId>,
@@ -57,6 +68,11 @@ pub struct Client {
     pub client_id: String,
     /// The Argon2id hash of its secret.
     pub secret_hash: Option<String>,
+    /// The secret before that, while it is still good.
+    pub old_secret: Option<OldSecret>,
+    /// How it authenticates, where somebody chose that. Storyden's column of this kind is not asked:
+    /// most of its rows merely hold the default.
+    pub auth_method: Option<AuthMethod>,
     /// Its name.
     pub name: String,
     /// Whether it can keep a secret.
@@ -68,6 +84,9 @@ pub struct Client {
     pub scope: ClientScope,
     /// Where it may be answered.
     pub redirect_uris: Vec<String>,
+    /// Whether the row holds JSON `null` in place of an empty list, as Storyden writes it for a person
+    /// who left the list out, and shows it again.
+    pub redirect_uris_left_out: bool,
     /// How it may get tokens.
     pub grants: Vec<GrantType>,
     /// Who made it.
@@ -76,6 +95,15 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+/// A secret that was replaced.
+#[derive(Clone)]
+pub struct OldSecret {
+    /// Its Argon2id hash.
+    pub hash: String,
+    /// Until when it is good.
+    pub until: Timestamp,
 }
 
 impl std::fmt::Debug for Client {
@@ -91,6 +119,15 @@ impl Client {
     #[must_use]
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
+    }
+
+    /// The hashes of the secrets that are good now, the present one first.
+    pub fn secret_hashes(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let old = self.old_secret.as_ref().filter(|old| now < old.until);
+        self.secret_hash
+            .as_deref()
+            .into_iter()
+            .chain(old.map(|old| old.hash.as_str()))
     }
 }
 
@@ -109,6 +146,13 @@ impl From<ClientColumns> for Client {
             row_id: row.client_row_id,
             client_id: row.client_client_id,
             secret_hash: row.client_secret_hash,
+            old_secret: row
+                .client_old_secret_hash
+                .zip(row.client_old_secret_until)
+                .map(|(hash, until)| OldSecret { hash, until }),
+            auth_method: row
+                .client_auth_method
+                .and_then(|name| AuthMethod::from_name(&name)),
             name: row.client_name,
             kind,
             pkce_required: !row.client_pkce_exempt.0,
@@ -121,7 +165,8 @@ impl From<ClientColumns> for Client {
                 .iter()
                 .filter_map(GrantType::from_stored_name)
                 .collect(),
-            redirect_uris: row.client_redirect_uris.0,
+            redirect_uris_left_out: row.client_redirect_uris.0.is_none(),
+            redirect_uris: row.client_redirect_uris.0.unwrap_or_default(),
             owner: row.client_owner,
             created_at: row.client_created_at,
             updated_at: row.client_updated_at,
@@ -175,6 +220,28 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
     Ok(rows.into_iter().map(Client::from).collect())
 }
 
+/// The clients that an account owns, oldest first.
+pub async fn list_of(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        client_columns!(),
+        " FROM oauth_clients c WHERE c.account_id = $1 ORDER BY c.created_at, c.id"
+    );
+    let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[owner.into()]).await?;
+    Ok(rows.into_iter().map(Client::from).collect())
+}
+
+/// How many clients an account owns.
+pub async fn count_of(db: &Db, owner: &AccountId) -> Result<i64> {
+    let total: Total = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM oauth_clients WHERE account_id = $1",
+            &[owner.into()],
+        )
+        .await?;
+    Ok(total.n)
+}
+
 /// The handle of an account that owns a client.
 #[derive(Debug, sqlx::FromRow)]
 pub struct Owner {
@@ -199,9 +266,11 @@ pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
 /// # Errors
 /// [`super::Error::Taken`] when the client id is, [`super::Error::Gone`] when there is no owner.
 pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
-    let method = match client.kind {
-        ClientType::Public => "none",
-        ClientType::Confidential => "client_secret_basic",
+    let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
+    let redirect_uris = if client.redirect_uris_left_out {
+        Value::Json(serde_json::Value::Null)
+    } else {
+        Value::names(client.redirect_uris.iter().map(String::as_str))
     };
     tx.execute(
         "INSERT INTO oauth_clients (id, created_at, updated_at, client_id, client_secret_hash, name, \
@@ -216,19 +285,24 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
             client.name.as_str().into(),
             client.kind.name().into(),
             policy_name(client.scope.policy).into(),
-            method.into(),
+            method.name().into(),
             client.pkce_required.into(),
-            Value::names(client.redirect_uris.iter().map(String::as_str)),
+            redirect_uris,
             Value::names(client.scope.allowed.names()),
-            Value::names(client.grants.iter().map(|grant| grant.stored_name())),
+            Value::names(client.grants.iter().map(|grant| grant.wire_name())),
             client.owner.as_ref().into(),
         ],
     )
     .await?;
-    if !client.pkce_required {
+    if !client.pkce_required || client.auth_method.is_some() {
+        let chosen = client.auth_method.map(|method| method.name().to_owned());
         tx.execute(
-            "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2)",
-            &[(&client.row_id).into(), true.into()],
+            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method) VALUES ($1, $2, $3)",
+            &[
+                (&client.row_id).into(),
+                (!client.pkce_required).into(),
+                chosen.into(),
+            ],
         )
         .await?;
     }
@@ -270,7 +344,7 @@ pub async fn update(
 ) -> Result<bool> {
     let text = |sql, value: String| (sql, Value::from(value));
     let uris = |uris: &Vec<String>| Value::names(uris.iter().map(String::as_str));
-    let grants = |grants: &Vec<GrantType>| Value::names(grants.iter().map(|g| g.stored_name()));
+    let grants = |grants: &Vec<GrantType>| Value::names(grants.iter().map(|g| g.wire_name()));
     let columns = [
         changes
             .name
@@ -316,18 +390,65 @@ pub async fn update(
     for (sql, value) in columns.into_iter().flatten() {
         tx.execute(sql, &[id.into(), value]).await?;
     }
+    if changes.secret_hash.is_some() {
+        forget_old_secret(tx, id).await?;
+    }
     Ok(touched > 0)
 }
 
-/// Gives a client another secret; whether there is such a client.
-pub async fn set_secret(tx: &mut Tx, client_id: &str, hash: &str, now: Timestamp) -> Result<bool> {
-    let changed = tx
+/// A change of a client's secret.
+#[derive(Clone)]
+pub struct Rotation {
+    /// The client.
+    pub client: ClientRowId,
+    /// The Argon2id hash of the new secret.
+    pub hash: String,
+    /// Until when the old secret is good beside it; not at all without.
+    pub old_until: Option<Timestamp>,
+    /// When it happens.
+    pub now: Timestamp,
+}
+
+/// Gives a client another secret; whether there is such a client. The one before that, if it was
+/// still good, is good no longer.
+pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
+    let client = &rotation.client;
+    // First, since it locks the row: of two rotations at once the second replaces what the first made.
+    let touched = tx
         .execute(
-            "UPDATE oauth_clients SET client_secret_hash = $2, updated_at = $3 WHERE client_id = $1",
-            &[client_id.into(), hash.into(), now.into()],
+            "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1",
+            &[client.into(), rotation.now.into()],
         )
         .await?;
-    Ok(changed > 0)
+    match rotation.old_until {
+        Some(until) => {
+            tx.execute(
+                "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
+                 SELECT c.id, c.client_secret_hash, $2 FROM oauth_clients c WHERE c.id = $1 \
+                 ON CONFLICT (client_id) DO UPDATE SET old_secret_hash = excluded.old_secret_hash, \
+                 old_secret_until = excluded.old_secret_until",
+                &[client.into(), until.into()],
+            )
+            .await?;
+        }
+        None => forget_old_secret(tx, client).await?,
+    }
+    tx.execute(
+        "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
+        &[client.into(), rotation.hash.as_str().into()],
+    )
+    .await?;
+    Ok(touched > 0)
+}
+
+async fn forget_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id = $1",
+        &[client.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]

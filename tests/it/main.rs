@@ -33,6 +33,7 @@ mod drain;
 mod headers;
 mod house;
 mod login_detour;
+mod member_secrets;
 mod metadata;
 mod openid_client;
 mod openid_hints;

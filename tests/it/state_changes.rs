@@ -14,9 +14,14 @@ async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
         .hash(&Secret::new(secret))
         .await
         .unwrap();
-    let input = (client.client_id.clone(), hash, server.clock.now());
-    let rotated = server.app.db.write(input, |tx, (id, hash, now)| {
-        Box::pin(clients::set_secret(tx, id, hash, *now))
+    let rotation = clients::Rotation {
+        client: client.row_id.clone(),
+        hash,
+        old_until: None,
+        now: server.clock.now(),
+    };
+    let rotated = server.app.db.write(rotation, |tx, rotation| {
+        Box::pin(clients::rotate_secret(tx, rotation))
     });
     assert!(rotated.await.unwrap());
 }

@@ -2,9 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Shown, grant_names, new_client_id, new_secret};
+use super::{Shown, grant_names};
 use crate::app::App;
 use crate::cli::{Error, account, arguments, output};
+use crate::clients::{new_id, secrets};
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
@@ -97,7 +98,7 @@ impl Create {
         let (secret, secret_hash) = match kind {
             ClientType::Public => (None, None),
             ClientType::Confidential => {
-                let (secret, hash) = new_secret(app).await?;
+                let (secret, hash) = secrets::generate(app).await?;
                 (Some(secret), Some(hash))
             }
         };
@@ -105,14 +106,17 @@ impl Create {
             row_id: ClientRowId::generate(),
             client_id: match &self.client_id {
                 Some(id) => id.clone(),
-                None => new_client_id(&app.random, owner.is_some()),
+                None => new_id(&app.random, owner.is_some()),
             },
             secret_hash,
             name: self.name.clone(),
             kind,
+            old_secret: None,
+            auth_method: None,
             pkce_required: !self.without_pkce,
             scope: self.scope(),
             redirect_uris: without_repeats(self.redirect_uris),
+            redirect_uris_left_out: false,
             grants,
             owner: owner.as_ref().map(|owner| owner.id.clone()),
             created_at: app.clock.now(),

@@ -2,7 +2,8 @@
 //! that a run that was cut short is made good by the next.
 
 use crate::app::App;
-use crate::cli::{Error, client, password};
+use crate::cli::{Error, password};
+use crate::clients::secrets;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, RoleId};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -144,7 +145,7 @@ async fn plan_clients(app: &App, plan: &mut Plan, seeded: &mut Seeded) -> Result
                 .await?
                 .map(|account| account.id),
         };
-        let (secret, hash) = client::new_secret(app).await?;
+        let (secret, hash) = secrets::generate(app).await?;
         plan.clients.push(confidential(plan.now, owner, hash));
         seeded.client_secret = Some(secret);
     }
@@ -178,12 +179,15 @@ fn public(now: Timestamp) -> Client {
         secret_hash: None,
         name: "Demo app".to_owned(),
         kind: ClientType::Public,
+        old_secret: None,
+        auth_method: None,
         pkce_required: true,
         scope: scope(),
         redirect_uris: vec![
             "http://127.0.0.1/callback".to_owned(),
             "http://localhost/callback".to_owned(),
         ],
+        redirect_uris_left_out: false,
         grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         owner: None,
         created_at: now,

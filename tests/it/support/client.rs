@@ -1,6 +1,7 @@
 //! Applications.
 
 use storyden_auth::ids::{AccountId, ClientRowId};
+use storyden_auth::oauth::auth_method::AuthMethod;
 use storyden_auth::oauth::grant_type::{ClientType, GrantType};
 use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
 use storyden_auth::oauth::scope::{ClientScope, Scope, ScopePolicy};
@@ -46,6 +47,7 @@ pub(crate) struct NewClient {
     pub(crate) grants: &'static [GrantType],
     pub(crate) inherit: bool,
     pub(crate) pkce_required: bool,
+    pub(crate) auth_method: Option<AuthMethod>,
     pub(crate) owner: Option<AccountId>,
 }
 
@@ -63,6 +65,7 @@ impl Default for NewClient {
             ],
             inherit: false,
             pkce_required: true,
+            auth_method: None,
             owner: None,
         }
     }
@@ -112,6 +115,8 @@ impl Server {
             secret_hash,
             name: format!("The {}", new.client_id),
             kind,
+            old_secret: None,
+            auth_method: new.auth_method,
             pkce_required: new.pkce_required,
             scope: ClientScope {
                 policy,
@@ -122,6 +127,7 @@ impl Server {
                 .iter()
                 .map(|uri| (*uri).to_owned())
                 .collect(),
+            redirect_uris_left_out: false,
             grants: new.grants.to_vec(),
             owner: new.owner,
             created_at: self.clock.now(),

@@ -1,0 +1,67 @@
+//! The secrets of confidential clients: made here, shown once, replaced with an overlap.
+
+use time::Duration;
+
+use crate::accounts::passwords;
+use crate::app::App;
+use crate::secret::Secret;
+use crate::store::audit::{self, Entry};
+use crate::store::clients::{self, Client, Rotation};
+use crate::store::{self};
+
+/// The longest that a replaced secret stays good.
+pub const OVERLAP_MAX: Duration = Duration::days(7);
+
+/// Makes a secret and its Argon2id hash.
+///
+/// # Errors
+/// When too many hashes are being made.
+pub async fn generate(app: &App) -> Result<(Secret, String), passwords::Error> {
+    let secret = Secret::new(format!("sdoas_{}", app.random.base64url::<32>()));
+    let hash = app.passwords.hash(&secret).await?;
+    Ok((secret, hash))
+}
+
+/// Why a secret was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No hash was made.
+    #[error("the secret cannot be hashed")]
+    Hashing(#[from] passwords::Error),
+    /// The database did not do it; [`store::Error::Gone`] when the client was deleted meanwhile.
+    #[error("the secret cannot be stored")]
+    Store(#[from] store::Error),
+}
+
+/// Gives a client another secret, and keeps the old one good for `overlap`.
+///
+/// # Errors
+/// As above.
+pub async fn rotate(
+    app: &App,
+    client: &Client,
+    overlap: Duration,
+    entry: Entry,
+) -> Result<Secret, Error> {
+    let (secret, hash) = generate(app).await?;
+    let now = app.clock.now();
+    let rotation = Rotation {
+        client: client.row_id.clone(),
+        hash,
+        old_until: overlap.is_positive().then(|| now + overlap),
+        now,
+    };
+    let write = app
+        .db
+        .write((rotation, entry), |tx, (rotation, entry)| {
+            Box::pin(async move {
+                if !clients::rotate_secret(tx, rotation).await? {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        })
+        .await;
+    write?;
+    Ok(secret)
+}
