@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::endpoints::token::polls::Polls;
 use crate::keys::{self, Keys, SigningKey};
 use crate::limits::Limits;
+use crate::limits::budget::{Budget, Size};
 use crate::random::Random;
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
@@ -32,6 +33,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Counts of failures.
     pub limits: Limits,
+    /// What addresses may ask for.
+    pub budget: Budget,
     /// When devices polled last.
     pub polls: Polls,
     /// Whether `/readyz` says yes.
@@ -119,6 +122,7 @@ impl App {
         Ok(Self {
             passwords: Passwords::new(cost, &random)?,
             limits: Limits::new(clock.clone(), config.rate_limit),
+            budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
             readiness: Readiness::default(),
             keys: None,
@@ -142,6 +146,14 @@ impl App {
         let mut app = Self::without_keys(config, sources).await?;
         app.keys = key.map(Keys::new);
         Ok(app)
+    }
+}
+
+fn budget_of(config: &Config) -> Size {
+    Size {
+        units: config.rate_limit,
+        period: config.rate_limit_period,
+        bucket: config.rate_limit_bucket,
     }
 }
 

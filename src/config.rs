@@ -103,8 +103,14 @@ settings! {
     log_format: LogFormat = "LOG_FORMAT" or "text";
     /// The address and port where Prometheus may read `/metrics`; not set: nowhere.
     metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
-    /// Scales every limit: 5000 leaves them as they are, 10000 doubles them.
+    /// Requests that one address may make in `RATE_LIMIT_PERIOD`. Scales the limits on failures too: 10000 doubles them.
     rate_limit: u64 = "RATE_LIMIT" or "5000";
+    /// The sliding window of `RATE_LIMIT`.
+    rate_limit_period: Duration = "RATE_LIMIT_PERIOD" or "1h";
+    /// How finely that window slides.
+    rate_limit_bucket: Duration = "RATE_LIMIT_BUCKET" or "1m";
+    /// How many units a request costs that comes without a valid credential.
+    rate_limit_guest_cost: u64 = "RATE_LIMIT_GUEST_COST" or "1";
     /// Whether the authorization server is on. Off, its endpoints say so.
     oauth_enabled: bool = "OAUTH_ENABLED" or "true";
     /// Whose answers are given: standards (the RFCs') or storyden (a Storyden's, to the letter).
@@ -238,6 +244,8 @@ impl Config {
             }
         }
         let positive = [
+            ("RATE_LIMIT_PERIOD", self.rate_limit_period),
+            ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
             ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
             ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
             ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
@@ -246,6 +254,12 @@ impl Config {
             if ttl <= Duration::ZERO {
                 fault(variable, "must be longer than nothing");
             }
+        }
+        if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {
+            fault(
+                "RATE_LIMIT_BUCKET",
+                "must be at least a 3600th of RATE_LIMIT_PERIOD",
+            );
         }
         // RFC 6749 §4.1.2
         if self.code_ttl() > Duration::minutes(10) {

@@ -210,7 +210,7 @@ pub struct Problem {
     /// The kind, as a URN.
     #[serde(rename = "type")]
     #[schema(format = Uri)]
-    problem_type: String,
+    kind: String,
 }
 
 /// What a problem has for programs.
@@ -353,7 +353,7 @@ impl IntoResponse for ApiError {
             suggested: self.suggested,
             title,
             trace_id: trace_id(),
-            problem_type: format!("urn:storyden:problem:{}", self.kind.name()),
+            kind: format!("urn:storyden:problem:{}", self.kind.name()),
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

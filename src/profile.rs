@@ -44,7 +44,7 @@ differences! {
     redirects_are_rebuilt;
     /// A loopback redirect URI matches on its registered port alone.
     loopback_port_is_exact;
-    /// White space of any kind separates scopes.
+    /// White space of any kind separates scopes, and every fault of one is told in the same words.
     scope_is_split_on_white_space;
     /// Forms are read as Go reads them: the query too, the first of several, empty as given.
     forms_are_read_leniently;
@@ -72,6 +72,17 @@ differences! {
     userinfo_is_storydens;
     /// Userinfo alone asks for a bearer token when none came or the one that came is not good.
     only_userinfo_challenges;
+    /// `HEAD` is another method everywhere, and so is `POST` at authorize and userinfo.
+    methods_are_few;
+    /// Only the token, registration and logout endpoints forbid to keep their answers, and the signing
+    /// keys say nothing of it.
+    no_store_is_rare;
+    /// An issuer with a path has neither endpoints nor metadata below that path.
+    issuer_path_is_not_served;
+    /// A consent request that nobody made is told from one that is over.
+    consent_tells_unknown_requests;
+    /// Every request counts against the budget of its address, and over it the answer is plain text.
+    budget_covers_everything;
     /// One rule for cross-origin requests over every path: the known origins, with credentials.
     cors_is_one_rule;
     /// A valid session cookie decides, whatever bearer comes with it.

@@ -315,7 +315,7 @@ async fn adopt(
     request_id: &SecretHash,
     headers: &HeaderMap,
 ) -> Result<AuthorizationRequest, Refusal> {
-    let browser = browser_of(headers, request_id).ok_or_else(already_processed)?;
+    let browser = browser_of(headers, request_id).ok_or_else(|| unknown(app))?;
     let pending =
         authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
     let now = app.clock.now();
@@ -374,7 +374,16 @@ async fn store_adopted(
 /// The request, if another tab or a double click was first, a moment ago.
 async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
     let found = authorization_requests::find(&app.db, request_id).await?;
-    found.ok_or_else(|| already_processed().into())
+    found.ok_or_else(|| unknown(app).into())
+}
+
+/// A request that nobody made, which looks like one that is over; not so in the profile that
+/// tells them apart (contract 8).
+fn unknown(app: &App) -> OAuthError {
+    if app.config.profile.consent_tells_unknown_requests() {
+        return OAuthError::invalid_request("Request ID not found");
+    }
+    already_processed()
 }
 
 fn already_processed() -> OAuthError {

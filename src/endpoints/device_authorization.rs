@@ -72,7 +72,8 @@ async fn answer(
         credentials(app.config.profile, &headers, &form)?
     };
     let client = client_of(app, &credentials).await?;
-    let scope = scope_of(app.config.profile, form.get("scope"))?;
+    let refusal = "Requested scope contains invalid scope names";
+    let scope = scope_of(app.config.profile, form.get("scope"), refusal)?;
     check_scope(app.config.profile, &client, &scope)?;
     let network = network_of(address.0);
     let limits = [

@@ -10,13 +10,15 @@ use serde::Serialize;
 use super::extract::read_form;
 use super::token::person_claims;
 use super::well_known::resource_metadata_of;
+use crate::accounts::access_keys;
 use crate::accounts::caller::{Bearer, bearer, verify_access_token};
 use crate::app::{App, Shared};
 use crate::error::ApiError;
 use crate::ids::AccountId;
-use crate::oauth::OAuthError;
 use crate::oauth::id_token::PersonClaims;
 use crate::oauth::scope::ScopeName;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::Secret;
 
 /// The answer (OpenID Connect Core §5.3.2): claims without a value are left out.
 #[derive(Debug, Serialize)]
@@ -31,6 +33,11 @@ pub async fn userinfo(State(app): State<Shared>, request: Request) -> Response {
     let profile = app.config.profile;
     match answer(&app, request).await {
         Ok(info) => Json(info).into_response(),
+        Err(Some(error))
+            if profile.userinfo_is_storydens() && error.code == ErrorCode::InsufficientScope =>
+        {
+            ApiError::forbidden(error.description).into_response()
+        }
         // Storyden says the same whatever is wrong with a token, and that is that nobody is there
         Err(Some(error))
             if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
@@ -70,6 +77,11 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
             return Err(Some(OAuthError::invalid_request(description)));
         }
     };
+    if app.config.profile.userinfo_is_storydens() && is_access_key(app, &token).await? {
+        // contract 3.5: a credential, and not one for this
+        let description = "An access key cannot be used here";
+        return Err(Some(OAuthError::insufficient_scope(description)));
+    }
     let verified = verify_access_token(app, &token)
         .await
         .map_err(OAuthError::from)?;
@@ -89,6 +101,10 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
         person,
         sub: account.id,
     })
+}
+
+async fn is_access_key(app: &App, bearer: &Secret) -> Result<bool, OAuthError> {
+    Ok(access_keys::verify(app, bearer).await?.is_some())
 }
 
 /// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).

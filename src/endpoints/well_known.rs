@@ -107,7 +107,8 @@ fn metadata(app: &App) -> Result<ServerMetadata, ApiError> {
 }
 
 fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {
-    if !path.is_empty() && path == app.config.issuer_path() {
+    let served = !app.config.profile.issuer_path_is_not_served();
+    if served && !path.is_empty() && path == app.config.issuer_path() {
         return Ok(());
     }
     Err(ApiError::new(

@@ -62,7 +62,7 @@ impl AuthorizationRequest {
             ));
         }
         Ok(Self {
-            scope: scope_of(Profile::Standards, get("scope"))?,
+            scope: scope_of(Profile::Standards, get("scope"), "")?,
             state: get("state").map(str::to_owned),
             nonce,
             code_challenge,
@@ -119,14 +119,17 @@ fn challenge_of(
 ///
 /// # Errors
 /// `invalid_scope` when it breaks the grammar or names what nobody knows.
-pub fn scope_of(profile: Profile, parameter: Option<&str>) -> Result<Scope, OAuthError> {
+pub fn scope_of(
+    profile: Profile,
+    parameter: Option<&str>,
+    storydens_refusal: &'static str,
+) -> Result<Scope, OAuthError> {
     let text = parameter.unwrap_or_default();
-    let scope = if profile.scope_is_split_on_white_space() {
-        Scope::parse_leniently(text)
-    } else {
-        Scope::parse(text)
-    };
-    scope.map_err(|why| {
+    if profile.scope_is_split_on_white_space() {
+        let scope = Scope::parse_leniently(text);
+        return scope.map_err(|_| OAuthError::invalid_scope(storydens_refusal));
+    }
+    Scope::parse(text).map_err(|why| {
         OAuthError::invalid_scope(match why {
             InvalidScope::Grammar => "scope must be names separated by single spaces",
             InvalidScope::TooMany => "scope has more than 64 names",

@@ -1,6 +1,8 @@
 //! Every route on one screen, in its groups, with their layers.
 
+mod budget;
 mod cors;
+mod storyden;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::endpoints::{
 use crate::error::{ApiError, Kind};
 use crate::member::session;
 use crate::oauth::OAuthError;
+use crate::profile::Profile;
 use crate::{pages, telemetry};
 
 /// The longest that any request is worked on.
@@ -49,7 +52,7 @@ pub fn router(app: Shared) -> Router {
         routes
     };
     let path = app.config.issuer_path().to_owned();
-    let routes = if path.is_empty() {
+    let routes = if path.is_empty() || app.config.profile.issuer_path_is_not_served() {
         routes
     } else {
         routes.clone().nest(&format!("/{path}"), routes)
@@ -65,8 +68,11 @@ pub fn router(app: Shared) -> Router {
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
         .layer(from_fn_with_state(app.clone(), telemetry::trace))
         .with_state(Arc::clone(&app));
-    if app.config.profile.cors_is_one_rule() {
-        return routes.layer(from_fn_with_state(app, cors::as_storyden));
+    if app.config.profile == Profile::Storyden {
+        return routes
+            .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
+            .layer(from_fn_with_state(app.clone(), budget::spend))
+            .layer(from_fn_with_state(app, cors::as_storyden));
     }
     routes
 }

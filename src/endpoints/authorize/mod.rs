@@ -28,6 +28,7 @@ use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::ApiError;
+use crate::ids::AccountId;
 use crate::limits::REQUESTS;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
@@ -205,12 +206,7 @@ impl Asked {
 
     /// Steps 3 and 4.
     async fn store(&self, app: &App, session: &Session, silent: bool) -> Result<Response, Refusal> {
-        app.limits
-            .spend(&[(REQUESTS, session.account.id.as_str())])
-            .map_err(|wait| {
-                let busy = OAuthError::temporarily_unavailable("Too many requests of this account");
-                Refusal::Here(busy.retry_after(wait.0))
-            })?;
+        bound_requests(app, &session.account.id).map_err(Refusal::Here)?;
         let request_id = match &self.kept {
             Some(kept) => kept.request_id.clone(),
             None => Secret::generate(&app.random),
@@ -343,4 +339,15 @@ fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
 /// An access token cannot approve an application (contract 3.5).
 pub(super) fn wrong_credential() -> ApiError {
     ApiError::forbidden("This credential cannot be used here; sign in with a browser")
+}
+
+/// Bounds the requests of an account that are kept (P7).
+///
+/// # Errors
+/// `temporarily_unavailable` when there were too many.
+fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
+    let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
+    bound.map_err(|wait| {
+        OAuthError::temporarily_unavailable("Too many requests of this account").retry_after(wait.0)
+    })
 }

@@ -9,7 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use super::super::extract::{Decoded, decode_leniently};
 use super::super::require_enabled;
 use super::accept::REQUEST_TTL;
-use super::{consent_page, error_location, redirect, refuse_here, wrong_credential};
+use super::{
+    bound_requests, consent_page, error_location, redirect, refuse_here, wrong_credential,
+};
 use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
 use crate::accounts::guard::require_not_suspended;
 use crate::app::App;
@@ -55,7 +57,7 @@ pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Re
         return problem.into_response();
     }
     // 2. the validator
-    let decoded = match decode_leniently(&[query], DECLARED) {
+    let decoded = match decode_leniently(query, DECLARED) {
         Ok(decoded) => decoded,
         Err(error) => return ApiError::invalid(error.description).into_response(),
     };
@@ -131,6 +133,7 @@ async fn begin(
         let description = "Requested scope is not permitted for this account";
         return Err(OAuthError::invalid_scope(description));
     }
+    bound_requests(app, &session.account.id)?;
     let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
     let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
     let new = NewRequest {

@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyDataStream, BodyExt as _, Full, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
@@ -108,11 +108,7 @@ fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String
             continue;
         };
         let value = decode_part(value)?;
-        let limit = if *name == "scope" {
-            SCOPE_MAX
-        } else {
-            PARAMETER_MAX
-        };
+        let limit = limit_of(name);
         if value.len() > limit {
             let description = format!("{name} is longer than {limit} bytes");
             return Err(OAuthError::invalid_request(description));
@@ -120,6 +116,15 @@ fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String
         pairs.push((*name, value));
     }
     Ok(pairs)
+}
+
+/// The longest value of a parameter, in bytes.
+fn limit_of(name: &str) -> usize {
+    if name == "scope" {
+        SCOPE_MAX
+    } else {
+        PARAMETER_MAX
+    }
 }
 
 /// Decodes one half of a pair (the URL Standard's form encoding), strictly.
@@ -183,11 +188,13 @@ pub async fn read_form_as_sent(
     let query = request.uri().query().unwrap_or_default().to_owned();
     let is_form = require_form(request.headers());
     if profile.forms_are_read_leniently() {
-        let body = match is_form {
-            Ok(()) => read_text(request).await?,
-            Err(_) => String::new(), // another type is an empty form
+        let boundary = multipart_boundary(request.headers());
+        let body = match (is_form, boundary) {
+            (Ok(()), _) => pairs(&read_text(request).await?, known)?,
+            (_, Some(boundary)) => multipart(read_bytes(request).await?, &boundary, known).await?,
+            (Err(_), None) => Vec::new(), // another type is an empty form
         };
-        return decode_leniently(&[&body, &query], known);
+        return Ok(leniently(body.into_iter().chain(pairs(&query, known)?)));
     }
     // RFC 6749 §2.3.1, §3.2: parameters come in the body alone
     if !query.is_empty() {
@@ -199,33 +206,71 @@ pub async fn read_form_as_sent(
     decode(&read_text(request).await?, known)
 }
 
-async fn read_text(request: Request) -> Result<String, OAuthError> {
-    let body = read_body(request.into_body())
+async fn read_bytes(request: Request) -> Result<Bytes, OAuthError> {
+    read_body(request.into_body())
         .await
         .map_err(|error| match error {
             BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
             BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
             BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
-        })?;
-    let text = String::from_utf8(body.into());
+        })
+}
+
+async fn read_text(request: Request) -> Result<String, OAuthError> {
+    let text = String::from_utf8(read_bytes(request).await?.into());
     text.map_err(|_| OAuthError::invalid_request("the body is not a form"))
+}
+
+/// What separates the parts of a `multipart/form-data` body (RFC 7578), if it is one.
+fn multipart_boundary(headers: &HeaderMap) -> Option<String> {
+    multer::parse_boundary(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
+}
+
+/// The known parameters of such a body, in order.
+async fn multipart(
+    body: Bytes,
+    boundary: &str,
+    known: &[&'static str],
+) -> Result<Vec<(&'static str, String)>, OAuthError> {
+    let refused = |_| OAuthError::invalid_request("the body is not a form");
+    let mut parts =
+        multer::Multipart::new(BodyDataStream::new(Full::<Bytes>::from(body)), boundary);
+    let mut pairs = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(refused)? {
+        let name = known.iter().find(|known| part.name() == Some(known));
+        let Some(name) = name.copied() else { continue };
+        let value = part.text().await.map_err(refused)?;
+        if value.len() > limit_of(name) || value.contains('\0') {
+            let description = format!("{name} is too long or has a control zero");
+            return Err(OAuthError::invalid_request(description));
+        }
+        pairs.push((name, value));
+        if pairs.len() > PARAMETERS_MAX {
+            return Err(OAuthError::invalid_request(
+                "the request has more than 64 parameters",
+            ));
+        }
+    }
+    Ok(pairs)
 }
 
 /// Decodes as Storyden does: of several the first counts, and what is empty was given.
 ///
 /// # Errors
 /// `invalid_request` when it cannot be decoded, or something is too long or too many.
-pub fn decode_leniently(texts: &[&str], known: &[&'static str]) -> Result<Decoded, OAuthError> {
+pub fn decode_leniently(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError> {
+    Ok(leniently(pairs(text, known)?.into_iter()))
+}
+
+fn leniently(pairs: impl Iterator<Item = (&'static str, String)>) -> Decoded {
     let mut decoded = Decoded::default();
-    for text in texts {
-        for (name, value) in pairs(text, known)? {
-            if decoded.values.contains_key(name) {
-                decoded.repeated.push(name);
-            }
-            decoded.values.entry(name.to_owned()).or_insert(value);
+    for (name, value) in pairs {
+        if decoded.values.contains_key(name) {
+            decoded.repeated.push(name);
         }
+        decoded.values.entry(name.to_owned()).or_insert(value);
     }
-    Ok(decoded)
+    decoded
 }
 
 /// One `Content-Type`, and it is a form's.

@@ -17,13 +17,13 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::extract::{ClientAddress, Decoded, credentials, read_form};
-use super::refuse_client;
+use super::{over_budget, refuse_client};
 use crate::app::{App, Shared};
 use crate::clients;
-use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::Scope;
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
@@ -86,7 +86,7 @@ impl TokenRequest {
         let scope = || {
             let given = form.get("scope").filter(|scope| !scope.is_empty());
             given
-                .map(|scope| scope_of(profile, Some(scope)))
+                .map(|scope| scope_of(profile, Some(scope), "Requested scope is not permitted"))
                 .transpose()
         };
         if grant == GrantType::AuthorizationCode && profile.parameters_come_before_the_client() {
@@ -116,6 +116,9 @@ impl TokenRequest {
     }
 }
 
+/// Where it is.
+pub const PATH: &str = "/api/oauth/token";
+
 /// `POST /api/oauth/token`.
 pub async fn token(
     State(app): State<Shared>,
@@ -123,19 +126,28 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let mut grant = "none";
-    let outcome = match read_form(app.config.profile, request, KNOWN).await {
-        Ok(form) => {
-            grant = form
-                .get("grant_type")
-                .and_then(GrantType::from_wire_name)
-                .map_or("none", GrantType::stored_name);
-            answer(&app, &headers, &form, address).await
-        }
+    let form = read_form(app.config.profile, request, KNOWN).await;
+    let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
+    let grant = grant_type.and_then(GrantType::from_wire_name);
+    if let Err(response) = count(&app, grant, address) {
+        return *response;
+    }
+    let outcome = match form {
+        Ok(form) => answer(&app, &headers, &form, address).await,
         Err(error) => Err(error),
     };
+    let is_bad_poll = |error: &OAuthError| {
+        grant == Some(GrantType::DeviceCode)
+            && !matches!(
+                error.code,
+                ErrorCode::AuthorizationPending | ErrorCode::SlowDown
+            )
+    };
+    if outcome.as_ref().is_err_and(is_bad_poll) {
+        let _ = app.budget.spend(address.0, 1);
+    }
     metrics::token_request(
-        grant,
+        grant.map_or("none", GrantType::stored_name),
         outcome
             .as_ref()
             .map_or_else(|error| error.code.as_str(), |_| "ok"),
@@ -144,6 +156,23 @@ pub async fn token(
         Ok(tokens) => axum::Json(tokens).into_response(),
         Err(error) => refuse_client(&app, error),
     }
+}
+
+/// Counts a request against the budget of its address, unless it is a poll, which has a pace of its
+/// own; in the profile `storyden` everything was counted before.
+fn count(
+    app: &App,
+    grant: Option<GrantType>,
+    ClientAddress(address): ClientAddress,
+) -> Result<(), Box<Response>> {
+    if app.config.profile.budget_covers_everything() || grant == Some(GrantType::DeviceCode) {
+        return Ok(());
+    }
+    let left = app.budget.spend(address, 1);
+    if left.within {
+        return Ok(());
+    }
+    Err(Box::new(over_budget(left.wait)))
 }
 
 async fn answer(

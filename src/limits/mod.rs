@@ -4,6 +4,8 @@
 //! guesser does not. What a restart forgets is harmless. Memory is bounded: the counts that were
 //! not touched longest go first.
 
+pub mod budget;
+
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
@@ -236,7 +238,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-fn locked(count: &Mutex<Count>) -> std::sync::MutexGuard<'_, Count> {
+fn locked<T>(count: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     count
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -1,0 +1,114 @@
+//! What one address may ask for in a sliding hour: `RATE_LIMIT`, `RATE_LIMIT_PERIOD`,
+//! `RATE_LIMIT_BUCKET` (contract 1.4).
+//!
+//! Kept in memory, by address (IPv6 by /64), in buckets of a minute; each replica counts for itself,
+//! and what a restart forgets is harmless. Memory is bounded: the addresses that were not heard of
+//! longest go first.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use time::Duration;
+
+use super::{locked, network_of};
+use crate::clock::{Clock, Timestamp};
+
+/// How many addresses are kept.
+const ADDRESSES_MAX: u64 = 50_000;
+
+/// How large budgets are.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Units of an address in a period.
+    pub units: u64,
+    /// The length of the sliding window.
+    pub period: Duration,
+    /// How finely it slides.
+    pub bucket: Duration,
+}
+
+/// Counts what addresses spend.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    spent: moka::sync::Cache<String, Arc<Mutex<Spent>>>,
+    clock: Clock,
+    size: Size,
+}
+
+/// What an address spent, by bucket, oldest first.
+#[derive(Debug, Default)]
+struct Spent {
+    buckets: VecDeque<(i64, u64)>,
+}
+
+/// What is left of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Units in all.
+    pub limit: u64,
+    /// Units that are left.
+    pub remaining: u64,
+    /// When all of them are back, if nothing more is spent.
+    pub reset: Timestamp,
+    /// Whether the request was within it.
+    pub within: bool,
+    /// Seconds until there is room for this request again; 0 when it was within.
+    pub wait: u64,
+}
+
+impl Budget {
+    /// Counts by a clock.
+    #[must_use]
+    pub fn new(clock: Clock, size: Size) -> Self {
+        let spent = moka::sync::Cache::builder()
+            .max_capacity(ADDRESSES_MAX)
+            .eviction_policy(moka::policy::EvictionPolicy::lru()) // a new address is never refused
+            .time_to_idle(std::time::Duration::from_hours(2))
+            .build();
+        Self { spent, clock, size }
+    }
+
+    /// Spends units of an address, if it has as many.
+    #[must_use]
+    pub fn spend(&self, address: IpAddr, units: u64) -> Left {
+        let now = self.clock.now();
+        let width = self.size.bucket.whole_seconds().max(1);
+        let kept = (self.size.period.whole_seconds() / width).max(1);
+        let bucket = now.unix_seconds().div_euclid(width);
+        let spent = self.spent.get_with(network_of(address), Arc::default);
+        let mut spent = locked(&spent);
+        let over = |(at, _): &(i64, u64)| *at <= bucket - kept;
+        while spent.buckets.front().is_some_and(over) {
+            spent.buckets.pop_front();
+        }
+        let total: u64 = spent.buckets.iter().map(|(_, units)| units).sum();
+        let within = total + units <= self.size.units;
+        if within && units > 0 {
+            match spent.buckets.back_mut() {
+                Some((at, counted)) if *at >= bucket => *counted += units,
+                _ => spent.buckets.push_back((bucket, units)),
+            }
+        }
+        let total = if within { total + units } else { total };
+        let wait = if within {
+            0
+        } else {
+            // the first bucket whose end makes room
+            let mut left = total;
+            let end = spent.buckets.iter().find_map(|(at, counted)| {
+                left -= counted;
+                (left + units <= self.size.units).then_some(at + kept)
+            });
+            let end = end.unwrap_or(bucket + kept) * width;
+            (end - now.unix_seconds()).max(1).unsigned_abs()
+        };
+        Left {
+            limit: self.size.units,
+            remaining: if within { self.size.units - total } else { 0 },
+            reset: now + self.size.period,
+            within,
+            wait,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The layer that counts what an address asks for (contract 1.4, A-35, A-42): headers on every
+//! answer, and 429 over the budget.
+
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::accounts::caller::Caller;
+use crate::app::{App, Shared};
+use crate::clock::Timestamp;
+use crate::endpoints::extract::ClientAddress;
+use crate::endpoints::{over_budget, token};
+use crate::error::{ApiError, Kind};
+use crate::limits::budget::Left;
+
+/// Counts a request of an address, and answers it when it is within the budget.
+pub(super) async fn spend(
+    State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let path = path
+        .strip_prefix(&format!("/{}", app.config.issuer_path()))
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(path)
+        .to_owned();
+    if matches!(path.as_str(), "/healthz" | "/readyz") {
+        return next.run(request).await;
+    }
+    let mut cost = cost(&app, request.method(), &path);
+    if cost > 0
+        && app.config.rate_limit_guest_cost != 1
+        && is_guest(&app, request.headers().clone()).await
+    {
+        cost = cost.saturating_mul(app.config.rate_limit_guest_cost);
+    }
+    let left = app.budget.spend(address, cost);
+    if !left.within {
+        return told(refuse(&app, &path, left), left);
+    }
+    let response = next.run(request).await;
+    // What the endpoint itself counted is in what is left.
+    told(response, app.budget.spend(address, 0))
+}
+
+/// Units of a request.
+fn cost(app: &App, method: &Method, path: &str) -> u64 {
+    let free = if app.config.profile.budget_covers_everything() {
+        false
+    } else {
+        // Polls have a pace of their own, so the token endpoint counts what is none.
+        method == Method::OPTIONS || path == token::PATH
+    };
+    match path {
+        _ if free => 0,
+        "/api/oauth/device/consent" => 20,
+        "/api/oauth/register" => 10,
+        _ => 1,
+    }
+}
+
+async fn is_guest(app: &App, headers: HeaderMap) -> bool {
+    let caller = Caller::of(app, &headers).await;
+    matches!(caller, Ok(Caller::Guest | Caller::Refused))
+}
+
+/// 429 in the words of the path: plain text in the profile `storyden`, else the protocol's or a
+/// problem.
+fn refuse(app: &App, path: &str, left: Left) -> Response {
+    if app.config.profile.budget_covers_everything() {
+        let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
+        let again = app.clock.now() + time::Duration::seconds(left.wait.cast_signed());
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, date(again));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(CONTENT_TYPE, text);
+        return response;
+    }
+    if path.starts_with("/api/oauth/") {
+        return over_budget(left.wait);
+    }
+    ApiError::new(Kind::TooManyRequests, "Too many requests from this address")
+        .retry_after(left.wait)
+        .into_response()
+}
+
+fn told(mut response: Response, left: Left) -> Response {
+    let headers = response.headers_mut();
+    let mut tell = |name: &'static str, value| {
+        headers.insert(HeaderName::from_static(name), value);
+    };
+    tell("x-ratelimit-limit", left.limit.into());
+    tell("x-ratelimit-remaining", left.remaining.into());
+    tell("x-ratelimit-reset", date(left.reset));
+    response
+}
+
+fn date(at: Timestamp) -> HeaderValue {
+    HeaderValue::from_str(&at.to_http_date()).expect("a date is plain ASCII")
+}

@@ -1,0 +1,121 @@
+//! What one address may ask for in a sliding hour (contract 1.4, A-35, A-42).
+
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{Answer, Server, Setup, both};
+
+/// A server whose addresses may ask for 60 units an hour, in the profile `storyden`.
+fn storyden(setup: Setup) -> Setup {
+    setup
+        .with("OAUTH_PROFILE", "storyden")
+        .with("RATE_LIMIT", "60")
+}
+
+/// What is left, as an answer tells it.
+fn remaining(answer: &Answer) -> u64 {
+    answer.header("x-ratelimit-remaining").parse().unwrap()
+}
+
+async fn jwks(server: &Server) -> Answer {
+    server.get("/api/oauth/jwks").await
+}
+
+both! {
+    /// Contract 1.4: every answer tells the budget, and a request costs one unit, a device consent 20.
+    async fn every_request_costs(setup: Setup) {
+        let server = storyden(setup).start().await;
+        let answer = jwks(&server).await.expect(200);
+        assert_eq!(answer.header("x-ratelimit-limit"), "60");
+        assert_eq!(remaining(&answer), 59);
+        assert_eq!(answer.header("x-ratelimit-reset"), "Thu, 01 Jan 2026 01:00:00 GMT");
+        assert_eq!(remaining(&server.get("/nothing").await.expect(404)), 58);
+        assert_eq!(remaining(&server.get("/api/oauth/device/consent").await.expect(401)), 38);
+        let health = server.get("/healthz").await.expect(200);
+        assert!(health.headers.get("x-ratelimit-limit").is_none());
+    }
+
+    /// Contract 1.4: over the budget everything but a preflight is refused, in plain text.
+    async fn over_the_budget_everything_is_refused(setup: Setup) {
+        let server = storyden(setup).start().await;
+        for _ in 0..60 {
+            jwks(&server).await.expect(200);
+        }
+        for path in ["/api/oauth/jwks", "/.well-known/openid-configuration", "/nothing"] {
+            let answer = server.get(path).await.expect(429);
+            assert_eq!(answer.body, "Too Many Requests\n");
+            assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+            assert_eq!(answer.header("retry-after"), "Thu, 01 Jan 2026 01:00:00 GMT");
+            assert_eq!(remaining(&answer), 0);
+        }
+        server.get("/healthz").await.expect(200);
+        let preflight = server
+            .request("OPTIONS", "/api/oauth/token")
+            .header("origin", "https://auth.example")
+            .header("access-control-request-method", "POST");
+        server.send(preflight).await.expect(204);
+    }
+
+    /// The window slides by the minute: what was spent comes back an hour later.
+    async fn what_was_spent_comes_back(setup: Setup) {
+        let server = storyden(setup).start().await;
+        for _ in 0..30 {
+            jwks(&server).await.expect(200);
+        }
+        server.clock.turn(Duration::minutes(30));
+        for _ in 0..30 {
+            jwks(&server).await.expect(200);
+        }
+        jwks(&server).await.expect(429);
+        server.clock.turn(Duration::minutes(30));
+        assert_eq!(remaining(&jwks(&server).await.expect(200)), 29);
+    }
+
+    /// one IPv6 network is one address.
+    async fn one_network_is_one_address(setup: Setup) {
+        let server = storyden(setup).with("TRUSTED_PROXIES", "127.0.0.1").start().await;
+        let from = async |address: &str| {
+            let request = server.request("GET", "/api/oauth/jwks");
+            server.send(request.header("x-forwarded-for", address)).await
+        };
+        assert_eq!(remaining(&from("2001:db8::1").await), 59);
+        assert_eq!(remaining(&from("2001:db8::ffff:2").await), 58);
+        assert_eq!(remaining(&from("2001:db8:0:1::1").await), 59);
+        assert_eq!(remaining(&from("198.51.100.7").await), 59);
+    }
+
+    /// Contract 1.4: `RATE_LIMIT_GUEST_COST` is what a request costs that nobody is behind.
+    async fn guests_may_cost_more(setup: Setup) {
+        let server = storyden(setup).with("RATE_LIMIT_GUEST_COST", "5").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        assert_eq!(remaining(&jwks(&server).await), 55);
+        let mine = server.get_as(&frigg, "/api/oauth/jwks").await;
+        assert_eq!(remaining(&mine), 54);
+    }
+
+    /// in `standards` ten thousand devices behind one address poll on, whatever else it spent;
+    /// discovery and keys cost nothing either.
+    async fn polls_discovery_and_keys_cost_nothing(setup: Setup) {
+        let server = setup.with("RATE_LIMIT", "60").start().await;
+        let app = server.public_client().await;
+        let device = server.start_device(&app, "openid").await.expect(200).text("device_code");
+        for _ in 0..70 {
+            jwks(&server).await.expect(200);
+            server.get("/.well-known/openid-configuration").await.expect(200);
+        }
+        let mut last = 200;
+        while last != 429 {
+            let answer = server.token(&[("grant_type", "authorization_code")]).await;
+            last = answer.status;
+            assert!([400, 429].contains(&last), "{answer:?}");
+        }
+        let refused = server.token(&[("grant_type", "refresh_token")]).await.expect(429);
+        assert_eq!(refused.json()["error"], json!("temporarily_unavailable"));
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+        for _ in 0..70 {
+            server.clock.turn(Duration::seconds(6));
+            let poll = server.poll(&app, &device).await.expect(400);
+            assert_eq!(poll.json()["error"], json!("authorization_pending"));
+        }
+    }
+}
