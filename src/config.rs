@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use time::Duration;
 use url::Url;
 
+use crate::clock::Timestamp;
 use crate::oauth::redirect_uri::is_loopback;
 use crate::profile::Profile;
 use crate::secret::Secret;
@@ -119,6 +120,8 @@ settings! {
     access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
     /// How long a refresh token is good, anew at each rotation.
     refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
+    /// How long an approval lasts in all, however often it is refreshed. Not set: 4320h, in the profile storyden without end.
+    grant_ttl: Option<Duration> = "OAUTH_GRANT_TTL" or "";
     /// How long an authorization code is good; at most 10m. Not set: 60s, in the profile storyden 10m.
     authorization_code_ttl: Option<Duration> = "OAUTH_AUTHORISATION_CODE_TTL" or "";
     /// How long device and user codes are good.
@@ -247,6 +250,10 @@ impl Config {
             ("RATE_LIMIT_PERIOD", self.rate_limit_period),
             ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
             ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
+            (
+                "OAUTH_GRANT_TTL",
+                self.grant_ttl.unwrap_or(self.refresh_token_ttl),
+            ),
             ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
             ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
         ];
@@ -296,6 +303,14 @@ impl Config {
     pub fn code_ttl(&self) -> Duration {
         self.authorization_code_ttl
             .unwrap_or(self.profile.code_ttl())
+    }
+
+    /// When a refresh token ends that is made now, in a grant that began at some time.
+    #[must_use]
+    pub fn refresh_token_end(&self, now: Timestamp, begun: Timestamp) -> Timestamp {
+        let end = now + self.refresh_token_ttl;
+        let last = self.grant_ttl.or(self.profile.grant_ttl());
+        last.map_or(end, |ttl| end.min(begun + ttl))
     }
 
     /// How long a lost answer to a refresh may be asked for again.

@@ -114,4 +114,13 @@ impl Profile {
             Self::Storyden => Duration::minutes(10),
         }
     }
+
+    /// How long an approval lasts in all when nothing else is set; without end where there is none.
+    #[must_use]
+    pub fn grant_ttl(self) -> Option<Duration> {
+        match self {
+            Self::Standards => Some(Duration::days(180)),
+            Self::Storyden => None,
+        }
+    }
 }

@@ -57,6 +57,8 @@ pub struct Grant {
     pub rotated_token: Option<RefreshTokenId>,
     /// When the person signed in, if that is known.
     pub auth_time: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 #[derive(sqlx::FromRow)]
@@ -64,6 +66,7 @@ struct TokenRow {
     token_id: RefreshTokenId,
     token_client_id: ClientRowId,
     scope: String,
+    created_at: Timestamp,
     expires_at: Timestamp,
     revoked_at: Option<Timestamp>,
     successor_id: Option<RefreshTokenId>,
@@ -75,6 +78,7 @@ struct TokenRow {
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
     grant_auth_time: Option<Timestamp>,
+    grant_created_at: Option<Timestamp>,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
@@ -108,6 +112,7 @@ impl TokenRow {
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
                 auth_time: self.grant_auth_time,
+                created_at: self.grant_created_at.unwrap_or(self.created_at),
             }),
         }
     }
@@ -120,7 +125,8 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
-         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, ",
+         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
+         g.created_at AS grant_created_at, t.created_at, ",
         account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \

@@ -188,6 +188,17 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
     }
 
+    /// a code that somebody put into another person's browser fails there, since the client has
+    /// the verifier of its own request and no other.
+    async fn a_code_from_another_browser_is_good_for_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let loki = server.member("loki", &[]).await;
+        let app = server.public_client().await;
+        let theirs = challenge_of(OTHER_VERIFIER);
+        let code = server.code(&loki, &app, &[("code_challenge", &theirs)]).await;
+        server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
+    }
+
     /// wrong verifiers are refused and slowed down, and the right one still works.
     async fn wrong_verifiers_do_not_burn_a_code(setup: Setup) {
         let server = setup.start().await;

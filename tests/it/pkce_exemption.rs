@@ -25,7 +25,8 @@ fn with_nonce(nonce: &str) -> [(&str, &str); 3] {
 }
 
 both! {
-    /// req_129, req_163: with a nonce such a client needs no PKCE, and the ID token has the nonce.
+    /// req_129, req_163, A-19: with a nonce such a client needs no PKCE, and the ID token has the nonce of
+    /// the request that the code came of: a code that somebody else put there shows.
     async fn an_exempt_client_with_a_nonce_needs_no_pkce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -285,4 +285,39 @@ both! {
             refused(&server, &app, other).await;
         }
     }
+
+    /// an approval ends in the end, however often it was refreshed.
+    async fn an_approval_ends_however_often_it_is_refreshed(setup: Setup) {
+        let setup = setup.with("OAUTH_REFRESH_TOKEN_TTL", "240h").with("OAUTH_GRANT_TTL", "480h");
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let mut token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        for _ in 0..2 {
+            server.clock.turn(Duration::hours(239));
+            token = rotate(&server, &app, &token).await;
+        }
+        server.clock.turn(Duration::hours(2));
+        refused(&server, &app, &token).await;
+    }
+
+    /// unless somebody sets it, 180 days in `standards`, and no end in the profile `storyden`.
+    async fn an_approval_lasts_half_a_year_unless_it_is_set(setup: Setup) {
+        for (profile, handle, ends) in [("standards", "frigg", true), ("storyden", "odin", false)] {
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
+            let person = server.member(handle, &[]).await;
+            let app = server.client(NewClient { client_id: handle, ..NewClient::default() }).await;
+            let mut token = server.tokens(&person, &app, &[]).await.text("refresh_token");
+            for _ in 0..7 {
+                server.clock.turn(Duration::days(25));
+                token = rotate(&server, &app, &token).await;
+            }
+            server.clock.turn(Duration::days(6));
+            if ends {
+                refused(&server, &app, &token).await;
+            } else {
+                rotate(&server, &app, &token).await;
+            }
+        }
+    }
 }

@@ -196,7 +196,7 @@ pub(super) fn first_refresh_token(
         client: issue.client.row_id.clone(),
         grant: grant.clone(),
         created_at: now,
-        expires_at: now + app.config.refresh_token_ttl,
+        expires_at: app.config.refresh_token_end(now, now),
     };
     Some((token, new))
 }

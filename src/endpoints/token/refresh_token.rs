@@ -138,6 +138,7 @@ impl Refresh<'_> {
             None => (GrantId::generate(), true),
         };
         let tokens = self.sign(&token, &grant, now).await?;
+        let begun = token.grant.as_ref().map_or(now, |grant| grant.created_at);
         let rotation = Rotation {
             used: token.id,
             first_touch: first_touch.then(|| NewGrant {
@@ -157,7 +158,7 @@ impl Refresh<'_> {
                 client: self.client.row_id.clone(),
                 grant,
                 created_at: now,
-                expires_at: now + self.app.config.refresh_token_ttl,
+                expires_at: self.app.config.refresh_token_end(now, begun),
             },
         };
         let commit = self
