@@ -10,6 +10,7 @@ use crate::keys::{self, Keys, SigningKey};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
 use crate::random::Random;
+use crate::server::Patience;
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
 
@@ -39,6 +40,8 @@ pub struct App {
     pub polls: Polls,
     /// Whether `/readyz` says yes.
     pub readiness: Readiness,
+    /// How long peers are waited for.
+    pub patience: Patience,
 }
 
 /// Whether new requests are welcome.
@@ -88,6 +91,8 @@ pub struct Sources {
     pub random: Random,
     /// What hashes cost.
     pub cost: Cost,
+    /// How long peers are waited for.
+    pub patience: Patience,
 }
 
 impl Sources {
@@ -98,6 +103,7 @@ impl Sources {
             clock: Clock::machine(),
             random: Random::system(),
             cost: Cost::Standard,
+            patience: Patience::default(),
         }
     }
 }
@@ -112,6 +118,7 @@ impl App {
             clock,
             random,
             cost,
+            patience,
         } = sources;
         let db = Db::open(&config.database())
             .await
@@ -125,6 +132,7 @@ impl App {
             budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
             readiness: Readiness::default(),
+            patience,
             keys: None,
             config,
             db,

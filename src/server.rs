@@ -27,10 +27,27 @@ use crate::app::Shared;
 use crate::jobs;
 use crate::router::router;
 
-/// How long the headers of a request may take once they began.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection may be idle between requests.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a peer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the head of a request, once it began.
+    pub head: Duration,
+    /// For the body of a request.
+    pub body: Duration,
+    /// Between requests, and for a peer that takes no more of an answer.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(5),
+            body: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+        }
+    }
+}
+
 /// How many connections there may be, where the process may have as many files.
 const CONNECTIONS_MAX: u64 = 10_000;
 /// How many files are left for the database and the rest.
@@ -76,7 +93,8 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
             }
             continue;
         };
-        let connection = connections.watch(connection(stream, peer, service.clone()));
+        let connection =
+            connections.watch(connection(stream, (peer, app.patience), service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -115,7 +133,7 @@ fn connections_max() -> usize {
 /// One connection with its limits.
 fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, patience): (SocketAddr, Patience),
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {
     let _ = stream.set_nodelay(true);
@@ -123,7 +141,8 @@ fn connection(
     let io = TokioIo::new(Watched {
         stream,
         phase: Arc::clone(&phase),
-        timer: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)),
+        timer: Box::pin(tokio::time::sleep(patience.idle)),
+        patience,
         head: Head::default(),
     });
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -131,6 +150,7 @@ fn connection(
         set(&phase, Phase::Answering);
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(patience);
         async move {
             let response = router.oneshot(request).await;
             set(&phase, Phase::Idle);
@@ -197,6 +217,7 @@ struct Watched {
     stream: TcpStream,
     phase: Arc<Mutex<Phase>>,
     timer: Pin<Box<Sleep>>,
+    patience: Patience,
     head: Head,
 }
 
@@ -232,7 +253,8 @@ impl AsyncRead for Watched {
         }
         if phase == Phase::Idle && buffer.filled().len() > before {
             set(&self.phase, Phase::Reading);
-            self.restart(HEADER_TIMEOUT);
+            let patience = self.patience.head;
+            self.restart(patience);
             self.head = Head::default();
         }
         let read_now = &mut buffer.filled_mut()[before..];
@@ -250,7 +272,8 @@ impl Watched {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.restart(IDLE_TIMEOUT);
+            let patience = self.patience.idle;
+            self.restart(patience);
         }
         // Also after the last byte of an answer: nobody reads again before the timer wakes them.
         let time_is_up = self.timer.as_mut().poll(context);

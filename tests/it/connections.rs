@@ -1,7 +1,11 @@
-//! What is no proper HTTP/1.1 is refused before any handler sees it (A-71).
-//!
-//! Not here: that a head which arrives byte by byte is given up after 5 s (A-72). It is judged by
-//! the machine's clock, and no test sleeps.
+//! What is no proper HTTP/1.1 is refused before any handler sees it (A-71), and who is slow costs
+//! nothing (A-72).
+
+use std::time::Duration;
+
+use storyden_auth::server::Patience;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::{PASSWORD, Server, both};
 
@@ -126,4 +130,49 @@ both! {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.contains(r#""issuer":"https://auth.example""#) && !answer.contains("evil"));
     }
+
+    /// A-72: a peer that says nothing, half a head, or half a body, and one that says it byte by byte,
+    /// is given up; everybody else is served meanwhile.
+    async fn who_is_slow_is_given_up_and_costs_nobody_anything(setup: Setup) {
+        let short = Duration::from_millis(300);
+        let mut setup = setup;
+        setup.patience = Patience { head: short, body: short, idle: short };
+        let server = setup.start().await;
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n";
+        let half_a_body = head("POST /api/oauth/token HTTP/1.1", form) + "grant_type=";
+        let mut slow = Vec::new();
+        for said in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ", &half_a_body] {
+            for _ in 0..50 {
+                slow.push(connected(&server, said).await);
+            }
+        }
+        let dribbling = tokio::spawn(dribble(connected(&server, "GET /").await));
+        assert_eq!(statuses(&server, &head("GET /healthz HTTP/1.1", "")).await, [200]);
+        for mut stream in slow {
+            let mut said = String::new();
+            let _ = stream.read_to_string(&mut said).await; // until the server ends it
+            assert!(said.is_empty() || said.contains("did not arrive in time"), "{said}");
+        }
+        assert!(dribbling.await.unwrap() < 1_000, "the server took it for ever");
+    }
+}
+
+/// A connection on which something was said.
+async fn connected(server: &Server, said: &str) -> TcpStream {
+    let address = server.address.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(said.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Says one byte after the other until nobody listens; how many that were.
+async fn dribble(mut stream: TcpStream) -> usize {
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    for said in 0..1_000 {
+        pace.tick().await;
+        if stream.write_all(b"x").await.is_err() {
+            return said;
+        }
+    }
+    1_000
 }

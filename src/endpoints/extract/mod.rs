@@ -7,9 +7,7 @@
 mod address;
 mod credentials;
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -22,6 +20,7 @@ use crate::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 use crate::profile::Profile;
+use crate::server::Patience;
 
 pub use address::ClientAddress;
 pub use credentials::credentials;
@@ -34,8 +33,6 @@ const PARAMETERS_MAX: usize = 64;
 const PARAMETER_MAX: usize = 4 * 1_024;
 /// The longest scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Decoded parameters. They are never shown: codes and secrets are among them.
 #[derive(Default)]
@@ -207,13 +204,11 @@ pub async fn read_form_as_sent(
 }
 
 async fn read_bytes(request: Request) -> Result<Bytes, OAuthError> {
-    read_body(request.into_body())
-        .await
-        .map_err(|error| match error {
-            BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
-            BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
-            BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
-        })
+    read_body(request).await.map_err(|error| match error {
+        BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
+        BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
+        BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
+    })
 }
 
 async fn read_text(request: Request) -> Result<String, OAuthError> {
@@ -301,9 +296,10 @@ enum BodyError {
     Broken,
 }
 
-async fn read_body(body: Body) -> Result<Bytes, BodyError> {
-    let read = Limited::new(body, BODY_MAX).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+async fn read_body(request: Request) -> Result<Bytes, BodyError> {
+    let patience = request.extensions().get::<Patience>().copied();
+    let read = Limited::new(request.into_body(), BODY_MAX).collect();
+    match tokio::time::timeout(patience.unwrap_or_default().body, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
         Ok(Err(_)) => Err(BodyError::Broken),
@@ -333,15 +329,11 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             let detail = "Content-Type must be application/json";
             return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
         }
-        let body = read_body(request.into_body())
-            .await
-            .map_err(|error| match error {
-                BodyError::TooLong => {
-                    ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB")
-                }
-                BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
-                BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
-            })?;
+        let body = read_body(request).await.map_err(|error| match error {
+            BodyError::TooLong => ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB"),
+            BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
+            BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
+        })?;
         serde_json::from_slice(&body).map(Self).map_err(|error| {
             let place = (error.line(), error.column());
             ApiError::invalid(match error.classify() {

@@ -9,7 +9,7 @@ use storyden_auth::app::{App, Shared, Sources};
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
 use storyden_auth::random::Random;
-use storyden_auth::server;
+use storyden_auth::server::{self, Patience};
 use storyden_auth::store::value::Value;
 use time::Duration;
 use time::macros::datetime;
@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) database: TestDatabase,
     pub(crate) folder: std::path::PathBuf,
     pub(crate) clock: Clock,
+    /// How long the server waits for a peer.
+    pub(crate) patience: Patience,
     settings: HashMap<String, String>,
 }
 
@@ -50,6 +52,7 @@ where
             database: database.clone(),
             folder: folder.path().to_owned(),
             clock: Clock::fixed(Timestamp::new(BEGIN)),
+            patience: Patience::default(),
             settings: HashMap::new(),
         };
         let outcome = tokio::spawn(test(setup)).await;
@@ -104,6 +107,7 @@ impl Setup {
             clock: self.clock.clone(),
             random: Random::seeded(u64::from(port)),
             cost: Cost::Cheap,
+            patience: self.patience,
         };
         let app = Arc::new(App::new(config, sources).await.unwrap());
         let stop = CancellationToken::new();
