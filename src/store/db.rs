@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    AssertSqlSafe, Connection as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
@@ -28,6 +30,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long SQLite waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long a connection to PostgreSQL may have been idle and is still used unasked: it was alive
+/// when it came back, and one that died since costs a 503 and is gone.
+const ALIVE: Duration = Duration::from_secs(1);
 
 /// How often a transaction that PostgreSQL could not serialize is tried.
 const ATTEMPTS: usize = 4;
@@ -110,6 +116,12 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections(16)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, of| {
+                        Box::pin(async move {
+                            Ok(of.idle_for < ALIVE || connection.ping().await.is_ok())
+                        })
+                    })
                     .connect_with(options)
                     .await?;
                 Ok(Self::Postgres(pool))
@@ -313,7 +325,12 @@ impl SqliteDb {
         let options = options
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        // A file does not hang up, so no connection is asked whether it lives.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+        };
         let writer = pool()
             .max_connections(1)
             .connect_with(options.clone())
