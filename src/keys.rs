@@ -12,7 +12,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -282,36 +282,32 @@ impl Keys {
     /// the header and the signature are checked here: RS256 by our key, whatever the header points at.
     #[must_use]
     pub fn verify<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
-        if token.len() > TOKEN_MAX {
-            return None;
-        }
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        if !header.typ.is_some_and(|given| is_type(&given, typ)) {
-            return None; // RFC 9068 §4, RFC 8725 §3.11
-        }
+        let TokenData { header, claims } = self.decode(token)?;
+        let is_of_type = header.typ.is_some_and(|given| is_type(&given, typ)); // RFC 9068 §4, RFC 8725 §3.11
         // no other key exists, and none is fetched
-        if header.kid.is_some_and(|kid| kid != self.key.kid()) {
-            return None;
-        }
-        self.verify_any(token)
+        let is_of_key = header.kid.is_none_or(|kid| kid == self.key.kid());
+        (is_of_type && is_of_key).then_some(claims)
     }
 
     /// The same for a token of any type and any key id: our key's signature is what counts.
     #[must_use]
     pub fn verify_any<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+        self.decode(token).map(|data| data.claims)
+    }
+
+    /// Checks the signature, and reads header and claims once.
+    fn decode<T: DeserializeOwned>(&self, token: &str) -> Option<TokenData<T>> {
         if token.len() > TOKEN_MAX {
             return None;
-        }
-        if jsonwebtoken::decode_header(token).ok()?.crit.is_some() {
-            return None; // RFC 7515 §4.1.11: there is no extension that we know
         }
         let mut validation = Validation::new(Algorithm::RS256);
         validation.required_spec_claims.clear();
         validation.validate_exp = false; // by our own clock, by the caller
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        let data = jsonwebtoken::decode::<T>(token, &self.key.0.verifier, &validation).ok()?;
-        Some(data.claims)
+        let data = jsonwebtoken::decode(token, &self.key.0.verifier, &validation).ok()?;
+        // RFC 7515 §4.1.11: there is no extension that we know
+        data.header.crit.is_none().then_some(data)
     }
 
     /// How many signatures could be made at once now.
