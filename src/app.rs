@@ -6,6 +6,7 @@ use crate::accounts::passwords::{self, Cost, Passwords};
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
 use crate::endpoints::token::polls::Polls;
+use crate::endpoints::well_known::Documents;
 use crate::keys::{self, Keys, SigningKey};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
@@ -38,6 +39,8 @@ pub struct App {
     pub budget: Budget,
     /// When devices polled last.
     pub polls: Polls,
+    /// The server's metadata, as it is sent.
+    pub documents: Documents,
     /// Whether `/readyz` says yes.
     pub readiness: Readiness,
     /// How long peers are waited for.
@@ -131,6 +134,7 @@ impl App {
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
+            documents: Documents::default(),
             readiness: Readiness::default(),
             patience,
             keys: None,
