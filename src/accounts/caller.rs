@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
-use crate::store::{self, accounts, refresh_tokens, sessions};
+use crate::store::{self, accounts, sessions};
 
 /// The cookie of a session (contract 3.2).
 pub const SESSION_COOKIE: &str = "storyden-session";
@@ -181,12 +181,7 @@ pub async fn verify_access_token(
     let Some(token) = claims.and_then(|claims| claims.verify(profile, &issuer, now)) else {
         return Ok(None);
     };
-    if let Some(grant) = &token.grant
-        && refresh_tokens::is_grant_revoked(&app.db, grant).await?
-    {
-        return Ok(None);
-    }
-    let account = accounts::find(&app.db, &token.account).await?;
+    let account = accounts::find_by_token(&app.db, &token.account, token.grant.as_ref()).await?;
     Ok(account
         .filter(|account| !account.suspended)
         .map(|account| (token, account)))

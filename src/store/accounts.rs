@@ -4,7 +4,7 @@ use super::db::{Db, Tx};
 use super::error::Result;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, RoleId};
+use crate::ids::{AccountId, GrantId, RoleId};
 use crate::oauth::permission::PermissionSet;
 
 /// The role of people who are not signed in.
@@ -111,16 +111,22 @@ impl Account {
     }
 }
 
-/// The account of an id, with what it holds now.
-pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Account>> {
+/// The account behind an access token, with what it holds now; `None` when the grant of the token
+/// was ended. A grant that nobody knows was not: its row may have been cleaned away.
+pub async fn find_by_token(
+    db: &Db,
+    id: &AccountId,
+    grant: Option<&GrantId>,
+) -> Result<Option<Account>> {
     const SQL: &str = concat!(
         "SELECT ",
         account_columns!(),
         " FROM accounts a ",
         account_roles!(),
-        " WHERE a.id = $1"
+        " WHERE a.id = $1 AND NOT EXISTS \
+         (SELECT 1 FROM auth_grants g WHERE g.id = $2 AND g.revoked_at IS NOT NULL)"
     );
-    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into()]).await?;
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into(), grant.into()]).await?;
     Ok(Account::from_rows(&rows))
 }
 

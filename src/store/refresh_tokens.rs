@@ -372,19 +372,3 @@ pub async fn grant_of_code(db: &Db, code: &AuthorizationCodeId) -> Result<Option
         .await?;
     Ok(row.map(|row| row.id))
 }
-
-#[derive(sqlx::FromRow)]
-struct RevokedRow {
-    revoked_at: Option<Timestamp>,
-}
-
-/// Whether a grant was ended. One that nobody knows was not: its row may have been cleaned away.
-pub async fn is_grant_revoked(db: &Db, grant: &GrantId) -> Result<bool> {
-    let row: Option<RevokedRow> = db
-        .fetch_optional(
-            "SELECT revoked_at FROM auth_grants WHERE id = $1",
-            &[grant.into()],
-        )
-        .await?;
-    Ok(row.is_some_and(|row| row.revoked_at.is_some()))
-}
