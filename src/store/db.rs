@@ -18,6 +18,7 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
+use super::readers::Readers;
 use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::Value;
 use crate::clock::Timestamp;
@@ -55,7 +56,7 @@ pub enum Db {
 /// An SQLite file: many readers, one writer.
 #[derive(Clone, Debug)]
 pub struct SqliteDb {
-    readers: SqlitePool,
+    readers: Arc<Readers>,
     writer: SqlitePool,
     queue: Arc<Semaphore>,
 }
@@ -142,9 +143,10 @@ impl Db {
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
         Ok(match self {
             Self::Sqlite(db) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_all(&db.readers)
-                    .await?
+                let mut reader = db.readers.take().await?;
+                let query = bind!(sqlx::query_as(sql), args, json_blob);
+                let outcome = query.fetch_all(reader.connection()).await;
+                reader.done(outcome)?
             }
             Self::Postgres(pool) => {
                 bind!(sqlx::query_as(sql), args, sqlx::types::Json)
@@ -162,9 +164,10 @@ impl Db {
     ) -> Result<Option<T>> {
         Ok(match self {
             Self::Sqlite(db) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_optional(&db.readers)
-                    .await?
+                let mut reader = db.readers.take().await?;
+                let query = bind!(sqlx::query_as(sql), args, json_blob);
+                let outcome = query.fetch_optional(reader.connection()).await;
+                reader.done(outcome)?
             }
             Self::Postgres(pool) => {
                 bind!(sqlx::query_as(sql), args, sqlx::types::Json)
@@ -250,11 +253,14 @@ impl Db {
     #[must_use]
     pub fn load(&self) -> Load {
         match self {
-            Self::Sqlite(db) => Load {
-                writers_waiting: WRITERS_WAITING - db.queue.available_permits(),
-                connections: db.readers.size() + db.writer.size(),
-                idle: db.readers.num_idle() + db.writer.num_idle(),
-            },
+            Self::Sqlite(db) => {
+                let (reading, idle) = db.readers.load();
+                Load {
+                    writers_waiting: WRITERS_WAITING - db.queue.available_permits(),
+                    connections: reading + db.writer.size() + u32::try_from(idle).unwrap_or(0),
+                    idle: idle + db.writer.num_idle(),
+                }
+            }
             Self::Postgres(pool) => Load {
                 writers_waiting: 0,
                 connections: pool.size(),
@@ -266,10 +272,12 @@ impl Db {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         match self {
-            Self::Sqlite(db) => sqlx::query("SELECT 1")
-                .execute(&db.readers)
-                .await
-                .map(drop)?,
+            Self::Sqlite(db) => {
+                let mut reader = db.readers.take().await?;
+                let query = sqlx::query("SELECT 1");
+                let outcome = query.execute(reader.connection()).await;
+                reader.done(outcome).map(drop)?;
+            }
             Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
         }
         Ok(())
@@ -325,23 +333,16 @@ impl SqliteDb {
         let options = options
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full);
-        // A file does not hang up, so no connection is asked whether it lives.
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-        };
-        let writer = pool()
+        // A file does not hang up, so the writer is not asked whether it lives.
+        let writer = SqlitePoolOptions::new()
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
-        let readers = pool()
-            .max_connections(8)
-            .min_connections(1)
-            .connect_with(options)
-            .await?;
+        let readers = Readers::open(options, ACQUIRE_TIMEOUT).await?;
         Ok(Self {
-            readers,
+            readers: Arc::new(readers),
             writer,
             queue: Arc::new(Semaphore::new(WRITERS_WAITING)),
         })

@@ -1,4 +1,4 @@
-//! The store: the only SQL. A file per noun, each row beside its query; `db` alone names a driver.
+//! The store: the only SQL. A file per noun, each row beside its query; `db` alone knows the engines.
 //!
 //! Tables without a prefix are Storyden's and are used as they are; `auth_*` are ours.
 
@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod leases;
 pub mod migrate;
 pub mod paging;
+mod readers;
 pub mod refresh_token_list;
 pub mod refresh_tokens;
 pub mod roles;

@@ -1,0 +1,169 @@
+//! The connections that read an SQLite file.
+//!
+//! Each has a thread of its own, and what costs is the way there and back. sqlx's own pool goes it
+//! a second time after each statement, to ask whether the connection lives; a file does not hang up.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How many there are at most.
+const READERS: u32 = 8;
+
+/// Connections that are opened as they are needed, and then kept.
+#[derive(Debug)]
+pub(super) struct Readers {
+    options: SqliteConnectOptions,
+    patience: Duration,
+    turns: Semaphore,
+    idle: Mutex<Vec<SqliteConnection>>,
+}
+
+/// One of them, for a statement. It goes back when it is dropped, also in the middle of the
+/// statement: its thread ends that before it begins the next.
+pub(super) struct Reader<'a> {
+    readers: &'a Readers,
+    connection: Option<SqliteConnection>,
+    _turn: SemaphorePermit<'a>,
+}
+
+impl Readers {
+    /// Opens the first. `patience` is how long anybody waits for a turn.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) async fn open(
+        options: SqliteConnectOptions,
+        patience: Duration,
+    ) -> sqlx::Result<Self> {
+        let first = options.connect().await?;
+        Ok(Self {
+            options,
+            patience,
+            turns: Semaphore::new(READERS as usize),
+            idle: Mutex::new(vec![first]),
+        })
+    }
+
+    /// A connection that nobody uses.
+    ///
+    /// # Errors
+    /// When all were in use for too long, or were closed.
+    pub(super) async fn take(&self) -> sqlx::Result<Reader<'_>> {
+        let turn = tokio::time::timeout(self.patience, self.turns.acquire()).await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        Ok(Reader {
+            readers: self,
+            connection: Some(connection),
+            _turn: turn,
+        })
+    }
+
+    /// How many are in use and how many are not.
+    pub(super) fn load(&self) -> (u32, usize) {
+        let free = u32::try_from(self.turns.available_permits()).unwrap_or(READERS);
+        (READERS.saturating_sub(free), self.idle().len())
+    }
+
+    /// Closes all, after what they are doing. Nobody gets one from then on.
+    pub(super) async fn close(&self) {
+        let all = self.turns.acquire_many(READERS).await;
+        self.turns.close();
+        let idle: Vec<_> = self.idle().drain(..).collect();
+        for connection in idle {
+            let closed = connection.close().await;
+            closed.unwrap_or_else(|error| tracing::debug!(%error, "a reader was not closed"));
+        }
+        drop(all);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader<'_> {
+    /// Where a statement is run.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        let connection = self.connection.as_mut();
+        connection.expect("a reader has its connection until it is dropped")
+    }
+
+    /// Ends the use, with the outcome of its statement: one whose thread is gone is not kept.
+    pub(super) fn done<T>(mut self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
+        if matches!(outcome, Err(sqlx::Error::WorkerCrashed)) {
+            self.connection = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.readers.idle().push(connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn readers(folder: &tempfile::TempDir) -> Readers {
+        let file = folder.path().join("file.db");
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true);
+        Readers::open(options, Duration::ZERO).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn there_are_no_more_than_the_most_and_none_after_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder).await;
+        let mut taken = Vec::new();
+        for _ in 0..READERS {
+            taken.push(readers.take().await.unwrap());
+        }
+        let one_more = readers.take().await.map(drop);
+        assert!(matches!(one_more, Err(sqlx::Error::PoolTimedOut)));
+        taken.clear();
+        assert_eq!(readers.load(), (0, READERS as usize));
+        readers.close().await;
+        let one_more = readers.take().await.map(drop);
+        assert!(matches!(one_more, Err(sqlx::Error::PoolClosed)));
+        assert_eq!(readers.load().1, 0);
+    }
+
+    /// A client that hangs up ends its request anywhere, also in the middle of a statement.
+    #[tokio::test]
+    async fn a_reader_that_is_left_in_a_statement_is_good_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder).await;
+        for _ in 0..20 {
+            let mut reader = readers.take().await.unwrap();
+            let endless = sqlx::query(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+            );
+            let left = endless.fetch_all(reader.connection());
+            let left = tokio::time::timeout(Duration::from_millis(1), left).await;
+            assert!(left.is_err());
+            drop(reader);
+            let mut reader = readers.take().await.unwrap();
+            let next = sqlx::query_scalar("SELECT 7");
+            let next = next.fetch_one(reader.connection()).await;
+            let seven: i64 = reader.done(next).unwrap();
+            assert_eq!((seven, readers.load()), (7, (0, 1)));
+        }
+    }
+}
