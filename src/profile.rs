@@ -81,6 +81,8 @@ differences! {
     issuer_path_is_not_served;
     /// A consent request that nobody made is told from one that is over.
     consent_tells_unknown_requests;
+    /// A redirect URI that does not fit is refused in one sentence, which does not say where it differs.
+    mismatches_are_not_explained;
     /// Every request counts against the budget of its address, and over it the answer is plain text.
     budget_covers_everything;
     /// One rule for cross-origin requests over every path: the known origins, with credentials.

@@ -9,6 +9,7 @@ pub mod grant_type;
 pub mod id_token;
 pub mod permission;
 pub mod pkce;
+pub mod redirect_mismatch;
 pub mod redirect_uri;
 pub mod refresh_grant;
 pub mod scope;

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
 use super::error::OAuthError;
+use super::redirect_mismatch::explain;
 use crate::profile::Profile;
 
 /// Schemes that lead to a program or a document rather than back to an application.
@@ -167,9 +168,10 @@ pub fn resolve(
     match (asked, registered) {
         (Some(asked), registered) if is_match(profile, asked, registered) => Ok(asked.to_owned()),
         (None, [only]) if is_usable(only) => Ok(only.clone()),
-        (Some(_), _) => Err(OAuthError::invalid_request(
+        (Some(_), _) if profile.mismatches_are_not_explained() => Err(OAuthError::invalid_request(
             "Redirect URI is not registered for this client",
         )),
+        (Some(asked), registered) => Err(OAuthError::invalid_request(explain(asked, registered))),
         (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
     }
 }

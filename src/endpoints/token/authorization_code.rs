@@ -11,6 +11,7 @@ use crate::limits::CODE_VERIFIER;
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::scope::Scope;
+use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::authorization_codes::{self, AuthorizationCode};
@@ -67,7 +68,7 @@ impl Exchange<'_> {
         let code = found
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(not_good)?;
-        self.check_redirect_uri(&code)?;
+        self.check_redirect_uri(app.config.profile, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // the code is not burnt, so guesses are counted; the right verifier never is.
             match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
@@ -88,10 +89,17 @@ impl Exchange<'_> {
     }
 
     /// RFC 6749 §4.1.3: the same again, or left out where it was left out before.
-    fn check_redirect_uri(&self, code: &AuthorizationCode) -> Result<(), OAuthError> {
+    fn check_redirect_uri(
+        &self,
+        profile: Profile,
+        code: &AuthorizationCode,
+    ) -> Result<(), OAuthError> {
         match self.redirect_uri {
             Some(uri) if uri == code.redirect_uri => Ok(()),
-            Some(_) => Err(not_good()),
+            Some(_) if profile.mismatches_are_not_explained() => Err(not_good()),
+            Some(_) => Err(OAuthError::invalid_grant(
+                "redirect_uri is not the one that the authorization request had",
+            )),
             None if !code.redirect_uri_given => Ok(()),
             None => Err(OAuthError::invalid_request("Missing redirect_uri")),
         }

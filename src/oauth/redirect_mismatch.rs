@@ -1,0 +1,116 @@
+//! What differs between the redirect URI of a request and the ones that are registered, in words for
+//! the developer who has to find it. Comparison is of strings (RFC 6749 §3.1.2.3), so a letter is
+//! enough, and a letter is hard to see.
+
+/// A URI in the parts that a developer thinks in, as they are written.
+struct Parts<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(uri: &'a str) -> Self {
+        let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (authority, below) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            _ => (authority, ""),
+        };
+        let (path, query) = below.split_at(below.find('?').unwrap_or(below.len()));
+        Self {
+            scheme,
+            host,
+            port,
+            path,
+            query,
+        }
+    }
+
+    /// Where it first differs from another.
+    fn difference(&self, other: &Self) -> (usize, &'static str) {
+        let same_letters = self.path.eq_ignore_ascii_case(other.path);
+        let same_path = self.path.trim_end_matches('/') == other.path.trim_end_matches('/');
+        if self.scheme != other.scheme {
+            (0, "in its scheme")
+        } else if self.host != other.host {
+            (1, "in its host")
+        } else if self.port != other.port {
+            (2, "in its port")
+        } else if self.path != other.path && same_path {
+            (4, "in the slash at the end of its path")
+        } else if self.path != other.path && same_letters {
+            (4, "in capital and small letters of its path")
+        } else if self.path != other.path {
+            (3, "in its path")
+        } else if self.query != other.query {
+            (5, "in its query")
+        } else {
+            (6, "in how it is written")
+        }
+    }
+}
+
+/// Says how a redirect URI differs from the registered one that it is nearest to.
+#[must_use]
+pub fn explain(asked: &str, registered: &[String]) -> String {
+    let asked = Parts::of(asked);
+    let nearest = registered
+        .iter()
+        .map(|known| asked.difference(&Parts::of(known)))
+        .max_by_key(|(likeness, _)| *likeness);
+    match (nearest, registered.len()) {
+        (None, _) => "The client has no registered redirect URI".to_owned(),
+        (Some((_, place)), 1) => format!("redirect_uri differs from the registered one {place}"),
+        (Some((_, place)), count) => {
+            format!(
+                "redirect_uri is none of the {count} registered ones; from the nearest it differs {place}"
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_named() {
+        let known = "https://app.example/cb".to_owned();
+        for (asked, place) in [
+            ("http://app.example/cb", "in its scheme"),
+            ("https://app.example.evil/cb", "in its host"),
+            ("https://app.example:443/cb", "in its port"),
+            ("https://app.example/other", "in its path"),
+            (
+                "https://app.example/cb/",
+                "in the slash at the end of its path",
+            ),
+            (
+                "https://app.example/CB",
+                "in capital and small letters of its path",
+            ),
+            ("https://app.example/cb?x=1", "in its query"),
+            ("nonsense", "in its scheme"),
+        ] {
+            let said = explain(asked, std::slice::from_ref(&known));
+            assert_eq!(
+                said,
+                format!("redirect_uri differs from the registered one {place}")
+            );
+        }
+        let two = ["https://other.example/cb".to_owned(), known];
+        assert_eq!(
+            explain("https://app.example/cb/", &two),
+            "redirect_uri is none of the 2 registered ones; from the nearest it differs in the slash \
+             at the end of its path"
+        );
+        assert_eq!(
+            explain("x", &[]),
+            "The client has no registered redirect URI"
+        );
+    }
+}
