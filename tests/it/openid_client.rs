@@ -6,16 +6,16 @@ use openidconnect::core::{
     CoreUserInfoClaims,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret,
-    CsrfToken, DeviceAuthorizationUrl, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, ProviderMetadata, RedirectUrl, Scope,
-    TokenResponse as _,
+    AdditionalProviderMetadata, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    DeviceAuthorizationUrl, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    ProviderMetadata, RedirectUrl, Scope, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storyden_auth::clock::Clock;
 
-use crate::support::{Member, Server, Setup, both};
+use crate::support::relying_party::Http;
+use crate::support::{Server, Setup, both};
 
 /// What the crate does not know of discovery by itself (RFC 8628 §4).
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -39,55 +39,10 @@ type DeviceMetadata = ProviderMetadata<
     openidconnect::core::CoreSubjectIdentifierType,
 >;
 
-/// The HTTP client of the relying party.
-struct Http(reqwest::Client);
-
-impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = openidconnect::HttpClientError<reqwest::Error>;
-    type Future = std::pin::Pin<
-        Box<dyn Future<Output = Result<HttpResponse, Self::Error>> + Send + Sync + 'c>,
-    >;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        let client = self.0.clone();
-        let (parts, body) = request.into_parts();
-        let task = tokio::spawn(async move {
-            let url = parts.uri.to_string();
-            let sent = client
-                .request(parts.method, url)
-                .headers(parts.headers)
-                .body(body);
-            let answer = sent.send().await?;
-            let mut response = HttpResponse::new(Vec::new());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = answer.bytes().await?.to_vec();
-            Ok::<_, reqwest::Error>(response)
-        });
-        Box::pin(async move {
-            task.await
-                .unwrap()
-                .map_err(|error| openidconnect::HttpClientError::Reqwest(Box::new(error)))
-        })
-    }
-}
-
 /// A server whose issuer is where it listens, as a client on this machine finds it.
 async fn listening(mut setup: Setup) -> Server {
     setup.clock = Clock::machine(); // the relying party checks times by its own
     setup.start_as_itself().await
-}
-
-/// What a person does in a browser: follow, sign in, approve. Gives where they end up.
-async fn approve_in_browser(server: &Server, member: &Member, url: &url::Url) -> url::Url {
-    let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-    let consent = server.get_as(member, &path).await.expect(302);
-    let request_id = consent.sent("request_id").unwrap();
-    server
-        .decide(member, &request_id, "approve")
-        .await
-        .expect(200)
-        .location()
 }
 
 both! {
@@ -96,7 +51,7 @@ both! {
         let server = listening(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
-        let http = Http(server.http.clone());
+        let http = Http::of(&server);
         let issuer = IssuerUrl::new(server.address.clone()).unwrap();
         let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.unwrap();
         let client = CoreClient::from_provider_metadata(
@@ -116,7 +71,7 @@ both! {
             .add_scopes(["profile", "email", "offline_access"].map(|s| Scope::new(s.to_owned())))
             .set_pkce_challenge(challenge)
             .url();
-        let back = approve_in_browser(&server, &frigg, &url).await;
+        let back = server.approve_in_browser(&frigg, &url).await;
         let sent: std::collections::HashMap<_, _> = back.query_pairs().into_owned().collect();
         assert_eq!(&sent["state"], state.secret());
         assert_eq!(sent["iss"], server.address);
@@ -160,7 +115,7 @@ both! {
     async fn the_device_flow_satisfies_a_relying_party(setup: Setup) {
         let server = listening(setup.with("OAUTH_DEVICE_POLL_EVERY", "0s")).await;
         let frigg = server.member("frigg", &[]).await;
-        let http = Http(server.http.clone());
+        let http = Http::of(&server);
         let issuer = IssuerUrl::new(server.address.clone()).unwrap();
         let metadata = DeviceMetadata::discover_async(issuer, &http).await.unwrap();
         let endpoint = metadata.additional_metadata().device_authorization_endpoint.clone();

@@ -10,6 +10,7 @@ pub(crate) mod forgery;
 mod member;
 mod process;
 pub(crate) mod race;
+pub(crate) mod relying_party;
 mod server;
 
 pub(crate) use answer::{Answer, refused, told};

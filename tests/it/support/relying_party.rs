@@ -1,0 +1,57 @@
+//! Relying parties that nobody here wrote: how they speak HTTP, and the person beside them.
+
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+
+use super::member::Member;
+use super::server::Server;
+
+/// The HTTP client of a relying party.
+pub(crate) struct Http(reqwest::Client);
+
+impl Http {
+    /// One that finds a server on this machine.
+    pub(crate) fn of(server: &Server) -> Self {
+        Self(server.http.clone())
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = oauth2::HttpClientError<reqwest::Error>;
+    type Future = std::pin::Pin<
+        Box<dyn Future<Output = Result<HttpResponse, Self::Error>> + Send + Sync + 'c>,
+    >;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        let client = self.0.clone();
+        let (parts, body) = request.into_parts();
+        let task = tokio::spawn(async move {
+            let url = parts.uri.to_string();
+            let sent = client
+                .request(parts.method, url)
+                .headers(parts.headers)
+                .body(body);
+            let answer = sent.send().await?;
+            let mut response = HttpResponse::new(Vec::new());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = answer.headers().clone();
+            *response.body_mut() = answer.bytes().await?.to_vec();
+            Ok::<_, reqwest::Error>(response)
+        });
+        Box::pin(async move {
+            task.await
+                .unwrap()
+                .map_err(|error| oauth2::HttpClientError::Reqwest(Box::new(error)))
+        })
+    }
+}
+
+impl Server {
+    /// What a person who is signed in does in a browser: follow, approve. Gives where they end up.
+    pub(crate) async fn approve_in_browser(&self, member: &Member, url: &url::Url) -> url::Url {
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        let consent = self.get_as(member, &path).await.expect(302);
+        let request_id = consent.sent("request_id").unwrap();
+        let decided = self.decide(member, &request_id, "approve").await;
+        decided.expect(200).location()
+    }
+}
