@@ -2,7 +2,7 @@
 # person without make run the same.
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint coverage bench
+.PHONY: help test check lint coverage soak bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ lint: ## formatting, clippy and docs only
 
 coverage: ## each requirement id with the file and line of its test
 	@tests/requirements --list
+
+soak: ## crashes, lost databases, races and chains at length; SOAK_MINUTES=20
+	@tests/run soak
 
 bench: ## what the release server does per second, on both engines; asserts nothing
 	@bench/run

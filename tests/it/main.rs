@@ -18,6 +18,7 @@ mod access_token;
 mod authorization_code;
 mod authorize;
 mod authorize_by_form;
+mod away;
 mod budget;
 mod canaries;
 mod chains;

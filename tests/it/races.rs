@@ -23,6 +23,7 @@ async fn servers(setup: &Setup, replicas: usize) -> Vec<Server> {
 
 /// Sends the same form to the token endpoint `n` times at once, to the servers in turn.
 async fn rush(servers: &[Server], form: &[(&str, &str)], n: usize) -> Vec<Answer> {
+    servers[0].held.count("races", 1);
     let requests = (0..n).map(|at| servers[at % servers.len()].token_request(form));
     at_once(requests.collect()).await
 }
@@ -136,6 +137,7 @@ async fn race_consents(servers: &[Server], decisions: [&str; 2]) {
     let mut approved = 0;
     for (n, rounds) in ROUNDS {
         for _ in 0..*rounds {
+            server.held.count("races", 1);
             let request_id = server.pending(&frigg, &app, &[]).await;
             let requests = (0..*n).map(|at| {
                 let body = json!({ "request_id": request_id, "decision": decisions[at % 2] });
@@ -165,6 +167,7 @@ async fn race_device_decisions(servers: &[Server]) {
         // Wrong codes are limited to five per person, and every loser has one.
         server.turn(Duration::minutes(11));
         let started = server.start_device(&app, "openid").await.expect(200);
+        server.held.count("races", 1);
         let (device_code, user_code) = (started.text("device_code"), started.text("user_code"));
         server.open_device(&frigg, &user_code).await.expect(200);
         let requests = (0..n).map(|at| {
@@ -266,6 +269,7 @@ both! {
             let (old, new) = (app.refresh_form(&first), app.refresh_form(&third));
             let requests = (0..8).map(|at| servers[at % 2].token_request(if at < 4 { &new } else { &old }));
             let answers = at_once(requests.collect()).await;
+            server.held.count("races", 1);
             count(&answers, 200);
             assert_eq!(server.count(LIVE, &[]).await, 0);
             for answer in answers.iter().filter(|answer| answer.status == 200) {
@@ -287,6 +291,7 @@ both! {
             server.turn(Duration::seconds(10));
             let (replay, refresh) = (app.exchange_form(&code), app.refresh_form(&token));
             let requests = (0..8).map(|at| servers[at % 2].token_request(if at < 4 { &refresh } else { &replay }));
+            server.held.count("races", 1);
             count(&at_once(requests.collect()).await, 200);
             assert_eq!(server.count(LIVE, &[]).await, 0);
         }

@@ -7,10 +7,13 @@ mod database;
 mod detour;
 mod device;
 pub(crate) mod forgery;
+pub(crate) mod journal;
 mod member;
+mod postgres;
 mod process;
 pub(crate) mod race;
 pub(crate) mod relying_party;
+mod rounds;
 mod server;
 
 pub(crate) use answer::{Answer, refused, told};
@@ -18,6 +21,7 @@ pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
 pub(crate) use detour::{Detour, stored, to_consent, to_login};
 pub(crate) use member::{Member, PASSWORD};
+pub(crate) use postgres::OwnPostgres;
 pub(crate) use process::free_port;
 pub(crate) use server::{Server, Setup, run};
 

@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 
 use super::database::signing_key;
 use super::server::Setup;
@@ -12,7 +13,8 @@ use super::server::Setup;
 pub(crate) struct Process {
     pub(crate) address: String,
     child: Child,
-    log: Lines<BufReader<ChildStderr>>,
+    /// Read as it comes, so that the program never waits for a reader.
+    log: mpsc::UnboundedReceiver<String>,
 }
 
 /// How a program ended, and what it said.
@@ -70,10 +72,17 @@ impl Setup {
         ];
         settings.extend_from_slice(further);
         let mut child = self.program(&["serve"], &settings).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, mut log) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                // Read on when nobody listens any more.
+                let _ = sender.send(line);
+            }
+        });
         let mut said = Vec::new();
         loop {
-            match log.next_line().await.unwrap() {
+            match log.recv().await {
                 Some(line) if line.contains("serving") => break,
                 Some(line) => said.push(line),
                 None => panic!("the server ended: {said:?}"),
@@ -116,7 +125,7 @@ impl Process {
     /// Waits for it to end by itself; its exit code and the rest of its log.
     pub(crate) async fn wait(mut self) -> (Option<i32>, Vec<String>) {
         let mut said = Vec::new();
-        while let Some(line) = self.log.next_line().await.unwrap() {
+        while let Some(line) = self.log.recv().await {
             said.push(line);
         }
         (self.child.wait().await.unwrap().code(), said)
@@ -124,12 +133,12 @@ impl Process {
 
     /// The next line of its log; none when it has ended.
     pub(crate) async fn line(&mut self) -> Option<String> {
-        self.log.next_line().await.unwrap()
+        self.log.recv().await
     }
 
     /// Waits for a line of its log.
     pub(crate) async fn says(&mut self, text: &str) {
-        while let Some(line) = self.log.next_line().await.unwrap() {
+        while let Some(line) = self.log.recv().await {
             if line.contains(text) {
                 return;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use storyden_auth::accounts::passwords::Cost;
@@ -14,10 +15,12 @@ use storyden_auth::store::value::Value;
 use time::Duration;
 use time::macros::datetime;
 use tokio::net::TcpListener;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::database::{Engine, TestDatabase, signing_key};
+use super::rounds::{Held, Rounds};
 
 /// When every test begins.
 const BEGIN: time::OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
@@ -31,10 +34,17 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     /// How long the server waits for a peer.
     pub(crate) patience: Patience,
+    /// What a test that rolls dice begins with.
+    pub(crate) seed: u64,
+    /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
+    pub(crate) at_length: bool,
+    /// Where a test says what it held.
+    pub(crate) held: Held,
     settings: HashMap<String, String>,
 }
 
-/// Runs a test on an engine, and takes its database away afterwards whatever happened.
+/// Runs a test on an engine, one round or as many as asked for, each on a database that is taken
+/// away afterwards whatever happened.
 pub(crate) fn run<F>(engine: Engine, test: fn(Setup) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -44,25 +54,49 @@ where
         .enable_all()
         .build()
         .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let outcome = runtime.block_on(async {
-        let database = TestDatabase::create(engine, folder.path()).await;
-        let setup = Setup {
-            engine,
-            database: database.clone(),
-            folder: folder.path().to_owned(),
-            clock: Clock::fixed(Timestamp::new(BEGIN)),
-            patience: Patience::default(),
-            settings: HashMap::new(),
+    let mut rounds = Rounds::planned();
+    let mut failure = None;
+    while let Some(seed) = rounds.next() {
+        let round = AssertUnwindSafe(|| runtime.block_on(round(engine, test, seed, &rounds)));
+        failure = match std::panic::catch_unwind(round) {
+            Ok(Ok(())) => continue,
+            Ok(Err(in_test)) => Some(in_test.into_panic()),
+            Err(around_it) => Some(around_it),
         };
-        let outcome = tokio::spawn(test(setup)).await;
-        database.remove().await;
-        outcome
-    });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    if let Err(failure) = outcome {
-        std::panic::resume_unwind(failure.into_panic());
+        rounds.failed();
+        break;
     }
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    if let Some(failure) = failure {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+async fn round<F>(
+    engine: Engine,
+    test: fn(Setup) -> F,
+    seed: u64,
+    rounds: &Rounds,
+) -> Result<(), JoinError>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let folder = tempfile::tempdir().unwrap();
+    let database = TestDatabase::create(engine, folder.path()).await;
+    let setup = Setup {
+        engine,
+        database: database.clone(),
+        folder: folder.path().to_owned(),
+        clock: Clock::fixed(Timestamp::new(BEGIN)),
+        patience: Patience::default(),
+        seed,
+        at_length: rounds.at_length(),
+        held: rounds.held.clone(),
+        settings: HashMap::new(),
+    };
+    let outcome = tokio::spawn(test(setup)).await;
+    database.remove().await;
+    outcome
 }
 
 impl Setup {
@@ -117,6 +151,7 @@ impl Setup {
             app,
             clock: self.clock.clone(),
             http: http_client(),
+            held: self.held.clone(),
             stop,
         }
     }
@@ -141,6 +176,7 @@ pub(crate) struct Server {
     pub(crate) app: Shared,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
+    pub(crate) held: Held,
     stop: CancellationToken,
 }
 

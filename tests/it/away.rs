@@ -1,0 +1,197 @@
+//! T4: the database is taken from the server under load, and comes back.
+//!
+//! Nothing but the machine's speed decides how long a step takes here, so events are awaited; the
+//! promised time is held by `make soak` alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use sqlx::{Connection as _, PgConnection};
+use storyden_auth::clock::Stopwatch;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::journal::{
+    Fate, Load, PATIENCE, SETTINGS, journals, prepare, put_off, set_to_work, unanswered, verify_all,
+};
+use crate::support::{Answer, Engine, OwnPostgres, Setup, free_port};
+
+/// How soon after its database the server is ready again (P4).
+const READY: Duration = Duration::from_secs(2);
+
+/// What happens to the database.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    /// It is stopped without a word, and started again after a look at what is then answered.
+    Stopped,
+    /// One of its processes is killed, upon which it ends all connections and recovers by itself.
+    Crashed,
+    /// It lives, and ends all connections.
+    HungUp,
+}
+
+/// A database that is taken away and given back.
+struct Victim {
+    postgres: Arc<OwnPostgres>,
+    load: Arc<Load>,
+}
+
+impl Victim {
+    /// Does something that blocks.
+    async fn with<T: Send + 'static>(&self, act: fn(&OwnPostgres) -> T) -> T {
+        let postgres = Arc::clone(&self.postgres);
+        let task = tokio::task::spawn_blocking(move || act(&postgres));
+        task.await.unwrap()
+    }
+
+    async fn connect(&self) -> PgConnection {
+        loop {
+            if let Ok(connection) = PgConnection::connect(&self.postgres.url()).await {
+                return connection;
+            }
+        }
+    }
+
+    /// Strikes, and comes back when the database answers again.
+    async fn suffer(&self, blow: Blow) {
+        match blow {
+            Blow::Stopped => {
+                self.with(OwnPostgres::stop).await;
+                self.check_away().await;
+                self.with(OwnPostgres::start).await;
+            }
+            Blow::Crashed => {
+                let theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'storyden-auth' LIMIT 1";
+                let mut witness = self.connect().await;
+                let pid: i32 = sqlx::query_scalar(theirs)
+                    .fetch_one(&mut witness)
+                    .await
+                    .unwrap();
+                let postgres = Arc::clone(&self.postgres);
+                let killed = tokio::task::spawn_blocking(move || postgres.kill(pid));
+                // It ends with all others, so that what connects later has come back.
+                let end = sqlx::query("SELECT pg_sleep(600)").execute(&mut witness);
+                end.await.unwrap_err();
+                killed.await.unwrap();
+                self.check_up().await;
+                drop(self.connect().await);
+            }
+            Blow::HungUp => {
+                let end_theirs = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                                  WHERE application_name = 'storyden-auth'";
+                let mut witness = self.connect().await;
+                sqlx::query(end_theirs).execute(&mut witness).await.unwrap();
+                self.check_up().await;
+            }
+        }
+    }
+
+    /// What is answered whatever the database does.
+    async fn check_up(&self) {
+        for path in [
+            "/api/oauth/jwks",
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server",
+            "/healthz",
+        ] {
+            self.load.server.get(path).await.expect(200);
+        }
+    }
+
+    /// What is answered while it is away.
+    async fn check_away(&self) {
+        let Load {
+            server,
+            person,
+            app,
+            ..
+        } = &*self.load;
+        let ((), ready, exchanged, authorized, told) = tokio::join!(
+            self.check_up(),
+            server.get("/readyz"),
+            server.exchange(app, "any"),
+            server.authorize(Some(person), app, &[]),
+            server.get_as(person, "/api/oauth/device/consent?user_code=BCDF-GHJK"),
+        );
+        put_off(exchanged);
+        for answer in [ready, authorized, told] {
+            let answer: Answer = answer.expect(503);
+            assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+        }
+    }
+
+    /// Waits until the server says that it is ready.
+    async fn ready(&self, within: Duration) {
+        let ready = async {
+            loop {
+                let answer = self.load.server.get("/readyz").await;
+                if answer.status == 200 {
+                    return;
+                }
+                answer.expect(503);
+            }
+        };
+        let since = Stopwatch::start();
+        let waited = tokio::time::timeout(within, ready).await;
+        waited.expect("ready in time after the database");
+        let held = &self.load.server.held;
+        held.longest("ms until ready at most", since.seconds());
+    }
+}
+
+async fn the_database_goes_and_comes_back(setup: Setup) {
+    let make = tokio::task::spawn_blocking(OwnPostgres::make);
+    let postgres = Arc::new(make.await.unwrap());
+    let mut setup = setup;
+    setup.database.url = postgres.url();
+    let program = setup.spawn_with(free_port(), SETTINGS).await;
+    let load = prepare(&setup, program.address.clone(), Fate::Robbed).await;
+    let victim = Victim {
+        postgres,
+        load: Arc::clone(&load),
+    };
+    let within = if setup.at_length { READY } else { PATIENCE };
+
+    let mut chance = StdRng::seed_from_u64(setup.seed);
+    let mut journals = journals(&mut chance);
+    for (blow, number) in [Blow::Crashed, Blow::HungUp, Blow::Stopped]
+        .into_iter()
+        .zip(0..)
+    {
+        let seed = setup.seed * 1_000_000 + number * 1_000;
+        let stop = CancellationToken::new();
+        let running = set_to_work(&load, journals, seed, &stop);
+        // Any moment will do, which is the point.
+        tokio::time::sleep(Duration::from_micros(chance.random_range(20_000..250_000))).await;
+        let suffered = tokio::time::timeout(PATIENCE, victim.suffer(blow)).await;
+        suffered.expect("the database comes back");
+        victim.ready(within).await;
+        stop.cancel();
+        journals = running.join_all().await;
+        setup.held.count("blows", 1);
+        setup.held.count("unanswered", unanswered(&journals));
+        journals = verify_all(&load, journals, seed).await;
+    }
+
+    // It is the same process that was there from the beginning.
+    program.terminate().await;
+    let (code, said) = program.wait().await;
+    assert_eq!(code, Some(0), "{said:?}");
+    let broke = |line: &&String| line.contains("a request failed") || line.contains("panicked");
+    assert_eq!(said.iter().find(broke), None);
+    assert!(setup.held.figure("unanswered") > 0, "{}", setup.held);
+}
+
+mod postgres {
+    /// T4, P1, P2, P3, P4: its database stopped, crashed or hung up under load, the server lives, says
+    /// 503 and when to come again and never 500, keeps its keys and its description up, and is ready
+    /// soon after the database, with everything as it was acknowledged.
+    #[test]
+    fn the_database_goes_and_comes_back() {
+        crate::support::run(
+            super::Engine::Postgres,
+            super::the_database_goes_and_comes_back,
+        );
+    }
+}

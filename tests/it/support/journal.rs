@@ -1,0 +1,446 @@
+//! Clients at work while a server or its database is taken away, and the journal of what they were
+//! told, which the server is held to afterwards.
+//!
+//! A client takes its items one step at a time and writes down what it sends before it sends it.
+//! Afterwards the same step is taken again: what was never sent must work, what was sent may have
+//! been done, and what was answered must be as it was answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use reqwest::RequestBuilder;
+use serde_json::json;
+use storyden_auth::clock::Clock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::client::{CHALLENGE, Client};
+use super::member::Member;
+use super::server::{Server, Setup};
+
+/// How many clients are at work.
+pub(crate) const WORKERS: usize = 8;
+/// How many items each of them has.
+const ITEMS: usize = 3;
+/// The error that puts a client off.
+const AWAY: &str = "temporarily_unavailable";
+/// How long the server may take to make good on all journals, however slow the machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Limits and lifetimes that are out of the way, however slow the machine and long the outage.
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
+    ("RATE_LIMIT", "1000000000"),
+    ("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "5m"),
+    ("OAUTH_AUTHORISATION_CODE_TTL", "10m"),
+    ("OAUTH_DEVICE_POLL_EVERY", "0s"),
+];
+
+/// How far an item is: the last thing that the client was told.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// Nothing yet; a code flow comes next.
+    CodeFlow,
+    /// An authorization request waits for its person.
+    Request(String),
+    /// A code was given.
+    Code(String),
+    /// Nothing yet; a device flow comes next.
+    DeviceFlow,
+    /// A device flow waits to be opened.
+    Device(Codes),
+    /// It was opened, and waits for its person.
+    Opened(Codes),
+    /// Its person approved it.
+    Approved(Codes),
+    /// Tokens were given.
+    Chain(Chain),
+}
+
+/// The two codes of a device flow.
+#[derive(Clone, Debug)]
+struct Codes {
+    device: String,
+    user: String,
+}
+
+/// What tokens came from.
+#[derive(Clone, Debug)]
+enum Origin {
+    Code(String),
+    Device(String),
+}
+
+/// A refresh chain as its client has it.
+#[derive(Clone, Debug)]
+struct Chain {
+    origin: Origin,
+    /// The one before the newest token.
+    spent: Option<String>,
+    refresh_token: String,
+    access_token: String,
+}
+
+/// An item of a client, with what is in its journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    stage: Stage,
+    /// The next step was sent, and no answer came.
+    pub(crate) in_flight: bool,
+}
+
+/// What may happen to the server of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is killed.
+    Killed,
+    /// It lives, and loses its database.
+    Robbed,
+}
+
+/// What all clients share.
+pub(crate) struct Load {
+    pub(crate) server: Server,
+    pub(crate) person: Member,
+    pub(crate) app: Client,
+    fate: Fate,
+}
+
+/// Why a step did not come to its end.
+enum Broken {
+    /// The server was not there any more, so that nothing was sent.
+    NotSent,
+    /// It was sent, and the answer did not come, or not whole.
+    NoAnswer,
+    /// The server asked to come again.
+    Away,
+}
+
+/// Fails unless an answer that puts the client off says so as it must, and when to come again.
+#[track_caller]
+pub(crate) fn put_off(answer: Answer) {
+    let answer = answer.expect_error(503, AWAY);
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+}
+
+async fn send(request: RequestBuilder) -> Result<Answer, Broken> {
+    let response = request.send().await.map_err(|error| {
+        if error.is_connect() {
+            Broken::NotSent
+        } else {
+            Broken::NoAnswer
+        }
+    })?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.text().await.map_err(|_| Broken::NoAnswer)?;
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}
+
+fn fresh(chance: &mut StdRng) -> Item {
+    let stage = if chance.random_range(0..3) == 0 {
+        Stage::DeviceFlow
+    } else {
+        Stage::CodeFlow
+    };
+    Item {
+        stage,
+        in_flight: false,
+    }
+}
+
+impl Load {
+    /// Whether the client is put off, by an error of the protocol or by a redirect with one (RFC 6749
+    /// §4.1.2.1). A slow machine does that as well: a signature is waited for a quarter of a second.
+    fn is_put_off(&self, answer: &Answer) -> bool {
+        let by_redirect = || answer.status == 302 && answer.sent("error").as_deref() == Some(AWAY);
+        let what = match answer.find_header("retry-after") {
+            _ if answer.status != 503 && !by_redirect() => return false,
+            Some("1") => "put off by the signer",
+            _ => "put off by the database",
+        };
+        if answer.status == 503 {
+            put_off(answer.clone());
+        }
+        self.server.held.count(what, 1);
+        true
+    }
+
+    /// The request of a stage's next step.
+    fn request(&self, stage: &Stage) -> RequestBuilder {
+        let (server, app) = (&self.server, &self.app);
+        let as_person = |request: RequestBuilder| request.header("cookie", self.person.cookie());
+        match stage {
+            Stage::CodeFlow => {
+                let query = [
+                    ("response_type", "code"),
+                    ("client_id", &app.client_id),
+                    ("redirect_uri", &app.redirect_uri),
+                    ("scope", "openid offline_access"),
+                    ("state", "st"),
+                    ("code_challenge", CHALLENGE),
+                    ("code_challenge_method", "S256"),
+                ];
+                as_person(server.request("GET", "/api/oauth/authorize")).query(&query)
+            }
+            Stage::Request(id) => {
+                let body = json!({ "request_id": id, "decision": "approve" });
+                as_person(server.request("POST", "/api/oauth/authorize/consent")).json(&body)
+            }
+            Stage::Code(code) => server.token_request(&app.exchange_form(code)),
+            Stage::DeviceFlow => {
+                let form = [
+                    ("client_id", app.client_id.as_str()),
+                    ("scope", "openid offline_access"),
+                ];
+                server
+                    .request("POST", "/api/oauth/device_authorization")
+                    .form(&form)
+            }
+            Stage::Device(codes) => as_person(server.request("GET", "/api/oauth/device/consent"))
+                .query(&[("user_code", &codes.user)]),
+            Stage::Opened(codes) => {
+                let body = json!({ "user_code": codes.user, "decision": "approve" });
+                as_person(server.request("POST", "/api/oauth/device/consent")).json(&body)
+            }
+            Stage::Approved(codes) => server.token_request(&app.poll_form(&codes.device)),
+            Stage::Chain(chain) => server.token_request(&app.refresh_form(&chain.refresh_token)),
+        }
+    }
+
+    /// Takes an item one step further; `Ok(false)` when the server refused it.
+    async fn step(&self, item: &mut Item) -> Result<bool, Broken> {
+        let request = self.request(&item.stage);
+        let answer = match send(request).await {
+            Ok(answer) => answer,
+            Err(broken) => {
+                item.in_flight |= matches!(broken, Broken::NoAnswer);
+                return Err(broken);
+            }
+        };
+        if self.is_put_off(&answer) {
+            item.in_flight = true;
+            return Err(Broken::Away);
+        }
+        self.server.held.count("steps answered", 1);
+        assert!(answer.status < 500, "{} {}", answer.status, answer.body);
+        if answer.status >= 400 {
+            return Ok(false);
+        }
+        item.in_flight = false;
+        item.stage = follow(&item.stage, &answer);
+        Ok(true)
+    }
+
+    /// Works until the server is gone, every item was put off, or it is told to stop; what the
+    /// journal then says.
+    async fn work(&self, mut items: Vec<Item>, seed: u64, stop: CancellationToken) -> Vec<Item> {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let mut open: Vec<usize> = (0..items.len()).collect();
+        while !open.is_empty() && !stop.is_cancelled() {
+            let at = open[chance.random_range(0..open.len())];
+            match self.step(&mut items[at]).await {
+                Ok(taken) => assert!(taken, "refused while nothing was wrong: {:?}", items[at]),
+                Err(Broken::Away) => open.retain(|known| *known != at),
+                Err(_) => {
+                    assert_eq!(self.fate, Fate::Killed, "the server is gone");
+                    break;
+                }
+            }
+            if matches!(items[at].stage, Stage::Chain(_)) && chance.random_range(0..6) == 0 {
+                items[at] = fresh(&mut chance);
+            }
+        }
+        items
+    }
+
+    /// Sends a request until it is answered with more than that the client should come again.
+    async fn ask(&self, request: RequestBuilder) -> Answer {
+        loop {
+            let again = request.try_clone().unwrap();
+            let Ok(answer) = send(again).await else {
+                panic!("the server is gone");
+            };
+            if !self.is_put_off(&answer) {
+                return answer;
+            }
+        }
+    }
+
+    async fn refresh(&self, token: &str) -> Answer {
+        let form = self.app.refresh_form(token);
+        self.ask(self.server.token_request(&form)).await
+    }
+
+    /// Holds the server to the journal of an item; the item to go on with.
+    async fn verify(&self, mut item: Item, chance: &mut StdRng) -> Item {
+        let mut was = item.clone();
+        if let Stage::Chain(chain) = &item.stage {
+            let userinfo = self.server.request("GET", "/api/oauth/userinfo");
+            let userinfo = self.ask(userinfo.bearer_auth(&chain.access_token)).await;
+            assert_eq!(userinfo.status, 200, "an access token was lost: {was:?}");
+        }
+        let taken = loop {
+            match self.step(&mut item).await {
+                Ok(taken) => break taken,
+                Err(Broken::Away) => was.in_flight = true,
+                Err(Broken::NotSent | Broken::NoAnswer) => panic!("the server is gone at {was:?}"),
+            }
+        };
+        if !taken {
+            // Done, and its answer lost: that is for nothing but a step that is done once.
+            assert!(was.in_flight, "lost: {was:?}");
+            let Stage::Opened(codes) = &was.stage else {
+                let once = matches!(
+                    was.stage,
+                    Stage::Request(_) | Stage::Code(_) | Stage::Approved(_)
+                );
+                assert!(once, "burnt: {was:?}");
+                return fresh(chance);
+            };
+            // The approval was written, so it counts.
+            item = Item {
+                stage: Stage::Approved(codes.clone()),
+                in_flight: false,
+            };
+            let poll = self.request(&item.stage);
+            let approved = self.ask(poll).await;
+            assert_eq!(approved.status, 200, "an approval was lost: {item:?}");
+            item.stage = follow(&item.stage, &approved);
+        }
+        self.spend_again(&was.stage, item, chance).await
+    }
+
+    /// Tries everything a second time that can be spent but once.
+    async fn spend_again(&self, was: &Stage, item: Item, chance: &mut StdRng) -> Item {
+        let Stage::Chain(now) = &item.stage else {
+            return item;
+        };
+        if let Stage::Chain(before) = was {
+            // Within the window a repeat gives the same successor, never a second one.
+            let again = self.refresh(&before.refresh_token).await;
+            let again = again.expect(200).text("refresh_token");
+            assert_eq!(again, now.refresh_token, "two successors of one token");
+        }
+        if let Origin::Device(code) = &now.origin {
+            let poll = self.server.token_request(&self.app.poll_form(code));
+            let again = self.ask(poll).await;
+            again.expect_error(400, "invalid_grant");
+        }
+        match (chance.random_range(0..4), &now.origin, &now.spent) {
+            // A code that is used again may end its grant, so this is the last of the chain.
+            (0, Origin::Code(code), _) => {
+                let exchange = self.server.token_request(&self.app.exchange_form(code));
+                let again = self.ask(exchange).await;
+                again.expect_error(400, "invalid_grant");
+            }
+            // A token whose successor was used is spent for good, and using it ends the family.
+            (1, _, Some(spent)) => {
+                let next = self.refresh(&now.refresh_token).await;
+                let next = next.expect(200).text("refresh_token");
+                for token in [spent, &now.refresh_token, &next] {
+                    let refused = self.refresh(token).await;
+                    refused.expect_error(400, "invalid_grant");
+                }
+            }
+            _ => return item,
+        }
+        fresh(chance)
+    }
+}
+
+/// Where an answer takes a stage.
+fn follow(stage: &Stage, answer: &Answer) -> Stage {
+    let chain = |origin, spent| {
+        Stage::Chain(Chain {
+            origin,
+            spent,
+            refresh_token: answer.text("refresh_token"),
+            access_token: answer.text("access_token"),
+        })
+    };
+    match stage {
+        Stage::CodeFlow => Stage::Request(answer.sent("request_id").unwrap()),
+        Stage::Request(_) => Stage::Code(answer.sent("code").unwrap()),
+        Stage::Code(code) => chain(Origin::Code(code.clone()), None),
+        Stage::DeviceFlow => Stage::Device(Codes {
+            device: answer.text("device_code"),
+            user: answer.text("user_code"),
+        }),
+        Stage::Device(codes) => Stage::Opened(codes.clone()),
+        Stage::Opened(codes) => Stage::Approved(codes.clone()),
+        Stage::Approved(codes) => chain(Origin::Device(codes.device.clone()), None),
+        Stage::Chain(known) => chain(known.origin.clone(), Some(known.refresh_token.clone())),
+    }
+}
+
+/// The clients' items, one list each.
+pub(crate) type Journals = Vec<Vec<Item>>;
+
+/// What every client begins with.
+pub(crate) fn journals(chance: &mut StdRng) -> Journals {
+    let items = |chance: &mut StdRng| (0..ITEMS).map(|_| fresh(chance)).collect();
+    (0..WORKERS).map(|_| items(chance)).collect()
+}
+
+/// All clients go to work; each gives its journal when it is done.
+pub(crate) fn set_to_work(
+    load: &Arc<Load>,
+    journals: Journals,
+    seed: u64,
+    stop: &CancellationToken,
+) -> JoinSet<Vec<Item>> {
+    let mut running = JoinSet::new();
+    for (worker, items) in (0_u64..).zip(journals) {
+        let (load, stop) = (Arc::clone(load), stop.clone());
+        running.spawn(async move { load.work(items, seed + worker, stop).await });
+    }
+    running
+}
+
+/// All clients hold the server to their journals, at the same time.
+pub(crate) async fn verify_all(load: &Arc<Load>, journals: Journals, seed: u64) -> Journals {
+    let mut running = JoinSet::new();
+    for (worker, items) in (0_u64..).zip(journals) {
+        let load = Arc::clone(load);
+        running.spawn(async move {
+            let mut chance = StdRng::seed_from_u64(seed + 500 + worker);
+            let mut kept = Vec::new();
+            for item in items {
+                kept.push(load.verify(item, &mut chance).await);
+            }
+            kept
+        });
+    }
+    let verified = tokio::time::timeout(PATIENCE, running.join_all()).await;
+    verified.expect("the server goes on")
+}
+
+/// How many items wait for an answer that did not come.
+pub(crate) fn unanswered(journals: &Journals) -> usize {
+    let items = journals.iter().flatten();
+    items.filter(|item| item.in_flight).count()
+}
+
+/// A person and an application, made with the machine's clock; nobody but the program at this
+/// address is at the database from here on.
+pub(crate) async fn prepare(setup: &Setup, address: String, fate: Fate) -> Arc<Load> {
+    let mut setup = setup.clone();
+    setup.clock = Clock::machine();
+    let mut server = setup.start().await;
+    let person = server.member("frigg", &[]).await;
+    let app = server.public_client().await;
+    server.app.db.close().await;
+    server.address = address;
+    Arc::new(Load {
+        server,
+        person,
+        app,
+        fate,
+    })
+}

@@ -1,0 +1,181 @@
+//! A PostgreSQL that a test may stop: every other test is a guest of the common one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// How many ports are tried.
+const TRIES: u16 = 20;
+
+/// Stops the server and removes its folder once its standard input is closed: by us, or because
+/// we are gone.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+read -r _
+"$@" -m immediate -w -t 30 stop >/dev/null 2>&1
+rm -rf "$OWN_POSTGRES"
+"#;
+
+/// A PostgreSQL with a folder and a port of its own, which is gone at the end.
+#[derive(Debug)]
+pub(crate) struct OwnPostgres {
+    programs: PathBuf,
+    home: PathBuf,
+    port: u16,
+    as_root: bool,
+    keeper: Child,
+    kept: Option<ChildStdin>,
+}
+
+/// The output of a command that must go well.
+#[track_caller]
+fn done(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The folder of the newest PostgreSQL of this machine.
+fn programs() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let folder = done(Command::new(tests.join("find-postgres")));
+    assert!(
+        !folder.is_empty(),
+        "the server programs of PostgreSQL (initdb, pg_ctl) are needed and not found; \
+         `make test` installs them, or says what to install"
+    );
+    PathBuf::from(folder)
+}
+
+/// A program of PostgreSQL's on a folder's data, as the user that may run it.
+fn program(programs: &Path, name: &str, home: &Path, as_root: bool) -> Command {
+    let program = programs.join(name);
+    let mut command = if as_root {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    // The user postgres may not be able to read where we are.
+    command.current_dir(home).arg("-D").arg(home.join("data"));
+    command
+}
+
+impl OwnPostgres {
+    /// Makes one and starts it. Takes a few seconds, and blocks.
+    pub(crate) fn make() -> Self {
+        let mut id = Command::new("id");
+        id.arg("-u");
+        let as_root = done(id) == "0";
+        // PostgreSQL refuses to run as root; where the user postgres can get, if it is to run it.
+        let base = if as_root {
+            PathBuf::from("/tmp")
+        } else {
+            std::env::temp_dir()
+        };
+        let home = tempfile::Builder::new()
+            .prefix("storyden-auth-own-pg.")
+            .tempdir_in(base)
+            .unwrap()
+            .keep();
+        if as_root {
+            let mut chown = Command::new("chown");
+            chown.arg("postgres").arg(&home);
+            done(chown);
+        }
+        let programs = programs();
+        let mut initdb = program(&programs, "initdb", &home, as_root);
+        initdb.args(["-U", "postgres", "--auth=trust", "--encoding=UTF8"]);
+        initdb.args(["--locale=C", "--no-sync"]);
+        done(initdb);
+
+        let stop = program(&programs, "pg_ctl", &home, as_root);
+        let mut keeper = Command::new("sh");
+        keeper
+            .args(["-c", KEEPER, "keeper"])
+            .arg(stop.get_program())
+            .args(stop.get_args())
+            .env("OWN_POSTGRES", &home)
+            .current_dir(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut keeper = keeper.spawn().unwrap();
+        let mut made = Self {
+            kept: keeper.stdin.take(),
+            keeper,
+            programs,
+            home,
+            port: 0,
+            as_root,
+        };
+        // Below the ports that systems give to outgoing connections, so that it stays free while
+        // the server is away.
+        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+        let found = (first..first + TRIES).any(|port| {
+            made.port = port;
+            std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() && made.try_start()
+        });
+        assert!(found, "PostgreSQL does not start: {}", made.log());
+        made
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub(crate) fn start(&self) {
+        assert!(
+            self.try_start(),
+            "PostgreSQL does not start: {}",
+            self.log()
+        );
+    }
+
+    fn try_start(&self) -> bool {
+        // What was committed survives its processes, which is all that is asked of the disk here.
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off",
+            self.port
+        );
+        let mut start = self.control();
+        start.arg("-l").arg(self.home.join("log"));
+        start.args(["-o", &options, "-w", "-t", "120", "start"]);
+        // It would keep a pipe of ours open for as long as it lives.
+        start.stdin(Stdio::null()).stdout(Stdio::null());
+        start.stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Ends it without a word, as a crash does.
+    pub(crate) fn stop(&self) {
+        let mut stop = self.control();
+        stop.args(["-m", "immediate", "-w", "-t", "120", "stop"]);
+        done(stop);
+    }
+
+    /// Kills one of its processes, upon which it ends all others and recovers by itself.
+    pub(crate) fn kill(&self, process: i32) {
+        let mut kill = self.control();
+        kill.args(["kill", "KILL", &process.to_string()]);
+        // Gone already when its client was quicker.
+        let _ = kill.output().unwrap();
+    }
+
+    fn control(&self) -> Command {
+        program(&self.programs, "pg_ctl", &self.home, self.as_root)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("log")).unwrap_or_default()
+    }
+
+    /// Its one database.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for OwnPostgres {
+    fn drop(&mut self) {
+        drop(self.kept.take());
+        let _ = self.keeper.wait();
+    }
+}

@@ -1,0 +1,183 @@
+//! How often a test is done and what it held: one round in `make test`; in `make soak` as many as
+//! it takes to reach a figure, while there is time.
+//!
+//! The same code runs in both. `tests/soak` says by four variables how long a test goes on.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use storyden_auth::clock::Stopwatch;
+
+/// The seed of the round that `make test` runs.
+const SEED: u64 = 1;
+/// Seconds between two lines that say how far it came.
+const SAY_EVERY: f64 = 10.0;
+
+/// Figures of a test over all its rounds, in the order in which they came up. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held(Arc<Mutex<Vec<(&'static str, u64)>>>);
+
+impl Held {
+    /// Counts something, named in the plural.
+    pub(crate) fn count(&self, what: &'static str, more: usize) {
+        self.change(what, |known| known + u64::try_from(more).unwrap());
+    }
+
+    /// Keeps the longest of several times, in milliseconds.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a time of a test"
+    )]
+    pub(crate) fn longest(&self, what: &'static str, seconds: f64) {
+        let milliseconds = (seconds * 1_000.0).ceil() as u64;
+        self.change(what, |known| known.max(milliseconds));
+    }
+
+    fn change(&self, what: &'static str, change: impl FnOnce(u64) -> u64) {
+        let mut figures = self.0.lock().unwrap();
+        if let Some((_, known)) = figures.iter_mut().find(|(name, _)| *name == what) {
+            *known = change(*known);
+        } else {
+            figures.push((what, change(0)));
+        }
+    }
+
+    /// A figure; 0 when nothing was said of it.
+    pub(crate) fn figure(&self, what: &str) -> u64 {
+        let figures = self.0.lock().unwrap();
+        let found = figures.iter().find(|(name, _)| *name == what);
+        found.map_or(0, |(_, figure)| *figure)
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (what, figure)) in self.0.lock().unwrap().iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{figure} {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What `tests/soak` asks for.
+struct Plan {
+    /// The figure that ends the test, and how high it must be.
+    until: (String, u64),
+    /// For how many seconds at most.
+    seconds: f64,
+    /// Where the figures go at the end.
+    report: PathBuf,
+}
+
+/// The rounds of a test.
+pub(crate) struct Rounds {
+    pub(crate) held: Held,
+    plan: Option<Plan>,
+    first_seed: u64,
+    begun: u64,
+    since: Stopwatch,
+    said_at: f64,
+}
+
+impl Rounds {
+    /// As `tests/soak` asks for them, or one.
+    pub(crate) fn planned() -> Self {
+        let plan = variable("SOAK_UNTIL").map(|until| {
+            let (target, what) = until.split_once(' ').expect("SOAK_UNTIL=\"500 kills\"");
+            Plan {
+                until: (what.to_owned(), target.parse().unwrap()),
+                seconds: variable("SOAK_SECONDS").unwrap().parse().unwrap(),
+                report: PathBuf::from(variable("SOAK_REPORT").unwrap()),
+            }
+        });
+        Self {
+            held: Held::default(),
+            plan,
+            first_seed: variable("SOAK_SEED").map_or(SEED, |seed| seed.parse().unwrap()),
+            begun: 0,
+            since: Stopwatch::start(),
+            said_at: 0.0,
+        }
+    }
+
+    /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
+    pub(crate) fn at_length(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    /// The seed of the next round; none when it was enough.
+    pub(crate) fn next(&mut self) -> Option<u64> {
+        let seconds = self.since.seconds();
+        let enough = match &self.plan {
+            None => self.begun == 1,
+            // At least one, however short the time.
+            Some(plan) => self.begun > 0 && (self.reached(plan) || seconds >= plan.seconds),
+        };
+        if self.begun > 0 && (enough || seconds - self.said_at >= SAY_EVERY) {
+            self.said_at = seconds;
+            self.say();
+        }
+        if enough {
+            self.report(if self.in_full() {
+                "held"
+            } else {
+                "out of time"
+            });
+            return None;
+        }
+        self.begun += 1;
+        Some(self.first_seed + self.begun - 1)
+    }
+
+    /// Says which round failed, so that it can be run again.
+    #[expect(clippy::print_stderr, reason = "for who looks for the failure")]
+    pub(crate) fn failed(&self) {
+        if self.at_length() {
+            let seed = self.first_seed + self.begun - 1;
+            let outcome = format!("FAILED in round {}, seed {seed}", self.begun);
+            eprintln!("{outcome}; until then: {}", self.held);
+            self.report(&outcome);
+        }
+    }
+
+    fn reached(&self, plan: &Plan) -> bool {
+        self.held.figure(&plan.until.0) >= plan.until.1
+    }
+
+    fn in_full(&self) -> bool {
+        self.plan.as_ref().is_none_or(|plan| self.reached(plan))
+    }
+
+    /// How far it came.
+    #[expect(clippy::print_stderr, reason = "the figures, for who asks for them")]
+    fn say(&self) {
+        if let Some(plan) = &self.plan {
+            let (what, target) = &plan.until;
+            let seconds = self.since.seconds();
+            eprintln!(
+                "    {seconds:4.0} s of {:.0}, of {target} {what}: {}",
+                plan.seconds, self.held
+            );
+        } else {
+            eprintln!("{}", self.held);
+        }
+    }
+
+    fn report(&self, outcome: &str) {
+        if let Some(plan) = &self.plan {
+            let line = format!("{outcome}\t{}\n", self.held);
+            std::fs::write(&plan.report, line).unwrap();
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how `tests/soak` says how long a test goes on"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
