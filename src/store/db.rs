@@ -338,6 +338,12 @@ impl SqliteDb {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .max_connections(1)
+            // SQLite ends a transaction by itself when the disk is full. The rollback then fails, and
+            // the connection would count as being in that transaction for good: a new one instead.
+            .before_acquire(|connection, _| {
+                let usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(usable) })
+            })
             .connect_with(options.clone())
             .await?;
         let readers = Readers::open(options, ACQUIRE_TIMEOUT).await?;

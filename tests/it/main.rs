@@ -31,6 +31,8 @@ mod crash;
 mod device_authorization;
 mod device_code;
 mod device_consent;
+#[cfg(target_os = "linux")]
+mod disk;
 mod drain;
 mod headers;
 mod house;

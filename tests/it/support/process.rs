@@ -28,8 +28,11 @@ pub(crate) struct Ended {
 impl Setup {
     /// The program with a command and the settings of this setup, and nothing else of ours.
     pub(crate) fn program(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_storyden-auth"));
+        // A file that may not grow is then an error to the program, as a full disk is, and no signal.
+        let mut command = Command::new("/bin/sh");
         command
+            .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
+            .arg(env!("CARGO_BIN_EXE_storyden-auth"))
             .args(arguments)
             .env_clear()
             .env("DATABASE_URL", &self.database.url)
@@ -108,13 +111,21 @@ pub(crate) fn free_port() -> u16 {
 impl Process {
     /// Asks it to end, as an operator or a container does.
     pub(crate) async fn terminate(&self) {
-        let pid = self.child.id().unwrap().to_string();
-        let kill = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap();
-        assert!(kill.success());
+        let kill = Command::new("kill").args(["-TERM", &self.pid()]).status();
+        assert!(kill.await.unwrap().success());
+    }
+
+    /// Lets no file of its own grow beyond a size; `unlimited` lets them grow again.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn limit_files(&self, size: &str) {
+        let limit = format!("--fsize={size}:unlimited");
+        let mut prlimit = Command::new("prlimit");
+        let limited = prlimit.args(["--pid", &self.pid(), &limit]).status();
+        assert!(limited.await.unwrap().success());
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().unwrap().to_string()
     }
 
     /// Ends it without a word, as a crash does.
