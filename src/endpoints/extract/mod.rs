@@ -6,6 +6,7 @@
 
 mod address;
 mod credentials;
+mod path;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -24,6 +25,7 @@ use crate::server::Patience;
 
 pub use address::ClientAddress;
 pub use credentials::credentials;
+pub use path::PathId;
 
 /// The longest body, in bytes.
 pub const BODY_MAX: usize = 32 * 1_024;
