@@ -97,7 +97,7 @@ both! {
             let request = || server.request(method, path).json(&json!({ "name": 1 }));
             server.send(request()).await.expect(401);
             server.send(request().bearer_auth(&access)).await.expect(403);
-            server.send(request().bearer_auth(&format!("{}x", &key[..49]))).await.expect(401);
+            server.send(request().bearer_auth(format!("{}x", &key[..49]))).await.expect(401);
             server.send(request().header("cookie", loki.cookie())).await.expect(403);
         }
         delete_as(&server, &thor, &id).await.expect(404);

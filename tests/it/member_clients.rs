@@ -24,7 +24,7 @@ async fn send_as(
 }
 
 /// A public application, with some members changed; `null` leaves one out.
-fn application(changed: Value) -> Value {
+fn application(changed: &Value) -> Value {
     let mut body = json!({
         "name": "Calendar",
         "type": "public",
@@ -45,7 +45,7 @@ fn application(changed: Value) -> Value {
 
 /// What is made with these changes.
 async fn create(server: &Server, member: &Member, changed: Value) -> Answer {
-    send_as(server, member, "POST", PATH, Some(&application(changed))).await
+    send_as(server, member, "POST", PATH, Some(&application(&changed))).await
 }
 
 /// The row of an application that somebody makes.
