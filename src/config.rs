@@ -142,6 +142,8 @@ settings! {
     refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
     /// Whether the built-in client storyden-cli exists.
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
+    /// Whether anybody may make an account by themselves; beside a Storyden that is Storyden's.
+    signup_enabled: bool = "SIGNUP_ENABLED" or "false";
     /// Whether the built-in pages are served.
     web_enabled: bool = "WEB_ENABLED" or "true";
 }

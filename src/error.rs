@@ -16,6 +16,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::clients::secrets;
+use crate::oauth::client_rules::Refused;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::telemetry::trace_id;
 use crate::{accounts, keys, store};
@@ -331,6 +333,31 @@ impl From<accounts::passwords::Error> for ApiError {
         };
         problem.cause = Some(error.into());
         problem
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            Refused::NoGrants => {
+                Self::invalid(detail).title("Allowed Grants field must contain at least one grant")
+            }
+            Refused::Invalid(_) => Self::invalid(detail),
+            Refused::NotHeld(_) => Self::forbidden(detail),
+        }
+    }
+}
+
+impl From<secrets::Error> for ApiError {
+    fn from(error: secrets::Error) -> Self {
+        match error {
+            secrets::Error::Hashing(error) => error.into(),
+            secrets::Error::Store(store::Error::Gone) => {
+                Self::new(Kind::NotFound, "The application was deleted meanwhile")
+            }
+            secrets::Error::Store(error) => error.into(),
+        }
     }
 }
 

@@ -18,6 +18,21 @@ const NAME: usize = 12;
 /// How long the part is that proves it.
 const SECRET: usize = 32;
 
+/// The characters of a key.
+const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Makes a personal key: its public part, the Argon2id hash of its secret, and the whole of it.
+///
+/// # Errors
+/// When too many hashes are being made.
+pub async fn generate(app: &App) -> Result<(String, String, Secret), passwords::Error> {
+    let identifier = format!("{PERSONAL}{}", app.random.symbols(ALPHABET, NAME));
+    let secret = Secret::new(app.random.symbols(ALPHABET, SECRET));
+    let hash = app.passwords.hash(&secret).await?;
+    let key = Secret::new(format!("{identifier}{}", secret.reveal()));
+    Ok((identifier, hash, key))
+}
+
 /// Whether a bearer has the form of an access key.
 #[must_use]
 pub fn looks_like_one(bearer: &Secret) -> bool {

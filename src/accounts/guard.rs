@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method};
 use super::caller::Caller;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
+use crate::ids::AccessKeyId;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
@@ -43,6 +44,38 @@ impl FromRequestParts<Shared> for Person {
             ),
             Caller::Guest | Caller::Refused => Err(ApiError::unauthenticated()),
         }
+    }
+}
+
+/// Somebody who manages access keys: a person with a browser session, or a program with a key, who holds
+/// `USE_PERSONAL_ACCESS_KEYS` (contract 3.6).
+#[derive(Debug)]
+pub struct KeyHolder {
+    /// Who it is.
+    pub account: Account,
+    /// The key that asks, if it is one.
+    pub by_key: Option<AccessKeyId>,
+}
+
+impl FromRequestParts<Shared> for KeyHolder {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let (account, by_key) = match Caller::of(app, &parts.headers).await? {
+            Caller::Session(session) => {
+                require_own_origin(app, &parts.method, &parts.headers)?;
+                (session.account, None)
+            }
+            Caller::PersonalKey(key) | Caller::BotKey(key) => (key.account, Some(key.id)),
+            Caller::AccessToken(..) => {
+                let detail = "An access token cannot be used here; sign in, or use an access key";
+                return Err(ApiError::forbidden(detail));
+            }
+            Caller::Guest | Caller::Refused => return Err(ApiError::unauthenticated()),
+        };
+        require_not_suspended(&account)?;
+        require_permission(account.permissions, Permission::UsePersonalAccessKeys)?;
+        Ok(Self { account, by_key })
     }
 }
 

@@ -3,4 +3,5 @@
 pub mod access_keys;
 pub mod caller;
 pub mod guard;
+pub mod handle;
 pub mod passwords;

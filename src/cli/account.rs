@@ -12,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::AccountId;
 use crate::store::accounts::{self, NewAccount};
-use crate::store::{self};
+use crate::store::audit::{self, Entry, Event};
+use crate::store::{self, revocation};
 
 /// What is done with members.
 #[derive(Debug, Subcommand)]
@@ -62,9 +63,9 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Suspend an account: its sessions and tokens stop at once, and nobody signs in to it.
+/// Suspend an account: nobody signs in to it, and its sessions and all that applications got of it end.
 ///
-/// Nothing is deleted; `account reinstate` ends it. It is Storyden's own suspension.
+/// Nothing that people made is deleted; `account reinstate` ends it. It is Storyden's own suspension.
 #[derive(Args, Debug)]
 pub(super) struct Suspend {
     /// The handle of the account, as in loki.
@@ -78,7 +79,8 @@ pub(super) struct Reinstate {
     handle: String,
 }
 
-/// Give an account a password, in place of the one it has. Sessions that are open stay open.
+/// Give an account a password, in place of the one it has. Its sessions and all that applications got of
+/// it end.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth account password odin --generate-password")]
 pub(super) struct SetPassword {
@@ -151,10 +153,14 @@ impl Create {
                 .filter(|password| password.made)
                 .map(|password| password.secret.reveal().to_owned()),
         };
+        let entry = entry(app, Event::AccountCreated, &new.id);
         let inserted = app
             .db
-            .write((new, now), |tx, (new, now)| {
-                Box::pin(accounts::insert(tx, new, *now))
+            .write((new, entry), |tx, (new, entry)| {
+                Box::pin(async move {
+                    accounts::insert(tx, new, entry.at).await?;
+                    audit::insert(tx, entry).await
+                })
             })
             .await;
         inserted.map_err(|error| taken(error, &made))?;
@@ -246,10 +252,16 @@ impl SetPassword {
         };
         let account = find(app, &self.handle).await?;
         let hash = app.passwords.hash(&password.secret).await?;
-        let input = (account.id.clone(), hash, app.clock.now());
+        let entry = entry(app, Event::PasswordChanged, &account.id);
+        let input = (account.id.clone(), hash, entry);
         app.db
-            .write(input, |tx, (id, hash, now)| {
-                Box::pin(accounts::set_password(tx, id, hash, *now))
+            .write(input, |tx, (id, hash, entry)| {
+                Box::pin(async move {
+                    accounts::set_password(tx, id, hash, entry.at).await?;
+                    let because = "password_changed";
+                    revocation::close_account(tx, id, None, because, entry.at).await?;
+                    audit::insert(tx, entry).await
+                })
             })
             .await?;
         let shown = password.made.then(|| password.secret.reveal());
@@ -271,8 +283,8 @@ impl SetPassword {
 async fn suspend(app: &App, handle: &str) -> Result<(), Error> {
     set_suspended(app, handle, Some(app.clock.now())).await?;
     output::note(&format!(
-        "{handle} is suspended: its sessions and tokens stopped at once, here and in every \
-         application; `account reinstate {handle}` ends it"
+        "{handle} is suspended: its sessions and tokens ended, here and in every application; \
+         `account reinstate {handle}` lets it sign in again"
     ));
     Ok(())
 }
@@ -284,14 +296,36 @@ async fn reinstate(app: &App, handle: &str) -> Result<(), Error> {
 }
 
 async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result<(), Error> {
-    let input = (handle.to_owned(), at, app.clock.now());
+    let event = match at {
+        Some(_) => Event::AccountSuspended,
+        None => Event::AccountReinstated,
+    };
+    let id = find(app, handle).await?.id;
+    let entry = entry(app, event, &id);
     let found = app
         .db
-        .write(input, |tx, (handle, at, now)| {
-            Box::pin(accounts::set_suspended(tx, handle, *at, *now))
-        })
+        .write(
+            (handle.to_owned(), at, id, entry),
+            |tx, (handle, at, id, entry)| {
+                Box::pin(async move {
+                    let found = accounts::set_suspended(tx, handle, *at, entry.at).await?;
+                    if at.is_some() {
+                        revocation::close_account(tx, id, None, "suspended", entry.at).await?; // A-105
+                    }
+                    if found {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(found)
+                })
+            },
+        )
         .await?;
     if found { Ok(()) } else { Err(nobody(handle)) }
+}
+
+/// A line of the trail about what an operator does to an account.
+fn entry(app: &App, event: Event, account: &AccountId) -> Entry {
+    Entry::new(event, app.clock.now()).of(account)
 }
 
 /// The account of a handle that a person typed.

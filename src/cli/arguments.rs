@@ -4,6 +4,7 @@
 use time::Duration;
 use url::Url;
 
+use crate::accounts::handle;
 use crate::clients::builtin;
 use crate::clients::secrets::OVERLAP_MAX;
 use crate::config::parse_duration;
@@ -12,24 +13,12 @@ use crate::oauth::permission::Permission;
 use crate::oauth::redirect_uri;
 use crate::oauth::scope::{Scope, ScopeName};
 
-/// The longest handle.
-const HANDLE_MAX: usize = 30;
-
 /// The longest name of anything, in bytes.
 const NAME_MAX: usize = 255;
 
 /// A handle for a new account, in lower case.
 pub(super) fn handle(text: &str) -> Result<String, String> {
-    let handle = text.to_lowercase();
-    let fits = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
-    };
-    if handle.is_empty() || handle.len() > HANDLE_MAX || !handle.bytes().all(fits) {
-        return Err(format!(
-            "a handle has 1 to {HANDLE_MAX} letters (a-z), digits, hyphens and underscores"
-        ));
-    }
-    Ok(handle)
+    handle::parse(text)
 }
 
 /// A name that people read.

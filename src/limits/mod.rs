@@ -100,6 +100,19 @@ pub const DEVICE_STARTS: Rule = Rule {
     period: Duration::minutes(10),
 };
 
+/// Sign-ups from one address.
+pub const SIGN_UPS: Rule = Rule {
+    name: "sign-ups",
+    failures: 10,
+    period: Duration::hours(1),
+};
+/// Applications, secrets and access keys that one account made: each costs a hash and a row.
+pub const MADE: Rule = Rule {
+    name: "made",
+    failures: 100,
+    period: Duration::hours(1),
+};
+
 /// A rule and whom it is applied to.
 pub type Subject<'a> = (Rule, &'a str);
 

@@ -1,3 +1,60 @@
-//! JSON for the signed-in member.
+//! JSON for the signed-in member: signing up, in and out, their sessions and password, the applications
+//! they made, what they granted, and their access keys.
 
+pub mod access_keys;
+pub mod applications;
+pub mod client_body;
+pub mod client_secret;
+pub mod clients;
+pub mod password;
+pub mod refusal;
 pub mod session;
+pub mod sessions;
+pub mod sign_up;
+pub mod tokens;
+
+use std::net::IpAddr;
+
+use crate::accounts::guard::Person;
+use crate::app::App;
+use crate::endpoints::extract::{Decoded, decode};
+use crate::error::{ApiError, Kind};
+use crate::ids::AccountId;
+use crate::limits::MADE;
+use crate::oauth::permission::Permission;
+use crate::store::audit::{Entry, Event};
+use crate::store::paging::Page;
+
+/// A line of the trail about what somebody does to what is theirs.
+fn entry(app: &App, event: Event, account: &AccountId, address: IpAddr) -> Entry {
+    Entry::new(event, app.clock.now()).by(account).from(address)
+}
+
+/// Who may manage what they made and granted: everybody, in Storyden administrators alone (contract 14).
+fn require_manager(app: &App, person: &Person) -> Result<(), ApiError> {
+    if app.config.profile.self_service_is_storydens() {
+        return person.require(Permission::Administrator);
+    }
+    Ok(())
+}
+
+/// The page that a query asks for (contract 16).
+fn page(query: Option<&str>) -> Result<Page, ApiError> {
+    let decoded = decode(query.unwrap_or_default(), &["page"])
+        .and_then(Decoded::without_repeats)
+        .map_err(|error| ApiError::invalid(error.description))?;
+    Ok(Page::asked(decoded.get("page")))
+}
+
+/// Refuses somebody who makes too much: at all, or within an hour.
+fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<(), ApiError> {
+    if have >= most {
+        let detail = format!("You have {have} of these, which is as many as may be; delete some");
+        return Err(ApiError::new(Kind::PermissionDenied, detail));
+    }
+    let limits = [(MADE, account.as_str())];
+    app.limits.spend(&limits).map_err(|wait| {
+        let detail = "Too much was made within an hour; wait before making more";
+        ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
+    })
+}

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod auth_method;
 pub mod authorization_request;
+pub mod client_rules;
 pub mod device_grant;
 pub mod error;
 pub mod grant_type;

@@ -16,7 +16,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -27,7 +27,7 @@ use crate::endpoints::{
     userinfo, well_known,
 };
 use crate::error::{ApiError, Kind};
-use crate::member::session;
+use crate::member::{self, session};
 use crate::oauth::OAuthError;
 use crate::profile::Profile;
 use crate::{pages, telemetry};
@@ -159,6 +159,51 @@ fn browser(app: &Shared) -> Router<Shared> {
 /// What a signed-in person manages: applications, tokens, access keys, sessions.
 fn member(app: &Shared) -> Router<Shared> {
     Router::new()
+        .route(
+            "/api/auth/oauth/clients",
+            get(member::clients::list).post(member::clients::create),
+        )
+        .route(
+            "/api/auth/oauth/clients/{oauth_client_id}",
+            get(member::clients::get)
+                .patch(member::clients::update)
+                .delete(member::clients::delete),
+        )
+        .route(
+            "/api/auth/oauth/clients/{oauth_client_id}/secret",
+            post(member::client_secret::rotate),
+        )
+        .route("/api/auth/oauth/tokens", get(member::tokens::list))
+        .route(
+            "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
+            delete(member::tokens::delete),
+        )
+        .route(
+            "/api/auth/oauth/applications",
+            get(member::applications::list),
+        )
+        .route(
+            "/api/auth/oauth/applications/{oauth_client_id}",
+            delete(member::applications::revoke),
+        )
+        .route(
+            "/api/auth/access-keys",
+            get(member::access_keys::list).post(member::access_keys::create),
+        )
+        .route(
+            "/api/auth/access-keys/{access_key_id}",
+            delete(member::access_keys::delete),
+        )
+        .route(
+            "/api/auth/sessions",
+            get(member::sessions::list).delete(member::sessions::delete_all),
+        )
+        .route(
+            "/api/auth/sessions/{session_id}",
+            delete(member::sessions::delete),
+        )
+        .route("/api/auth/password", post(member::password::change))
+        .route("/api/auth/password/signup", post(member::sign_up::sign_up))
         .method_not_allowed_fallback(other_methods)
         .layer(option_layer(cors::own_origins(app)))
         .layer(from_fn(refuse_head))

@@ -1,11 +1,12 @@
 //! Access keys of people and bots: `authentications` with the service `access_key` (contract 3.3).
 
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::db::Db;
+use super::db::{Db, Tx};
 use super::error::Result;
+use super::paging::Total;
 use super::value::Flag;
 use crate::clock::Timestamp;
-use crate::ids::AccessKeyId;
+use crate::ids::{AccessKeyId, AccountId};
 
 /// An access key and who it acts for.
 #[derive(Clone)]
@@ -66,4 +67,93 @@ pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
         expires_at: row.key_expires_at,
         account,
     }))
+}
+
+/// A key as its owner sees it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ListedKey {
+    /// Its row.
+    pub id: AccessKeyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// Whether it was deleted.
+    pub disabled: Flag,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The keys of an account, oldest first; deleted ones are among them.
+pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
+    db.fetch_all(
+        "SELECT id, created_at, name, disabled, expires_at FROM authentications \
+         WHERE service = 'access_key' AND account_authentication = $1 ORDER BY created_at, id",
+        &[account.into()],
+    )
+    .await
+}
+
+/// How many keys an account has, deleted ones too.
+pub async fn count(db: &Db, account: &AccountId) -> Result<i64> {
+    let total: Total = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM authentications \
+             WHERE service = 'access_key' AND account_authentication = $1",
+            &[account.into()],
+        )
+        .await?;
+    Ok(total.n)
+}
+
+/// A new key.
+#[derive(Clone)]
+pub struct NewKey {
+    /// Its row.
+    pub id: AccessKeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The public part: `sdpak_…` without the secret.
+    pub identifier: String,
+    /// The Argon2id hash of its secret.
+    pub secret_hash: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes a key.
+pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<()> {
+    tx.execute(
+        "INSERT INTO authentications (id, created_at, expires_at, service, token_type, identifier, \
+         token, name, disabled, account_authentication) \
+         VALUES ($1, $2, $3, 'access_key', 'password_hash', $4, $5, $6, $7, $8)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            new.expires_at.into(),
+            new.identifier.as_str().into(),
+            new.secret_hash.as_str().into(),
+            new.name.as_str().into(),
+            false.into(),
+            (&new.account).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deletes a key of an account, which keeps the row. Whether there is such a key.
+pub async fn disable(tx: &mut Tx, account: &AccountId, id: &AccessKeyId) -> Result<bool> {
+    let found = tx
+        .execute(
+            "UPDATE authentications SET disabled = $3 \
+             WHERE id = $1 AND account_authentication = $2 AND service = 'access_key'",
+            &[id.into(), account.into(), true.into()],
+        )
+        .await?;
+    Ok(found > 0)
 }

@@ -2,6 +2,7 @@
 
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::paging::Total;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId, RoleId};
@@ -170,6 +171,34 @@ pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordR
         .await
 }
 
+/// The password of an account.
+pub async fn find_password_of(db: &Db, id: &AccountId) -> Result<Option<PasswordRow>> {
+    db.fetch_optional(
+        "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
+         FROM accounts a JOIN authentications p ON p.account_authentication = a.id \
+         WHERE a.id = $1 AND p.service = 'password' AND NOT p.disabled",
+        &[id.into()],
+    )
+    .await
+}
+
+/// Whether there is no account at all. Others that would make one wait until this transaction ends, so
+/// that of many at once one is the first.
+pub async fn are_none_yet(tx: &mut Tx) -> Result<bool> {
+    let lock = tx.pick(
+        "SELECT 1 AS n WHERE 1 = 0", // the transaction is the lock
+        "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE",
+    );
+    tx.execute(lock, &[]).await?;
+    let total: Option<Total> = tx
+        .fetch_optional(
+            "SELECT COUNT(*) AS n FROM (SELECT id FROM accounts LIMIT 1) x",
+            &[],
+        )
+        .await?;
+    Ok(total.is_none_or(|total| total.n == 0))
+}
+
 /// An e-mail address of an account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Email {
@@ -218,6 +247,7 @@ pub async fn list(db: &Db) -> Result<Vec<ListedAccount>> {
 }
 
 /// A new account.
+#[derive(Clone)]
 pub struct NewAccount {
     /// Its id.
     pub id: AccountId,

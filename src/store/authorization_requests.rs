@@ -185,6 +185,21 @@ pub async fn deny(db: &Db, id: &AuthorizationRequestId, now: Timestamp) -> Resul
     Ok(changed > 0)
 }
 
+/// Denies every request of an account that nobody decided, of one client where one is named.
+pub async fn deny_all(
+    tx: &mut Tx,
+    account: &AccountId,
+    client: Option<&ClientRowId>,
+    now: Timestamp,
+) -> Result<u64> {
+    tx.execute(
+        "UPDATE oauth_authorisation_requests SET denied_at = $3 WHERE account_id = $1 \
+         AND ($2 IS NULL OR client_id = $2) AND approved_at IS NULL AND denied_at IS NULL",
+        &[account.into(), client.into(), now.into()],
+    )
+    .await
+}
+
 /// A request of somebody who is not signed in yet.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct PendingRequest {

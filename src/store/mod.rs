@@ -4,6 +4,7 @@
 
 pub mod access_keys;
 pub mod accounts;
+pub mod applications;
 pub mod audit;
 pub mod authorization_codes;
 pub mod authorization_requests;
@@ -19,6 +20,7 @@ pub mod paging;
 mod readers;
 pub mod refresh_token_list;
 pub mod refresh_tokens;
+pub mod revocation;
 pub mod roles;
 pub mod sessions;
 pub mod url;

@@ -81,13 +81,82 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
     Ok(())
 }
 
-/// Ends a session, at once and everywhere.
-pub async fn revoke(db: &Db, token: &SecretHash, now: Timestamp) -> Result<bool> {
-    let changed = db
+/// A session that was ended, and whose it was.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EndedSession {
+    /// The session.
+    pub id: SessionId,
+    /// Whose it was.
+    pub account_id: AccountId,
+}
+
+/// Ends a session, at once and everywhere; nothing when it was ended before.
+pub async fn revoke(
+    tx: &mut Tx,
+    token: &SecretHash,
+    now: Timestamp,
+) -> Result<Option<EndedSession>> {
+    tx.fetch_optional(
+        "UPDATE sessions SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL \
+         RETURNING id, account_id",
+        &[token.into(), now.into()],
+    )
+    .await
+}
+
+/// A live session as its person sees it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ListedSession {
+    /// The session.
+    pub id: SessionId,
+    /// When its person signed in.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The live sessions of an account, newest first.
+pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
+    let sql = db.pick(
+        "SELECT id, created_at, expires_at FROM sessions WHERE account_id = $1 \
+         AND revoked_at IS NULL AND julianday(expires_at) > julianday($2) \
+         ORDER BY julianday(created_at) DESC, id DESC LIMIT 1000",
+        "SELECT id, created_at, expires_at FROM sessions WHERE account_id = $1 \
+         AND revoked_at IS NULL AND expires_at > $2 \
+         ORDER BY created_at DESC, id DESC LIMIT 1000",
+    );
+    db.fetch_all(sql, &[account.into(), now.into()]).await
+}
+
+/// Ends one session of an account; whether it was open.
+pub async fn revoke_one(
+    tx: &mut Tx,
+    account: &AccountId,
+    id: &SessionId,
+    now: Timestamp,
+) -> Result<bool> {
+    let ended = tx
         .execute(
-            "UPDATE sessions SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL",
-            vec![token.into(), now.into()],
+            "UPDATE sessions SET revoked_at = $3 \
+             WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL",
+            &[id.into(), account.into(), now.into()],
         )
         .await?;
-    Ok(changed > 0)
+    Ok(ended > 0)
+}
+
+/// Ends every session of an account but the one to `keep`.
+pub async fn revoke_all(
+    tx: &mut Tx,
+    account: &AccountId,
+    keep: Option<&SessionId>,
+    now: Timestamp,
+) -> Result<u64> {
+    let keep = keep.map(|id| id.as_str().to_owned());
+    tx.execute(
+        "UPDATE sessions SET revoked_at = $3 \
+         WHERE account_id = $1 AND ($2 IS NULL OR id <> $2) AND revoked_at IS NULL",
+        &[account.into(), keep.into(), now.into()],
+    )
+    .await
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod credentials;
+mod path;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -24,6 +25,7 @@ use crate::server::Patience;
 
 pub use address::ClientAddress;
 pub use credentials::credentials;
+pub use path::PathId;
 
 /// The longest body, in bytes.
 pub const BODY_MAX: usize = 32 * 1_024;
@@ -334,7 +336,13 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
             BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
         })?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
+        // An array would be taken for the members in their order.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let read = serde_json::from_slice(&body).and_then(|value| {
+            let refused = || serde::de::Error::custom("the body is no object");
+            is_object.then_some(value).ok_or_else(refused)
+        });
+        read.map(Self).map_err(|error: serde_json::Error| {
             let place = (error.line(), error.column());
             ApiError::invalid(match error.classify() {
                 serde_json::error::Category::Data => {

@@ -1,0 +1,245 @@
+//! `/api/auth/access-keys`: a person's own access keys (contract 3.3 and 3.6).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::client_body::given;
+use super::{entry, require_room};
+use crate::accounts::access_keys::generate;
+use crate::accounts::guard::{KeyHolder, Person};
+use crate::app::Shared;
+use crate::clock::Timestamp;
+use crate::endpoints::extract::{ClientAddress, JsonBody, PathId};
+use crate::error::{ApiError, Kind, answers};
+use crate::ids::AccessKeyId;
+use crate::oauth::client_rules::Rules;
+use crate::oauth::permission::Permission;
+use crate::profile::Profile;
+use crate::store;
+use crate::store::access_keys::{self, ListedKey, NewKey};
+use crate::store::audit::{self, Event};
+
+/// The most keys of one person, deleted ones too.
+const MOST: i64 = 500;
+
+/// A key, without its secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKey)]
+pub struct Key {
+    /// When it was made.
+    #[serde(rename = "createdAt")]
+    created_at: Timestamp,
+    /// Whether it can be used, unless it has expired.
+    enabled: bool,
+    /// When it ends, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// Its row.
+    id: AccessKeyId,
+    /// What its owner calls it.
+    name: String,
+    /// When it was made: a key is not changed.
+    #[serde(rename = "updatedAt")]
+    updated_at: String,
+}
+
+/// Somebody's keys.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyListResult)]
+pub struct KeyList {
+    /// Oldest first; deleted ones are among them, not enabled.
+    keys: Vec<Key>,
+}
+
+/// A key that was made.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyIssued)]
+pub struct IssuedKey {
+    #[serde(flatten)]
+    key: Key,
+    /// The key itself, shown this once.
+    secret: String,
+}
+
+/// A new key.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyInitialProps)]
+pub struct CreateKey {
+    /// When it ends; left out, it does not.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// What its owner calls it.
+    name: String,
+}
+
+impl Key {
+    /// Whether a key that was just made is enabled depends on who says so (contract 3.6).
+    fn shown(profile: Profile, key: ListedKey, enabled: bool) -> Self {
+        let updated_at = if profile.access_keys_are_storydens() {
+            "0001-01-01T00:00:00Z".to_owned()
+        } else {
+            key.created_at.to_rfc3339()
+        };
+        Self {
+            created_at: key.created_at,
+            enabled,
+            expires_at: key.expires_at,
+            id: key.id,
+            name: key.name.unwrap_or_default(),
+            updated_at,
+        }
+    }
+}
+
+/// `GET /api/auth/access-keys`.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/access-keys", operation_id = "AccessKeyList", tag = "auth",
+    responses(
+        (status = 200, body = KeyList),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<KeyList>, ApiError> {
+    let profile = app.config.profile;
+    let keys = access_keys::list(&app.db, &holder.account.id).await?;
+    let keys = keys.into_iter().map(|key| {
+        let enabled = !key.disabled.0;
+        Key::shown(profile, key, enabled)
+    });
+    Ok(Json(KeyList {
+        keys: keys.collect(),
+    }))
+}
+
+/// `POST /api/auth/access-keys`.
+///
+/// # Errors
+/// 400 for a name or an expiry that cannot be, 401, 403, 429.
+#[utoipa::path(
+    post, path = "/api/auth/access-keys", operation_id = "AccessKeyCreate", tag = "auth",
+    request_body = CreateKey,
+    responses(
+        (status = 200, body = IssuedKey),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    person: Person,
+    ClientAddress(address): ClientAddress,
+    body: Result<JsonBody<CreateKey>, ApiError>,
+) -> Result<Json<IssuedKey>, ApiError> {
+    person.require(Permission::UsePersonalAccessKeys)?;
+    let JsonBody(asked) = body?;
+    let account = person.0.account;
+    let (profile, now) = (app.config.profile, app.clock.now());
+    let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
+    let name = if profile.access_keys_are_storydens() {
+        asked.name
+    } else {
+        let held = account.permissions;
+        Rules { profile, held }.name(&asked.name)?
+    };
+    if !profile.access_keys_are_storydens() && expires_at.is_some_and(|at| at <= now) {
+        return Err(ApiError::invalid("expires_at must be in the future"));
+    }
+    let have = access_keys::count(&app.db, &account.id).await?;
+    require_room(&app, &account.id, have, MOST)?;
+    let (identifier, secret_hash, secret) = generate(&app).await?;
+    let new = NewKey {
+        id: AccessKeyId::generate(),
+        account: account.id.clone(),
+        identifier,
+        secret_hash,
+        name,
+        created_at: now,
+        expires_at,
+    };
+    let listed = ListedKey {
+        id: new.id.clone(),
+        created_at: now,
+        name: Some(new.name.clone()),
+        disabled: store::value::Flag(false),
+        expires_at,
+    };
+    let entry = entry(&app, Event::AccessKeyCreated, &account.id, address).subject(&new.id);
+    app.db
+        .write((new, entry), |tx, (new, entry)| {
+            Box::pin(async move {
+                access_keys::insert(tx, new).await?;
+                audit::insert(tx, entry).await
+            })
+        })
+        .await?;
+    Ok(Json(IssuedKey {
+        key: Key::shown(profile, listed, !profile.access_keys_are_storydens()),
+        secret: secret.reveal().to_owned(),
+    }))
+}
+
+fn expiry(text: &str) -> Result<Timestamp, ApiError> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| {
+        ApiError::invalid("expires_at must be a time as in 2030-01-31T12:00:00Z (RFC 3339)")
+    })
+}
+
+/// `DELETE /api/auth/access-keys/{access_key_id}`: with a session, or by the key itself.
+///
+/// # Errors
+/// 401, 403 by another key, 404 when there is none or it is somebody else's.
+#[utoipa::path(
+    delete, path = "/api/auth/access-keys/{access_key_id}", operation_id = "AccessKeyDelete",
+    tag = "auth", params(("access_key_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It cannot be used any more"),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    holder: KeyHolder,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+) -> Result<StatusCode, ApiError> {
+    let id = AccessKeyId::new(id);
+    if holder.by_key.is_some_and(|by_key| by_key != id) {
+        let detail = "A key can delete itself alone; sign in with a browser to delete another";
+        return Err(ApiError::forbidden(detail));
+    }
+    let account = holder.account.id;
+    let entry = entry(&app, Event::AccessKeyDeleted, &account, address).subject(&id);
+    let write = app
+        .db
+        .write((id, account, entry), |tx, (id, account, entry)| {
+            Box::pin(async move {
+                if !access_keys::disable(tx, account, id).await? {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        });
+    match write.await {
+        Err(store::Error::Gone) => Err(ApiError::new(
+            Kind::NotFound,
+            "You have no access key with this id",
+        )),
+        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}

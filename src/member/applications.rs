@@ -1,0 +1,139 @@
+//! `/api/auth/oauth/applications`: what a person authorized, and the end of all that one application
+//! got of them.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::{entry, page};
+use crate::accounts::guard::Person;
+use crate::app::Shared;
+use crate::clock::Timestamp;
+use crate::endpoints::extract::{ClientAddress, PathId};
+use crate::error::{ApiError, Kind, answers};
+use crate::ids::ClientRowId;
+use crate::oauth::scope::Scope;
+use crate::store::audit::{self, Event};
+use crate::store::paging::Pages;
+use crate::store::revocation::{self, Target};
+use crate::store::{applications, authorization_requests, clients};
+
+/// An application that somebody authorized.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthAuthorizedApplication)]
+pub struct Application {
+    /// Its public id.
+    client_id: String,
+    /// Its name.
+    client_name: String,
+    /// When it was first given something that is still good.
+    first_granted_at: Timestamp,
+    /// Its row.
+    id: ClientRowId,
+    /// When it last got tokens.
+    last_used_at: Timestamp,
+    /// What it may do, all that it was granted together.
+    #[schema(value_type = Vec<String>)]
+    scopes: Scope,
+}
+
+/// A page of them, by name.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthAuthorizedApplicationListResult)]
+pub struct ApplicationList {
+    applications: Vec<Application>,
+    #[serde(flatten)]
+    pages: Pages,
+}
+
+/// `GET /api/auth/oauth/applications`.
+///
+/// # Errors
+/// 400 for a page that is given twice, 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/oauth/applications", operation_id = "OAuthApplicationList", tag = "auth",
+    params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
+    responses(
+        (status = 200, body = ApplicationList),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    person: Person,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ApplicationList>, ApiError> {
+    let page = page(query.as_deref())?;
+    let times = (app.clock.now(), app.config.access_token_ttl);
+    let account = &person.0.account.id;
+    let (found, pages) = applications::list(&app.db, account, times, page).await?;
+    let applications = found
+        .into_iter()
+        .map(|application| Application {
+            client_id: application.client_id,
+            client_name: application.name,
+            first_granted_at: application.first_granted_at,
+            id: application.row_id,
+            last_used_at: application.last_used_at,
+            scopes: application.scope,
+        })
+        .collect();
+    Ok(Json(ApplicationList {
+        applications,
+        pages,
+    }))
+}
+
+/// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: every grant, code and token that the
+/// application has of this person ends, and every request of it that waits for them.
+///
+/// # Errors
+/// 401, 403, 404 when there is no such application.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications/{oauth_client_id}",
+    operation_id = "OAuthApplicationRevoke", tag = "auth",
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It has nothing any more"),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::Broken,
+    )
+)]
+pub async fn revoke(
+    State(app): State<Shared>,
+    person: Person,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+) -> Result<StatusCode, ApiError> {
+    let account = person.0.account.id;
+    let client = clients::find_by_row(&app.db, &ClientRowId::new(id)).await?;
+    let client = client
+        .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id"))?;
+    let entry = entry(&app, Event::GrantRevoked, &account, address)
+        .client(&client.client_id)
+        .subject(&client.row_id);
+    app.db
+        .write(
+            (account, client.row_id, entry),
+            |tx, (account, client, entry)| {
+                Box::pin(async move {
+                    let target = Target {
+                        account: Some(account.clone()),
+                        client: Some(client.clone()),
+                    };
+                    let now = entry.at;
+                    authorization_requests::deny_all(tx, account, Some(client), now).await?;
+                    revocation::revoke(tx, &target, "member", now).await?;
+                    audit::insert(tx, entry).await
+                })
+            },
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,103 @@
+//! `POST /api/auth/password`: a person changes their own password. Whoever got hold of the
+//! account before has nothing left afterwards: no session, no grant.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::entry;
+use super::session::{PASSWORD_MAX, check_new_password};
+use crate::accounts::guard::Person;
+use crate::app::Shared;
+use crate::endpoints::extract::{ClientAddress, JsonBody};
+use crate::error::{ApiError, Kind, answers};
+use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
+use crate::secret::Secret;
+use crate::store::audit::{self, Event};
+use crate::store::{accounts, revocation};
+
+/// The password of now and the one to come.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = AuthPasswordChangeProps)]
+pub struct ChangePassword {
+    /// The one of now.
+    #[schema(value_type = String)]
+    current: Secret,
+    /// The one to come: 8 to 1024 bytes.
+    #[schema(value_type = String)]
+    new: Secret,
+}
+
+/// `POST /api/auth/password`. The session that asks stays; every other one ends, and so does what
+/// applications were given.
+///
+/// # Errors
+/// 400 when the new one is too short or the account has none, 401, 403 for a wrong one, 429.
+#[utoipa::path(
+    post, path = "/api/auth/password", operation_id = "AuthPasswordChange", tag = "auth",
+    request_body = ChangePassword,
+    responses(
+        (status = 204, description = "The new one counts, and nothing else of the account is open"),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn change(
+    State(app): State<Shared>,
+    person: Person,
+    ClientAddress(address): ClientAddress,
+    body: Result<JsonBody<ChangePassword>, ApiError>,
+) -> Result<StatusCode, ApiError> {
+    let JsonBody(ChangePassword { current, new }) = body?;
+    let session = person.0;
+    let account = session.account.id;
+    check_new_password(&new)?;
+    let row = accounts::find_password_of(&app.db, &account).await?;
+    let Some(row) = row else {
+        let detail = "This account has no password; an administrator can give it one";
+        return Err(ApiError::invalid(detail));
+    };
+    let network = network_of(address);
+    let pair = format!("{account}\0{network}");
+    let limits = [
+        (SIGN_IN_ACCOUNT, pair.as_str()),
+        (SIGN_IN_ADDRESS, network.as_str()),
+    ];
+    let attempt = app.limits.attempt(&limits).map_err(|wait| {
+        let detail = "Too many wrong passwords; wait before trying again";
+        ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
+    })?;
+    let fits = current.reveal().len() <= PASSWORD_MAX;
+    if !fits
+        || !app
+            .passwords
+            .verify(&current, Some(&row.password_hash))
+            .await?
+    {
+        attempt.failed();
+        return Err(ApiError::forbidden("The current password is wrong"));
+    }
+    drop(attempt);
+    let hash = app.passwords.hash(&new).await?;
+    let entry = entry(&app, Event::PasswordChanged, &account, address);
+    app.db
+        .write(
+            (account, session.id, hash, entry),
+            |tx, (account, keep, hash, entry)| {
+                Box::pin(async move {
+                    let now = entry.at;
+                    accounts::set_password(tx, account, hash, now).await?;
+                    let because = "password_changed";
+                    revocation::close_account(tx, account, Some(keep), because, now).await?;
+                    audit::insert(tx, entry).await
+                })
+            },
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

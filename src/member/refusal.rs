@@ -1,0 +1,68 @@
+//! Why an operation of a member is refused: as a problem, in the protocol's words, or, where Storyden
+//! says nothing, with an empty body (contract 1.2).
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::clients::secrets;
+use crate::error::{ApiError, Kind};
+use crate::oauth::OAuthError;
+use crate::oauth::client_rules::Refused;
+use crate::store;
+
+/// A refusal.
+#[derive(Debug)]
+pub enum Refusal {
+    /// `application/problem+json` (RFC 9457).
+    Problem(ApiError),
+    /// `{"error", "error_description"}` (RFC 6749 §5.2).
+    Protocol(OAuthError),
+    /// 400 and nothing else.
+    Empty,
+}
+
+impl Refusal {
+    /// There is no such thing.
+    pub(super) fn not_found(detail: &'static str) -> Self {
+        Self::Problem(ApiError::new(Kind::NotFound, detail))
+    }
+
+    /// The thing is somebody else's, or there is none.
+    pub(super) fn not_yours(description: &'static str) -> Self {
+        Self::Protocol(OAuthError::invalid_request(description))
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(problem: ApiError) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self::Problem(refused.into())
+    }
+}
+
+impl From<secrets::Error> for Refusal {
+    fn from(error: secrets::Error) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Protocol(error) => error.into_response(),
+            Self::Empty => StatusCode::BAD_REQUEST.into_response(),
+        }
+    }
+}

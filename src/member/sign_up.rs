@@ -1,0 +1,99 @@
+//! `POST /api/auth/password/signup`: somebody makes an account (contract 3.6). Closed unless
+//! `SIGNUP_ENABLED`, since beside a Storyden it belongs to Storyden.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, Method};
+
+use super::entry;
+use super::session::{SignIn, SignedIn, begin, check_new_password, session_cookie};
+use crate::accounts::guard::require_own_origin;
+use crate::accounts::handle;
+use crate::app::Shared;
+use crate::endpoints::extract::{ClientAddress, JsonBody};
+use crate::error::{ApiError, Kind, answers};
+use crate::ids::AccountId;
+use crate::limits::{SIGN_UPS, network_of};
+use crate::store;
+use crate::store::accounts::{self, NewAccount};
+use crate::store::audit::{self, Event};
+
+/// `POST /api/auth/password/signup`: an account with a session. The first account of all is an
+/// administrator's.
+///
+/// # Errors
+/// 400 for a handle or a password that cannot be, 403 while it is closed, 409 for a handle that is
+/// taken, 429.
+#[utoipa::path(
+    post, path = "/api/auth/password/signup", operation_id = "AuthPasswordSignup", tag = "auth",
+    request_body = SignIn,
+    responses(
+        (status = 200, body = SignedIn),
+        answers::Invalid,
+        answers::Forbidden,
+        answers::Conflict,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn sign_up(
+    State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    body: Result<JsonBody<SignIn>, ApiError>,
+) -> Result<([(HeaderName, String); 2], Json<SignedIn>), ApiError> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    if !app.config.signup_enabled {
+        let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
+        return Err(ApiError::forbidden(detail));
+    }
+    let JsonBody(SignIn { identifier, token }) = body?;
+    check_new_password(&token)?;
+    let handle = handle::parse(&identifier).map_err(|detail| {
+        ApiError::invalid(detail)
+            .title("Handle must be lowercase letters, numbers, hyphens, and underscores only")
+    })?;
+    let network = network_of(address);
+    app.limits
+        .spend(&[(SIGN_UPS, network.as_str())])
+        .map_err(|wait| {
+            let detail = "Too many sign-ups from this address; wait before trying again";
+            ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
+        })?;
+    let new = NewAccount {
+        id: AccountId::generate(),
+        name: handle.clone(),
+        handle,
+        admin: false,
+        email: None,
+        password_hash: Some(app.passwords.hash(&token).await?),
+    };
+    let id = new.id.clone();
+    let entry = entry(&app, Event::AccountCreated, &id, address);
+    let write = app.db.write((new, entry), |tx, (new, entry)| {
+        Box::pin(async move {
+            let admin = accounts::are_none_yet(tx).await?;
+            let new = NewAccount {
+                admin,
+                ..new.clone()
+            };
+            accounts::insert(tx, &new, entry.at).await?;
+            audit::insert(tx, entry).await
+        })
+    });
+    match write.await {
+        Err(store::Error::Taken(_)) => {
+            let detail = "This handle is taken; choose another";
+            return Err(ApiError::new(Kind::AlreadyExists, detail)
+                .title("The specified handle has already been registered."));
+        }
+        written => written?,
+    }
+    let (session, expires_at) = begin(&app, &id).await?;
+    let cookie = session_cookie(&app, session.reveal(), expires_at);
+    let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
+    Ok((headers, Json(SignedIn { id })))
+}

@@ -1,0 +1,369 @@
+//! What a person may make an application of, and change of it (contract 14). Pure: whose it is and
+//! what its person holds is looked up elsewhere.
+
+use std::borrow::Cow;
+
+use super::auth_method::AuthMethod;
+use super::grant_type::{ClientType, GrantType};
+use super::permission::{Permission, PermissionSet};
+use super::redirect_uri::{self, RefusedUri};
+use super::scope::{Scope, ScopeName};
+use crate::profile::Profile;
+
+/// The longest name, in characters.
+const NAME_MAX: usize = 64;
+
+/// Why it may not be so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no grant.
+    #[error("allowed_grants must name at least one grant")]
+    NoGrants,
+    /// Something else that its maker can mend.
+    #[error("{0}")]
+    Invalid(Cow<'static, str>),
+    /// A permission that its maker does not hold.
+    #[error("allowed_scopes has {}, which your account does not hold", .0.name())]
+    NotHeld(Permission),
+}
+
+fn invalid(text: impl Into<Cow<'static, str>>) -> Refused {
+    Refused::Invalid(text.into())
+}
+
+/// By whose rules, and what the person holds who wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Whose rules.
+    pub profile: Profile,
+    /// What the person holds now.
+    pub held: PermissionSet,
+}
+
+/// What must hold between the parts of an application.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Whether it can keep a secret.
+    pub kind: ClientType,
+    /// How it gets tokens.
+    pub grants: &'a [GrantType],
+    /// Whether people are sent back to it.
+    pub has_redirect_uris: bool,
+    /// Whether its maker wants it to use PKCE.
+    pub pkce_required: bool,
+}
+
+impl Rules {
+    fn are_storydens(self) -> bool {
+        self.profile.self_service_is_storydens()
+    }
+
+    /// A name that people read when they are asked.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn name(self, given: &str) -> Result<String, Refused> {
+        let name = if self.are_storydens() {
+            given
+        } else {
+            given.trim()
+        };
+        if name.is_empty() {
+            return Err(invalid("name must not be empty"));
+        }
+        if !self.are_storydens() && name.chars().count() > NAME_MAX {
+            return Err(invalid("name has more than 64 characters"));
+        }
+        if !name.chars().all(is_shown) {
+            return Err(invalid(
+                "name has characters that are not shown: control, direction or zero-width characters",
+            ));
+        }
+        Ok(name.to_owned())
+    }
+
+    /// What it may have: names that are known, and permissions that its maker holds.
+    ///
+    /// # Errors
+    /// The first name that is refused.
+    pub fn scopes(self, names: &[String]) -> Result<Scope, Refused> {
+        let mut scopes = Vec::with_capacity(names.len());
+        for given in names {
+            let name = ScopeName::from_name(given).filter(|name| {
+                name.permission().is_some() || !self.are_storydens() // contract 14
+            });
+            let name = name.ok_or_else(|| {
+                invalid(format!(
+                    "allowed_scopes has {given:?}, which cannot be registered here"
+                ))
+            })?;
+            scopes.push(name);
+        }
+        let lacking = scopes
+            .iter()
+            .filter_map(|name| name.permission())
+            .find(|permission| !self.held.permits(*permission));
+        if let Some(permission) = lacking {
+            return Err(Refused::NotHeld(permission));
+        }
+        if self.are_storydens() {
+            return Ok(Scope::from_names(scopes.iter().map(|name| name.name())));
+        }
+        Ok(scopes.into_iter().collect())
+    }
+
+    /// How it gets tokens.
+    ///
+    /// # Errors
+    /// When there is none, or one is unknown.
+    pub fn grants(self, names: &[String]) -> Result<Vec<GrantType>, Refused> {
+        let mut grants = Vec::with_capacity(names.len());
+        for name in names {
+            let grant = GrantType::from_stored_name(name).ok_or_else(|| {
+                let known: Vec<&str> = GrantType::ALL
+                    .iter()
+                    .map(|grant| grant.wire_name())
+                    .collect();
+                let known = known.join(", ");
+                invalid(format!("allowed_grants has {name:?}; it may have: {known}"))
+            })?;
+            if self.are_storydens() || !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+        if grants.is_empty() {
+            return Err(Refused::NoGrants);
+        }
+        Ok(grants)
+    }
+
+    /// Where people are sent back to: what is banned is banned in both profiles.
+    ///
+    /// # Errors
+    /// The first that is refused, and why.
+    pub fn redirect_uris(self, given: &[String]) -> Result<Vec<String>, Refused> {
+        let mut uris: Vec<String> = Vec::with_capacity(given.len());
+        for uri in given {
+            match redirect_uri::check_registration(uri) {
+                Ok(()) => {}
+                Err(RefusedUri::SchemeWithoutDot) if self.are_storydens() => {} // `myapp://callback`
+                Err(refused) => {
+                    let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
+                    return Err(invalid(detail));
+                }
+            }
+            if self.are_storydens() || !uris.contains(uri) {
+                uris.push(uri.clone());
+            }
+        }
+        Ok(uris)
+    }
+
+    /// How it authenticates, where its maker chooses that; Storyden has no such choice.
+    ///
+    /// # Errors
+    /// When it is no method, or none for a client of this type.
+    pub fn auth_method(
+        self,
+        kind: ClientType,
+        given: Option<&str>,
+    ) -> Result<Option<AuthMethod>, Refused> {
+        let Some(given) = given.filter(|_| !self.are_storydens()) else {
+            return Ok(None);
+        };
+        let fits = |method: &AuthMethod| method.fits(kind);
+        if let Some(method) = AuthMethod::from_name(given).filter(fits) {
+            return Ok(Some(method));
+        }
+        let methods = AuthMethod::ALL.iter().copied().filter(fits);
+        let methods: Vec<&str> = methods.map(AuthMethod::name).collect();
+        Err(invalid(format!(
+            "token_endpoint_auth_method of a {} client must be one of: {}",
+            kind.name(),
+            methods.join(", ")
+        )))
+    }
+
+    /// Whether the parts of a new application go together.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn fit(self, shape: Shape<'_>) -> Result<(), Refused> {
+        let has = |grant| shape.grants.contains(&grant);
+        let is_public = shape.kind == ClientType::Public;
+        let refused = if has(GrantType::AuthorizationCode) && !shape.has_redirect_uris {
+            "redirect_uris must have at least one for authorization_code"
+        } else if has(GrantType::ClientCredentials) && is_public {
+            "client_credentials needs the type confidential" // RFC 6749 §4.4
+        } else if has(GrantType::AuthorizationCode) && is_public && !shape.pkce_required {
+            "pkce_required must be true for a public application with authorization_code"
+        } else if has(GrantType::ClientCredentials)
+            && !has(GrantType::AuthorizationCode)
+            && shape.has_redirect_uris
+        {
+            "redirect_uris must be empty for client_credentials without authorization_code"
+        } else if self.are_storydens() {
+            return Ok(());
+        } else if shape.grants == [GrantType::RefreshToken] {
+            "allowed_grants must name the grant that the first refresh token comes from"
+        } else if has(GrantType::DeviceCode) && !is_public {
+            "the device grant needs the type public: a device keeps no secret"
+        } else {
+            return Ok(());
+        };
+        Err(invalid(refused))
+    }
+}
+
+/// Whether a character is seen where it stands: no control, nothing of no width, and nothing that
+/// turns the direction of the others.
+fn is_shown(character: char) -> bool {
+    let is_unseen = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    !character.is_control() && !is_unseen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
+
+    const fn rules(profile: Profile, held: &[Permission]) -> Rules {
+        Rules {
+            profile,
+            held: PermissionSet::of(held),
+        }
+    }
+
+    const STANDARDS: Rules = rules(Profile::Standards, &[Permission::ReadProfile]);
+    const STORYDEN: Rules = rules(Profile::Storyden, &[Permission::Administrator]);
+
+    fn list(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// a name is short and shows all that it has.
+    #[test]
+    fn a_name_is_short_and_shown() {
+        assert_eq!(STANDARDS.name("  Größe 日本 "), Ok("Größe 日本".to_owned()));
+        assert!(STANDARDS.name(&"x".repeat(64)).is_ok());
+        assert!(STANDARDS.name(&"x".repeat(65)).is_err());
+        assert!(STORYDEN.name(&"x".repeat(10_000)).is_ok());
+        for rules in [STANDARDS, STORYDEN] {
+            assert!(rules.name("").is_err());
+            for hidden in [
+                '\0', '\n', '\u{85}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}',
+            ] {
+                assert!(rules.name(&format!("a{hidden}b")).is_err(), "{hidden:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn scopes_are_known_and_held() {
+        let names = |rules: Rules, given: &[&str]| rules.scopes(&list(given)).map(|s| s.names());
+        assert_eq!(
+            names(STANDARDS, &["openid", "READ_PROFILE", "openid"]),
+            Ok(vec!["openid", "READ_PROFILE"])
+        );
+        let lacking = Refused::NotHeld(Permission::ManageReports);
+        assert_eq!(names(STANDARDS, &["MANAGE_REPORTS"]), Err(lacking));
+        assert!(names(STANDARDS, &["NOPE"]).is_err());
+        assert!(names(STORYDEN, &["openid"]).is_err());
+        let twice = ["MANAGE_REPORTS", "MANAGE_REPORTS"];
+        assert_eq!(names(STORYDEN, &twice), Ok(twice.to_vec()));
+    }
+
+    /// banned schemes are banned in both profiles; one without a dot is in use with Storyden.
+    #[test]
+    fn banned_redirects_are_banned_in_both() {
+        for rules in [STANDARDS, STORYDEN] {
+            for uri in [
+                "javascript:alert(1)",
+                "http://x.example",
+                "not a url",
+                " ",
+                "https://x/#f",
+            ] {
+                assert!(rules.redirect_uris(&list(&[uri])).is_err(), "{uri}");
+            }
+            assert!(
+                rules
+                    .redirect_uris(&list(&["https://x.example/cb"]))
+                    .is_ok()
+            );
+        }
+        assert!(STORYDEN.redirect_uris(&list(&["myapp://callback"])).is_ok());
+        let refused = STANDARDS.redirect_uris(&list(&["myapp://callback"]));
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("myapp://callback") && text.contains("without a dot"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_parts_go_together() {
+        let fits = |rules: Rules, kind, grants: &[GrantType], has_redirect_uris, pkce_required| {
+            let shape = Shape {
+                kind,
+                grants,
+                has_redirect_uris,
+                pkce_required,
+            };
+            rules.fit(shape).is_ok()
+        };
+        let (public, confidential) = (ClientType::Public, ClientType::Confidential);
+        for rules in [STANDARDS, STORYDEN] {
+            assert!(fits(rules, public, &[AuthorizationCode], true, true));
+            assert!(!fits(rules, public, &[AuthorizationCode], true, false));
+            assert!(!fits(rules, public, &[AuthorizationCode], false, true));
+            assert!(!fits(rules, public, &[ClientCredentials], false, true));
+            assert!(fits(
+                rules,
+                confidential,
+                &[ClientCredentials],
+                false,
+                false
+            ));
+            assert!(!fits(
+                rules,
+                confidential,
+                &[ClientCredentials],
+                true,
+                false
+            ));
+            assert!(fits(
+                rules,
+                confidential,
+                &[ClientCredentials, AuthorizationCode],
+                true,
+                false
+            ));
+            assert!(fits(rules, public, &[DeviceCode], false, false));
+        }
+        assert!(fits(STORYDEN, public, &[RefreshToken], false, false));
+        assert!(!fits(STANDARDS, public, &[RefreshToken], false, false));
+        assert!(!fits(STANDARDS, confidential, &[DeviceCode], false, false));
+    }
+
+    #[test]
+    fn a_method_fits_its_type() {
+        let method = |kind, given| STANDARDS.auth_method(kind, Some(given));
+        let (public, confidential) = (ClientType::Public, ClientType::Confidential);
+        assert_eq!(method(public, "none"), Ok(Some(AuthMethod::None)));
+        assert_eq!(
+            method(confidential, "client_secret_post"),
+            Ok(Some(AuthMethod::Post))
+        );
+        assert!(method(public, "client_secret_post").is_err());
+        assert!(method(confidential, "none").is_err());
+        assert!(method(confidential, "private_key_jwt").is_err());
+        assert_eq!(STORYDEN.auth_method(public, Some("nonsense")), Ok(None));
+    }
+}

@@ -1,0 +1,287 @@
+//! What a person granted and where they are signed in: refresh tokens, applications, sessions, the
+//! password, and the end of all of it (contract 16, A-60).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{Answer, Client, Member, NewClient, PASSWORD, Server, both};
+
+const TOKENS: &str = "/api/auth/oauth/tokens";
+const APPLICATIONS: &str = "/api/auth/oauth/applications";
+const SESSIONS: &str = "/api/auth/sessions";
+const CHANGE: &str = "/api/auth/password";
+
+async fn delete_as(server: &Server, member: &Member, path: &str) -> Answer {
+    let request = server
+        .request("DELETE", path)
+        .header("cookie", member.cookie());
+    server.send(request).await
+}
+
+/// Everything that a person can have open.
+struct Open {
+    request_id: String,
+    code: String,
+    device_code: String,
+    refresh_token: String,
+    access_token: String,
+}
+
+/// Opens everything.
+async fn open(server: &Server, member: &Member, app: &Client) -> Open {
+    let tokens = server.tokens(member, app, &[]).await;
+    Open {
+        request_id: server.pending(member, app, &[]).await,
+        code: server.code(member, app, &[]).await,
+        device_code: server.approved_device(member, app, "openid").await,
+        refresh_token: tokens.text("refresh_token"),
+        access_token: tokens.text("access_token"),
+    }
+}
+
+/// Fails unless nothing of it is good any more; `member` is signed in, perhaps anew.
+async fn is_over(server: &Server, member: &Member, app: &Client, open: &Open) {
+    server
+        .decide(member, &open.request_id, "approve")
+        .await
+        .expect_error(400, "invalid_request");
+    server
+        .exchange(app, &open.code)
+        .await
+        .expect_error(400, "invalid_grant");
+    server.poll(app, &open.device_code).await.expect(400);
+    server
+        .refresh(app, &open.refresh_token)
+        .await
+        .expect_error(400, "invalid_grant");
+    let userinfo = server
+        .get_with_bearer("/api/oauth/userinfo", &open.access_token)
+        .await;
+    userinfo.expect(401);
+}
+
+async fn audited(server: &Server, event: &str) -> i64 {
+    let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = $1";
+    server.count(sql, &[event]).await
+}
+
+both! {
+    /// Contract 16: one's own refresh tokens, newest first, with names; one is revoked and the rest stay.
+    async fn a_member_lists_and_revokes_their_tokens(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
+        let app = server.public_client().await;
+        let first = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        server.turn(Duration::seconds(1));
+        let second = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+        let theirs = server.tokens(&thor, &app, &[]).await.text("refresh_token");
+        let list = server.get_as(&frigg, TOKENS).await.expect(200).json();
+        assert_eq!((&list["results"], &list["total_pages"], &list["page_size"]), (&json!(2), &json!(1), &json!(50)));
+        let newest = &list["tokens"][0];
+        assert_eq!((&newest["client_id"], &newest["client_name"]), (&json!("app"), &json!("The app")));
+        assert_eq!(newest["account_id"], frigg.id.as_str());
+        let empty = server.get_as(&frigg, "/api/auth/oauth/tokens?page=2").await.expect(200).json();
+        assert_eq!((&empty["tokens"], &empty["current_page"]), (&json!([]), &json!(2)));
+        server.get_as(&frigg, "/api/auth/oauth/tokens?page=1&page=2").await.expect(400);
+        server.get_as(&frigg, "/api/auth/oauth/tokens?page=abc").await.expect(200);
+        let path = format!("{TOKENS}/{}", newest["id"].as_str().unwrap());
+        let refused = delete_as(&server, &thor, &path).await.expect_error(400, "invalid_request");
+        let text = "Refresh token not found or does not belong to account";
+        assert_eq!(refused.text("error_description"), text);
+        delete_as(&server, &frigg, &format!("{TOKENS}/nonsense")).await.expect_error(400, "invalid_request");
+        delete_as(&server, &frigg, &path).await.expect(204);
+        delete_as(&server, &frigg, &path).await.expect(204);
+        server.refresh(&app, &second).await.expect_error(400, "invalid_grant");
+        server.refresh(&app, &first).await.expect(200);
+        server.refresh(&app, &theirs).await.expect(200);
+        assert!(audited(&server, "refresh_token_revoked").await >= 1);
+    }
+
+    /// Contract 14: in the profile storyden administrators alone see their tokens.
+    async fn in_storyden_administrators_alone_see_their_tokens(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        server.get_as(&frigg, TOKENS).await.expect(403);
+        delete_as(&server, &frigg, &format!("{TOKENS}/x")).await.expect(403);
+        server.get_as(&odin, TOKENS).await.expect(200);
+    }
+
+    /// Issue 5: nobody who is not signed in, is suspended or comes with a token sees or ends anything.
+    async fn nobody_else_sees_or_ends_anything(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let access = server.tokens(&frigg, &server.public_client().await, &[]).await.text("access_token");
+        let one = |path: &str| format!("{path}/c000000000000000000g");
+        let all = [
+            ("GET", TOKENS.to_owned()), ("DELETE", one(TOKENS)), ("GET", APPLICATIONS.to_owned()),
+            ("DELETE", one(APPLICATIONS)), ("GET", SESSIONS.to_owned()), ("DELETE", one(SESSIONS)),
+            ("DELETE", SESSIONS.to_owned()), ("POST", CHANGE.to_owned()),
+        ];
+        for (method, path) in &all {
+            let request = || server.request(method, path).json(&json!({}));
+            server.send(request()).await.expect(401);
+            server.send(request().bearer_auth(&access)).await.expect(403);
+            if *method != "GET" {
+                let evil = request().header("cookie", frigg.cookie()).header("origin", "https://evil.example");
+                server.send(evil).await.expect(403);
+            }
+        }
+        server.suspend(&frigg).await;
+        for (method, path) in &all {
+            let request = server.request(method, path).json(&json!({}));
+            server.send(request.header("cookie", frigg.cookie())).await.expect(403);
+        }
+        server.reinstate(&frigg).await;
+        server.get_as(&frigg, SESSIONS).await.expect(200);
+    }
+
+    /// Issue 5: the applications that a person authorized, and the end of all that one of them got; its
+    /// access tokens are refused at once, and what others have stays.
+    async fn an_application_is_listed_and_ended(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        assert_eq!(server.get_as(&frigg, APPLICATIONS).await.expect(200).json()["applications"], json!([]));
+        let mine = open(&server, &frigg, &app).await;
+        let theirs = server.tokens(&thor, &app, &[]).await.text("refresh_token");
+        let kept = server.tokens(&frigg, &other, &[("scope", "openid offline_access")]).await;
+        server.turn(Duration::minutes(1));
+        let kept = server.refresh(&other, &kept.text("refresh_token")).await.expect(200);
+        let list = server.get_as(&frigg, APPLICATIONS).await.expect(200).json();
+        assert_eq!((&list["results"], &list["total_pages"]), (&json!(2), &json!(1)));
+        let listed = list["applications"].as_array().unwrap();
+        let names: Vec<&Value> = listed.iter().map(|listed| &listed["client_id"]).collect();
+        assert_eq!(names, [&json!("app"), &json!("other")]);
+        assert_eq!(listed[0]["client_name"], "The app");
+        assert_eq!(listed[0]["id"], app.row_id.as_str());
+        assert_eq!(listed[1]["scopes"], json!(["openid", "offline_access"]));
+        assert_eq!(listed[1]["first_granted_at"], "2026-01-01T00:00:00Z");
+        assert_eq!(listed[1]["last_used_at"], "2026-01-01T00:01:00Z");
+        let path = format!("{APPLICATIONS}/{}", app.row_id);
+        delete_as(&server, &frigg, &path).await.expect(204);
+        is_over(&server, &frigg, &app, &mine).await;
+        let list = server.get_as(&frigg, APPLICATIONS).await.expect(200).json();
+        assert_eq!(list["applications"].as_array().unwrap().len(), 1, "{list}");
+        server.refresh(&app, &theirs).await.expect(200);
+        server.refresh(&other, &kept.text("refresh_token")).await.expect(200);
+        delete_as(&server, &frigg, &path).await.expect(204);
+        delete_as(&server, &frigg, &format!("{APPLICATIONS}/nonsense")).await.expect(404);
+        assert!(audited(&server, "grant_revoked").await >= 1);
+    }
+
+    /// Issue 5: what gave no refresh token is listed while its access token can be good, and not longer.
+    async fn an_application_without_a_refresh_token_is_listed_for_a_while(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[("scope", "openid")]).await;
+        let listed = async || {
+            let list = server.get_as(&frigg, APPLICATIONS).await.expect(200).json();
+            list["applications"].clone()
+        };
+        assert_eq!(listed().await[0]["scopes"], json!(["openid"]));
+        server.turn(Duration::minutes(16));
+        server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await.expect(401);
+        assert_eq!(listed().await, json!([]));
+    }
+
+    /// where somebody is signed in, and how they sign out there.
+    async fn sessions_are_listed_and_ended_one_by_one(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.turn(Duration::minutes(1));
+        let phone = server.sign_in_again(&frigg).await;
+        let list = server.get_as(&frigg, SESSIONS).await.expect(200).json();
+        let listed = list["sessions"].as_array().unwrap();
+        assert_eq!(listed.len(), 2);
+        assert_eq!((&listed[0]["current"], &listed[1]["current"]), (&json!(false), &json!(true)));
+        assert_eq!(listed[0]["createdAt"], "2026-01-01T00:01:00Z");
+        assert!(!list.to_string().contains(&frigg.session));
+        let thor = server.member("thor", &[]).await;
+        let path = format!("{SESSIONS}/{}", listed[0]["id"].as_str().unwrap());
+        delete_as(&server, &thor, &path).await.expect(404);
+        server.get_as(&phone, SESSIONS).await.expect(200);
+        delete_as(&server, &frigg, &path).await.expect(204);
+        server.get_as(&phone, SESSIONS).await.expect(401);
+        delete_as(&server, &frigg, &path).await.expect(404);
+        server.get_as(&frigg, SESSIONS).await.expect(200);
+    }
+
+    /// A-60, req_125: signing out everywhere ends every session, request, code, approval and grant.
+    async fn signing_out_everywhere_ends_everything(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
+        let app = server.public_client().await;
+        let phone = server.sign_in_again(&frigg).await;
+        let mine = open(&server, &frigg, &app).await;
+        let theirs = server.tokens(&thor, &app, &[]).await.text("refresh_token");
+        let out = delete_as(&server, &phone, SESSIONS).await.expect(204);
+        assert_eq!(out.cookie("storyden-session"), "");
+        for session in [&frigg, &phone] {
+            server.get_as(session, SESSIONS).await.expect(401);
+        }
+        let again = server.sign_in_again(&frigg).await;
+        is_over(&server, &again, &app, &mine).await;
+        server.get_as(&thor, SESSIONS).await.expect(200);
+        server.refresh(&app, &theirs).await.expect(200);
+        assert_eq!(audited(&server, "sessions_ended").await, 1);
+    }
+
+    /// A-60, req_125: another password ends everything but the session that asked.
+    async fn a_changed_password_ends_everything_else(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let phone = server.sign_in_again(&frigg).await;
+        let mine = open(&server, &frigg, &app).await;
+        let change = |current: &str, new: &str| json!({ "current": current, "new": new });
+        server.post_as(&frigg, CHANGE, &change(PASSWORD, "short")).await.expect(400);
+        server.post_as(&frigg, CHANGE, &change(PASSWORD, &"x".repeat(1_025))).await.expect(400);
+        server.post_as(&frigg, CHANGE, &json!({ "new": "another password" })).await.expect(400);
+        server.post_as(&frigg, CHANGE, &change("wrong password", "another password")).await.expect(403);
+        server.get_as(&phone, SESSIONS).await.expect(200);
+        server.post_as(&frigg, CHANGE, &change(PASSWORD, "another password")).await.expect(204);
+        server.get_as(&phone, SESSIONS).await.expect(401);
+        server.get_as(&frigg, SESSIONS).await.expect(200);
+        is_over(&server, &frigg, &app, &mine).await;
+        server.sign_in_from("127.0.0.1", "frigg", PASSWORD).await.expect(401);
+        server.sign_in_from("127.0.0.1", "frigg", "another password").await.expect(200);
+        assert_eq!(audited(&server, "password_changed").await, 1);
+    }
+
+    /// the password of now is guessed no oftener than at sign-in.
+    async fn wrong_passwords_are_limited_as_at_sign_in(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let wrong = json!({ "current": "wrong password", "new": "another password" });
+        for _ in 0..10 {
+            server.post_as(&frigg, CHANGE, &wrong).await.expect(403);
+        }
+        let right = json!({ "current": PASSWORD, "new": "another password" });
+        server.post_as(&frigg, CHANGE, &right).await.expect(429).header("retry-after");
+        server.sign_in_from("127.0.0.1", "frigg", PASSWORD).await.expect(429);
+        server.turn(Duration::minutes(15));
+        server.post_as(&frigg, CHANGE, &right).await.expect(204);
+    }
+
+    /// a refresh in that very moment leaves nothing alive.
+    async fn a_refresh_in_that_moment_leaves_nothing_alive(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for _ in 0..5 {
+            let phone = server.sign_in_again(&frigg).await;
+            let token = server.tokens(&phone, &app, &[]).await.text("refresh_token");
+            let refresh = server.refresh(&app, &token);
+            let (refreshed, out) = tokio::join!(refresh, delete_as(&server, &phone, SESSIONS));
+            out.expect(204);
+            if refreshed.status == 200 {
+                let next = refreshed.text("refresh_token");
+                server.refresh(&app, &next).await.expect_error(400, "invalid_grant");
+            }
+            let alive = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
+            assert_eq!(server.count(alive, &[]).await, 0);
+        }
+    }
+}
