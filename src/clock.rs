@@ -40,6 +40,14 @@ impl Timestamp {
             .expect("a UTC instant between the years 0 and 9999 has an RFC 3339 form")
     }
 
+    /// Reads the RFC 3339 form, in whatever zone; `None` when it is another text.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let form = &time::format_description::well_known::Rfc3339;
+        let at = OffsetDateTime::parse(text, form).ok()?;
+        Some(Self::new(at.to_offset(time::UtcOffset::UTC)))
+    }
+
     /// The IMF-fixdate form of HTTP headers (RFC 9110 §5.6.7).
     #[must_use]
     pub fn to_http_date(self) -> String {

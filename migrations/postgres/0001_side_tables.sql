@@ -14,7 +14,7 @@ CREATE TABLE auth_grants (
     auth_time timestamptz NULL,        -- when the person signed in (OpenID Connect Core §2)
     created_at timestamptz NOT NULL,
     revoked_at timestamptz NULL,
-    revoked_because varchar NULL       -- code_replay, refresh_reuse
+    revoked_because varchar NULL       -- code_replay, refresh_reuse, client_deleted, administrator
 );
 CREATE INDEX auth_grants_code_id ON auth_grants (code_id);
 CREATE INDEX auth_grants_account_id ON auth_grants (account_id);

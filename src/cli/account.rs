@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::AccountId;
 use crate::store::accounts::{self, NewAccount};
+use crate::store::audit::{self, Entry, Event};
 use crate::store::{self};
 
 /// What is done with members.
@@ -151,10 +152,14 @@ impl Create {
                 .filter(|password| password.made)
                 .map(|password| password.secret.reveal().to_owned()),
         };
+        let entry = entry(app, Event::AccountCreated, &new.id);
         let inserted = app
             .db
-            .write((new, now), |tx, (new, now)| {
-                Box::pin(accounts::insert(tx, new, *now))
+            .write((new, entry), |tx, (new, entry)| {
+                Box::pin(async move {
+                    accounts::insert(tx, new, entry.at).await?;
+                    audit::insert(tx, entry).await
+                })
             })
             .await;
         inserted.map_err(|error| taken(error, &made))?;
@@ -246,10 +251,14 @@ impl SetPassword {
         };
         let account = find(app, &self.handle).await?;
         let hash = app.passwords.hash(&password.secret).await?;
-        let input = (account.id.clone(), hash, app.clock.now());
+        let entry = entry(app, Event::PasswordChanged, &account.id);
+        let input = (account.id.clone(), hash, entry);
         app.db
-            .write(input, |tx, (id, hash, now)| {
-                Box::pin(accounts::set_password(tx, id, hash, *now))
+            .write(input, |tx, (id, hash, entry)| {
+                Box::pin(async move {
+                    accounts::set_password(tx, id, hash, entry.at).await?;
+                    audit::insert(tx, entry).await
+                })
             })
             .await?;
         let shown = password.made.then(|| password.secret.reveal());
@@ -284,14 +293,29 @@ async fn reinstate(app: &App, handle: &str) -> Result<(), Error> {
 }
 
 async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result<(), Error> {
-    let input = (handle.to_owned(), at, app.clock.now());
+    let event = match at {
+        Some(_) => Event::AccountSuspended,
+        None => Event::AccountReinstated,
+    };
+    let entry = entry(app, event, &find(app, handle).await?.id);
     let found = app
         .db
-        .write(input, |tx, (handle, at, now)| {
-            Box::pin(accounts::set_suspended(tx, handle, *at, *now))
+        .write((handle.to_owned(), at, entry), |tx, (handle, at, entry)| {
+            Box::pin(async move {
+                let found = accounts::set_suspended(tx, handle, *at, entry.at).await?;
+                if found {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(found)
+            })
         })
         .await?;
     if found { Ok(()) } else { Err(nobody(handle)) }
+}
+
+/// A line of the trail about what an operator does to an account.
+fn entry(app: &App, event: Event, account: &AccountId) -> Entry {
+    Entry::new(event, app.clock.now()).of(account)
 }
 
 /// The account of a handle that a person typed.

@@ -1,5 +1,7 @@
 //! Signing in with a password and signing out (contract 3.2 and 3.6).
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
@@ -18,6 +20,7 @@ use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts;
+use crate::store::audit::{self, Entry, Event};
 use crate::store::sessions::{self, NewSession};
 
 /// How long a session lives (contract 3.2).
@@ -97,7 +100,7 @@ pub async fn sign_in(
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }
     // always a new session, whatever cookie came along
-    let (session, expires_at) = begin(&app, &row.account_id).await?;
+    let (session, expires_at) = begin_from(&app, &row.account_id, Some(address)).await?;
     let cookie = session_cookie(&app, session.reveal(), expires_at);
     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, Json(SignedIn { id: row.account_id })))
@@ -117,11 +120,20 @@ async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError
     Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
 
-/// Makes a session: the cookie's value and when it ends.
+/// Makes a session for an operator: the cookie's value and when it ends.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp), store::Error> {
+    begin_from(app, account, None).await
+}
+
+/// Makes a session of a person who signed in from an address, or of nobody who did.
+async fn begin_from(
+    app: &App,
+    account: &AccountId,
+    address: Option<IpAddr>,
+) -> Result<(Secret, Timestamp), store::Error> {
     let (session, now) = (Secret::generate(&app.random), app.clock.now());
     let new = NewSession {
         id: SessionId::generate(),
@@ -131,8 +143,18 @@ pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp)
         expires_at: now + SESSION_TTL,
     };
     let expires_at = new.expires_at;
+    let entry = Entry::new(Event::SignedIn, now).subject(&new.id);
+    let entry = match address {
+        Some(address) => entry.by(account).from(address),
+        None => entry.of(account),
+    };
     app.db
-        .write(new, |tx, new| Box::pin(sessions::insert(tx, new)))
+        .write((new, entry), |tx, (new, entry)| {
+            Box::pin(async move {
+                sessions::insert(tx, new).await?;
+                audit::insert(tx, entry).await
+            })
+        })
         .await?;
     Ok((session, expires_at))
 }
@@ -140,12 +162,23 @@ pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp)
 /// `POST /api/auth/logout`: ends the session and empties the browser (contract 3.6).
 pub async fn sign_out(
     State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
 ) -> Result<(StatusCode, [(HeaderName, String); 4]), ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let now = app.clock.now();
     if let Some(session) = cookie(&headers, SESSION_COOKIE) {
-        sessions::revoke(&app.db, &session.hash(), now).await?;
+        let entry = Entry::new(Event::SignedOut, now).from(address);
+        let ended = app.db.write((session.hash(), entry), |tx, (token, entry)| {
+            Box::pin(async move {
+                if let Some(ended) = sessions::revoke(tx, token, entry.at).await? {
+                    let entry = entry.clone().by(&ended.account_id).subject(&ended.id);
+                    audit::insert(tx, &entry).await?;
+                }
+                Ok(())
+            })
+        });
+        ended.await?;
     }
     let web = app.config.web_address();
     let clear = "\"cache\", \"cookies\", \"storage\", \"executionContexts\"";

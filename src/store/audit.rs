@@ -1,8 +1,11 @@
 //! The audit trail, `auth_audit`: who did what, to which client and account, from where and when.
 //! Written in the transaction of what it tells of; secrets are never in it.
 
-use super::db::Tx;
+use serde::Serialize;
+
+use super::db::{Db, Tx};
 use super::error::Result;
+use super::paging::{Page, Pages, Total};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuditId};
 use crate::telemetry::trace_id;
@@ -23,6 +26,12 @@ macro_rules! events {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$event => $name,)* }
             }
+
+            /// The event of a name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|event| event.name() == name)
+            }
         }
     };
 }
@@ -38,6 +47,10 @@ events! {
     PasswordChanged = "password_changed",
     /// An account was made.
     AccountCreated = "account_created",
+    /// An account was suspended.
+    AccountSuspended = "account_suspended",
+    /// The suspension of an account was ended.
+    AccountReinstated = "account_reinstated",
     /// An access key was made.
     AccessKeyCreated = "access_key_created",
     /// An access key was deleted.
@@ -58,6 +71,8 @@ events! {
     GrantDenied = "grant_denied",
     /// A grant was ended, by its client, its person or an administrator.
     GrantRevoked = "grant_revoked",
+    /// Every grant of an account, of a client, or of the one to the other was ended at once.
+    GrantsRevoked = "grants_revoked",
     /// Refreshing with one token was ended by a person.
     RefreshTokenRevoked = "refresh_token_revoked",
     /// A refresh token was used again after its successor, and its grant ended.
@@ -162,4 +177,102 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     )
     .await?;
     Ok(())
+}
+
+/// A line of the trail as it is listed.
+#[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct ListedEntry {
+    /// Whose account it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<AccountId>,
+    /// Who did it, if it was a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<AccountId>,
+    /// The address it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The public id of the client it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When it happened.
+    #[serde(rename = "createdAt")]
+    pub created_at: Timestamp,
+    /// What happened.
+    pub event: String,
+    /// The line.
+    pub id: AuditId,
+    /// The id of what it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_id: Option<String>,
+    /// The trace id of the request.
+    pub trace_id: String,
+}
+
+/// Which lines are listed: those that fit everything that is named.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this event.
+    pub event: Option<Event>,
+    /// Done by this person.
+    pub actor: Option<AccountId>,
+    /// That concern this account.
+    pub account: Option<AccountId>,
+    /// That concern the client of this public id.
+    pub client: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    fn parameters(&self) -> [super::value::Value; 6] {
+        [
+            self.event.map(|event| event.name().to_owned()).into(),
+            self.actor.as_ref().into(),
+            self.account.as_ref().into(),
+            self.client.clone().into(),
+            self.since.into(),
+            self.until.into(),
+        ]
+    }
+}
+
+/// The parameters of [`Filter`]. This program alone writes the trail, so on SQLite, too, the texts of
+/// its times are in the order of the times, and the index serves.
+macro_rules! filtered {
+    () => {
+        " FROM auth_audit e WHERE ($1 IS NULL OR e.event = $1) \
+         AND ($2 IS NULL OR e.actor_id = $2) AND ($3 IS NULL OR e.account_id = $3) \
+         AND ($4 IS NULL OR e.client_id = $4) AND ($5 IS NULL OR e.created_at >= $5) \
+         AND ($6 IS NULL OR e.created_at < $6)"
+    };
+}
+
+/// A page of the trail, newest first.
+pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedEntry>, Pages)> {
+    const LIST: &str = concat!(
+        "SELECT e.id, e.created_at, e.event, e.actor_id, e.account_id, e.client_id, e.subject_id, \
+         e.address, e.trace_id",
+        filtered!(),
+        " ORDER BY e.created_at DESC, e.id DESC LIMIT $7 OFFSET $8"
+    );
+    const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
+    let mut parameters = filter.parameters().to_vec();
+    let total: Total = db.fetch_one(COUNT, &parameters).await?;
+    parameters.extend(page.bounds());
+    let entries: Vec<ListedEntry> = db.fetch_all(LIST, &parameters).await?;
+    let pages = page.of(total.n, entries.len());
+    Ok((entries, pages))
+}
+
+/// Deletes at most `most` lines from before a time; how many it deleted.
+pub async fn delete_before(db: &Db, before: Timestamp, most: i64) -> Result<u64> {
+    db.execute(
+        "DELETE FROM auth_audit WHERE id IN (SELECT e.id FROM auth_audit e \
+         WHERE e.created_at < $1 ORDER BY e.created_at LIMIT $2)",
+        vec![before.into(), most.into()],
+    )
+    .await
 }

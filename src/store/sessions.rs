@@ -81,13 +81,25 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
     Ok(())
 }
 
-/// Ends a session, at once and everywhere.
-pub async fn revoke(db: &Db, token: &SecretHash, now: Timestamp) -> Result<bool> {
-    let changed = db
-        .execute(
-            "UPDATE sessions SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL",
-            vec![token.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+/// A session that was ended, and whose it was.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EndedSession {
+    /// The session.
+    pub id: SessionId,
+    /// Whose it was.
+    pub account_id: AccountId,
+}
+
+/// Ends a session, at once and everywhere; nothing when it was ended before.
+pub async fn revoke(
+    tx: &mut Tx,
+    token: &SecretHash,
+    now: Timestamp,
+) -> Result<Option<EndedSession>> {
+    tx.fetch_optional(
+        "UPDATE sessions SET revoked_at = $2 WHERE token_hash = $1 AND revoked_at IS NULL \
+         RETURNING id, account_id",
+        &[token.into(), now.into()],
+    )
+    .await
 }
