@@ -140,6 +140,8 @@ settings! {
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
     /// How long a lost answer to a refresh may be asked for again; 0s never.
     refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
+    /// How long the audit trail is kept; 0 keeps it for ever.
+    audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
     /// Whether the built-in client storyden-cli exists.
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
     /// Whether anybody may make an account by themselves; beside a Storyden that is Storyden's.
@@ -277,6 +279,9 @@ impl Config {
         // An ended grant is remembered for longer than this, so that its access tokens are refused.
         if self.access_token_ttl > Duration::hours(24) {
             fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
+        }
+        if self.audit_retention.is_negative() {
+            fault("AUDIT_RETENTION", "must not be negative");
         }
         if self.device_poll_every.is_negative() {
             fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");

@@ -20,7 +20,9 @@ macro_rules! id {
             /// An id as it was stored, or as somebody sent it: what is no id finds no row.
             #[must_use]
             pub fn new(value: impl Into<String>) -> Self {
-                Self(value.into())
+                let value = value.into();
+                // no engine looks for a zero
+                Self(if value.contains('\0') { String::new() } else { value })
             }
 
             /// The 20 characters.

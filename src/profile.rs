@@ -103,6 +103,17 @@ differences! {
     access_keys_are_storydens;
     /// A path's id is what its first twenty characters say.
     path_ids_are_cut;
+    /// A client that an administrator sends is taken as sent where that harms nobody: grants need not
+    /// fit its type, an account id that is none means no owner, no secret is made, a private-use
+    /// scheme needs no dot, and an unknown scope is 403.
+    admin_clients_are_taken_as_sent;
+    /// The administrators' lists of clients and device authorizations are whole unless a page is asked
+    /// for.
+    admin_lists_are_whole;
+    /// The administrators' list of device authorizations has user codes that can still be used.
+    live_user_codes_are_listed;
+    /// An administrator deletes a refresh token that is not there.
+    unknown_refresh_tokens_are_deleted;
     /// Sign-in tells unknown handles (404) from wrong passwords (401), and knows no addresses.
     sign_in_tells_handles;
 }

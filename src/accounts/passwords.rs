@@ -26,6 +26,45 @@ const MEMORY_MAX: u32 = 256 * 1_024;
 /// The most passes and lanes that a stored hash may ask for.
 const COST_MAX: u32 = 16;
 
+/// Why a text cannot be stored as the hash of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedHash {
+    /// It is no PHC string of a whole hash.
+    #[error("must be an Argon2id PHC string, as in $argon2id$v=19$m=65536,t=1,p=1$salt$hash")]
+    Form,
+    /// Another algorithm than Argon2id.
+    #[error("must be made by Argon2id")]
+    Algorithm,
+    /// A check would cost too much.
+    #[error("asks for too much: at most m=262144 (256 MiB), t=16 and p=16")]
+    Cost,
+}
+
+/// Checks a hash that somebody made elsewhere and wants to store.
+///
+/// # Errors
+/// Why it is refused, to be put behind its name.
+pub fn check_hash(text: &str) -> Result<(), RefusedHash> {
+    let hash = PasswordHash::new(text).map_err(|_| RefusedHash::Form)?;
+    if hash.algorithm.as_str() != Algorithm::Argon2id.ident().as_str() {
+        return Err(RefusedHash::Algorithm);
+    }
+    let params = Params::try_from(&hash).map_err(|_| RefusedHash::Form)?;
+    if hash.salt.is_none() || hash.hash.is_none() {
+        return Err(RefusedHash::Form);
+    }
+    if is_bounded(&params) {
+        Ok(())
+    } else {
+        Err(RefusedHash::Cost)
+    }
+}
+
+/// Whether a check of a stored hash costs no more than anybody's here.
+fn is_bounded(params: &Params) -> bool {
+    params.m_cost() <= MEMORY_MAX && params.t_cost() <= COST_MAX && params.p_cost() <= COST_MAX
+}
+
 /// Why a password was not checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -200,14 +239,40 @@ fn hash_now(params: &Params, password: &str, salt: &[u8; 16]) -> Result<String, 
 fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
     let hash = PasswordHash::new(stored).map_err(|_| Error::Stored)?;
     let params = Params::try_from(&hash).map_err(|_| Error::Stored)?;
-    let bounded =
-        params.m_cost() <= MEMORY_MAX && params.t_cost() <= COST_MAX && params.p_cost() <= COST_MAX;
-    if !bounded {
+    if !is_bounded(&params) {
         return Err(Error::Stored);
     }
     match Argon2::default().verify_password(password.as_bytes(), &hash) {
         Ok(()) => Ok(true),
         Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
         Err(_) => Err(Error::Stored),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// a hash that somebody brings is Argon2id, whole, and no dearer than four of Storyden's.
+    #[test]
+    fn a_foreign_hash_is_argon2id_and_bounded() {
+        const TAIL: &str = "c2FsdHNhbHRzYWx0c2FsdA$mn7JPPnYRvXKsLqLzXbKBg2kwp1sXGuLwPMZTHkx0XM";
+        let of = |cost: &str| check_hash(&format!("$argon2id$v=19${cost}${TAIL}"));
+        assert_eq!(of("m=65536,t=1,p=1"), Ok(()));
+        assert_eq!(of("m=262144,t=16,p=16"), Ok(()));
+        assert_eq!(of("m=262145,t=1,p=1"), Err(RefusedHash::Cost));
+        assert_eq!(of("m=4194304,t=1,p=1"), Err(RefusedHash::Cost));
+        assert_eq!(of("m=65536,t=17,p=1"), Err(RefusedHash::Cost));
+        assert_eq!(of("m=65536,t=1,p=17"), Err(RefusedHash::Cost));
+        let other = format!("$argon2i$v=19$m=65536,t=1,p=1${TAIL}");
+        assert_eq!(check_hash(&other), Err(RefusedHash::Algorithm));
+        for text in [
+            "",
+            "nonsense",
+            "$argon2id$x",
+            "$argon2id$v=19$m=65536,t=1,p=1",
+        ] {
+            assert_eq!(check_hash(text), Err(RefusedHash::Form), "{text}");
+        }
     }
 }

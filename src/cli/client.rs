@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::store::audit::{Entry, Event};
+use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
 
@@ -207,10 +207,15 @@ impl Delete {
                 }
             }
         }
-        let input = (client.row_id, app.clock.now());
+        let entry = entry(app, Event::ClientDeleted, &id, &client.row_id);
         app.db
-            .write(input, |tx, (id, now)| {
-                Box::pin(clients::delete(tx, id, *now))
+            .write((client.row_id, entry), |tx, (id, entry)| {
+                Box::pin(async move {
+                    if clients::delete(tx, id, entry.at).await? {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(())
+                })
             })
             .await?;
         output::note(&format!("{id} is deleted"));
@@ -274,7 +279,15 @@ fn grant_names(grants: &[GrantType]) -> String {
         .join(", ")
 }
 
-async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
+/// A line of the trail about what an operator does to an application.
+fn entry(app: &App, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
+    Entry::new(event, app.clock.now())
+        .client(client_id)
+        .subject(row)
+}
+
+/// The application of a client id that a person typed.
+pub(super) async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
     let client = clients::find(&app.db, client_id).await?;
     client.ok_or_else(|| no_client(client_id))
 }

@@ -2,9 +2,11 @@
 
 mod account;
 mod arguments;
+mod audit;
 mod client;
 mod demo;
 mod doctor;
+mod grant;
 mod healthcheck;
 mod key;
 mod login;
@@ -54,6 +56,10 @@ enum Command {
     /// Applications that people sign in to.
     #[command(subcommand)]
     Client(client::Client),
+    /// What people approved: end it, by account or by application.
+    #[command(subcommand)]
+    Grant(grant::Grant),
+    Audit(audit::Audit),
     /// The key that signs tokens.
     #[command(subcommand)]
     Key(key::Key),
@@ -128,6 +134,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Account(account) => account.run(settings()?).await,
         Command::Role(role) => role.run(settings()?).await,
         Command::Client(client) => client.run(settings()?).await,
+        Command::Grant(grant) => grant.run(settings()?).await,
+        Command::Audit(audit) => audit.run(settings()?).await,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
         Command::Key(key::Key::Show(show)) => show.run(&settings()?),
         Command::Session(session) => session.run(settings()?).await,

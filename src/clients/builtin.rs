@@ -6,7 +6,7 @@ use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
-use crate::store::clients::{self, Client};
+use crate::store::clients::{self, Changes, Client};
 use crate::store::{self};
 
 /// Its public id.
@@ -18,19 +18,27 @@ pub fn is_on(app: &App, client: &Client) -> bool {
     client.client_id != CLIENT_ID || app.config.cli_enabled
 }
 
-/// The client, made if it is not there.
+/// The name that people read when they are asked.
+const NAME: &str = "Storyden";
+
+/// The client, made if it is not there, under its own name again if somebody gave it another: people
+/// are to know it (contract 10.2).
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn ensure(app: &App) -> Result<Client, store::Error> {
     if let Some(client) = clients::find(&app.db, CLIENT_ID).await? {
-        return Ok(client);
+        return if client.name == NAME {
+            Ok(client)
+        } else {
+            named(app, client).await
+        };
     }
     let client = Client {
         row_id: ClientRowId::generate(),
         client_id: CLIENT_ID.to_owned(),
         secret_hash: None,
-        name: "Storyden".to_owned(),
+        name: NAME.to_owned(),
         kind: ClientType::Public,
         old_secret: None,
         auth_method: None,
@@ -56,6 +64,21 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
     }
     let client = clients::find(&app.db, CLIENT_ID).await?;
     client.ok_or(store::Error::Lost)
+}
+
+/// The client with its own name.
+async fn named(app: &App, mut client: Client) -> Result<Client, store::Error> {
+    NAME.clone_into(&mut client.name);
+    let input = (client.row_id.clone(), app.clock.now());
+    let renamed = app.db.write(input, |tx, (id, now)| {
+        let changes = Changes {
+            name: Some(NAME.to_owned()),
+            ..Changes::default()
+        };
+        Box::pin(async move { clients::update(tx, id, &changes, *now).await })
+    });
+    renamed.await?;
+    Ok(client)
 }
 
 /// It asks for exactly `openid profile offline_access`, in any order; its permissions are the

@@ -13,7 +13,7 @@ use super::authorize::{
     accept, adopt_kept, answer_location, browser_of, error_location, parameters_of,
     wrong_credential,
 };
-use super::extract::{JsonBody, decode};
+use super::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
 use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
 use crate::accounts::guard::{require_not_suspended, require_own_origin};
@@ -30,6 +30,7 @@ use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
 use crate::store::clients::{self, Client};
@@ -187,6 +188,7 @@ pub struct Decided {
 /// `POST /api/oauth/authorize/consent`.
 pub async fn decide(
     State(app): State<Shared>,
+    address: ClientAddress,
     headers: HeaderMap,
     body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
@@ -203,8 +205,8 @@ pub async fn decide(
     }
     let request = undecided(&app, &session, &request_id, &headers).await?;
     let decided = match decision {
-        Decision::Approve => approve(&app, &session.account, &request).await?,
-        Decision::Deny => deny(&app, &request).await?,
+        Decision::Approve => approve(&app, &session.account, &request, address).await?,
+        Decision::Deny => deny(&app, &request, address).await?,
     };
     Ok(Json(decided))
 }
@@ -213,6 +215,7 @@ async fn approve(
     app: &App,
     account: &Account,
     request: &AuthorizationRequest,
+    address: ClientAddress,
 ) -> Result<Decided, Refusal> {
     require_may_authorize(account)?;
     // what the client lost since it asked
@@ -239,6 +242,7 @@ async fn approve(
         expires_at: now + app.config.code_ttl(),
     };
     let approval = Approval {
+        entry: entry(Event::GrantApproved, request, address, now).subject(&new.id),
         request: request.id.clone(),
         code: new,
     };
@@ -258,10 +262,24 @@ async fn approve(
     })
 }
 
-/// The approval of a request and its code: both or neither.
+/// A line of the trail about somebody's decision.
+fn entry(
+    event: Event,
+    request: &AuthorizationRequest,
+    ClientAddress(address): ClientAddress,
+    now: Timestamp,
+) -> Entry {
+    Entry::new(event, now)
+        .by(&request.account)
+        .client(&request.client.client_id)
+        .from(address)
+}
+
+/// The approval of a request, its code and the line of the trail: all of it or nothing.
 struct Approval {
     request: AuthorizationRequestId,
     code: NewCode,
+    entry: Entry,
 }
 
 impl Approval {
@@ -271,12 +289,30 @@ impl Approval {
             return Err(store::Error::Lost);
         }
         authorization_codes::insert(tx, &self.code).await?;
-        authorization_requests::link_code(tx, &self.request, &self.code.id).await
+        authorization_requests::link_code(tx, &self.request, &self.code.id).await?;
+        audit::insert(tx, &self.entry).await
     }
 }
 
-async fn deny(app: &App, request: &AuthorizationRequest) -> Result<Decided, Refusal> {
-    if !authorization_requests::deny(&app.db, &request.id, app.clock.now()).await? {
+async fn deny(
+    app: &App,
+    request: &AuthorizationRequest,
+    address: ClientAddress,
+) -> Result<Decided, Refusal> {
+    let now = app.clock.now();
+    let entry = entry(Event::GrantDenied, request, address, now).subject(&request.id);
+    let denied = app
+        .db
+        .write((request.id.clone(), entry), |tx, (id, entry)| {
+            Box::pin(async move {
+                let denied = authorization_requests::deny(tx, id, entry.at).await?;
+                if denied {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(denied)
+            })
+        });
+    if !denied.await? {
         return Err(already_processed().into());
     }
     let (uri, state) = (&request.redirect_uri, request.state.as_deref());

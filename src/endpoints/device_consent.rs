@@ -24,6 +24,7 @@ use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::oauth::user_code::UserCode;
 use crate::secret::Secret;
 use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry, Event};
 use crate::store::device_authorizations::{self, DeviceRequest};
 
 /// What a page shows before its person decides.
@@ -127,8 +128,8 @@ pub async fn decide(
         return Err(unavailable().into());
     }
     let status = match decision {
-        Decision::Approve => approve(&app, &account, &request).await?,
-        Decision::Deny => deny(&app, &account, &request).await?,
+        Decision::Approve => approve(&app, &account, &request, address).await?,
+        Decision::Deny => deny(&app, &account, &request, address).await?,
     };
     Ok(Json(Decided { status }))
 }
@@ -137,16 +138,30 @@ async fn approve(
     app: &App,
     account: &Account,
     request: &DeviceRequest,
+    address: ClientAddress,
 ) -> Result<&'static str, Refusal> {
     clients::require_grant(&request.client, GrantType::DeviceCode)?;
     let granted = request
         .client
         .scope
         .grant(&Scope::stored(&request.scope), account.permissions);
-    let (scope, now) = (granted.to_string(), app.clock.now());
-    let approved =
-        device_authorizations::approve(&app.db, &request.id, &account.id, &scope, now).await?;
-    if approved {
+    let entry = entry(app, Event::GrantApproved, account, request, address);
+    let input = (
+        request.id.clone(),
+        account.id.clone(),
+        granted.to_string(),
+        entry,
+    );
+    let approved = app.db.write(input, |tx, (id, account, scope, entry)| {
+        Box::pin(async move {
+            let approved = device_authorizations::approve(tx, id, account, scope, entry.at).await?;
+            if approved {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(approved)
+        })
+    });
+    if approved.await? {
         Ok("approved")
     } else {
         Err(unavailable().into())
@@ -157,14 +172,39 @@ async fn deny(
     app: &App,
     account: &Account,
     request: &DeviceRequest,
+    address: ClientAddress,
 ) -> Result<&'static str, Refusal> {
-    let now = app.clock.now();
-    let denied = device_authorizations::deny(&app.db, &request.id, &account.id, now).await?;
-    if denied {
+    let entry = entry(app, Event::GrantDenied, account, request, address);
+    let input = (request.id.clone(), account.id.clone(), entry);
+    let denied = app.db.write(input, |tx, (id, account, entry)| {
+        Box::pin(async move {
+            let denied = device_authorizations::deny(tx, id, account, entry.at).await?;
+            if denied {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(denied)
+        })
+    });
+    if denied.await? {
         Ok("denied")
     } else {
         Err(unavailable().into())
     }
+}
+
+/// A line of the trail about somebody's decision.
+fn entry(
+    app: &App,
+    event: Event,
+    account: &Account,
+    request: &DeviceRequest,
+    ClientAddress(address): ClientAddress,
+) -> Entry {
+    Entry::new(event, app.clock.now())
+        .by(&account.id)
+        .client(&request.client.client_id)
+        .subject(&request.id)
+        .from(address)
 }
 
 /// The request of a code, if it still awaits a decision. A wrong code counts against whoever

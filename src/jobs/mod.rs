@@ -61,8 +61,23 @@ pub async fn clean_up(app: Shared) {
     if !deleted.is_empty() {
         tracing::info!(?deleted, "cleaned up");
     }
+    shorten_audit_trail(&app, now).await;
     if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
+    }
+}
+
+/// Deletes what of the audit trail is older than it is kept.
+async fn shorten_audit_trail(app: &App, now: Timestamp) {
+    let keep = app.config.audit_retention;
+    if keep.is_zero() {
+        return;
+    }
+    let stop = || app.readiness.is_draining();
+    match cleanup::audit_trail(&app.db, now - keep, stop).await {
+        Ok(0) => {}
+        Ok(lines) => tracing::info!(lines, "shortened the audit trail"),
+        Err(error) => tracing::warn!(%error, "the audit trail was not shortened"),
     }
 }
 

@@ -21,6 +21,9 @@ use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::admin::{
+    audit, clients as every_client, device_authorizations, refresh_tokens, revocation,
+};
 use crate::app::Shared;
 use crate::endpoints::{
     authorize, authorize_consent, device_authorization, device_consent, extract, health, token,
@@ -213,6 +216,27 @@ fn member(app: &Shared) -> Router<Shared> {
 /// What administrators manage, by any credential.
 fn administration(app: &Shared) -> Router<Shared> {
     Router::new()
+        .route(
+            "/api/admin/oauth/clients",
+            get(every_client::list).post(every_client::create),
+        )
+        .route(
+            "/api/admin/oauth/clients/{oauth_client_id}",
+            get(every_client::get)
+                .patch(every_client::update)
+                .delete(every_client::delete),
+        )
+        .route(
+            "/api/admin/oauth/device-authorizations",
+            get(device_authorizations::list),
+        )
+        .route("/api/admin/oauth/refresh-tokens", get(refresh_tokens::list))
+        .route(
+            "/api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}",
+            delete(refresh_tokens::delete),
+        )
+        .route("/api/admin/oauth/revoke", post(revocation::revoke))
+        .route("/api/admin/audit", get(audit::list))
         .method_not_allowed_fallback(other_methods)
         .layer(option_layer(cors::own_origins(app)))
         .layer(from_fn(refuse_head))

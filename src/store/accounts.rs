@@ -131,6 +131,19 @@ pub async fn find_by_token(
     Ok(Account::from_rows(&rows))
 }
 
+#[derive(sqlx::FromRow)]
+struct AccountIdRow {
+    #[sqlx(rename = "id")]
+    _id: AccountId,
+}
+
+/// Whether there is such an account, suspended or not.
+pub async fn exists(db: &Db, id: &AccountId) -> Result<bool> {
+    let sql = "SELECT a.id FROM accounts a WHERE a.id = $1";
+    let row: Option<AccountIdRow> = db.fetch_optional(sql, &[id.into()]).await?;
+    Ok(row.is_some())
+}
+
 /// The account of a handle, which has no case.
 pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
     const SQL: &str = concat!(

@@ -174,12 +174,12 @@ pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -
 }
 
 /// Marks a request denied, if nobody decided it before.
-pub async fn deny(db: &Db, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
-    let changed = db
+pub async fn deny(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
+    let changed = tx
         .execute(
             "UPDATE oauth_authorisation_requests SET denied_at = $2 \
              WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL",
-            vec![id.into(), now.into()],
+            &[id.into(), now.into()],
         )
         .await?;
     Ok(changed > 0)

@@ -6,6 +6,7 @@
 
 use time::Duration;
 
+use super::audit;
 use super::db::Db;
 use super::error::Result;
 use crate::clock::Timestamp;
@@ -284,6 +285,24 @@ async fn batch(db: &Db, step: &Step, now: Timestamp) -> Result<u64> {
     let sql = db.pick(step.sqlite, step.postgres);
     db.execute(sql, vec![(now - step.keep).into(), BATCH.into()])
         .await
+}
+
+/// Deletes the lines of the audit trail from before a time; how many it deleted.
+///
+/// # Errors
+/// When a batch failed; those before it are done.
+pub async fn audit_trail(db: &Db, before: Timestamp, stop: impl Fn() -> bool) -> Result<u64> {
+    let mut lines = 0;
+    for _ in 0..BATCHES {
+        if stop() {
+            break;
+        }
+        match audit::delete_before(db, before, BATCH).await? {
+            0 => break,
+            some => lines += some,
+        }
+    }
+    Ok(lines)
 }
 
 /// Remembers which dynamic registrations have had a code, before their codes are deleted.

@@ -473,8 +473,9 @@ pub async fn hold(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
 
 /// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its
 /// row is locked first, so that nothing new points at it, and goes last, since the others do. Its
-/// grants are ended and stay a while, so that their access tokens are refused.
-pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<()> {
+/// grants are ended and stay a while, so that their access tokens are refused. Whether there was such
+/// a client.
+pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
     let lock = tx.pick(
         "SELECT id FROM oauth_clients WHERE id = $1", // the transaction is the lock
         "SELECT id FROM oauth_clients WHERE id = $1 FOR UPDATE",
@@ -486,6 +487,7 @@ pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<()>
         &[id.into(), now.into()],
     )
     .await?;
+    let mut deleted = 0;
     for sql in [
         "DELETE FROM auth_device_origins WHERE device_id IN \
          (SELECT id FROM oauth_device_authorisations WHERE client_id = $1)",
@@ -501,7 +503,7 @@ pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<()>
         "DELETE FROM oauth_refresh_tokens WHERE client_id = $1",
         "DELETE FROM oauth_clients WHERE id = $1",
     ] {
-        tx.execute(sql, &[id.into()]).await?;
+        deleted = tx.execute(sql, &[id.into()]).await?;
     }
-    Ok(())
+    Ok(deleted > 0) // the last one's
 }

@@ -237,20 +237,20 @@ pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> 
 
 /// Marks it approved by its claimant with what is granted, if nobody decided it before.
 pub async fn approve(
-    db: &Db,
+    tx: &mut Tx,
     id: &DeviceAuthorizationId,
     account: &AccountId,
     scope: &str,
     now: Timestamp,
 ) -> Result<bool> {
-    let changed = db
+    let changed = tx
         .execute(
             "UPDATE oauth_device_authorisations \
              SET approved_at = $2, approved_by_account_id = $3, scope = $4 \
              WHERE id = $1 AND claimed_by_account_id = $3 AND approved_at IS NULL \
              AND denied_at IS NULL AND consumed_at IS NULL AND EXISTS \
              (SELECT 1 FROM accounts a WHERE a.id = $3 AND a.deleted_at IS NULL)",
-            vec![id.into(), now.into(), account.into(), scope.into()],
+            &[id.into(), now.into(), account.into(), scope.into()],
         )
         .await?;
     Ok(changed > 0)
@@ -258,17 +258,17 @@ pub async fn approve(
 
 /// Marks it denied by its claimant, if nobody decided it before.
 pub async fn deny(
-    db: &Db,
+    tx: &mut Tx,
     id: &DeviceAuthorizationId,
     account: &AccountId,
     now: Timestamp,
 ) -> Result<bool> {
-    let changed = db
+    let changed = tx
         .execute(
             "UPDATE oauth_device_authorisations SET denied_at = $2 \
              WHERE id = $1 AND claimed_by_account_id = $3 AND approved_at IS NULL \
              AND denied_at IS NULL AND consumed_at IS NULL",
-            vec![id.into(), now.into(), account.into()],
+            &[id.into(), now.into(), account.into()],
         )
         .await?;
     Ok(changed > 0)

@@ -17,6 +17,15 @@ impl Page {
     /// How many rows a page has where nobody asks for another number (contract 16).
     pub const SIZE: i64 = 50;
 
+    /// The most rows of a page that anybody may ask for.
+    pub const SIZE_MAX: i64 = 200;
+
+    /// Everything on one page.
+    pub const WHOLE: Self = Self {
+        number: 1,
+        size: i64::MAX,
+    };
+
     /// A page as it is asked for; what is no page is the first.
     #[must_use]
     pub fn asked(text: Option<&str>) -> Self {
@@ -40,7 +49,7 @@ impl Page {
         let pages = total.saturating_add(self.size - 1) / self.size;
         Pages {
             current_page: self.number,
-            next_page: (self.number < pages).then_some(self.number + 1),
+            next_page: (self.number < pages).then(|| self.number + 1),
             page_size: self.size,
             results: here,
             total_pages: pages,

@@ -94,3 +94,21 @@ pub async fn revoke(
         .await?;
     Ok(found > 0)
 }
+
+#[derive(sqlx::FromRow)]
+struct HolderRow {
+    account_id: AccountId,
+    client_id: String,
+}
+
+/// Whose a token is: the account that approved it and the public id of its client.
+pub async fn holder(tx: &mut Tx, id: &RefreshTokenId) -> Result<Option<(AccountId, String)>> {
+    let row: Option<HolderRow> = tx
+        .fetch_optional(
+            "SELECT t.account_id, c.client_id FROM oauth_refresh_tokens t \
+             JOIN oauth_clients c ON c.id = t.client_id WHERE t.id = $1",
+            &[id.into()],
+        )
+        .await?;
+    Ok(row.map(|row| (row.account_id, row.client_id)))
+}

@@ -15,6 +15,11 @@
 mod support;
 
 mod access_token;
+mod admin_access;
+mod admin_clients;
+mod admin_lists;
+mod admin_revocation;
+mod audit;
 mod authorization_code;
 mod authorize;
 mod authorize_by_form;

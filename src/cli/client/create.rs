@@ -10,6 +10,7 @@ use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
+use crate::store::audit::{self, Event};
 use crate::store::{self, clients};
 
 /// Make an application.
@@ -190,10 +191,15 @@ async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Erro
 }
 
 async fn insert(app: &App, client: &clients::Client) -> Result<(), Error> {
+    let mut entry = super::entry(app, Event::ClientCreated, &client.client_id, &client.row_id);
+    entry.account.clone_from(&client.owner);
     let inserted = app
         .db
-        .write(client.clone(), |tx, client| {
-            Box::pin(clients::insert(tx, client))
+        .write((client.clone(), entry), |tx, (client, entry)| {
+            Box::pin(async move {
+                clients::insert(tx, client).await?;
+                audit::insert(tx, entry).await
+            })
         })
         .await;
     match inserted {

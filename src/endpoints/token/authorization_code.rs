@@ -1,5 +1,7 @@
 //! The authorization code grant (RFC 6749 §4.1.3) with PKCE (RFC 7636 §4.5).
 
+use std::net::IpAddr;
+
 use time::Duration;
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
@@ -14,6 +16,7 @@ use crate::oauth::scope::Scope;
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, AuthorizationCode};
 use crate::store::clients::{self, Client};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
@@ -33,6 +36,8 @@ pub(super) struct Exchange<'a> {
     pub redirect_uri: Option<&'a str>,
     /// What the challenge was made from, as the client says.
     pub code_verifier: Option<&'a Secret>,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 impl Exchange<'_> {
@@ -78,7 +83,7 @@ impl Exchange<'_> {
         })?;
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DOUBLE_SEND && !app.config.profile.code_replay_is_forgiven() {
-                end_grant_of(app, &code.id, now).await?;
+                self.end_grant_of(app, &code, now).await?;
             }
             return Err(not_good());
         }
@@ -103,6 +108,35 @@ impl Exchange<'_> {
             None if !code.redirect_uri_given => Ok(()),
             None => Err(OAuthError::invalid_request("Missing redirect_uri")),
         }
+    }
+
+    /// Ends what the first use of a code gave (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+    async fn end_grant_of(
+        &self,
+        app: &App,
+        code: &AuthorizationCode,
+        now: Timestamp,
+    ) -> Result<(), OAuthError> {
+        let Some(grant) = refresh_tokens::grant_of_code(&app.db, &code.id).await? else {
+            return Ok(());
+        };
+        tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
+        let entry = Entry::new(Event::CodeReplayed, now)
+            .of(&code.account.id)
+            .client(&self.client.client_id)
+            .subject(&code.id)
+            .from(self.address);
+        app.db
+            .write((grant, entry), |tx, (grant, entry)| {
+                Box::pin(async move {
+                    if refresh_tokens::revoke_grant(tx, grant, "code_replay", entry.at).await? {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(())
     }
 
     /// The tokens; `None` when somebody else was first.
@@ -183,28 +217,6 @@ impl Redemption {
         }
         Ok(())
     }
-}
-
-/// Ends what the first use of a code gave (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
-async fn end_grant_of(
-    app: &App,
-    code: &AuthorizationCodeId,
-    now: Timestamp,
-) -> Result<(), OAuthError> {
-    let Some(grant) = refresh_tokens::grant_of_code(&app.db, code).await? else {
-        return Ok(());
-    };
-    tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
-    app.db
-        .write((grant, now), |tx, (grant, now)| {
-            Box::pin(async move {
-                refresh_tokens::revoke_grant(tx, grant, "code_replay", *now)
-                    .await
-                    .map(drop)
-            })
-        })
-        .await?;
-    Ok(())
 }
 
 fn not_good() -> OAuthError {

@@ -203,13 +203,23 @@ async fn answer(
                 code: &code,
                 redirect_uri: redirect_uri.as_deref(),
                 code_verifier: code_verifier.as_ref(),
+                address,
             };
             exchange.answer(app).await
         }
         TokenRequest::RefreshToken {
             refresh_token,
             scope,
-        } => refresh_token::answer(app, &client, &refresh_token, scope.as_ref()).await,
+        } => {
+            let refresh = refresh_token::Refresh {
+                app,
+                client: &client,
+                presented: &refresh_token,
+                requested: scope.as_ref(),
+                address,
+            };
+            refresh.answer().await
+        }
         TokenRequest::ClientCredentials { scope } => {
             client_credentials::answer(app, &client, scope.as_ref()).await
         }

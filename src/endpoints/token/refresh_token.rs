@@ -3,6 +3,8 @@
 //! A token is used once. Its successor is derived from it, so that a client that lost the answer
 //! gets the same one again within the window; a later repeat is a theft and ends the family.
 
+use std::net::IpAddr;
+
 use time::Duration;
 
 use super::issue::{Issue, TokenResponse};
@@ -15,47 +17,9 @@ use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
-
-/// Load, decide, sign, commit, answer; once more if somebody else was first.
-///
-/// # Errors
-/// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
-pub(super) async fn answer(
-    app: &App,
-    client: &Client,
-    presented: &Secret,
-    requested: Option<&Scope>,
-) -> Result<TokenResponse, OAuthError> {
-    let refresh = Refresh {
-        app,
-        client,
-        presented,
-        requested,
-    };
-    for _ in 0..ATTEMPTS {
-        let now = app.clock.now();
-        let found = refresh_tokens::find(&app.db, &presented.hash()).await?;
-        // Of another client: refused, and nothing is revoked.
-        let token = found
-            .filter(|token| token.client == client.row_id)
-            .ok_or_else(not_good)?;
-        if token.account.suspended {
-            return Err(not_good());
-        }
-        let tokens = match state_of(&token, now, app.config.reuse_window()) {
-            RefreshState::Live => refresh.rotate(token, now).await?,
-            RefreshState::Repeat => Some(refresh.repeat(token, now).await?),
-            RefreshState::Reused => return Err(refresh.end_family(token, now).await?),
-            RefreshState::Expired | RefreshState::Revoked => return Err(not_good()),
-        };
-        if let Some(tokens) = tokens {
-            return Ok(tokens);
-        }
-    }
-    Err(not_good())
-}
 
 /// What a use of the token is now.
 fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshState {
@@ -78,15 +42,60 @@ fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshSt
     grant.state(now, window)
 }
 
-/// A use of a refresh token by its client.
-struct Refresh<'a> {
-    app: &'a App,
-    client: &'a Client,
-    presented: &'a Secret,
-    requested: Option<&'a Scope>,
+/// A use of a refresh token by its client, authenticated.
+#[derive(Debug)]
+pub(super) struct Refresh<'a> {
+    /// The server.
+    pub app: &'a App,
+    /// Who presents it.
+    pub client: &'a Client,
+    /// The token.
+    pub presented: &'a Secret,
+    /// Less than was granted, if the client wants less.
+    pub requested: Option<&'a Scope>,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 impl Refresh<'_> {
+    /// Load, decide, sign, commit, answer; once more if somebody else was first.
+    ///
+    /// # Errors
+    /// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
+    pub(super) async fn answer(&self) -> Result<TokenResponse, OAuthError> {
+        let app = self.app;
+        for _ in 0..ATTEMPTS {
+            let now = app.clock.now();
+            let found = refresh_tokens::find(&app.db, &self.presented.hash()).await?;
+            // Of another client: refused, and nothing is revoked.
+            let token = found
+                .filter(|token| token.client == self.client.row_id)
+                .ok_or_else(not_good)?;
+            if token.account.suspended {
+                return Err(not_good());
+            }
+            let tokens = match state_of(&token, now, app.config.reuse_window()) {
+                RefreshState::Live => self.rotate(token, now).await?,
+                RefreshState::Repeat => Some(self.repeat(token, now).await?),
+                RefreshState::Reused => return Err(self.end_family(token, now).await?),
+                RefreshState::Expired | RefreshState::Revoked => return Err(not_good()),
+            };
+            if let Some(tokens) = tokens {
+                return Ok(tokens);
+            }
+        }
+        Err(not_good())
+    }
+
+    /// A line of the trail about a token.
+    fn entry(&self, event: Event, token: &RefreshToken, now: Timestamp) -> Entry {
+        Entry::new(event, now)
+            .of(&token.account.id)
+            .client(&self.client.client_id)
+            .subject(&token.id)
+            .from(self.address)
+    }
+
     /// What the new access token permits: within what was asked, granted and is held now.
     fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
         let granted = Scope::stored(&token.scope);
@@ -183,6 +192,12 @@ impl Refresh<'_> {
             return Err(self.end_family(token, now).await?); // not what we gave
         }
         let tokens = self.sign(&token, &grant.id, now).await?;
+        let entry = self.entry(Event::RefreshRepeated, &token, now);
+        let noted = self
+            .app
+            .db
+            .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
+        noted.await?;
         tracing::info!(grant = %grant.id, "a refresh was repeated within its window");
         Ok(tokens.with_refresh_token(Some(&derived)))
     }
@@ -194,11 +209,18 @@ impl Refresh<'_> {
         now: Timestamp,
     ) -> Result<OAuthError, OAuthError> {
         let reused = token.id.clone();
+        let entry = self.entry(Event::RefreshTokenReused, &token, now);
         let ended = self
             .app
             .db
-            .write((token.id, now), |tx, (token, now)| {
-                Box::pin(refresh_tokens::revoke_descendants(tx, token, *now))
+            .write((token.id, entry), |tx, (token, entry)| {
+                Box::pin(async move {
+                    let ended = refresh_tokens::revoke_descendants(tx, token, entry.at).await?;
+                    if ended {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(ended)
+                })
             })
             .await?;
         if ended {

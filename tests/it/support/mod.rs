@@ -1,5 +1,6 @@
 //! What tests are made of: servers, people, applications and their answers.
 
+mod admin;
 mod answer;
 mod browser;
 mod client;

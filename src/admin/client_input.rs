@@ -1,0 +1,256 @@
+//! A client as an administrator sends it, checked: what would break it or harm its people is refused.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::accounts::passwords;
+use crate::clients::builtin;
+use crate::error::{ApiError, Kind};
+use crate::ids::AccountId;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::redirect_uri::{self, RefusedUri};
+use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
+use crate::profile::Profile;
+use crate::secret::Secret;
+
+/// The longest name and the longest public id, in bytes.
+const TEXT_MAX: usize = 255;
+
+/// A new client.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientCreateProps)]
+pub struct CreateClient {
+    /// Whose it is.
+    pub(super) account_id: String,
+    /// How it gets tokens: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`.
+    pub(super) allowed_grants: Vec<String>,
+    /// What it may have.
+    pub(super) allowed_scopes: Vec<String>,
+    /// Its public id (RFC 6749 §2.2).
+    pub(super) client_id: String,
+    /// The Argon2id hash of its secret, a PHC string; left out, a confidential client gets a secret.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) client_secret_hash: Option<Secret>,
+    /// The name that people read when they are asked.
+    pub(super) name: String,
+    /// Where people are sent back to.
+    pub(super) redirect_uris: Vec<String>,
+    /// `explicit`, or `inherit` for one that gets what its person holds.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) scope_policy: Option<PolicyName>,
+    /// `public` or `confidential`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub(super) kind: KindName,
+}
+
+/// What of a client is changed.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientUpdateProps)]
+pub struct UpdateClient {
+    /// How it gets tokens.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) allowed_grants: Option<Vec<String>>,
+    /// What it may have.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) allowed_scopes: Option<Vec<String>>,
+    /// The Argon2id hash of its secret, a PHC string.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) client_secret_hash: Option<Secret>,
+    /// Its name.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) name: Option<String>,
+    /// Where people are sent back to.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) redirect_uris: Option<Vec<String>>,
+    /// `explicit` or `inherit`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) scope_policy: Option<PolicyName>,
+}
+
+/// The name of a client type.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct KindName(pub(super) ClientType);
+
+impl TryFrom<String> for KindName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "public" => Ok(Self(ClientType::Public)),
+            "confidential" => Ok(Self(ClientType::Confidential)),
+            _ => Err("a type is public or confidential"),
+        }
+    }
+}
+
+/// The name of a scope policy.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PolicyName(pub(super) ScopePolicy);
+
+impl TryFrom<String> for PolicyName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "explicit" => Ok(Self(ScopePolicy::Explicit)),
+            "inherit" => Ok(Self(ScopePolicy::Inherit)),
+            _ => Err("a scope policy is explicit or inherit"),
+        }
+    }
+}
+
+/// A member that may be left out and may not be `null` (contract 1.3).
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}
+
+/// A name that people read.
+pub(super) fn name(text: &str) -> Result<String, ApiError> {
+    let name = text.trim();
+    if name.is_empty() || name.len() > TEXT_MAX || name.chars().any(char::is_control) {
+        let detail = "name must have 1 to 255 bytes and no control characters";
+        return Err(ApiError::invalid(detail));
+    }
+    Ok(name.to_owned())
+}
+
+/// A public id for a new client.
+pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiError> {
+    if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+        let detail = "client_id must have 1 to 255 bytes and no control characters";
+        return Err(ApiError::invalid(detail));
+    }
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(text);
+    }
+    // RFC 6749 appendix A.1, without spaces
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = "client_id must be printable ASCII without spaces";
+        return Err(ApiError::invalid(detail));
+    }
+    if text == builtin::CLIENT_ID {
+        let detail = "client_id must not be storyden-cli, the built-in client";
+        return Err(ApiError::invalid(detail));
+    }
+    let scheme = text
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if matches!(scheme.as_deref(), Some("http" | "https")) {
+        let detail = "client_id must not be a URL: that means a document at that URL";
+        return Err(ApiError::invalid(detail));
+    }
+    Ok(text)
+}
+
+/// The owner that an id names. Contract 15: in `storyden` an
+/// id that is none means no owner.
+pub(super) fn owner(profile: Profile, id: &str) -> Result<Option<AccountId>, ApiError> {
+    let first = id.get(..20).unwrap_or_default();
+    let is_xid = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'v');
+    if first.len() == 20 && first.bytes().all(is_xid) {
+        return Ok(Some(AccountId::new(first)));
+    }
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(None);
+    }
+    Err(ApiError::invalid("account_id must be the id of an account"))
+}
+
+/// A list of scopes, each of them known: an unknown one would break every request of the client.
+pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiError> {
+    let scope = |name: &String| {
+        ScopeName::from_name(name).ok_or_else(|| {
+            let detail = format!(
+                "allowed_scopes has {name:?}, which is no scope here; scopes_supported in \
+                 /.well-known/oauth-authorization-server lists them"
+            );
+            if profile.admin_clients_are_taken_as_sent() {
+                ApiError::new(Kind::PermissionDenied, detail) // contract 15
+            } else {
+                ApiError::invalid(detail)
+            }
+        })
+    };
+    names.iter().map(scope).collect()
+}
+
+/// A list of grants, each of them known, each once.
+pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
+    let mut grants = Vec::new();
+    for name in names {
+        let Some(grant) = GrantType::from_stored_name(name) else {
+            let known: Vec<_> = GrantType::ALL
+                .iter()
+                .map(|known| known.stored_name())
+                .collect();
+            let known = known.join(", ");
+            let detail = format!("allowed_grants has {name:?}; it may have: {known}");
+            return Err(ApiError::invalid(detail));
+        };
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    Ok(grants)
+}
+
+/// Redirect URIs, each of which may be registered (A-8), each once.
+pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<String>, ApiError> {
+    let mut uris = Vec::with_capacity(given.len());
+    for uri in given {
+        match redirect_uri::check_registration(&uri) {
+            Ok(()) => {}
+            // contract 21, 18: `myapp://callback`
+            Err(RefusedUri::SchemeWithoutDot) if profile.admin_clients_are_taken_as_sent() => {}
+            Err(refused) => {
+                let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
+                return Err(ApiError::invalid(detail));
+            }
+        }
+        if !uris.contains(&uri) {
+            uris.push(uri);
+        }
+    }
+    Ok(uris)
+}
+
+/// The hash of a secret that the client knows (A-81).
+pub(super) fn secret_hash(hash: &Secret) -> Result<String, ApiError> {
+    match passwords::check_hash(hash.reveal()) {
+        Ok(()) => Ok(hash.reveal().to_owned()),
+        Err(refused) => Err(ApiError::invalid(format!("client_secret_hash {refused}"))),
+    }
+}
+
+/// What must hold between a client's type, its grants and its redirect URIs.
+pub(super) fn check_grants(
+    profile: Profile,
+    kind: ClientType,
+    grants: &[GrantType],
+    has_redirect_uris: bool,
+) -> Result<(), ApiError> {
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(());
+    }
+    let has = |grant| grants.contains(&grant);
+    let detail = if grants.is_empty() {
+        "allowed_grants must name at least one grant"
+    } else if grants == [GrantType::RefreshToken] {
+        "allowed_grants must name the grant that the first refresh token comes from"
+    } else if has(GrantType::AuthorizationCode) && !has_redirect_uris {
+        "redirect_uris must have at least one for authorization_code"
+    } else if has(GrantType::ClientCredentials) && kind == ClientType::Public {
+        "client_credentials needs the type confidential" // RFC 6749 §4.4
+    } else if has(GrantType::DeviceCode) && kind == ClientType::Confidential {
+        "device_code needs the type public: a device keeps no secret"
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::invalid(detail))
+}

@@ -1,0 +1,79 @@
+//! Everybody's device authorizations: `/api/admin/oauth/device-authorizations` (contract 15).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+
+use super::listing::{Asked, client_row};
+use crate::accounts::guard::Administrator;
+use crate::app::Shared;
+use crate::error::ApiError;
+use crate::error::answers::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::store::device_list::{self, Filter, ListedDevice, Stage};
+use crate::store::paging::{Page, Pages};
+
+/// A page of device authorizations, or all of them.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthDeviceAuthorisationListResult)]
+pub struct DeviceList {
+    /// The device authorizations, oldest first.
+    device_authorisations: Vec<ListedDevice>,
+    /// Which page this is; left out where all are here.
+    #[serde(flatten)]
+    pages: Option<Pages>,
+}
+
+/// `GET /api/admin/oauth/device-authorizations`.
+///
+/// A user code that can still be entered is not shown: an administrator's access token must not be
+/// worth the approval of somebody's device.
+#[utoipa::path(
+    get,
+    path = "/api/admin/oauth/device-authorizations",
+    operation_id = "AdminOAuthDeviceAuthorisationList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("account_id" = Option<String>, Query, description = "Opened or approved by this account"),
+        ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
+        ("state" = Option<String>, Query, description = "pending, approved, denied, consumed or expired"),
+    ),
+    responses(
+        (status = 200, description = "The device authorizations", body = DeviceList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<DeviceList>, ApiError> {
+    let known = ["page", "page_size", "account_id", "client_id", "state"];
+    let asked = Asked::read(query.as_deref(), &known)?;
+    let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+    let filter = Filter {
+        account: asked.account("account_id"),
+        client: client_row(&app, &asked).await?,
+        stage: asked.one_of("state", Stage::from_name, &stages)?,
+    };
+    let (profile, now) = (app.config.profile, app.clock.now());
+    let whole = profile.admin_lists_are_whole() && !asked.is_paged();
+    let page = if whole { Page::WHOLE } else { asked.page()? };
+    let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
+    if !profile.live_user_codes_are_listed() {
+        for device in devices
+            .iter_mut()
+            .filter(|device| device.awaits_decision(now))
+        {
+            device.user_code = None;
+        }
+    }
+    Ok(Json(DeviceList {
+        device_authorisations: devices,
+        pages: (!whole).then_some(pages),
+    }))
+}

@@ -1,0 +1,146 @@
+//! What a list is asked for: its filters and a page of it.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::app::{App, Shared};
+use crate::clock::Timestamp;
+use crate::endpoints::extract::{Decoded, decode};
+use crate::error::ApiError;
+use crate::ids::{AccountId, ClientRowId};
+use crate::store;
+use crate::store::clients::{self, Client};
+use crate::store::paging::Page;
+
+/// The query of a list.
+pub(super) struct Asked(Decoded);
+
+impl Asked {
+    /// Reads a query; parameters that are not `known` are passed over.
+    ///
+    /// # Errors
+    /// 400 when it cannot be decoded or names something twice.
+    pub(super) fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
+        let decoded = decode(query.unwrap_or_default(), known)
+            .and_then(Decoded::without_repeats)
+            .map_err(|error| ApiError::invalid(error.description))?;
+        Ok(Self(decoded))
+    }
+
+    /// A text, if it was given.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(str::to_owned)
+    }
+
+    /// An account by its id; what is no id finds nothing.
+    pub(super) fn account(&self, name: &str) -> Option<AccountId> {
+        self.0.get(name).map(AccountId::new)
+    }
+
+    /// One of the names of a list.
+    ///
+    /// # Errors
+    /// 400 with every name that there is.
+    pub(super) fn one_of<T>(
+        &self,
+        name: &'static str,
+        from_name: fn(&str) -> Option<T>,
+        names: &[&'static str],
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let known = || format!("{name} must be one of: {}", names.join(", "));
+        from_name(text)
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(known()))
+    }
+
+    /// An instant.
+    ///
+    /// # Errors
+    /// 400 when it is none.
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let refused = || format!("{name} must be a time as in 2026-01-31T12:00:00Z (RFC 3339)");
+        Timestamp::parse_rfc3339(text)
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(refused()))
+    }
+
+    /// Whether a page was asked for.
+    pub(super) fn is_paged(&self) -> bool {
+        self.0.get("page").is_some() || self.0.get("page_size").is_some()
+    }
+
+    /// The page: the first where none is asked for or what is asked for is none (contract 16).
+    ///
+    /// # Errors
+    /// 400 for a size that no page has.
+    pub(super) fn page(&self) -> Result<Page, ApiError> {
+        let page = Page::asked(self.0.get("page"));
+        let Some(text) = self.0.get("page_size") else {
+            return Ok(page);
+        };
+        match text.parse() {
+            Ok(size) if (1..=Page::SIZE_MAX).contains(&size) => Ok(Page { size, ..page }),
+            _ => {
+                let most = Page::SIZE_MAX;
+                let detail = format!("page_size must be a number from 1 to {most}");
+                Err(ApiError::invalid(detail))
+            }
+        }
+    }
+}
+
+/// A client that an administrator names: by its public id or by that of its row, since lists show both.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, store::Error> {
+    if id.contains('\0') {
+        return Ok(None); // no engine stores one
+    }
+    match clients::find(&app.db, id).await? {
+        Some(client) => Ok(Some(client)),
+        None => clients::find_by_row(&app.db, &ClientRowId::new(id)).await,
+    }
+}
+
+/// The row of the client that a list is asked for; what names none finds nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn client_row(
+    app: &App,
+    asked: &Asked,
+) -> Result<Option<ClientRowId>, store::Error> {
+    let Some(id) = asked.text("client_id") else {
+        return Ok(None);
+    };
+    let client = named_client(app, &id).await?;
+    Ok(Some(
+        client.map_or(ClientRowId::new(id), |client| client.row_id),
+    ))
+}
+
+/// The id in a path, as it was sent: what is no id finds nothing (contract 1.5).
+pub struct PathId(pub(super) String);
+
+impl FromRequestParts<Shared> for PathId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
+        let id = Path::<String>::from_request_parts(parts, app).await;
+        let id = id.map(|Path(id)| id).unwrap_or_default();
+        Ok(Self(if app.config.profile.path_ids_are_cut() {
+            id.chars().take(20).collect()
+        } else {
+            id
+        }))
+    }
+}

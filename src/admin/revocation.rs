@@ -1,0 +1,131 @@
+//! The end of what was granted by an account, to a client, or by the one to the other:
+//! `POST /api/admin/oauth/revoke`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::entry;
+use super::listing::named_client;
+use crate::accounts::guard::Administrator;
+use crate::app::{App, Shared};
+use crate::endpoints::extract::{ClientAddress, JsonBody};
+use crate::error::answers::{
+    Broken, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
+};
+use crate::error::{ApiError, Kind};
+use crate::ids::AccountId;
+use crate::store::accounts;
+use crate::store::audit::{self, Event};
+use crate::store::clients::Client;
+use crate::store::revocation::{self, Ended, Target};
+
+/// Whose grants end; at least one of the two is needed.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = RevokeGrantsProps)]
+pub struct Revoke {
+    /// What this account approved.
+    #[serde(default)]
+    account_id: Option<String>,
+    /// What was given to this client, by its public id or its row.
+    #[serde(default)]
+    client_id: Option<String>,
+    /// Only count.
+    #[serde(default)]
+    dry_run: bool,
+    /// A misspelt filter would end more than was meant.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// How much was ended, or would be.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RevokeGrantsResult)]
+pub struct Revoked {
+    #[serde(flatten)]
+    ended: Ended,
+    /// Whether nothing was ended and all of it counted.
+    dry_run: bool,
+}
+
+/// `POST /api/admin/oauth/revoke`.
+#[utoipa::path(
+    post,
+    path = "/api/admin/oauth/revoke",
+    operation_id = "AdminOAuthRevoke",
+    tag = "admin",
+    request_body = Revoke,
+    responses(
+        (status = 200, description = "How much was ended or, with dry_run, would be", body = Revoked),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        TooLarge,
+        UnsupportedMediaType,
+        Broken,
+    )
+)]
+pub async fn revoke(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    JsonBody(sent): JsonBody<Revoke>,
+) -> Result<Json<Revoked>, ApiError> {
+    if let Some(name) = sent.unknown.keys().next() {
+        let detail = format!("{name:?} is not known here; account_id, client_id and dry_run are");
+        return Err(ApiError::invalid(detail));
+    }
+    if sent.account_id.is_none() && sent.client_id.is_none() {
+        let detail = "Say whose grants end: account_id, client_id or both";
+        return Err(ApiError::invalid(detail));
+    }
+    let account = account_of(&app, sent.account_id).await?;
+    let client = client_of(&app, sent.client_id).await?;
+    let mut entry = entry(
+        &app,
+        Event::GrantsRevoked,
+        &actor,
+        address,
+        account.as_ref(),
+    );
+    entry.client = client.as_ref().map(|client| client.client_id.clone());
+    let target = Target {
+        account,
+        client: client.map(|client| client.row_id),
+    };
+    let ended = if sent.dry_run {
+        revocation::count(&app.db, &target, entry.at).await?
+    } else {
+        let ended = app.db.write((target, entry), |tx, (target, entry)| {
+            Box::pin(async move {
+                let ended = revocation::revoke(tx, target, "administrator", entry.at).await?;
+                audit::insert(tx, entry).await?;
+                Ok(ended)
+            })
+        });
+        ended.await?
+    };
+    let dry_run = sent.dry_run;
+    Ok(Json(Revoked { ended, dry_run }))
+}
+
+async fn account_of(app: &App, id: Option<String>) -> Result<Option<AccountId>, ApiError> {
+    let Some(id) = id else { return Ok(None) };
+    let id = AccountId::new(id);
+    if accounts::exists(&app.db, &id).await? {
+        return Ok(Some(id));
+    }
+    let detail = "There is no account with this account_id";
+    Err(ApiError::new(Kind::NotFound, detail))
+}
+
+async fn client_of(app: &App, id: Option<String>) -> Result<Option<Client>, ApiError> {
+    let Some(id) = id else { return Ok(None) };
+    let client = named_client(app, &id).await?;
+    let missing = || ApiError::new(Kind::NotFound, "There is no client with this client_id");
+    client.map(Some).ok_or_else(missing)
+}

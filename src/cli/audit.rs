@@ -1,0 +1,136 @@
+//! `audit`: the trail of who did what.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Error, account, open, output};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::{Config, parse_duration};
+use crate::ids::AccountId;
+use crate::store::audit::{self, Event, Filter, ListedEntry};
+use crate::store::paging::Page;
+
+/// Show the audit trail, newest first: who did what, to which account and application, from where.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth audit --since 24h --event refresh_token_reused --json"
+)]
+pub(super) struct Audit {
+    /// Of this event, as in `grant_approved`.
+    #[arg(long, value_parser = event)]
+    event: Option<Event>,
+    /// Done by this account: a handle or an id.
+    #[arg(long, value_name = "ACCOUNT")]
+    actor: Option<String>,
+    /// That concerns this account: a handle or an id.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// That concerns this application, by its client id.
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// At this time or later: how long ago, as in 24h, or as in 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Before this time: how long ago, as in 24h, or as in 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
+    /// The most lines.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print JSON, one object per line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A time, or how long ago one was.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    At(Timestamp),
+    Ago(time::Duration),
+}
+
+impl Moment {
+    fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(span) => now - span,
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    let at = Timestamp::parse_rfc3339(text).map(Moment::At);
+    at.or_else(|| parse_duration(text).map(Moment::Ago))
+        .ok_or_else(|| "a time looks like 24h (ago) or 2026-01-31T12:00:00Z".to_owned())
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    Event::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
+        format!("the events are: {}", names.join(", "))
+    })
+}
+
+impl Audit {
+    /// Shows it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        let now = app.clock.now();
+        let filter = Filter {
+            event: self.event,
+            actor: account_id(&app, self.actor.as_deref()).await?,
+            account: account_id(&app, self.account.as_deref()).await?,
+            client: self.client,
+            since: self.since.map(|moment| moment.at(now)),
+            until: self.until.map(|moment| moment.at(now)),
+        };
+        let page = Page {
+            number: 1,
+            size: self.limit.into(),
+        };
+        let (entries, _) = audit::list(&app.db, &filter, page).await?;
+        if self.json {
+            let lines: Result<Vec<_>, _> = entries.iter().map(serde_json::to_string).collect();
+            let lines = lines
+                .map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?;
+            if !lines.is_empty() {
+                output::print(&lines.join("\n"))?;
+            }
+        } else {
+            output::print(&table(entries))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn table(entries: Vec<ListedEntry>) -> String {
+    let text = |id: Option<AccountId>| id.map(|id| id.to_string()).unwrap_or_default();
+    let rows = entries.into_iter().map(|entry| {
+        [
+            entry.created_at.to_rfc3339(),
+            entry.event,
+            text(entry.actor_id),
+            text(entry.account_id),
+            entry.client_id.unwrap_or_default(),
+            entry.subject_id.unwrap_or_default(),
+            entry.address.unwrap_or_default(),
+        ]
+    });
+    output::table(
+        [
+            "TIME", "EVENT", "ACTOR", "ACCOUNT", "CLIENT", "SUBJECT", "ADDRESS",
+        ],
+        rows,
+    )
+}
+
+/// The account of a handle; what is none is taken as an id, since the trail outlives accounts.
+async fn account_id(app: &App, text: Option<&str>) -> Result<Option<AccountId>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let found = account::find(app, text).await;
+    Ok(Some(
+        found.map_or(AccountId::new(text), |account| account.id),
+    ))
+}

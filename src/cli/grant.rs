@@ -1,0 +1,117 @@
+//! `grant`: what people approved.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::{Error, account, client, open, output};
+use crate::app::App;
+use crate::config::Config;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::revocation::{self, Ended, Target};
+
+/// What is done with grants.
+#[derive(Debug, Subcommand)]
+pub(super) enum Grant {
+    Revoke(Revoke),
+}
+
+/// End what an account approved, what was given to an application, or what the one gave the other.
+///
+/// Refresh tokens, codes and approved devices stop, and access tokens of the grants with them. Access
+/// tokens that belong to no grant (`client_credentials`, and those a Storyden issued) stay good until they expire.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth grant revoke --account frigg --client my-app --dry-run"
+)]
+pub(super) struct Revoke {
+    /// The handle of the account, as in frigg.
+    #[arg(long, value_name = "HANDLE", required_unless_present = "client")]
+    account: Option<String>,
+    /// The client id of the application.
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// Only count what would end.
+    #[arg(long)]
+    dry_run: bool,
+    /// End it without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Grant {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let Self::Revoke(revoke) = self;
+        revoke.run(&open(config).await?).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Revoke {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let mut entry = Entry::new(Event::GrantsRevoked, app.clock.now());
+        let mut target = Target {
+            account: None,
+            client: None,
+        };
+        if let Some(handle) = &self.account {
+            let account = account::find(app, handle).await?;
+            entry = entry.of(&account.id);
+            target.account = Some(account.id);
+        }
+        if let Some(client_id) = &self.client {
+            let client = client::find(app, client_id).await?;
+            entry = entry.client(&client.client_id);
+            target.client = Some(client.row_id);
+        }
+        let found = revocation::count(&app.db, &target, entry.at).await?;
+        if self.dry_run {
+            return self.print(&found);
+        }
+        if !self.yes {
+            let question = format!("End {}?", sentence(&found));
+            match output::confirm(&question)? {
+                Some(true) => {}
+                Some(false) => return Err(Error::because("nothing was ended")),
+                None => return Err(Error::because("nothing was ended; say --yes to end it")),
+            }
+        }
+        let ended = app.db.write((target, entry), |tx, (target, entry)| {
+            Box::pin(async move {
+                let ended = revocation::revoke(tx, target, "administrator", entry.at).await?;
+                audit::insert(tx, entry).await?;
+                Ok(ended)
+            })
+        });
+        self.print(&ended.await?)
+    }
+
+    fn print(&self, ended: &Ended) -> Result<(), Error> {
+        if self.json {
+            let mut answer = serde_json::json!(ended);
+            answer["dry_run"] = self.dry_run.into();
+            return output::print_json(&answer);
+        }
+        let verb = if self.dry_run { "would end" } else { "ended" };
+        output::print(&format!("{verb}: {}", sentence(ended)))
+    }
+}
+
+/// How much of what, in words.
+fn sentence(ended: &Ended) -> String {
+    let parts = [
+        (ended.grants, "grants"),
+        (ended.refresh_tokens, "refresh tokens"),
+        (ended.codes, "codes"),
+        (ended.device_authorizations, "approved devices"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    parts.join(", ")
+}

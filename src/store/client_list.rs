@@ -1,0 +1,80 @@
+//! The clients that administrators see (contract 15): everybody's, a page at a time.
+
+use super::clients::{Client, ClientColumns, client_columns};
+use super::db::Db;
+use super::error::Result;
+use super::paging::{Page, Pages, Total};
+use super::value::Value;
+use crate::ids::AccountId;
+
+/// Which clients are listed: those that fit everything that is named.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this owner.
+    pub owner: Option<AccountId>,
+    /// With this public id.
+    pub client_id: Option<String>,
+    /// With this text in their name or their public id, in any case.
+    pub text: Option<String>,
+}
+
+impl Filter {
+    fn parameters(&self) -> Vec<Value> {
+        vec![
+            self.owner.as_ref().into(),
+            self.client_id.clone().into(),
+            self.text.as_deref().map(containing).into(),
+        ]
+    }
+}
+
+/// A pattern of `LIKE … ESCAPE '\\'` for whatever contains a text.
+fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for symbol in text.chars() {
+        if matches!(symbol, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(symbol);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// The parameters of [`Filter`].
+macro_rules! filtered {
+    () => {
+        " FROM oauth_clients c WHERE ($1 IS NULL OR c.account_id = $1) \
+         AND ($2 IS NULL OR c.client_id = $2) \
+         AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
+             OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\')"
+    };
+}
+
+/// A page of clients, oldest first.
+pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
+    const LIST: &str = concat!(
+        "SELECT ",
+        client_columns!(),
+        filtered!(),
+        " ORDER BY c.created_at, c.id LIMIT $4 OFFSET $5"
+    );
+    const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
+    let mut parameters = filter.parameters();
+    let total: Total = db.fetch_one(COUNT, &parameters).await?;
+    parameters.extend(page.bounds());
+    let rows: Vec<ClientColumns> = db.fetch_all(LIST, &parameters).await?;
+    let pages = page.of(total.n, rows.len());
+    Ok((rows.into_iter().map(Client::from).collect(), pages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_wildcards_as_they_are_written() {
+        assert_eq!(containing("50%_\\"), "%50\\%\\_\\\\%");
+    }
+}

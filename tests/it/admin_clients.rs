@@ -1,0 +1,391 @@
+//! Everybody's clients: `/api/admin/oauth/clients` (contract 15).
+
+use insta::{allow_duplicates, assert_json_snapshot};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Member, NewClient, Server, both};
+
+const PATH: &str = "/api/admin/oauth/clients";
+
+/// An Argon2id hash that costs next to nothing, of nobody knows what.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$d63wJ7fRChEvKSMDfeGBdY9lOnlBNk9LGxPSW9BTHEI";
+
+/// A client as an administrator sends it, with members changed; `null` takes one away.
+fn new_client(owner: &Member, changes: &Value) -> Value {
+    let mut body = json!({
+        "account_id": owner.id.as_str(),
+        "client_id": "calendar",
+        "name": "Calendar",
+        "type": "confidential",
+        "redirect_uris": ["https://calendar.example/callback"],
+        "allowed_scopes": ["openid", "READ_PROFILE"],
+        "allowed_grants": ["authorization_code", "refresh_token", "client_credentials"],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(body.as_object_mut().unwrap().remove(name)),
+            value => body[name] = value.clone(),
+        }
+    }
+    body
+}
+
+async fn create(server: &Server, odin: &Member, changes: &Value) -> Answer {
+    let body = new_client(odin, changes);
+    server.post_as(odin, PATH, &body).await
+}
+
+async fn patch(server: &Server, odin: &Member, client: &Client, body: &Value) -> Answer {
+    let path = format!("{PATH}/{}", client.row_id);
+    server.call_as(odin, ("PATCH", &path), Some(body)).await
+}
+
+/// A refusal that says what to change.
+#[track_caller]
+fn says(answer: &Answer, status: u16, words: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert!(answer.text("detail").contains(words), "{}", answer.body);
+}
+
+/// How many clients there are.
+async fn number(server: &Server) -> i64 {
+    server
+        .count("SELECT COUNT(*) AS n FROM oauth_clients", &[])
+        .await
+}
+
+/// What no profile takes: whatever is in the first place is sent, and the refusal has the words.
+async fn in_either_profile(server: &Server, odin: &Member) {
+    let long = "n".repeat(256);
+    for (changes, words) in [
+        (
+            json!({ "redirect_uris": ["javascript:alert(1)//"] }),
+            "scheme that is not allowed",
+        ),
+        (
+            json!({ "redirect_uris": ["data:text/html,x"] }),
+            "scheme that is not allowed",
+        ),
+        (
+            json!({ "redirect_uris": ["http://app.example/cb"] }),
+            "must use https",
+        ),
+        (json!({ "redirect_uris": ["/relative"] }), "absolute"),
+        (
+            json!({ "redirect_uris": ["https://app.example/cb#x"] }),
+            "fragment",
+        ),
+        (
+            json!({ "redirect_uris": ["https://*.example/cb"] }),
+            "wildcard",
+        ),
+        (
+            json!({ "client_secret_hash": "nonsense" }),
+            "Argon2id PHC string",
+        ),
+        (
+            json!({ "client_secret_hash": HASH.replace("m=8", "m=4194304") }),
+            "256 MiB",
+        ),
+        (
+            json!({ "client_secret_hash": HASH.replace("argon2id", "argon2i") }),
+            "Argon2id",
+        ),
+        (json!({ "name": "" }), "name must have"),
+        (json!({ "name": "a\u{0}b" }), "name must have"),
+        (json!({ "name": long }), "name must have"),
+        (
+            json!({ "allowed_grants": ["password"] }),
+            "authorization_code, refresh_token",
+        ),
+        (json!({ "name": 1 }), "another type"),
+        (json!({ "scope_policy": "x" }), "another type"),
+        (
+            json!({ "redirect_uris": "https://app.example/cb" }),
+            "another type",
+        ),
+    ] {
+        says(&create(server, odin, &changes).await, 400, words);
+        let made = server
+            .count(
+                "SELECT COUNT(*) AS n FROM oauth_clients WHERE client_id = 'calendar'",
+                &[],
+            )
+            .await;
+        assert_eq!(made, 0, "{changes}");
+    }
+    for (changes, words) in [
+        (json!({ "client_id": "" }), "client_id must have"),
+        (json!({ "client_id": "a\u{0}b" }), "client_id must have"),
+        (json!({ "client_id": "taken\nby" }), "client_id must have"),
+        (
+            json!({ "account_id": "00000000000000000001" }),
+            "account_id names no account",
+        ),
+        (json!({ "account_id": null }), "lacks a member"),
+        (json!({ "redirect_uris": null }), "lacks a member"),
+        (json!({ "type": "x" }), "another type"),
+    ] {
+        says(&create(server, odin, &changes).await, 400, words);
+    }
+    let mut body = new_client(odin, &json!({}));
+    body["scope_policy"] = Value::Null;
+    says(
+        &server.post_as(odin, PATH, &body).await,
+        400,
+        "another type",
+    );
+    let text = server
+        .request("POST", PATH)
+        .header("cookie", odin.cookie())
+        .body("{}");
+    server.send(text).await.expect(415);
+    let long = json!({ "name": "n".repeat(40_000) });
+    server.post_as(odin, PATH, &long).await.expect(413);
+}
+
+/// A confidential client that is there, and what of a change to it no profile takes.
+async fn changes_in_either_profile(server: &Server, odin: &Member) {
+    let service = server.confidential_client(&odin.id).await;
+    let before = server
+        .get_as(odin, &format!("{PATH}/{}", service.row_id))
+        .await
+        .expect(200)
+        .json();
+    for (body, words) in [
+        (
+            json!({ "redirect_uris": ["javascript:alert(1)//"] }),
+            "scheme that is not allowed",
+        ),
+        (
+            json!({ "client_secret_hash": "$argon2id$x" }),
+            "Argon2id PHC string",
+        ),
+        (
+            json!({ "client_secret_hash": HASH.replace("t=1", "t=17") }),
+            "t=16",
+        ),
+        (json!({ "name": " " }), "name must have"),
+        (
+            json!({ "allowed_grants": ["password"] }),
+            "authorization_code, refresh_token",
+        ),
+        (json!({ "name": null }), "another type"),
+        (json!({ "scope_policy": "x" }), "another type"),
+    ] {
+        says(&patch(server, odin, &service, &body).await, 400, words);
+    }
+    let after = server
+        .get_as(odin, &format!("{PATH}/{}", service.row_id))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(before, after);
+}
+
+both! {
+    /// contract 15: a client is made, shown, listed, changed and deleted.
+    async fn a_client_from_its_making_to_its_end(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let made = create(&server, &odin, &json!({})).await.expect(200);
+        let mut shown = made.json();
+        let row = made.text("id");
+        let secret = made.text("client_secret");
+        (shown["account_id"], shown["id"]) = (json!("[account]"), json!("[id]"));
+        shown["client_secret"] = json!("[secret]");
+        allow_duplicates! { assert_json_snapshot!(shown, @r#"
+        {
+          "account_id": "[account]",
+          "allowed_grants": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials"
+          ],
+          "allowed_scopes": [
+            "openid",
+            "READ_PROFILE"
+          ],
+          "client_id": "calendar",
+          "client_secret": "[secret]",
+          "createdAt": "2026-01-01T00:00:00Z",
+          "id": "[id]",
+          "name": "Calendar",
+          "redirect_uris": [
+            "https://calendar.example/callback"
+          ],
+          "scope_policy": "explicit",
+          "type": "confidential",
+          "updatedAt": "2026-01-01T00:00:00Z"
+        }
+        "#) }
+        // The secret that was made is the client's.
+        let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", &*secret)];
+        server.token(&form).await.expect(200);
+
+        let path = format!("{PATH}/{row}");
+        let one = server.get_as(&odin, &path).await.expect(200);
+        assert_eq!(one.json().get("client_secret"), None, "it is shown once");
+        server.turn(time::Duration::seconds(5));
+        let all = json!({ "name": "Diary", "scope_policy": "inherit", "redirect_uris": ["https://diary.example/cb"],
+            "allowed_scopes": ["openid"], "allowed_grants": ["client_credentials"], "client_secret_hash": HASH });
+        let changed = server.call_as(&odin, ("PATCH", &path), Some(&all)).await.expect(200);
+        for member in ["name", "scope_policy", "redirect_uris", "allowed_scopes", "allowed_grants"] {
+            assert_eq!(changed.json()[member], all[member], "{member}");
+        }
+        assert_eq!(changed.text("updatedAt"), "2026-01-01T00:00:05Z");
+        server.token(&form).await.expect_error(400, "invalid_client"); // it has another secret now
+        let unchanged = server.call_as(&odin, ("PATCH", &path), Some(&json!({ "type": "public" }))).await.expect(200);
+        assert_eq!(unchanged.text("type"), "confidential");
+
+        server.call_as(&odin, ("DELETE", &path), None).await.expect(204);
+        for method in ["GET", "DELETE"] {
+            server.call_as(&odin, (method, &path), None).await.expect(404);
+        }
+        server.call_as(&odin, ("PATCH", &path), Some(&all)).await.expect(404);
+        assert_eq!(number(&server).await, 0);
+    }
+
+    /// A-8, A-81: what would harm people or the server is refused, and nothing is stored.
+    async fn what_harms_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        in_either_profile(&server, &odin).await;
+        changes_in_either_profile(&server, &odin).await;
+    }
+
+    /// A-8, A-81: a Storyden would take it; the profile refuses the same.
+    async fn what_harms_is_refused_in_storyden(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        in_either_profile(&server, &odin).await;
+        changes_in_either_profile(&server, &odin).await;
+    }
+
+    /// Type, grants, scopes and redirect URIs fit together, or the error says what does not.
+    async fn what_does_not_fit_together_is_told(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        for (changes, words) in [
+            (json!({ "allowed_scopes": ["openid", "NOPE"] }), "\"NOPE\", which is no scope"),
+            (json!({ "allowed_grants": [] }), "at least one grant"),
+            (json!({ "allowed_grants": ["refresh_token"] }), "the first refresh token"),
+            (json!({ "redirect_uris": [] }), "at least one for authorization_code"),
+            (json!({ "redirect_uris": ["myapp://callback"] }), "com.example.app:/callback"),
+            (json!({ "type": "public" }), "client_credentials needs the type confidential"),
+            (json!({ "allowed_grants": ["device_code"] }), "device_code needs the type public"),
+            (json!({ "account_id": "nonsense" }), "account_id must be the id"),
+            (json!({ "client_id": "a b" }), "printable ASCII"),
+            (json!({ "client_id": "storyden-cli" }), "built-in"),
+            (json!({ "client_id": "https://app.example/client" }), "must not be a URL"),
+            (json!({ "type": "public", "allowed_grants": ["device_code"], "client_secret_hash": HASH }), "a public one has no secret"),
+        ] {
+            says(&create(&server, &odin, &changes).await, 400, words);
+        }
+        assert_eq!(number(&server).await, 0);
+        let app = server.public_client().await;
+        for (body, words) in [
+            (json!({ "allowed_scopes": ["NOPE"] }), "\"NOPE\", which is no scope"),
+            (json!({ "allowed_grants": [] }), "at least one grant"),
+            (json!({ "redirect_uris": [] }), "at least one for authorization_code"),
+            (json!({ "allowed_grants": ["client_credentials"] }), "needs the type confidential"),
+            (json!({ "client_secret_hash": HASH }), "a public one has no secret"),
+        ] {
+            says(&patch(&server, &odin, &app, &body).await, 400, words);
+        }
+        // Without redirect URIs and without the grant that needs them, in one request.
+        let both = json!({ "redirect_uris": [], "allowed_grants": ["device_code", "refresh_token"] });
+        patch(&server, &odin, &app, &both).await.expect(200);
+    }
+
+    /// A row that a Storyden wrote may be renamed although its grants would be refused today.
+    async fn what_is_not_sent_is_not_looked_at(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let odd = NewClient { redirect_uris: &[], ..NewClient::default() };
+        let odd = server.client(odd).await;
+        patch(&server, &odin, &odd, &json!({ "name": "Odd" })).await.expect(200);
+    }
+
+    /// A public id is taken once, and the answer says so.
+    async fn a_taken_client_id_is_a_conflict(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        create(&server, &odin, &json!({})).await.expect(200);
+        let again = create(&server, &odin, &json!({})).await;
+        says(&again, 409, "client_id is taken");
+        assert_eq!(again.text("type"), "urn:storyden:problem:already-exists");
+        assert_eq!(number(&server).await, 1);
+    }
+
+    /// contract 15: a Storyden takes what harms nobody as it is sent.
+    async fn storyden_takes_clients_as_sent(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        for changes in [
+            json!({ "client_id": "any string: \u{e9}", "redirect_uris": ["myapp://callback"] }),
+            json!({ "client_id": "two", "redirect_uris": [], "allowed_grants": [] }),
+            json!({ "client_id": "three", "type": "public", "client_secret_hash": HASH }),
+        ] {
+            let made = create(&server, &odin, &changes).await.expect(200).json();
+            assert_eq!(made.get("client_secret"), None);
+            assert_eq!(made["redirect_uris"], *changes.get("redirect_uris").unwrap_or(&json!(["https://calendar.example/callback"])));
+        }
+        let unowned = create(&server, &odin, &json!({ "account_id": "nonsense" })).await.expect(200);
+        assert_eq!(unowned.text("account_id"), "00000000000000000000");
+        let path = format!("{PATH}/{}", unowned.text("id"));
+        let shown = server.get_as(&odin, &path).await.expect(200).json();
+        assert_eq!(shown.get("account_id"), None);
+        // No secret was made, so there is none to come in with.
+        let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", "")];
+        server.token(&form).await.expect_error(400, "invalid_client");
+        let unknown = create(&server, &odin, &json!({ "client_id": "x", "allowed_scopes": ["NOPE"] })).await;
+        says(&unknown, 403, "\"NOPE\", which is no scope");
+        assert_eq!(unknown.text("title"), "Forbidden");
+    }
+
+    /// A-107, P6: what was given to a deleted client ends with it.
+    async fn a_deleted_client_leaves_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        let code = server.code(&frigg, &app, &[]).await;
+        let path = format!("{PATH}/{}", app.row_id);
+        server.call_as(&odin, ("DELETE", &path), None).await.expect(204);
+        let userinfo = server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await;
+        userinfo.expect_error(401, "invalid_token");
+        server.exchange(&app, &code).await.expect_error(400, "invalid_client");
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_client");
+    }
+
+    /// contract 1.5, A-66: what is no id finds nothing.
+    async fn an_odd_id_finds_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        for id in ["nope", "00000000000000000000", "%00", "%ff", "a%2Fb", "'%20OR%201=1--", "%F0%9F%98%80"] {
+            let path = format!("{PATH}/{id}");
+            for method in ["GET", "DELETE"] {
+                let answer = server.call_as(&odin, (method, &path), None).await.expect(404);
+                assert_eq!(answer.header("content-type"), "application/problem+json", "{id}");
+            }
+            server.call_as(&odin, ("PATCH", &path), Some(&json!({ "name": "x" }))).await.expect(404);
+        }
+    }
+
+    /// contract 10.2: the built-in client has its own name again when it is next used.
+    async fn the_built_in_client_keeps_its_name(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let form = [("client_id", "storyden-cli"), ("scope", "openid profile offline_access")];
+        let start = "/api/oauth/device_authorization";
+        server.post_form(start, &form).await.expect(200);
+        let listed = server.get_as(&odin, &format!("{PATH}?client_id=storyden-cli")).await.json();
+        let path = format!("{PATH}/{}", listed["clients"][0]["id"].as_str().unwrap());
+        server.call_as(&odin, ("PATCH", &path), Some(&json!({ "name": "Your bank" }))).await.expect(200);
+        let code = server.post_form(start, &form).await.expect(200).text("user_code");
+        assert_eq!(server.open_device(&odin, &code).await.expect(200).text("client_name"), "Storyden");
+    }
+}

@@ -1,0 +1,215 @@
+//! The administrators' lists: filtered, a page at a time (contract 15 and 16).
+
+use serde_json::{Value, json};
+
+use crate::support::{Member, NewClient, Server, both};
+
+const CLIENTS: &str = "/api/admin/oauth/clients";
+const DEVICES: &str = "/api/admin/oauth/device-authorizations";
+const TOKENS: &str = "/api/admin/oauth/refresh-tokens";
+
+async fn get(server: &Server, odin: &Member, path: &str, query: &[(&str, &str)]) -> Value {
+    let request = server
+        .request("GET", path)
+        .query(query)
+        .header("cookie", odin.cookie());
+    server.send(request).await.expect(200).json()
+}
+
+/// A member of every row of a list.
+#[track_caller]
+fn column<'a>(list: &'a Value, rows: &str, member: &str) -> Vec<&'a str> {
+    let rows = list[rows].as_array().unwrap();
+    rows.iter()
+        .map(|row| row[member].as_str().unwrap())
+        .collect()
+}
+
+/// Clients with these public ids, a second apart.
+async fn clients(server: &Server, ids: &[&'static str]) {
+    for client_id in ids {
+        server
+            .client(NewClient {
+                client_id,
+                ..NewClient::default()
+            })
+            .await;
+        server.turn(time::Duration::seconds(1));
+    }
+}
+
+both! {
+    /// contract 16: pages do not overlap, say what comes next, and end.
+    async fn a_list_has_pages(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        clients(&server, &["a", "b", "c", "d", "e"]).await;
+        let first = get(&server, &odin, CLIENTS, &[("page_size", "2")]).await;
+        assert_eq!(column(&first, "clients", "client_id"), ["a", "b"]);
+        let told = |list: &Value| json!([list["current_page"], list["next_page"], list["page_size"], list["results"], list["total_pages"]]);
+        assert_eq!(told(&first), json!([1, 2, 2, 2, 3]));
+        let last = get(&server, &odin, CLIENTS, &[("page_size", "2"), ("page", "3")]).await;
+        assert_eq!(column(&last, "clients", "client_id"), ["e"]);
+        assert_eq!(told(&last), json!([3, null, 2, 1, 3]));
+        let beyond = get(&server, &odin, CLIENTS, &[("page", "9223372036854775807"), ("page_size", "200")]).await;
+        assert_eq!(told(&beyond), json!([9_223_372_036_854_775_807_i64, null, 200, 0, 1]));
+        for odd in ["0", "-1", "abc", "99999999999999999999"] {
+            let page = get(&server, &odin, CLIENTS, &[("page", odd)]).await;
+            assert_eq!(told(&page), json!([1, null, 50, 5, 1]), "{odd}");
+        }
+    }
+
+    /// A page has a bound, and a parameter counts once.
+    async fn an_unbounded_page_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        for path in [CLIENTS, DEVICES, TOKENS, "/api/admin/audit"] {
+            for query in ["page_size=0", "page_size=201", "page_size=-1", "page_size=all", "page=1&page=2", "page=%ff", "client_id=%00"] {
+                let answer = server.get_as(&odin, &format!("{path}?{query}")).await.expect(400);
+                assert_eq!(answer.header("content-type"), "application/problem+json");
+            }
+            server.get_as(&odin, &format!("{path}?page_size=200&unknown=1&unknown=2")).await.expect(200);
+        }
+    }
+
+    /// Clients are found by owner, public id and text; wildcards are letters like others.
+    async fn clients_are_found(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        clients(&server, &["one", "two", "50%_off", "back\\slash"]).await;
+        server.confidential_client(&odin.id).await;
+        let found = async |query: &[(&str, &str)]| {
+            let list = get(&server, &odin, CLIENTS, query).await;
+            column(&list, "clients", "client_id").join(" ")
+        };
+        assert_eq!(found(&[("account_id", odin.id.as_str())]).await, "service");
+        assert_eq!(found(&[("account_id", "nobody")]).await, "");
+        assert_eq!(found(&[("client_id", "two")]).await, "two");
+        assert_eq!(found(&[("client_id", "t%")]).await, "");
+        assert_eq!(found(&[("q", "THE O")]).await, "one"); // The one
+        assert_eq!(found(&[("q", "%")]).await, "50%_off");
+        assert_eq!(found(&[("q", "_")]).await, "50%_off");
+        assert_eq!(found(&[("q", "\\")]).await, "back\\slash");
+        assert_eq!(found(&[("q", "' OR 1=1 --")]).await, "");
+        assert_eq!(found(&[("q", "o"), ("client_id", "two")]).await, "two");
+        assert_eq!(found(&[]).await, "one two 50%_off back\\slash service");
+    }
+
+    /// contract 15: in `storyden` lists are whole, until somebody asks for a page.
+    async fn storyden_lists_are_whole(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        for number in 0..51 {
+            let sql = "INSERT INTO oauth_clients (id, updated_at, client_id, name, redirect_uris, allowed_scopes, \
+                       allowed_grants) SELECT $1, updated_at, $1, name, redirect_uris, allowed_scopes, allowed_grants \
+                       FROM oauth_clients WHERE client_id = 'app'";
+            assert_eq!(server.sql(sql, &[&format!("another-{number}")]).await, 1);
+        }
+        server.start_device(&app, "openid").await.expect(200);
+        let list = get(&server, &odin, CLIENTS, &[]).await;
+        assert_eq!(list["clients"].as_array().unwrap().len(), 52);
+        assert_eq!(list.as_object().unwrap().len(), 1, "nothing but the clients");
+        let devices = get(&server, &odin, DEVICES, &[]).await;
+        assert_eq!(devices.as_object().unwrap().len(), 1, "nothing but the devices");
+        let page = get(&server, &odin, CLIENTS, &[("page", "2")]).await;
+        assert_eq!((&page["results"], &page["total_pages"]), (&json!(2), &json!(2)));
+    }
+
+    /// Device authorizations are found by how far they are, by client and by account.
+    async fn devices_are_found(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        server.start_device(&app, "openid").await.expect(200);
+        server.turn(time::Duration::minutes(11)); // that one's time is over
+        let pending = server.start_device(&app, "openid").await.expect(200).text("user_code");
+        server.turn(time::Duration::seconds(1));
+        server.approved_device(&frigg, &app, "openid").await;
+        let denied = server.start_device(&app, "openid").await.expect(200).text("user_code");
+        server.open_device(&odin, &denied).await.expect(200);
+        server.decide_device(&odin, &denied, "deny").await.expect(200);
+        let device_code = server.approved_device(&frigg, &app, "openid").await;
+        server.poll(&app, &device_code).await.expect(200);
+        let found = async |query: &[(&str, &str)]| {
+            let list = get(&server, &odin, DEVICES, query).await;
+            list["device_authorisations"].as_array().unwrap().clone()
+        };
+        for (state, has, lacks) in [
+            ("pending", "id", "approved_at"),
+            ("approved", "approved_at", "consumed_at"),
+            ("denied", "denied_at", "approved_at"),
+            ("consumed", "consumed_at", "denied_at"),
+            ("expired", "id", "approved_at"),
+        ] {
+            let rows = found(&[("state", state)]).await;
+            assert_eq!(rows.len(), 1, "{state}");
+            assert!(rows[0].get(has).is_some() && rows[0].get(lacks).is_none(), "{state}: {}", rows[0]);
+        }
+        assert_eq!(found(&[("state", "pending")]).await[0]["client_id"], app.row_id.as_str());
+        assert_eq!(found(&[("account_id", frigg.id.as_str())]).await.len(), 2);
+        assert_eq!(found(&[("account_id", odin.id.as_str())]).await.len(), 1, "who opened it");
+        for client in [app.client_id.as_str(), app.row_id.as_str()] {
+            assert_eq!(found(&[("client_id", client)]).await.len(), 5);
+        }
+        assert_eq!(found(&[("client_id", "another")]).await.len(), 0);
+        let answer = server.get_as(&odin, &format!("{DEVICES}?state=done")).await.expect(400);
+        assert!(answer.text("detail").contains("pending, approved, denied, consumed, expired"));
+        // A-35: nobody enters what is listed
+        let listed = found(&[]).await;
+        assert!(listed.iter().all(|row| row["user_code"] != json!(pending)));
+        assert_eq!(listed.iter().filter(|row| row.get("user_code").is_none()).count(), 1, "the pending one's");
+        let over = listed.iter().find(|row| row.get("denied_at").is_some()).unwrap();
+        assert_eq!(over["user_code"], json!(denied));
+    }
+
+    /// contract 15: a Storyden lists every user code.
+    async fn storyden_lists_user_codes(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        let code = server.start_device(&app, "openid").await.expect(200).text("user_code");
+        let list = get(&server, &odin, DEVICES, &[]).await;
+        assert_eq!(column(&list, "device_authorisations", "user_code"), [code]);
+    }
+
+    /// contract 15, 16: everybody's refresh tokens are found by account and by client, and one is ended.
+    async fn refresh_tokens_are_found_and_ended(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        server.tokens(&frigg, &other, &[]).await;
+        server.tokens(&odin, &app, &[]).await;
+        let found = async |query: &[(&str, &str)]| {
+            let list = get(&server, &odin, TOKENS, query).await;
+            list["tokens"].as_array().unwrap().clone()
+        };
+        assert_eq!(found(&[]).await.len(), 3);
+        assert_eq!(found(&[("account_id", frigg.id.as_str())]).await.len(), 2);
+        for client in [app.client_id.as_str(), app.row_id.as_str()] {
+            assert_eq!(found(&[("client_id", client)]).await.len(), 2);
+        }
+        let one = found(&[("client_id", "app"), ("account_id", frigg.id.as_str())]).await;
+        assert_eq!((one.len(), &one[0]["client_name"]), (1, &json!("The app")));
+        let path = format!("{TOKENS}/{}", one[0]["id"].as_str().unwrap());
+        for _ in 0..2 {
+            server.call_as(&odin, ("DELETE", &path), None).await.expect(204); // again is as good
+        }
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
+        let ended = found(&[("client_id", "app"), ("account_id", frigg.id.as_str())]).await;
+        assert_eq!(ended[0]["revoked_at"], json!("2026-01-01T00:00:00Z"));
+        for id in ["00000000000000000000", "x", "%00", "%ff"] {
+            let path = format!("{TOKENS}/{id}");
+            server.call_as(&odin, ("DELETE", &path), None).await.expect(404);
+        }
+    }
+
+    /// contract 15: a Storyden deletes a refresh token that is not there.
+    async fn storyden_deletes_unknown_refresh_tokens(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        server.call_as(&odin, ("DELETE", &format!("{TOKENS}/x")), None).await.expect(204);
+    }
+}

@@ -1,0 +1,217 @@
+//! The end of what was granted by an account, to a client, or by the one to the other:
+//! `POST /api/admin/oauth/revoke`, and `storyden-auth grant revoke`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Member, NewClient, Server, both};
+
+const PATH: &str = "/api/admin/oauth/revoke";
+
+/// What one person gave one application: tokens, a code and an approved device that are not used yet.
+struct Given {
+    tokens: Answer,
+    code: String,
+    device_code: String,
+}
+
+async fn give(server: &Server, member: &Member, app: &Client) -> Given {
+    Given {
+        tokens: server.tokens(member, app, &[]).await,
+        code: server.code(member, app, &[]).await,
+        device_code: server.approved_device(member, app, "openid").await,
+    }
+}
+
+/// Nothing of it is good any more.
+async fn is_over(server: &Server, app: &Client, given: &Given) {
+    let userinfo = "/api/oauth/userinfo";
+    let answer = server
+        .get_with_bearer(userinfo, &given.tokens.text("access_token"))
+        .await;
+    answer.expect_error(401, "invalid_token");
+    let refreshed = server
+        .refresh(app, &given.tokens.text("refresh_token"))
+        .await;
+    refreshed.expect_error(400, "invalid_grant");
+    server
+        .exchange(app, &given.code)
+        .await
+        .expect_error(400, "invalid_grant");
+    server
+        .poll(app, &given.device_code)
+        .await
+        .expect_error(400, "access_denied");
+}
+
+/// All of it is good.
+async fn is_alive(server: &Server, app: &Client, given: &Given) {
+    let userinfo = "/api/oauth/userinfo";
+    server
+        .get_with_bearer(userinfo, &given.tokens.text("access_token"))
+        .await
+        .expect(200);
+    server
+        .refresh(app, &given.tokens.text("refresh_token"))
+        .await
+        .expect(200);
+    server.exchange(app, &given.code).await.expect(200);
+    server.poll(app, &given.device_code).await.expect(200);
+}
+
+fn numbers(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: bool) -> Value {
+    json!({ "codes": codes, "device_authorizations": devices, "dry_run": dry_run, "grants": grants, "refresh_tokens": refresh_tokens })
+}
+
+both! {
+    /// P6: by account ends what that account gave anybody, and a dry run says beforehand how much.
+    async fn all_that_an_account_gave_ends(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let hers = [give(&server, &frigg, &app).await, give(&server, &frigg, &other).await];
+        let his = give(&server, &loki, &app).await;
+        let mut body = json!({ "account_id": frigg.id.as_str(), "dry_run": true });
+        let counted = server.post_as(&odin, PATH, &body).await.expect(200).json();
+        assert_eq!(counted, numbers(2, 2, 2, 2, true));
+        body["dry_run"] = json!(false);
+        let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
+        assert_eq!(ended, numbers(2, 2, 2, 2, false));
+        is_over(&server, &app, &hers[0]).await;
+        is_over(&server, &other, &hers[1]).await;
+        is_alive(&server, &app, &his).await;
+        let again = server.post_as(&odin, PATH, &body).await.expect(200).json();
+        assert_eq!(again, numbers(0, 0, 0, 0, false));
+        // She may give anew.
+        is_alive(&server, &app, &give(&server, &frigg, &app).await).await;
+    }
+
+    /// P6: by client ends what anybody gave it; with both, what the one gave the other.
+    async fn all_that_a_client_was_given_ends(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
+        let app = server.public_client().await;
+        let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let (hers, his) = (give(&server, &frigg, &app).await, give(&server, &loki, &app).await);
+        let elsewhere = give(&server, &frigg, &other).await;
+        let both = json!({ "account_id": frigg.id.as_str(), "client_id": app.client_id });
+        let ended = server.post_as(&odin, PATH, &both).await.expect(200).json();
+        assert_eq!(ended, numbers(1, 1, 1, 1, false));
+        is_over(&server, &app, &hers).await;
+        let by_row = json!({ "client_id": app.row_id.as_str() });
+        let ended = server.post_as(&odin, PATH, &by_row).await.expect(200).json();
+        assert_eq!(ended, numbers(1, 1, 1, 1, false));
+        is_over(&server, &app, &his).await;
+        is_alive(&server, &other, &elsewhere).await;
+    }
+
+    /// A dry run ends nothing.
+    async fn a_dry_run_ends_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let given = give(&server, &frigg, &app).await;
+        let body = json!({ "client_id": app.client_id, "dry_run": true });
+        server.post_as(&odin, PATH, &body).await.expect(200);
+        is_alive(&server, &app, &given).await;
+        let audit = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'grants_revoked'";
+        assert_eq!(server.count(audit, &[]).await, 0);
+    }
+
+    /// What a Storyden granted has no grant of ours, and ends as well; what is over is not counted.
+    async fn what_storyden_granted_ends_as_well(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[]).await;
+        for sql in ["DELETE FROM auth_refresh_tokens", "DELETE FROM auth_grants"] {
+            assert_eq!(server.sql(sql, &[]).await, 1);
+        }
+        server.code(&frigg, &app, &[]).await;
+        server.approved_device(&frigg, &app, "openid").await;
+        server.turn(time::Duration::minutes(11)); // the code and the device are over
+        let body = json!({ "account_id": frigg.id.as_str() });
+        let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
+        assert_eq!(ended, numbers(0, 1, 0, 0, false));
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
+    }
+
+    /// Whoever names nobody, or somebody who is not there, ends nothing and is told.
+    async fn a_filter_is_needed_and_must_be_right(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let given = give(&server, &frigg, &app).await;
+        for (body, status) in [
+            (json!({}), 400),
+            (json!({ "dry_run": true }), 400),
+            (json!({ "account_id": null, "client_id": null }), 400),
+            (json!({ "client_id": "app", "acount_id": odin.id.as_str() }), 400), // a misspelt filter ends too much
+            (json!({ "client_id": 1 }), 400),
+            (json!({ "client_id": "app", "dry_run": "yes" }), 400),
+            (json!({ "client_id": "" }), 404),
+            (json!({ "client_id": "nobody" }), 404),
+            (json!({ "client_id": "a\u{0}" }), 404),
+            (json!({ "client_id": "app", "account_id": "nobody" }), 404),
+            (json!({ "client_id": "app", "account_id": "\u{0}" }), 404),
+        ] {
+            let answer = server.post_as(&odin, PATH, &body).await.expect(status);
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        is_alive(&server, &app, &given).await;
+    }
+
+    /// a rotation that races with the end of its grant leaves nothing alive.
+    async fn a_rotation_in_flight_does_not_survive(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        for round in 0..10 {
+            let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+            if round % 2 == 0 {
+                // as a Storyden made it: its first use here makes its grant
+                server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
+            }
+            let body = json!({ "client_id": app.client_id });
+            let (revoked, refreshed) = tokio::join!(server.post_as(&odin, PATH, &body), server.refresh(&app, &token));
+            revoked.expect(200);
+            let live = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
+            assert_eq!(server.count(live, &[]).await, 0);
+            if refreshed.status == 200 {
+                let next = refreshed.text("refresh_token");
+                server.refresh(&app, &next).await.expect_error(400, "invalid_grant");
+            }
+        }
+    }
+
+    /// The command does what the operation does, asks before it, and writes the trail.
+    async fn an_operator_ends_grants_from_the_command_line(setup: Setup) {
+        let mut setup = setup;
+        setup.clock = storyden_auth::clock::Clock::machine();
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let given = give(&server, &frigg, &app).await;
+        let run = async |arguments: &[&str]| {
+            let mut all = vec!["grant", "revoke"];
+            all.extend(arguments);
+            setup.run(&all, &[]).await
+        };
+        assert_eq!(run(&[]).await.code, Some(2), "whose grants?");
+        let nobody = run(&["--account", "nobody", "--dry-run"]).await;
+        assert!(nobody.code == Some(1) && nobody.stderr.contains("account list"), "{nobody:?}");
+        let counted = run(&["--client", "app", "--dry-run"]).await;
+        assert_eq!(counted.stdout, "would end: 1 grants, 1 refresh tokens, 1 codes, 1 approved devices\n");
+        let asked = run(&["--client", "app"]).await;
+        assert!(asked.code == Some(1) && asked.stderr.contains("--yes"), "{asked:?}");
+        let ended = run(&["--account", "frigg", "--client", "app", "--yes", "--json"]).await;
+        let ended: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(ended, numbers(1, 1, 1, 1, false));
+        is_over(&server, &app, &given).await;
+        let audit = setup.run(&["audit", "--event", "grants_revoked", "--account", "frigg", "--json"], &[]).await;
+        let line: Value = serde_json::from_str(audit.stdout.trim()).unwrap();
+        assert_eq!((&line["client_id"], line.get("actor_id")), (&json!("app"), None));
+    }
+}
