@@ -36,6 +36,7 @@ mod house;
 mod login_detour;
 mod member_secrets;
 mod metadata;
+mod openapi;
 mod openid_client;
 mod openid_hints;
 mod openid_prompt;
