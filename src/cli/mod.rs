@@ -11,6 +11,7 @@ mod healthcheck;
 mod key;
 mod login;
 mod migrate;
+mod openapi;
 mod output;
 mod password;
 mod role;
@@ -66,6 +67,9 @@ enum Command {
     /// Browser sessions, for scripts.
     #[command(subcommand)]
     Session(session::Session),
+    /// Print the OpenAPI 3.1 document of the API, as /api/openapi.json serves it.
+    #[command(name = "openapi")]
+    OpenApi,
     Doctor(doctor::Doctor),
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -139,6 +143,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
         Command::Key(key::Key::Show(show)) => show.run(&settings()?),
         Command::Session(session) => session.run(settings()?).await,
+        Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => doctor.run(Config::from_environment(env_file)).await,
         Command::Healthcheck(healthcheck) => healthcheck.run(&settings()?).await,
     }

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::authorize::{
     accept, adopt_kept, answer_location, browser_of, error_location, parameters_of,
@@ -20,7 +21,7 @@ use crate::accounts::guard::{require_not_suspended, require_own_origin};
 use crate::app::{App, Shared};
 use crate::clients::require_grant;
 use crate::clock::Timestamp;
-use crate::error::{ApiError, OAuthErrorBody};
+use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
@@ -107,19 +108,40 @@ fn person_of(app: &App, caller: Caller) -> Result<Session, Refusal> {
 }
 
 /// What a page shows before its person decides.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsent)]
 pub struct Consent {
     client_id: String,
     client_name: String,
     expires_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
     granted_scopes: Scope,
     inherits_user_permissions: bool,
     redirect_uri: String,
     request_id: String,
+    #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
 }
 
 /// `GET /api/oauth/authorize/consent?request_id=`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/authorize/consent",
+    operation_id = "OAuthAuthoriseConsent",
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    params(("request_id" = Option<String>, Query, description = "Which request")),
+    responses(
+        (status = 200, description = "What is asked", body = Consent),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+    ),
+)]
 pub async fn show(
     State(app): State<Shared>,
     RawQuery(query): RawQuery,
@@ -150,14 +172,17 @@ pub async fn show(
 }
 
 /// A decision.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsentSubmitProps)]
 pub struct Decide {
+    #[schema(value_type = String)]
     request_id: Secret,
     decision: Decision,
 }
 
 /// Yes or no.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseDecision)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// Yes.
@@ -179,13 +204,34 @@ pub(super) fn validated_first<T>(
 }
 
 /// What became of it, and where the browser goes now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsentResult)]
 pub struct Decided {
     location: String,
     status: &'static str,
 }
 
 /// `POST /api/oauth/authorize/consent`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/authorize/consent",
+    operation_id = "OAuthAuthoriseConsentSubmit",
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    request_body = Decide,
+    responses(
+        (status = 200, description = "Where the browser goes now", body = Decided),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+    ),
+)]
 pub async fn decide(
     State(app): State<Shared>,
     address: ClientAddress,

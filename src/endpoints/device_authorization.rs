@@ -6,11 +6,13 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::extract::{ClientAddress, credentials, read_form};
 use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
 use crate::clients::{self, Credentials, builtin};
+use crate::error::answers;
 use crate::ids::DeviceAuthorizationId;
 use crate::limits::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, network_of};
 use crate::oauth::OAuthError;
@@ -31,7 +33,8 @@ const ATTEMPTS: usize = 5;
 const USER_AGENT_MAX: usize = 200;
 
 /// The answer (RFC 8628 §3.2).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthDeviceAuthorisation)]
 pub struct DeviceAuthorizationResponse {
     device_code: String,
     expires_in: i64,
@@ -41,7 +44,33 @@ pub struct DeviceAuthorizationResponse {
     verification_uri_complete: String,
 }
 
+/// The parameters (RFC 8628 §3.1), as the document of the API shows them.
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthDeviceAuthorisationProps)]
+pub struct DeviceForm {
+    /// Who asks, unless the `Authorization` header says so.
+    pub client_id: Option<String>,
+    /// The client's secret, unless it is in the header.
+    pub client_secret: Option<String>,
+    /// What the tokens are to permit, with spaces between.
+    pub scope: Option<String>,
+}
+
 /// `POST /api/oauth/device_authorization`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/device_authorization",
+    operation_id = "OAuthDeviceAuthorisation",
+    tag = "auth",
+    security((), ("client" = [])),
+    request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "RFC 8628 §3.2", body = DeviceAuthorizationResponse),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+        answers::OAuthTooManyRequests,
+    ),
+)]
 pub async fn start(
     State(app): State<Shared>,
     address: ClientAddress,

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::authorize_consent::{Decision, Refusal, require_person, validated_first};
 use super::extract::{ClientAddress, JsonBody, decode};
@@ -16,7 +17,7 @@ use crate::accounts::guard::require_own_origin;
 use crate::app::{App, Shared};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
-use crate::error::ApiError;
+use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
@@ -28,20 +29,24 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::device_authorizations::{self, DeviceRequest};
 
 /// What a page shows before its person decides.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceConsent)]
 pub struct Consent {
     client_id: String,
     client_name: String,
     device: Device,
     expires_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
     granted_scopes: Scope,
     inherits_user_permissions: bool,
+    #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
     user_code: String,
 }
 
 /// Where the request came from, so that a page can warn (RFC 8628 §5.4).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceOrigin)]
 pub struct Device {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
@@ -51,6 +56,25 @@ pub struct Device {
 }
 
 /// `GET /api/oauth/device/consent?user_code=`: shows the request and claims it for its reader.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/device/consent",
+    operation_id = "OAuthDeviceConsent",
+    tag = "auth",
+    security(("browser" = [])),
+    params(("user_code" = Option<String>, Query, description = "What the device shows")),
+    responses(
+        (status = 200, description = "What is asked", body = Consent),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::OAuthTooManyRequests,
+    ),
+)]
 pub async fn show(
     State(app): State<Shared>,
     RawQuery(query): RawQuery,
@@ -92,19 +116,43 @@ pub async fn show(
 }
 
 /// A decision.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthDeviceConsentSubmitProps)]
 pub struct Decide {
+    #[schema(value_type = String)]
     user_code: Secret,
     decision: Decision,
 }
 
 /// What became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceConsentResult)]
 pub struct Decided {
     status: &'static str,
 }
 
 /// `POST /api/oauth/device/consent`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/device/consent",
+    operation_id = "OAuthDeviceConsentSubmit",
+    tag = "auth",
+    security(("browser" = [])),
+    request_body = Decide,
+    responses(
+        (status = 200, description = "What became of it", body = Decided),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::OAuthTooManyRequests,
+    ),
+)]
 pub async fn decide(
     State(app): State<Shared>,
     headers: HeaderMap,

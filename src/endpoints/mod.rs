@@ -6,6 +6,7 @@ pub mod device_authorization;
 pub mod device_consent;
 pub mod extract;
 pub mod health;
+pub mod openapi;
 pub mod token;
 pub mod userinfo;
 pub mod well_known;

@@ -13,7 +13,7 @@ use super::well_known::resource_metadata_of;
 use crate::accounts::access_keys;
 use crate::accounts::caller::{Bearer, bearer, verify_access_token};
 use crate::app::{App, Shared};
-use crate::error::ApiError;
+use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::AccountId;
 use crate::oauth::id_token::PersonClaims;
 use crate::oauth::scope::ScopeName;
@@ -21,15 +21,71 @@ use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 
 /// The answer (OpenID Connect Core §5.3.2): claims without a value are left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthUserInfo)]
 pub struct UserInfo {
     #[serde(flatten)]
     person: PersonClaims,
     sub: AccountId,
 }
 
-/// `GET` and `POST /api/oauth/userinfo`.
-pub async fn userinfo(State(app): State<Shared>, request: Request) -> Response {
+/// `GET /api/oauth/userinfo`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/userinfo",
+    operation_id = "OAuthUserInfo",
+    tag = "auth",
+    security(("oauth_token" = [])),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        answers::OAuthInvalid,
+        (
+            status = 401,
+            description = "No access token, or one that is no longer good",
+            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+        (
+            status = 403,
+            description = "A token without the scope `openid`",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn userinfo(app: State<Shared>, request: Request) -> Response {
+    respond(app, request).await
+}
+
+/// `POST /api/oauth/userinfo`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/userinfo",
+    operation_id = "OAuthUserInfoByPost",
+    tag = "auth",
+    security(("oauth_token" = [])),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        answers::OAuthInvalid,
+        (
+            status = 401,
+            description = "No access token, or one that is no longer good",
+            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+        (
+            status = 403,
+            description = "A token without the scope `openid`",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn userinfo_by_post(app: State<Shared>, request: Request) -> Response {
+    respond(app, request).await
+}
+
+async fn respond(State(app): State<Shared>, request: Request) -> Response {
     let profile = app.config.profile;
     match answer(&app, request).await {
         Ok(info) => Json(info).into_response(),

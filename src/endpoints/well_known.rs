@@ -9,10 +9,10 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::{App, Shared};
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, answers};
 use crate::oauth::scope::Scope;
 use crate::oauth::server_metadata::ServerMetadata;
 
@@ -32,7 +32,8 @@ pub struct Documents {
 pub struct Document(Bytes);
 
 impl Document {
-    fn new(content: &impl Serialize) -> Self {
+    /// Writes it.
+    pub fn new(content: &impl Serialize) -> Self {
         let text = serde_json::to_vec(content).expect("texts and flags have a JSON form");
         Self(text.into())
     }
@@ -46,19 +47,94 @@ impl IntoResponse for Document {
     }
 }
 
+/// The public keys (RFC 7517 §5), as the document of the API shows them.
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthJWKS)]
+pub struct Jwks {
+    /// One, or more while keys change.
+    pub keys: Vec<Jwk>,
+}
+
+/// A public key (RFC 7517 §4, RFC 7518 §6.3.1).
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthJWK)]
+pub struct Jwk {
+    /// `RS256`.
+    pub alg: String,
+    /// The exponent, base64url.
+    pub e: String,
+    /// Its thumbprint (RFC 7638).
+    pub kid: String,
+    /// `RSA`.
+    pub kty: String,
+    /// The modulus, base64url.
+    pub n: String,
+    /// `sig`.
+    #[schema(rename = "use")]
+    pub key_use: String,
+}
+
+/// What a protected resource says of itself (RFC 9728 §2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthProtectedResourceMetadata)]
+pub struct ProtectedResource {
+    authorization_servers: [String; 1],
+    bearer_methods_supported: [&'static str; 1],
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>)]
+    scopes_supported: Option<Scope>,
+}
+
 /// `GET /.well-known/openid-configuration` (Discovery §4).
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration",
+    operation_id = "OpenIDConfiguration",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
 pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
     Ok(openid(&app))
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    operation_id = "OAuthAuthorizationServerMetadata",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
 pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
     Ok(oauth(&app))
 }
 
 /// The same with the issuer's path behind it (RFC 8414 §3.1).
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration/{*path}",
+    operation_id = "OpenIDConfigurationOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the issuer")),
+    responses(
+        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
 pub async fn openid_configuration_of(
     State(app): State<Shared>,
     Path(path): Path<String>,
@@ -69,6 +145,18 @@ pub async fn openid_configuration_of(
 }
 
 /// The same with the issuer's path behind it (RFC 8414 §3.1).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server/{*path}",
+    operation_id = "OAuthAuthorizationServerMetadataOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the issuer")),
+    responses(
+        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
 pub async fn oauth_authorization_server_of(
     State(app): State<Shared>,
     Path(path): Path<String>,
@@ -79,6 +167,18 @@ pub async fn oauth_authorization_server_of(
 }
 
 /// `GET /api/oauth/jwks` (RFC 7517 §5).
+#[utoipa::path(
+    get,
+    path = "/api/oauth/jwks",
+    operation_id = "OAuthJWKS",
+    tag = "auth",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 7517 §5", body = Jwks),
+        answers::NotFound,
+        answers::OAuthTooManyRequests,
+    ),
+)]
 pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
     let keys = app.keys.as_ref().ok_or_else(disabled)?;
     let write = || Document::new(&keys.jwks());
@@ -86,32 +186,52 @@ pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
 }
 
 /// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the server as a whole.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource",
+    operation_id = "OAuthProtectedResourceMetadata",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
 pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
-    let write = || {
-        let issuer = app.config.issuer();
-        Document::new(&json!({
-            "resource": issuer,
-            "authorization_servers": [issuer],
-            "bearer_methods_supported": ["header"],
-        }))
-    };
+    let write = || Document::new(&resource(&app, app.config.issuer(), None));
     Ok(app.documents.resource.get_or_init(write).clone())
 }
 
 /// `GET /.well-known/oauth-protected-resource/api` (RFC 9728 §3.1): Storyden's API.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource/api",
+    operation_id = "OAuthProtectedResourceMetadataOfAPI",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
 pub async fn protected_api(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
     let write = || {
-        let issuer = app.config.issuer();
-        Document::new(&json!({
-            "resource": format!("{issuer}/api"),
-            "authorization_servers": [issuer],
-            "bearer_methods_supported": ["header"],
-            "scopes_supported": Scope::all(),
-        }))
+        let api = format!("{}/api", app.config.issuer());
+        Document::new(&resource(&app, api, Some(Scope::all())))
     };
     Ok(app.documents.api.get_or_init(write).clone())
+}
+
+fn resource(app: &App, resource: String, scopes: Option<Scope>) -> ProtectedResource {
+    ProtectedResource {
+        authorization_servers: [app.config.issuer()],
+        bearer_methods_supported: ["header"],
+        resource,
+        resource_name: None,
+        scopes_supported: scopes,
+    }
 }
 
 /// Where the metadata of the API stands, for challenges (RFC 9728 §5.1).

@@ -1,7 +1,7 @@
 //! Refusals as the document of the API names them: types for `responses(…)` of `#[utoipa::path]`,
 //! each with its status, its media type and its body.
 
-use utoipa::IntoResponses;
+use utoipa::{IntoResponses, ToResponse};
 
 use super::{OAuthErrorBody, Problem};
 
@@ -46,6 +46,13 @@ documented! {
 /// What may become of any request.
 #[derive(Debug, IntoResponses)]
 pub enum Broken {
+    /// Too many requests from one address; `Retry-After` says when the next one may come.
+    #[response(
+        status = 429,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u64, description = "Seconds"))
+    )]
+    TooMany(Problem),
     /// Something of ours broke; the log has it under the `trace_id`.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
@@ -61,6 +68,13 @@ pub enum Broken {
 /// The same in the protocol's words.
 #[derive(Debug, IntoResponses)]
 pub enum OAuthBroken {
+    /// Too many requests from one address; `Retry-After` says when the next one may come.
+    #[response(
+        status = 429,
+        content_type = "application/json",
+        headers(("Retry-After" = u64, description = "Seconds"))
+    )]
+    TooMany(OAuthErrorBody),
     /// Something of ours broke; the log has it under the trace id of the answer.
     #[response(status = 500, content_type = "application/json")]
     ServerError(OAuthErrorBody),
@@ -71,4 +85,38 @@ pub enum OAuthBroken {
         headers(("Retry-After" = u64, description = "Seconds"))
     )]
     TemporarilyUnavailable(OAuthErrorBody),
+}
+
+/// What may become of a request that is refused in either words: the handler's are the protocol's,
+/// the layers' are not.
+#[derive(Debug, IntoResponses)]
+pub enum EitherBroken {
+    /// Too many requests from one address.
+    #[response(status = 429)]
+    TooMany(#[to_response] EitherAway),
+    /// Something of ours broke.
+    #[response(status = 500)]
+    Broken(#[to_response] Either),
+    /// Something of ours is away.
+    #[response(status = 503)]
+    Away(#[to_response] EitherAway),
+}
+
+/// Something of ours broke.
+#[derive(Debug, ToResponse)]
+pub enum Either {
+    /// The protocol's words.
+    OAuth(#[content("application/json")] OAuthErrorBody),
+    /// A problem.
+    Problem(#[content("application/problem+json")] Problem),
+}
+
+/// Not now; `Retry-After` says when to try again.
+#[derive(Debug, ToResponse)]
+#[response(headers(("Retry-After" = u64, description = "Seconds")))]
+pub enum EitherAway {
+    /// The protocol's words.
+    OAuth(#[content("application/json")] OAuthErrorBody),
+    /// A problem.
+    Problem(#[content("application/problem+json")] Problem),
 }

@@ -8,13 +8,14 @@ use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use time::Duration;
+use utoipa::ToSchema;
 
 use crate::accounts::caller::{Caller, SESSION_COOKIE, cookie};
 use crate::accounts::guard::require_own_origin;
 use crate::app::{App, Shared};
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind, answers};
 use crate::ids::{AccountId, SessionId};
 use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
 use crate::secret::Secret;
@@ -33,7 +34,7 @@ pub const PASSWORD_MIN: usize = 8;
 pub const PASSWORD_MAX: usize = 1_024;
 
 /// Who signs in, and with what.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AuthPair)]
 pub struct SignIn {
     /// The handle; at sign-in an e-mail address too.
@@ -44,13 +45,36 @@ pub struct SignIn {
 }
 
 /// Who signed in.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuthSuccess)]
 pub struct SignedIn {
     pub(super) id: AccountId,
 }
 
 /// `POST /api/auth/password/signin`.
+#[utoipa::path(
+    post,
+    path = "/api/auth/password/signin",
+    operation_id = "AuthPasswordSignin",
+    tag = "auth",
+    security(()),
+    request_body = SignIn,
+    responses(
+        (
+            status = 200,
+            description = "Signed in",
+            body = SignedIn,
+            headers(("Set-Cookie" = String, description = "The session"))
+        ),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+    ),
+)]
 pub async fn sign_in(
     State(app): State<Shared>,
     ClientAddress(address): ClientAddress,
@@ -182,6 +206,25 @@ async fn begin_from(
 }
 
 /// `POST /api/auth/logout`: ends the session and empties the browser (contract 3.6).
+#[utoipa::path(
+    post,
+    path = "/api/auth/logout",
+    operation_id = "AuthProviderLogout",
+    tag = "auth",
+    security((), ("browser" = [])),
+    params(("redirect" = Option<String>, Query, description = "Passed over: the start page follows")),
+    responses(
+        (
+            status = 302,
+            description = "Signed out",
+            headers(
+                ("Location" = String, description = "The start page"),
+                ("Set-Cookie" = String, description = "An empty session")
+            )
+        ),
+        answers::Forbidden,
+    ),
+)]
 pub async fn sign_out(
     State(app): State<Shared>,
     ClientAddress(address): ClientAddress,

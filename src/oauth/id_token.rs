@@ -32,7 +32,7 @@ pub struct IdTokenClaims<'a> {
 }
 
 /// What the scopes `profile` and `email` release about a person (OpenID Connect Core §5.4).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PersonClaims {
     /// The address, with `email`; absent when there is none (§5.3.2).
     #[serde(skip_serializing_if = "Option::is_none")]

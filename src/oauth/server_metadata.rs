@@ -6,7 +6,8 @@ use super::grant_type::GrantType;
 use super::scope::Scope;
 
 /// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthAuthorizationServerMetadata)]
 #[expect(clippy::struct_excessive_bools, reason = "the document has them")]
 #[expect(
     missing_docs,
@@ -24,6 +25,7 @@ pub struct ServerMetadata {
     pub response_modes_supported: &'static [&'static str],
     pub grant_types_supported: Vec<&'static str>,
     pub code_challenge_methods_supported: &'static [&'static str],
+    #[schema(value_type = Vec<String>)]
     pub scopes_supported: Scope,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_types_supported: Option<&'static [&'static str]>,

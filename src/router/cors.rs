@@ -16,24 +16,25 @@ use axum::response::{IntoResponse as _, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::app::{App, Shared};
+use crate::config::Config;
 
 /// How long a browser may remember the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// For what needs no cookie: any page may call it.
-pub(super) fn any_origin(app: &Shared) -> Option<CorsLayer> {
+pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([WWW_AUTHENTICATE])
         .max_age(MAX_AGE);
-    (!app.config.profile.cors_is_one_rule()).then_some(cors)
+    (!config.profile.cors_is_one_rule()).then_some(cors)
 }
 
 /// With the session cookie, for the pages' origin and the ones that the operator named.
-pub(super) fn own_origins(app: &Shared) -> Option<CorsLayer> {
-    let allowed = app.config.allowed_origins();
+pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
+    let allowed = config.allowed_origins();
     let is_ours = move |origin: &HeaderValue, _: &request::Parts| is_one_of(&allowed, origin);
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(is_ours))
@@ -41,7 +42,7 @@ pub(super) fn own_origins(app: &Shared) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .max_age(MAX_AGE);
-    (!app.config.profile.cors_is_one_rule()).then_some(cors)
+    (!config.profile.cors_is_one_rule()).then_some(cors)
 }
 
 fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {

@@ -2,13 +2,14 @@
 
 mod budget;
 mod cors;
+mod document;
+mod documented;
 mod storyden;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
     CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -16,19 +17,25 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::get;
+use axum::{Extension, Router};
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::routes;
 
+use self::documented::Documented;
 use crate::admin::{
     audit, clients as every_client, device_authorizations, refresh_tokens, revocation,
 };
 use crate::app::Shared;
+use crate::config::Config;
 use crate::endpoints::{
-    authorize, authorize_consent, device_authorization, device_consent, extract, health, token,
-    userinfo, well_known,
+    authorize, authorize_consent, device_authorization, device_consent, extract, health, openapi,
+    token, userinfo, well_known,
 };
+use crate::error::answers::{Broken, EitherBroken, OAuthBroken};
 use crate::error::{ApiError, Kind};
 use crate::member::{self, session};
 use crate::oauth::OAuthError;
@@ -41,12 +48,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The server's routes. Behind an issuer with a path they are served with and without it, since a
 /// proxy may or may not take it away.
 pub fn router(app: Shared) -> Router {
-    let routes = Router::new()
-        .merge(public(&app))
-        .merge(protocol(&app))
-        .merge(browser(&app))
-        .merge(member(&app))
-        .merge(administration(&app))
+    let (documented, document) = documented(&app.config).into_parts();
+    let document = document::around(document, &app.config);
+    let routes = documented
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     let routes = if app.config.web_enabled {
@@ -63,6 +67,7 @@ pub fn router(app: Shared) -> Router {
     let routes = routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(other_methods)
+        .layer(Extension(well_known::Document::new(&document)))
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
         .layer(from_fn(deadline))
         .layer(CatchPanicLayer::custom(panicked))
@@ -80,46 +85,45 @@ pub fn router(app: Shared) -> Router {
     routes
 }
 
+/// The document of the API, as `/api/openapi.json` serves it.
+#[must_use]
+pub fn document(config: &Config) -> OpenApi {
+    document::around(documented(config).into_parts().1, config)
+}
+
+/// What the document of the API has: everything but the pages and the two for monitoring.
+fn documented(config: &Config) -> Documented {
+    Documented::default()
+        .merge(public(config))
+        .merge(protocol(config))
+        .merge(browser(config))
+        .merge(member(config))
+        .merge(administration(config))
+}
+
 /// What anybody may read from anywhere, and keep for a while.
-fn public(app: &Shared) -> Router<Shared> {
-    let openid = "/.well-known/openid-configuration";
-    let oauth = "/.well-known/oauth-authorization-server";
-    Router::new()
-        .route(openid, get(well_known::openid_configuration))
-        .route(
-            &format!("{openid}/{{*path}}"),
-            get(well_known::openid_configuration_of),
-        )
-        .route(oauth, get(well_known::oauth_authorization_server))
-        .route(
-            &format!("{oauth}/{{*path}}"),
-            get(well_known::oauth_authorization_server_of),
-        )
-        .route(
-            "/.well-known/oauth-protected-resource",
-            get(well_known::protected_resource),
-        )
-        .route(
-            "/.well-known/oauth-protected-resource/api",
-            get(well_known::protected_api),
-        )
-        .route("/api/oauth/jwks", get(well_known::jwks))
+fn public(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(well_known::openid_configuration))
+        .routes(routes!(well_known::openid_configuration_of))
+        .routes(routes!(well_known::oauth_authorization_server))
+        .routes(routes!(well_known::oauth_authorization_server_of))
+        .routes(routes!(well_known::protected_resource))
+        .routes(routes!(well_known::protected_api))
+        .routes(routes!(well_known::jwks))
+        .routes(routes!(openapi::openapi))
+        .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)
-        .layer(option_layer(cors::any_origin(app)))
+        .layer(option_layer(cors::any_origin(config)))
 }
 
 /// What clients call, from anywhere, without a session. Never kept (RFC 6749 §5.1).
-fn protocol(app: &Shared) -> Router<Shared> {
-    Router::new()
-        .route("/api/oauth/token", post(token::token))
-        .route(
-            "/api/oauth/device_authorization",
-            post(device_authorization::start),
-        )
-        .route(
-            "/api/oauth/userinfo",
-            get(userinfo::userinfo).post(userinfo::userinfo),
-        )
+fn protocol(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(token::token))
+        .routes(routes!(device_authorization::start))
+        .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
+        .answering::<OAuthBroken>()
         .method_not_allowed_fallback(other_methods) // here too, so that it is not kept either
         .layer(from_fn(refuse_head))
         .layer(from_fn(protocol_deadline))
@@ -132,113 +136,76 @@ fn protocol(app: &Shared) -> Router<Shared> {
             PRAGMA,
             HeaderValue::from_static("no-cache"),
         ))
-        .layer(option_layer(cors::any_origin(app)))
+        .layer(option_layer(cors::any_origin(config)))
 }
 
 /// What a browser calls with a session: our own pages and the origins that the operator named.
 /// Authorize itself is a navigation, and has no CORS (RFC 9700 §2.6).
-fn browser(app: &Shared) -> Router<Shared> {
-    Router::new()
-        .route(
-            "/api/oauth/authorize/consent",
-            get(authorize_consent::show).post(authorize_consent::decide),
-        )
-        .route(
-            "/api/oauth/device/consent",
-            get(device_consent::show).post(device_consent::decide),
-        )
-        .route("/api/auth/password/signin", post(session::sign_in))
-        .route("/api/auth/logout", post(session::sign_out))
+fn browser(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(authorize_consent::show, authorize_consent::decide))
+        .routes(routes!(device_consent::show, device_consent::decide))
+        .routes(routes!(session::sign_in))
+        .routes(routes!(session::sign_out))
+        .answering::<EitherBroken>()
         .method_not_allowed_fallback(other_methods)
-        .layer(option_layer(cors::own_origins(app)))
-        .route(
-            "/api/oauth/authorize",
-            get(authorize::authorize).post(authorize::authorize_by_form),
-        )
+        .layer(option_layer(cors::own_origins(config)))
+        .routes(routes!(authorize::authorize, authorize::authorize_by_form))
+        .answering::<EitherBroken>()
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
 /// What a signed-in person manages: applications, tokens, access keys, sessions.
-fn member(app: &Shared) -> Router<Shared> {
-    Router::new()
-        .route(
-            "/api/auth/oauth/clients",
-            get(member::clients::list).post(member::clients::create),
-        )
-        .route(
-            "/api/auth/oauth/clients/{oauth_client_id}",
-            get(member::clients::get)
-                .patch(member::clients::update)
-                .delete(member::clients::delete),
-        )
-        .route(
-            "/api/auth/oauth/clients/{oauth_client_id}/secret",
-            post(member::client_secret::rotate),
-        )
-        .route("/api/auth/oauth/tokens", get(member::tokens::list))
-        .route(
-            "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
-            delete(member::tokens::delete),
-        )
-        .route(
-            "/api/auth/oauth/applications",
-            get(member::applications::list),
-        )
-        .route(
-            "/api/auth/oauth/applications/{oauth_client_id}",
-            delete(member::applications::revoke),
-        )
-        .route(
-            "/api/auth/access-keys",
-            get(member::access_keys::list).post(member::access_keys::create),
-        )
-        .route(
-            "/api/auth/access-keys/{access_key_id}",
-            delete(member::access_keys::delete),
-        )
-        .route(
-            "/api/auth/sessions",
-            get(member::sessions::list).delete(member::sessions::delete_all),
-        )
-        .route(
-            "/api/auth/sessions/{session_id}",
-            delete(member::sessions::delete),
-        )
-        .route("/api/auth/password", post(member::password::change))
-        .route("/api/auth/password/signup", post(member::sign_up::sign_up))
+fn member(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(member::clients::list, member::clients::create))
+        .routes(routes!(
+            member::clients::get,
+            member::clients::update,
+            member::clients::delete
+        ))
+        .routes(routes!(member::client_secret::rotate))
+        .routes(routes!(member::tokens::list))
+        .routes(routes!(member::tokens::delete))
+        .routes(routes!(member::applications::list))
+        .routes(routes!(member::applications::revoke))
+        .routes(routes!(
+            member::access_keys::list,
+            member::access_keys::create
+        ))
+        .routes(routes!(member::access_keys::delete))
+        .routes(routes!(
+            member::sessions::list,
+            member::sessions::delete_all
+        ))
+        .routes(routes!(member::sessions::delete))
+        .routes(routes!(member::password::change))
+        .routes(routes!(member::sign_up::sign_up))
+        .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)
-        .layer(option_layer(cors::own_origins(app)))
+        .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
 /// What administrators manage, by any credential.
-fn administration(app: &Shared) -> Router<Shared> {
-    Router::new()
-        .route(
-            "/api/admin/oauth/clients",
-            get(every_client::list).post(every_client::create),
-        )
-        .route(
-            "/api/admin/oauth/clients/{oauth_client_id}",
-            get(every_client::get)
-                .patch(every_client::update)
-                .delete(every_client::delete),
-        )
-        .route(
-            "/api/admin/oauth/device-authorizations",
-            get(device_authorizations::list),
-        )
-        .route("/api/admin/oauth/refresh-tokens", get(refresh_tokens::list))
-        .route(
-            "/api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}",
-            delete(refresh_tokens::delete),
-        )
-        .route("/api/admin/oauth/revoke", post(revocation::revoke))
-        .route("/api/admin/audit", get(audit::list))
+fn administration(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(every_client::list, every_client::create))
+        .routes(routes!(
+            every_client::get,
+            every_client::update,
+            every_client::delete
+        ))
+        .routes(routes!(device_authorizations::list))
+        .routes(routes!(refresh_tokens::list))
+        .routes(routes!(refresh_tokens::delete))
+        .routes(routes!(revocation::revoke))
+        .routes(routes!(audit::list))
+        .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)
-        .layer(option_layer(cors::own_origins(app)))
+        .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }

@@ -49,6 +49,7 @@ mod member_secrets;
 mod member_sign_up;
 mod metadata;
 mod oauth2_client;
+mod openapi;
 mod openid_client;
 mod openid_hints;
 mod openid_prompt;

@@ -20,6 +20,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use url::Url;
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
@@ -27,7 +28,7 @@ use crate::accounts::caller::Caller;
 use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
 use crate::clients;
-use crate::error::ApiError;
+use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::AccountId;
 use crate::limits::REQUESTS;
 use crate::oauth::OAuthError;
@@ -79,7 +80,69 @@ enum Refusal {
     Problem(ApiError),
 }
 
+/// The parameters, as the document of the API shows them (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID
+/// Connect Core §3.1.2.1).
+#[derive(Debug, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = OAuthAuthoriseProps)]
+pub struct AuthorizeParameters {
+    /// `code`.
+    pub response_type: Option<String>,
+    /// Who asks.
+    pub client_id: Option<String>,
+    /// Where the answer goes; may be left out when one alone is registered.
+    pub redirect_uri: Option<String>,
+    /// What is asked, with spaces between.
+    pub scope: Option<String>,
+    /// Comes back as it was sent.
+    pub state: Option<String>,
+    /// Comes back in the ID token.
+    pub nonce: Option<String>,
+    /// The SHA-256 of a `code_verifier`, base64url.
+    pub code_challenge: Option<String>,
+    /// `S256`.
+    pub code_challenge_method: Option<String>,
+    /// `query`.
+    pub response_mode: Option<String>,
+    /// `none`, or what its person has to do: `login`, `consent`, with spaces between.
+    pub prompt: Option<String>,
+    /// How many seconds ago its person may have signed in.
+    pub max_age: Option<String>,
+    /// Who signs in, if the client knows.
+    pub login_hint: Option<String>,
+    /// An ID token of who has to be signed in.
+    pub id_token_hint: Option<String>,
+    /// In place of all others: a request that waited until its person had signed in.
+    pub request_id: Option<String>,
+}
+
 /// `GET /api/oauth/authorize`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/authorize",
+    operation_id = "OAuthAuthorise",
+    tag = "auth",
+    security((), ("browser" = []), ("access_key" = [])),
+    params(AuthorizeParameters),
+    responses(
+        (status = 200, description = "Never; the contract has it", body = String, content_type = "text/html"),
+        (
+            status = 302,
+            description = "To the consent page, to the login page or, with an error, back to the client",
+            headers(("Location" = String, description = "Where"))
+        ),
+        (
+            status = 400,
+            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            content(
+                (OAuthErrorBody = "application/json"),
+                (Problem = "application/problem+json"),
+                (String = "text/html")
+            )
+        ),
+        answers::Forbidden,
+    ),
+)]
 pub async fn authorize(
     State(app): State<Shared>,
     RawQuery(query): RawQuery,
@@ -102,6 +165,30 @@ pub async fn authorize(
 }
 
 /// `POST /api/oauth/authorize`: kept, and gone on with by `GET`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/authorize",
+    operation_id = "OAuthAuthoriseByPost",
+    tag = "auth",
+    security(()),
+    request_body(content = AuthorizeParameters, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (
+            status = 303,
+            description = "On with the request by `GET`",
+            headers(("Location" = String, description = "This endpoint"))
+        ),
+        (
+            status = 400,
+            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            content(
+                (OAuthErrorBody = "application/json"),
+                (Problem = "application/problem+json"),
+                (String = "text/html")
+            )
+        ),
+    ),
+)]
 pub async fn authorize_by_form(
     State(app): State<Shared>,
     address: ClientAddress,

@@ -20,7 +20,8 @@ use crate::store::clients::Client;
 use crate::store::refresh_tokens::NewToken;
 
 /// A successful answer (RFC 6749 §5.1).
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthToken)]
 pub(super) struct TokenResponse {
     access_token: String,
     expires_in: i64,

@@ -20,6 +20,7 @@ use super::extract::{ClientAddress, Decoded, credentials, read_form};
 use super::{over_budget, refuse_client};
 use crate::app::{App, Shared};
 use crate::clients;
+use crate::error::answers;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::Scope;
@@ -119,7 +120,45 @@ impl TokenRequest {
 /// Where it is.
 pub const PATH: &str = "/api/oauth/token";
 
+/// The parameters of every grant, as the document of the API shows them.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthTokenProps)]
+pub struct TokenForm {
+    /// Which grant (RFC 6749 §4.5).
+    pub grant_type: String,
+    /// Who asks, unless the `Authorization` header says so.
+    pub client_id: Option<String>,
+    /// The client's secret, unless it is in the header.
+    pub client_secret: Option<String>,
+    /// The authorization code.
+    pub code: Option<String>,
+    /// Where the code was sent, if authorize was told.
+    pub redirect_uri: Option<String>,
+    /// What the challenge was made from (RFC 7636 §4.5).
+    pub code_verifier: Option<String>,
+    /// The refresh token.
+    pub refresh_token: Option<String>,
+    /// The device code (RFC 8628 §3.4).
+    pub device_code: Option<String>,
+    /// What the token is to permit, with spaces between.
+    pub scope: Option<String>,
+}
+
 /// `POST /api/oauth/token`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/token",
+    operation_id = "OAuthToken",
+    tag = "auth",
+    security((), ("client" = [])),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Tokens", body = issue::TokenResponse),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+        answers::OAuthTooManyRequests,
+    ),
+)]
 pub async fn token(
     State(app): State<Shared>,
     address: ClientAddress,

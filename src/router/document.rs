@@ -1,0 +1,97 @@
+//! The document of the API (OpenAPI 3.1): what it says beside what each operation says of itself.
+
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::server::Server;
+use utoipa::openapi::{OpenApi, RefOr};
+
+use crate::accounts::caller::SESSION_COOKIE;
+use crate::config::Config;
+use crate::error::{OAuthErrorBody, Problem};
+
+/// The frame around the operations; title, version and licence are the crate's.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    components(schemas(OAuthErrorBody, Problem)),
+    security(("browser" = []), ("access_key" = []), ("oauth_token" = [])),
+    tags(
+        (name = "auth", description = "What clients and signed-in people call"),
+        (name = "admin", description = "What administrators call"),
+        (name = "metadata", description = "What anybody may read"),
+    )
+)]
+struct Frame;
+
+/// The whole document of some operations.
+pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
+    let mut document = <Frame as utoipa::OpenApi>::openapi().merge_from(operations);
+    let base = config.endpoint_base();
+    let base = base.strip_suffix("/api").unwrap_or(&base);
+    document.servers = Some(vec![Server::new(base)]);
+    let components = document.components.get_or_insert_default();
+    for (name, scheme) in security_schemes() {
+        components
+            .security_schemes
+            .insert(name.to_owned(), scheme.into());
+    }
+    for name in WITH_ERROR {
+        components
+            .schemas
+            .entry(name.to_owned())
+            .and_modify(document_error);
+    }
+    // A parameter that takes the rest of the path is written otherwise there.
+    let paths = std::mem::take(&mut document.paths.paths);
+    let renamed = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item));
+    document.paths.paths = renamed.collect();
+    document
+}
+
+/// Storyden documents a member `error` of these successes, and clients made from its document have it.
+const WITH_ERROR: [&str; 3] = ["OAuthDeviceAuthorisation", "OAuthToken", "OAuthUserInfo"];
+
+fn document_error(schema: &mut RefOr<Schema>) {
+    let error = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Never there: an error has a body of its own"));
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            object.properties.insert("error".to_owned(), error.into());
+        }
+        RefOr::T(Schema::AllOf(all)) => {
+            let object = ObjectBuilder::new().property("error", error);
+            all.items.push(object.into());
+        }
+        _ => {}
+    }
+}
+
+/// How somebody says who they are (contract 3.1).
+fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
+    let http = |scheme, description: &str| {
+        let mut http = Http::new(scheme);
+        http.description = Some(description.to_owned());
+        SecurityScheme::Http(http)
+    };
+    let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "A browser session");
+    [
+        (
+            "access_key",
+            http(HttpAuthScheme::Bearer, "An access key of a member or a bot"),
+        ),
+        ("browser", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+        (
+            "client",
+            http(
+                HttpAuthScheme::Basic,
+                "A client's id and secret, form-encoded first (RFC 6749 §2.3.1)",
+            ),
+        ),
+        (
+            "oauth_token",
+            http(HttpAuthScheme::Bearer, "An access token"),
+        ),
+    ]
+}

@@ -1,0 +1,87 @@
+//! Routes that are in the document of the API, because there is no way to add one that is not.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::IntoResponse;
+use axum::routing::Route;
+use tower::{Layer, Service};
+use utoipa::IntoResponses;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::app::Shared;
+
+/// Routes and their documentation, in one.
+#[derive(Default)]
+pub(super) struct Documented(OpenApiRouter<Shared>);
+
+impl Documented {
+    /// Adds the handlers of one path: what `routes!` makes of them.
+    pub(super) fn routes(self, routes: UtoipaMethodRouter<Shared>) -> Self {
+        Self(self.0.routes(routes))
+    }
+
+    /// Adds other routes, with the layers that they have.
+    pub(super) fn merge(self, other: Self) -> Self {
+        Self(self.0.merge(other.0))
+    }
+
+    /// Answers other methods than the paths have ([`Router::method_not_allowed_fallback`]).
+    pub(super) fn method_not_allowed_fallback<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        let (routes, document) = self.0.split_for_parts();
+        let mut routes = OpenApiRouter::from(routes.method_not_allowed_fallback(handler));
+        *routes.get_openapi_mut() = document;
+        Self(routes)
+    }
+
+    /// Puts a layer around the routes so far.
+    pub(super) fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        Self(self.0.layer(layer))
+    }
+
+    /// Documents what the layers answer, for each of the routes so far that does not itself.
+    pub(super) fn answering<R: IntoResponses>(mut self) -> Self {
+        let paths = &mut self.0.get_openapi_mut().paths.paths;
+        for operation in paths.values_mut().flat_map(operations) {
+            for (status, response) in R::responses() {
+                let answers = &mut operation.responses.responses;
+                answers.entry(status).or_insert(response);
+            }
+        }
+        self
+    }
+
+    /// The routes, and the document of them.
+    pub(super) fn into_parts(self) -> (Router<Shared>, OpenApi) {
+        self.0.split_for_parts()
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = item;
+    [get, put, post, delete, patch]
+        .into_iter()
+        .filter_map(Option::as_mut)
+}

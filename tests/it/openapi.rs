@@ -1,0 +1,273 @@
+//! The document of the API, and that every operation in it refuses whom it must.
+//!
+//! The table says who each operation is for. A route cannot be served without being in the
+//! document, and an operation that is in the document and not in the table fails these tests.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use storyden_auth::router;
+
+use crate::support::{Answer, Server, both};
+
+/// Where it is.
+const PATH: &str = "/api/openapi.json";
+
+/// Who an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    /// Anybody: guests, and clients that prove themselves in the request.
+    Anybody,
+    /// Who holds an access token.
+    Token,
+    /// A person with a session or with their own access key.
+    Decider,
+    /// A person with a session, and with nothing else.
+    Person,
+}
+
+use For::{Anybody, Decider, Person, Token};
+
+const OPERATIONS: &[(&str, For)] = &[
+    ("AuthPasswordSignin", Anybody),
+    ("AuthProviderLogout", Anybody),
+    ("OAuthAuthorise", Anybody),
+    ("OAuthAuthoriseByPost", Anybody),
+    ("OAuthAuthoriseConsent", Decider),
+    ("OAuthAuthoriseConsentSubmit", Decider),
+    ("OAuthAuthorizationServerMetadata", Anybody),
+    ("OAuthAuthorizationServerMetadataOf", Anybody),
+    ("OAuthDeviceAuthorisation", Anybody),
+    ("OAuthDeviceConsent", Person),
+    ("OAuthDeviceConsentSubmit", Person),
+    ("OAuthJWKS", Anybody),
+    ("OAuthProtectedResourceMetadata", Anybody),
+    ("OAuthProtectedResourceMetadataOfAPI", Anybody),
+    ("OAuthToken", Anybody),
+    ("OAuthUserInfo", Token),
+    ("OAuthUserInfoByPost", Token),
+    ("OpenAPI", Anybody),
+    ("OpenIDConfiguration", Anybody),
+    ("OpenIDConfigurationOf", Anybody),
+];
+
+/// An operation as the document has it.
+struct Operation {
+    method: String,
+    path: String,
+    documented: Value,
+}
+
+impl Operation {
+    fn id(&self) -> &str {
+        self.documented["operationId"].as_str().unwrap()
+    }
+
+    /// Who the table says that it is for.
+    fn is_for(&self) -> For {
+        let known = OPERATIONS.iter().find(|(id, _)| *id == self.id());
+        known
+            .unwrap_or_else(|| panic!("{} is not in the table", self.id()))
+            .1
+    }
+
+    /// Who the document says that it is for.
+    fn says(&self, document: &Value) -> Option<For> {
+        let schemes = self
+            .documented
+            .get("security")
+            .unwrap_or(&document["security"]);
+        let mut names: Vec<&str> = Vec::new();
+        for requirement in schemes.as_array().unwrap() {
+            let Some(name) = requirement.as_object().unwrap().keys().next() else {
+                return Some(Anybody); // `{}`: it may be called without
+            };
+            names.push(name);
+        }
+        match names.as_slice() {
+            ["browser"] => Some(Person),
+            ["browser", "access_key"] => Some(Decider),
+            ["oauth_token"] => Some(Token),
+            _ => None,
+        }
+    }
+
+    fn takes_json(&self) -> bool {
+        self.documented["requestBody"]["content"]["application/json"].is_object()
+    }
+
+    /// Calls it with an id that nobody has and an empty body.
+    async fn call(&self, server: &Server, credential: Option<(&str, &str)>) -> Answer {
+        let path: Vec<&str> = self
+            .path
+            .split('/')
+            .map(|part| {
+                if part.starts_with('{') {
+                    "c0000000000000000000"
+                } else {
+                    part
+                }
+            })
+            .collect();
+        let mut request = server.request(&self.method, &path.join("/"));
+        if let Some((name, value)) = credential {
+            request = request.header(name, value);
+        }
+        if self.takes_json() {
+            request = request.json(&json!({}));
+        }
+        server.send(request).await
+    }
+
+    /// Calls it and fails unless it is refused with a status that is documented.
+    async fn refuses(&self, server: &Server, credential: Option<(&str, &str)>, status: u16) {
+        let answer = self.call(server, credential).await;
+        let (id, got) = (self.id(), answer.status);
+        assert_eq!(got, status, "{id}: {}", answer.body);
+        let documented = &self.documented["responses"][status.to_string()];
+        assert!(documented.is_object(), "{id} does not document {status}");
+    }
+}
+
+/// The document, and its operations in order.
+async fn document(server: &Server) -> (Value, Vec<Operation>) {
+    let document = server.get(PATH).await.expect(200).json();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, documented) in item.as_object().unwrap() {
+            operations.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                documented: documented.clone(),
+            });
+        }
+    }
+    (document, operations)
+}
+
+/// Every `$ref` below a value.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(to) if name == "$ref" => found.push(to),
+                    member => references(member, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+both! {
+    /// T19: the document is served to anybody, and printed by the program, in one stable form.
+    async fn the_document_is_served_and_printed(setup: Setup) {
+        let server = setup.start().await;
+        let answer = server.get(PATH).await.expect(200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+        let document = answer.json();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["servers"], json!([{ "url": "https://auth.example" }]));
+        let again = serde_json::to_string(&router::document(&server.app.config)).unwrap();
+        assert_eq!(answer.body, again);
+
+        let settings = [("PUBLIC_API_ADDRESS", "https://auth.example")];
+        let printed = setup.run(&["openapi"], &settings).await;
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        assert_eq!(serde_json::from_str::<Value>(&printed.stdout).unwrap(), document);
+    }
+
+    /// T19: an issuer with a path is the base of the operations.
+    async fn an_issuer_with_a_path_is_the_base(setup: Setup) {
+        let server = setup.with("PUBLIC_API_ADDRESS", "https://example.com/forum").start().await;
+        let with = server.get(&format!("/forum{PATH}")).await.expect(200).json();
+        assert_eq!(with, server.get(PATH).await.expect(200).json());
+        assert_eq!(with["servers"], json!([{ "url": "https://example.com/forum" }]));
+    }
+
+    /// T19: the table has every operation of the document once, and says what the document says.
+    async fn the_table_has_every_operation(setup: Setup) {
+        let server = setup.start().await;
+        let (document, operations) = document(&server).await;
+        for operation in &operations {
+            let says = operation.says(&document);
+            assert_eq!(says, Some(operation.is_for()), "{}", operation.id());
+        }
+        let mut documented: Vec<&str> = operations.iter().map(Operation::id).collect();
+        documented.sort_unstable();
+        let mut table: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
+        table.sort_unstable();
+        assert_eq!(documented, table);
+    }
+
+    /// T19: what is referred to is there, and every operation documents what its kind answers.
+    async fn every_operation_is_documented_whole(setup: Setup) {
+        let server = setup.start().await;
+        let (document, operations) = document(&server).await;
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for to in found {
+            let there = document.pointer(to.trim_start_matches('#'));
+            assert!(there.is_some(), "{to} is nowhere");
+        }
+        for operation in &operations {
+            let mut expected = vec!["500", "503"];
+            match operation.is_for() {
+                Anybody => {}
+                Token | Decider | Person => expected.extend(["401", "403"]),
+            }
+            if operation.takes_json() {
+                expected.extend(["400", "413", "415"]);
+            }
+            let responses = operation.documented["responses"].as_object().unwrap();
+            for status in expected {
+                assert!(responses.contains_key(status), "{} lacks {status}", operation.id());
+            }
+            let parameters = operation.documented["parameters"].as_array();
+            let named = parameters.into_iter().flatten().filter(|p| p["in"] == "path");
+            let written = operation.path.matches('{').count();
+            assert_eq!(named.count(), written, "{}: path parameters", operation.id());
+        }
+    }
+
+    /// T19: nobody, somebody suspended and the wrong credential are refused by every operation.
+    async fn every_operation_refuses_whom_it_must(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let loki = server.member("loki", &[]).await;
+        let app = server.public_client().await;
+        let tokens = server.tokens(&frigg, &app, &[("scope", "READ_PROFILE")]).await;
+        let bearer = format!("Bearer {}", tokens.text("access_token"));
+        server.suspend(&loki).await;
+        let session = loki.cookie();
+        let suspended = Some(("cookie", session.as_str()));
+        let token = Some(("authorization", bearer.as_str()));
+        let forged = Some(("cookie", "storyden-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+
+        let (_, operations) = document(&server).await;
+        let mut tried: BTreeMap<&str, For> = BTreeMap::new();
+        for operation in &operations {
+            match operation.is_for() {
+                Anybody => continue,
+                Token => {
+                    operation.refuses(&server, None, 401).await;
+                    operation.refuses(&server, Some(("cookie", &frigg.cookie())), 401).await;
+                    operation.refuses(&server, token, 403).await; // it lacks the scope `openid`
+                }
+                Decider | Person => {
+                    operation.refuses(&server, None, 401).await;
+                    operation.refuses(&server, forged, 401).await;
+                    operation.refuses(&server, Some(("authorization", "Bearer nonsense")), 401).await;
+                    operation.refuses(&server, suspended, 403).await;
+                    operation.refuses(&server, token, 403).await;
+                }
+            }
+            tried.insert(operation.id(), operation.is_for());
+        }
+        let guarded = OPERATIONS.iter().filter(|(_, who)| *who != Anybody).count();
+        assert_eq!(tried.len(), guarded);
+    }
+}
