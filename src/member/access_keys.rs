@@ -100,8 +100,10 @@ impl Key {
 /// 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/access-keys", operation_id = "AccessKeyList", tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
     responses(
         (status = 200, body = KeyList),
+        answers::Invalid,
         answers::Unauthenticated,
         answers::Forbidden,
         answers::Broken,
@@ -125,6 +127,7 @@ pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<K
 /// 400 for a name or an expiry that cannot be, 401, 403, 429.
 #[utoipa::path(
     post, path = "/api/auth/access-keys", operation_id = "AccessKeyCreate", tag = "auth",
+    security(("browser" = [])),
     request_body = CreateKey,
     responses(
         (status = 200, body = IssuedKey),
@@ -203,9 +206,12 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
 /// 401, 403 by another key, 404 when there is none or it is somebody else's.
 #[utoipa::path(
     delete, path = "/api/auth/access-keys/{access_key_id}", operation_id = "AccessKeyDelete",
-    tag = "auth", params(("access_key_id" = String, Path, description = "The row's id")),
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    params(("access_key_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It cannot be used any more"),
+        answers::Invalid,
         answers::Unauthenticated,
         answers::Forbidden,
         answers::NotFound,

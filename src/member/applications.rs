@@ -53,6 +53,7 @@ pub struct ApplicationList {
 /// 400 for a page that is given twice, 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/oauth/applications", operation_id = "OAuthApplicationList", tag = "auth",
+    security(("browser" = [])),
     params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
     responses(
         (status = 200, body = ApplicationList),
@@ -96,6 +97,7 @@ pub async fn list(
 #[utoipa::path(
     delete, path = "/api/auth/oauth/applications/{oauth_client_id}",
     operation_id = "OAuthApplicationRevoke", tag = "auth",
+    security(("browser" = [])),
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It has nothing any more"),

@@ -40,6 +40,7 @@ pub struct RotatedSecret {
 #[utoipa::path(
     post, path = "/api/auth/oauth/clients/{oauth_client_id}/secret",
     operation_id = "OAuthClientSecretRotate", tag = "auth",
+    security(("browser" = [])),
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     request_body = RotateSecret,
     responses(

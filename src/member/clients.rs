@@ -54,6 +54,7 @@ pub struct IssuedClient {
 /// 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/oauth/clients", operation_id = "OAuthClientList", tag = "auth",
+    security(("browser" = [])),
     responses(
         (status = 200, body = ClientList),
         answers::Unauthenticated,
@@ -78,6 +79,7 @@ pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<Clie
 /// 400 for what does not go together, 401, 403, 429.
 #[utoipa::path(
     post, path = "/api/auth/oauth/clients", operation_id = "OAuthClientCreate", tag = "auth",
+    security(("browser" = [])),
     request_body = CreateClient,
     responses(
         (status = 200, body = IssuedClient),
@@ -177,7 +179,9 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
 /// 400 for somebody else's, 401, 403, 404.
 #[utoipa::path(
     get, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientGet",
-    tag = "auth", params(("oauth_client_id" = String, Path, description = "The row's id")),
+    tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 200, body = ClientResource),
         answers::OAuthInvalid,
@@ -207,7 +211,9 @@ pub async fn get(
 /// 400 for somebody else's and for what cannot be, 401, 403, 404.
 #[utoipa::path(
     patch, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientUpdate",
-    tag = "auth", params(("oauth_client_id" = String, Path, description = "The row's id")),
+    tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
     request_body = UpdateClient,
     responses(
         (status = 200, body = ClientResource),
@@ -296,7 +302,9 @@ fn check_changes(
 /// 400 when there is none or it is somebody else's, 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientDelete",
-    tag = "auth", params(("oauth_client_id" = String, Path, description = "The row's id")),
+    tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is gone, with all it was given"),
         answers::OAuthInvalid,

@@ -35,6 +35,7 @@ pub struct ChangePassword {
 /// 400 when the new one is too short or the account has none, 401, 403 for a wrong one, 429.
 #[utoipa::path(
     post, path = "/api/auth/password", operation_id = "AuthPasswordChange", tag = "auth",
+    security(("browser" = [])),
     request_body = ChangePassword,
     responses(
         (status = 204, description = "The new one counts, and nothing else of the account is open"),

@@ -47,6 +47,7 @@ pub struct SessionList {
 /// 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/sessions", operation_id = "AuthSessionList", tag = "auth",
+    security(("browser" = [])),
     responses(
         (status = 200, body = SessionList),
         answers::Unauthenticated,
@@ -77,7 +78,9 @@ pub async fn list(
 /// 401, 403, 404 when there is none that is open, or it is somebody else's.
 #[utoipa::path(
     delete, path = "/api/auth/sessions/{session_id}", operation_id = "AuthSessionDelete",
-    tag = "auth", params(("session_id" = String, Path, description = "The row's id")),
+    tag = "auth",
+    security(("browser" = [])),
+    params(("session_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),
         answers::Unauthenticated,
@@ -120,6 +123,7 @@ pub async fn delete(
 /// 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/sessions", operation_id = "AuthSessionDeleteAll", tag = "auth",
+    security(("browser" = [])),
     responses(
         (status = 204, description = "Nothing of it is left"),
         answers::Unauthenticated,

@@ -27,6 +27,8 @@ use crate::store::audit::{self, Event};
 /// taken, 429.
 #[utoipa::path(
     post, path = "/api/auth/password/signup", operation_id = "AuthPasswordSignup", tag = "auth",
+    security(()),
+    params(("invitation_id" = Option<String>, Query, description = "Passed over: there are no invitations here")),
     request_body = SignIn,
     responses(
         (status = 200, body = SignedIn),

@@ -33,6 +33,7 @@ pub struct TokenList {
 /// 400 for a page that is given twice, 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/oauth/tokens", operation_id = "OAuthRefreshTokenList", tag = "auth",
+    security(("browser" = [])),
     params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
     responses(
         (status = 200, body = TokenList),
@@ -65,6 +66,7 @@ pub async fn list(
 #[utoipa::path(
     delete, path = "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
     operation_id = "OAuthRefreshTokenDelete", tag = "auth",
+    security(("browser" = [])),
     params(("oauth_refresh_token_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),

@@ -34,11 +34,9 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
             .security_schemes
             .insert(name.to_owned(), scheme.into());
     }
-    for name in WITH_ERROR {
-        components
-            .schemas
-            .entry(name.to_owned())
-            .and_modify(document_error);
+    for (name, members) in NEVER_THERE {
+        let schema = components.schemas.entry(name.to_owned());
+        schema.and_modify(|schema| document_members(schema, members));
     }
     // A parameter that takes the rest of the path is written otherwise there.
     let paths = std::mem::take(&mut document.paths.paths);
@@ -49,22 +47,36 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
     document
 }
 
-/// Storyden documents a member `error` of these successes, and clients made from its document have it.
-const WITH_ERROR: [&str; 3] = ["OAuthDeviceAuthorisation", "OAuthToken", "OAuthUserInfo"];
+/// Members that Storyden documents and nobody sends, which clients made from its document know.
+const NEVER_THERE: [(&str, &[(&str, Type)]); 5] = [
+    (
+        "AccessKey",
+        &[("deletedAt", Type::String), ("misc", Type::Object)],
+    ),
+    (
+        "AccessKeyIssued",
+        &[("deletedAt", Type::String), ("misc", Type::Object)],
+    ),
+    ("OAuthDeviceAuthorisation", &[("error", Type::String)]),
+    ("OAuthToken", &[("error", Type::String)]),
+    ("OAuthUserInfo", &[("error", Type::String)]),
+];
 
-fn document_error(schema: &mut RefOr<Schema>) {
-    let error = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("Never there: an error has a body of its own"));
-    match schema {
-        RefOr::T(Schema::Object(object)) => {
-            object.properties.insert("error".to_owned(), error.into());
+fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
+    for (name, kind) in members {
+        let member = ObjectBuilder::new()
+            .schema_type(kind.clone())
+            .description(Some("Never there"));
+        match schema {
+            RefOr::T(Schema::Object(object)) => {
+                object.properties.insert((*name).to_owned(), member.into());
+            }
+            RefOr::T(Schema::AllOf(all)) => {
+                all.items
+                    .push(ObjectBuilder::new().property(*name, member).into());
+            }
+            _ => {}
         }
-        RefOr::T(Schema::AllOf(all)) => {
-            let object = ObjectBuilder::new().property("error", error);
-            all.items.push(object.into());
-        }
-        _ => {}
     }
 }
 

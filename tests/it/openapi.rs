@@ -24,25 +24,55 @@ enum For {
     Decider,
     /// A person with a session, and with nothing else.
     Person,
+    /// An administrator, with any credential.
+    Administrator,
 }
 
-use For::{Anybody, Decider, Person, Token};
+use For::{Administrator, Anybody, Decider, Person, Token};
 
 const OPERATIONS: &[(&str, For)] = &[
+    ("AccessKeyCreate", Person),
+    ("AccessKeyDelete", Decider),
+    ("AccessKeyList", Decider),
+    ("AdminAuditList", Administrator),
+    ("AdminOAuthClientCreate", Administrator),
+    ("AdminOAuthClientDelete", Administrator),
+    ("AdminOAuthClientGet", Administrator),
+    ("AdminOAuthClientList", Administrator),
+    ("AdminOAuthClientUpdate", Administrator),
+    ("AdminOAuthDeviceAuthorisationList", Administrator),
+    ("AdminOAuthRefreshTokenDelete", Administrator),
+    ("AdminOAuthRefreshTokenList", Administrator),
+    ("AdminOAuthRevoke", Administrator),
+    ("AuthPasswordChange", Person),
     ("AuthPasswordSignin", Anybody),
+    ("AuthPasswordSignup", Anybody),
     ("AuthProviderLogout", Anybody),
+    ("AuthSessionDelete", Person),
+    ("AuthSessionDeleteAll", Person),
+    ("AuthSessionList", Person),
+    ("OAuthApplicationList", Person),
+    ("OAuthApplicationRevoke", Person),
     ("OAuthAuthorise", Anybody),
     ("OAuthAuthoriseByPost", Anybody),
     ("OAuthAuthoriseConsent", Decider),
     ("OAuthAuthoriseConsentSubmit", Decider),
     ("OAuthAuthorizationServerMetadata", Anybody),
     ("OAuthAuthorizationServerMetadataOf", Anybody),
+    ("OAuthClientCreate", Person),
+    ("OAuthClientDelete", Person),
+    ("OAuthClientGet", Person),
+    ("OAuthClientList", Person),
+    ("OAuthClientSecretRotate", Person),
+    ("OAuthClientUpdate", Person),
     ("OAuthDeviceAuthorisation", Anybody),
     ("OAuthDeviceConsent", Person),
     ("OAuthDeviceConsentSubmit", Person),
     ("OAuthJWKS", Anybody),
     ("OAuthProtectedResourceMetadata", Anybody),
     ("OAuthProtectedResourceMetadataOfAPI", Anybody),
+    ("OAuthRefreshTokenDelete", Person),
+    ("OAuthRefreshTokenList", Person),
     ("OAuthToken", Anybody),
     ("OAuthUserInfo", Token),
     ("OAuthUserInfoByPost", Token),
@@ -88,6 +118,7 @@ impl Operation {
             ["browser"] => Some(Person),
             ["browser", "access_key"] => Some(Decider),
             ["oauth_token"] => Some(Token),
+            ["browser", "access_key", "oauth_token"] => Some(Administrator),
             _ => None,
         }
     }
@@ -217,7 +248,7 @@ both! {
             let mut expected = vec!["500", "503"];
             match operation.is_for() {
                 Anybody => {}
-                Token | Decider | Person => expected.extend(["401", "403"]),
+                Token | Decider | Person | Administrator => expected.extend(["401", "403"]),
             }
             if operation.takes_json() {
                 expected.extend(["400", "413", "415"]);
@@ -257,13 +288,16 @@ both! {
                     operation.refuses(&server, Some(("cookie", &frigg.cookie())), 401).await;
                     operation.refuses(&server, token, 403).await; // it lacks the scope `openid`
                 }
-                Decider | Person => {
+                Decider | Person | Administrator => {
                     operation.refuses(&server, None, 401).await;
                     operation.refuses(&server, forged, 401).await;
                     operation.refuses(&server, Some(("authorization", "Bearer nonsense")), 401).await;
                     operation.refuses(&server, suspended, 403).await;
                     operation.refuses(&server, token, 403).await;
                 }
+            }
+            if operation.is_for() == Administrator {
+                operation.refuses(&server, Some(("cookie", &frigg.cookie())), 403).await;
             }
             tried.insert(operation.id(), operation.is_for());
         }
