@@ -1,7 +1,8 @@
 //! The layer that counts what an address asks for (contract 1.4, A-35, A-42): headers on every
 //! answer, and 429 over the budget.
 
-use axum::extract::{Request, State};
+use axum::Extension;
+use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -17,11 +18,13 @@ use crate::limits::budget::Left;
 
 /// Counts a request of an address, and answers it when it is within the budget.
 pub(super) async fn spend(
-    State(app): State<Shared>,
-    ClientAddress(address): ClientAddress,
+    Extension(app): Extension<Shared>,
     request: Request,
     next: Next,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let ClientAddress(address) = ClientAddress::of(&parts, &app);
+    let request = Request::from_parts(parts, body);
     let path = request.uri().path();
     let path = path
         .strip_prefix(&format!("/{}", app.config.issuer_path()))

@@ -8,9 +8,9 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
-    ORIGIN, VARY, WWW_AUTHENTICATE,
+    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -21,13 +21,23 @@ use crate::config::Config;
 /// How long a browser may remember the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
+/// What a page of another origin may read beside the body: what was wrong with a token, and how long
+/// to wait.
+const EXPOSED_HERE: [HeaderName; 5] = [
+    WWW_AUTHENTICATE,
+    RETRY_AFTER,
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
+
 /// For what needs no cookie: any page may call it.
 pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([WWW_AUTHENTICATE])
+        .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
     (!config.profile.cors_is_one_rule()).then_some(cors)
 }
@@ -41,6 +51,7 @@ pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
     (!config.profile.cors_is_one_rule()).then_some(cors)
 }

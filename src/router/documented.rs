@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::Route;
 use tower::{Layer, Service};
@@ -13,7 +14,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::budget;
 use crate::app::Shared;
+use crate::config::Config;
 
 /// Routes and their documentation, in one.
 #[derive(Default)]
@@ -52,6 +55,15 @@ impl Documented {
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
         Self(self.0.layer(layer))
+    }
+
+    /// Counts what an address asks for: below the CORS layer, so that a page hears of the refusal. In
+    /// the profile `storyden` that is around everything instead.
+    pub(super) fn counted(self, config: &Config) -> Self {
+        if config.profile.budget_covers_everything() {
+            return self;
+        }
+        self.layer(from_fn(budget::spend))
     }
 
     /// Documents what the layers answer, for each of the routes so far that does not itself.

@@ -79,10 +79,11 @@ pub fn router(app: Shared) -> Router {
     if app.config.profile == Profile::Storyden {
         return routes
             .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
-            .layer(from_fn_with_state(app.clone(), budget::spend))
+            .layer(from_fn(budget::spend))
+            .layer(Extension(Arc::clone(&app)))
             .layer(from_fn_with_state(app, cors::as_storyden));
     }
-    routes
+    routes.layer(Extension(app)) // for the layers of the groups, which are made without it
 }
 
 /// The document of the API, as `/api/openapi.json` serves it.
@@ -136,11 +137,11 @@ fn protocol(config: &Config) -> Documented {
             PRAGMA,
             HeaderValue::from_static("no-cache"),
         ))
+        .counted(config)
         .layer(option_layer(cors::any_origin(config)))
 }
 
 /// What a browser calls with a session: our own pages and the origins that the operator named.
-/// Authorize itself is a navigation, and has no CORS (RFC 9700 §2.6).
 fn browser(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(authorize_consent::show, authorize_consent::decide))
@@ -149,11 +150,19 @@ fn browser(config: &Config) -> Documented {
         .routes(routes!(session::sign_out))
         .answering::<EitherBroken>()
         .method_not_allowed_fallback(other_methods)
+        .counted(config)
         .layer(option_layer(cors::own_origins(config)))
-        .routes(routes!(authorize::authorize, authorize::authorize_by_form))
-        .answering::<EitherBroken>()
+        .merge(navigation(config))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// Where a browser is sent, which no page of another origin may read (RFC 9700 §2.6).
+fn navigation(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(authorize::authorize, authorize::authorize_by_form))
+        .answering::<EitherBroken>()
+        .counted(config)
 }
 
 /// What a signed-in person manages: applications, tokens, access keys, sessions.
@@ -184,6 +193,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sign_up::sign_up))
         .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)
+        .counted(config)
         .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
@@ -205,6 +215,7 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(audit::list))
         .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)
+        .counted(config)
         .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))

@@ -118,4 +118,20 @@ both! {
             assert_eq!(poll.json()["error"], json!("authorization_pending"));
         }
     }
+
+    /// In `standards` every other answer tells the budget too, and a page of another origin may read
+    /// that it is spent.
+    async fn a_page_of_another_origin_hears_that_the_budget_is_spent(setup: Setup) {
+        let server = setup.with("RATE_LIMIT", "60").start().await;
+        let answer = server.get("/api/oauth/userinfo").await.expect(401);
+        assert_eq!(remaining(&answer), 59);
+        while server.get("/api/oauth/userinfo").await.status == 401 {}
+        let request = server.request("GET", "/api/oauth/userinfo");
+        let spent = server.send(request.header("origin", "https://evil.example")).await.expect(429);
+        assert_eq!(spent.header("access-control-allow-origin"), "*");
+        assert!(spent.header("access-control-expose-headers").contains("retry-after"));
+        assert_eq!(spent.json()["error"], json!("temporarily_unavailable"));
+        let own = server.get("/api/auth/sessions").await.expect(429).json();
+        assert_eq!(own["type"], json!("urn:storyden:problem:too-many-requests"));
+    }
 }

@@ -21,8 +21,9 @@ impl FromRequestParts<Shared> for ClientAddress {
 }
 
 impl ClientAddress {
-    /// a proxy that nobody trusts says nothing.
-    fn of(parts: &Parts, app: &App) -> Self {
+    /// The address of a request. A proxy that nobody trusts says nothing.
+    #[must_use]
+    pub fn of(parts: &Parts, app: &App) -> Self {
         let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         let mut address = peer
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
