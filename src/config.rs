@@ -13,12 +13,14 @@ use time::Duration;
 use url::Url;
 
 use crate::clock::Timestamp;
+use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::redirect_uri::is_loopback;
+use crate::oauth::scope::{Scope, ScopeName};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::url::{DatabaseUrl, SqliteUrl};
 use parse::Setting;
-pub use parse::{Level, LogFormat, Origins, Proxies, parse_duration};
+pub use parse::{Level, LogFormat, Origins, Permissions, Proxies, parse_duration};
 
 /// A variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +148,14 @@ settings! {
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
     /// Whether anybody may make an account by themselves; beside a Storyden that is Storyden's.
     signup_enabled: bool = "SIGNUP_ENABLED" or "false";
+    /// Whether applications may register themselves (RFC 7591).
+    registration_enabled: bool = "OAUTH_DYNAMIC_REGISTRATION_ENABLED" or "false";
+    /// The permissions that they may have beside openid, profile, email and `offline_access`, separated by commas or spaces; privileged ones only when named here. Not set: the six that read, in the profile storyden every unprivileged one.
+    registration_permissions: Option<Permissions> = "OAUTH_DYNAMIC_REGISTRATION_ALLOWED_SCOPES" or "";
+    /// How many applications that registered themselves there may be.
+    registration_max: u64 = "OAUTH_DYNAMIC_REGISTRATION_MAX" or "10000";
+    /// Whether a Storyden beside this server has an MCP endpoint, which the resource metadata then name.
+    mcp_enabled: bool = "MCP_ENABLED" or "false";
     /// Whether the built-in pages are served.
     web_enabled: bool = "WEB_ENABLED" or "true";
 }
@@ -330,6 +340,22 @@ impl Config {
         }
     }
 
+    /// What applications may have that registered themselves.
+    #[must_use]
+    pub fn registration_scope(&self) -> Scope {
+        let permissions = match self.registration_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None if self.profile.registrations_may_write() => {
+                let all = Permission::ALL.iter().copied();
+                all.filter(|one| !one.is_privileged()).collect()
+            }
+            None => PermissionSet::READING,
+        };
+        let permissions = permissions.iter().map(ScopeName::Permission);
+        let standard = ScopeName::STANDARD.iter().copied();
+        standard.chain(permissions).collect()
+    }
+
     /// The issuer (RFC 8414 §2): the API address without one trailing slash.
     #[must_use]
     pub fn issuer(&self) -> String {
@@ -399,6 +425,12 @@ impl Config {
         self.device_consent_url
             .clone()
             .unwrap_or_else(|| self.page("oauth/consent"))
+    }
+
+    /// The page where a person says whether they want to sign out.
+    #[must_use]
+    pub fn logout_page(&self) -> Url {
+        self.page("logout")
     }
 
     /// A page below the web address, whose path it keeps.

@@ -85,6 +85,16 @@ differences! {
     mismatches_are_not_explained;
     /// Every request counts against the budget of its address, and over it the answer is plain text.
     budget_covers_everything;
+    /// Registration takes web and loopback redirects and two grants alone, lets a client ask for no
+    /// more than it registered, and answers a document it cannot read with a problem.
+    registration_is_storydens;
+    /// A registration may have every permission that is not privileged, when nothing else is set.
+    registrations_may_write;
+    /// The metadata documents leave out the endpoints that a Storyden has not: revocation,
+    /// introspection and signing out are served and not named.
+    documents_name_storydens_endpoints;
+    /// There are protected-resource metadata for every path, whatever is there.
+    every_path_is_a_resource;
     /// One rule for cross-origin requests over every path: the known origins, with credentials.
     cors_is_one_rule;
     /// A valid session cookie decides, whatever bearer comes with it.

@@ -14,7 +14,7 @@ CREATE TABLE auth_grants (
     auth_time timestamptz NULL,        -- when the person signed in (OpenID Connect Core §2)
     created_at timestamptz NOT NULL,
     revoked_at timestamptz NULL,
-    revoked_because varchar NULL       -- code_replay, refresh_reuse, client_deleted, member, password_changed, …
+    revoked_because varchar NULL       -- code_replay, refresh_reuse, client_deleted, by_client, member, password_changed, …
 );
 CREATE INDEX auth_grants_code_id ON auth_grants (code_id);
 CREATE INDEX auth_grants_account_id ON auth_grants (account_id);
@@ -35,7 +35,11 @@ CREATE TABLE auth_clients (
     used boolean NOT NULL DEFAULT false, -- a registration that once got a code, which is gone
     auth_method varchar NULL,          -- token_endpoint_auth_method, where somebody chose it
     old_secret_hash varchar NULL,      -- of the secret before the last rotation
-    old_secret_until timestamptz NULL   -- until when that is good
+    old_secret_until timestamptz NULL, -- until when that is good
+    registered boolean NOT NULL DEFAULT false, -- it registered itself, here
+    default_scope varchar NULL,       -- what it asks for when it names no scope
+    post_logout_redirect_uris jsonb NULL,
+    about jsonb NULL               -- what else a registration said of itself
 );
 
 -- Authorization requests of people who are not signed in yet, bound to their browser.
@@ -68,6 +72,12 @@ CREATE TABLE auth_device_origins (
 CREATE TABLE auth_leases (
     name varchar NOT NULL PRIMARY KEY,
     holder varchar NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- Access tokens without a grant that were revoked (RFC 7009), until they expire.
+CREATE TABLE auth_revoked_tokens (
+    jti varchar NOT NULL PRIMARY KEY,
     expires_at timestamptz NOT NULL
 );
 

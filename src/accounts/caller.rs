@@ -79,7 +79,11 @@ impl Caller {
         }
     }
 
-    async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
+    /// Finds out whose bearer credential it is: an access token or an access key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
         if access_keys::looks_like_one(token) {
             let key = access_keys::verify(app, token).await?;
             return Ok(match key {
@@ -168,23 +172,28 @@ pub async fn verify_access_token(
     app: &App,
     token: &Secret,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
-    let Some(keys) = &app.keys else {
+    let Some(token) = read_access_token(app, token) else {
         return Ok(None);
     };
+    let (grant, jti) = (token.grant.as_ref(), token.jti.as_deref());
+    let account = accounts::find_by_token(&app.db, &token.account, grant, jti).await?;
+    Ok(account
+        .filter(|account| !account.suspended)
+        .map(|account| (token, account)))
+}
+
+/// Reads an access token that this server signed and that has not expired (RFC 9068 §4). Whether it
+/// was revoked, and who is behind it, is not looked at.
+#[must_use]
+pub fn read_access_token(app: &App, token: &Secret) -> Option<VerifiedAccessToken> {
+    let keys = app.keys.as_ref()?;
     let profile = app.config.profile;
     let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
         keys.verify_any(token.reveal())
     } else {
         keys.verify(access_token::TYPE, token.reveal())
     };
-    let (issuer, now) = (app.config.issuer(), app.clock.now());
-    let Some(token) = claims.and_then(|claims| claims.verify(profile, &issuer, now)) else {
-        return Ok(None);
-    };
-    let account = accounts::find_by_token(&app.db, &token.account, token.grant.as_ref()).await?;
-    Ok(account
-        .filter(|account| !account.suspended)
-        .map(|account| (token, account)))
+    claims?.verify(profile, &app.config.issuer(), app.clock.now())
 }
 
 /// Refuses somebody who may not authorize applications (contract 3.5).

@@ -5,3 +5,4 @@ pub mod caller;
 pub mod guard;
 pub mod handle;
 pub mod passwords;
+pub mod session_cookie;

@@ -87,6 +87,14 @@ pub(super) fn overlap(text: &str) -> Result<Duration, String> {
     Ok(overlap)
 }
 
+/// Where a person may be sent who signed out; as strict as a redirect URI.
+pub(super) fn post_logout_redirect_uri(text: &str) -> Result<String, String> {
+    match redirect_uri::check_registration(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(refused) => Err(format!("post-logout redirect URI {refused}")),
+    }
+}
+
 /// A client id for a new client (RFC 6749 appendix A.1, without spaces).
 pub(super) fn client_id(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic())

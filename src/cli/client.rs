@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::store::audit::{self, Entry, Event};
+use crate::store::client_details;
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
 
@@ -104,6 +105,8 @@ pub(super) struct Shown {
     allowed_scopes: Vec<&'static str>,
     allowed_grants: Vec<&'static str>,
     redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     created_at: Timestamp,
@@ -126,6 +129,7 @@ impl Shown {
                 .map(|grant| grant.stored_name())
                 .collect(),
             redirect_uris: client.redirect_uris,
+            post_logout_redirect_uris: Vec::new(),
             owner,
             created_at: client.created_at,
         }
@@ -146,6 +150,10 @@ impl Shown {
             ("scopes", self.allowed_scopes.join(" ")),
             ("grants", self.allowed_grants.join(" ")),
             ("redirect URIs", self.redirect_uris.join("\n")),
+            (
+                "after signing out",
+                self.post_logout_redirect_uris.join("\n"),
+            ),
             ("owner", self.owner.clone().unwrap_or_default()),
             ("created", self.created_at.to_rfc3339()),
         ]);
@@ -187,7 +195,10 @@ impl Show {
     async fn run(self, app: &App) -> Result<(), Error> {
         let client = find(app, &self.client_id).await?;
         let owner = clients::owner(&app.db, &client.row_id).await?;
-        Shown::new(client, owner.map(|owner| owner.handle)).print(self.json)
+        let details = client_details::find(&app.db, &client.row_id).await?;
+        let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
+        shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
+        shown.print(self.json)
     }
 }
 

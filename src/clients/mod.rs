@@ -1,6 +1,7 @@
 //! Who is this client: a stored row and, for the confidential ones, the secret that proves it.
 
 pub mod builtin;
+pub mod registration;
 pub mod resource;
 pub mod secrets;
 

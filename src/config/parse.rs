@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
+use crate::oauth::permission::PermissionSet;
+use crate::oauth::scope::ScopeName;
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::url::DatabaseUrl;
@@ -38,6 +40,10 @@ pub struct Origins(pub Vec<String>);
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(pub Vec<IpNet>);
 
+/// Permissions by their names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permissions(pub PermissionSet);
+
 impl Proxies {
     /// Whether an address is one of theirs.
     #[must_use]
@@ -58,7 +64,15 @@ macro_rules! optional {
     )*};
 }
 
-optional!(DatabaseUrl, Duration, SocketAddr, Url, Secret, String);
+optional!(
+    DatabaseUrl,
+    Duration,
+    SocketAddr,
+    Url,
+    Secret,
+    String,
+    Permissions
+);
 
 impl Setting for DatabaseUrl {
     fn parse(text: &str) -> Result<Self, String> {
@@ -120,6 +134,20 @@ impl Setting for Origins {
             .map(origin)
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+}
+
+impl Setting for Permissions {
+    fn parse(text: &str) -> Result<Self, String> {
+        let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+        let known = names.map(|name| match ScopeName::from_name(name) {
+            Some(known) => Ok(known.permission()), // a standard scope is there anyway
+            None => Err(format!(
+                "has {name:?}; use names of permissions like READ_PROFILE"
+            )),
+        });
+        let known: Vec<_> = known.collect::<Result<_, _>>()?;
+        Ok(Self(known.into_iter().flatten().collect()))
     }
 }
 

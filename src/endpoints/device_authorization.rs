@@ -23,6 +23,7 @@ use crate::oauth::user_code::UserCode;
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::client_details;
 use crate::store::clients::Client;
 use crate::store::device_authorizations::{self, NewDevice};
 
@@ -102,7 +103,16 @@ async fn answer(
     };
     let client = client_of(app, &credentials).await?;
     let refusal = "Requested scope contains invalid scope names";
-    let scope = scope_of(app.config.profile, form.get("scope"), refusal)?;
+    let scope = match form.get("scope") {
+        // RFC 7591 §2: what it registered is what it asks for when it names no scope
+        None => {
+            client_details::find(&app.db, &client.row_id)
+                .await?
+                .default_scope
+        }
+        given => given.map(str::to_owned),
+    };
+    let scope = scope_of(app.config.profile, scope.as_deref(), refusal)?;
     check_scope(app.config.profile, &client, &scope)?;
     let network = network_of(address.0);
     let limits = [

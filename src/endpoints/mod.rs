@@ -4,9 +4,13 @@ pub mod authorize;
 pub mod authorize_consent;
 pub mod device_authorization;
 pub mod device_consent;
+pub mod end_session;
 pub mod extract;
 pub mod health;
+pub mod introspection;
 pub mod openapi;
+pub mod register;
+pub mod revocation;
 pub mod token;
 pub mod userinfo;
 pub mod well_known;
@@ -40,6 +44,24 @@ pub fn over_budget(wait: u64) -> Response {
     let error = OAuthError::temporarily_unavailable(description).retry_after(wait);
     let mut response = error.into_response();
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS; // RFC 6585 §4
+    response
+}
+
+/// The answer to a bearer that is not good, with a challenge that says so (RFC 6750 §3.1).
+fn challenge_bearer(app: &App, error: OAuthError) -> Response {
+    let (code, description) = (error.code.as_str(), error.description.clone());
+    let response = error.into_response();
+    if response.status().is_server_error() {
+        return response;
+    }
+    with_challenge(app, response, Some((code, &description)))
+}
+
+/// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
+fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
+    if let Ok(challenge) = HeaderValue::from_str(&app.config.bearer_challenge(error)) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

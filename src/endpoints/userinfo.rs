@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, Method};
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::extract::read_form;
 use super::token::person_claims;
-use super::well_known::resource_metadata_of;
+use super::{challenge_bearer, with_challenge};
 use crate::accounts::access_keys;
 use crate::accounts::caller::{Bearer, bearer, verify_access_token};
 use crate::app::{App, Shared};
@@ -98,18 +98,11 @@ async fn respond(State(app): State<Shared>, request: Request) -> Response {
         Err(Some(error))
             if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
         {
-            challenged(&app, ApiError::unauthenticated().into_response(), None)
+            with_challenge(&app, ApiError::unauthenticated().into_response(), None)
         }
         // RFC 6750 §3.1: no code when nothing was sent
-        Err(None) => challenged(&app, ApiError::unauthenticated().into_response(), None),
-        Err(Some(error)) => {
-            let (code, description) = (error.code.as_str(), error.description.clone());
-            let response = error.into_response();
-            if response.status().is_server_error() {
-                return response;
-            }
-            challenged(&app, response, Some((code, &description)))
-        }
+        Err(None) => with_challenge(&app, ApiError::unauthenticated().into_response(), None),
+        Err(Some(error)) => challenge_bearer(&app, error),
     }
 }
 
@@ -161,17 +154,4 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
 
 async fn is_access_key(app: &App, bearer: &Secret) -> Result<bool, OAuthError> {
     Ok(access_keys::verify(app, bearer).await?.is_some())
-}
-
-/// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
-fn challenged(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
-    let error = error.map_or_else(String::new, |(code, description)| {
-        format!(", error=\"{code}\", error_description=\"{description}\"")
-    });
-    let metadata = resource_metadata_of(app);
-    let challenge = format!("Bearer resource_metadata=\"{metadata}\"{error}");
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    response
 }

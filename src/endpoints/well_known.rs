@@ -25,6 +25,7 @@ pub struct Documents {
     keys: OnceLock<Document>,
     resource: OnceLock<Document>,
     api: OnceLock<Document>,
+    client: OnceLock<Document>,
 }
 
 /// A JSON document that anybody may keep for an hour.
@@ -199,15 +200,15 @@ pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
 )]
 pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
-    let write = || Document::new(&resource(&app, app.config.issuer(), None));
+    let write = || resource(&app, "");
     Ok(app.documents.resource.get_or_init(write).clone())
 }
 
-/// `GET /.well-known/oauth-protected-resource/api` (RFC 9728 §3.1): Storyden's API.
+/// The same with a slash at its end, where every path is a resource (contract 1.1).
 #[utoipa::path(
     get,
-    path = "/.well-known/oauth-protected-resource/api",
-    operation_id = "OAuthProtectedResourceMetadataOfAPI",
+    path = "/.well-known/oauth-protected-resource/",
+    operation_id = "OAuthProtectedResourceMetadataWithSlash",
     tag = "metadata",
     security(()),
     responses(
@@ -215,32 +216,119 @@ pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, A
         answers::NotFound,
     ),
 )]
-pub async fn protected_api(State(app): State<Shared>) -> Result<Document, ApiError> {
-    require_enabled(&app)?;
-    let write = || {
-        let api = format!("{}/api", app.config.issuer());
-        Document::new(&resource(&app, api, Some(Scope::all())))
-    };
-    Ok(app.documents.api.get_or_init(write).clone())
+pub async fn protected_resource_with_slash(
+    State(app): State<Shared>,
+) -> Result<Document, ApiError> {
+    if app.config.profile.every_path_is_a_resource() {
+        return protected_resource(State(app)).await;
+    }
+    Err(no_resource())
 }
 
-fn resource(app: &App, resource: String, scopes: Option<Scope>) -> ProtectedResource {
-    ProtectedResource {
-        authorization_servers: [app.config.issuer()],
-        bearer_methods_supported: ["header"],
-        resource,
-        resource_name: None,
-        scopes_supported: scopes,
+/// `GET /.well-known/oauth-protected-resource/api` and whatever else follows (RFC 9728 §3.1): what is
+/// below the issuer, whose own path may stand before it.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource/{*path}",
+    operation_id = "OAuthProtectedResourceMetadataOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the resource, as in api")),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
+pub async fn protected_resource_of(
+    State(app): State<Shared>,
+    Path(path): Path<String>,
+) -> Result<Document, ApiError> {
+    require_enabled(&app)?;
+    if app.config.profile.every_path_is_a_resource() {
+        return Ok(resource(&app, path.trim_matches('/')));
+    }
+    let issuer_path = app.config.issuer_path();
+    if path == issuer_path {
+        return protected_resource(State(app)).await;
+    }
+    let below = path.strip_prefix(issuer_path);
+    let below = below.and_then(|rest| rest.strip_prefix('/'));
+    match below.unwrap_or(&path) {
+        "api" => {
+            let write = || resource(&app, "api");
+            Ok(app.documents.api.get_or_init(write).clone())
+        }
+        path @ ("mcp" | "mcp/sse") if app.config.mcp_enabled => Ok(resource(&app, path)),
+        _ => Err(no_resource()),
     }
 }
 
-/// Where the metadata of the API stands, for challenges (RFC 9728 §5.1).
-#[must_use]
-pub fn resource_metadata_of(app: &App) -> String {
-    format!(
-        "{}/.well-known/oauth-protected-resource/api",
-        app.config.issuer()
-    )
+/// The metadata of what has this path below the issuer (RFC 9728 §2).
+fn resource(app: &App, path: &str) -> Document {
+    let issuer = app.config.issuer();
+    let has_scopes = match path {
+        "api" => true,
+        "mcp/sse" => app.config.mcp_enabled,
+        "mcp" => app.config.mcp_enabled && !app.config.profile.every_path_is_a_resource(),
+        _ => false,
+    };
+    Document::new(&ProtectedResource {
+        resource: if path.is_empty() {
+            issuer.clone()
+        } else {
+            format!("{issuer}/{path}")
+        },
+        authorization_servers: [issuer],
+        bearer_methods_supported: ["header"],
+        resource_name: None,
+        scopes_supported: has_scopes.then(Scope::all),
+    })
+}
+
+fn no_resource() -> ApiError {
+    ApiError::new(Kind::NotFound, "There is no resource with this path here")
+}
+
+/// What this community says of itself as a client of others (RFC 7591 §2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthClientMetadata)]
+pub struct ClientDocument {
+    client_id: String,
+    client_name: &'static str,
+    client_uri: String,
+    grant_types: [&'static str; 2],
+    redirect_uris: [String; 1],
+    response_types: [&'static str; 1],
+    token_endpoint_auth_method: &'static str,
+}
+
+/// `GET /.well-known/oauth-client-metadata`: this community as a client of others (contract 18.1).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-client-metadata",
+    operation_id = "OAuthClientMetadata",
+    tag = "metadata",
+    security(()),
+    responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
+)]
+pub async fn client_metadata(State(app): State<Shared>) -> Document {
+    let write = || {
+        let mut client_id = app.config.public_api_address.clone();
+        client_id.set_path("/.well-known/oauth-client-metadata");
+        let web = app.config.web_address();
+        let mut callback = web.clone();
+        callback.set_path("/oauth/remote/callback");
+        Document::new(&ClientDocument {
+            client_id: client_id.into(),
+            client_name: "Storyden",
+            client_uri: web.as_str().trim_end_matches('/').to_owned(),
+            grant_types: ["authorization_code", "refresh_token"],
+            redirect_uris: [callback.into()],
+            response_types: ["code"],
+            token_endpoint_auth_method: "none",
+        })
+    };
+    app.documents.client.get_or_init(write).clone()
 }
 
 fn openid(app: &App) -> Document {
@@ -254,7 +342,16 @@ fn oauth(app: &App) -> Document {
 }
 
 fn metadata(app: &App) -> ServerMetadata {
-    ServerMetadata::openid(&app.config.issuer(), &app.config.endpoint_base())
+    let base = app.config.endpoint_base();
+    let mut metadata = ServerMetadata::openid(&app.config.issuer(), &base);
+    if app.config.registration_enabled {
+        metadata = metadata.with_registration(&base);
+    }
+    if app.config.profile.documents_name_storydens_endpoints() {
+        metadata
+    } else {
+        metadata.with_what_storyden_has_not(&base)
+    }
 }
 
 fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {

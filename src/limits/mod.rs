@@ -100,6 +100,12 @@ pub const DEVICE_STARTS: Rule = Rule {
     period: Duration::minutes(10),
 };
 
+/// Clients registered from one address, each of which is kept for a day at least.
+pub const REGISTRATIONS: Rule = Rule {
+    name: "registrations",
+    failures: 100,
+    period: Duration::hours(1),
+};
 /// Sign-ups from one address.
 pub const SIGN_UPS: Rule = Rule {
     name: "sign-ups",

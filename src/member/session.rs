@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::caller::{Caller, SESSION_COOKIE, cookie};
 use crate::accounts::guard::require_own_origin;
+use crate::accounts::session_cookie::session_cookie;
 use crate::app::{App, Shared};
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
@@ -263,38 +264,4 @@ pub async fn sign_out(
             ),
         ],
     ))
-}
-
-/// The session cookie (contract 3.2, A-55).
-pub(super) fn session_cookie(app: &App, value: &str, expires_at: Timestamp) -> String {
-    let domain = match cookie_domain(app) {
-        Some(domain) => format!("; Domain={domain}"),
-        None => String::new(),
-    };
-    let secure = if app.config.secure_cookies() {
-        "; Secure"
-    } else {
-        ""
-    };
-    let expires = expires_at.to_http_date();
-    format!(
-        "{SESSION_COOKIE}={value}; Path=/{domain}; Expires={expires}; HttpOnly; SameSite=Lax{secure}"
-    )
-}
-
-/// The domain that the API and the pages share; none, so that the cookie stays with one host, where
-/// they are one host. As the contract has it: the API's host where that is the same as the page's or
-/// a sibling of it, the page's where the API is below it, else the API's.
-fn cookie_domain(app: &App) -> Option<String> {
-    let api = app.config.public_api_address.host_str()?.to_owned();
-    let web = app.config.web_address();
-    let web = web.host_str()?;
-    if api == web && !app.config.profile.cookie_names_its_domain() {
-        return None;
-    }
-    Some(if api.ends_with(&format!(".{web}")) {
-        web.to_owned()
-    } else {
-        api
-    })
 }

@@ -7,8 +7,8 @@ use axum::http::{HeaderName, StatusCode};
 use serde::Serialize;
 
 use super::entry;
-use super::session::session_cookie;
 use crate::accounts::guard::Person;
+use crate::accounts::session_cookie::session_cookie;
 use crate::app::Shared;
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, PathId};

@@ -7,9 +7,10 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, Method};
 
 use super::entry;
-use super::session::{SignIn, SignedIn, begin, check_new_password, session_cookie};
+use super::session::{SignIn, SignedIn, begin, check_new_password};
 use crate::accounts::guard::require_own_origin;
 use crate::accounts::handle;
+use crate::accounts::session_cookie::session_cookie;
 use crate::app::Shared;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};

@@ -52,6 +52,16 @@ pub struct VerifiedAccessToken {
     pub scope: Scope,
     /// The grant it came of.
     pub grant: Option<GrantId>,
+    /// The client it was given to; none in a token that a Storyden made.
+    pub client_id: Option<String>,
+    /// Who it is for.
+    pub audience: Audience,
+    /// What tells it from every other.
+    pub jti: Option<String>,
+    /// When it ends, seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// When it was made, seconds since 1970.
+    pub issued_at: Option<i64>,
 }
 
 /// The claims that are read back; everything else is ignored.
@@ -70,14 +80,31 @@ pub struct ReadClaims {
     scope: Option<String>,
     #[serde(default)]
     gid: Option<String>,
+    #[serde(default)]
+    client_id: Option<String>,
+    #[serde(default)]
+    jti: Option<String>,
 }
 
 /// One audience or several (RFC 7519 §4.1.3).
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-enum Audience {
+pub enum Audience {
+    /// One.
     One(String),
+    /// Any number.
     Several(Vec<String>),
+}
+
+impl Audience {
+    /// Whether somebody is among them.
+    #[must_use]
+    pub fn contains(&self, somebody: &str) -> bool {
+        match self {
+            Self::One(audience) => audience == somebody,
+            Self::Several(audiences) => audiences.iter().any(|one| one == somebody),
+        }
+    }
 }
 
 /// How far apart two machines' clocks may be, in seconds.
@@ -93,10 +120,7 @@ impl ReadClaims {
         now: Timestamp,
     ) -> Option<VerifiedAccessToken> {
         let now = now.unix_seconds();
-        let for_us = match &self.aud {
-            Audience::One(audience) => audience == STORYDEN,
-            Audience::Several(audiences) => audiences.iter().any(|one| one == STORYDEN),
-        };
+        let for_us = self.aud.contains(STORYDEN);
         let lenient = profile.access_tokens_are_plain_jwts();
         let in_time = self.exp.map_or(lenient, |end| end > now)
             && self.nbf.is_none_or(|from| from <= now + LEEWAY)
@@ -114,6 +138,11 @@ impl ReadClaims {
             account: AccountId::new(self.sub),
             scope,
             grant: self.gid.map(GrantId::new),
+            client_id: self.client_id,
+            audience: self.aud,
+            jti: self.jti,
+            expires_at: self.exp,
+            issued_at: self.iat,
         })
     }
 }

@@ -27,6 +27,9 @@ pub enum ErrorCode {
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    UnsupportedTokenType,
     ServerError,
     TemporarilyUnavailable,
 }
@@ -54,6 +57,9 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::UnsupportedTokenType => "unsupported_token_type",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -132,6 +138,12 @@ impl OAuthError {
         login_required => LoginRequired;
         /// The person has to be asked, and may not be (OpenID Connect Core §3.1.2.6).
         consent_required => ConsentRequired;
+        /// A redirect URI that may not be registered (RFC 7591 §3.2.2).
+        invalid_redirect_uri => InvalidRedirectUri;
+        /// Something else that a client may not register (RFC 7591 §3.2.2).
+        invalid_client_metadata => InvalidClientMetadata;
+        /// A token that cannot be revoked (RFC 7009 §2.2.1).
+        unsupported_token_type => UnsupportedTokenType;
         /// It cannot be answered now; the same request may succeed later.
         temporarily_unavailable => TemporarilyUnavailable;
     }

@@ -3,6 +3,8 @@
 pub mod access_token;
 pub mod auth_method;
 pub mod authorization_request;
+pub mod client_metadata;
+pub mod client_name;
 pub mod client_rules;
 pub mod device_grant;
 pub mod error;
@@ -15,6 +17,7 @@ pub mod redirect_uri;
 pub mod refresh_grant;
 pub mod scope;
 pub mod server_metadata;
+pub mod strict_json;
 pub mod user_code;
 
 pub use error::{ErrorCode, OAuthError};

@@ -64,6 +64,31 @@ permissions! {
     Administrator = "ADMINISTRATOR",
 }
 
+impl Permission {
+    /// Whether it is about other people, the settings or the means of access: no application gets it
+    /// that nobody named it for (contract 13.5, and what leads to the same).
+    #[must_use]
+    pub fn is_privileged(self) -> bool {
+        matches!(
+            self,
+            Self::Administrator
+                | Self::ManageSettings
+                | Self::ManageAccounts
+                | Self::ManageRoles
+                | Self::ManageReports
+                | Self::ManageWarnings
+                | Self::ManageSuspensions
+                | Self::ViewAccounts
+                | Self::ViewModerationNotes
+                | Self::ManageModerationNotes
+                | Self::UseOauthClients
+                | Self::UsePersonalAccessKeys
+                | Self::ManageRobots
+                | Self::ManageTrails
+        )
+    }
+}
+
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PermissionSet(u64);
@@ -98,6 +123,9 @@ impl PermissionSet {
         Permission::ListCollections,
         Permission::ReadCollection,
     ]);
+
+    /// What reads what is public to members, and changes nothing (contract 13.5).
+    pub const READING: Self = Self::GUEST;
 
     /// What the Admin role holds while nobody has edited it.
     pub const ADMIN: Self = Self::of(&[Permission::Administrator]);

@@ -5,6 +5,12 @@ use serde::Serialize;
 use super::grant_type::GrantType;
 use super::scope::Scope;
 
+/// How clients authenticate.
+const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
+
+/// How those do that have a secret.
+const SECRET_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+
 /// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizationServerMetadata)]
@@ -20,6 +26,14 @@ pub struct ServerMetadata {
     pub token_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_session_endpoint: Option<String>,
     pub jwks_uri: String,
     pub response_types_supported: &'static [&'static str],
     pub response_modes_supported: &'static [&'static str],
@@ -34,6 +48,10 @@ pub struct ServerMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_supported: Option<&'static [&'static str]>,
     pub token_endpoint_auth_methods_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
     pub client_id_metadata_document_supported: bool,
     pub authorization_response_iss_parameter_supported: bool,
     pub request_parameter_supported: bool,
@@ -51,6 +69,10 @@ impl ServerMetadata {
             device_authorization_endpoint: format!("{base}/oauth/device_authorization"),
             token_endpoint: format!("{base}/oauth/token"),
             userinfo_endpoint: Some(format!("{base}/oauth/userinfo")),
+            registration_endpoint: None,
+            revocation_endpoint: None,
+            introspection_endpoint: None,
+            end_session_endpoint: None,
             jwks_uri: format!("{base}/oauth/jwks"),
             response_types_supported: &["code"],
             response_modes_supported: &["query"],
@@ -76,11 +98,9 @@ impl ServerMetadata {
                 "email",
                 "email_verified",
             ]),
-            token_endpoint_auth_methods_supported: &[
-                "none",
-                "client_secret_basic",
-                "client_secret_post",
-            ],
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_methods_supported: None,
+            introspection_endpoint_auth_methods_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: true, // RFC 9207 §3
             request_parameter_supported: false,
@@ -89,10 +109,30 @@ impl ServerMetadata {
         }
     }
 
+    /// The same where clients may register themselves (RFC 7591).
+    #[must_use]
+    pub fn with_registration(mut self, base: &str) -> Self {
+        self.registration_endpoint = Some(format!("{base}/oauth/register"));
+        self
+    }
+
+    /// The same with what a Storyden has not: revocation (RFC 7009), introspection (RFC 7662) and
+    /// signing out (OpenID Connect RP-Initiated Logout §2.1).
+    #[must_use]
+    pub fn with_what_storyden_has_not(mut self, base: &str) -> Self {
+        self.revocation_endpoint = Some(format!("{base}/oauth/revoke"));
+        self.revocation_endpoint_auth_methods_supported = Some(AUTH_METHODS);
+        self.introspection_endpoint = Some(format!("{base}/oauth/introspect"));
+        self.introspection_endpoint_auth_methods_supported = Some(SECRET_METHODS);
+        self.end_session_endpoint = Some(format!("{base}/oauth/end_session"));
+        self
+    }
+
     /// The same without what only OpenID Connect knows (RFC 8414).
     #[must_use]
     pub fn without_openid(mut self) -> Self {
         self.userinfo_endpoint = None;
+        self.end_session_endpoint = None;
         self.subject_types_supported = None;
         self.id_token_signing_alg_values_supported = None;
         self.claims_supported = None;

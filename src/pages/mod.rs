@@ -58,6 +58,7 @@ const fn image(path: &'static str, body: &'static [u8]) -> File {
 const FILES: &[File] = &[
     html("/", include_bytes!("../../web/index.html")),
     html("/login", include_bytes!("../../web/login.html")),
+    html("/logout", include_bytes!("../../web/logout.html")),
     html(
         "/oauth/authorize/consent",
         include_bytes!("../../web/consent.html"),
@@ -68,6 +69,7 @@ const FILES: &[File] = &[
     script("/web/device.js", include_bytes!("../../web/device.js")),
     script("/web/index.js", include_bytes!("../../web/index.js")),
     script("/web/login.js", include_bytes!("../../web/login.js")),
+    script("/web/logout.js", include_bytes!("../../web/logout.js")),
     script("/web/page.js", include_bytes!("../../web/page.js")),
     script("/web/scopes.js", include_bytes!("../../web/scopes.js")),
     style("/web/style.css", include_bytes!("../../web/style.css")),

@@ -32,8 +32,8 @@ use crate::admin::{
 use crate::app::Shared;
 use crate::config::Config;
 use crate::endpoints::{
-    authorize, authorize_consent, device_authorization, device_consent, extract, health, openapi,
-    token, userinfo, well_known,
+    authorize, authorize_consent, device_authorization, device_consent, end_session, extract,
+    health, introspection, openapi, register, revocation as revoke, token, userinfo, well_known,
 };
 use crate::error::answers::{Broken, EitherBroken, OAuthBroken};
 use crate::error::{ApiError, Kind};
@@ -110,7 +110,9 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(well_known::oauth_authorization_server))
         .routes(routes!(well_known::oauth_authorization_server_of))
         .routes(routes!(well_known::protected_resource))
-        .routes(routes!(well_known::protected_api))
+        .routes(routes!(well_known::protected_resource_with_slash))
+        .routes(routes!(well_known::protected_resource_of))
+        .routes(routes!(well_known::client_metadata))
         .routes(routes!(well_known::jwks))
         .routes(routes!(openapi::openapi))
         .answering::<Broken>()
@@ -123,6 +125,9 @@ fn protocol(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(token::token))
         .routes(routes!(device_authorization::start))
+        .routes(routes!(register::register))
+        .routes(routes!(revoke::revoke))
+        .routes(routes!(introspection::introspect))
         .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
         .answering::<OAuthBroken>()
         .method_not_allowed_fallback(other_methods) // here too, so that it is not kept either
@@ -161,6 +166,10 @@ fn browser(config: &Config) -> Documented {
 fn navigation(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(authorize::authorize, authorize::authorize_by_form))
+        .routes(routes!(
+            end_session::end_session,
+            end_session::end_session_by_form
+        ))
         .answering::<EitherBroken>()
         .counted(config)
 }

@@ -48,10 +48,15 @@ fn is_another_method(method: &Method, path: &str) -> bool {
     method == Method::HEAD || (method == Method::POST && get_alone)
 }
 
-/// The endpoints whose answers a Storyden forbids to keep.
+/// The endpoints whose answers a Storyden forbids to keep, and those that it has not.
 fn forbids_keeping(path: &str) -> bool {
     matches!(
         path,
-        "/api/oauth/token" | "/api/oauth/register" | "/api/auth/logout"
+        "/api/oauth/token"
+            | "/api/oauth/register"
+            | "/api/auth/logout"
+            | "/api/oauth/revoke"
+            | "/api/oauth/introspect"
+            | "/api/oauth/end_session"
     )
 }

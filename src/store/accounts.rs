@@ -113,11 +113,13 @@ impl Account {
 }
 
 /// The account behind an access token, with what it holds now; `None` when the grant of the token
-/// was ended. A grant that nobody knows was not: its row may have been cleaned away.
+/// was ended, or the token itself revoked by its `jti`. A grant that nobody knows was not ended: its
+/// row may have been cleaned away.
 pub async fn find_by_token(
     db: &Db,
     id: &AccountId,
     grant: Option<&GrantId>,
+    jti: Option<&str>,
 ) -> Result<Option<Account>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -125,9 +127,11 @@ pub async fn find_by_token(
         " FROM accounts a ",
         account_roles!(),
         " WHERE a.id = $1 AND NOT EXISTS \
-         (SELECT 1 FROM auth_grants g WHERE g.id = $2 AND g.revoked_at IS NOT NULL)"
+         (SELECT 1 FROM auth_grants g WHERE g.id = $2 AND g.revoked_at IS NOT NULL) AND NOT EXISTS \
+         (SELECT 1 FROM auth_revoked_tokens r WHERE r.jti = $3)"
     );
-    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[id.into(), grant.into()]).await?;
+    let args = [id.into(), grant.into(), jti.map(str::to_owned).into()];
+    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &args).await?;
     Ok(Account::from_rows(&rows))
 }
 

@@ -73,6 +73,8 @@ events! {
     GrantRevoked = "grant_revoked",
     /// Every grant of an account, of a client, or of the one to the other was ended at once.
     GrantsRevoked = "grants_revoked",
+    /// An access token without a grant was ended by its client.
+    AccessTokenRevoked = "access_token_revoked",
     /// Refreshing with one token was ended by a person.
     RefreshTokenRevoked = "refresh_token_revoked",
     /// A refresh token was used again after its successor, and its grant ended.

@@ -81,8 +81,8 @@ macro_rules! orphans {
     };
 }
 
-/// A dynamic registration nobody ever used: no owner, our prefix, no code now or before, no refresh
-/// token.
+/// A dynamic registration nobody ever used: no owner, our prefix, no code or grant now or before, no
+/// refresh token.
 macro_rules! unused_registration {
     ($client:literal) => {
         concat!(
@@ -95,6 +95,9 @@ macro_rules! unused_registration {
             " AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ",
             $client,
             ".id AND y.used)",
+            " AND NOT EXISTS (SELECT 1 FROM auth_grants g WHERE g.client_id = ",
+            $client,
+            ".id)",
             " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = ",
             $client,
             ".id)",
@@ -103,14 +106,22 @@ macro_rules! unused_registration {
             ".id)"
         )
     };
+    ($client:literal, here) => {
+        concat!(
+            " AND EXISTS (SELECT 1 FROM auth_clients h WHERE h.client_id = ",
+            $client,
+            ".id AND h.registered)",
+            unused_registration!($client)
+        )
+    };
 }
 
-/// Rows of unused registrations that point at them.
+/// Rows of unused registrations that point at them; `here` for those that registered here.
 macro_rules! rows_of_unused_registrations {
-    ($what:literal, $table:literal) => {
+    ($what:literal, $keep:expr, $table:literal $(, $here:ident)?) => {
         Step {
             what: $what,
-            keep: Duration::days(7),
+            keep: $keep,
             sqlite: concat!(
                 "DELETE FROM ",
                 $table,
@@ -118,7 +129,7 @@ macro_rules! rows_of_unused_registrations {
                 $table,
                 " x JOIN oauth_clients c ON c.id = x.client_id",
                 " WHERE julianday(c.created_at) < julianday($1)",
-                unused_registration!("c"),
+                unused_registration!("c" $(, $here)?),
                 " LIMIT $2)"
             ),
             postgres: concat!(
@@ -127,7 +138,7 @@ macro_rules! rows_of_unused_registrations {
                 " WHERE id IN (SELECT x.id FROM ",
                 $table,
                 " x JOIN oauth_clients c ON c.id = x.client_id WHERE c.created_at < $1",
-                unused_registration!("c"),
+                unused_registration!("c" $(, $here)?),
                 " LIMIT $2)"
             ),
         }
@@ -175,21 +186,51 @@ const STEPS: &[Step] = &[
         "expires_at",
         " AND x.replaced_by_token_id IS NULL"
     ),
+    // A day for those that registered here, who are a Storyden keeps its own a week.
     rows_of_unused_registrations!(
         "requests of unused registrations",
-        "oauth_authorisation_requests"
+        UNUSED,
+        "oauth_authorisation_requests",
+        here
     ),
     rows_of_unused_registrations!(
         "devices of unused registrations",
-        "oauth_device_authorisations"
+        UNUSED,
+        "oauth_device_authorisations",
+        here
     ),
     rows!(
         "unused registrations",
-        Duration::days(7),
+        UNUSED,
+        "oauth_clients",
+        "id",
+        "created_at",
+        unused_registration!("x", here)
+    ),
+    rows_of_unused_registrations!(
+        "requests of a Storyden's unused registrations",
+        UNUSED_OF_STORYDEN,
+        "oauth_authorisation_requests"
+    ),
+    rows_of_unused_registrations!(
+        "devices of a Storyden's unused registrations",
+        UNUSED_OF_STORYDEN,
+        "oauth_device_authorisations"
+    ),
+    rows!(
+        "a Storyden's unused registrations",
+        UNUSED_OF_STORYDEN,
         "oauth_clients",
         "id",
         "created_at",
         unused_registration!("x")
+    ),
+    rows!(
+        "revoked access tokens",
+        Duration::ZERO,
+        "auth_revoked_tokens",
+        "jti",
+        "expires_at"
     ),
     rows!(
         "remote authorization flows",
@@ -243,6 +284,12 @@ const STEPS: &[Step] = &[
              (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
     ),
 ];
+
+/// How long a client stays that registered here and that nobody uses.
+const UNUSED: Duration = Duration::hours(24);
+
+/// The same of one that registered with a Storyden (contract 17.2).
+const UNUSED_OF_STORYDEN: Duration = Duration::days(7);
 
 /// How long past its expiry a code stays.
 const CODES: Duration = Duration::hours(24);
@@ -305,18 +352,23 @@ pub async fn audit_trail(db: &Db, before: Timestamp, stop: impl Fn() -> bool) ->
     Ok(lines)
 }
 
-/// Remembers which dynamic registrations have had a code, before their codes are deleted.
+/// Remembers which dynamic registrations were used, before what they got is deleted: those that had
+/// a code, and those that have a grant, which is all that a device leaves without a refresh token.
 async fn note_used_registrations(db: &Db, before: Timestamp) -> Result<u64> {
     let sql = db.pick(
         "INSERT INTO auth_clients (client_id, used) \
-         SELECT DISTINCT k.client_id, true FROM oauth_authorisation_codes k \
-         JOIN oauth_clients c ON c.id = k.client_id \
-         WHERE c.account_id IS NULL AND julianday(k.expires_at) < julianday($1) \
+         SELECT c.id, true FROM oauth_clients c WHERE c.account_id IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = c.id AND y.used) \
+         AND (EXISTS (SELECT 1 FROM auth_grants g WHERE g.client_id = c.id) \
+         OR EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = c.id \
+             AND julianday(k.expires_at) < julianday($1))) \
          ON CONFLICT (client_id) DO UPDATE SET used = true",
         "INSERT INTO auth_clients (client_id, used) \
-         SELECT DISTINCT k.client_id, true FROM oauth_authorisation_codes k \
-         JOIN oauth_clients c ON c.id = k.client_id \
-         WHERE c.account_id IS NULL AND k.expires_at < $1 \
+         SELECT c.id, true FROM oauth_clients c WHERE c.account_id IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = c.id AND y.used) \
+         AND (EXISTS (SELECT 1 FROM auth_grants g WHERE g.client_id = c.id) \
+         OR EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = c.id \
+             AND k.expires_at < $1)) \
          ON CONFLICT (client_id) DO UPDATE SET used = true",
     );
     db.execute(sql, vec![before.into()]).await

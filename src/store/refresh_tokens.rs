@@ -317,11 +317,12 @@ macro_rules! descendants {
     };
 }
 
-/// Ends what came of a token that was used again: every token after it in its chain, whoever made
+/// Ends what came of a token, as when it was used again: every token after it in its chain, whoever made
 /// those, and every grant that one of them belongs to. Whether anything was alive.
 pub async fn revoke_descendants(
     tx: &mut Tx,
     token: &RefreshTokenId,
+    because: &'static str,
     now: Timestamp,
 ) -> Result<bool> {
     const GRANTS: &str = concat!(
@@ -340,7 +341,7 @@ pub async fn revoke_descendants(
     loop {
         let grants: Vec<GrantIdRow> = tx.fetch_all(GRANTS, &[token.into()]).await?;
         for grant in &grants {
-            any |= revoke_grant(tx, &grant.id, "refresh_reuse", now).await?;
+            any |= revoke_grant(tx, &grant.id, because, now).await?;
         }
         let live: Vec<TokenIdRow> = tx.fetch_all(LIVE, &[token.into()]).await?;
         if live.is_empty() && grants.is_empty() {
@@ -352,7 +353,8 @@ pub async fn revoke_descendants(
     }
 }
 
-async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
+/// Revokes one token; whether it was alive.
+pub async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
             "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",

@@ -17,7 +17,11 @@ const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/.well-known/oauth-protected-resource"),
     ("GET", "/api/oauth/jwks"),
     ("POST", "/api/oauth/token"),
+    ("GET", "/.well-known/oauth-client-metadata"),
     ("POST", "/api/oauth/device_authorization"),
+    ("POST", "/api/oauth/register"),
+    ("POST", "/api/oauth/revoke"),
+    ("POST", "/api/oauth/introspect"),
     ("GET", "/api/oauth/userinfo"),
     ("POST", "/api/oauth/userinfo"),
 ];

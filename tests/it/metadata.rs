@@ -71,6 +71,7 @@ both! {
                 "S256"
               ],
               "device_authorization_endpoint": "https://auth.example/api/oauth/device_authorization",
+              "end_session_endpoint": "https://auth.example/api/oauth/end_session",
               "grant_types_supported": [
                 "authorization_code",
                 "refresh_token",
@@ -79,6 +80,11 @@ both! {
               ],
               "id_token_signing_alg_values_supported": [
                 "RS256"
+              ],
+              "introspection_endpoint": "https://auth.example/api/oauth/introspect",
+              "introspection_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post"
               ],
               "issuer": "https://auth.example",
               "jwks_uri": "https://auth.example/api/oauth/jwks",
@@ -89,6 +95,12 @@ both! {
               ],
               "response_types_supported": [
                 "code"
+              ],
+              "revocation_endpoint": "https://auth.example/api/oauth/revoke",
+              "revocation_endpoint_auth_methods_supported": [
+                "none",
+                "client_secret_basic",
+                "client_secret_post"
               ],
               "scopes_supported": null,
               "subject_types_supported": [
@@ -114,6 +126,7 @@ both! {
         let oauth = document(&server, OAUTH).await;
         for member in [
             "userinfo_endpoint",
+            "end_session_endpoint",
             "subject_types_supported",
             "id_token_signing_alg_values_supported",
             "claims_supported",
@@ -125,8 +138,25 @@ both! {
         assert!(!empty, "{oauth}");
     }
 
+    /// req_079, contract 5.2: with Storyden's answers the documents name what a Storyden has, and what
+    /// it has not is served all the same.
+    async fn with_storydens_answers_the_documents_name_what_it_has(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        for path in [OPENID, OAUTH] {
+            let document = document(&server, path).await;
+            let members = document.as_object().unwrap().keys();
+            let ours = ["revocation", "introspection", "end_session", "registration"];
+            assert_eq!(members.filter(|name| ours.iter().any(|one| name.starts_with(one))).count(), 0);
+        }
+        for path in ["/api/oauth/revoke", "/api/oauth/introspect", "/api/oauth/end_session"] {
+            let answer = server.post_form(path, &[("token", "x"), ("client_id", "nobody")]).await;
+            assert!(matches!(answer.status, 303 | 400 | 401), "{path}: {answer:?}");
+        }
+    }
+
     /// req_079: every endpoint of the document is there.
     async fn every_endpoint_of_the_document_is_there(setup: Setup) {
+        let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true");
         let server = setup.start_as_itself().await;
         let openid = document(&server, OPENID).await;
         assert_eq!(openid["issuer"], server.address);

@@ -3,7 +3,13 @@
 use crate::support::both;
 
 /// Every page.
-const PAGES: &[&str] = &["/", "/login", "/oauth/authorize/consent", "/oauth/consent"];
+const PAGES: &[&str] = &[
+    "/",
+    "/login",
+    "/logout",
+    "/oauth/authorize/consent",
+    "/oauth/consent",
+];
 /// Everything that they load.
 const ASSETS: &[(&str, &str)] = &[
     ("/web/api.js", "text/javascript; charset=utf-8"),
@@ -11,6 +17,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/device.js", "text/javascript; charset=utf-8"),
     ("/web/index.js", "text/javascript; charset=utf-8"),
     ("/web/login.js", "text/javascript; charset=utf-8"),
+    ("/web/logout.js", "text/javascript; charset=utf-8"),
     ("/web/page.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
     ("/web/style.css", "text/css; charset=utf-8"),

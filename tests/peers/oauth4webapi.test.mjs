@@ -268,6 +268,59 @@ test('T25: a scope that the client may not have is invalid_scope', async () => {
   });
 });
 
+test('T25: registration, introspection and revocation, each answer to the letter', async () => {
+  const server = await discover();
+  const metadata = {
+    client_name: 'A stranger',
+    redirect_uris: [callback],
+    token_endpoint_auth_method: 'client_secret_post',
+    scope: SCOPE,
+  };
+  const asked = await oauth.dynamicClientRegistrationRequest(server, metadata, loopback);
+  const client = await oauth.processDynamicClientRegistrationResponse(asked);
+  assert.equal(client.client_secret_expires_at, 0);
+  const authentication = oauth.ClientSecretPost(client.client_secret);
+  const { url, kept } = await begin(server, client);
+  const back = await new Person('frigg').approve(url);
+  const tokens = await exchange(server, client, authentication, back, kept);
+
+  const introspect = async (token) => {
+    const response = await oauth.introspectionRequest(server, client, authentication, token, loopback);
+    return oauth.processIntrospectionResponse(server, client, response);
+  };
+  const good = await introspect(tokens.access_token);
+  assert.equal(good.active, true);
+  assert.equal(good.client_id, client.client_id);
+  const { refresh_token } = tokens;
+  const response = await oauth.revocationRequest(server, client, authentication, refresh_token, loopback);
+  await oauth.processRevocationResponse(response);
+  assert.deepEqual(await introspect(tokens.access_token), { active: false });
+  assert.deepEqual(await introspect(refresh_token), { active: false });
+});
+
+test('T25: a registration and a revocation that are refused are told so to the letter', async () => {
+  const server = await discover();
+  const asked = await oauth.dynamicClientRegistrationRequest(server, { redirect_uris: ['/x'] }, loopback);
+  await assert.rejects(oauth.processDynamicClientRegistrationResponse(asked), {
+    name: 'ResponseBodyError',
+    error: 'invalid_redirect_uri',
+    status: 400,
+  });
+  const client = { client_id: made('confidential').client_id };
+  const wrong = oauth.ClientSecretBasic('wrong');
+  const refused = await oauth.revocationRequest(server, client, wrong, 'x', loopback);
+  await assert.rejects(oauth.processRevocationResponse(refused), { status: 401 });
+});
+
+test('T25: the resource metadata are accepted and lead here', async () => {
+  for (const path of ['', '/api']) {
+    const resource = new URL(`${issuer}${path}`);
+    const response = await oauth.resourceDiscoveryRequest(resource, loopback);
+    const metadata = await oauth.processResourceDiscoveryResponse(resource, response);
+    assert.deepEqual(metadata.authorization_servers, [issuer]);
+  }
+});
+
 // What the client would have said had the server sent something else: its checks are on.
 test('T25: a response with another state or another issuer is not believed', async () => {
   const server = await discover();

@@ -233,6 +233,77 @@ test('T25: userinfo refuses a token that is none with a bearer challenge', async
   });
 });
 
+/** A client that registers itself, with the metadata it is told back. */
+function register(metadata, authentication) {
+  const asked = { client_name: 'A stranger', redirect_uris: [callback], ...metadata };
+  return client.dynamicClientRegistration(new URL(issuer), asked, authentication, { execute });
+}
+
+const REGISTRATIONS = [
+  ['a public client', 'none', client.None()],
+  ['client_secret_basic', 'client_secret_basic', client.ClientSecretBasic()],
+  ['client_secret_post', 'client_secret_post', client.ClientSecretPost()],
+  ['nothing said about how to send the secret', undefined, undefined],
+];
+
+for (const [title, method, authentication] of REGISTRATIONS) {
+  test(`T25: registration, sign-in, revocation: ${title}`, async () => {
+    const config = await register({ token_endpoint_auth_method: method }, authentication);
+    assert.equal(config.clientMetadata().client_name, 'A stranger');
+    const person = new Person('frigg');
+    const { url, checks } = await begin(config);
+    const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+    await assertSignedIn(config, person, tokens);
+    await client.tokenRevocation(config, tokens.access_token);
+    await assert.rejects(client.fetchUserInfo(config, tokens.access_token, client.skipSubjectCheck), {
+      name: 'WWWAuthenticateChallengeError',
+    });
+  });
+}
+
+test('T25: a registration that is refused says why', async () => {
+  await assert.rejects(register({ redirect_uris: ['http://a.example/'] }), {
+    name: 'ResponseBodyError',
+    error: 'invalid_redirect_uri',
+  });
+  await assert.rejects(register({ grant_types: ['client_credentials'] }), {
+    name: 'ResponseBodyError',
+    error: 'invalid_client_metadata',
+  });
+});
+
+test('T25: introspection of the tokens that the client got, before and after it gave them back', async () => {
+  const config = await discover(made('confidential'));
+  const person = new Person('frigg');
+  const { url, checks } = await begin(config);
+  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+  for (const token of [tokens.access_token, tokens.refresh_token]) {
+    const good = await client.tokenIntrospection(config, token);
+    assert.equal(good.active, true);
+    assert.equal(good.sub, person.account.id);
+  }
+  await client.tokenRevocation(config, tokens.refresh_token, { token_type_hint: 'refresh_token' });
+  for (const token of [tokens.access_token, tokens.refresh_token]) {
+    assert.deepEqual(await client.tokenIntrospection(config, token), { active: false });
+  }
+});
+
+test('T25: signing out, and back to where the client registered', async () => {
+  const config = await discover(made('confidential'));
+  const person = new Person('frigg');
+  const { url, checks } = await begin(config);
+  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+  const out = client.buildEndSessionUrl(config, {
+    id_token_hint: tokens.id_token,
+    post_logout_redirect_uri: 'http://127.0.0.1/goodbye',
+    state: 'bye',
+  });
+  assert.equal((await person.follow(out)).href, 'http://127.0.0.1/goodbye?state=bye');
+  const { url: silent, checks: again } = await begin(config, { prompt: 'none' });
+  const back = await person.approve(silent);
+  await assert.rejects(client.authorizationCodeGrant(config, back, again), { error: 'login_required' });
+});
+
 // What the client would have said had the server sent something else: its checks are on.
 test('T25: a response with the issuer of another, or with none, is not believed', async () => {
   const config = await discover(made('public'));

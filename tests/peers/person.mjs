@@ -47,6 +47,13 @@ export class Person {
     await this.#post('/api/oauth/device/consent', { user_code: userCode, decision });
   }
 
+  /** Opens an address and says where it sends them. */
+  async follow(url) {
+    const answer = await this.#fetch(url);
+    assert.ok([302, 303].includes(answer.status), await answer.text());
+    return new URL(answer.headers.get('location'));
+  }
+
   signIn() {
     const { handle, password } = this.account;
     return this.#post('/api/auth/password/signin', { identifier: handle, token: password });

@@ -11,6 +11,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
+use crate::store::client_details::{self, Details};
 use crate::store::{self, clients};
 
 /// Make an application.
@@ -47,6 +48,10 @@ pub(in crate::cli) struct Create {
     #[arg(long = "redirect-uri", help = "Where people are sent back to, as in \
         https://app.example/callback; repeatable; a loopback address matches on any port", value_name = "URI", value_parser = arguments::redirect_uri)]
     redirect_uris: Vec<String>,
+    /// Where people may be sent who signed out.
+    #[arg(long = "post-logout-redirect-uri", help = "Where people may be sent who signed out, as in \
+        https://app.example/goodbye; repeatable, compared to the letter", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
+    post_logout_redirect_uris: Vec<String>,
     /// It may do whatever the person may do who approves it, beyond --scope.
     #[arg(long)]
     inherit: bool,
@@ -123,9 +128,14 @@ impl Create {
             created_at: app.clock.now(),
             updated_at: app.clock.now(),
         };
-        insert(app, &client).await?;
+        let details = Details {
+            post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
+            ..Details::default()
+        };
+        insert(app, &client, &details).await?;
         warn(&client);
         let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
+        shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
         shown.client_secret = secret.as_ref().map(Secret::reveal).map(str::to_owned);
         shown.print(self.json)
     }
@@ -190,14 +200,18 @@ async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Erro
     })
 }
 
-async fn insert(app: &App, client: &clients::Client) -> Result<(), Error> {
+async fn insert(app: &App, client: &clients::Client, details: &Details) -> Result<(), Error> {
     let mut entry = super::entry(app, Event::ClientCreated, &client.client_id, &client.row_id);
     entry.account.clone_from(&client.owner);
+    let input = (client.clone(), details.clone(), entry);
     let inserted = app
         .db
-        .write((client.clone(), entry), |tx, (client, entry)| {
+        .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
                 clients::insert(tx, client).await?;
+                if !details.post_logout_redirect_uris.is_empty() {
+                    client_details::save(tx, &client.row_id, details).await?;
+                }
                 audit::insert(tx, entry).await
             })
         })

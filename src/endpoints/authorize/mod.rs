@@ -38,6 +38,7 @@ use crate::pages;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::authorization_requests;
+use crate::store::client_details;
 use crate::store::clients::Client;
 use crate::store::sessions::Session;
 
@@ -241,6 +242,14 @@ async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Targe
         parameters.get("redirect_uri"),
         &client.redirect_uris,
     )?;
+    // RFC 7591 §2: what it registered is what it asks for when it names no scope
+    if parameters.get("scope").is_none() {
+        let details = client_details::find(&app.db, &client.row_id).await?;
+        let scope = details
+            .default_scope
+            .map(|scope| ("scope".to_owned(), scope));
+        parameters.values.extend(scope);
+    }
     let asked = Asked {
         client,
         parameters,

@@ -10,8 +10,8 @@ mod path;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyDataStream, BodyExt as _, Full, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -309,6 +309,30 @@ async fn read_body(request: Request) -> Result<Bytes, BodyError> {
     }
 }
 
+/// Reads the JSON of a POST to a protocol endpoint, undecoded.
+///
+/// # Errors
+/// `invalid_client_metadata` (RFC 7591 §3.2.2): another media type, too long, too slow.
+pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
+    let refuse = |text: &'static str| Err(OAuthError::invalid_client_metadata(text));
+    let media_type = request.headers().get(CONTENT_TYPE);
+    if !media_type.is_some_and(is_json) {
+        return refuse("Content-Type must be application/json");
+    }
+    match read_body(request).await {
+        Ok(body) => Ok(body),
+        Err(BodyError::TooLong) => refuse("the body is longer than 32 KiB"),
+        Err(BodyError::TooSlow) => refuse("the body did not arrive in time"),
+        Err(BodyError::Broken) => refuse("the body did not arrive whole"),
+    }
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let essence = media_type.to_str().unwrap_or_default().split(';').next();
+    let essence = essence.unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
 /// A JSON body of a request outside the protocol.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
@@ -317,17 +341,9 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
-        let media_type = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let essence = media_type
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
+        let media_type = request.headers().get(CONTENT_TYPE);
         // a form of another site cannot send this type without asking first
-        if !essence.trim().eq_ignore_ascii_case("application/json") {
+        if !media_type.is_some_and(is_json) {
             let detail = "Content-Type must be application/json";
             return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
         }

@@ -215,7 +215,9 @@ impl Refresh<'_> {
             .db
             .write((token.id, entry), |tx, (token, entry)| {
                 Box::pin(async move {
-                    let ended = refresh_tokens::revoke_descendants(tx, token, entry.at).await?;
+                    let because = "refresh_reuse";
+                    let ended =
+                        refresh_tokens::revoke_descendants(tx, token, because, entry.at).await?;
                     if ended {
                         audit::insert(tx, entry).await?;
                     }

@@ -1,0 +1,171 @@
+//! Clients that register themselves (RFC 7591): anybody may, so they are few per address, capped in
+//! total, and go after a day when nobody uses them.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::secrets;
+use crate::app::App;
+use crate::ids::ClientRowId;
+use crate::limits::{REGISTRATIONS, network_of};
+use crate::oauth::OAuthError;
+use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_metadata::{About, ClientMetadata};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::{ClientScope, ScopePolicy};
+use crate::secret::Secret;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::client_details::{self, Details};
+use crate::store::clients::{self, Client};
+
+/// Seconds after which a full server may have room again: the clean-up is hourly.
+const FULL: u64 = 3_600;
+
+/// A client that was registered, as it is told (RFC 7591 §3.2.1).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientRegistration)]
+pub struct Registered {
+    /// Its public id.
+    pub client_id: String,
+    /// When it was made, seconds since 1970.
+    pub client_id_issued_at: i64,
+    /// Its name.
+    pub client_name: String,
+    /// Its secret, shown this once; none for a public client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// 0: the secret does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<i64>,
+    /// How it may get tokens.
+    pub grant_types: Vec<&'static str>,
+    /// Where a person may be sent who signed out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where it may be answered.
+    pub redirect_uris: Vec<String>,
+    /// Its response types.
+    pub response_types: &'static [&'static str],
+    /// What it asks for when it names no scope.
+    pub scope: String,
+    /// How it authenticates.
+    pub token_endpoint_auth_method: &'static str,
+    /// What else it said of itself.
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// Makes a client of what it said of itself.
+///
+/// # Errors
+/// `temporarily_unavailable` when there are too many, from this address or at all.
+pub async fn register(
+    app: &App,
+    metadata: ClientMetadata,
+    address: IpAddr,
+) -> Result<Registered, OAuthError> {
+    let max = i64::try_from(app.config.registration_max).unwrap_or(i64::MAX);
+    if client_details::are_registrations_full(&app.db, max).await? {
+        tracing::warn!(
+            max,
+            "a registration was refused: there are as many as may be"
+        );
+        let description = "There are too many registrations here; unused ones go after a day";
+        return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL));
+    }
+    let network = network_of(address);
+    let limits = [(REGISTRATIONS, network.as_str())];
+    app.limits.spend(&limits).map_err(|wait| {
+        let description = "Too many registrations from this address";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })?;
+    let secret = match metadata.auth_method {
+        AuthMethod::None => None,
+        AuthMethod::Basic | AuthMethod::Post => Some(secrets::generate(app).await?),
+    };
+    let (secret, hash) = secret.unzip();
+    let client = client_of(app, &metadata, hash);
+    let details = Details {
+        registered: true,
+        // In Storyden's profile a request without a scope asks for nothing (contract 4.3).
+        default_scope: (!app.config.profile.registration_is_storydens())
+            .then(|| metadata.scope.to_string()),
+        post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
+        about: metadata.about.clone(),
+    };
+    let answer = answer(app, &client, metadata, secret.as_ref());
+    let entry = Entry::new(Event::ClientRegistered, client.created_at)
+        .client(&client.client_id)
+        .subject(&client.row_id)
+        .from(address);
+    let input = (client, details, entry);
+    app.db
+        .write(input, |tx, (client, details, entry)| {
+            Box::pin(async move {
+                clients::insert(tx, client).await?;
+                client_details::save(tx, &client.row_id, details).await?;
+                audit::insert(tx, entry).await
+            })
+        })
+        .await?;
+    Ok(answer)
+}
+
+/// The row of a registration. Its id is 144 random bits, and the database lets none be there twice.
+fn client_of(app: &App, metadata: &ClientMetadata, secret_hash: Option<String>) -> Client {
+    let client_id = format!("sdoak_{}", app.random.base64url::<18>());
+    let now = app.clock.now();
+    Client {
+        row_id: ClientRowId::generate(),
+        name: metadata.name.clone().unwrap_or_else(|| client_id.clone()),
+        client_id,
+        kind: if secret_hash.is_some() {
+            ClientType::Confidential
+        } else {
+            ClientType::Public
+        },
+        secret_hash,
+        old_secret: None,
+        auth_method: Some(metadata.auth_method).filter(|_| metadata.auth_method_chosen),
+        pkce_required: true,
+        scope: ClientScope {
+            policy: ScopePolicy::Explicit,
+            allowed: metadata.allowed.clone(),
+        },
+        redirect_uris: metadata.redirect_uris.clone(),
+        redirect_uris_left_out: false,
+        grants: metadata.grants.clone(),
+        owner: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn answer(
+    app: &App,
+    client: &Client,
+    metadata: ClientMetadata,
+    secret: Option<&Secret>,
+) -> Registered {
+    let always = app.config.profile.registration_is_storydens();
+    Registered {
+        client_id: client.client_id.clone(),
+        client_id_issued_at: client.created_at.unix_seconds(),
+        client_name: client.name.clone(),
+        client_secret: secret.map(|secret| secret.reveal().to_owned()),
+        client_secret_expires_at: (secret.is_some() || always).then_some(0),
+        grant_types: metadata
+            .grants
+            .iter()
+            .copied()
+            .map(GrantType::wire_name)
+            .collect(),
+        response_types: metadata.response_types(),
+        post_logout_redirect_uris: metadata.post_logout_redirect_uris,
+        redirect_uris: metadata.redirect_uris,
+        scope: metadata.scope.to_string(),
+        token_endpoint_auth_method: metadata.auth_method.name(),
+        about: metadata.about,
+    }
+}

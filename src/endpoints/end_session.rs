@@ -1,0 +1,323 @@
+//! Signing out on behalf of an application, `GET` and `POST /api/oauth/end_session` (OpenID Connect
+//! RP-Initiated Logout 1.0).
+//!
+//! 1. What came is checked: the hint is an ID token of ours, the client is the one it was issued to,
+//!    the address to go to is one that this client registered. What is wrong is said here, and nobody
+//!    is sent anywhere (§3).
+//! 2. Nobody is signed in: the person goes to where the application wants them.
+//! 3. The hint names who is signed in: their session ends.
+//! 4. Else anybody could have made the request, so the person is asked, on a page (§2, §6). That page
+//!    signs them out and comes back here, where nobody is signed in any more.
+//!
+//! A form that another site posts comes without the session cookie, which is `SameSite=Lax`. A
+//! redirect to the same request by `GET` brings the browser back with it.
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use url::form_urlencoded::Serializer;
+
+use super::extract::{ClientAddress, Decoded, decode, read_form};
+use super::require_enabled;
+use crate::accounts::caller::{SESSION_COOKIE, cookie};
+use crate::accounts::session_cookie::session_cookie;
+use crate::app::{App, Shared};
+use crate::clients;
+use crate::error::answers;
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::Audience;
+use crate::oauth::redirect_uri::with_parameters;
+use crate::pages;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::{client_details, sessions};
+
+/// The parameters that this endpoint knows (§2).
+const KNOWN: &[&str] = &[
+    "id_token_hint",
+    "logout_hint",
+    "client_id",
+    "post_logout_redirect_uri",
+    "state",
+    "ui_locales",
+];
+
+/// The claims of a hint that are read: an ID token of ours, however old.
+#[derive(Deserialize)]
+struct Hint {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    /// Access tokens have one, ID tokens have none.
+    #[serde(default)]
+    jti: Option<IgnoredAny>,
+}
+
+/// A request that is well-formed.
+struct Asked {
+    /// Who is to be signed out, as the application proved it knows.
+    subject: Option<String>,
+    /// The client, if it was named.
+    client_id: Option<String>,
+    /// Where the person goes afterwards: registered by that client.
+    target: Option<String>,
+    /// Echoed unchanged.
+    state: Option<String>,
+}
+
+/// `GET /api/oauth/end_session`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/end_session",
+    operation_id = "OAuthEndSession",
+    tag = "auth",
+    security((), ("browser" = [])),
+    params(
+        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person, however old"),
+        ("client_id" = Option<String>, Query, description = "The client that asks"),
+        ("post_logout_redirect_uri" = Option<String>, Query, description = "Where the person goes then; registered by the client"),
+        ("state" = Option<String>, Query, description = "Given back unchanged"),
+    ),
+    responses(
+        (status = 303, description = "Signed out, or to the page that asks the person",
+            headers(("Location" = String, description = "Where the person goes"))),
+        answers::OAuthInvalid,
+    ),
+)]
+pub async fn end_session(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    let query = query.unwrap_or_default();
+    match answer(&app, &query, address, &headers).await {
+        Ok(response) => response,
+        Err(error) => refuse(error, &headers),
+    }
+}
+
+/// The form, as the document of the API shows it.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthEndSessionProps)]
+pub struct EndSessionForm {
+    /// An ID token of the person, however old.
+    pub id_token_hint: Option<String>,
+    /// The client that asks.
+    pub client_id: Option<String>,
+    /// Where the person goes then; registered by the client.
+    pub post_logout_redirect_uri: Option<String>,
+    /// Given back unchanged.
+    pub state: Option<String>,
+}
+
+/// `POST /api/oauth/end_session`: gone on with by `GET`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/end_session",
+    operation_id = "OAuthEndSessionByForm",
+    tag = "auth",
+    security((), ("browser" = [])),
+    request_body(content = EndSessionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "To the same request by GET",
+            headers(("Location" = String, description = "This endpoint"))),
+        answers::OAuthInvalid,
+    ),
+)]
+pub async fn end_session_by_form(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    match read_form(app.config.profile, request, KNOWN).await {
+        Ok(form) => redirect(&endpoint(&app, form.values.iter()), None),
+        Err(error) => refuse(error, &headers),
+    }
+}
+
+async fn answer(
+    app: &App,
+    query: &str,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Response, OAuthError> {
+    require_enabled(app)?;
+    let asked = Asked::read(app, &decode(query, KNOWN)?.without_repeats()?).await?;
+    let now = app.clock.now();
+    let Some(token) = cookie(headers, SESSION_COOKIE) else {
+        return Ok(asked.leave(app, None));
+    };
+    let Some(session) = sessions::find(&app.db, &token.hash(), now).await? else {
+        return Ok(asked.leave(app, None));
+    };
+    if asked.subject.as_deref() != Some(session.account.id.as_str()) {
+        return Ok(asked.ask(app));
+    }
+    let entry = Entry::new(Event::SignedOut, now)
+        .by(&session.account.id)
+        .subject(&session.id)
+        .from(address.0);
+    let entry = match &asked.client_id {
+        Some(client_id) => entry.client(client_id),
+        None => entry,
+    };
+    let input = (token.hash(), entry);
+    app.db
+        .write(input, |tx, (token, entry)| {
+            Box::pin(async move {
+                match sessions::revoke(tx, token, entry.at).await? {
+                    Some(_) => audit::insert(tx, entry).await,
+                    None => Ok(()), // another tab was first
+                }
+            })
+        })
+        .await?;
+    Ok(asked.leave(app, Some(session_cookie(app, "", now))))
+}
+
+impl Asked {
+    /// Step 1.
+    async fn read(app: &App, given: &Decoded) -> Result<Self, OAuthError> {
+        let hint = match given.get("id_token_hint") {
+            Some(hint) => Some(read_hint(app, hint)?),
+            None => None,
+        };
+        let named = given.get("client_id");
+        let client_id = match (&hint, named) {
+            (Some(hint), Some(named)) if !hint.aud.contains(named) => {
+                let description = "client_id is not the client that id_token_hint was issued to";
+                return Err(OAuthError::invalid_request(description));
+            }
+            (
+                Some(Hint {
+                    aud: Audience::One(only),
+                    ..
+                }),
+                None,
+            ) => Some(only.as_str()),
+            (_, named) => named,
+        };
+        let target = given.get("post_logout_redirect_uri");
+        if let Some(target) = target {
+            require_registered(app, client_id, target).await?;
+        }
+        Ok(Self {
+            client_id: client_id.map(str::to_owned),
+            target: target.map(str::to_owned),
+            state: given.get("state").map(str::to_owned),
+            subject: hint.map(|hint| hint.sub),
+        })
+    }
+
+    /// Steps 2 and 3: to where the application wants the person, or to the front page.
+    fn leave(&self, app: &App, cookie: Option<String>) -> Response {
+        let location = if let Some(target) = &self.target {
+            let state = self.state.as_deref().map(|state| ("state", state));
+            with_parameters(target, state.as_slice())
+        } else {
+            let web = app.config.web_address();
+            web.as_str().trim_end_matches('/').to_owned()
+        };
+        redirect(&location, cookie)
+    }
+
+    /// Step 4. The page comes back with what is needed to go on, and without the hint.
+    fn ask(&self, app: &App) -> Response {
+        let mut page = app.config.logout_page();
+        if let (Some(client_id), Some(target)) = (&self.client_id, &self.target) {
+            let parameters = [
+                Some(("client_id", client_id)),
+                Some(("post_logout_redirect_uri", target)),
+                self.state.as_ref().map(|state| ("state", state)),
+            ];
+            let back = endpoint(app, parameters.into_iter().flatten());
+            let origin = page.origin().ascii_serialization();
+            let back = back.strip_prefix(&origin).unwrap_or(&back);
+            page.query_pairs_mut().append_pair("return_url", back);
+        }
+        redirect(page.as_str(), None)
+    }
+}
+
+/// Checks a hint (§2, §4): its signature and its issuer, not its age.
+fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
+    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
+    let claims = claims.filter(|claims| claims.iss == app.config.issuer() && claims.jti.is_none());
+    claims.ok_or_else(|| {
+        OAuthError::invalid_request("id_token_hint is not an ID token of this server")
+    })
+}
+
+/// §3: an address to go to is one that the client registered, byte for byte.
+async fn require_registered(
+    app: &App,
+    client_id: Option<&str>,
+    target: &str,
+) -> Result<(), OAuthError> {
+    let client_id = client_id.ok_or_else(|| {
+        let description =
+            "post_logout_redirect_uri needs an id_token_hint or a client_id beside it";
+        OAuthError::invalid_request(description)
+    })?;
+    let client = clients::find(app, client_id).await?;
+    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let details = client_details::find(&app.db, &client.row_id).await?;
+    if details
+        .post_logout_redirect_uris
+        .iter()
+        .any(|known| known == target)
+    {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request(
+        "post_logout_redirect_uri is not registered for this client",
+    ))
+}
+
+/// This endpoint with parameters.
+fn endpoint(
+    app: &App,
+    parameters: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+) -> String {
+    let query = Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    let endpoint = format!("{}/oauth/end_session", app.config.endpoint_base());
+    if query.is_empty() {
+        endpoint
+    } else {
+        format!("{endpoint}?{query}")
+    }
+}
+
+/// A redirect that nobody keeps (RFC 9700 §4.12: 303).
+fn redirect(location: &str, cookie: Option<String>) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let cookie = cookie
+        .map(|cookie| HeaderValue::from_str(&cookie))
+        .transpose();
+    match (HeaderValue::from_str(location), cookie) {
+        (Ok(location), Ok(cookie)) => {
+            headers.insert(LOCATION, location);
+            headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+            response
+        }
+        (Err(error), _) | (_, Err(error)) => OAuthError::server_error(error).into_response(),
+    }
+}
+
+/// What is wrong, as a page for a browser and as JSON for the rest.
+fn refuse(error: OAuthError, headers: &HeaderMap) -> Response {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    if error.status() == StatusCode::BAD_REQUEST && is_browser {
+        error.log();
+        return pages::error_page("This application cannot sign you out", &error.description);
+    }
+    error.into_response()
+}

@@ -1,0 +1,278 @@
+//! The introspection endpoint, `POST /api/oauth/introspect` (RFC 7662): a confidential client sees
+//! what the tokens are good for that it got, an administrator those of everybody.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::{challenge_bearer, refuse_client, require_enabled};
+use crate::accounts::caller::{Bearer, Caller, bearer, verify_access_token};
+use crate::app::{App, Shared};
+use crate::clients;
+use crate::error::{OAuthErrorBody, answers};
+use crate::ids::AccountId;
+use crate::oauth::access_token::{Audience, VerifiedAccessToken};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::permission::Permission;
+use crate::oauth::scope::Scope;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::Secret;
+use crate::store::accounts::Account;
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::{self, RefreshToken};
+
+/// The parameters that this endpoint knows. The hint is not needed: every kind is looked for (§2.1).
+const KNOWN: &[&str] = &["token", "token_type_hint", "client_id", "client_secret"];
+
+/// What a token is good for (RFC 7662 §2.2).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Introspection {
+    /// It is good.
+    Active(Box<Active>),
+    /// It is good for nothing, or not for the one who asks to know.
+    Inactive(Inactive),
+}
+
+/// Nothing more is said (§2.2, §4).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Inactive {
+    active: bool,
+}
+
+/// A token that is good now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Active {
+    #[serde(rename = "active")]
+    is_good: bool,
+    /// Who an access token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience>,
+    /// The client it was given to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// When it ends, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    /// When it was made, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    /// This server.
+    iss: String,
+    /// What tells an access token from every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    /// What of its scope its person and its client still hold.
+    scope: String,
+    /// The account it acts for.
+    sub: AccountId,
+    /// `Bearer`, for an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// The handle of that account.
+    username: String,
+}
+
+/// Who asks.
+enum Asking {
+    /// A client, about its own tokens.
+    Client(Box<Client>),
+    /// An administrator, about any.
+    Administrator,
+}
+
+/// The form, as the document of the API shows it.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthIntrospectionProps)]
+pub struct IntrospectionForm {
+    /// The token.
+    pub token: String,
+    /// What kind of token it is; passed over, since every kind is looked for.
+    pub token_type_hint: Option<String>,
+    /// Who asks, unless the `Authorization` header says so.
+    pub client_id: Option<String>,
+    /// The client's secret, unless it is in the header.
+    pub client_secret: Option<String>,
+}
+
+/// `POST /api/oauth/introspect`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/introspect",
+    operation_id = "OAuthIntrospect",
+    tag = "auth",
+    security((), ("client" = []), ("oauth_token" = []), ("access_key" = [])),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What the token is good for", body = Introspection),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+        (
+            status = 403,
+            description = "The bearer is not an administrator's",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn introspect(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    let form = read_form(app.config.profile, request, KNOWN).await;
+    let outcome = match form {
+        Ok(form) => answer(&app, &headers, &form, address).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(introspection) => Json(introspection).into_response(),
+        Err(error) => match error.code {
+            ErrorCode::InvalidToken | ErrorCode::InsufficientScope => challenge_bearer(&app, error),
+            // RFC 7662 §2.3: 401, however the credentials came
+            ErrorCode::InvalidClient => refuse_client(&app, error.challenged()),
+            _ => refuse_client(&app, error),
+        },
+    }
+}
+
+async fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    address: ClientAddress,
+) -> Result<Introspection, OAuthError> {
+    require_enabled(app)?;
+    let asking = asking(app, headers, form, address).await?;
+    let token = Secret::new(form.require("token", "Missing token")?);
+    let active = match refresh_tokens::find(&app.db, &token.hash()).await? {
+        Some(token) => of_refresh_token(app, &asking, token).await?,
+        None => match verify_access_token(app, &token).await? {
+            Some((token, account)) => of_access_token(app, &asking, token, account).await?,
+            None => None,
+        },
+    };
+    Ok(match active {
+        Some(active) => Introspection::Active(Box::new(active)),
+        None => Introspection::Inactive(Inactive { active: false }),
+    })
+}
+
+/// Who asks: a bearer is an administrator, all else a client (§2.1).
+async fn asking(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    address: ClientAddress,
+) -> Result<Asking, OAuthError> {
+    let profile = app.config.profile;
+    if let Bearer::Token(token) = bearer(profile, headers) {
+        if form.get("client_id").is_some() || form.get("client_secret").is_some() {
+            let two = "a bearer token and client credentials; send one of them";
+            return Err(OAuthError::invalid_request(two));
+        }
+        let (account, permissions) = match Caller::of_bearer(app, &token).await? {
+            Caller::AccessToken(account, permissions) => (account, permissions),
+            Caller::PersonalKey(key) | Caller::BotKey(key) => {
+                let permissions = key.account.permissions;
+                (key.account, permissions)
+            }
+            Caller::Session(_) | Caller::Guest | Caller::Refused => {
+                let description = "The bearer token is malformed, expired or revoked";
+                return Err(OAuthError::invalid_token(description));
+            }
+        };
+        if account.suspended || !permissions.permits(Permission::Administrator) {
+            let description = "This needs the permission ADMINISTRATOR, or a client's credentials";
+            return Err(OAuthError::insufficient_scope(description));
+        }
+        return Ok(Asking::Administrator);
+    }
+    let credentials = credentials(profile, headers, form)?;
+    let client = clients::identify(app, &credentials).await?;
+    clients::prove(app, &client, &credentials, address.0).await?;
+    if client.kind == ClientType::Public {
+        // §2.1, §4: whoever knows the id of a public client could ask
+        let description = "A public client cannot introspect: it has nothing to prove who it is";
+        return Err(credentials.refuse(description));
+    }
+    Ok(Asking::Client(Box::new(client)))
+}
+
+/// A refresh token that can be used now.
+async fn of_refresh_token(
+    app: &App,
+    asking: &Asking,
+    token: RefreshToken,
+) -> Result<Option<Active>, OAuthError> {
+    let is_alive = token.revoked_at.is_none()
+        && token.expires_at > app.clock.now()
+        && !token.account.suspended
+        && token.grant.as_ref().is_none_or(|grant| !grant.revoked);
+    let client = match asking {
+        Asking::Client(client) => Some((**client).clone()).filter(|own| own.row_id == token.client),
+        Asking::Administrator => crate::store::clients::find_by_row(&app.db, &token.client).await?,
+    };
+    let client = client.filter(|client| is_alive && client.may_use(GrantType::RefreshToken));
+    let Some(client) = client else {
+        return Ok(None);
+    };
+    let scope = Scope::stored(&token.scope);
+    let scope = client
+        .scope
+        .still_granted(&scope, token.account.permissions);
+    Ok(Some(Active {
+        is_good: true,
+        aud: None,
+        client_id: Some(client.client_id),
+        exp: Some(token.expires_at.unix_seconds()),
+        iat: None,
+        iss: app.config.issuer(),
+        jti: None,
+        scope: scope.to_string(),
+        sub: token.account.id,
+        token_type: None,
+        username: token.account.handle,
+    }))
+}
+
+/// An access token that was found good, unless its client is gone.
+async fn of_access_token(
+    app: &App,
+    asking: &Asking,
+    token: VerifiedAccessToken,
+    account: Account,
+) -> Result<Option<Active>, OAuthError> {
+    let client = match (asking, &token.client_id) {
+        (Asking::Client(client), Some(id)) if client.client_id == *id => Some((**client).clone()),
+        (Asking::Client(_), _) => return Ok(None),
+        (Asking::Administrator, Some(id)) => match clients::find(app, id).await? {
+            None => return Ok(None),
+            client => client,
+        },
+        (Asking::Administrator, None) => None, // a Storyden made it, and says of no client
+    };
+    let scope = match &client {
+        Some(client) => client
+            .scope
+            .still_granted(&token.scope, account.permissions),
+        None => token.scope,
+    };
+    Ok(Some(Active {
+        is_good: true,
+        aud: Some(token.audience),
+        client_id: token.client_id,
+        exp: token.expires_at,
+        iat: token.issued_at,
+        iss: app.config.issuer(),
+        jti: token.jti,
+        scope: scope.to_string(),
+        sub: account.id,
+        token_type: Some("Bearer"),
+        username: account.handle,
+    }))
+}

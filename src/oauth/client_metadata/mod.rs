@@ -1,0 +1,338 @@
+//! What a client says of itself when it registers (RFC 7591 §2, OpenID Connect Registration §2).
+//!
+//! All of it is self-asserted: it is bounded and cleaned here, and nothing of it is ever fetched.
+//! [`Asked`] is the document as far as its types go; [`Asked::check`] decides what is registered.
+
+mod rules;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::auth_method::AuthMethod;
+use super::client_name;
+use super::error::OAuthError;
+use super::grant_type::GrantType;
+use super::scope::Scope;
+use crate::profile::Profile;
+use rules::Rules;
+
+/// The members of a document that are known; every other is passed over (RFC 7591 §2).
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientRegisterProps)]
+pub struct Asked {
+    /// The name that people read; its id when there is none.
+    #[schema(required = false)]
+    client_name: Option<String>,
+    /// Where it may be answered; needed for the code grant.
+    #[schema(required = false)]
+    redirect_uris: Vec<String>,
+    /// Where a person may be sent who signed out.
+    #[schema(required = false)]
+    post_logout_redirect_uris: Vec<String>,
+    /// How it gets tokens: by code, with refresh tokens, unless it says otherwise.
+    #[schema(required = false)]
+    grant_types: Vec<String>,
+    /// `code`, for the code grant.
+    #[schema(required = false)]
+    response_types: Option<Vec<String>>,
+    /// `none`, `client_secret_basic` or `client_secret_post`.
+    #[schema(required = false)]
+    token_endpoint_auth_method: String,
+    /// What it asks for when it names no scope.
+    #[schema(required = false)]
+    scope: Option<String>,
+    #[serde(flatten)]
+    about: About,
+}
+
+/// What is kept of a registration and given back, and decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct About {
+    /// `web` or `native`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<String>,
+    /// Its home page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<Vec<String>>,
+    /// Its picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// How it treats data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// What software it is, the same for every installation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    /// Which version of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+    /// Its terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+}
+
+/// What is registered.
+#[derive(Clone, Debug)]
+pub struct ClientMetadata {
+    /// Its name; none given means that its id is its name.
+    pub name: Option<String>,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// Whether it said so: then it is held to it. One that left it to the default may use either way
+    /// to send its secret.
+    pub auth_method_chosen: bool,
+    /// How it gets tokens.
+    pub grants: Vec<GrantType>,
+    /// Where it may be answered, exactly as given.
+    pub redirect_uris: Vec<String>,
+    /// Where a person may be sent who signed out, exactly as given.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// What it asks for when it names no scope.
+    pub scope: Scope,
+    /// What it may ask for.
+    pub allowed: Scope,
+    /// What is kept and given back.
+    pub about: About,
+}
+
+impl ClientMetadata {
+    /// Its response types (RFC 7591 §2.1): `code` where it has the code grant.
+    #[must_use]
+    pub fn response_types(&self) -> &'static [&'static str] {
+        if self.grants.contains(&GrantType::AuthorizationCode) {
+            &["code"]
+        } else {
+            &[]
+        }
+    }
+}
+
+/// A document that is no object, or one with a member of another type than it must have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The document is something else.
+    #[error("the document must be a JSON object")]
+    NoObject,
+    /// A text is something else.
+    #[error("{0} must be a string")]
+    NoText(&'static str),
+    /// A list is something else.
+    #[error("{0} must be a list of strings")]
+    NoList(&'static str),
+}
+
+/// The members of a document by their types.
+struct Members<'a> {
+    object: &'a Map<String, Value>,
+    /// Whether `null` is a value of the wrong type, or none at all (as RFC 7592 §2.2 reads it).
+    null_is_wrong: bool,
+}
+
+impl<'a> Members<'a> {
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        let value = self.object.get(name);
+        value.filter(|value| self.null_is_wrong || !value.is_null())
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<String>, Malformed> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Malformed::NoText(name)),
+        }
+    }
+
+    fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, Malformed> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let items = value.as_array().ok_or(Malformed::NoList(name))?;
+        let texts = items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<_>>();
+        texts.map(Some).ok_or(Malformed::NoList(name))
+    }
+}
+
+impl Asked {
+    /// Reads the members that are known.
+    ///
+    /// # Errors
+    /// When one has another type than it must have.
+    pub fn read(profile: Profile, document: &Value) -> Result<Self, Malformed> {
+        let storydens = profile.registration_is_storydens();
+        let members = Members {
+            object: document.as_object().ok_or(Malformed::NoObject)?,
+            null_is_wrong: storydens,
+        };
+        let mut asked = Self {
+            client_name: members.text("client_name")?,
+            redirect_uris: members.list("redirect_uris")?.unwrap_or_default(),
+            post_logout_redirect_uris: Vec::new(),
+            grant_types: members.list("grant_types")?.unwrap_or_default(),
+            response_types: members.list("response_types")?,
+            token_endpoint_auth_method: members
+                .text("token_endpoint_auth_method")?
+                .unwrap_or_default(),
+            scope: members.text("scope")?,
+            about: About {
+                application_type: members.text("application_type")?,
+                client_uri: members.text("client_uri")?,
+                logo_uri: members.text("logo_uri")?,
+                policy_uri: members.text("policy_uri")?,
+                tos_uri: members.text("tos_uri")?,
+                ..About::default()
+            },
+        };
+        if !storydens {
+            let uris = members.list("post_logout_redirect_uris")?;
+            asked.post_logout_redirect_uris = uris.unwrap_or_default();
+            asked.about.contacts = members.list("contacts")?;
+            asked.about.software_id = members.text("software_id")?;
+            asked.about.software_version = members.text("software_version")?;
+        }
+        Ok(asked)
+    }
+
+    /// Decides what is registered, by the profile's rules. `cap` is what registrations may have.
+    ///
+    /// # Errors
+    /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
+    pub fn check(self, profile: Profile, cap: &Scope) -> Result<ClientMetadata, OAuthError> {
+        let rules = Rules {
+            storydens: profile.registration_is_storydens(),
+        };
+        let auth_method = rules.auth_method(&self.token_endpoint_auth_method)?;
+        let grants = rules.grants(&self.grant_types, auth_method)?;
+        rules.response_types(self.response_types.as_deref(), &grants)?;
+        let redirect_uris = rules.redirect_uris(self.redirect_uris, &grants)?;
+        let about = rules.about(self.about)?;
+        let scope = rules.scope(self.scope.as_deref().unwrap_or_default(), cap)?;
+        let name = self.client_name.as_deref().map(client_name::clean);
+        let name = name.transpose();
+        let name = name.map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
+        Ok(ClientMetadata {
+            name: name.flatten(),
+            auth_method,
+            auth_method_chosen: !self.token_endpoint_auth_method.trim().is_empty(),
+            grants,
+            redirect_uris,
+            post_logout_redirect_uris: rules::post_logout_redirect_uris(
+                self.post_logout_redirect_uris,
+            )?,
+            allowed: if rules.storydens {
+                scope.clone()
+            } else {
+                cap.clone()
+            },
+            scope,
+            about,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "requirement ids stand as the coverage list reads them"
+)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn register(profile: Profile, document: &Value) -> Result<ClientMetadata, OAuthError> {
+        let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
+        Asked::read(profile, document).unwrap().check(profile, &cap)
+    }
+
+    /// req_136, req_069, A-7, A-8: what may be registered where.
+    #[test]
+    fn private_use_schemes_are_for_the_standards_alone() {
+        for (uri, standards, storyden) in [
+            ("https://a.example/cb", true, true),
+            ("http://127.0.0.2/cb", true, true),
+            ("http://localhost:3000/cb", true, true),
+            ("http://LOCALHOST/cb", true, false),
+            ("com.example.app:/cb", true, false),
+            ("myapp://cb", false, false),
+            ("javascript:alert(1)", false, false),
+            ("https://a.example/%zz", false, false),
+            (" https://a.example/cb", false, true), // trimmed there
+            ("https://u@a.example/cb", false, false),
+            ("http://[::ffff:127.0.0.1]/cb", false, false),
+            ("https:///nohost", false, false),
+        ] {
+            let document = json!({ "redirect_uris": [uri] });
+            let accepted = |profile| register(profile, &document).is_ok();
+            assert_eq!(accepted(Profile::Standards), standards, "{uri}");
+            assert_eq!(accepted(Profile::Storyden), storyden, "{uri}");
+        }
+    }
+
+    /// req_137: grants and response types go together.
+    #[test]
+    fn grants_and_response_types_go_together() {
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        let uri = "https://a.example/cb";
+        let register = |document| register(Profile::Standards, &document);
+        let public = register(json!({
+            "grant_types": [device, "refresh_token"], "token_endpoint_auth_method": "none",
+        }));
+        assert_eq!(public.unwrap().response_types(), [""; 0]);
+        for document in [
+            json!({ "grant_types": [device] }),
+            json!({ "grant_types": ["refresh_token"], "redirect_uris": [uri] }),
+            json!({ "grant_types": ["client_credentials"] }),
+            json!({ "grant_types": ["implicit"], "redirect_uris": [uri] }),
+            json!({ "response_types": ["token"], "redirect_uris": [uri] }),
+            json!({
+                "grant_types": [device], "token_endpoint_auth_method": "none", "response_types": ["code"],
+            }),
+        ] {
+            let error = register(document.clone()).unwrap_err();
+            assert_eq!(error.code.as_str(), "invalid_client_metadata", "{document}");
+        }
+    }
+
+    #[test]
+    fn the_registered_scope_is_within_the_cap() {
+        let uri = "https://a.example/cb";
+        let document =
+            json!({ "redirect_uris": [uri], "scope": "openid READ_PROFILE ADMINISTRATOR" });
+        let ours = register(Profile::Standards, &document).unwrap();
+        assert_eq!(ours.scope.to_string(), "openid READ_PROFILE");
+        assert_eq!(ours.allowed.len(), 5);
+        let theirs = register(Profile::Storyden, &document).unwrap();
+        assert_eq!(theirs.allowed.to_string(), "openid READ_PROFILE");
+        let nothing = json!({ "redirect_uris": [uri], "scope": "ADMINISTRATOR" });
+        assert!(register(Profile::Standards, &nothing).is_err());
+    }
+
+    /// req_140: what is merely kept is bounded, and an address is one of the web.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let uri = "https://a.example/cb";
+        for about in [
+            json!({ "logo_uri": "https://u:p@a.example/" }),
+            json!({ "logo_uri": "https:x" }),
+            json!({ "client_uri": "https://a.example/\"><script>" }),
+            json!({ "tos_uri": "javascript:alert(1)" }),
+            json!({ "policy_uri": format!("https://a.example/{}", "x".repeat(2_048)) }),
+            json!({ "contacts": ["a\u{202e}b"] }),
+            json!({ "contacts": vec!["a"; 21] }),
+            json!({ "software_id": "x".repeat(256) }),
+            json!({ "application_type": "desktop" }),
+            json!({ "client_name": "Storyden" }),
+            json!({ "post_logout_redirect_uris": ["/relative"] }),
+        ] {
+            let mut document = about.clone();
+            document["redirect_uris"] = json!([uri]);
+            let error = register(Profile::Standards, &document).unwrap_err();
+            assert_eq!(error.code.as_str(), "invalid_client_metadata", "{about}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What of a client's metadata is registered, member by member; in Storyden's profile with its texts.
+
+use url::Url;
+
+use super::About;
+use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_name::is_shown;
+use crate::oauth::error::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::redirect_uri::check_registration;
+use crate::oauth::scope::{Scope, ScopeName};
+
+/// The most URIs, contacts or grants of one client.
+const LIST_MAX: usize = 20;
+/// The longest of the texts that are merely kept, in bytes.
+const TEXT_MAX: usize = 255;
+/// The longest URI, in bytes.
+const URI_MAX: usize = 2_048;
+
+/// The rules of a profile.
+pub(super) struct Rules {
+    /// Storyden's, with its texts (contract 12).
+    pub(super) storydens: bool,
+}
+
+impl Rules {
+    /// Chooses between two texts for one refusal.
+    fn refuse(&self, storydens: &'static str, ours: &'static str) -> OAuthError {
+        OAuthError::invalid_client_metadata(if self.storydens { storydens } else { ours })
+    }
+
+    /// An empty text is an omitted one (RFC 7591 §2: then it is `client_secret_basic`).
+    pub(super) fn auth_method(&self, given: &str) -> Result<AuthMethod, OAuthError> {
+        match given.trim() {
+            "" => Ok(AuthMethod::Basic),
+            name => AuthMethod::from_name(name).ok_or_else(|| {
+                self.refuse(
+                    "Unsupported token_endpoint_auth_method",
+                    "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
+                )
+            }),
+        }
+    }
+
+    pub(super) fn grants(
+        &self,
+        given: &[String],
+        auth_method: AuthMethod,
+    ) -> Result<Vec<GrantType>, OAuthError> {
+        use GrantType::{AuthorizationCode, DeviceCode, RefreshToken};
+        let names = without_blanks_and_repeats(given);
+        if names.is_empty() {
+            return Ok(vec![AuthorizationCode, RefreshToken]);
+        }
+        let may_be_registered = |grant: &GrantType| match grant {
+            AuthorizationCode | RefreshToken => true,
+            DeviceCode => !self.storydens,
+            GrantType::ClientCredentials => false, // it has no account to act for
+        };
+        let grants = names
+            .iter()
+            .map(|name| GrantType::from_wire_name(name).filter(may_be_registered))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| {
+                self.refuse(
+                    "Unsupported grant type; only authorization_code and refresh_token are allowed",
+                    "grant_types may hold authorization_code, refresh_token and \
+                     urn:ietf:params:oauth:grant-type:device_code",
+                )
+            })?;
+        if grants == [RefreshToken] {
+            return Err(self.refuse(
+                "refresh_token grant requires authorization_code grant",
+                "grant_types needs the grant that the first refresh_token comes from",
+            ));
+        }
+        if grants.contains(&DeviceCode) && auth_method != AuthMethod::None {
+            return Err(OAuthError::invalid_client_metadata(
+                "the device grant is for public clients; use token_endpoint_auth_method none",
+            ));
+        }
+        Ok(grants)
+    }
+
+    /// RFC 7591 §2.1: `code` goes with the code grant, and neither without the other.
+    pub(super) fn response_types(
+        &self,
+        given: Option<&[String]>,
+        grants: &[GrantType],
+    ) -> Result<(), OAuthError> {
+        let given = given.unwrap_or_default();
+        if given.iter().any(|kind| kind.trim() != "code") {
+            return Err(self.refuse(
+                "Only 'code' response type is supported",
+                "response_types may hold code alone",
+            ));
+        }
+        if !given.is_empty() && !grants.contains(&GrantType::AuthorizationCode) {
+            return Err(self.refuse(
+                "'code' response type requires authorization_code grant",
+                "response_types has code, and grant_types has no authorization_code",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn redirect_uris(
+        &self,
+        given: Vec<String>,
+        grants: &[GrantType],
+    ) -> Result<Vec<String>, OAuthError> {
+        let refuse = |text: &'static str| Err(OAuthError::invalid_redirect_uri(text));
+        let none_given = given.is_empty();
+        let uris = if self.storydens {
+            without_blanks_and_repeats(&given)
+        } else {
+            without_repeats(given)
+        };
+        if uris.is_empty() && grants.contains(&GrantType::AuthorizationCode) {
+            return refuse(if none_given {
+                "At least one redirect_uri is required for authorization_code clients"
+            } else {
+                "At least one valid redirect_uri is required for authorization_code clients"
+            });
+        }
+        if uris.len() > LIST_MAX {
+            return refuse("redirect_uris has more than 20 entries");
+        }
+        for uri in &uris {
+            self.redirect_uri(uri)?;
+        }
+        Ok(uris)
+    }
+
+    fn redirect_uri(&self, uri: &str) -> Result<(), OAuthError> {
+        let refused = check_registration(uri);
+        if self.storydens {
+            // contract 12: web and loopback alone, and `localhost` in lower case
+            let is_web = Url::parse(uri).is_ok_and(|url| match url.scheme() {
+                "https" => true,
+                "http" => url.host_str() != Some("localhost") || uri.contains("//localhost"),
+                _ => false,
+            });
+            if refused.is_err() || !is_web || !escapes_hold(uri) {
+                return Err(OAuthError::invalid_redirect_uri(
+                    "Invalid redirect_uri: must be an absolute HTTPS URI (or HTTP for loopback)",
+                ));
+            }
+            return Ok(());
+        }
+        if !escapes_hold(uri) {
+            return Err(OAuthError::invalid_redirect_uri(
+                "a redirect URI has a % that begins no escape",
+            ));
+        }
+        refused.map_err(|why| OAuthError::invalid_redirect_uri(format!("a redirect URI {why}")))
+    }
+
+    pub(super) fn about(&self, about: About) -> Result<About, OAuthError> {
+        let uris = [
+            ("logo_uri", &about.logo_uri),
+            ("client_uri", &about.client_uri),
+            ("tos_uri", &about.tos_uri),
+            ("policy_uri", &about.policy_uri),
+        ];
+        for (name, uri) in uris {
+            if uri
+                .as_deref()
+                .is_some_and(|uri| !uri.is_empty() && !is_web_page(uri))
+            {
+                return Err(OAuthError::invalid_client_metadata(format!(
+                    "{name} must be a valid HTTPS URL"
+                )));
+            }
+        }
+        let kind = about.application_type.as_deref().unwrap_or("web");
+        if !self.storydens && !matches!(kind, "web" | "native") {
+            return Err(OAuthError::invalid_client_metadata(
+                "application_type must be web or native",
+            ));
+        }
+        let contacts = about.contacts.as_deref().unwrap_or_default();
+        if contacts.len() > LIST_MAX {
+            return Err(OAuthError::invalid_client_metadata(
+                "contacts has more than 20 entries",
+            ));
+        }
+        let texts = [
+            &about.application_type,
+            &about.software_id,
+            &about.software_version,
+        ];
+        let fits = |text: &String| text.len() <= TEXT_MAX && text.chars().all(is_shown);
+        if !texts.into_iter().flatten().all(fits) || !contacts.iter().all(fits) {
+            return Err(OAuthError::invalid_client_metadata(
+                "application_type, contacts, software_id and software_version have at most 255 bytes \
+                 each, and no characters that are not shown",
+            ));
+        }
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Ok(About {
+            application_type: given(about.application_type),
+            client_uri: given(about.client_uri),
+            contacts: about.contacts,
+            logo_uri: given(about.logo_uri),
+            policy_uri: given(about.policy_uri),
+            software_id: given(about.software_id),
+            software_version: given(about.software_version),
+            tos_uri: given(about.tos_uri),
+        })
+    }
+
+    /// What the client asks for when it names no scope: what it registers, as far as registrations
+    /// may have that (RFC 7591 §2 lets the server register less, and the answer says so).
+    pub(super) fn scope(&self, given: &str, cap: &Scope) -> Result<Scope, OAuthError> {
+        let refuse = |ours| {
+            let theirs = "Scope is not permitted for dynamic client registration";
+            self.refuse(theirs, ours)
+        };
+        let asked = if self.storydens {
+            Scope::parse_leniently(given).map_err(|_| refuse(""))?
+        } else {
+            Scope::parse(given).map_err(|_| {
+                refuse("scope must be names of scopes_supported, separated by single spaces")
+            })?
+        };
+        let asked: Scope = if asked.is_empty() {
+            ScopeName::STANDARD.iter().copied().collect()
+        } else {
+            asked.iter().collect() // each name once
+        };
+        let registered: Scope = asked.iter().filter(|name| cap.contains(*name)).collect();
+        if registered.is_empty() {
+            return Err(refuse(
+                "no name of scope is one that registrations may have",
+            ));
+        }
+        Ok(registered)
+    }
+}
+
+/// OpenID Connect RP-Initiated Logout §3.1: as strict as redirect URIs.
+pub(super) fn post_logout_redirect_uris(given: Vec<String>) -> Result<Vec<String>, OAuthError> {
+    if given.len() > LIST_MAX {
+        return Err(OAuthError::invalid_client_metadata(
+            "post_logout_redirect_uris has more than 20 entries",
+        ));
+    }
+    let uris = without_repeats(given);
+    for uri in &uris {
+        check_registration(uri).map_err(|why| {
+            OAuthError::invalid_client_metadata(format!("a post-logout redirect URI {why}"))
+        })?;
+    }
+    Ok(uris)
+}
+
+/// An absolute https address with a host. Nobody here fetches it.
+fn is_web_page(uri: &str) -> bool {
+    let plain = uri.len() <= URI_MAX && uri.bytes().all(|byte| byte.is_ascii_graphic());
+    let url = Url::parse(uri).ok().filter(|_| plain);
+    url.is_some_and(|url| {
+        url.scheme() == "https"
+            && uri.to_ascii_lowercase().starts_with("https://")
+            && !uri.contains(['\\', '"', '<', '>'])
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+/// RFC 3986 §2.1.
+fn escapes_hold(uri: &str) -> bool {
+    uri.split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
+}
+
+fn without_blanks_and_repeats(given: &[String]) -> Vec<String> {
+    let trimmed = given.iter().map(|text| text.trim().to_owned());
+    without_repeats(trimmed.filter(|text| !text.is_empty()).collect())
+}
+
+fn without_repeats(given: Vec<String>) -> Vec<String> {
+    let mut kept = Vec::with_capacity(given.len());
+    for text in given {
+        if !kept.contains(&text) {
+            kept.push(text);
+        }
+    }
+    kept
+}

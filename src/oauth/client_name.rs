@@ -1,0 +1,147 @@
+//! The names that clients give themselves (RFC 7591 §5, A-68): people read them when they are asked,
+//! so none may be made to look like what it is not.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
+/// The longest name, in characters.
+pub const LENGTH_MAX: usize = 64;
+
+/// What nobody else is called, nor anything that begins with it: the community's own software, its
+/// command-line tool among it.
+const RESERVED: &str = "storyden";
+
+/// Why a name is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedName {
+    /// Longer than anybody reads.
+    #[error("client_name has more than 64 characters")]
+    TooLong,
+    /// Characters that nobody sees, or that turn the direction of the others.
+    #[error(
+        "client_name has characters that are not shown: control, direction or zero-width characters"
+    )]
+    Invisible,
+    /// It is, or looks like, a name of the community's own software.
+    #[error("client_name is, or looks like, a name of Storyden itself; choose another")]
+    Reserved,
+}
+
+/// The name as it is stored: in NFC, without white space at its ends. `None` when nothing is left.
+///
+/// # Errors
+/// Why it is refused.
+pub fn clean(given: &str) -> Result<Option<String>, RefusedName> {
+    // before anything is worked out about it
+    if given.len() > 16 * LENGTH_MAX {
+        return Err(RefusedName::TooLong);
+    }
+    let name: String = given.trim().nfc().collect();
+    if name.chars().count() > LENGTH_MAX {
+        return Err(RefusedName::TooLong);
+    }
+    if !name.chars().all(is_shown) {
+        return Err(RefusedName::Invisible);
+    }
+    if looks_reserved(&name) {
+        return Err(RefusedName::Reserved);
+    }
+    Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
+/// Whether a character is seen where it stands: no control, no format character (zero-width, tags,
+/// bidirectional controls), no separator of lines, no private use.
+pub(super) fn is_shown(character: char) -> bool {
+    const FILLERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{2800}'];
+    let is_variation = matches!(character, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    let is_unseen = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{10ffff}'
+    );
+    !character.is_control() && !is_variation && !is_unseen && !FILLERS.contains(&character)
+}
+
+/// Whether a name begins as a reserved one does, as people read it: whatever its case, with what
+/// stands between the letters left out, and with letters of other alphabets that look the same.
+fn looks_reserved(name: &str) -> bool {
+    let folded: String = name.nfkc().collect::<String>().to_lowercase();
+    let read: String = skeleton(&folded).filter(|c| c.is_alphanumeric()).collect();
+    let wanted: String = skeleton(RESERVED).collect();
+    read.to_lowercase().starts_with(&wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_names_stay_as_they_are() {
+        for name in [
+            "Calendar",
+            "Notes for Storyden",
+            "Größe",
+            "日本語",
+            "عربي",
+            "Ἀθῆναι",
+            "C++ & co.",
+        ] {
+            assert_eq!(clean(name).unwrap().as_deref(), Some(name));
+        }
+        assert_eq!(clean("  Spaced \n").unwrap().as_deref(), Some("Spaced"));
+        assert_eq!(clean("Cafe\u{301}").unwrap().as_deref(), Some("Café"));
+        assert_eq!(clean(" ").unwrap(), None);
+        assert_eq!(clean(&"é".repeat(64)).unwrap(), Some("é".repeat(64)));
+    }
+
+    /// what people would read as the community's own.
+    #[test]
+    fn look_alikes_of_reserved_names_are_refused() {
+        for name in [
+            "Storyden",
+            "STORYDEN",
+            "storyden-cli",
+            "Storyden CLI",
+            "S t o r y d e n",
+            "St\u{43e}ryden",       // a Cyrillic о
+            "\u{405}toryd\u{435}n", // Cyrillic Ѕ and е
+            "Ｓｔｏｒｙｄｅｎ",
+            "𝐒𝐭𝐨𝐫𝐲𝐝𝐞𝐧",
+            "St0ryden",
+            "“Storyden”",
+            "Storyden Account Security",
+        ] {
+            assert_eq!(clean(name), Err(RefusedName::Reserved), "{name}");
+        }
+    }
+
+    /// what is not seen, or turns around what is.
+    #[test]
+    fn characters_that_are_not_shown_are_refused() {
+        for character in [
+            '\0',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e0041}',
+            '\u{fe0f}',
+            '\u{3164}',
+            '\u{e000}',
+        ] {
+            let name = format!("Cal{character}endar");
+            assert_eq!(clean(&name), Err(RefusedName::Invisible), "{name:?}");
+        }
+        assert_eq!(clean(&"x".repeat(65)), Err(RefusedName::TooLong));
+        assert_eq!(clean(&"x".repeat(100_000)), Err(RefusedName::TooLong));
+    }
+}

@@ -1,0 +1,86 @@
+//! What a client has beyond its row, in `auth_clients`: what it said of itself when it registered.
+
+use super::db::{Db, Tx};
+use super::error::{Error, Result};
+use super::value::{JsonColumn, Names, Value};
+use crate::ids::ClientRowId;
+use crate::oauth::client_metadata::About;
+
+/// The details of a client.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// Whether it registered itself, here.
+    pub registered: bool,
+    /// What it asks for when it names no scope.
+    pub default_scope: Option<String>,
+    /// Where a person may be sent who signed out, compared byte for byte.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// What else it said of itself; shown to nobody but itself.
+    pub about: About,
+}
+
+/// Stores the details of a client. What else stands in its side row stays.
+pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Result<()> {
+    let uris = details.post_logout_redirect_uris.iter().map(String::as_str);
+    let about = serde_json::to_value(&details.about);
+    let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
+    tx.execute(
+        "INSERT INTO auth_clients \
+         (client_id, registered, default_scope, post_logout_redirect_uris, about) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id) DO UPDATE SET \
+         registered = excluded.registered, default_scope = excluded.default_scope, \
+         post_logout_redirect_uris = excluded.post_logout_redirect_uris, about = excluded.about",
+        &[
+            client.into(),
+            details.registered.into(),
+            details.default_scope.clone().into(),
+            Value::names(uris),
+            Value::Json(about),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct DetailsRow {
+    registered: super::value::Flag,
+    default_scope: Option<String>,
+    post_logout_redirect_uris: Option<Names>,
+    about: Option<JsonColumn<About>>,
+}
+
+/// The details of a client; a client without any has the empty ones.
+pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
+    let row: Option<DetailsRow> = db
+        .fetch_optional(
+            "SELECT registered, default_scope, post_logout_redirect_uris, about \
+             FROM auth_clients WHERE client_id = $1",
+            &[client.into()],
+        )
+        .await?;
+    Ok(row.map_or_else(Details::default, |row| Details {
+        registered: row.registered.0,
+        default_scope: row.default_scope,
+        post_logout_redirect_uris: row.post_logout_redirect_uris.unwrap_or_default().0,
+        about: row.about.unwrap_or_default().0,
+    }))
+}
+
+#[derive(sqlx::FromRow)]
+struct Count {
+    n: i64,
+}
+
+/// Whether there are as many clients as may be that registered themselves, by whoever they were
+/// registered. Several registrations at once may each be let in as the last.
+pub async fn are_registrations_full(db: &Db, max: i64) -> Result<bool> {
+    let count: Count = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM (SELECT c.id FROM oauth_clients c \
+             WHERE c.account_id IS NULL AND c.client_id LIKE 'sdoak\\_%' ESCAPE '\\' LIMIT $1) x",
+            &[max.into()],
+        )
+        .await?;
+    Ok(count.n >= max)
+}

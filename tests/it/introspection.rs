@@ -1,0 +1,224 @@
+//! Introspection (RFC 7662): who may ask, and what they hear.
+
+use serde_json::{Value, json};
+use storyden_auth::ids::AccessKeyId;
+use storyden_auth::secret::Secret;
+use time::Duration;
+
+use crate::support::{Answer, Client, Member, NewClient, Server, both};
+
+const PATH: &str = "/api/oauth/introspect";
+
+/// A client asks about a token.
+async fn introspect(server: &Server, client: &Client, token: &str) -> Answer {
+    let mut form = vec![("token", token)];
+    form.extend(client.credentials());
+    server.post_form(PATH, &form).await
+}
+
+/// Fails unless nothing is said of the token but that it is good for nothing.
+async fn is_inactive(server: &Server, client: &Client, token: &str) {
+    let answer = introspect(server, client, token).await.expect(200);
+    assert_eq!(answer.body, r#"{"active":false}"#);
+}
+
+/// Somebody's personal access key, as Storyden stores it (contract 3.3).
+async fn access_key(server: &Server, member: &Member) -> String {
+    let (identifier, secret) = (format!("sdpak_{:0>12}", member.handle), "x".repeat(32));
+    let hash = server
+        .app
+        .passwords
+        .hash(&Secret::new(secret.as_str()))
+        .await
+        .unwrap();
+    let sql = "INSERT INTO authentications (id, created_at, service, token_type, identifier, token, disabled, \
+        account_authentication) VALUES ($1, $2, 'access_key', 'password_hash', $3, $4, $5, $6)";
+    let args = vec![
+        (&AccessKeyId::generate()).into(),
+        server.clock.now().into(),
+        identifier.as_str().into(),
+        hash.into(),
+        false.into(),
+        (&member.id).into(),
+    ];
+    server.app.db.execute(sql, args).await.unwrap();
+    format!("{identifier}{secret}")
+}
+
+/// An administrator with a token of any kind asks.
+async fn ask_as(server: &Server, bearer: &str, token: &str) -> Answer {
+    let request = server.request("POST", PATH).bearer_auth(bearer);
+    server.send(request.form(&[("token", token)])).await
+}
+
+both! {
+    /// req_063, req_066: a confidential client sees what the tokens are good for that it got.
+    async fn a_client_sees_the_tokens_it_got(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let service = server.confidential_client(&frigg.id).await;
+        let tokens = server.tokens(&frigg, &service, &[("scope", "openid offline_access READ_PROFILE")]).await;
+        let answer = introspect(&server, &service, &tokens.text("access_token")).await.expect(200);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        let claims = tokens.claims("access_token");
+        assert_eq!(answer.json(), json!({
+            "active": true, "aud": "storyden", "client_id": "service", "exp": claims["exp"], "iat": claims["iat"],
+            "iss": "https://auth.example", "jti": claims["jti"], "scope": "openid offline_access READ_PROFILE",
+            "sub": frigg.id.as_str(), "token_type": "Bearer", "username": "frigg",
+        }));
+        let answer = introspect(&server, &service, &tokens.text("refresh_token")).await.expect(200);
+        assert_eq!(answer.json(), json!({
+            "active": true, "client_id": "service", "exp": 1_767_225_600 + 720 * 3_600, "iss": "https://auth.example",
+            "scope": "openid offline_access READ_PROFILE", "sub": frigg.id.as_str(), "username": "frigg",
+        }));
+        // a hint is a hint (§2.1)
+        let refresh_token = tokens.text("refresh_token");
+        let mut form = vec![("token", refresh_token.as_str()), ("token_type_hint", "access_token")];
+        form.extend(service.credentials());
+        assert_eq!(server.post_form(PATH, &form).await.expect(200).json()["active"], true);
+        // the one that it got for itself
+        let mut form = vec![("grant_type", "client_credentials"), ("scope", "READ_PROFILE")];
+        form.extend(service.credentials());
+        let own = server.token(&form).await.expect(200).text("access_token");
+        assert_eq!(introspect(&server, &service, &own).await.expect(200).json()["scope"], "READ_PROFILE");
+    }
+
+    /// req_064, req_065: unknown, malformed, expired, used, revoked and foreign tokens are one answer,
+    /// and so are those of other uses.
+    async fn what_is_not_good_is_one_answer(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let service = server.confidential_client(&frigg.id).await;
+        let app = server.public_client().await;
+        let foreign = server.tokens(&frigg, &app, &[]).await;
+        let tokens = server.tokens(&frigg, &service, &[]).await;
+        for token in ["x", "a.b.c", &tokens.text("id_token"), &foreign.text("access_token"), &foreign.text("refresh_token")] {
+            is_inactive(&server, &service, token).await;
+        }
+        let forged = crate::support::forgery::signed_by_another(&tokens.jwt_header("access_token"), &tokens.claims("access_token"));
+        is_inactive(&server, &service, &forged).await;
+        let next = server.refresh(&service, &tokens.text("refresh_token")).await.expect(200);
+        is_inactive(&server, &service, &tokens.text("refresh_token")).await; // used
+        let given_back = next.text("refresh_token");
+        let mut form = vec![("token", given_back.as_str())];
+        form.extend(service.credentials());
+        server.post_form("/api/oauth/revoke", &form).await.expect(200);
+        for ended in [&tokens, &next] {
+            is_inactive(&server, &service, &ended.text("access_token")).await;
+        }
+        is_inactive(&server, &service, &next.text("refresh_token")).await;
+        let expired = server.tokens(&frigg, &service, &[]).await;
+        server.turn(Duration::minutes(15));
+        is_inactive(&server, &service, &expired.text("access_token")).await;
+        server.turn(Duration::hours(720));
+        is_inactive(&server, &service, &expired.text("refresh_token")).await;
+    }
+
+    /// req_065, A-105: a suspended account's tokens are good for nothing; what a role no longer gives is
+    /// not in the scope.
+    async fn what_the_account_lost_counts_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
+        let loki = server.member("loki", &[]).await;
+        let service = server.confidential_client(&loki.id).await;
+        let tokens = server.tokens(&frigg, &service, &[("scope", "openid offline_access MANAGE_POSTS")]).await;
+        server.demote(&frigg).await;
+        for token in ["access_token", "refresh_token"] {
+            let answer = introspect(&server, &service, &tokens.text(token)).await.expect(200);
+            assert_eq!(answer.json()["scope"], "openid offline_access");
+        }
+        server.suspend(&frigg).await;
+        for token in ["access_token", "refresh_token"] {
+            is_inactive(&server, &service, &tokens.text(token)).await;
+        }
+        server.reinstate(&frigg).await;
+        assert_eq!(introspect(&server, &service, &tokens.text("access_token")).await.json()["active"], true);
+    }
+
+    /// req_063: who asks proves who they are, and has something to prove it with: else 401.
+    async fn who_asks_proves_who_they_are(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.confidential_client(&frigg.id).await;
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        for form in [
+            vec![("token", token.as_str())],
+            vec![("token", &token), ("client_id", "nobody")],
+            vec![("token", &token), ("client_id", "service"), ("client_secret", "wrong")],
+            vec![("token", &token), ("client_id", "app")], // public
+        ] {
+            let answer = server.post_form(PATH, &form).await.expect_error(401, "invalid_client");
+            assert_eq!(answer.header("www-authenticate"), "Basic realm=\"auth.example\"");
+        }
+        // a browser's cookie is nothing here
+        let request = server.request("POST", PATH).header("cookie", frigg.cookie()).form(&[("token", &token)]);
+        server.send(request).await.expect_error(401, "invalid_client");
+        server.get(PATH).await.expect(405);
+    }
+
+    /// req_063: an administrator's bearer may ask about any token; anybody else's may not.
+    async fn an_administrator_may_ask_about_any_token(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let admins = NewClient { client_id: "admins", scope: "openid ADMINISTRATOR", ..NewClient::default() };
+        let admins = server.client(admins).await;
+        let app = server.public_client().await;
+        let strong = server.tokens(&odin, &admins, &[("scope", "ADMINISTRATOR")]).await.text("access_token");
+        let weak = server.tokens(&odin, &admins, &[("scope", "openid")]).await.text("access_token");
+        let theirs = server.tokens(&frigg, &app, &[]).await;
+        for token in ["access_token", "refresh_token"] {
+            let answer = ask_as(&server, &strong, &theirs.text(token)).await.expect(200);
+            assert_eq!((&answer.json()["active"], answer.text("username")), (&json!(true), "frigg".to_owned()));
+        }
+        assert_eq!(ask_as(&server, &strong, "x").await.expect(200).body, r#"{"active":false}"#);
+        for (bearer, status, code) in [
+            (weak.as_str(), 403, "insufficient_scope"),
+            (&theirs.text("access_token"), 403, "insufficient_scope"),
+            ("x", 401, "invalid_token"),
+        ] {
+            let answer = ask_as(&server, bearer, &strong).await.expect_error(status, code);
+            let challenge = answer.header("www-authenticate");
+            assert!(challenge.starts_with("Bearer resource_metadata=\"https://auth.example/.well-known/"), "{challenge}");
+            assert!(challenge.contains(&format!("error=\"{code}\"")), "{challenge}");
+        }
+        let both = server.request("POST", PATH).bearer_auth(&strong).form(&[("token", "x"), ("client_id", "app")]);
+        server.send(both).await.expect_error(400, "invalid_request");
+        // the client is gone, and with it what it got
+        server.sql("DELETE FROM oauth_refresh_tokens WHERE client_id = $1", &[app.row_id.as_str()]).await;
+        server.sql("DELETE FROM oauth_authorisation_codes WHERE client_id = $1", &[app.row_id.as_str()]).await;
+        server.sql("DELETE FROM oauth_authorisation_requests WHERE client_id = $1", &[app.row_id.as_str()]).await;
+        server.sql("DELETE FROM oauth_clients WHERE id = $1", &[app.row_id.as_str()]).await;
+        let gone = ask_as(&server, &strong, &theirs.text("access_token")).await.expect(200);
+        assert_eq!(gone.body, r#"{"active":false}"#);
+        server.suspend(&odin).await;
+        ask_as(&server, &strong, "x").await.expect_error(401, "invalid_token");
+    }
+
+    /// req_063, contract 3.3: an access key of an administrator is such a bearer.
+    async fn an_access_key_of_an_administrator_may_ask(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
+        let (his, hers) = (access_key(&server, &odin).await, access_key(&server, &frigg).await);
+        assert_eq!(ask_as(&server, &his, &token).await.expect(200).json()["active"], true);
+        ask_as(&server, &hers, &token).await.expect_error(403, "insufficient_scope");
+        ask_as(&server, &format!("{}y", &his[..his.len() - 1]), &token).await.expect_error(401, "invalid_token");
+    }
+
+    /// req_008, P4: one token in a form; and while the store is away, nothing is said.
+    async fn a_malformed_request_is_refused(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let service = server.confidential_client(&frigg.id).await;
+        server.post_form(PATH, &service.credentials()).await.expect_error(400, "invalid_request");
+        let mut form = vec![("token", "a"), ("token", "b")];
+        form.extend(service.credentials());
+        server.post_form(PATH, &form).await.expect_error(400, "invalid_request");
+        server.app.db.close().await;
+        let away = introspect(&server, &service, "x").await.expect_error(503, "temporarily_unavailable");
+        assert_eq!(away.header("retry-after"), "2");
+        assert_eq!(away.json().get("active"), None::<&Value>);
+    }
+}

@@ -1,0 +1,207 @@
+//! Signing out on behalf of an application (OpenID Connect RP-Initiated Logout 1.0): whose session
+//! ends, where the person goes, and who is asked first.
+
+use serde_json::json;
+use time::Duration;
+use url::Url;
+
+use crate::support::forgery::{signed, signed_by_another};
+use crate::support::{Answer, Client, Member, NewClient, Server, both};
+
+const PATH: &str = "/api/oauth/end_session";
+/// Where the application wants people who signed out.
+const OUT: &str = "https://app.example/out?a=%20b";
+
+/// An application that may have people sent to it who signed out.
+async fn client(server: &Server, client_id: &'static str) -> Client {
+    let client = server
+        .client(NewClient {
+            client_id,
+            ..NewClient::default()
+        })
+        .await;
+    let details = storyden_auth::store::client_details::Details {
+        post_logout_redirect_uris: vec![OUT.to_owned(), "https://app.example/plain".to_owned()],
+        ..Default::default()
+    };
+    let row = client.row_id.clone();
+    let saved = server.app.db.write((row, details), |tx, (row, details)| {
+        Box::pin(storyden_auth::store::client_details::save(tx, row, details))
+    });
+    saved.await.unwrap();
+    client
+}
+
+/// An application sends somebody's browser to sign out.
+async fn sign_out(server: &Server, who: Option<&Member>, query: &[(&str, &str)]) -> Answer {
+    let request = server.request("GET", PATH).query(query);
+    let request = match who {
+        Some(member) => request.header("cookie", member.cookie()),
+        None => request,
+    };
+    server.send(request).await
+}
+
+/// Whether somebody is still signed in.
+async fn is_signed_in(server: &Server, member: &Member) -> bool {
+    let answer = server
+        .get_as(member, "/api/oauth/authorize/consent?request_id=x")
+        .await;
+    answer.status != 401
+}
+
+/// Fails unless the person is asked on the page; what the page comes back with.
+#[track_caller]
+fn asks(answer: Answer) -> Option<String> {
+    let answer = answer.expect(303);
+    assert_eq!(answer.find_header("set-cookie"), None);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(
+        answer.location().as_str().split('?').next(),
+        Some("https://auth.example/logout")
+    );
+    assert!(!answer.location().as_str().contains("id_token_hint"));
+    answer.sent("return_url")
+}
+
+both! {
+    /// req_185, req_186: with the ID token of the person, however old, their session ends at once and
+    /// they go to where the application registered, with its state.
+    async fn the_person_whom_the_hint_names_is_signed_out(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let other = server.sign_in_again(&frigg).await;
+        let app = client(&server, "app").await;
+        let hint = server.tokens(&frigg, &app, &[]).await.text("id_token");
+        server.turn(Duration::days(30));
+        let query = [("id_token_hint", hint.as_str()), ("client_id", "app"), ("post_logout_redirect_uri", OUT), ("state", "a&b=\u{e9}")];
+        let answer = sign_out(&server, Some(&frigg), &query).await.expect(303);
+        assert_eq!(answer.header("location"), "https://app.example/out?a=%20b&state=a%26b%3D%C3%A9");
+        assert_eq!(answer.cookie("storyden-session"), "");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert!(!is_signed_in(&server, &frigg).await);
+        assert!(is_signed_in(&server, &other).await); // another browser of hers
+        let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'signed_out' AND actor_id = $1 AND client_id = 'app'";
+        assert_eq!(server.count(sql, &[frigg.id.as_str()]).await, 1);
+        // the hint alone is enough, and then the front page is where they go
+        let answer = sign_out(&server, Some(&other), &[("id_token_hint", &hint)]).await.expect(303);
+        assert_eq!(answer.header("location"), "https://auth.example");
+        assert!(!is_signed_in(&server, &other).await);
+        // nobody is signed in any more
+        let answer = sign_out(&server, Some(&frigg), &query[..3]).await.expect(303);
+        assert_eq!(answer.header("location"), OUT);
+        sign_out(&server, None, &[]).await.expect(303);
+    }
+
+    /// req_187, A-57: without a hint that names who is signed in the person is asked, and nothing ends.
+    async fn without_a_good_hint_the_person_is_asked(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
+        let app = client(&server, "app").await;
+        let hint = server.tokens(&loki, &app, &[]).await.text("id_token");
+        assert_eq!(asks(sign_out(&server, Some(&frigg), &[]).await), None);
+        assert_eq!(asks(sign_out(&server, Some(&frigg), &[("id_token_hint", &hint)]).await), None);
+        let query = [("client_id", "app"), ("post_logout_redirect_uri", OUT), ("state", "s")];
+        let with_hint = [("id_token_hint", hint.as_str()), query[1], query[2]];
+        for query in [query, with_hint] {
+            let back = asks(sign_out(&server, Some(&frigg), &query).await).unwrap();
+            assert!(back.starts_with("/api/oauth/end_session?"), "{back}");
+            assert!(is_signed_in(&server, &frigg).await);
+            // the page signs her out, and comes back
+            let again = Url::parse("https://auth.example").unwrap().join(&back).unwrap();
+            let answer = server.get(&format!("{}?{}", again.path(), again.query().unwrap())).await.expect(303);
+            assert_eq!(answer.header("location"), "https://app.example/out?a=%20b&state=s");
+        }
+    }
+
+    /// req_185, A-57: a form of another site comes without the cookie: it goes on by GET, which has it.
+    async fn a_form_goes_on_by_get(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = client(&server, "app").await;
+        let hint = server.tokens(&frigg, &app, &[]).await.text("id_token");
+        let form = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", OUT), ("state", "x y"), ("other", "1")];
+        let answer = server.post_form(PATH, &form).await.expect(303);
+        let next = answer.location();
+        assert_eq!((next.path(), next.query_pairs().count()), (PATH, 3));
+        assert!(is_signed_in(&server, &frigg).await);
+        let request = server.request("GET", &format!("{PATH}?{}", next.query().unwrap()));
+        let answer = server.send(request.header("cookie", frigg.cookie())).await.expect(303);
+        assert_eq!(answer.header("location"), "https://app.example/out?a=%20b&state=x%20y");
+        assert!(!is_signed_in(&server, &frigg).await);
+    }
+
+    /// req_186, req_042: nobody is sent to an address that the client did not register, byte for byte.
+    async fn nobody_is_sent_where_the_client_did_not_register(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = client(&server, "app").await;
+        server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
+        let hint = server.tokens(&frigg, &app, &[]).await.text("id_token");
+        for uri in [
+            "https://app.example/out", "https://app.example/out?a=%20b&c", "https://app.example/cb", "https://evil.example/",
+            "https://app.example/plain/", "https://APP.example/plain", "//evil.example", "javascript:alert(1)",
+        ] {
+            let query = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", uri)];
+            for who in [Some(&frigg), None] {
+                let answer = sign_out(&server, who, &query).await.expect_error(400, "invalid_request");
+                assert_eq!(answer.find_header("location"), None);
+            }
+        }
+        for (query, code) in [
+            (vec![("post_logout_redirect_uri", OUT)], "invalid_request"),
+            (vec![("post_logout_redirect_uri", OUT), ("client_id", "other")], "invalid_request"),
+            (vec![("post_logout_redirect_uri", OUT), ("client_id", "nobody")], "invalid_client"),
+            (vec![("post_logout_redirect_uri", OUT), ("client_id", "other"), ("id_token_hint", &hint)], "invalid_request"),
+            (vec![("client_id", "other"), ("id_token_hint", &hint)], "invalid_request"),
+            (vec![("state", "a"), ("state", "b")], "invalid_request"),
+        ] {
+            sign_out(&server, Some(&frigg), &query).await.expect_error(400, code);
+        }
+        assert!(is_signed_in(&server, &frigg).await);
+        let page = server.request("GET", PATH).query(&[("post_logout_redirect_uri", "https://evil.example/")]);
+        let page = server.send(page.header("accept", "text/html")).await.expect(400);
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(!page.body.contains("evil.example"));
+    }
+
+    /// req_185, A-76: what is no ID token of this server is no hint.
+    async fn a_hint_is_an_id_token_of_this_server(setup: Setup) {
+        for profile in ["standards", "storyden"] {
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
+            let name = format!("frigg-{profile}");
+            let frigg = server.member(&name, &[]).await;
+            let app = client(&server, if profile == "standards" { "one" } else { "two" }).await;
+            let tokens = server.tokens(&frigg, &app, &[]).await;
+            let (header, claims) = (tokens.jwt_header("id_token"), tokens.claims("id_token"));
+            let mut elsewhere = claims.clone();
+            elsewhere["iss"] = json!("https://elsewhere.example");
+            for hint in [
+                "x".to_owned(),
+                tokens.text("access_token"),
+                signed_by_another(&header, &claims),
+                signed(&header, &elsewhere),
+                signed(&json!({ "alg": "RS256", "typ": "at+jwt" }), &claims),
+            ] {
+                let answer = sign_out(&server, Some(&frigg), &[("id_token_hint", &hint)]).await;
+                answer.expect_error(400, "invalid_request");
+            }
+            assert!(is_signed_in(&server, &frigg).await);
+            let good = signed(&header, &claims);
+            sign_out(&server, Some(&frigg), &[("id_token_hint", &good)]).await.expect(303);
+            assert!(!is_signed_in(&server, &frigg).await);
+        }
+    }
+
+    /// A-108, P4: while OAuth is off or the store is away nobody is signed out, and hears why.
+    async fn while_something_is_away_nobody_is_signed_out(setup: Setup) {
+        let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
+        sign_out(&off, None, &[]).await.expect_error(400, "temporarily_unavailable");
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.send(server.request("HEAD", PATH)).await.expect(405);
+        server.app.db.close().await;
+        let away = sign_out(&server, Some(&frigg), &[]).await.expect_error(503, "temporarily_unavailable");
+        assert_eq!(away.header("retry-after"), "2");
+    }
+}

@@ -1,0 +1,129 @@
+//! Protected-resource metadata (RFC 9728, contract 5.3), what this community is as a client of others
+//! (contract 18.1), and the challenges that lead there.
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, both};
+
+const PATH: &str = "/.well-known/oauth-protected-resource";
+
+async fn document(server: &Server, suffix: &str) -> Value {
+    let answer = server.get(&format!("{PATH}{suffix}")).await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+    let json = answer.json();
+    assert_eq!(json["bearer_methods_supported"], json!(["header"]));
+    json
+}
+
+/// How many scopes a document lists; none when it lists nothing.
+fn scopes(document: &Value) -> Option<usize> {
+    document
+        .get("scopes_supported")
+        .map(|scopes| scopes.as_array().unwrap().len())
+}
+
+both! {
+    /// req_145: there is a document for what is there, and for nothing else.
+    async fn there_is_a_document_for_what_is_there(setup: Setup) {
+        let server = setup.clone().start().await;
+        let there = [("", "https://auth.example", None), ("/api", "https://auth.example/api", Some(38))];
+        for (suffix, resource, listed) in there {
+            let document = document(&server, suffix).await;
+            assert_eq!((&document["resource"], scopes(&document)), (&json!(resource), listed));
+            assert_eq!(document["authorization_servers"], json!(["https://auth.example"]));
+        }
+        for suffix in ["/", "/other", "/api/", "/api/x", "/mcp", "/mcp/sse", "/API"] {
+            server.get(&format!("{PATH}{suffix}")).await.expect(404);
+        }
+        let server = setup.with("MCP_ENABLED", "true").start().await;
+        for (suffix, resource) in [("/mcp", "https://auth.example/mcp"), ("/mcp/sse", "https://auth.example/mcp/sse")] {
+            let document = document(&server, suffix).await;
+            assert_eq!((&document["resource"], scopes(&document)), (&json!(resource), Some(38)));
+        }
+        server.get(&format!("{PATH}/mcp/other")).await.expect(404);
+    }
+
+    /// req_145: behind an issuer with a path the documents are also where RFC 9728 §3.1 puts them.
+    async fn an_issuer_with_a_path_has_its_documents(setup: Setup) {
+        let server = setup.with("PUBLIC_API_ADDRESS", "https://auth.example/forum").start().await;
+        for (suffix, resource) in [
+            ("", "https://auth.example/forum"),
+            ("/forum", "https://auth.example/forum"),
+            ("/api", "https://auth.example/forum/api"),
+            ("/forum/api", "https://auth.example/forum/api"),
+        ] {
+            assert_eq!(document(&server, suffix).await["resource"], resource, "{suffix}");
+        }
+        for suffix in ["/forumapi", "/forum/", "/forum/other", "/other/api"] {
+            server.get(&format!("{PATH}{suffix}")).await.expect(404);
+        }
+        server.get(&format!("/forum{PATH}/api")).await.expect(200);
+    }
+
+    /// Contract 5.3: with Storyden's answers every path is a resource, and slashes at its ends are none.
+    async fn with_storydens_answers_every_path_is_a_resource(setup: Setup) {
+        for mcp in [false, true] {
+            let setup = setup.clone().with("OAUTH_PROFILE", "storyden").with("MCP_ENABLED", &mcp.to_string());
+            let server = setup.start().await;
+            let with_mcp = mcp.then_some(38);
+            for (suffix, resource, listed) in [
+                ("", "https://auth.example", None),
+                ("/", "https://auth.example", None),
+                ("/api", "https://auth.example/api", Some(38)),
+                ("/api/", "https://auth.example/api", Some(38)),
+                ("/mcp", "https://auth.example/mcp", None),
+                ("/mcp/sse", "https://auth.example/mcp/sse", with_mcp),
+                ("/some/thing", "https://auth.example/some/thing", None),
+            ] {
+                let document = document(&server, suffix).await;
+                assert_eq!((&document["resource"], scopes(&document)), (&json!(resource), listed), "{suffix}");
+            }
+        }
+    }
+
+    /// while OAuth is off there is none, and it says so.
+    async fn while_oauth_is_off_there_is_none(setup: Setup) {
+        for profile in ["standards", "storyden"] {
+            let setup = setup.clone().with("OAUTH_PROFILE", profile).with("MCP_ENABLED", "true");
+            let server = setup.with("OAUTH_ENABLED", "false").start().await;
+            for suffix in ["", "/api", "/mcp"] {
+                let answer = server.get(&format!("{PATH}{suffix}")).await.expect(404);
+                assert_eq!(answer.json()["metadata"]["code"], "oauth_disabled", "{suffix}");
+            }
+        }
+    }
+
+    /// req_046, req_146: a bearer that is missing, or not good, is asked for with where to look.
+    async fn a_challenge_says_where_to_look(setup: Setup) {
+        let server = setup.start().await;
+        let metadata = "Bearer resource_metadata=\"https://auth.example/.well-known/oauth-protected-resource/api\"";
+        let nobody = server.get("/api/oauth/userinfo").await.expect(401);
+        assert_eq!(nobody.header("www-authenticate"), metadata);
+        let wrong = server.get_with_bearer("/api/oauth/userinfo", "x").await.expect(401);
+        let expected = format!(
+            "{metadata}, error=\"invalid_token\", error_description=\"The access token is malformed, expired or revoked\""
+        );
+        assert_eq!(wrong.header("www-authenticate"), expected);
+    }
+
+    /// Contract 18.1: this community as a client of others, also while OAuth is off.
+    async fn this_community_as_a_client_of_others(setup: Setup) {
+        let setup = setup
+            .with("PUBLIC_API_ADDRESS", "https://auth.example/forum")
+            .with("PUBLIC_WEB_ADDRESS", "https://www.example/web/")
+            .with("OAUTH_ENABLED", "false");
+        let server = setup.start().await;
+        let answer = server.get("/.well-known/oauth-client-metadata").await.expect(200);
+        assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+        assert_eq!(answer.json(), json!({
+            "client_id": "https://auth.example/.well-known/oauth-client-metadata",
+            "client_name": "Storyden",
+            "client_uri": "https://www.example/web",
+            "grant_types": ["authorization_code", "refresh_token"],
+            "redirect_uris": ["https://www.example/oauth/remote/callback"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        }));
+    }
+}
