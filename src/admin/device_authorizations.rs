@@ -64,6 +64,10 @@ pub async fn list(
     let whole = profile.admin_lists_are_whole() && !asked.is_paged();
     let page = if whole { Page::WHOLE } else { asked.page()? };
     let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
+    for device in &mut devices {
+        // polls are written in batches
+        device.last_polled_at = device.last_polled_at.max(app.polls.last(&device.id));
+    }
     if !profile.live_user_codes_are_listed() {
         for device in devices
             .iter_mut()

@@ -54,7 +54,6 @@ fn forbids_keeping(path: &str) -> bool {
         path,
         "/api/oauth/token"
             | "/api/oauth/register"
-            | "/api/auth/logout"
             | "/api/oauth/revoke"
             | "/api/oauth/introspect"
             | "/api/oauth/end_session"

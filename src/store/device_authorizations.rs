@@ -278,7 +278,7 @@ pub async fn deny(
 pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE oauth_device_authorisations SET consumed_at = $2 \
+            "UPDATE oauth_device_authorisations SET consumed_at = $2, last_polled_at = $2 \
              WHERE id = $1 AND consumed_at IS NULL AND denied_at IS NULL \
              AND approved_at IS NOT NULL AND EXISTS \
              (SELECT 1 FROM accounts a WHERE a.id = approved_by_account_id AND a.deleted_at IS NULL)",
