@@ -117,17 +117,21 @@ pub async fn sign_in(
     let matches = app.passwords.verify(&token, stored).await?;
     let Some(row) = row.filter(|_| matches) else {
         attempt.failed();
-        return Err(
-            ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
-                .title("The handle or the password is wrong."),
-        );
+        return Err(wrong());
     };
     drop(attempt);
     if row.deleted_at.is_some() {
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }
     // always a new session, whatever cookie came along
-    let (session, expires_at) = begin_from(&app, &row.account_id, Some(address)).await?;
+    let held = Held {
+        address,
+        password_hash: row.password_hash,
+    };
+    let (session, expires_at) = match begin_from(&app, &row.account_id, Some(held)).await {
+        Err(store::Error::Lost) => return Err(wrong()), // it was changed in that moment
+        begun => begun?,
+    };
     let cookie = session_cookie(&app, session.reveal(), expires_at);
     let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, Json(SignedIn { id: row.account_id })))
@@ -175,11 +179,23 @@ pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp)
     begin_from(app, account, None).await
 }
 
+fn wrong() -> ApiError {
+    ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
+        .title("The handle or the password is wrong.")
+}
+
+/// What somebody signed in with, and from where.
+struct Held {
+    address: IpAddr,
+    /// The stored hash that the password matched.
+    password_hash: String,
+}
+
 /// Makes a session of a person who signed in from an address, or of nobody who did.
 async fn begin_from(
     app: &App,
     account: &AccountId,
-    address: Option<IpAddr>,
+    held: Option<Held>,
 ) -> Result<(Secret, Timestamp), store::Error> {
     let (session, now) = (Secret::generate(&app.random), app.clock.now());
     let new = NewSession {
@@ -191,17 +207,26 @@ async fn begin_from(
     };
     let expires_at = new.expires_at;
     let entry = Entry::new(Event::SignedIn, now).subject(&new.id);
-    let entry = match address {
-        Some(address) => entry.by(account).from(address),
+    let entry = match &held {
+        Some(held) => entry.by(account).from(held.address),
         None => entry.of(account),
     };
+    let password_hash = held.map(|held| held.password_hash);
     app.db
-        .write((new, entry), |tx, (new, entry)| {
-            Box::pin(async move {
-                sessions::insert(tx, new).await?;
-                audit::insert(tx, entry).await
-            })
-        })
+        .write(
+            (new, password_hash, entry),
+            |tx, (new, password_hash, entry)| {
+                Box::pin(async move {
+                    if let Some(hash) = password_hash
+                        && !accounts::hold_password(tx, &new.account, hash).await?
+                    {
+                        return Err(store::Error::Lost);
+                    }
+                    sessions::insert(tx, new).await?;
+                    audit::insert(tx, entry).await
+                })
+            },
+        )
         .await?;
     Ok((session, expires_at))
 }

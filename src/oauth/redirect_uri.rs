@@ -354,7 +354,8 @@ mod tests {
         ));
     }
 
-    /// A-3, A-4, A-7, A-8, A-10, req_010, req_069, req_116: what may not be registered.
+    /// A-3, A-4, A-7, A-8, A-9, A-10, req_010, req_069, req_116: what may not be registered. A host that
+    /// looks like another is shown as what it is, since only its punycode may be.
     #[test]
     fn what_may_not_be_registered() {
         for (uri, why) in [
@@ -362,6 +363,7 @@ mod tests {
             ("https:callback", RefusedUri::NotAbsolute),
             ("https://app@evil/cb", RefusedUri::UserInfo),
             ("https://app\\@evil/cb", RefusedUri::Characters),
+            ("https://\u{430}pp.example/cb", RefusedUri::Characters),
             ("https://app#@evil/cb", RefusedUri::Fragment),
             ("https://app.example/cb#", RefusedUri::Fragment),
             ("https://*.app.example/cb", RefusedUri::Wildcard),

@@ -319,6 +319,25 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct PasswordId {
+    #[sqlx(rename = "id")]
+    _id: String,
+}
+
+/// Holds a password to the end of the transaction, if it is still the one that was checked: a change
+/// of it waits, or this transaction comes too late (A-60).
+pub async fn hold_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bool> {
+    let sql = tx.pick(
+        "SELECT id FROM authentications WHERE account_authentication = $1 \
+         AND service = 'password' AND token = $2 AND NOT disabled", // the transaction is the lock
+        "SELECT id FROM authentications WHERE account_authentication = $1 \
+         AND service = 'password' AND token = $2 AND NOT disabled FOR SHARE",
+    );
+    let held: Option<PasswordId> = tx.fetch_optional(sql, &[id.into(), hash.into()]).await?;
+    Ok(held.is_some())
+}
+
 /// Gives an account a password, in place of the one it has.
 pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestamp) -> Result<()> {
     tx.execute(

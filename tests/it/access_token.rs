@@ -49,7 +49,7 @@ fn changed(json: &Value, changes: &Value) -> Value {
 }
 
 both! {
-    /// req_094, req_095, req_096, req_098, req_050, req_115: an access token says who, what, for whom and how long.
+    /// req_094, req_095, req_096, req_097, req_098, req_050, req_115: an access token says who, what, for whom and how long.
     async fn an_access_token_has_the_claims_of_the_profile(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -54,7 +54,7 @@ both! {
         }
     }
 
-    /// req_012, req_110: redirect URIs are compared byte by byte.
+    /// req_012, req_070, req_110: redirect URIs are compared byte by byte.
     async fn redirect_uris_are_compared_byte_by_byte(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -35,7 +35,7 @@ async fn post(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Det
 }
 
 both! {
-    /// req_165, A-55: the form is followed by a `GET` that says nothing of it, bound to the browser.
+    /// req_165, req_122, A-55: the form is followed by a `GET` that says nothing of it, bound to the browser.
     async fn a_form_is_followed_by_a_get(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;

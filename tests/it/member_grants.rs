@@ -284,4 +284,29 @@ both! {
             assert_eq!(server.count(alive, &[]).await, 0);
         }
     }
+
+    /// who signs in with the old password in the moment in which it is changed is out again.
+    async fn a_sign_in_does_not_outlive_the_password_it_was_made_with(setup: Setup) {
+        let server = setup.with("RATE_LIMIT", "100000").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        for round in 0..5 {
+            let old = if round == 0 { PASSWORD.to_owned() } else { format!("new password {round}") };
+            let new = format!("new password {}", round + 1);
+            let body = json!({ "current": old, "new": new });
+            let sign_in = || server.sign_in_from("127.0.0.1", "frigg", &old);
+            let (changed, a, b, c, d) = tokio::join!(
+                server.post_as(&frigg, CHANGE, &body),
+                sign_in(),
+                sign_in(),
+                sign_in(),
+                sign_in(),
+            );
+            changed.expect(204);
+            for answer in [a, b, c, d] {
+                assert!([200, 401].contains(&answer.status), "{answer:?}");
+            }
+            let list = server.get_as(&frigg, SESSIONS).await.expect(200).json();
+            assert_eq!(list["sessions"].as_array().unwrap().len(), 1, "round {round}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_166: with a session it is told `consent_required`, since a person is asked every time.
+    /// req_166, req_073: with a session it is told `consent_required`, since a person is asked every time.
     async fn prompt_none_with_a_session_is_consent_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -40,7 +40,7 @@ both! {
         server.code(&frigg, &older, &changed).await;
     }
 
-    /// req_129, A-21: without a nonce, or of a client that is public or was not let off, PKCE is
+    /// req_129, req_074, A-21: without a nonce, or of a client that is public or was not let off, PKCE is
     /// not to be left out.
     async fn nobody_else_may_leave_pkce_out(setup: Setup) {
         let server = setup.start().await;
