@@ -68,4 +68,5 @@ mod revocation;
 mod sign_in;
 mod state_changes;
 mod token_request;
+mod unwritten;
 mod userinfo;

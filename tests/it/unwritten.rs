@@ -1,0 +1,69 @@
+//! A step that the database did not take: nothing of it happened, and it can be made again (P3).
+
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use crate::support::{Answer, Server, both};
+
+/// Somebody else who keeps the database from being written to.
+enum Holder {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Holder {
+    /// Takes what every grant has to write to.
+    async fn take(url: &str) -> Self {
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            let begin = sqlx::raw_sql("BEGIN IMMEDIATE");
+            begin.execute(&mut connection).await.unwrap();
+            return Self::Sqlite(connection);
+        }
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let lock = "BEGIN; LOCK TABLE oauth_refresh_tokens IN SHARE ROW EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+        Self::Postgres(connection)
+    }
+
+    /// Gives it back.
+    async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
+/// What a client is told that should come back.
+fn comes_back(answer: Answer) {
+    let answer = answer.expect(503);
+    assert_eq!(answer.text("error"), "temporarily_unavailable");
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+}
+
+/// Tries to spend a code and a refresh token while nothing can be written, and then again.
+async fn nothing_is_burnt(server: &Server, url: &str) {
+    let frigg = server.member("frigg", &[]).await;
+    let app = server.public_client().await;
+    let code = server.code(&frigg, &app, &[]).await;
+    let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+    let holder = Holder::take(url).await;
+    comes_back(server.exchange(&app, &code).await);
+    comes_back(server.refresh(&app, &token).await);
+    holder.release().await;
+    server.exchange(&app, &code).await.expect(200);
+    let next = server.refresh(&app, &token).await.expect(200);
+    server
+        .refresh(&app, &next.text("refresh_token"))
+        .await
+        .expect(200);
+}
+
+both! {
+    /// a database that does not take the write costs a 503, and neither the code nor the
+    /// refresh token, which work at the next try.
+    async fn what_could_not_be_written_can_be_tried_again(setup: Setup) {
+        let server = setup.start().await;
+        nothing_is_burnt(&server, &setup.database.url).await;
+    }
+}
