@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use storyden_auth::router;
 
-use crate::support::{Answer, Server, both};
+use crate::support::{Answer, Member, Server, both};
 
 /// Where it is.
 const PATH: &str = "/api/openapi.json";
@@ -311,4 +311,88 @@ both! {
         let guarded = OPERATIONS.iter().filter(|(_, who)| *who != Anybody).count();
         assert_eq!(tried.len(), guarded);
     }
+
+    /// T19: what belongs to somebody else is refused by every operation of a person that names a
+    /// thing, and is as it was afterwards.
+    async fn every_operation_refuses_what_is_somebody_elses(setup: Setup) {
+        let server = setup.start().await;
+        let permissions = ["USE_PERSONAL_ACCESS_KEYS"];
+        let loki = server.member("loki", &permissions).await;
+        let thor = server.member("thor", &permissions).await;
+        let theirs = things_of(&server, &thor).await;
+        let (_, operations) = document(&server).await;
+        for operation in &operations {
+            let named = operation.path.split('/').find(|part| part.starts_with('{'));
+            let (Decider | Person, Some(named)) = (operation.is_for(), named) else { continue };
+            if operation.id() == "OAuthApplicationRevoke" {
+                continue; // it names an application, which is nobody's, and ends what is one's own
+            }
+            let named = named.trim_matches(['{', '}']);
+            let id = theirs.get(named).unwrap_or_else(|| panic!("{named}: nothing of this kind"));
+            let path = operation.path.replace(&format!("{{{named}}}"), id);
+            let mut request = server.request(&operation.method, &path).header("cookie", loki.cookie());
+            if operation.takes_json() {
+                request = request.json(&json!({}));
+            }
+            let answer = server.send(request).await;
+            let (id, status) = (operation.id(), answer.status);
+            assert!([400, 403, 404].contains(&status), "{id}: {status} {}", answer.body);
+            let documented = &operation.documented["responses"][status.to_string()];
+            assert!(documented.is_object(), "{id} does not document {status}");
+        }
+        assert_eq!(unchanged(&server, &thor).await, 4);
+    }
+}
+
+/// Something of each kind that a person can name in a path, by the parameter's name: its id.
+async fn things_of(server: &Server, person: &Member) -> BTreeMap<&'static str, String> {
+    let client = json!({
+        "name": "Mine", "type": "public", "pkce_required": true, "allowed_scopes": ["openid"],
+        "allowed_grants": ["authorization_code"], "redirect_uris": ["https://mine.example/cb"],
+    });
+    let clients = "/api/auth/oauth/clients";
+    let client = server.post_as(person, clients, &client).await.expect(200);
+    let keys = "/api/auth/access-keys";
+    let key = server
+        .post_as(person, keys, &json!({ "name": "mine" }))
+        .await
+        .expect(200);
+    let app = server.public_client().await;
+    server.tokens(person, &app, &[]).await;
+    let first = async |path: &str, list: &str| {
+        let answer = server.get_as(person, path).await.expect(200).json();
+        answer[list][0]["id"].as_str().unwrap().to_owned()
+    };
+    BTreeMap::from([
+        (
+            "oauth_client_id",
+            client.json()["client"]["id"].as_str().unwrap().to_owned(),
+        ),
+        ("access_key_id", key.text("id")),
+        (
+            "oauth_refresh_token_id",
+            first("/api/auth/oauth/tokens", "tokens").await,
+        ),
+        ("session_id", first("/api/auth/sessions", "sessions").await),
+    ])
+}
+
+/// How many of them are as they were.
+async fn unchanged(server: &Server, person: &Member) -> usize {
+    let whole = [
+        ("/api/auth/oauth/clients", "/clients/0/name", json!("Mine")),
+        ("/api/auth/access-keys", "/keys/0/enabled", json!(true)),
+        (
+            "/api/auth/oauth/tokens",
+            "/tokens/0/revoked_at",
+            Value::Null,
+        ),
+        ("/api/auth/sessions", "/sessions/0/current", json!(true)),
+    ];
+    let mut alive = 0;
+    for (path, pointer, value) in whole {
+        let list = server.get_as(person, path).await.expect(200).json();
+        alive += usize::from(*list.pointer(pointer).unwrap_or(&Value::Null) == value);
+    }
+    alive
 }
