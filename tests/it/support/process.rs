@@ -1,6 +1,7 @@
 //! The program itself, as an operator runs it.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -99,13 +100,18 @@ impl Setup {
     }
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port that nobody listened on a moment ago, below those that systems give to connections that
+/// go out: of these one might take it before the program does.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
+    const FIRST: u32 = 20_000;
+    const PORTS: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(97); // another process begins elsewhere
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .map(|number| u16::try_from(FIRST + number % PORTS).unwrap())
+        .find(is_free)
         .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 impl Process {
