@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use crate::accounts::passwords::{self, Cost, Passwords};
+use crate::clients::assertion::RemoteKeys;
+use crate::clients::documents::DocumentFlights;
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
 use crate::endpoints::token::polls::Polls;
 use crate::endpoints::well_known::Documents;
+use crate::fetch::Fetch;
+use crate::fetch::network::{Network, System};
 use crate::keys::{self, Keys, SigningKey};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
@@ -41,6 +45,12 @@ pub struct App {
     pub polls: Polls,
     /// The server's metadata, as it is sent.
     pub documents: Documents,
+    /// The way out to the documents and keys of clients.
+    pub documents_fetch: Fetch,
+    /// Documents of clients that are being read.
+    pub flights: DocumentFlights,
+    /// Keys of clients that were fetched.
+    pub remote_keys: RemoteKeys,
     /// Whether `/readyz` says yes.
     pub readiness: Readiness,
     /// How long peers are waited for.
@@ -96,6 +106,8 @@ pub struct Sources {
     pub cost: Cost,
     /// How long peers are waited for.
     pub patience: Patience,
+    /// The network that the way out goes over.
+    pub network: Arc<dyn Network>,
 }
 
 impl Sources {
@@ -107,6 +119,7 @@ impl Sources {
             random: Random::system(),
             cost: Cost::Standard,
             patience: Patience::default(),
+            network: Arc::new(System),
         }
     }
 }
@@ -122,6 +135,7 @@ impl App {
             random,
             cost,
             patience,
+            network,
         } = sources;
         let db = Db::open(&config.database())
             .await
@@ -129,7 +143,11 @@ impl App {
         follow_database_clock(&db, &clock)
             .await
             .map_err(Error::Database)?;
+        let documents_fetch = Fetch::new(config.document_rules(), network);
         Ok(Self {
+            documents_fetch,
+            flights: DocumentFlights::default(),
+            remote_keys: RemoteKeys::new(),
             passwords: Passwords::new(cost, &random)?,
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: Budget::new(clock.clone(), budget_of(&config)),

@@ -13,14 +13,19 @@ use time::Duration;
 use url::Url;
 
 use crate::clock::Timestamp;
+use crate::fetch;
+use crate::fetch::address::Opening;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::redirect_uri::is_loopback;
+use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::url::{DatabaseUrl, SqliteUrl};
 use parse::Setting;
-pub use parse::{Level, LogFormat, Origins, Permissions, Proxies, parse_duration};
+pub use parse::{
+    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, parse_duration,
+};
 
 /// A variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +159,18 @@ settings! {
     registration_permissions: Option<Permissions> = "OAUTH_DYNAMIC_REGISTRATION_ALLOWED_SCOPES" or "";
     /// How many applications that registered themselves there may be.
     registration_max: u64 = "OAUTH_DYNAMIC_REGISTRATION_MAX" or "10000";
+    /// Whether applications may introduce themselves by a URL as their client id (client ID metadata documents). Not set: true, in the profile storyden false.
+    cimd_enabled: Option<bool> = "OAUTH_CIMD_ENABLED" or "";
+    /// The permissions that they may have beside openid, profile, email and `offline_access`, separated by commas or spaces. Not set: the six that read.
+    cimd_permissions: Option<Permissions> = "OAUTH_CIMD_ALLOWED_SCOPES" or "";
+    /// Whether privileged permissions may be among `OAUTH_CIMD_ALLOWED_SCOPES`; otherwise those named there are passed over.
+    cimd_privileged: bool = "OAUTH_CIMD_ALLOW_PRIVILEGED_SCOPES" or "false";
+    /// The ports that documents and keys of applications are fetched from, separated by commas.
+    cimd_ports: Ports = "OAUTH_CIMD_ALLOWED_PORTS" or "443";
+    /// For development alone: fetch them from any address and port, by plain http too, and check no certificate.
+    cimd_insecure: bool = "OAUTH_CIMD_ALLOW_INSECURE_FETCH" or "false";
+    /// Further resources that tokens may be for (RFC 8707), as absolute URIs separated by commas or spaces; such a token is for that resource alone.
+    resources: Resources = "OAUTH_RESOURCES" or "";
     /// Whether a Storyden beside this server has an MCP endpoint, which the resource metadata then name.
     mcp_enabled: bool = "MCP_ENABLED" or "false";
     /// Whether the built-in pages are served.
@@ -354,6 +371,54 @@ impl Config {
         let permissions = permissions.iter().map(ScopeName::Permission);
         let standard = ScopeName::STANDARD.iter().copied();
         standard.chain(permissions).collect()
+    }
+
+    /// What tokens may be for (RFC 8707).
+    #[must_use]
+    pub fn known_resources(&self) -> KnownResources {
+        KnownResources::new(&self.issuer(), &self.resources.0)
+    }
+
+    /// Whether a client id may be the URL of a document.
+    #[must_use]
+    pub fn documents_enabled(&self) -> bool {
+        self.oauth_enabled && self.cimd_enabled.unwrap_or(self.profile.documents_are_on())
+    }
+
+    /// What applications may have that introduce themselves by a document (contract 13.5).
+    #[must_use]
+    pub fn document_scope(&self) -> Scope {
+        let permissions = match self.cimd_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None => PermissionSet::READING,
+        };
+        let permissions = permissions.iter();
+        let permissions = permissions.filter(|one| self.cimd_privileged || !one.is_privileged());
+        let standard = ScopeName::STANDARD.iter().copied();
+        standard
+            .chain(permissions.map(ScopeName::Permission))
+            .collect()
+    }
+
+    /// What clients of strangers may be fetched from.
+    #[must_use]
+    pub fn document_rules(&self) -> fetch::Rules {
+        fetch::Rules {
+            opening: if self.cimd_insecure {
+                Opening::Everything
+            } else {
+                Opening::Closed
+            },
+            ports: self.cimd_ports.0.clone(),
+            own_hosts: self.own_hosts(),
+        }
+    }
+
+    /// The hosts of this server's own addresses.
+    fn own_hosts(&self) -> Vec<String> {
+        let web = self.web_address();
+        let hosts = [self.public_api_address.host_str(), web.host_str()];
+        hosts.into_iter().flatten().map(str::to_owned).collect()
     }
 
     /// The issuer (RFC 8414 §2): the API address without one trailing slash.

@@ -29,7 +29,7 @@ impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {
         if error.is_passing() {
             let mut away = Self::temporarily_unavailable("The server is busy; try again shortly");
-            away.detail = Some(error.into());
+            away.detail = Some(std::sync::Arc::new(error));
             return away.retry_after(AWAY);
         }
         Self::server_error(error)

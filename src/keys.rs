@@ -12,6 +12,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{Jwk as TheirJwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -327,6 +328,81 @@ impl Keys {
     pub fn signing_key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// Why a client assertion proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// It is no JWT, or is signed in a way that is not for assertions.
+    Malformed,
+    /// None of the keys made its signature: others may have.
+    NoKey,
+}
+
+/// How an assertion may be signed: with a key that its signer alone has.
+const ASSERTION_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// The names of those algorithms (RFC 8414 §2, `token_endpoint_auth_signing_alg_values_supported`).
+pub const ASSERTION_ALGORITHM_NAMES: &[&str] = &[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
+/// The claims of an assertion before its signature is checked: they say which client's keys to look
+/// at, and nothing else may come of them.
+#[must_use]
+pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
+    if assertion.len() > TOKEN_MAX {
+        return None;
+    }
+    let payload = assertion.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+}
+
+/// Checks the signature of an assertion with somebody's public keys (RFC 7523 §3 rule 9).
+///
+/// # Errors
+/// Why it proves nothing.
+pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), Unproven> {
+    if assertion.len() > TOKEN_MAX {
+        return Err(Unproven::Malformed);
+    }
+    let header = jsonwebtoken::decode_header(assertion).map_err(|_| Unproven::Malformed)?;
+    let is_access_token = header
+        .typ
+        .as_deref()
+        .is_some_and(|typ| is_type(typ, "at+jwt"));
+    if !ASSERTION_ALGORITHMS.contains(&header.alg) || header.crit.is_some() || is_access_token {
+        return Err(Unproven::Malformed); // `none` and shared keys among them
+    }
+    let mut validation = Validation::new(header.alg);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false; // by our own clock, by the caller
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    let keys = jwks.get("keys").and_then(serde_json::Value::as_array);
+    let signed = keys.into_iter().flatten().any(|key| {
+        let Ok(key) = serde_json::from_value::<TheirJwk>(key.clone()) else {
+            return false; // of a kind that nobody here knows
+        };
+        let is_named = header.kid.is_none() || key.common.key_id == header.kid;
+        let is_for_signing = key.common.public_key_use != Some(PublicKeyUse::Encryption);
+        is_named
+            && is_for_signing
+            && DecodingKey::from_jwk(&key).is_ok_and(|key| {
+                jsonwebtoken::decode::<serde_json::Value>(assertion, &key, &validation).is_ok()
+            })
+    });
+    if signed { Ok(()) } else { Err(Unproven::NoKey) }
 }
 
 /// Whether a header's `typ` is a type; it has no case and may be written in full (RFC 7515 §4.1.9).

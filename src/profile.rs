@@ -85,6 +85,11 @@ differences! {
     mismatches_are_not_explained;
     /// Every request counts against the budget of its address, and over it the answer is plain text.
     budget_covers_everything;
+    /// `resource` is passed over: tokens are for Storyden's API.
+    resource_is_passed_over;
+    /// A client's metadata document gives it what it lists and no more, never a key or a device, and
+    /// is refused in Storyden's words; one that cannot be read again serves no longer.
+    client_documents_are_storydens;
     /// Registration takes web and loopback redirects and two grants alone, lets a client ask for no
     /// more than it registered, and answers a document it cannot read with a problem.
     registration_is_storydens;
@@ -136,6 +141,12 @@ impl Profile {
             Self::Standards => Duration::seconds(60),
             Self::Storyden => Duration::minutes(10),
         }
+    }
+
+    /// Whether clients may introduce themselves by a document when nothing else is set.
+    #[must_use]
+    pub fn documents_are_on(self) -> bool {
+        self == Self::Standards
     }
 
     /// How long an approval lasts in all when nothing else is set; without end where there is none.

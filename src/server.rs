@@ -36,6 +36,9 @@ pub struct Patience {
     pub body: Duration,
     /// Between requests, and for a peer that takes no more of an answer.
     pub idle: Duration,
+    /// For a host that this server asks, from its name to the last byte of its answer; twice as long in
+    /// the profile `storyden` (contract 13.3).
+    pub fetch: Duration,
 }
 
 impl Default for Patience {
@@ -44,6 +47,7 @@ impl Default for Patience {
             head: Duration::from_secs(5),
             body: Duration::from_secs(10),
             idle: Duration::from_mins(1),
+            fetch: Duration::from_secs(5),
         }
     }
 }

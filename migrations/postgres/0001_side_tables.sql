@@ -12,6 +12,7 @@ CREATE TABLE auth_grants (
     rotated_token_id varchar NULL,     -- the refresh token that the last rotation used up
     rotated_at timestamptz NULL,
     auth_time timestamptz NULL,        -- when the person signed in (OpenID Connect Core §2)
+    resources jsonb NULL,          -- what its tokens are for (RFC 8707); NULL: Storyden's API
     created_at timestamptz NOT NULL,
     revoked_at timestamptz NULL,
     revoked_because varchar NULL       -- code_replay, refresh_reuse, client_deleted, by_client, member, password_changed, …
@@ -39,6 +40,11 @@ CREATE TABLE auth_clients (
     registered boolean NOT NULL DEFAULT false, -- it registered itself, here
     default_scope varchar NULL,       -- what it asks for when it names no scope
     post_logout_redirect_uris jsonb NULL,
+    jwks jsonb NULL,               -- its public keys, where it gave them
+    jwks_uri varchar NULL,            -- where they are, where it named that
+    confirmed_at timestamptz NULL,  -- when its metadata document was last read; NULL: it has none
+    fresh_until timestamptz NULL,   -- until when that need not be read again
+    registration_token_hash varchar NULL, -- SHA-256 of what manages its registration (RFC 7592)
     about jsonb NULL               -- what else a registration said of itself
 );
 
@@ -46,7 +52,7 @@ CREATE TABLE auth_clients (
 CREATE TABLE auth_pending_requests (
     request_id_hash varchar NOT NULL PRIMARY KEY,
     browser_hash varchar NOT NULL,     -- SHA-256 of the cookie that binds it
-    client_id varchar NOT NULL,        -- oauth_clients.id
+    client_id varchar NULL,            -- oauth_clients.id; NULL: known when its document is read
     parameters jsonb NOT NULL,       -- what the client asked
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
@@ -57,7 +63,8 @@ CREATE TABLE auth_request_details (
     request_id varchar NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id
     code_id varchar NULL,               -- oauth_authorisation_codes.id, once approved
     auth_time timestamptz NOT NULL,         -- when the person signed in
-    redirect_uri_given boolean NOT NULL -- or left out, being the only one
+    redirect_uri_given boolean NOT NULL, -- or left out, being the only one
+    resources jsonb NULL             -- what the tokens are for (RFC 8707); NULL: Storyden's API
 );
 CREATE INDEX auth_request_details_code_id ON auth_request_details (code_id);
 
@@ -78,6 +85,12 @@ CREATE TABLE auth_leases (
 -- Access tokens without a grant that were revoked (RFC 7009), until they expire.
 CREATE TABLE auth_revoked_tokens (
     jti varchar NOT NULL PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+
+-- Client assertions that were used (RFC 7523 §3), until they expire: each is good once.
+CREATE TABLE auth_assertions (
+    assertion_hash varchar NOT NULL PRIMARY KEY, -- SHA-256 of the client and the jti
     expires_at timestamptz NOT NULL
 );
 

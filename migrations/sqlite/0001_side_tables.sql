@@ -12,6 +12,7 @@ CREATE TABLE auth_grants (
     rotated_token_id text NULL,     -- the refresh token that the last rotation used up
     rotated_at datetime NULL,
     auth_time datetime NULL,        -- when the person signed in (OpenID Connect Core §2)
+    resources json NULL,          -- what its tokens are for (RFC 8707); NULL: Storyden's API
     created_at datetime NOT NULL,
     revoked_at datetime NULL,
     revoked_because text NULL       -- code_replay, refresh_reuse, client_deleted, by_client, member, password_changed, …
@@ -39,6 +40,11 @@ CREATE TABLE auth_clients (
     registered bool NOT NULL DEFAULT false, -- it registered itself, here
     default_scope text NULL,       -- what it asks for when it names no scope
     post_logout_redirect_uris json NULL,
+    jwks json NULL,               -- its public keys, where it gave them
+    jwks_uri text NULL,            -- where they are, where it named that
+    confirmed_at datetime NULL,  -- when its metadata document was last read; NULL: it has none
+    fresh_until datetime NULL,   -- until when that need not be read again
+    registration_token_hash text NULL, -- SHA-256 of what manages its registration (RFC 7592)
     about json NULL               -- what else a registration said of itself
 );
 
@@ -46,7 +52,7 @@ CREATE TABLE auth_clients (
 CREATE TABLE auth_pending_requests (
     request_id_hash text NOT NULL PRIMARY KEY,
     browser_hash text NOT NULL,     -- SHA-256 of the cookie that binds it
-    client_id text NOT NULL,        -- oauth_clients.id
+    client_id text NULL,            -- oauth_clients.id; NULL: known when its document is read
     parameters json NOT NULL,       -- what the client asked
     created_at datetime NOT NULL,
     expires_at datetime NOT NULL
@@ -57,7 +63,8 @@ CREATE TABLE auth_request_details (
     request_id text NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id
     code_id text NULL,               -- oauth_authorisation_codes.id, once approved
     auth_time datetime NOT NULL,         -- when the person signed in
-    redirect_uri_given bool NOT NULL -- or left out, being the only one
+    redirect_uri_given bool NOT NULL, -- or left out, being the only one
+    resources json NULL             -- what the tokens are for (RFC 8707); NULL: Storyden's API
 );
 CREATE INDEX auth_request_details_code_id ON auth_request_details (code_id);
 
@@ -78,6 +85,12 @@ CREATE TABLE auth_leases (
 -- Access tokens without a grant that were revoked (RFC 7009), until they expire.
 CREATE TABLE auth_revoked_tokens (
     jti text NOT NULL PRIMARY KEY,
+    expires_at datetime NOT NULL
+);
+
+-- Client assertions that were used (RFC 7523 §3), until they expire: each is good once.
+CREATE TABLE auth_assertions (
+    assertion_hash text NOT NULL PRIMARY KEY, -- SHA-256 of the client and the jti
     expires_at datetime NOT NULL
 );
 

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::SessionId;
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::{self, ReadClaims, VerifiedAccessToken};
+use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::profile::Profile;
 use crate::secret::Secret;
@@ -92,7 +92,7 @@ impl Caller {
                 None => Self::Refused,
             });
         }
-        let verified = verify_access_token(app, token).await?;
+        let verified = verify_access_token(app, token, ForWhom::Us).await?;
         Ok(verified.map_or(Self::Refused, |(token, account)| {
             let permissions = account.permissions.limited_to(token.scope.permissions());
             Self::AccessToken(account, permissions)
@@ -171,8 +171,9 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
 pub async fn verify_access_token(
     app: &App,
     token: &Secret,
+    whom: ForWhom,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
-    let Some(token) = read_access_token(app, token) else {
+    let Some(token) = read_access_token(app, token, whom) else {
         return Ok(None);
     };
     let (grant, jti) = (token.grant.as_ref(), token.jti.as_deref());
@@ -185,7 +186,7 @@ pub async fn verify_access_token(
 /// Reads an access token that this server signed and that has not expired (RFC 9068 §4). Whether it
 /// was revoked, and who is behind it, is not looked at.
 #[must_use]
-pub fn read_access_token(app: &App, token: &Secret) -> Option<VerifiedAccessToken> {
+pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<VerifiedAccessToken> {
     let keys = app.keys.as_ref()?;
     let profile = app.config.profile;
     let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
@@ -193,7 +194,7 @@ pub fn read_access_token(app: &App, token: &Secret) -> Option<VerifiedAccessToke
     } else {
         keys.verify(access_token::TYPE, token.reveal())
     };
-    claims?.verify(profile, &app.config.issuer(), app.clock.now())
+    claims?.verify(profile, &app.config.issuer(), whom, app.clock.now())
 }
 
 /// Refuses somebody who may not authorize applications (contract 3.5).

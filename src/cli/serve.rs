@@ -77,6 +77,12 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     if !app.config.oauth_enabled {
         tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
     }
+    if app.config.cimd_insecure {
+        tracing::warn!(
+            "OAUTH_CIMD_ALLOW_INSECURE_FETCH=true: whoever signs in can have this server send requests to \
+             any address it reaches; for development alone"
+        );
+    }
     if app.config.profile == Profile::Storyden {
         let differences: Vec<&str> = Profile::DIFFERENCES.iter().map(|(name, _)| *name).collect();
         tracing::info!(

@@ -1,6 +1,11 @@
 //! Who is this client: a stored row and, for the confidential ones, the secret that proves it.
 
+pub mod assertion;
 pub mod builtin;
+pub mod documents;
+pub mod facts;
+pub mod flights;
+pub mod management;
 pub mod registration;
 pub mod resource;
 pub mod secrets;
@@ -16,6 +21,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::clients::{self, Client};
+use documents::Visitor;
 
 /// What a client says of itself at the token endpoint (RFC 6749 §2.3).
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub struct Credentials {
     pub client_id: String,
     /// Its secret.
     pub secret: Option<Secret>,
+    /// A JWT that it signed (RFC 7523 §2.2).
+    pub assertion: Option<Secret>,
     /// Whether they came in the `Authorization` header.
     pub by_header: bool,
 }
@@ -33,6 +41,7 @@ impl Credentials {
     #[must_use]
     pub fn method(&self) -> AuthMethod {
         match (&self.secret, self.by_header) {
+            _ if self.assertion.is_some() => AuthMethod::PrivateKeyJwt,
             (None, _) => AuthMethod::None,
             (Some(_), true) => AuthMethod::Basic,
             (Some(_), false) => AuthMethod::Post,
@@ -72,6 +81,14 @@ pub async fn prove(
     address: IpAddr,
 ) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
+    if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
+        return assertion::prove(app, client, credentials).await;
+    }
+    if credentials.assertion.is_some() {
+        return Err(refuse(
+            "This client has no key registered, so a client_assertion proves nothing",
+        ));
+    }
     if client.kind == ClientType::Public {
         return require_chosen_method(app, client, credentials);
     }
@@ -157,6 +174,22 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError
     Err(OAuthError::unauthorized_client(format!(
         "Client is not authorized for {name} grant"
     )))
+}
+
+/// The client of a public id on behalf of somebody who may have a document read.
+///
+/// # Errors
+/// `invalid_client` when there is none, or its document is not good.
+pub async fn find_for(
+    app: &App,
+    client_id: &str,
+    visitor: Visitor<'_>,
+) -> Result<Client, OAuthError> {
+    if documents::is_document(app, client_id) {
+        return documents::find(app, client_id, visitor).await;
+    }
+    let client = find(app, client_id).await?;
+    client.ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
 /// The client of a public id; the built-in one only while it is on.

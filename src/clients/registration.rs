@@ -14,9 +14,10 @@ use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::{About, ClientMetadata};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, ScopePolicy};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretHash};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_details::{self, Details};
+use crate::store::client_documents;
 use crate::store::clients::{self, Client};
 
 /// Seconds after which a full server may have room again: the clean-up is hourly.
@@ -51,6 +52,18 @@ pub struct Registered {
     pub scope: String,
     /// How it authenticates.
     pub token_endpoint_auth_method: &'static str,
+    /// Its public keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// What manages this registration, as a bearer token (RFC 7592 §3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_access_token: Option<String>,
+    /// Where it is managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_client_uri: Option<String>,
     /// What else it said of itself.
     #[serde(flatten)]
     pub about: About,
@@ -80,31 +93,25 @@ pub async fn register(
         let description = "Too many registrations from this address";
         OAuthError::temporarily_unavailable(description).retry_after(wait.0)
     })?;
-    let secret = match metadata.auth_method {
-        AuthMethod::None => None,
-        AuthMethod::Basic | AuthMethod::Post => Some(secrets::generate(app).await?),
-    };
+    let secret = secret_for(app, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
     let client = client_of(app, &metadata, hash);
-    let details = Details {
-        registered: true,
-        // In Storyden's profile a request without a scope asks for nothing (contract 4.3).
-        default_scope: (!app.config.profile.registration_is_storydens())
-            .then(|| metadata.scope.to_string()),
-        post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
-        about: metadata.about.clone(),
-    };
-    let answer = answer(app, &client, metadata, secret.as_ref());
+    let token =
+        (!app.config.profile.registration_is_storydens()).then(|| Secret::generate(&app.random));
+    let details = details_of(app, &metadata, token.as_ref().map(Secret::hash));
     let entry = Entry::new(Event::ClientRegistered, client.created_at)
         .client(&client.client_id)
         .subject(&client.row_id)
         .from(address);
-    let input = (client, details, entry);
+    let keys = metadata.keys.clone();
+    let answer = answer(app, &client, metadata, secret.as_ref(), token.as_ref());
+    let input = (client, details, keys, entry);
     app.db
-        .write(input, |tx, (client, details, entry)| {
+        .write(input, |tx, (client, details, keys, entry)| {
             Box::pin(async move {
                 clients::insert(tx, client).await?;
                 client_details::save(tx, &client.row_id, details).await?;
+                client_documents::save_keys(tx, &client.row_id, keys).await?;
                 audit::insert(tx, entry).await
             })
         })
@@ -112,18 +119,56 @@ pub async fn register(
     Ok(answer)
 }
 
+/// Whether a client that authenticates so has a secret.
+pub(super) fn has_secret(method: AuthMethod) -> bool {
+    matches!(method, AuthMethod::Basic | AuthMethod::Post)
+}
+
+/// A secret and its hash, for a client that authenticates by one.
+pub(super) async fn secret_for(
+    app: &App,
+    method: AuthMethod,
+) -> Result<Option<(Secret, String)>, OAuthError> {
+    if has_secret(method) {
+        Ok(Some(secrets::generate(app).await?))
+    } else {
+        Ok(None)
+    }
+}
+
+/// What a registration has beyond its row.
+pub(super) fn details_of(
+    app: &App,
+    metadata: &ClientMetadata,
+    registration_token: Option<SecretHash>,
+) -> Details {
+    Details {
+        registered: true,
+        // In Storyden's profile a request without a scope asks for nothing (contract 4.3).
+        default_scope: (!app.config.profile.registration_is_storydens())
+            .then(|| metadata.scope.to_string()),
+        post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
+        about: metadata.about.clone(),
+        registration_token,
+    }
+}
+
 /// The row of a registration. Its id is 144 random bits, and the database lets none be there twice.
-fn client_of(app: &App, metadata: &ClientMetadata, secret_hash: Option<String>) -> Client {
+pub(super) fn client_of(
+    app: &App,
+    metadata: &ClientMetadata,
+    secret_hash: Option<String>,
+) -> Client {
     let client_id = format!("sdoak_{}", app.random.base64url::<18>());
     let now = app.clock.now();
     Client {
         row_id: ClientRowId::generate(),
         name: metadata.name.clone().unwrap_or_else(|| client_id.clone()),
         client_id,
-        kind: if secret_hash.is_some() {
-            ClientType::Confidential
-        } else {
+        kind: if metadata.auth_method == AuthMethod::None {
             ClientType::Public
+        } else {
+            ClientType::Confidential
         },
         secret_hash,
         old_secret: None,
@@ -142,11 +187,12 @@ fn client_of(app: &App, metadata: &ClientMetadata, secret_hash: Option<String>) 
     }
 }
 
-fn answer(
+pub(super) fn answer(
     app: &App,
     client: &Client,
     metadata: ClientMetadata,
     secret: Option<&Secret>,
+    token: Option<&Secret>,
 ) -> Registered {
     let always = app.config.profile.registration_is_storydens();
     Registered {
@@ -166,6 +212,13 @@ fn answer(
         redirect_uris: metadata.redirect_uris,
         scope: metadata.scope.to_string(),
         token_endpoint_auth_method: metadata.auth_method.name(),
+        jwks: metadata.keys.jwks,
+        jwks_uri: metadata.keys.jwks_uri,
+        registration_access_token: token.map(|token| token.reveal().to_owned()),
+        registration_client_uri: token.map(|_| {
+            let base = app.config.endpoint_base();
+            format!("{base}/oauth/register/{}", client.client_id)
+        }),
         about: metadata.about,
     }
 }

@@ -40,6 +40,14 @@ pub struct Origins(pub Vec<String>);
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(pub Vec<IpNet>);
 
+/// Ports.
+#[derive(Clone, Debug, Default)]
+pub struct Ports(pub Vec<u16>);
+
+/// Identifiers of resources (RFC 8707 §2), as they were written.
+#[derive(Clone, Debug, Default)]
+pub struct Resources(pub Vec<String>);
+
 /// Permissions by their names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Permissions(pub PermissionSet);
@@ -71,7 +79,8 @@ optional!(
     Url,
     Secret,
     String,
-    Permissions
+    Permissions,
+    bool
 );
 
 impl Setting for DatabaseUrl {
@@ -148,6 +157,35 @@ impl Setting for Permissions {
         });
         let known: Vec<_> = known.collect::<Result<_, _>>()?;
         Ok(Self(known.into_iter().flatten().collect()))
+    }
+}
+
+impl Setting for Ports {
+    fn parse(text: &str) -> Result<Self, String> {
+        let ports = text
+            .split(',')
+            .map(str::trim)
+            .filter(|port| !port.is_empty());
+        let ports = ports.map(|port| match port.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(format!(
+                "has '{port}', which is no port; give them as in 443,8443"
+            )),
+        });
+        ports.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Setting for Resources {
+    fn parse(text: &str) -> Result<Self, String> {
+        let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+        let names = names.map(|name| match Url::parse(name) {
+            Ok(url) if url.fragment().is_none() => Ok(name.to_owned()),
+            _ => Err(format!(
+                "has '{name}', which is no absolute URI without a fragment, as in https://api.example/"
+            )),
+        });
+        names.collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -11,15 +11,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::authorize::{
-    accept, adopt_kept, answer_location, browser_of, error_location, parameters_of,
-    wrong_credential,
+    accept, add_default_scope, adopt_kept, answer_location, browser_of, error_location,
+    parameters_of, wrong_credential,
 };
 use super::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
 use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
 use crate::accounts::guard::{require_not_suspended, require_own_origin};
 use crate::app::{App, Shared};
-use crate::clients::require_grant;
+use crate::clients::documents::{self, Visitor};
+use crate::clients::facts::{self, ClientFacts};
+use crate::clients::{find_for, require_grant};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
@@ -121,6 +123,8 @@ pub struct Consent {
     request_id: String,
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
+    #[serde(flatten)]
+    facts: ClientFacts,
 }
 
 /// `GET /api/oauth/authorize/consent?request_id=`.
@@ -145,6 +149,7 @@ pub struct Consent {
 pub async fn show(
     State(app): State<Shared>,
     RawQuery(query): RawQuery,
+    address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
     let session = require_decider(&app, &headers).await?;
@@ -156,11 +161,15 @@ pub async fn show(
     }
     let query = query.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
-    let request = undecided(&app, &session, &request_id, &headers).await?;
+    let request = undecided(&app, &session, &request_id, &headers, address).await?;
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
+    let granted = request.client.scope.grant(&requested, account.permissions);
+    let uri = Some(request.redirect_uri.as_str());
+    let facts = facts::of(&app, &request.client, &account.id, &granted, uri).await?;
     Ok(Json(Consent {
-        granted_scopes: request.client.scope.grant(&requested, account.permissions),
+        facts,
+        granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
         client_id: request.client.client_id,
         client_name: request.client.name,
@@ -249,7 +258,7 @@ pub async fn decide(
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(&app, &session, &request_id, &headers).await?;
+    let request = undecided(&app, &session, &request_id, &headers, address).await?;
     let decided = match decision {
         Decision::Approve => approve(&app, &session.account, &request, address).await?,
         Decision::Deny => deny(&app, &request, address).await?,
@@ -375,11 +384,12 @@ async fn undecided(
     session: &Session,
     request_id: &Secret,
     headers: &HeaderMap,
+    address: ClientAddress,
 ) -> Result<AuthorizationRequest, Refusal> {
     let hash = request_id.hash();
     let request = match authorization_requests::find(&app.db, &hash).await? {
         Some(request) => request,
-        None => adopt(app, session, &hash, headers).await?,
+        None => adopt(app, session, &hash, headers, address).await?,
     };
     if request.account != session.account.id
         || request.decided
@@ -396,6 +406,7 @@ async fn adopt(
     session: &Session,
     request_id: &SecretHash,
     headers: &HeaderMap,
+    ClientAddress(address): ClientAddress,
 ) -> Result<AuthorizationRequest, Refusal> {
     let browser = browser_of(headers, request_id).ok_or_else(|| unknown(app))?;
     let pending =
@@ -404,9 +415,22 @@ async fn adopt(
     let Some(pending) = pending.filter(|pending| now < pending.expires_at) else {
         return find_adopted(app, request_id).await;
     };
-    let client = clients::find_by_row(&app.db, &pending.client_id).await?;
-    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
-    let parameters = parameters_of(&pending.parameters.0);
+    let mut parameters = parameters_of(&pending.parameters.0);
+    let client_id = parameters.get("client_id").unwrap_or_default();
+    let client = match &pending.client_id {
+        Some(row) if !documents::is_document(app, client_id) => {
+            let client = clients::find_by_row(&app.db, row).await?;
+            client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?
+        }
+        _ => {
+            let visitor = Visitor {
+                account: Some(&session.account.id),
+                address,
+            };
+            find_for(app, client_id, visitor).await?
+        }
+    };
+    add_default_scope(app, &client, &mut parameters).await?;
     let redirect_uri = resolve(
         app.config.profile,
         parameters.get("redirect_uri"),

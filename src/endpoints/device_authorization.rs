@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::extract::{ClientAddress, credentials, read_form};
 use super::{refuse_client, require_enabled};
 use crate::app::{App, Shared};
+use crate::clients::documents::{self, Visitor};
 use crate::clients::{self, Credentials, builtin};
 use crate::error::answers;
 use crate::ids::DeviceAuthorizationId;
@@ -101,7 +102,7 @@ async fn answer(
     } else {
         credentials(app.config.profile, &headers, &form)?
     };
-    let client = client_of(app, &credentials).await?;
+    let client = client_of(app, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
     let scope = match form.get("scope") {
         // RFC 7591 §2: what it registered is what it asks for when it names no scope
@@ -147,9 +148,21 @@ async fn answer(
 }
 
 /// The client, if it may start a device flow; the built-in one is made when it is first used.
-async fn client_of(app: &App, credentials: &Credentials) -> Result<Client, OAuthError> {
+async fn client_of(
+    app: &App,
+    credentials: &Credentials,
+    ClientAddress(address): ClientAddress,
+) -> Result<Client, OAuthError> {
     let client = if credentials.client_id == builtin::CLIENT_ID && app.config.cli_enabled {
         Some(builtin::ensure(app).await?)
+    } else if documents::is_document(app, &credentials.client_id)
+        && !app.config.profile.client_documents_are_storydens()
+    {
+        let visitor = Visitor {
+            account: None,
+            address,
+        };
+        Some(documents::find(app, &credentials.client_id, visitor).await?)
     } else {
         clients::find(app, &credentials.client_id).await?
     };

@@ -15,6 +15,7 @@ use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
 use crate::accounts::guard::require_own_origin;
 use crate::app::{App, Shared};
+use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
@@ -42,6 +43,8 @@ pub struct Consent {
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
     user_code: String,
+    #[serde(flatten)]
+    facts: ClientFacts,
 }
 
 /// Where the request came from, so that a page can warn (RFC 8628 §5.4).
@@ -99,8 +102,11 @@ pub async fn show(
         .into());
     }
     let requested = Scope::stored(&request.scope);
+    let granted = request.client.scope.grant(&requested, account.permissions);
+    let facts = facts::of(&app, &request.client, &account.id, &granted, None).await?;
     Ok(Json(Consent {
-        granted_scopes: request.client.scope.grant(&requested, account.permissions),
+        facts,
+        granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
         client_id: request.client.client_id,
         client_name: request.client.name,

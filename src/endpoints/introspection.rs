@@ -14,7 +14,7 @@ use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::{OAuthErrorBody, answers};
 use crate::ids::AccountId;
-use crate::oauth::access_token::{Audience, VerifiedAccessToken};
+use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
@@ -25,7 +25,14 @@ use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
 
 /// The parameters that this endpoint knows. The hint is not needed: every kind is looked for (§2.1).
-const KNOWN: &[&str] = &["token", "token_type_hint", "client_id", "client_secret"];
+const KNOWN: &[&str] = &[
+    "token",
+    "token_type_hint",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 /// What a token is good for (RFC 7662 §2.2).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -151,7 +158,7 @@ async fn answer(
     let token = Secret::new(form.require("token", "Missing token")?);
     let active = match refresh_tokens::find(&app.db, &token.hash()).await? {
         Some(token) => of_refresh_token(app, &asking, token).await?,
-        None => match verify_access_token(app, &token).await? {
+        None => match verify_access_token(app, &token, ForWhom::Anybody).await? {
             Some((token, account)) => of_access_token(app, &asking, token, account).await?,
             None => None,
         },

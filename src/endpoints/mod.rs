@@ -10,6 +10,7 @@ pub mod health;
 pub mod introspection;
 pub mod openapi;
 pub mod register;
+pub mod registration_management;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;

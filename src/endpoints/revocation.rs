@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::answers;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::VerifiedAccessToken;
+use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -23,7 +23,14 @@ use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
 
 /// The parameters that this endpoint knows. The hint is not needed: every kind is looked for (§2.1).
-const KNOWN: &[&str] = &["token", "token_type_hint", "client_id", "client_secret"];
+const KNOWN: &[&str] = &[
+    "token",
+    "token_type_hint",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 /// Why grants end here, in `auth_grants`.
 const BECAUSE: &str = "by_client";
@@ -96,7 +103,7 @@ async fn answer(
         let entry = entry(Event::GrantRevoked).of(&token.account.id);
         return end_refresh_token(app, &client, token, entry).await;
     }
-    match read_access_token(app, &token) {
+    match read_access_token(app, &token, ForWhom::Anybody) {
         Some(token) => {
             let event = match &token.grant {
                 Some(_) => Event::GrantRevoked,

@@ -15,6 +15,7 @@ use crate::accounts::caller::{Bearer, bearer, verify_access_token};
 use crate::app::{App, Shared};
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::AccountId;
+use crate::oauth::access_token::ForWhom;
 use crate::oauth::id_token::PersonClaims;
 use crate::oauth::scope::ScopeName;
 use crate::oauth::{ErrorCode, OAuthError};
@@ -131,7 +132,7 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let verified = verify_access_token(app, &token)
+    let verified = verify_access_token(app, &token, ForWhom::Us)
         .await
         .map_err(OAuthError::from)?;
     let Some((token, account)) = verified else {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, Shared};
 use crate::error::{ApiError, Kind, answers};
+use crate::keys;
 use crate::oauth::scope::Scope;
 use crate::oauth::server_metadata::ServerMetadata;
 
@@ -347,10 +348,15 @@ fn metadata(app: &App) -> ServerMetadata {
     if app.config.registration_enabled {
         metadata = metadata.with_registration(&base);
     }
+    if app.config.documents_enabled() {
+        metadata = metadata.with_client_documents();
+    }
     if app.config.profile.documents_name_storydens_endpoints() {
         metadata
     } else {
-        metadata.with_what_storyden_has_not(&base)
+        metadata
+            .with_client_keys(keys::ASSERTION_ALGORITHM_NAMES)
+            .with_what_storyden_has_not(&base)
     }
 }
 

@@ -87,6 +87,24 @@ pub const REQUESTS: Rule = Rule {
     failures: 300,
     period: Duration::minutes(10),
 };
+/// Metadata documents of clients that were asked for on behalf of one account.
+pub const DOCUMENTS_ACCOUNT: Rule = Rule {
+    name: "documents-account",
+    failures: 60,
+    period: Duration::minutes(10),
+};
+/// Metadata documents of clients that were asked for from one address.
+pub const DOCUMENTS_ADDRESS: Rule = Rule {
+    name: "documents-address",
+    failures: 300,
+    period: Duration::minutes(10),
+};
+/// Fetches of the keys of one client, which come of signatures that its known keys did not make.
+pub const KEYS_CLIENT: Rule = Rule {
+    name: "keys-client",
+    failures: 20,
+    period: Duration::minutes(10),
+};
 /// Device authorizations started by one client.
 pub const DEVICE_STARTS_CLIENT: Rule = Rule {
     name: "device-starts-client",

@@ -17,7 +17,7 @@ pub const TYPE: &str = "at+jwt";
 #[derive(Debug, Serialize)]
 pub struct AccessTokenClaims<'a> {
     /// Who it is for.
-    pub aud: &'static str,
+    pub aud: Audience,
     /// When the person signed in, seconds since 1970 (RFC 9068 §2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
@@ -107,6 +107,15 @@ impl Audience {
     }
 }
 
+/// Whose tokens count (RFC 9068 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForWhom {
+    /// Those for this community's own API: what lets somebody in.
+    Us,
+    /// Those for any resource: what is looked up, or ended.
+    Anybody,
+}
+
 /// How far apart two machines' clocks may be, in seconds.
 const LEEWAY: i64 = 30;
 
@@ -117,10 +126,11 @@ impl ReadClaims {
         self,
         profile: Profile,
         issuer: &str,
+        whom: ForWhom,
         now: Timestamp,
     ) -> Option<VerifiedAccessToken> {
         let now = now.unix_seconds();
-        let for_us = self.aud.contains(STORYDEN);
+        let for_us = whom == ForWhom::Anybody || self.aud.contains(STORYDEN);
         let lenient = profile.access_tokens_are_plain_jwts();
         let in_time = self.exp.map_or(lenient, |end| end > now)
             && self.nbf.is_none_or(|from| from <= now + LEEWAY)

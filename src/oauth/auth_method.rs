@@ -11,11 +11,13 @@ pub enum AuthMethod {
     Basic,
     /// `client_secret_post`: its secret comes in the body.
     Post,
+    /// `private_key_jwt`: it signs with a key of its own (RFC 7523 §2.2, OpenID Connect Core §9).
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// Every method, in the published order.
-    pub const ALL: &[Self] = &[Self::None, Self::Basic, Self::Post];
+    pub const ALL: &[Self] = &[Self::None, Self::Basic, Self::Post, Self::PrivateKeyJwt];
 
     /// The name on the wire and in the database.
     #[must_use]
@@ -24,6 +26,7 @@ impl AuthMethod {
             Self::None => "none",
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 

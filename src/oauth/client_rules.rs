@@ -171,7 +171,8 @@ impl Rules {
         let Some(given) = given.filter(|_| !self.are_storydens()) else {
             return Ok(None);
         };
-        let fits = |method: &AuthMethod| method.fits(kind);
+        // A key is given by those that register themselves or have a document.
+        let fits = |method: &AuthMethod| method.fits(kind) && *method != AuthMethod::PrivateKeyJwt;
         if let Some(method) = AuthMethod::from_name(given).filter(fits) {
             return Ok(Some(method));
         }

@@ -4,6 +4,7 @@
 //! for the client goes into the detail, which is logged under the trace id of the answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The codes of `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +17,7 @@ pub enum ErrorCode {
     UnsupportedGrantType,
     UnsupportedResponseType,
     InvalidScope,
+    InvalidTarget,
     AccessDenied,
     AuthorizationPending,
     SlowDown,
@@ -46,6 +48,7 @@ impl ErrorCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
@@ -67,7 +70,7 @@ impl ErrorCode {
 }
 
 /// Why a request of the protocol is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {description}", code.as_str())]
 pub struct OAuthError {
     /// The code.
@@ -80,7 +83,7 @@ pub struct OAuthError {
     pub challenge: bool,
     /// What went wrong inside, for the log.
     #[source]
-    pub detail: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub detail: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// Makes a constructor per meaning.
@@ -122,6 +125,8 @@ impl OAuthError {
         unsupported_response_type => UnsupportedResponseType;
         /// The scope is malformed, unknown or more than is allowed.
         invalid_scope => InvalidScope;
+        /// Nobody here gives tokens for that resource, or the grant has not that (RFC 8707 §2).
+        invalid_target => InvalidTarget;
         /// The person, or a rule about them, said no.
         access_denied => AccessDenied;
         /// Nobody has decided yet (RFC 8628 §3.5).
@@ -154,7 +159,7 @@ impl OAuthError {
             ErrorCode::ServerError,
             "The server could not answer this request",
         );
-        error.detail = Some(detail.into());
+        error.detail = Some(Arc::from(detail.into()));
         error
     }
 

@@ -3,6 +3,9 @@
 pub mod access_token;
 pub mod auth_method;
 pub mod authorization_request;
+pub mod client_assertion;
+pub mod client_document;
+pub mod client_id_url;
 pub mod client_metadata;
 pub mod client_name;
 pub mod client_rules;
@@ -15,6 +18,7 @@ pub mod pkce;
 pub mod redirect_mismatch;
 pub mod redirect_uri;
 pub mod refresh_grant;
+pub mod resource;
 pub mod scope;
 pub mod server_metadata;
 pub mod strict_json;

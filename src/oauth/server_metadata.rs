@@ -8,8 +8,20 @@ use super::scope::Scope;
 /// How clients authenticate.
 const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
 
+/// The same with what clients do that have a key of their own.
+const AUTH_METHODS_WITH_KEYS: &[&str] = &[
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+];
+
 /// How those do that have a secret.
-const SECRET_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+const SECRET_METHODS: &[&str] = &[
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+];
 
 /// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -48,6 +60,8 @@ pub struct ServerMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_supported: Option<&'static [&'static str]>,
     pub token_endpoint_auth_methods_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +113,7 @@ impl ServerMetadata {
                 "email_verified",
             ]),
             token_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
             client_id_metadata_document_supported: false,
@@ -116,12 +131,27 @@ impl ServerMetadata {
         self
     }
 
+    /// The same where client ids may be the URLs of documents (Client ID Metadata Document §5).
+    #[must_use]
+    pub fn with_client_documents(mut self) -> Self {
+        self.client_id_metadata_document_supported = true;
+        self
+    }
+
+    /// The same where clients may prove themselves by a key of their own (RFC 8414 §2).
+    #[must_use]
+    pub fn with_client_keys(mut self, algorithms: &'static [&'static str]) -> Self {
+        self.token_endpoint_auth_methods_supported = AUTH_METHODS_WITH_KEYS;
+        self.token_endpoint_auth_signing_alg_values_supported = Some(algorithms);
+        self
+    }
+
     /// The same with what a Storyden has not: revocation (RFC 7009), introspection (RFC 7662) and
     /// signing out (OpenID Connect RP-Initiated Logout §2.1).
     #[must_use]
     pub fn with_what_storyden_has_not(mut self, base: &str) -> Self {
         self.revocation_endpoint = Some(format!("{base}/oauth/revoke"));
-        self.revocation_endpoint_auth_methods_supported = Some(AUTH_METHODS);
+        self.revocation_endpoint_auth_methods_supported = Some(AUTH_METHODS_WITH_KEYS);
         self.introspection_endpoint = Some(format!("{base}/oauth/introspect"));
         self.introspection_endpoint_auth_methods_supported = Some(SECRET_METHODS);
         self.end_session_endpoint = Some(format!("{base}/oauth/end_session"));

@@ -81,7 +81,7 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
 }
 
 /// How somebody says who they are (contract 3.1).
-fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
+fn security_schemes() -> [(&'static str, SecurityScheme); 5] {
     let http = |scheme, description: &str| {
         let mut http = Http::new(scheme);
         http.description = Some(description.to_owned());
@@ -104,6 +104,13 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
         (
             "oauth_token",
             http(HttpAuthScheme::Bearer, "An access token"),
+        ),
+        (
+            "registration_token",
+            http(
+                HttpAuthScheme::Bearer,
+                "A registration access token (RFC 7592 §3)",
+            ),
         ),
     ]
 }

@@ -33,7 +33,8 @@ use crate::app::Shared;
 use crate::config::Config;
 use crate::endpoints::{
     authorize, authorize_consent, device_authorization, device_consent, end_session, extract,
-    health, introspection, openapi, register, revocation as revoke, token, userinfo, well_known,
+    health, introspection, openapi, register, registration_management, revocation as revoke, token,
+    userinfo, well_known,
 };
 use crate::error::answers::{Broken, EitherBroken, OAuthBroken};
 use crate::error::{ApiError, Kind};
@@ -126,6 +127,11 @@ fn protocol(config: &Config) -> Documented {
         .routes(routes!(token::token))
         .routes(routes!(device_authorization::start))
         .routes(routes!(register::register))
+        .routes(routes!(
+            registration_management::show,
+            registration_management::replace,
+            registration_management::delete
+        ))
         .routes(routes!(revoke::revoke))
         .routes(routes!(introspection::introspect))
         .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))

@@ -155,3 +155,36 @@ fn together(
         name: row.name,
     })
 }
+
+/// What a person granted to a client the last time, as far as that is still known.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct LastGrant {
+    /// What was granted.
+    pub scope: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// The last that an account granted to a client.
+pub async fn last_grant(
+    db: &Db,
+    account: &AccountId,
+    client: &ClientRowId,
+) -> Result<Option<LastGrant>> {
+    let sql = db.pick(
+        "SELECT x.scope, x.created_at FROM (\
+             SELECT t.scope, t.created_at FROM oauth_refresh_tokens t \
+             WHERE t.account_id = $1 AND t.client_id = $2 \
+             UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
+             WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
+         ORDER BY julianday(x.created_at) DESC LIMIT 1",
+        "SELECT x.scope, x.created_at FROM (\
+             SELECT t.scope, t.created_at FROM oauth_refresh_tokens t \
+             WHERE t.account_id = $1 AND t.client_id = $2 \
+             UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
+             WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
+         ORDER BY x.created_at DESC LIMIT 1",
+    );
+    db.fetch_optional(sql, &[account.into(), client.into()])
+        .await
+}

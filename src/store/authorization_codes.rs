@@ -3,7 +3,7 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::value::Flag;
+use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
 use crate::oauth::pkce::CodeChallenge;
@@ -32,6 +32,8 @@ pub struct AuthorizationCode {
     pub consumed_at: Option<Timestamp>,
     /// When the person signed in; unknown of a code that Storyden made.
     pub auth_time: Option<Timestamp>,
+    /// What the tokens are for (RFC 8707); none for the community's own API.
+    pub resources: Option<Vec<String>>,
     /// Whether the authorization request named the redirect URI (RFC 6749 §4.1.3).
     pub redirect_uri_given: bool,
 }
@@ -48,6 +50,7 @@ struct CodeRow {
     consumed_at: Option<Timestamp>,
     auth_time: Option<Timestamp>,
     redirect_uri_given: Option<Flag>,
+    resources: Option<JsonColumn<Option<Vec<String>>>>,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
@@ -56,7 +59,7 @@ struct CodeRow {
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     const SQL: &str = concat!(
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
-         k.code_challenge, k.expires_at, k.consumed_at, i.auth_time, i.redirect_uri_given, ",
+         k.code_challenge, k.expires_at, k.consumed_at, i.auth_time, i.redirect_uri_given, i.resources, ",
         account_columns!(),
         " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
          LEFT JOIN auth_request_details i ON i.code_id = k.id ",
@@ -79,6 +82,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         expires_at: row.expires_at,
         consumed_at: row.consumed_at,
         auth_time: row.auth_time,
+        resources: row.resources.and_then(|list| list.0),
         redirect_uri_given: row.redirect_uri_given.is_none_or(|given| given.0),
     }))
 }

@@ -98,6 +98,8 @@ pub struct NewRequest {
     pub nonce: Option<String>,
     /// The S256 challenge, if there is one.
     pub code_challenge: Option<CodeChallenge>,
+    /// What the tokens are for (RFC 8707); none for the community's own API.
+    pub resources: Option<Vec<String>>,
     /// When the person signed in.
     pub auth_time: Timestamp,
     /// When it was made.
@@ -131,12 +133,13 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO auth_request_details (request_id, auth_time, redirect_uri_given) \
-         VALUES ($1, $2, $3)",
+        "INSERT INTO auth_request_details (request_id, auth_time, redirect_uri_given, resources) \
+         VALUES ($1, $2, $3, $4)",
         &[
             (&new.id).into(),
             new.auth_time.into(),
             new.redirect_uri_given.into(),
+            Value::optional_names(new.resources.as_deref()),
         ],
     )
     .await?;
@@ -203,8 +206,8 @@ pub async fn deny_all(
 /// A request of somebody who is not signed in yet.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct PendingRequest {
-    /// The row of who asks.
-    pub client_id: ClientRowId,
+    /// The row of who asks; none while the document of their id was not read.
+    pub client_id: Option<ClientRowId>,
     /// What was asked: the parameters of the authorization request.
     pub parameters: JsonColumn<std::collections::BTreeMap<String, String>>,
     /// When it was made.
@@ -234,8 +237,8 @@ pub struct NewPending {
     pub request_id: SecretHash,
     /// The hash of the cookie that binds it to the browser.
     pub browser: SecretHash,
-    /// Who asks.
-    pub client: ClientRowId,
+    /// Who asks; none while the document of their id was not read.
+    pub client: Option<ClientRowId>,
     /// What is asked.
     pub parameters: serde_json::Value,
     /// When it was made.
@@ -253,7 +256,7 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
         &[
             (&new.request_id).into(),
             (&new.browser).into(),
-            (&new.client).into(),
+            new.client.as_ref().into(),
             Value::Json(new.parameters.clone()),
             new.created_at.into(),
             new.expires_at.into(),

@@ -225,11 +225,33 @@ const STEPS: &[Step] = &[
         "created_at",
         unused_registration!("x")
     ),
+    // Changed whenever its document is read: nobody has asked for it since.
+    rows!(
+        "unused clients by document",
+        UNUSED_DOCUMENT,
+        "oauth_clients",
+        "id",
+        "updated_at",
+        " AND x.account_id IS NULL AND EXISTS \
+             (SELECT 1 FROM auth_clients y WHERE y.client_id = x.id AND y.confirmed_at IS NOT NULL) \
+         AND NOT EXISTS (SELECT 1 FROM auth_grants g WHERE g.client_id = x.id) \
+         AND NOT EXISTS (SELECT 1 FROM oauth_refresh_tokens t WHERE t.client_id = x.id) \
+         AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_codes k WHERE k.client_id = x.id) \
+         AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_requests q WHERE q.client_id = x.id) \
+         AND NOT EXISTS (SELECT 1 FROM oauth_device_authorisations d WHERE d.client_id = x.id)"
+    ),
     rows!(
         "revoked access tokens",
         Duration::ZERO,
         "auth_revoked_tokens",
         "jti",
+        "expires_at"
+    ),
+    rows!(
+        "client assertions",
+        Duration::ZERO,
+        "auth_assertions",
+        "assertion_hash",
         "expires_at"
     ),
     rows!(
@@ -290,6 +312,9 @@ const UNUSED: Duration = Duration::hours(24);
 
 /// The same of one that registered with a Storyden (contract 17.2).
 const UNUSED_OF_STORYDEN: Duration = Duration::days(7);
+
+/// How long a client stays whose document nobody had read.
+const UNUSED_DOCUMENT: Duration = Duration::days(7);
 
 /// How long past its expiry a code stays.
 const CODES: Duration = Duration::hours(24);

@@ -5,6 +5,7 @@ use super::error::{Error, Result};
 use super::value::{JsonColumn, Names, Value};
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::About;
+use crate::secret::SecretHash;
 
 /// The details of a client.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +16,10 @@ pub struct Details {
     pub default_scope: Option<String>,
     /// Where a person may be sent who signed out, compared byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
-    /// What else it said of itself; shown to nobody but itself.
+    /// What else it said of itself.
     pub about: About,
+    /// The hash of what manages its registration (RFC 7592), where it has that.
+    pub registration_token: Option<SecretHash>,
 }
 
 /// Stores the details of a client. What else stands in its side row stays.
@@ -26,16 +29,23 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
     let about = about.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())))?;
     tx.execute(
         "INSERT INTO auth_clients \
-         (client_id, registered, default_scope, post_logout_redirect_uris, about) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client_id) DO UPDATE SET \
+         (client_id, registered, default_scope, post_logout_redirect_uris, about, \
+         registration_token_hash) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id) DO UPDATE SET \
          registered = excluded.registered, default_scope = excluded.default_scope, \
-         post_logout_redirect_uris = excluded.post_logout_redirect_uris, about = excluded.about",
+         post_logout_redirect_uris = excluded.post_logout_redirect_uris, about = excluded.about, \
+         registration_token_hash = excluded.registration_token_hash",
         &[
             client.into(),
             details.registered.into(),
             details.default_scope.clone().into(),
             Value::names(uris),
             Value::Json(about),
+            details
+                .registration_token
+                .as_ref()
+                .map(|hash| hash.as_str().to_owned())
+                .into(),
         ],
     )
     .await?;
@@ -48,13 +58,15 @@ struct DetailsRow {
     default_scope: Option<String>,
     post_logout_redirect_uris: Option<Names>,
     about: Option<JsonColumn<About>>,
+    registration_token_hash: Option<String>,
 }
 
 /// The details of a client; a client without any has the empty ones.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
     let row: Option<DetailsRow> = db
         .fetch_optional(
-            "SELECT registered, default_scope, post_logout_redirect_uris, about \
+            "SELECT registered, default_scope, post_logout_redirect_uris, about, \
+             registration_token_hash \
              FROM auth_clients WHERE client_id = $1",
             &[client.into()],
         )
@@ -64,6 +76,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
         default_scope: row.default_scope,
         post_logout_redirect_uris: row.post_logout_redirect_uris.unwrap_or_default().0,
         about: row.about.unwrap_or_default().0,
+        registration_token: row.registration_token_hash.map(SecretHash::stored),
     }))
 }
 

@@ -309,6 +309,45 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// Puts another description of a client without an owner in the place of the one before: its name,
+/// its secret, how it authenticates, where it is answered, what it may have.
+///
+/// # Errors
+/// [`super::Error::Gone`] when there is no such client.
+pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
+    let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
+    let changed = tx
+        .execute(
+            "UPDATE oauth_clients SET name = $2, type = $3, client_secret_hash = $4, \
+             redirect_uris = $5, allowed_scopes = $6, allowed_grants = $7, \
+             token_endpoint_auth_method = $8, updated_at = $9 \
+             WHERE id = $1 AND account_id IS NULL",
+            &[
+                (&client.row_id).into(),
+                client.name.as_str().into(),
+                client.kind.name().into(),
+                client.secret_hash.clone().into(),
+                Value::names(client.redirect_uris.iter().map(String::as_str)),
+                Value::names(client.scope.allowed.names()),
+                Value::names(client.grants.iter().map(|grant| grant.wire_name())),
+                method.name().into(),
+                client.updated_at.into(),
+            ],
+        )
+        .await?;
+    if changed == 0 {
+        return Err(super::Error::Gone);
+    }
+    let chosen = client.auth_method.map(|method| method.name().to_owned());
+    tx.execute(
+        "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
+         ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
+        &[(&client.row_id).into(), chosen.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// The name of a policy in the database.
 #[must_use]
 pub fn policy_name(policy: ScopePolicy) -> &'static str {

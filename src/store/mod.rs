@@ -5,11 +5,13 @@
 pub mod access_keys;
 pub mod accounts;
 pub mod applications;
+pub mod assertions;
 pub mod audit;
 pub mod authorization_codes;
 pub mod authorization_requests;
 pub mod cleanup;
 pub mod client_details;
+pub mod client_documents;
 pub mod client_list;
 pub mod clients;
 pub mod db;

@@ -6,6 +6,7 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId};
 use crate::secret::SecretHash;
@@ -57,6 +58,8 @@ pub struct Grant {
     pub rotated_token: Option<RefreshTokenId>,
     /// When the person signed in, if that is known.
     pub auth_time: Option<Timestamp>,
+    /// What its tokens are for (RFC 8707); none for the community's own API.
+    pub resources: Option<Vec<String>>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -78,6 +81,7 @@ struct TokenRow {
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
     grant_auth_time: Option<Timestamp>,
+    grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
     grant_created_at: Option<Timestamp>,
     #[sqlx(flatten)]
     account: AccountColumns,
@@ -112,6 +116,7 @@ impl TokenRow {
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
                 auth_time: self.grant_auth_time,
+                resources: self.grant_resources.and_then(|list| list.0),
                 created_at: self.grant_created_at.unwrap_or(self.created_at),
             }),
         }
@@ -126,6 +131,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
          g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
+         g.resources AS grant_resources, \
          g.created_at AS grant_created_at, t.created_at, ",
         account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
@@ -155,6 +161,8 @@ pub struct NewGrant {
     pub code: Option<AuthorizationCodeId>,
     /// When the person signed in, if that is known.
     pub auth_time: Option<Timestamp>,
+    /// What its tokens are for (RFC 8707); none for the community's own API.
+    pub resources: Option<Vec<String>>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -162,8 +170,8 @@ pub struct NewGrant {
 /// Stores a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
+         resources) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             (&new.id).into(),
             (&new.account).into(),
@@ -171,6 +179,7 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
             new.code.as_ref().into(),
             new.auth_time.into(),
             new.created_at.into(),
+            Value::optional_names(new.resources.as_deref()),
         ],
     )
     .await?;

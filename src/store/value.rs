@@ -29,6 +29,12 @@ pub enum Value {
 }
 
 impl Value {
+    /// A JSON list of names, or JSON `null`.
+    #[must_use]
+    pub fn optional_names(names: Option<&[String]>) -> Self {
+        Self::Json(names.map_or(serde_json::Value::Null, Into::into))
+    }
+
     /// A JSON list of names.
     pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Json(names.into_iter().collect())

@@ -136,7 +136,7 @@ both! {
     async fn who_is_slow_is_given_up_and_costs_nobody_anything(setup: Setup) {
         let short = Duration::from_millis(300);
         let mut setup = setup;
-        setup.patience = Patience { head: short, body: short, idle: short };
+        setup.patience = Patience { head: short, body: short, idle: short, ..setup.patience };
         let server = setup.start().await;
         let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n";
         let half_a_body = head("POST /api/oauth/token HTTP/1.1", form) + "grant_type=";

@@ -55,8 +55,10 @@ both! {
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(consent, @r#"
             {
+              "client_first_seen_at": "2026-01-01T00:00:00Z",
               "client_id": "app",
               "client_name": "The app",
+              "client_registered_by": "administrator",
               "expires_at": "2026-01-01T00:10:00Z",
               "granted_scopes": [
                 "openid",
@@ -65,6 +67,14 @@ both! {
                 "READ_PROFILE"
               ],
               "inherits_user_permissions": false,
+              "new_scopes": [
+                "openid",
+                "MANAGE_POSTS",
+                "profile",
+                "READ_PROFILE"
+              ],
+              "redirect_host": "app.example",
+              "redirect_is_loopback": false,
               "redirect_uri": "https://app.example/cb",
               "request_id": null,
               "requested_scopes": [

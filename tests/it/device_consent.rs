@@ -74,8 +74,10 @@ both! {
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(consent, @r#"
             {
+              "client_first_seen_at": "2026-01-01T00:00:00Z",
               "client_id": "app",
               "client_name": "The app",
+              "client_registered_by": "administrator",
               "device": {
                 "address": "203.0.113.7",
                 "requested_at": "2026-01-01T00:00:00Z",
@@ -87,6 +89,10 @@ both! {
                 "READ_PROFILE"
               ],
               "inherits_user_permissions": false,
+              "new_scopes": [
+                "openid",
+                "READ_PROFILE"
+              ],
               "requested_scopes": [
                 "openid",
                 "READ_PROFILE",

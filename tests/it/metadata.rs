@@ -66,7 +66,7 @@ both! {
                 "email",
                 "email_verified"
               ],
-              "client_id_metadata_document_supported": false,
+              "client_id_metadata_document_supported": true,
               "code_challenge_methods_supported": [
                 "S256"
               ],
@@ -84,7 +84,8 @@ both! {
               "introspection_endpoint": "https://auth.example/api/oauth/introspect",
               "introspection_endpoint_auth_methods_supported": [
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
               ],
               "issuer": "https://auth.example",
               "jwks_uri": "https://auth.example/api/oauth/jwks",
@@ -100,7 +101,8 @@ both! {
               "revocation_endpoint_auth_methods_supported": [
                 "none",
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
               ],
               "scopes_supported": null,
               "subject_types_supported": [
@@ -110,7 +112,19 @@ both! {
               "token_endpoint_auth_methods_supported": [
                 "none",
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
+              ],
+              "token_endpoint_auth_signing_alg_values_supported": [
+                "RS256",
+                "RS384",
+                "RS512",
+                "PS256",
+                "PS384",
+                "PS512",
+                "ES256",
+                "ES384",
+                "EdDSA"
               ],
               "userinfo_endpoint": "https://auth.example/api/oauth/userinfo"
             }

@@ -20,6 +20,8 @@ enum For {
     Anybody,
     /// Who holds an access token.
     Token,
+    /// Who holds the token of a registration (RFC 7592).
+    Registration,
     /// A person with a session or with their own access key.
     Decider,
     /// A person with a session, and with nothing else.
@@ -28,7 +30,7 @@ enum For {
     Administrator,
 }
 
-use For::{Administrator, Anybody, Decider, Person, Token};
+use For::{Administrator, Anybody, Decider, Person, Registration, Token};
 
 const OPERATIONS: &[(&str, For)] = &[
     ("AccessKeyCreate", Person),
@@ -67,6 +69,9 @@ const OPERATIONS: &[(&str, For)] = &[
     ("OAuthClientUpdate", Person),
     ("OAuthClientMetadata", Anybody),
     ("OAuthClientRegister", Anybody),
+    ("OAuthClientRegistrationDelete", Registration),
+    ("OAuthClientRegistrationGet", Registration),
+    ("OAuthClientRegistrationReplace", Registration),
     ("OAuthDeviceAuthorisation", Anybody),
     ("OAuthDeviceConsent", Person),
     ("OAuthDeviceConsentSubmit", Person),
@@ -125,6 +130,7 @@ impl Operation {
             ["browser"] => Some(Person),
             ["browser", "access_key"] => Some(Decider),
             ["oauth_token"] => Some(Token),
+            ["registration_token"] => Some(Registration),
             ["browser", "access_key", "oauth_token"] => Some(Administrator),
             _ => None,
         }
@@ -255,9 +261,10 @@ both! {
             let mut expected = vec!["500", "503"];
             match operation.is_for() {
                 Anybody => {}
+                Registration => expected.push("401"),
                 Token | Decider | Person | Administrator => expected.extend(["401", "403"]),
             }
-            if operation.takes_json() {
+            if operation.takes_json() && operation.is_for() != Registration {
                 expected.extend(["400", "413", "415"]);
             }
             let responses = operation.documented["responses"].as_object().unwrap();
@@ -280,7 +287,7 @@ both! {
         let tokens = server.tokens(&frigg, &app, &[("scope", "READ_PROFILE")]).await;
         let bearer = format!("Bearer {}", tokens.text("access_token"));
         server.suspend(&loki).await;
-        let session = loki.cookie();
+        let (session, frigg_session) = (loki.cookie(), frigg.cookie());
         let suspended = Some(("cookie", session.as_str()));
         let token = Some(("authorization", bearer.as_str()));
         let forged = Some(("cookie", "storyden-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
@@ -290,6 +297,11 @@ both! {
         for operation in &operations {
             match operation.is_for() {
                 Anybody => continue,
+                Registration => {
+                    for credential in [None, forged, token, Some(("cookie", frigg_session.as_str()))] {
+                        operation.refuses(&server, credential, 401).await;
+                    }
+                }
                 Token => {
                     operation.refuses(&server, None, 401).await;
                     operation.refuses(&server, Some(("cookie", &frigg.cookie())), 401).await;

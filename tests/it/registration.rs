@@ -87,6 +87,9 @@ both! {
         let mut told = answer.json();
         assert!(told["client_id"].take().as_str().unwrap().starts_with("sdoak_"));
         assert!(told["client_secret"].take().as_str().unwrap().starts_with("sdoas_"));
+        assert_eq!(told["registration_access_token"].take().as_str().unwrap().len(), 43);
+        let uri = format!("https://auth.example{PATH}/{}", answer.text("client_id"));
+        assert_eq!(told["registration_client_uri"].take(), json!(uri));
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(told, @r#"
             {
@@ -113,6 +116,8 @@ both! {
                 "https://app.example/cb",
                 "https://app.example/other?a=%20b"
               ],
+              "registration_access_token": null,
+              "registration_client_uri": null,
               "response_types": [
                 "code"
               ],

@@ -43,6 +43,9 @@ pub(in super::super) fn accept(
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
     let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
+    let known = app.config.known_resources();
+    let resources = decoded.get("resource").map(|asked| known.read(asked));
+    let resources = resources.transpose()?;
     let now = app.clock.now();
     Ok(NewRequest {
         id: AuthorizationRequestId::generate(),
@@ -55,6 +58,7 @@ pub(in super::super) fn accept(
         state: request.state,
         nonce: request.nonce,
         code_challenge: request.code_challenge,
+        resources: resources.filter(|resources| !resources.is_empty()),
         auth_time: session.created_at,
         created_at: now,
         expires_at: now + REQUEST_TTL,

@@ -8,14 +8,15 @@ use url::Url;
 
 use super::super::extract::{ClientAddress, Decoded};
 use super::accept::REQUEST_TTL;
-use super::{Asked, KNOWN, Refusal, consent_page, redirect};
+use super::{Asked, KNOWN, Refusal, Target, Unseen, client_of, consent_page, redirect};
 use crate::accounts::caller::cookie;
 use crate::app::App;
+use crate::clients::documents;
 use crate::clock::Timestamp;
+use crate::ids::ClientRowId;
 use crate::limits::{PENDING_REQUESTS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
-use crate::oauth::redirect_uri::resolve;
 use crate::secret::{Secret, SecretHash};
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
@@ -46,7 +47,15 @@ pub(super) enum Next {
     Authorize,
 }
 
-impl Asked {
+/// A request to keep, or that is kept.
+pub(super) struct Request<'a> {
+    /// Whose it is; none while nobody knows the client.
+    pub(super) client: Option<&'a ClientRowId>,
+    pub(super) parameters: &'a Decoded,
+    pub(super) kept: Option<&'a Kept>,
+}
+
+impl Request<'_> {
     /// Keeps the request and sends the browser on.
     pub(super) async fn keep(
         &self,
@@ -54,7 +63,7 @@ impl Asked {
         address: ClientAddress,
         next: Next,
     ) -> Result<Response, Refusal> {
-        let (request_id, browser) = if let Some(kept) = &self.kept {
+        let (request_id, browser) = if let Some(kept) = self.kept {
             (kept.request_id.clone(), None)
         } else {
             let browser = Secret::generate(&app.random);
@@ -99,7 +108,7 @@ impl Asked {
         let pending = NewPending {
             request_id: request_id.hash(),
             browser: browser.hash(),
-            client: self.client.row_id.clone(),
+            client: self.client.cloned(),
             parameters: serde_json::json!(parameters),
             created_at: now,
             expires_at: now + REQUEST_TTL,
@@ -119,8 +128,9 @@ impl Asked {
 pub(super) async fn load(
     app: &App,
     request_id: Secret,
+    address: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Asked, OAuthError> {
+) -> Result<Target, OAuthError> {
     let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
     let hash = request_id.hash();
     let browser = browser_of(headers, &hash).ok_or_else(gone)?.hash();
@@ -128,25 +138,23 @@ pub(super) async fn load(
     let pending = pending
         .filter(|pending| app.clock.now() < pending.expires_at)
         .ok_or_else(gone)?;
-    let client = clients::find_by_row(&app.db, &pending.client_id)
-        .await?
-        .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
-    let redirect_uri = resolve(
-        app.config.profile,
-        parameters.get("redirect_uri"),
-        &client.redirect_uris,
-    )?;
     let kept = Some(Kept {
         request_id,
         asked_at: pending.created_at,
     });
-    Ok(Asked {
-        client,
-        parameters,
-        redirect_uri,
-        kept,
-    })
+    let client_id = parameters.get("client_id").ok_or_else(gone)?;
+    let client = match &pending.client_id {
+        Some(row) if !documents::is_document(app, client_id) => {
+            let client = clients::find_by_row(&app.db, row).await?;
+            Some(client.ok_or_else(gone)?)
+        }
+        _ => client_of(app, client_id, address, headers).await?,
+    };
+    match client {
+        Some(client) => Asked::target(app, client, parameters, kept).await,
+        None => Ok(Target::Unseen(Unseen { parameters, kept })),
+    }
 }
 
 /// The parameters of a kept request as they were decoded.

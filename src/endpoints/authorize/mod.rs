@@ -27,7 +27,8 @@ use super::require_enabled;
 use crate::accounts::caller::Caller;
 use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
-use crate::clients;
+use crate::clients::documents::{self, Visitor};
+use crate::clients::{self};
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::AccountId;
 use crate::limits::REQUESTS;
@@ -68,6 +69,7 @@ const KNOWN: &[&str] = &[
     "request",
     "request_uri",
     "registration",
+    "resource",
     kept::REQUEST_ID,
 ];
 
@@ -113,6 +115,8 @@ pub struct AuthorizeParameters {
     pub login_hint: Option<String>,
     /// An ID token of who has to be signed in.
     pub id_token_hint: Option<String>,
+    /// What the tokens are for; may be given several times (RFC 8707 §2.1).
+    pub resource: Option<String>,
     /// In place of all others: a request that waited until its person had signed in.
     pub request_id: Option<String>,
 }
@@ -151,14 +155,26 @@ pub async fn authorize(
     headers: HeaderMap,
 ) -> Response {
     if app.config.profile.authorize_goes_in_storydens_order() {
-        return storyden::authorize(&app, query.as_deref().unwrap_or_default(), &headers).await;
+        let query = query.as_deref().unwrap_or_default();
+        return storyden::authorize(&app, query, address, &headers).await;
     }
-    let asked = match target(&app, decode(query.as_deref().unwrap_or_default(), KNOWN)).await {
+    let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
+    let mut target = target(&app, decoded, address, &headers).await;
+    if let Ok(Target::Kept(request_id)) = target {
+        target = kept::load(&app, request_id, address, &headers).await;
+    }
+    let asked = match target {
         Ok(Target::New(asked)) => asked,
-        Ok(Target::Kept(request_id)) => match kept::load(&app, request_id, &headers).await {
-            Ok(asked) => Box::new(asked),
-            Err(error) => return refuse_here(error, &headers),
-        },
+        Ok(Target::Unseen(unseen)) => {
+            let outcome = unseen.begin(&app, address, &headers).await;
+            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+        }
+        Ok(Target::Kept(_)) => {
+            return refuse_here(
+                OAuthError::invalid_request("client_id is missing"),
+                &headers,
+            );
+        }
         Err(error) => return refuse_here(error, &headers),
     };
     let outcome = asked.begin(&app, address, &headers).await;
@@ -197,8 +213,12 @@ pub async fn authorize_by_form(
     request: Request,
 ) -> Response {
     let form = read_form_as_sent(app.config.profile, request, KNOWN).await;
-    let asked = match target(&app, form).await {
+    let asked = match target(&app, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
+        Ok(Target::Unseen(unseen)) => {
+            let outcome = unseen.keep(&app, address, kept::Next::Authorize).await;
+            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+        }
         Ok(Target::Kept(_)) => {
             return refuse_here(
                 OAuthError::invalid_request("client_id is missing"),
@@ -213,14 +233,21 @@ pub async fn authorize_by_form(
 
 /// What a request is about.
 enum Target {
-    /// A request that is made now.
+    /// A request whose client is known.
     New(Box<Asked>),
+    /// One whose client is known when somebody who is signed in has its document read.
+    Unseen(Unseen),
     /// One that was kept.
     Kept(Secret),
 }
 
 /// Step 1: the client and where it may be answered (RFC 6749 §3.1.2.3).
-async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Target, OAuthError> {
+async fn target(
+    app: &App,
+    decoded: Result<Decoded, OAuthError>,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Target, OAuthError> {
     require_enabled(app)?;
     let mut parameters = decoded?;
     let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
@@ -234,29 +261,111 @@ async fn target(app: &App, decoded: Result<Decoded, OAuthError>) -> Result<Targe
         return Ok(Target::Kept(Secret::new(request_id)));
     }
     let client_id = parameters.require("client_id", "client_id is missing")?;
-    let Some(client) = clients::find(app, client_id).await? else {
-        return Err(OAuthError::invalid_client("Client not found"));
+    let Some(client) = client_of(app, client_id, address, headers).await? else {
+        let unseen = Unseen {
+            parameters,
+            kept: None,
+        };
+        return Ok(Target::Unseen(unseen));
     };
-    let redirect_uri = resolve(
-        app.config.profile,
-        parameters.get("redirect_uri"),
-        &client.redirect_uris,
-    )?;
-    // RFC 7591 §2: what it registered is what it asks for when it names no scope
+    Asked::target(app, client, parameters, None).await
+}
+
+/// RFC 7591 §2: what a client registered is what it asks for when it names no scope.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn add_default_scope(
+    app: &App,
+    client: &Client,
+    parameters: &mut Decoded,
+) -> Result<(), store::Error> {
     if parameters.get("scope").is_none() {
         let details = client_details::find(&app.db, &client.row_id).await?;
-        let scope = details
-            .default_scope
-            .map(|scope| ("scope".to_owned(), scope));
+        let scope = details.default_scope;
+        let scope = scope.map(|scope| ("scope".to_owned(), scope));
         parameters.values.extend(scope);
     }
-    let asked = Asked {
-        client,
-        parameters,
-        redirect_uri,
-        kept: None,
-    };
-    Ok(Target::New(Box::new(asked)))
+    Ok(())
+}
+
+/// The client of an id. Of one that means a document: as it is now for somebody who is signed in, as
+/// it was read last for everybody else, and none when nobody had it read yet.
+async fn client_of(
+    app: &App,
+    client_id: &str,
+    ClientAddress(address): ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Option<Client>, OAuthError> {
+    if documents::is_document(app, client_id) {
+        let caller = Caller::of(app, headers).await?;
+        let session = caller.into_person(app.clock.now()).ok().flatten();
+        let session = session.filter(|session| !session.account.suspended);
+        let Some(session) = session else {
+            documents::check_id(app, client_id)?;
+            return Ok(clients::find(app, client_id).await?);
+        };
+        let visitor = Visitor {
+            account: Some(&session.account.id),
+            address,
+        };
+        return documents::find(app, client_id, visitor).await.map(Some);
+    }
+    let client = clients::find(app, client_id).await?;
+    client
+        .map(Some)
+        .ok_or_else(|| OAuthError::invalid_client("Client not found"))
+}
+
+/// A request of a client that nobody knows yet: it waits until somebody has signed in.
+struct Unseen {
+    parameters: Decoded,
+    kept: Option<kept::Kept>,
+}
+
+impl Unseen {
+    /// Step 2, for somebody who is not signed in.
+    async fn begin(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        let caller = Caller::of(app, headers).await;
+        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
+        let person = caller.into_person(app.clock.now());
+        if let Some(session) = person.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            require_not_suspended(&session.account).map_err(Refusal::Problem)?;
+        }
+        if Interaction::is_silent(&self.parameters.values) {
+            // nothing may be shown, and nobody knows yet where an error would go
+            let description = "Nobody is signed in, so the client's metadata document was not read";
+            return Err(Refusal::Here(OAuthError::invalid_client(description)));
+        }
+        self.keep(app, address, kept::Next::Login).await
+    }
+
+    async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        next: kept::Next,
+    ) -> Result<Response, Refusal> {
+        let request = kept::Request {
+            client: None,
+            parameters: &self.parameters,
+            kept: self.kept.as_ref(),
+        };
+        request.keep(app, address, next).await
+    }
+}
+
+/// A request of a client that nobody knows is answered here, whatever is wrong with it.
+fn refuse_unseen(refusal: Refusal, headers: &HeaderMap) -> Response {
+    match refusal {
+        Refusal::Here(error) | Refusal::ByRedirect(error) => refuse_here(error, headers),
+        Refusal::Problem(problem) => problem.into_response(),
+    }
 }
 
 /// A request whose client and redirect URI are good.
@@ -268,6 +377,41 @@ struct Asked {
 }
 
 impl Asked {
+    /// Checks where the answer goes, and adds what the client asks for when it names no scope.
+    async fn target(
+        app: &App,
+        client: Client,
+        mut parameters: Decoded,
+        kept: Option<kept::Kept>,
+    ) -> Result<Target, OAuthError> {
+        let redirect_uri = resolve(
+            app.config.profile,
+            parameters.get("redirect_uri"),
+            &client.redirect_uris,
+        )?;
+        add_default_scope(app, &client, &mut parameters).await?;
+        Ok(Target::New(Box::new(Self {
+            client,
+            parameters,
+            redirect_uri,
+            kept,
+        })))
+    }
+
+    async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        next: kept::Next,
+    ) -> Result<Response, Refusal> {
+        let request = kept::Request {
+            client: Some(&self.client.row_id),
+            parameters: &self.parameters,
+            kept: self.kept.as_ref(),
+        };
+        request.keep(app, address, next).await
+    }
+
     /// Step 2.
     async fn begin(
         &self,

@@ -6,7 +6,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use super::super::extract::{Decoded, decode_leniently};
+use super::super::extract::{ClientAddress, Decoded, decode_leniently};
 use super::super::require_enabled;
 use super::accept::REQUEST_TTL;
 use super::{
@@ -15,7 +15,8 @@ use super::{
 use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
 use crate::accounts::guard::require_not_suspended;
 use crate::app::App;
-use crate::clients;
+use crate::clients::documents::Visitor;
+use crate::clients::{self};
 use crate::error::ApiError;
 use crate::ids::AuthorizationRequestId;
 use crate::oauth::OAuthError;
@@ -41,7 +42,12 @@ const DECLARED: &[&str] = &[
 ];
 
 /// `GET /api/oauth/authorize`.
-pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Response {
+pub(super) async fn authorize(
+    app: &App,
+    query: &str,
+    ClientAddress(address): ClientAddress,
+    headers: &HeaderMap,
+) -> Response {
     // 1. credential type, suspension
     let caller = match Caller::of(app, headers).await {
         Ok(caller) => caller,
@@ -69,7 +75,11 @@ pub(super) async fn authorize(app: &App, query: &str, headers: &HeaderMap) -> Re
         return redirect(StatusCode::FOUND, app.config.login_page().as_str());
     };
     // 4. to 7.
-    let (client, redirect_uri) = match target(app, &decoded).await {
+    let visitor = Visitor {
+        account: Some(&session.account.id),
+        address,
+    };
+    let (client, redirect_uri) = match target(app, &decoded, visitor).await {
         Ok(target) => target,
         Err(error) => return refuse_here(error, headers),
     };
@@ -105,7 +115,11 @@ fn validate(decoded: &Decoded) -> Result<(), ApiError> {
     ))
 }
 
-async fn target(app: &App, decoded: &Decoded) -> Result<(Client, String), OAuthError> {
+async fn target(
+    app: &App,
+    decoded: &Decoded,
+    visitor: Visitor<'_>,
+) -> Result<(Client, String), OAuthError> {
     require_enabled(app)?;
     let challenge = decoded.get("code_challenge").unwrap_or_default();
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -113,8 +127,8 @@ async fn target(app: &App, decoded: &Decoded) -> Result<(Client, String), OAuthE
         let description = "Invalid response_type, code_challenge_method, or code_challenge";
         return Err(OAuthError::invalid_request(description));
     }
-    let client = clients::find(app, decoded.get("client_id").unwrap_or_default()).await?;
-    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let client = clients::find_for(app, decoded.get("client_id").unwrap_or_default(), visitor);
+    let client = client.await?;
     let asked = decoded.get("redirect_uri").or(Some(""));
     let redirect_uri = resolve(app.config.profile, asked, &client.redirect_uris)?;
     Ok((client, redirect_uri))
@@ -147,6 +161,7 @@ async fn begin(
         state: decoded.get("state").map(str::to_owned),
         nonce: decoded.get("nonce").map(str::to_owned),
         code_challenge: CodeChallenge::stored(challenge),
+        resources: None,
         auth_time: session.created_at,
         created_at: now,
         expires_at: now + REQUEST_TTL,

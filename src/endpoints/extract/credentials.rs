@@ -7,9 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Decoded, PARAMETER_MAX, decode_part};
 use crate::clients::Credentials;
-use crate::oauth::OAuthError;
+use crate::clients::assertion::subject;
+use crate::oauth::{OAuthError, client_assertion};
 use crate::profile::Profile;
 use crate::secret::Secret;
+
+const TWO_METHODS: &str = "multiple client authentication methods used";
 
 /// What a client says of itself (RFC 6749 §2.3): by HTTP Basic or in the body, never both.
 ///
@@ -23,6 +26,7 @@ pub fn credentials(
 ) -> Result<Credentials, OAuthError> {
     let body_id = form.get("client_id");
     let body_secret = form.get("client_secret");
+    let assertion = assertion(form)?;
     let header = match basic(profile, headers) {
         Err(_) if profile.basic_is_read_leniently() => None,
         header => header?,
@@ -33,27 +37,51 @@ pub fn credentials(
         } else {
             "Missing client_id"
         };
-        let client_id = body_id.ok_or_else(|| OAuthError::invalid_client(missing))?;
+        // RFC 7521 §4.2: an assertion says who it is from
+        let subject = assertion.as_ref().and_then(subject);
+        let client_id = body_id.map(str::to_owned).or(subject);
+        if assertion.is_some() && body_secret.is_some() {
+            return Err(OAuthError::invalid_request(TWO_METHODS));
+        }
         return Ok(Credentials {
-            client_id: client_id.to_owned(),
+            client_id: client_id.ok_or_else(|| OAuthError::invalid_client(missing))?,
             secret: body_secret.map(Secret::new),
+            assertion,
             by_header: false,
         });
     };
-    let two = "multiple client authentication methods used";
+    if assertion.is_some() {
+        return Err(OAuthError::invalid_request(TWO_METHODS));
+    }
     if profile.basic_is_read_leniently() {
         if body_secret.is_some() || body_id.is_some_and(|id| !id.is_empty()) {
-            return Err(OAuthError::invalid_client(two));
+            return Err(OAuthError::invalid_client(TWO_METHODS));
         }
     } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
         // RFC 6749 §2.3; a client_id that says the same again is no second method
-        return Err(OAuthError::invalid_request(two));
+        return Err(OAuthError::invalid_request(TWO_METHODS));
     }
     Ok(Credentials {
         client_id,
         secret: secret.map(Secret::new),
+        assertion: None,
         by_header: true,
     })
+}
+
+/// The assertion of a form, of the one type that is known (RFC 7523 §2.2).
+fn assertion(form: &Decoded) -> Result<Option<Secret>, OAuthError> {
+    match (
+        form.get("client_assertion"),
+        form.get("client_assertion_type"),
+    ) {
+        (None, None) => Ok(None),
+        (Some(assertion), Some(client_assertion::TYPE)) => Ok(Some(Secret::new(assertion))),
+        _ => Err(OAuthError::invalid_client(format!(
+            "client_assertion and client_assertion_type go together, and the type is {}",
+            client_assertion::TYPE
+        ))),
+    }
 }
 
 /// The pair of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without one.

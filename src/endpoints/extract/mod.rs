@@ -35,6 +35,8 @@ const PARAMETERS_MAX: usize = 64;
 const PARAMETER_MAX: usize = 4 * 1_024;
 /// The longest scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
+/// The longest client assertion, in bytes.
+const ASSERTION_MAX: usize = 8 * 1_024;
 
 /// Decoded parameters. They are never shown: codes and secrets are among them.
 #[derive(Default)]
@@ -85,6 +87,14 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
         if value.is_empty() {
             continue; // RFC 6749 §3.1: as if it had not been sent
         }
+        // RFC 8707 §2: this one may be repeated; an identifier has no space in it
+        if name == "resource"
+            && let Some(others) = decoded.values.get_mut(name)
+        {
+            others.push(' ');
+            others.push_str(&value);
+            continue;
+        }
         if decoded.values.insert(name.to_owned(), value).is_some() {
             decoded.repeated.push(name);
         }
@@ -119,10 +129,10 @@ fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String
 
 /// The longest value of a parameter, in bytes.
 fn limit_of(name: &str) -> usize {
-    if name == "scope" {
-        SCOPE_MAX
-    } else {
-        PARAMETER_MAX
+    match name {
+        "scope" => SCOPE_MAX,
+        "client_assertion" => ASSERTION_MAX,
+        _ => PARAMETER_MAX,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Exchange<'a> {
     pub redirect_uri: Option<&'a str>,
     /// What the challenge was made from, as the client says.
     pub code_verifier: Option<&'a Secret>,
+    /// What the access token is for, if the client wants less than was granted.
+    pub resource: Option<&'a str>,
     /// Where it comes from.
     pub address: IpAddr,
 }
@@ -152,6 +154,10 @@ impl Exchange<'_> {
             .client
             .scope
             .still_granted(&granted, code.account.permissions);
+        let resources = app
+            .config
+            .known_resources()
+            .within(code.resources.as_deref(), self.resource)?;
         let grant = GrantId::generate();
         let issue = Issue {
             client: self.client,
@@ -160,6 +166,7 @@ impl Exchange<'_> {
             grant: Some(&grant),
             nonce: code.nonce.as_deref(),
             auth_time: code.auth_time,
+            resources: resources.as_deref(),
         };
         let tokens = issue.sign(app, now).await?;
         let refresh = first_refresh_token(app, &issue, &granted, now);
@@ -171,6 +178,7 @@ impl Exchange<'_> {
                 client: self.client.row_id.clone(),
                 code: Some(code.id.clone()),
                 auth_time: code.auth_time,
+                resources: code.resources,
                 created_at: now,
             },
             code: code.id,

@@ -9,11 +9,13 @@ use crate::store::clients::{self, Client};
 /// Load, decide, sign, answer: nothing is stored, and there is no refresh token (§4.4.3).
 ///
 /// # Errors
-/// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have.
+/// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have,
+/// `invalid_target` for a resource that is not known.
 pub(super) async fn answer(
     app: &App,
     client: &Client,
     requested: Option<&Scope>,
+    resource: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
     let owner = clients::owner(&app.db, &client.row_id).await?;
     let owner =
@@ -26,6 +28,8 @@ pub(super) async fn answer(
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
     let scope =
         granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
+    let known = app.config.known_resources();
+    let resources = resource.map(|asked| known.read(asked)).transpose()?;
     let issue = Issue {
         client,
         account: &owner,
@@ -33,6 +37,7 @@ pub(super) async fn answer(
         grant: None,
         nonce: None,
         auth_time: None,
+        resources: resources.as_deref(),
     };
     issue.sign(app, app.clock.now()).await
 }

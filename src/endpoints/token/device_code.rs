@@ -24,6 +24,7 @@ pub(super) async fn answer(
     app: &App,
     client: &Client,
     device_code: &Secret,
+    resource: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
     if client.kind == ClientType::Confidential {
         let description = "Client is not authorized for device_code grant";
@@ -32,7 +33,7 @@ pub(super) async fn answer(
     for _ in 0..ATTEMPTS {
         let now = app.clock.now();
         let (device, account) = decide(app, client, device_code, now).await?;
-        if let Some(tokens) = redeem(app, client, &device, &account, now).await? {
+        if let Some(tokens) = redeem(app, client, (&device, &account), resource, now).await? {
             return Ok(tokens);
         }
     }
@@ -86,12 +87,13 @@ async fn decide(
 async fn redeem(
     app: &App,
     client: &Client,
-    device: &PolledDevice,
-    account: &Account,
+    (device, account): (&PolledDevice, &Account),
+    resource: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, OAuthError> {
     let granted = Scope::stored(&device.scope);
     let scope = client.scope.still_granted(&granted, account.permissions);
+    let resources = app.config.known_resources().within(None, resource)?;
     let grant = GrantId::generate();
     let issue = Issue {
         client,
@@ -100,6 +102,7 @@ async fn redeem(
         grant: Some(&grant),
         nonce: None,
         auth_time: None,
+        resources: resources.as_deref(),
     };
     let tokens = issue.sign(app, now).await?;
     let (secret, token) = first_refresh_token(app, &issue, &granted, now).unzip();
@@ -111,6 +114,7 @@ async fn redeem(
             client: client.row_id.clone(),
             code: None,
             auth_time: None,
+            resources: None,
             created_at: now,
         },
         token,

@@ -57,6 +57,8 @@ pub(super) struct Issue<'a> {
     pub nonce: Option<&'a str>,
     /// When the person signed in, if that is known.
     pub auth_time: Option<Timestamp>,
+    /// What the access token is for (RFC 8707); none for the community's own API.
+    pub resources: Option<&'a [String]>,
 }
 
 impl Issue<'_> {
@@ -77,7 +79,7 @@ impl Issue<'_> {
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
         let claims = AccessTokenClaims {
-            aud: access_token::STORYDEN,
+            aud: app.config.known_resources().audience(self.resources),
             client_id: &self.client.client_id,
             exp,
             auth_time: self.auth_time.map(Timestamp::unix_seconds),

@@ -44,6 +44,9 @@ const KNOWN: &[&str] = &[
     "refresh_token",
     "device_code",
     "scope",
+    "resource",
+    "client_assertion",
+    "client_assertion_type",
 ];
 
 /// How often a grant is loaded and decided again when somebody else was first.
@@ -60,6 +63,8 @@ pub enum TokenRequest {
         redirect_uri: Option<String>,
         /// What the challenge was made from (RFC 7636 §4.5).
         code_verifier: Option<Secret>,
+        /// What the token is for (RFC 8707 §2.2).
+        resource: Option<String>,
     },
     /// RFC 6749 §6.
     RefreshToken {
@@ -67,16 +72,22 @@ pub enum TokenRequest {
         refresh_token: Secret,
         /// Less than was granted.
         scope: Option<Scope>,
+        /// What the token is for (RFC 8707 §2.2).
+        resource: Option<String>,
     },
     /// RFC 6749 §4.4.2.
     ClientCredentials {
         /// What is asked.
         scope: Option<Scope>,
+        /// What the token is for (RFC 8707 §2.2).
+        resource: Option<String>,
     },
     /// RFC 8628 §3.4.
     DeviceCode {
         /// The code.
         device_code: Secret,
+        /// What the token is for (RFC 8707 §2.2).
+        resource: Option<String>,
     },
 }
 
@@ -84,6 +95,10 @@ impl TokenRequest {
     /// Reads the parameters of a grant.
     fn parse(profile: Profile, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
         let text = |name| form.get(name).map(str::to_owned);
+        let resource = || {
+            let passed_over = profile.resource_is_passed_over();
+            text("resource").filter(|_| !passed_over)
+        };
         let scope = || {
             let given = form.get("scope").filter(|scope| !scope.is_empty());
             given
@@ -100,6 +115,7 @@ impl TokenRequest {
                 code: Secret::new(form.require("code", "Missing authorization code")?),
                 redirect_uri: text("redirect_uri"),
                 code_verifier: text("code_verifier").map(Secret::new),
+                resource: resource(),
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
@@ -108,10 +124,15 @@ impl TokenRequest {
                 } else {
                     scope()?
                 },
+                resource: resource(),
             },
-            GrantType::ClientCredentials => Self::ClientCredentials { scope: scope()? },
+            GrantType::ClientCredentials => Self::ClientCredentials {
+                scope: scope()?,
+                resource: resource(),
+            },
             GrantType::DeviceCode => Self::DeviceCode {
                 device_code: Secret::new(form.require("device_code", "Missing device_code")?),
+                resource: resource(),
             },
         })
     }
@@ -142,6 +163,12 @@ pub struct TokenForm {
     pub device_code: Option<String>,
     /// What the token is to permit, with spaces between.
     pub scope: Option<String>,
+    /// What the token is for, within what was granted; may be given several times (RFC 8707 §2.2).
+    pub resource: Option<String>,
+    /// A JWT that the client signed, in place of a secret (RFC 7523 §2.2).
+    pub client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    pub client_assertion_type: Option<String>,
 }
 
 /// `POST /api/oauth/token`.
@@ -236,12 +263,14 @@ async fn answer(
             code,
             redirect_uri,
             code_verifier,
+            resource,
         } => {
             let exchange = authorization_code::Exchange {
                 client: &client,
                 code: &code,
                 redirect_uri: redirect_uri.as_deref(),
                 code_verifier: code_verifier.as_ref(),
+                resource: resource.as_deref(),
                 address,
             };
             exchange.answer(app).await
@@ -249,22 +278,25 @@ async fn answer(
         TokenRequest::RefreshToken {
             refresh_token,
             scope,
+            resource,
         } => {
             let refresh = refresh_token::Refresh {
                 app,
                 client: &client,
                 presented: &refresh_token,
                 requested: scope.as_ref(),
+                resource: resource.as_deref(),
                 address,
             };
             refresh.answer().await
         }
-        TokenRequest::ClientCredentials { scope } => {
-            client_credentials::answer(app, &client, scope.as_ref()).await
+        TokenRequest::ClientCredentials { scope, resource } => {
+            client_credentials::answer(app, &client, scope.as_ref(), resource.as_deref()).await
         }
-        TokenRequest::DeviceCode { device_code } => {
-            device_code::answer(app, &client, &device_code).await
-        }
+        TokenRequest::DeviceCode {
+            device_code,
+            resource,
+        } => device_code::answer(app, &client, &device_code, resource.as_deref()).await,
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Refresh<'a> {
     pub presented: &'a Secret,
     /// Less than was granted, if the client wants less.
     pub requested: Option<&'a Scope>,
+    /// What the access token is for, if the client wants less than was granted.
+    pub resource: Option<&'a str>,
     /// Where it comes from.
     pub address: IpAddr,
 }
@@ -121,6 +123,12 @@ impl Refresh<'_> {
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
         let scope = self.scope(token)?;
+        let granted = token
+            .grant
+            .as_ref()
+            .and_then(|grant| grant.resources.as_deref());
+        let known = self.app.config.known_resources();
+        let resources = known.within(granted, self.resource)?;
         let issue = Issue {
             client: self.client,
             account: &token.account,
@@ -128,6 +136,7 @@ impl Refresh<'_> {
             grant: Some(grant),
             nonce: None, // OpenID Connect Core §12.2
             auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
+            resources: resources.as_deref(),
         };
         issue.sign(self.app, now).await
     }
@@ -156,6 +165,7 @@ impl Refresh<'_> {
                 client: self.client.row_id.clone(),
                 code: None,
                 auth_time: None,
+                resources: None,
                 created_at: now,
             }),
             salt,

@@ -16,6 +16,8 @@ use super::scope::Scope;
 use crate::profile::Profile;
 use rules::Rules;
 
+pub(super) use rules::is_web_page;
+
 /// The members of a document that are known; every other is passed over (RFC 7591 §2).
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientRegisterProps)]
@@ -35,14 +37,29 @@ pub struct Asked {
     /// `code`, for the code grant.
     #[schema(required = false)]
     response_types: Option<Vec<String>>,
-    /// `none`, `client_secret_basic` or `client_secret_post`.
+    /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     #[schema(required = false)]
     token_endpoint_auth_method: String,
+    /// Its public keys, for `private_key_jwt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks: Option<Value>,
+    /// Where they are, in their place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
     /// What it asks for when it names no scope.
     #[schema(required = false)]
     scope: Option<String>,
     #[serde(flatten)]
     about: About,
+}
+
+/// The public keys of a client, where it gave any (RFC 7591 §2).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientKeys {
+    /// They themselves (RFC 7517 §5).
+    pub jwks: Option<Value>,
+    /// Where they are.
+    pub jwks_uri: Option<String>,
 }
 
 /// What is kept of a registration and given back, and decides nothing.
@@ -90,6 +107,8 @@ pub struct ClientMetadata {
     pub redirect_uris: Vec<String>,
     /// Where a person may be sent who signed out, exactly as given.
     pub post_logout_redirect_uris: Vec<String>,
+    /// Its public keys.
+    pub keys: ClientKeys,
     /// What it asks for when it names no scope.
     pub scope: Scope,
     /// What it may ask for.
@@ -178,6 +197,8 @@ impl Asked {
             token_endpoint_auth_method: members
                 .text("token_endpoint_auth_method")?
                 .unwrap_or_default(),
+            jwks: None,
+            jwks_uri: None,
             scope: members.text("scope")?,
             about: About {
                 application_type: members.text("application_type")?,
@@ -191,6 +212,8 @@ impl Asked {
         if !storydens {
             let uris = members.list("post_logout_redirect_uris")?;
             asked.post_logout_redirect_uris = uris.unwrap_or_default();
+            asked.jwks = members.get("jwks").cloned();
+            asked.jwks_uri = members.text("jwks_uri")?;
             asked.about.contacts = members.list("contacts")?;
             asked.about.software_id = members.text("software_id")?;
             asked.about.software_version = members.text("software_version")?;
@@ -210,6 +233,8 @@ impl Asked {
         let grants = rules.grants(&self.grant_types, auth_method)?;
         rules.response_types(self.response_types.as_deref(), &grants)?;
         let redirect_uris = rules.redirect_uris(self.redirect_uris, &grants)?;
+        let keys = Rules::keys(auth_method, self.jwks, self.jwks_uri)?;
+        rules.application_type(self.about.application_type.as_deref(), &redirect_uris)?;
         let about = rules.about(self.about)?;
         let scope = rules.scope(self.scope.as_deref().unwrap_or_default(), cap)?;
         let name = self.client_name.as_deref().map(client_name::clean);
@@ -221,6 +246,7 @@ impl Asked {
             auth_method_chosen: !self.token_endpoint_auth_method.trim().is_empty(),
             grants,
             redirect_uris,
+            keys,
             post_logout_redirect_uris: rules::post_logout_redirect_uris(
                 self.post_logout_redirect_uris,
             )?,

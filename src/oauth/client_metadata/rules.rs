@@ -2,8 +2,11 @@
 
 use url::Url;
 
-use super::About;
+use serde_json::Value;
+
+use super::{About, ClientKeys};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_document::check_keys;
 use crate::oauth::client_name::is_shown;
 use crate::oauth::error::OAuthError;
 use crate::oauth::grant_type::GrantType;
@@ -14,6 +17,8 @@ use crate::oauth::scope::{Scope, ScopeName};
 const LIST_MAX: usize = 20;
 /// The longest of the texts that are merely kept, in bytes.
 const TEXT_MAX: usize = 255;
+/// The longest key set, in bytes of JSON.
+const KEYS_MAX: usize = 8 * 1_024;
 /// The longest URI, in bytes.
 const URI_MAX: usize = 2_048;
 
@@ -33,13 +38,65 @@ impl Rules {
     pub(super) fn auth_method(&self, given: &str) -> Result<AuthMethod, OAuthError> {
         match given.trim() {
             "" => Ok(AuthMethod::Basic),
-            name => AuthMethod::from_name(name).ok_or_else(|| {
-                self.refuse(
-                    "Unsupported token_endpoint_auth_method",
-                    "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
-                )
-            }),
+            name => {
+                let method = AuthMethod::from_name(name);
+                let fits =
+                    |one: &AuthMethod| !(self.storydens && *one == AuthMethod::PrivateKeyJwt);
+                method.filter(fits).ok_or_else(|| {
+                    self.refuse(
+                        "Unsupported token_endpoint_auth_method",
+                        "token_endpoint_auth_method must be none, client_secret_basic, \
+                         client_secret_post or private_key_jwt",
+                    )
+                })
+            }
         }
+    }
+
+    /// The public keys of a client that signs with them: themselves, or where they are (RFC 7591 §2).
+    pub(super) fn keys(
+        auth_method: AuthMethod,
+        jwks: Option<Value>,
+        jwks_uri: Option<String>,
+    ) -> Result<ClientKeys, OAuthError> {
+        let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
+        if auth_method != AuthMethod::PrivateKeyJwt {
+            return Ok(ClientKeys::default()); // nobody would look at them
+        }
+        match (&jwks, &jwks_uri) {
+            (Some(_), Some(_)) => return refuse("give jwks or jwks_uri, not both".to_owned()),
+            (None, None) => return refuse("private_key_jwt needs jwks or jwks_uri".to_owned()),
+            _ => {}
+        }
+        if let Some(jwks) = &jwks {
+            let size = jwks.to_string().len();
+            if size > KEYS_MAX {
+                return refuse(format!("jwks is longer than {KEYS_MAX} bytes"));
+            }
+            if let Err(why) = check_keys(jwks) {
+                return refuse(format!("the document {why}"));
+            }
+        }
+        if jwks_uri.as_deref().is_some_and(|uri| !is_web_page(uri)) {
+            return refuse("jwks_uri must be a valid HTTPS URL".to_owned());
+        }
+        Ok(ClientKeys { jwks, jwks_uri })
+    }
+
+    /// OpenID Connect Registration §2: what says that it is a web application is answered on the web.
+    pub(super) fn application_type(
+        &self,
+        given: Option<&str>,
+        redirect_uris: &[String],
+    ) -> Result<(), OAuthError> {
+        let is_web = |uri: &String| uri.starts_with("https://") || uri.starts_with("http://");
+        if !self.storydens && given == Some("web") && !redirect_uris.iter().all(is_web) {
+            return Err(OAuthError::invalid_redirect_uri(
+                "a web application has redirect URIs of the web alone; a program on a device is \
+                 application_type native",
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn grants(
@@ -256,7 +313,7 @@ pub(super) fn post_logout_redirect_uris(given: Vec<String>) -> Result<Vec<String
 }
 
 /// An absolute https address with a host. Nobody here fetches it.
-fn is_web_page(uri: &str) -> bool {
+pub(in super::super) fn is_web_page(uri: &str) -> bool {
     let plain = uri.len() <= URI_MAX && uri.bytes().all(|byte| byte.is_ascii_graphic());
     let url = Url::parse(uri).ok().filter(|_| plain);
     url.is_some_and(|url| {

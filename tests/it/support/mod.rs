@@ -10,6 +10,7 @@ mod device;
 pub(crate) mod forgery;
 pub(crate) mod journal;
 mod member;
+pub(crate) mod outside;
 mod postgres;
 mod process;
 pub(crate) mod race;

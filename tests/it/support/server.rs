@@ -9,6 +9,7 @@ use storyden_auth::accounts::passwords::Cost;
 use storyden_auth::app::{App, Shared, Sources};
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
+use storyden_auth::fetch::network::{Network, System};
 use storyden_auth::random::Random;
 use storyden_auth::server::{self, Patience};
 use storyden_auth::store::value::Value;
@@ -40,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) at_length: bool,
     /// Where a test says what it held.
     pub(crate) held: Held,
+    /// The network that the server's own requests go over.
+    pub(crate) network: Arc<dyn Network>,
     settings: HashMap<String, String>,
 }
 
@@ -92,6 +95,7 @@ where
         seed,
         at_length: rounds.at_length(),
         held: rounds.held.clone(),
+        network: Arc::new(System),
         settings: HashMap::new(),
     };
     let outcome = tokio::spawn(test(setup)).await;
@@ -142,6 +146,7 @@ impl Setup {
             random: Random::seeded(u64::from(port)),
             cost: Cost::Cheap,
             patience: self.patience,
+            network: Arc::clone(&self.network),
         };
         let app = Arc::new(App::new(config, sources).await.unwrap());
         let stop = CancellationToken::new();

@@ -1,0 +1,184 @@
+//! Proof by a client assertion, `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): the client
+//! signs with a key of its own, whose public half it gave us or serves itself.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+use url::Url;
+
+use super::Credentials;
+use super::flights::Flights;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::fetch::Question;
+use crate::keys::{self, Unproven};
+use crate::limits::KEYS_CLIENT;
+use crate::oauth::client_assertion::Claims;
+use crate::oauth::{OAuthError, client_document, strict_json};
+use crate::secret::Secret;
+use crate::store::clients::Client;
+use crate::store::{assertions, client_documents};
+
+/// The longest key set, in bytes.
+const MAX: usize = 64 * 1_024;
+/// How long a key set is believed.
+const FRESH: Duration = Duration::minutes(10);
+/// How old it must be to be fetched again for a signature that none of its keys made.
+const YOUNG: Duration = Duration::seconds(30);
+/// How many key sets are kept.
+const SETS: u64 = 1_000;
+
+/// Key sets that clients serve, as they were fetched last.
+#[derive(Debug)]
+pub struct RemoteKeys {
+    sets: Cache<String, KeySet>,
+    flights: Flights<Option<KeySet>>,
+}
+
+#[derive(Clone, Debug)]
+struct KeySet {
+    jwks: Arc<Value>,
+    fetched_at: Timestamp,
+}
+
+impl RemoteKeys {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            sets: Cache::new(SETS),
+            flights: Flights::default(),
+        }
+    }
+}
+
+impl Default for RemoteKeys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The client that an assertion says it is from, before anything is checked (RFC 7521 §4.2: then
+/// `client_id` may be left out).
+#[must_use]
+pub fn subject(assertion: &Secret) -> Option<String> {
+    let claims: Claims = keys::peek_assertion(assertion.reveal())?;
+    Some(claims.subject().to_owned())
+}
+
+/// Checks that an assertion is the client's, and that it is used for the first time.
+///
+/// # Errors
+/// `invalid_client` with what is wrong, `temporarily_unavailable` when the client's keys were fetched
+/// too often.
+pub async fn prove(
+    app: &App,
+    client: &Client,
+    credentials: &Credentials,
+) -> Result<(), OAuthError> {
+    let refuse = |why: &str| credentials.refuse(format!("The client assertion {why}"));
+    let Some(assertion) = &credentials.assertion else {
+        return Err(credentials.refuse(
+            "This client authenticates with private_key_jwt: a client_assertion is needed",
+        ));
+    };
+    let assertion = assertion.reveal();
+    let claims: Option<Claims> = keys::peek_assertion(assertion);
+    let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
+    let issuer = app.config.issuer();
+    let endpoint = format!("{}/oauth/token", app.config.endpoint_base());
+    let now = app.clock.now();
+    // Before anything is fetched: what is no good by itself costs nobody a request.
+    let once = claims
+        .check(&client.client_id, &[&issuer, &endpoint], now)
+        .map_err(refuse)?;
+    check_signature(app, client, assertion)
+        .await?
+        .map_err(|why| {
+            refuse(match why {
+                Unproven::Malformed => {
+                    "must be signed with an asymmetric algorithm, as in RS256 or ES256"
+                }
+                Unproven::NoKey => "is signed by none of the client's keys",
+            })
+        })?;
+    let spent = Secret::new(format!("{}\0{}", client.row_id, once.jti)).hash();
+    let expires_at = OffsetDateTime::from_unix_timestamp(once.expires_at);
+    let expires_at = Timestamp::new(expires_at.map_err(|_| refuse("has no exp that is a time"))?);
+    let first = app
+        .db
+        .write((spent, expires_at), |tx, (spent, expires_at)| {
+            Box::pin(assertions::spend(tx, spent, *expires_at))
+        });
+    if first.await? {
+        return Ok(());
+    }
+    tracing::warn!(client = %client.row_id, "a client assertion was used again");
+    Err(refuse("was used before; each needs a jti of its own"))
+}
+
+/// Checks the signature; with keys that the client serves once more after fetching them anew, since
+/// they may have changed.
+async fn check_signature(
+    app: &App,
+    client: &Client,
+    assertion: &str,
+) -> Result<Result<(), Unproven>, OAuthError> {
+    let own = client_documents::keys(&app.db, &client.row_id).await?;
+    if let Some(jwks) = &own.jwks {
+        return Ok(keys::check_assertion(assertion, jwks));
+    }
+    let Some(uri) = &own.jwks_uri else {
+        return Ok(Err(Unproven::NoKey));
+    };
+    let now = app.clock.now();
+    if let Some(set) = app.remote_keys.sets.get(uri) {
+        let checked = keys::check_assertion(assertion, &set.jwks);
+        let age = now - set.fetched_at;
+        let may_have_changed = checked == Err(Unproven::NoKey) && age >= YOUNG;
+        if age < FRESH && !may_have_changed {
+            return Ok(checked);
+        }
+    }
+    let set = fetch_set(app, client, uri).await?;
+    Ok(keys::check_assertion(assertion, &set.jwks))
+}
+
+async fn fetch_set(app: &App, client: &Client, uri: &str) -> Result<KeySet, OAuthError> {
+    let row = client.row_id.as_str();
+    app.limits.spend(&[(KEYS_CLIENT, row)]).map_err(|wait| {
+        let description = "The keys of this client were fetched too often";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })?;
+    let set = app.remote_keys.flights.fetch(uri, read_set(app, uri));
+    set.await.ok_or_else(|| {
+        let description = "The client's jwks_uri cannot be read now";
+        OAuthError::temporarily_unavailable(description).retry_after(10)
+    })
+}
+
+async fn read_set(app: &App, uri: &str) -> Option<KeySet> {
+    let refused = |why: &dyn std::fmt::Display| {
+        tracing::warn!(uri, %why, "a client's keys cannot be read");
+    };
+    let url = Url::parse(uri).inspect_err(|why| refused(why)).ok()?;
+    let question = Question {
+        url: &url,
+        max: MAX,
+        deadline: app.patience.fetch,
+    };
+    let found = app.documents_fetch.json(question).await;
+    let found = found.inspect_err(|why| refused(why)).ok()?;
+    let jwks = strict_json::parse(&found.body);
+    let jwks = jwks.inspect_err(|why| refused(why)).ok()?;
+    let checked = client_document::check_keys(&jwks);
+    checked.inspect_err(|why| refused(why)).ok()?;
+    let set = KeySet {
+        jwks: Arc::new(jwks),
+        fetched_at: app.clock.now(),
+    };
+    app.remote_keys.sets.insert(uri.to_owned(), set.clone());
+    Some(set)
+}

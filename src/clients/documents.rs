@@ -1,0 +1,395 @@
+//! Clients that introduce themselves: their id is the URL of a document, which is read when a person
+//! who is signed in is asked, or a device starts (OAuth Client ID Metadata Document §4).
+//!
+//! What was read is kept as a snapshot. The token endpoint uses that alone, so that a host that is
+//! down breaks no refresh, and that nobody makes this server send requests without being known.
+
+use std::net::IpAddr;
+
+use time::Duration;
+
+use super::flights::Flights;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::fetch::{self, Found, Question};
+use crate::ids::{AccountId, ClientRowId};
+use crate::limits::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, network_of};
+use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_document::{self, ClientDocument};
+use crate::oauth::client_id_url;
+use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::grant_type::ClientType;
+use crate::oauth::scope::{ClientScope, ScopePolicy};
+use crate::oauth::{OAuthError, strict_json};
+use crate::store;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::client_details::Details;
+use crate::store::client_documents::{self, NewSnapshot, Snapshot};
+use crate::store::clients::Client;
+
+/// The longest document, in bytes (§6.6).
+const MAX: usize = 5 * 1_024;
+/// How long a document is fresh that says nothing of it.
+const FRESH: Duration = Duration::minutes(5);
+/// The longest that a document may say.
+const FRESH_MAX: Duration = Duration::hours(1);
+/// How long after its last reading a snapshot serves while its host does not answer.
+const STALE_MAX: Duration = Duration::hours(24);
+
+/// Documents that are being read.
+pub type DocumentFlights = Flights<Result<Client, OAuthError>>;
+
+/// On whose behalf a document may be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// Who is signed in; nobody where a device starts.
+    pub account: Option<&'a AccountId>,
+    /// Where they come from.
+    pub address: IpAddr,
+}
+
+/// Whether a client id means a document here.
+#[must_use]
+pub fn is_document(app: &App, client_id: &str) -> bool {
+    app.config.documents_enabled() && client_id_url::is_url(client_id)
+}
+
+/// Checks a client id that means a document, without reading it.
+///
+/// # Errors
+/// `invalid_client` with the rule that it breaks.
+pub fn check_id(app: &App, client_id: &str) -> Result<url::Url, OAuthError> {
+    let http_too = app.config.cimd_insecure;
+    client_id_url::parse(client_id, http_too).map_err(|why| refuse_id(client_id, why))
+}
+
+/// The client of an id that means a document: its snapshot while that is fresh, otherwise as its
+/// document is now.
+///
+/// # Errors
+/// `invalid_client` when the id or its document is not good, or the document cannot be had;
+/// `temporarily_unavailable` when too many were asked for.
+pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
+    if let Some(client) = kept(app, client_id).await? {
+        return Ok(client);
+    }
+    check_id(app, client_id)?;
+    let read = Box::pin(async {
+        spend(app, visitor)?;
+        read(app, client_id, visitor).await
+    });
+    app.flights.fetch(client_id, read).await
+}
+
+/// Counts a reading for whom it is.
+fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
+    let network = network_of(visitor.address);
+    let mut limits = vec![(DOCUMENTS_ADDRESS, network.as_str())];
+    limits.extend(
+        visitor
+            .account
+            .map(|account| (DOCUMENTS_ACCOUNT, account.as_str())),
+    );
+    app.limits.spend(&limits).map_err(|wait| {
+        let description = "Too many client metadata documents were asked for";
+        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+    })
+}
+
+/// The snapshot that serves without its document being read, if there is one.
+async fn kept(app: &App, client_id: &str) -> Result<Option<Client>, store::Error> {
+    let snapshot = client_documents::find(&app.db, client_id).await?;
+    let now = app.clock.now();
+    Ok(snapshot
+        .filter(|one| !one.is_of_a_document() || one.is_fresh(now))
+        .map(|one| one.client))
+}
+
+async fn read(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
+    let snapshot = client_documents::find(&app.db, client_id).await?;
+    let now = app.clock.now();
+    if let Some(one) = &snapshot
+        && (!one.is_of_a_document() || one.is_fresh(now))
+    {
+        return Ok(one.client.clone()); // the flight before this one brought it
+    }
+    let failed = match fetch_document(app, client_id).await {
+        Ok(read) => return keep(app, client_id, snapshot, read, visitor).await,
+        Err(failed) => failed,
+    };
+    let serves = snapshot.filter(|one| serves_stale(app, one, &failed, now));
+    tracing::warn!(
+        client = client_id,
+        why = %failed.reason,
+        serves_on = serves.is_some(),
+        "a client's metadata document cannot be used"
+    );
+    serves.map(|one| one.client).ok_or(failed.error)
+}
+
+/// Why a document is not there.
+struct Failed {
+    error: OAuthError,
+    reason: String,
+    passing: bool,
+}
+
+impl Failed {
+    fn new(description: String, reason: &dyn std::fmt::Display) -> Self {
+        Self {
+            error: OAuthError::invalid_client(description),
+            reason: reason.to_string(),
+            passing: false,
+        }
+    }
+}
+
+/// While a host does not answer, what its document said a short while ago still holds.
+fn serves_stale(app: &App, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
+    let confirmed = snapshot.confirmed_at;
+    failed.passing
+        && !app.config.profile.client_documents_are_storydens()
+        && confirmed.is_some_and(|at| now - at < STALE_MAX)
+}
+
+/// Reads and checks a document; with how long it stays fresh.
+async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, Duration), Failed> {
+    let profile = app.config.profile;
+    let storydens = profile.client_documents_are_storydens();
+    let url = check_id(app, client_id).map_err(|error| Failed {
+        reason: error.description.to_string(),
+        error,
+        passing: false,
+    })?;
+    let patience = app.patience.fetch;
+    let deadline = if storydens { patience * 2 } else { patience };
+    let question = Question {
+        url: &url,
+        max: MAX,
+        deadline,
+    };
+    let found = app.documents_fetch.json(question).await;
+    let found = found.map_err(|error| Failed {
+        error: OAuthError::invalid_client(describe(&error, client_id, storydens)),
+        passing: error.is_passing(),
+        reason: error.to_string(),
+    })?;
+    let fresh = freshness(&found);
+    let explain = |sentence: &str, why: &str| {
+        if storydens {
+            sentence.to_owned()
+        } else {
+            format!("The client's metadata document {why}")
+        }
+    };
+    let document = if storydens {
+        serde_json::from_slice(&found.body).map_err(|error| error.to_string())
+    } else {
+        strict_json::parse(&found.body)
+    };
+    let document = document.map_err(|why| {
+        Failed::new(
+            explain(
+                "Failed to parse CIMD client metadata",
+                "cannot be read as JSON",
+            ),
+            &why,
+        )
+    })?;
+    let scope = app.config.document_scope();
+    let document = client_document::check(profile, client_id, &document, &scope);
+    let document = document
+        .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
+    Ok((document, fresh))
+}
+
+/// What the person who is asked is told; the details of the network are for the log.
+fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
+    use fetch::Error::{
+        Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable,
+    };
+    if storydens {
+        let named = matches!(error, Unfit(_)) && is_named_so(client_id);
+        return match error {
+            Unfit(_) if named => {
+                format!("Invalid CIMD client ID: '{client_id}' cimd client_id host is not allowed")
+            }
+            Unfit(_) => "CIMD client host is not allowed".to_owned(),
+            NotJson => "CIMD client metadata is not JSON".to_owned(),
+            TooLong(_) => "Failed to read CIMD client metadata".to_owned(),
+            _ => "Failed to fetch CIMD client metadata".to_owned(),
+        };
+    }
+    match error {
+        // not which address: that would map the network behind this server
+        Unfit(why) => format!("The client's metadata document is not fetched: {why}"),
+        Busy | NoTrust | Unreachable | Slow => {
+            "The client's metadata document cannot be had now: its host does not answer".to_owned()
+        }
+        Status(_) | NotJson | Compressed | TooLong(_) => {
+            format!("The client's metadata document cannot be used: {error}")
+        }
+    }
+}
+
+/// Whether the id itself names an address or this computer, which Storyden tells apart.
+fn is_named_so(client_id: &str) -> bool {
+    let Ok(url) = url::Url::parse(client_id) else {
+        return false;
+    };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+fn refuse_id(client_id: &str, why: client_id_url::Unfit) -> OAuthError {
+    OAuthError::invalid_client(format!("Invalid CIMD client ID: '{client_id}' {why}"))
+}
+
+/// RFC 9111 §5.2.2, within our own bounds (`req_155`).
+fn freshness(found: &Found) -> Duration {
+    let Some(control) = found.cache_control.as_deref() else {
+        return FRESH;
+    };
+    let mut fresh = FRESH;
+    for directive in control
+        .split(',')
+        .map(|one| one.trim().to_ascii_lowercase())
+    {
+        if directive.starts_with("no-store") || directive.starts_with("no-cache") {
+            return Duration::ZERO;
+        }
+        if let Some(seconds) = directive.strip_prefix("max-age=") {
+            let seconds = seconds.trim_matches('"').parse::<i64>().unwrap_or(0);
+            fresh = Duration::seconds(seconds.clamp(0, FRESH_MAX.whole_seconds()));
+        }
+    }
+    fresh
+}
+
+/// Keeps what a document said, and ends what the client was given when it is another one now.
+async fn keep(
+    app: &App,
+    client_id: &str,
+    before: Option<Snapshot>,
+    (document, fresh): (ClientDocument, Duration),
+    visitor: Visitor<'_>,
+) -> Result<Client, OAuthError> {
+    let now = app.clock.now();
+    let (client, keys) = client_of(client_id, before.as_ref(), &document, now);
+    let changed = before
+        .as_ref()
+        .is_some_and(|before| differs(before, &client, &keys));
+    let details = Details {
+        registered: false,
+        default_scope: document.default_scope.map(|scope| scope.to_string()),
+        post_logout_redirect_uris: Vec::new(),
+        about: document.about,
+        registration_token: None,
+    };
+    let new = NewSnapshot {
+        exists: before.is_some(),
+        ends_grants: changed,
+        details,
+        keys,
+        confirmed_at: now,
+        fresh_until: now + fresh,
+        client: client.clone(),
+    };
+    let event = match (&before, changed) {
+        (None, _) => Some(Event::ClientRegistered),
+        (Some(_), true) => Some(Event::ClientUpdated),
+        (Some(_), false) => None,
+    };
+    let entry = event.map(|event| {
+        let entry = Entry::new(event, now)
+            .client(client_id)
+            .subject(&client.row_id);
+        let entry = entry.from(visitor.address);
+        match visitor.account {
+            Some(account) => entry.by(account),
+            None => entry,
+        }
+    });
+    if changed {
+        tracing::warn!(
+            client = client_id,
+            "a client's metadata document changed: what the client was given is ended"
+        );
+    }
+    let saved = app.db.write((new, entry), |tx, (new, entry)| {
+        Box::pin(async move {
+            client_documents::save(tx, new).await?;
+            match entry {
+                Some(entry) => audit::insert(tx, entry).await,
+                None => Ok(()),
+            }
+        })
+    });
+    match saved.await {
+        Ok(()) => Ok(client),
+        // another replica was first, with the same document or a younger one
+        Err(store::Error::Taken(_) | store::Error::Gone) => {
+            let there = client_documents::find(&app.db, client_id).await?;
+            let there = there.map(|there| there.client);
+            there.ok_or_else(|| OAuthError::invalid_client("Client not found"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The client that a document describes, with the row that it has.
+fn client_of(
+    client_id: &str,
+    before: Option<&Snapshot>,
+    document: &ClientDocument,
+    now: Timestamp,
+) -> (Client, ClientKeys) {
+    let before = before.map(|before| &before.client);
+    let has_key = document.auth_method == AuthMethod::PrivateKeyJwt;
+    let client = Client {
+        row_id: before.map_or_else(ClientRowId::generate, |one| one.row_id.clone()),
+        client_id: client_id.to_owned(),
+        secret_hash: None,
+        old_secret: None,
+        auth_method: Some(document.auth_method),
+        name: document.name.clone(),
+        kind: if has_key {
+            ClientType::Confidential
+        } else {
+            ClientType::Public
+        },
+        pkce_required: true,
+        scope: ClientScope {
+            policy: ScopePolicy::Explicit,
+            allowed: document.allowed.clone(),
+        },
+        redirect_uris: document.redirect_uris.clone(),
+        redirect_uris_left_out: false,
+        grants: document.grants.clone(),
+        owner: None,
+        created_at: before.map_or(now, |one| one.created_at),
+        updated_at: now,
+    };
+    let keys = ClientKeys {
+        jwks: document.jwks.clone().filter(|_| has_key),
+        jwks_uri: document.jwks_uri.clone().filter(|_| has_key),
+    };
+    (client, keys)
+}
+
+/// Whether a client is another one than its people approved: it is answered elsewhere, proves itself
+/// otherwise or has another name (`req_159`).
+fn differs(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool {
+    let sorted = |uris: &[String]| {
+        let mut uris = uris.to_vec();
+        uris.sort_unstable();
+        uris
+    };
+    before.client.name != now.name
+        || before.client.kind != now.kind
+        || before.keys != *keys
+        || sorted(&before.client.redirect_uris) != sorted(&now.redirect_uris)
+}

@@ -1,0 +1,191 @@
+//! Registrations that manage themselves (RFC 7592): whoever holds the registration access token may
+//! read, replace and delete the registration that it was given with, and no other.
+
+use std::net::IpAddr;
+
+use subtle::ConstantTimeEq as _;
+
+use super::registration::{self, Registered, answer, client_of, details_of};
+use crate::app::App;
+use crate::oauth::OAuthError;
+use crate::oauth::client_metadata::{ClientKeys, ClientMetadata};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::client_details::{self, Details};
+use crate::store::client_documents;
+use crate::store::clients::{self, Client};
+use crate::store::revocation::{self, Target};
+
+/// A registration, opened with its token.
+#[derive(Debug)]
+pub struct Registration {
+    client: Client,
+    details: Details,
+    keys: ClientKeys,
+}
+
+/// Opens a registration.
+///
+/// # Errors
+/// `invalid_token`, alike for a client that nobody knows and for a token of another one (RFC 7592 §3).
+pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registration, OAuthError> {
+    let refused = || OAuthError::invalid_token("The registration access token is not good here");
+    let client = clients::find(&app.db, client_id)
+        .await?
+        .ok_or_else(refused)?;
+    let details = client_details::find(&app.db, &client.row_id).await?;
+    let stored = details.registration_token.as_ref().ok_or_else(refused)?;
+    let presented = token.hash();
+    let same = stored
+        .as_str()
+        .as_bytes()
+        .ct_eq(presented.as_str().as_bytes());
+    if !bool::from(same) || client.owner.is_some() {
+        return Err(refused());
+    }
+    let keys = client_documents::keys(&app.db, &client.row_id).await?;
+    Ok(Registration {
+        client,
+        details,
+        keys,
+    })
+}
+
+/// The registration as it is (RFC 7592 §2.1). Its secret is not kept, so it is not shown again.
+#[must_use]
+pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered {
+    let Registration {
+        client,
+        details,
+        keys,
+    } = registration;
+    let method = client.auth_method;
+    let scope = details.default_scope.as_deref().unwrap_or_default();
+    let metadata = ClientMetadata {
+        name: Some(client.name.clone()),
+        auth_method: method.unwrap_or(crate::oauth::auth_method::AuthMethod::usual(client.kind)),
+        auth_method_chosen: method.is_some(),
+        grants: client.grants.clone(),
+        redirect_uris: client.redirect_uris.clone(),
+        post_logout_redirect_uris: details.post_logout_redirect_uris,
+        keys,
+        scope: crate::oauth::scope::Scope::stored(scope),
+        allowed: client.scope.allowed.clone(),
+        about: details.about,
+    };
+    answer(app, &client, metadata, None, Some(token))
+}
+
+/// Puts other metadata in the place of a registration's (RFC 7592 §2.2). When the client is then
+/// answered elsewhere, or proves itself otherwise, what it was given ends.
+///
+/// # Errors
+/// `invalid_token` when it was deleted meanwhile.
+pub async fn replace(
+    app: &App,
+    registration: Registration,
+    metadata: ClientMetadata,
+    (token, address): (&Secret, IpAddr),
+) -> Result<Registered, OAuthError> {
+    let before = registration.client;
+    let keeps_secret =
+        before.secret_hash.is_some() && registration::has_secret(metadata.auth_method);
+    let (secret, hash) = if keeps_secret {
+        (None, before.secret_hash.clone())
+    } else {
+        registration::secret_for(app, metadata.auth_method)
+            .await?
+            .unzip()
+    };
+    let described = client_of(app, &metadata, hash);
+    let client = Client {
+        row_id: before.row_id.clone(),
+        client_id: before.client_id.clone(),
+        name: metadata
+            .name
+            .clone()
+            .unwrap_or_else(|| before.client_id.clone()),
+        created_at: before.created_at,
+        old_secret: before.old_secret.clone(),
+        ..described
+    };
+    let ends_grants = before.kind != client.kind
+        || before.name != client.name
+        || before.redirect_uris != client.redirect_uris
+        || registration.keys != metadata.keys;
+    let details = details_of(app, &metadata, registration.details.registration_token);
+    let entry = Entry::new(Event::ClientUpdated, client.updated_at)
+        .client(&client.client_id)
+        .subject(&client.row_id)
+        .from(address);
+    let change = Change {
+        keys: metadata.keys.clone(),
+        client: client.clone(),
+        details,
+        ends_grants,
+        entry,
+    };
+    let written = app
+        .db
+        .write(change, |tx, change| Box::pin(change.commit(tx)))
+        .await;
+    match written {
+        Ok(()) => Ok(answer(app, &client, metadata, secret.as_ref(), Some(token))),
+        Err(store::Error::Gone) => Err(OAuthError::invalid_token(
+            "The registration access token is not good here",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a replacement writes: all of it or nothing.
+struct Change {
+    client: Client,
+    details: Details,
+    keys: ClientKeys,
+    ends_grants: bool,
+    entry: Entry,
+}
+
+impl Change {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        let row = &self.client.row_id;
+        clients::replace(tx, &self.client).await?;
+        client_details::save(tx, row, &self.details).await?;
+        client_documents::save_keys(tx, row, &self.keys).await?;
+        if self.ends_grants {
+            let target = Target {
+                account: None,
+                client: Some(row.clone()),
+            };
+            revocation::revoke(tx, &target, "client_changed", self.entry.at).await?;
+        }
+        audit::insert(tx, &self.entry).await
+    }
+}
+
+/// Deletes a registration with all that it was given (RFC 7592 §2.3).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn delete(
+    app: &App,
+    registration: Registration,
+    address: IpAddr,
+) -> Result<(), OAuthError> {
+    let client = registration.client;
+    let entry = Entry::new(Event::ClientDeleted, app.clock.now())
+        .client(&client.client_id)
+        .subject(&client.row_id)
+        .from(address);
+    let deleted = app.db.write((client.row_id, entry), |tx, (row, entry)| {
+        Box::pin(async move {
+            if clients::delete(tx, row, entry.at).await? {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
+    Ok(deleted.await?)
+}

@@ -1,0 +1,101 @@
+//! Client assertions: a JWT that a client signs to prove itself (RFC 7523 §3, OpenID Connect Core §9).
+
+use serde::Deserialize;
+
+use super::access_token::Audience;
+use crate::clock::Timestamp;
+
+/// The one `client_assertion_type` (RFC 7523 §2.2).
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The longest an assertion may be good for from now, in seconds: its id is remembered that long.
+const LIFE_MAX: i64 = 3_600;
+
+/// How far apart two machines' clocks may be, in seconds.
+const LEEWAY: i64 = 60;
+
+/// The claims that count; everything else is ignored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    #[serde(deserialize_with = "whole_seconds")]
+    exp: i64,
+    #[serde(default, deserialize_with = "some_whole_seconds")]
+    nbf: Option<i64>,
+    #[serde(default, deserialize_with = "some_whole_seconds")]
+    iat: Option<i64>,
+    jti: Option<String>,
+}
+
+/// What an assertion that was checked is remembered by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Once<'a> {
+    /// Its id.
+    pub jti: &'a str,
+    /// When it ends, seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl Claims {
+    /// The client that it says it is from, before anything is checked.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.sub
+    }
+
+    /// Checks what the signature does not say; `audiences` are the names that this server goes by.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be put behind "the client assertion".
+    pub fn check(
+        &self,
+        client_id: &str,
+        audiences: &[&str],
+        now: Timestamp,
+    ) -> Result<Once<'_>, &'static str> {
+        let now = now.unix_seconds();
+        if self.iss != client_id || self.sub != client_id {
+            return Err("must have the client_id as its iss and as its sub");
+        }
+        if !audiences.iter().any(|name| self.aud.contains(name)) {
+            return Err("must have the issuer of this server as its aud");
+        }
+        if self.exp <= now - LEEWAY {
+            return Err("has expired");
+        }
+        if self.exp > now + LIFE_MAX + LEEWAY {
+            return Err("must expire within an hour");
+        }
+        let from = self.nbf.into_iter().chain(self.iat).max();
+        if from.is_some_and(|from| from > now + LEEWAY) {
+            return Err("is not good yet");
+        }
+        let jti = self.jti.as_deref().filter(|jti| !jti.is_empty());
+        let jti = jti.ok_or("must have a jti")?;
+        Ok(Once {
+            jti,
+            expires_at: self.exp + LEEWAY,
+        })
+    }
+}
+
+/// A `NumericDate`, which may have a fraction (RFC 7519 §2).
+fn whole_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is out of range saturates"
+    )]
+    let seconds = number
+        .as_i64()
+        .or_else(|| number.as_f64().map(|seconds| seconds as i64));
+    seconds.ok_or_else(|| serde::de::Error::custom("no time"))
+}
+
+fn some_whole_seconds<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    whole_seconds(deserializer).map(Some)
+}

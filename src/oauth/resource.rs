@@ -1,0 +1,174 @@
+//! Resource indicators (RFC 8707): what tokens are for.
+
+use url::Url;
+
+use super::access_token::{Audience, STORYDEN};
+use super::error::OAuthError;
+
+/// The most resources of a request.
+const MAX: usize = 8;
+
+/// What tokens may be for: this community's own API under the names that it goes by, and what the
+/// operator lists.
+#[derive(Clone, Debug)]
+pub struct KnownResources {
+    own: Vec<String>,
+    listed: Vec<String>,
+}
+
+impl KnownResources {
+    /// The issuer, its API and its MCP endpoint are one API; `listed` are others.
+    #[must_use]
+    pub fn new(issuer: &str, listed: &[String]) -> Self {
+        let below = ["", "/api", "/mcp", "/mcp/sse"];
+        Self {
+            own: below.iter().map(|path| format!("{issuer}{path}")).collect(),
+            listed: listed.to_vec(),
+        }
+    }
+
+    /// Reads the resources of a request, separated by spaces, each as it is known here.
+    ///
+    /// # Errors
+    /// `invalid_target`.
+    pub fn read(&self, asked: &str) -> Result<Vec<String>, OAuthError> {
+        let mut resources: Vec<String> = Vec::new();
+        for one in asked.split(' ').filter(|one| !one.is_empty()) {
+            let known = self.own.iter().chain(&self.listed);
+            let known = known.into_iter().find(|known| is_same(known, one));
+            let known = known.ok_or_else(|| {
+                OAuthError::invalid_target(
+                    "resource must be one of this server: its issuer, that with /api or /mcp, or one that \
+                     its operator listed",
+                )
+            })?;
+            if !resources.contains(known) {
+                resources.push(known.clone());
+            }
+        }
+        if resources.len() > MAX {
+            return Err(OAuthError::invalid_target("resource is given too often"));
+        }
+        Ok(resources)
+    }
+
+    /// What a token is for that a client asks for within a grant (RFC 8707 §2.2): all of the grant, or
+    /// the part of it that is named. A grant of none is for the community's own API.
+    ///
+    /// # Errors
+    /// `invalid_target` for more than was granted.
+    pub fn within(
+        &self,
+        granted: Option<&[String]>,
+        asked: Option<&str>,
+    ) -> Result<Option<Vec<String>>, OAuthError> {
+        let Some(asked) = asked else {
+            return Ok(granted.map(<[String]>::to_vec));
+        };
+        let asked = self.read(asked)?;
+        let granted = granted.unwrap_or(&self.own);
+        if asked.iter().all(|one| granted.contains(one)) {
+            return Ok(Some(asked).filter(|asked| !asked.is_empty()));
+        }
+        Err(OAuthError::invalid_target(
+            "resource asks for more than was granted",
+        ))
+    }
+
+    /// The audience of a token (RFC 9068 §3): what it is for, and beside any name of the community's
+    /// own API the one that a Storyden knows it by.
+    #[must_use]
+    pub fn audience(&self, resources: Option<&[String]>) -> Audience {
+        let Some(resources) = resources.filter(|resources| !resources.is_empty()) else {
+            return Audience::One(STORYDEN.to_owned());
+        };
+        let is_own = resources.iter().any(|one| self.own.contains(one));
+        match resources {
+            [one] if !is_own => Audience::One(one.clone()),
+            several => {
+                let storyden = is_own.then(|| STORYDEN.to_owned());
+                Audience::Several(several.iter().cloned().chain(storyden).collect())
+            }
+        }
+    }
+}
+
+/// Byte for byte, or what a URL parser makes the same: a client that builds the address from its
+/// parts writes `https://host/` for `https://host`.
+fn is_same(known: &str, asked: &str) -> bool {
+    known == asked
+        || !asked.contains('#')
+            && match (Url::parse(known), Url::parse(asked)) {
+                (Ok(known), Ok(asked)) => known == asked,
+                _ => false,
+            }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "requirement ids stand as the coverage list reads them"
+)]
+mod tests {
+    use super::*;
+
+    /// req_099, req_144: which resources there are, and whom a token is then for.
+    #[test]
+    fn a_resource_is_known_and_names_the_audience() {
+        let known = KnownResources::new("https://a.example", &["https://files.example/v1".into()]);
+        let audience = |asked: &str| {
+            let resources = known.read(asked).map_err(|error| error.code.as_str())?;
+            Ok::<_, &str>(serde_json::to_value(known.audience(Some(&resources))).unwrap())
+        };
+        for (asked, expected) in [
+            (
+                "https://a.example",
+                serde_json::json!(["https://a.example", "storyden"]),
+            ),
+            (
+                "https://a.example/",
+                serde_json::json!(["https://a.example", "storyden"]),
+            ),
+            (
+                "https://A.example:443/mcp",
+                serde_json::json!(["https://a.example/mcp", "storyden"]),
+            ),
+            (
+                "https://files.example/v1",
+                serde_json::json!("https://files.example/v1"),
+            ),
+            (
+                "https://files.example/v1 https://a.example/api",
+                serde_json::json!([
+                    "https://files.example/v1",
+                    "https://a.example/api",
+                    "storyden"
+                ]),
+            ),
+        ] {
+            assert_eq!(audience(asked), Ok(expected), "{asked}");
+        }
+        for unknown in [
+            "https://b.example",
+            "https://a.example/other",
+            "https://a.example/mcp#f",
+            "/mcp",
+            "storyden",
+            "https://files.example/v1/",
+        ] {
+            assert_eq!(audience(unknown), Err("invalid_target"), "{unknown}");
+        }
+    }
+
+    /// req_144, req_124: a token request stays within the grant.
+    #[test]
+    fn a_token_is_for_no_more_than_was_granted() {
+        let known = KnownResources::new("https://a.example", &["https://files.example/".into()]);
+        let files = vec!["https://files.example/".to_owned()];
+        let own = Some("https://a.example/mcp");
+        assert!(known.within(Some(&files), own).is_err());
+        assert!(known.within(None, Some("https://files.example/")).is_err());
+        assert!(known.within(None, own).is_ok());
+        assert_eq!(known.within(Some(&files), None).unwrap(), Some(files));
+    }
+}

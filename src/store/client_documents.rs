@@ -1,0 +1,160 @@
+//! Clients whose id is the URL of a document: the snapshot of that document, in `oauth_clients` as
+//! Storyden keeps it and in `auth_clients`.
+
+use super::client_details::{self, Details};
+use super::clients::{self, Client, ClientColumns, client_columns};
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::revocation::{self, Target};
+use super::value::{JsonColumn, Value};
+use crate::clock::Timestamp;
+use crate::ids::ClientRowId;
+use crate::oauth::client_metadata::ClientKeys;
+
+#[derive(sqlx::FromRow)]
+struct KeysRow {
+    jwks: Option<JsonColumn<serde_json::Value>>,
+    jwks_uri: Option<String>,
+}
+
+impl From<KeysRow> for ClientKeys {
+    fn from(row: KeysRow) -> Self {
+        Self {
+            jwks: row.jwks.map(|jwks| jwks.0).filter(|jwks| !jwks.is_null()),
+            jwks_uri: row.jwks_uri,
+        }
+    }
+}
+
+/// The keys of a client.
+pub async fn keys(db: &Db, client: &ClientRowId) -> Result<ClientKeys> {
+    let row: Option<KeysRow> = db
+        .fetch_optional(
+            "SELECT jwks, jwks_uri FROM auth_clients WHERE client_id = $1",
+            &[client.into()],
+        )
+        .await?;
+    Ok(row.map(ClientKeys::from).unwrap_or_default())
+}
+
+/// Stores the keys of a client. What else stands in its side row stays.
+pub async fn save_keys(tx: &mut Tx, client: &ClientRowId, keys: &ClientKeys) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_clients (client_id, jwks, jwks_uri) VALUES ($1, $2, $3) \
+         ON CONFLICT (client_id) DO UPDATE SET jwks = excluded.jwks, jwks_uri = excluded.jwks_uri",
+        &[
+            client.into(),
+            Value::Json(keys.jwks.clone().unwrap_or_default()),
+            keys.jwks_uri.clone().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A snapshot that is kept.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The client that it describes.
+    pub client: Client,
+    /// Its keys.
+    pub keys: ClientKeys,
+    /// When its document was last read; none for one that a Storyden read.
+    pub confirmed_at: Option<Timestamp>,
+    /// Until when that need not be read again.
+    pub fresh_until: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// Whether it may be replaced by what is fetched: somebody's own client may not (A-101).
+    #[must_use]
+    pub fn is_of_a_document(&self) -> bool {
+        self.client.owner.is_none() && self.client.secret_hash.is_none()
+    }
+
+    /// Whether its document need not be read again now.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.fresh_until.is_some_and(|until| now < until)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct SnapshotRow {
+    #[sqlx(flatten)]
+    client: ClientColumns,
+    #[sqlx(flatten)]
+    keys: KeysRow,
+    confirmed_at: Option<Timestamp>,
+    fresh_until: Option<Timestamp>,
+}
+
+/// The snapshot of a client id, compared byte for byte.
+pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        client_columns!(),
+        ", y.jwks, y.jwks_uri, y.confirmed_at, y.fresh_until FROM oauth_clients c \
+         LEFT JOIN auth_clients y ON y.client_id = c.id WHERE c.client_id = $1"
+    );
+    let row: Option<SnapshotRow> = db.fetch_optional(SQL, &[client_id.into()]).await?;
+    Ok(row.map(|row| Snapshot {
+        client: row.client.into(),
+        keys: row.keys.into(),
+        confirmed_at: row.confirmed_at,
+        fresh_until: row.fresh_until,
+    }))
+}
+
+/// What a document said, to be kept.
+#[derive(Clone)]
+pub struct NewSnapshot {
+    /// The client; with the row that it has, if it has one.
+    pub client: Client,
+    /// Whether that row is there already.
+    pub exists: bool,
+    /// Whether the client is another one than its people approved: then what it was given ends
+    /// (A-100).
+    pub ends_grants: bool,
+    /// What it has beyond its row.
+    pub details: Details,
+    /// Its keys.
+    pub keys: ClientKeys,
+    /// When the document was read.
+    pub confirmed_at: Timestamp,
+    /// Until when it need not be read again.
+    pub fresh_until: Timestamp,
+}
+
+/// Keeps a snapshot in place of the one before.
+///
+/// # Errors
+/// [`super::Error::Taken`] when another replica made the client first, [`super::Error::Gone`] when
+/// its row was deleted.
+pub async fn save(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
+    let client = &new.client;
+    if new.exists {
+        clients::replace(tx, client).await?;
+    } else {
+        clients::insert(tx, client).await?;
+    }
+    client_details::save(tx, &client.row_id, &new.details).await?;
+    save_keys(tx, &client.row_id, &new.keys).await?;
+    tx.execute(
+        "UPDATE auth_clients SET confirmed_at = $2, fresh_until = $3 WHERE client_id = $1",
+        &[
+            (&client.row_id).into(),
+            new.confirmed_at.into(),
+            new.fresh_until.into(),
+        ],
+    )
+    .await?;
+    if new.ends_grants {
+        let target = Target {
+            account: None,
+            client: Some(client.row_id.clone()),
+        };
+        revocation::revoke(tx, &target, "client_changed", new.confirmed_at).await?;
+    }
+    Ok(())
+}

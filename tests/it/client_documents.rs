@@ -1,0 +1,380 @@
+//! Clients whose id is the URL of a document (OAuth Client ID Metadata Document, contract 13).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::cleanup::clean_up;
+use crate::support::outside::{Host, Outside, Reply};
+use crate::support::{
+    Answer, CHALLENGE, Client, Member, NewClient, Server, Setup, VERIFIER, both, to_login, told,
+};
+
+/// A client of a host, as the helpers of code flows want it.
+fn client(host: &Host, id: &str) -> Client {
+    Client {
+        row_id: storyden_auth::ids::ClientRowId::new(""),
+        client_id: id.to_owned(),
+        secret: None,
+        redirect_uri: host.url("/cb"),
+    }
+}
+
+/// A server with somebody who is signed in, and a host outside.
+async fn begin(setup: Setup) -> (Server, Member, Outside, Host) {
+    let outside = Outside::new();
+    let server = outside.around(setup).start().await;
+    let frigg = server.member("frigg", &["READ_PROFILE"]).await;
+    let host = outside.host("app.example").await;
+    (server, frigg, outside, host)
+}
+
+/// Refused here with `invalid_client`, by a sentence that has a part.
+fn refused_for(answer: Answer, part: &str) {
+    let answer = answer.expect(400);
+    assert_eq!(answer.text("error"), "invalid_client");
+    let description = answer.text("error_description");
+    assert!(description.contains(part), "{description}");
+}
+
+async fn clients(server: &Server) -> i64 {
+    server
+        .count("SELECT COUNT(*) AS n FROM oauth_clients", &[])
+        .await
+}
+
+both! {
+    /// req_149, req_156, A-95: a client that nobody knows gets its tokens by its document, which is
+    /// read once; what the document has is what is asked for and shown.
+    async fn a_client_introduces_itself_by_its_document(setup: Setup) {
+        let (server, frigg, outside, host) = begin(setup).await;
+        let id = host.publish("/client.json", &json!({ "scope": "openid READ_PROFILE nonsense" }));
+        let app = client(&host, &id);
+        let tokens = server.tokens(&frigg, &app, &[("scope", "")]).await;
+        assert_eq!(tokens.text("scope"), "openid READ_PROFILE");
+        let more = [("scope", "openid offline_access")];
+        let tokens = server.tokens(&frigg, &app, &more).await;
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
+        assert_eq!((host.asked().len(), outside.resolved()), (1, 1));
+        let head = host.asked()[0].to_ascii_lowercase();
+        assert!(head.starts_with("get /client.json http/1.1\r\n"), "{head}");
+        assert!(head.contains("\r\naccept: application/json\r\n"), "{head}");
+        assert!(head.contains("\r\naccept-encoding: identity\r\n"), "{head}");
+        let metadata = server.get("/.well-known/openid-configuration").await.expect(200).json();
+        assert_eq!(metadata["client_id_metadata_document_supported"], json!(true));
+        let methods = metadata["token_endpoint_auth_methods_supported"].as_array().unwrap();
+        assert!(methods.contains(&json!("none")));
+    }
+
+    /// A-95: without somebody who is signed in nothing is fetched: authorize lets them sign in first,
+    /// and the token endpoint knows what was read before or nothing.
+    async fn nothing_is_fetched_for_strangers(setup: Setup) {
+        let (server, frigg, outside, host) = begin(setup).await;
+        let id = host.publish("/client.json", &json!({}));
+        let app = client(&host, &id);
+        let code = [
+            ("grant_type", "authorization_code"), ("client_id", id.as_str()), ("code", "x"),
+            ("code_verifier", VERIFIER), ("redirect_uri", "https://app.example/cb"),
+        ];
+        for _ in 0..3 {
+            server.token(&code).await.expect(400);
+            let refresh = [("grant_type", "refresh_token"), ("client_id", &id), ("refresh_token", "x")];
+            server.token(&refresh).await.expect(400);
+        }
+        let answer = server.authorize(None, &app, &[]).await.expect(302);
+        assert_eq!((outside.resolved(), clients(&server).await), (0, 0));
+        // and goes on where they were, once they have signed in
+        let page = to_login(answer).open(&server, &frigg).await.expect(200);
+        assert_eq!(page.text("client_name"), "An Editor");
+        assert_eq!(host.asked().len(), 1);
+    }
+
+    /// A-97: 100 people at once for one new URL make one request.
+    async fn a_hundred_at_once_make_one_request(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let id = host.publish("/client.json", &json!({}));
+        let app = client(&host, &id);
+        let server = std::sync::Arc::new(server);
+        let frigg = std::sync::Arc::new(frigg);
+        let asked = (0..100).map(|_| {
+            let (server, frigg) = (std::sync::Arc::clone(&server), std::sync::Arc::clone(&frigg));
+            let app = app.clone();
+            tokio::spawn(async move { server.authorize(Some(&frigg), &app, &[]).await.status })
+        });
+        for asked in asked.collect::<Vec<_>>() {
+            assert_eq!(asked.await.unwrap(), 302);
+        }
+        assert_eq!((host.asked().len(), clients(&server).await), (1, 1));
+    }
+
+    /// req_155: a document stays fresh as long as it says, an hour at most, five minutes if it says
+    /// nothing, and not at all if it must not be kept.
+    async fn a_document_is_read_again_when_it_is_no_longer_fresh(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        for (number, (headers, fresh)) in [
+            ("", 300),
+            ("Cache-Control: public, max-age=60\r\n", 60),
+            ("Cache-Control: max-age=86400\r\n", 3_600),
+            ("Cache-Control: max-age=-1\r\n", 0),
+            ("Cache-Control: no-store\r\n", 0),
+            ("Cache-Control: no-cache, max-age=60\r\n", 0),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = format!("/{number}");
+            let id = host.publish_with(&path, headers, &json!({}));
+            let app = client(&host, &id);
+            let asked = || host.asked().iter().filter(|head| head.contains(&format!("GET {path} "))).count();
+            let authorize = async || server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+            authorize().await;
+            authorize().await;
+            assert_eq!(asked(), if fresh == 0 { 2 } else { 1 }, "{headers}");
+            if fresh > 0 {
+                server.turn(Duration::seconds(fresh - 1));
+                authorize().await;
+                assert_eq!(asked(), 1, "{headers}");
+                server.turn(Duration::seconds(1));
+                authorize().await;
+                assert_eq!(asked(), 2, "{headers}");
+            }
+        }
+    }
+
+    /// req_154, req_155: while the host does not answer, what it said in the last day serves on, also
+    /// for refreshing; what it says that is wrong does not, and is never kept.
+    async fn an_outage_of_the_host_breaks_nothing_for_a_day(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let id = host.publish("/client.json", &json!({}));
+        let app = client(&host, &id);
+        let offline = [("scope", "openid offline_access")];
+        let token = server.tokens(&frigg, &app, &offline).await.text("refresh_token");
+        host.reply("/client.json", Reply::json("503 Service Unavailable", "", &json!({})));
+        server.turn(Duration::hours(2));
+        server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+        let token = server.refresh(&app, &token).await.expect(200).text("refresh_token");
+        host.reply("/client.json", Reply::json("410 Gone", "", &json!({})));
+        refused_for(server.authorize(Some(&frigg), &app, &[]).await, "status 410");
+        host.reply("/client.json", Reply::json("503 Service Unavailable", "", &json!({})));
+        server.turn(Duration::hours(22));
+        refused_for(server.authorize(Some(&frigg), &app, &[]).await, "status 503");
+        server.refresh(&app, &token).await.expect(200);
+        // and is good again at once when the host is back
+        host.publish("/client.json", &json!({}));
+        server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+    }
+
+    /// A-100, req_159: another redirect URI, name or key ends what people granted; what was asked and
+    /// not yet approved is checked against the new list. Another scope or logo ends nothing.
+    async fn a_document_that_changes_ends_what_was_granted(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let offline = [("scope", "openid offline_access")];
+        for (number, (change, ends)) in [
+            (json!({ "scope": "openid", "logo_uri": "https://cdn.example/x.png" }), false),
+            (json!({ "redirect_uris": ["https://app.example/cb", "https://evil.example/cb"] }), true),
+            (json!({ "client_name": "Another Editor" }), true),
+            (
+                json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/k" }),
+                true,
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = format!("/{number}");
+            let id = host.publish(&path, &json!({}));
+            let app = client(&host, &id);
+            let tokens = server.tokens(&frigg, &app, &offline).await;
+            let waiting = server.pending(&frigg, &app, &[]).await;
+            host.publish(&path, &change);
+            server.turn(Duration::minutes(6));
+            server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+            let userinfo = server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await;
+            assert_eq!(userinfo.status, if ends { 401 } else { 200 }, "{change}");
+            server.decide(&frigg, &waiting, "approve").await.expect(200);
+        }
+        let id = host.publish("/moved", &json!({}));
+        let app = client(&host, &id);
+        let waiting = server.pending(&frigg, &app, &[]).await;
+        host.publish("/moved", &json!({ "redirect_uris": ["https://app.example/elsewhere"] }));
+        server.turn(Duration::minutes(6));
+        let elsewhere = [("redirect_uri", "https://app.example/elsewhere")];
+        server.authorize(Some(&frigg), &app, &elsewhere).await.expect(302);
+        server.decide(&frigg, &waiting, "approve").await.expect(400);
+    }
+
+    /// A-101, req_161: a client with a URL as its id that somebody owns, or that has a secret, is what
+    /// it is here and never what a document says.
+    async fn a_registered_client_is_never_overwritten(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let owners = [
+            ("https://app.example/a", Some(frigg.id.clone()), None),
+            ("https://app.example/b", None, Some("s3cret")),
+        ];
+        for (id, owner, secret) in owners {
+            host.publish(id.strip_prefix("https://app.example").unwrap(), &json!({ "client_name": "Evil" }));
+            let registered = NewClient {
+                client_id: id,
+                redirect_uris: &["https://app.example/cb"],
+                owner,
+                secret,
+                ..NewClient::default()
+            };
+            let app = server.client(registered).await;
+            server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+            assert_eq!(host.asked().len(), 0);
+        }
+    }
+
+    /// req_152, req_153, A-99: whatever is wrong with a document is refused with what it is.
+    async fn a_document_that_is_not_good_is_refused(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        for (number, (change, part)) in [
+            (json!({ "client_id": "https://app.example/other" }), "another client_id"),
+            (json!({ "client_id": "https://APP.example/1" }), "another client_id"),
+            (json!({ "client_id": "https://app.example:443/2" }), "another client_id"),
+            (json!({ "redirect_uris": [] }), "no redirect_uris"),
+            (json!({ "redirect_uris": ["http://app.example/cb"] }), "redirect URI"),
+            (json!({ "redirect_uris": ["javascript:alert(1)"] }), "redirect URI"),
+            (json!({ "client_secret": "x" }), "client_secret"),
+            (json!({ "token_endpoint_auth_method": "client_secret_post" }), "token_endpoint_auth_method"),
+            (json!({ "token_endpoint_auth_method": "private_key_jwt" }), "neither jwks nor jwks_uri"),
+            (json!({ "client_name": "Storyden" }), "client_name"),
+            (json!({ "redirect_uris": "x" }), "another type"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let id = host.publish(&format!("/{number}"), &change);
+            refused_for(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, part);
+        }
+        let twice = r#"{"client_id":"https://app.example/t","client_id":"https://app.example/t"}"#;
+        host.reply("/t", Reply::body("200 OK", "Content-Type: application/json\r\n", twice));
+        refused_for(server.authorize(Some(&frigg), &client(&host, &host.url("/t")), &[]).await, "JSON");
+        assert_eq!(clients(&server).await, 0);
+    }
+
+    /// req_149: an id that breaks a rule is refused before a name is looked up.
+    async fn an_id_that_breaks_a_rule_is_refused_at_once(setup: Setup) {
+        let (server, frigg, outside, host) = begin(setup).await;
+        for (id, part) in [
+            ("http://app.example/c", "must use https"),
+            ("https://app.example", "must contain a path"),
+            ("https://app.example/", "must contain a path"),
+            ("https://app.example/a/../b", "dot segments"),
+            ("https://app.example/a/%2e%2e/b", "dot segments"),
+            ("https://u:p@app.example/c", "user info"),
+            ("https://app.example/c#f", "fragment"),
+            ("https://app.example/c#", "fragment"),
+        ] {
+            for person in [Some(&frigg), None] {
+                refused_for(server.authorize(person, &client(&host, id), &[]).await, part);
+            }
+        }
+        assert_eq!(outside.resolved(), 0);
+    }
+
+    /// Where documents are off, a URL is an id like any other: nothing is fetched, and what is stored
+    /// under it serves (contract 13.1).
+    async fn where_documents_are_off_nothing_is_fetched(setup: Setup) {
+        let outside = Outside::new();
+        let server = outside.around(setup).with("OAUTH_CIMD_ENABLED", "false").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let host = outside.host("app.example").await;
+        let id = host.publish("/client.json", &json!({}));
+        refused_for(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, "not found");
+        let metadata = server.get("/.well-known/openid-configuration").await.expect(200).json();
+        assert_eq!(metadata["client_id_metadata_document_supported"], json!(false));
+        assert_eq!(outside.resolved(), 0);
+    }
+
+    /// RFC 8628 §3.1: a device starts with a client that introduces itself, where its document says
+    /// that it uses devices.
+    async fn a_device_starts_with_a_document(setup: Setup) {
+        let (server, _, _, host) = begin(setup).await;
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        let id = host.publish("/tv.json", &json!({ "grant_types": ["authorization_code", device] }));
+        let started = server.post_form("/api/oauth/device_authorization", &[("client_id", &id)]).await;
+        started.expect(200);
+        let other = host.publish("/web.json", &json!({}));
+        let refused = server.post_form("/api/oauth/device_authorization", &[("client_id", &other)]).await;
+        assert_eq!(refused.expect(400).text("error"), "unauthorized_client");
+    }
+
+    /// One account makes the server fetch so often and no more, and is told when to come back.
+    async fn fetches_for_one_account_are_bounded(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        for number in 0..60 {
+            let id = host.url(&format!("/missing/{number}"));
+            server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(400);
+        }
+        let id = host.url("/missing/60");
+        let answer = server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(503);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+        assert_eq!(host.asked().len(), 60);
+    }
+
+    /// A client by its document that nobody uses goes; one that somebody uses stays.
+    async fn what_nobody_uses_expires(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let used = client(&host, &host.publish("/used", &json!({})));
+        let unused = client(&host, &host.publish("/unused", &json!({})));
+        let offline = [("scope", "openid offline_access")];
+        let token = server.tokens(&frigg, &used, &offline).await.text("refresh_token");
+        server.authorize(Some(&frigg), &unused, &[]).await.expect(302);
+        server.turn(Duration::days(8));
+        clean_up(&server).await;
+        assert_eq!(clients(&server).await, 1);
+        server.refresh(&used, &token).await.expect(200);
+    }
+
+    /// req_166, req_014: `prompt=none` shows nothing, and a client that nobody knows is told nothing by
+    /// redirect; one that is known is.
+    async fn a_silent_request_of_an_unknown_client_is_refused_here(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let app = client(&host, &host.publish("/client.json", &json!({})));
+        let silent = [("prompt", "none")];
+        refused_for(server.authorize(None, &app, &silent).await, "Nobody is signed in");
+        server.authorize(Some(&frigg), &app, &[]).await.expect(302);
+        told(server.authorize(None, &app, &silent).await, "login_required");
+    }
+
+    /// req_165: a form post of a client that nobody knows is kept and gone on with like any other.
+    async fn a_form_post_of_an_unknown_client_waits(setup: Setup) {
+        let (server, frigg, _, host) = begin(setup).await;
+        let id = host.publish("/client.json", &json!({}));
+        let form = [
+            ("response_type", "code"), ("client_id", &id), ("redirect_uri", "https://app.example/cb"),
+            ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"), ("scope", "openid"),
+        ];
+        let kept = server.post_form("/api/oauth/authorize", &form).await.expect(303);
+        assert_eq!(host.asked().len(), 0);
+        let cookie = kept.header("set-cookie").split(';').next().unwrap().to_owned();
+        let back = kept.location();
+        let path = format!("{}?{}", back.path(), back.query().unwrap());
+        let cookies = format!("{}; {cookie}", frigg.cookie());
+        let request = server.request("GET", &path).header("cookie", cookies);
+        let on = server.send(request).await.expect(302);
+        assert_eq!(on.location().path(), "/oauth/authorize/consent");
+        assert_eq!(host.asked().len(), 1);
+    }
+
+    /// contract 13.4, 13.5: in the profile `storyden` a document gives what it lists, in its words.
+    async fn in_storydens_profile_a_document_is_read_as_there(setup: Setup) {
+        let outside = Outside::new();
+        let setup = outside.around(setup).with("OAUTH_PROFILE", "storyden");
+        let server = setup.with("OAUTH_CIMD_ENABLED", "true").start().await;
+        let odin = server.admin("odin").await;
+        let host = outside.host("app.example").await;
+        let bad = host.publish("/bad", &json!({ "client_secret": "x" }));
+        let sentence = "Invalid CIMD client metadata";
+        refused_for(server.authorize(Some(&odin), &client(&host, &bad), &[]).await, sentence);
+        let id = host.publish("/client.json", &json!({ "scope": "openid READ_PROFILE MANAGE_POSTS" }));
+        let app = client(&host, &id);
+        let scope = [("scope", "openid READ_PROFILE LIST_PROFILES MANAGE_POSTS")];
+        let tokens = server.tokens(&odin, &app, &scope).await;
+        assert_eq!(tokens.text("scope"), "openid READ_PROFILE");
+        host.reply("/client.json", Reply::json("503 Service Unavailable", "", &Value::Null));
+        server.turn(Duration::minutes(6));
+        refused_for(server.authorize(Some(&odin), &app, &[]).await, "Failed to fetch");
+    }
+}

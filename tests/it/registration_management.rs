@@ -1,0 +1,162 @@
+//! Registrations that manage themselves (RFC 7592).
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, Server, Setup, both};
+
+const URI: &str = "https://app.example/cb";
+
+async fn open(setup: Setup) -> Server {
+    setup
+        .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
+        .start()
+        .await
+}
+
+async fn register(server: &Server, document: &Value) -> Answer {
+    let request = server.request("POST", "/api/oauth/register").json(document);
+    server.send(request).await.expect(201)
+}
+
+/// A call of the client configuration endpoint of a registration.
+async fn call(
+    server: &Server,
+    method: &str,
+    registered: &Answer,
+    token: &str,
+    body: Option<&Value>,
+) -> Answer {
+    let uri = registered.text("registration_client_uri");
+    let path = uri.strip_prefix("https://auth.example").unwrap();
+    let mut request = server.request(method, path).bearer_auth(token);
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    server.send(request).await
+}
+
+both! {
+    /// req_143: the token reads the registration, and what was registered is what is read, but the
+    /// secret, which nobody here knows any more.
+    async fn a_registration_is_read_with_its_token(setup: Setup) {
+        let server = open(setup).await;
+        let document = json!({
+            "client_name": "An App", "redirect_uris": [URI], "scope": "openid", "software_id": "x",
+            "application_type": "web",
+        });
+        let registered = register(&server, &document).await;
+        let token = registered.text("registration_access_token");
+        let read = call(&server, "GET", &registered, &token, None).await.expect(200);
+        assert_eq!(read.header("cache-control"), "no-store");
+        let (mut before, read) = (registered.json(), read.json());
+        before.as_object_mut().unwrap().remove("client_secret");
+        before.as_object_mut().unwrap().remove("client_secret_expires_at");
+        assert_eq!(read, before);
+    }
+
+    /// req_143: no token, a wrong one, and the token of another registration are refused alike, for a
+    /// client that is there and for one that is not.
+    async fn another_token_opens_nothing(setup: Setup) {
+        let server = open(setup).await;
+        let document = json!({ "redirect_uris": [URI] });
+        let (mine, other) = (register(&server, &document).await, register(&server, &document).await);
+        let token = other.text("registration_access_token");
+        let body = json!({ "client_id": mine.text("client_id"), "redirect_uris": ["https://evil.example/cb"] });
+        for (method, body) in [("GET", None), ("PUT", Some(&body)), ("DELETE", None)] {
+            for token in [token.as_str(), "wrong", ""] {
+                let answer = call(&server, method, &mine, token, body).await.expect(401);
+                assert_eq!(answer.text("error"), "invalid_token");
+                assert!(answer.header("www-authenticate").starts_with("Bearer "));
+            }
+        }
+        let request = server.request("GET", "/api/oauth/register/sdoak_nobody").bearer_auth(&token);
+        assert_eq!(server.send(request).await.expect(401).text("error"), "invalid_token");
+        let secretless = server.public_client().await;
+        let path = format!("/api/oauth/register/{}", secretless.client_id);
+        server.send(server.request("DELETE", &path).bearer_auth(&token)).await.expect(401);
+    }
+
+    /// req_143: a replacement replaces all of it, is held to the rules of a registration, and ends what
+    /// the client was given when it is answered elsewhere.
+    async fn a_replacement_replaces_all(setup: Setup) {
+        let server = open(setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let public = json!({
+            "client_name": "An App", "redirect_uris": [URI], "token_endpoint_auth_method": "none",
+            "software_id": "x",
+        });
+        let registered = register(&server, &public).await;
+        let (id, token) = (registered.text("client_id"), registered.text("registration_access_token"));
+        let app = Client {
+            row_id: storyden_auth::ids::ClientRowId::new(""),
+            client_id: id.clone(),
+            secret: None,
+            redirect_uri: URI.to_owned(),
+        };
+        let offline = [("scope", "openid offline_access")];
+        let refresh = server.tokens(&frigg, &app, &offline).await.text("refresh_token");
+        let put = async |document: &Value| call(&server, "PUT", &registered, &token, Some(document)).await;
+        for bad in [
+            json!({ "redirect_uris": [URI] }),
+            json!({ "client_id": "other", "redirect_uris": [URI] }),
+            json!({ "client_id": id, "redirect_uris": ["http://app.example/cb"] }),
+            json!({ "client_id": id, "redirect_uris": [URI], "registration_access_token": token }),
+            json!({ "client_id": id, "redirect_uris": [URI], "client_id_issued_at": 1 }),
+            json!({ "client_id": id, "redirect_uris": ["com.example.app:/cb"], "application_type": "web" }),
+        ] {
+            put(&bad).await.expect(400);
+        }
+        // the same but for what decides nothing: nobody is asked again
+        let same = json!({
+            "client_id": id, "client_name": "An App", "redirect_uris": [URI], "token_endpoint_auth_method": "none",
+        });
+        let answer = put(&same).await.expect(200);
+        assert_eq!(answer.json().get("software_id"), None);
+        let refresh = server.refresh(&app, &refresh).await.expect(200).text("refresh_token");
+        let moved = json!({
+            "client_id": id, "client_name": "An App", "redirect_uris": ["https://app.example/new"],
+            "token_endpoint_auth_method": "client_secret_post",
+        });
+        let answer = put(&moved).await.expect(200);
+        let confidential = Client { secret: Some(answer.text("client_secret")), ..app };
+        server.refresh(&confidential, &refresh).await.expect(400);
+        let old = server.authorize(Some(&frigg), &confidential, &[]).await.expect(400);
+        assert_eq!(old.text("error"), "invalid_request");
+        let elsewhere = Client { redirect_uri: "https://app.example/new".to_owned(), ..confidential };
+        server.tokens(&frigg, &elsewhere, &[]).await;
+        // the secret stays through another replacement
+        let again = put(&moved).await.expect(200);
+        assert_eq!(again.json().get("client_secret"), None);
+        server.tokens(&frigg, &elsewhere, &[]).await;
+    }
+
+    /// req_143: a deletion ends all that the client was given, and its token with it.
+    async fn a_deletion_ends_what_was_granted(setup: Setup) {
+        let server = open(setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let public = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
+        let registered = register(&server, &public).await;
+        let token = registered.text("registration_access_token");
+        let app = Client {
+            row_id: storyden_auth::ids::ClientRowId::new(""),
+            client_id: registered.text("client_id"),
+            secret: None,
+            redirect_uri: URI.to_owned(),
+        };
+        let tokens = server.tokens(&frigg, &app, &[("scope", "openid offline_access")]).await;
+        let deleted = call(&server, "DELETE", &registered, &token, None).await.expect(204);
+        assert_eq!(deleted.body, "");
+        call(&server, "GET", &registered, &token, None).await.expect(401);
+        server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await.expect(401);
+        server.refresh(&app, &tokens.text("refresh_token")).await.expect(400);
+    }
+
+    /// The profile `storyden` gives no token, as a Storyden does not.
+    async fn in_storydens_profile_nothing_is_managed(setup: Setup) {
+        let server = open(setup.with("OAUTH_PROFILE", "storyden")).await;
+        let registered = register(&server, &json!({ "redirect_uris": [URI] })).await.json();
+        assert_eq!(registered.get("registration_access_token"), None);
+        let path = format!("/api/oauth/register/{}", registered["client_id"].as_str().unwrap());
+        server.send(server.request("GET", &path).bearer_auth("x")).await.expect(401);
+    }
+}
