@@ -47,6 +47,8 @@ pub struct App {
     pub documents: Documents,
     /// The way out to the documents and keys of clients.
     pub documents_fetch: Fetch,
+    /// The way out to remote servers.
+    pub remote_fetch: Fetch,
     /// Documents of clients that are being read.
     pub flights: DocumentFlights,
     /// Keys of clients that were fetched.
@@ -143,9 +145,11 @@ impl App {
         follow_database_clock(&db, &clock)
             .await
             .map_err(Error::Database)?;
-        let documents_fetch = Fetch::new(config.document_rules(), network);
+        let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
+        let remote_fetch = Fetch::new(config.remote_rules(), network);
         Ok(Self {
             documents_fetch,
+            remote_fetch,
             flights: DocumentFlights::default(),
             remote_keys: RemoteKeys::new(),
             passwords: Passwords::new(cost, &random)?,

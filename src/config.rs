@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::store::url::{DatabaseUrl, SqliteUrl};
 use parse::Setting;
 pub use parse::{
-    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, parse_duration,
+    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
 };
 
 /// A variable, for `config/storyden-auth.env` and the documentation.
@@ -171,6 +171,16 @@ settings! {
     cimd_insecure: bool = "OAUTH_CIMD_ALLOW_INSECURE_FETCH" or "false";
     /// Further resources that tokens may be for (RFC 8707), as absolute URIs separated by commas or spaces; such a token is for that resource alone.
     resources: Resources = "OAUTH_RESOURCES" or "";
+    /// How the tokens of remote connections are kept: sealed with a key, or storyden: in the clear, for a Storyden that uses them too. Not set: sealed, in the profile storyden as that.
+    remote_token_storage: Option<TokenStorage> = "REMOTE_TOKEN_STORAGE" or "";
+    /// The key that seals them: base64 of 32 bytes. Not set: generated into `DATA_DIR` (SQLite only).
+    remote_token_key: Option<Secret> = "REMOTE_TOKEN_KEY" or "";
+    /// For development alone: remote servers on this computer, by plain http too. Not set: false, in the profile storyden true.
+    remote_insecure: Option<bool> = "REMOTE_ALLOW_INSECURE" or "";
+    /// The ports that remote servers are asked on, separated by commas.
+    remote_ports: Ports = "REMOTE_ALLOWED_PORTS" or "443";
+    /// Whether backends may be given access tokens of remote connections.
+    remote_tokens_given: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
     /// Whether a Storyden beside this server has an MCP endpoint, which the resource metadata then name.
     mcp_enabled: bool = "MCP_ENABLED" or "false";
     /// Whether the built-in pages are served.
@@ -412,6 +422,54 @@ impl Config {
             ports: self.cimd_ports.0.clone(),
             own_hosts: self.own_hosts(),
         }
+    }
+
+    /// What remote servers may be asked.
+    #[must_use]
+    pub fn remote_rules(&self) -> fetch::Rules {
+        fetch::Rules {
+            opening: if self.remote_is_insecure() {
+                Opening::Loopback
+            } else {
+                Opening::Closed
+            },
+            ports: self.remote_ports.0.clone(),
+            own_hosts: self.own_hosts(),
+        }
+    }
+
+    /// Whether remote servers may be on this computer.
+    #[must_use]
+    pub fn remote_is_insecure(&self) -> bool {
+        self.remote_insecure
+            .unwrap_or(self.profile.remote_connections_are_storydens())
+    }
+
+    /// The client id of this community where it is a client of others: its own metadata document.
+    #[must_use]
+    pub fn own_client_id(&self) -> Url {
+        let mut client_id = self.public_api_address.clone();
+        client_id.set_path("/.well-known/oauth-client-metadata");
+        client_id
+    }
+
+    /// The page that a browser comes back to from a remote server.
+    #[must_use]
+    pub fn remote_callback_page(&self) -> Url {
+        let mut page = self.web_address();
+        page.set_path("/oauth/remote/callback");
+        page
+    }
+
+    /// How the tokens of remote connections are kept.
+    #[must_use]
+    pub fn remote_storage(&self) -> TokenStorage {
+        let usual = if self.profile.remote_connections_are_storydens() {
+            TokenStorage::Storyden
+        } else {
+            TokenStorage::Sealed
+        };
+        self.remote_token_storage.unwrap_or(usual)
     }
 
     /// The hosts of this server's own addresses.

@@ -45,6 +45,14 @@ id!(
     AccountId
 );
 id!(
+    /// A connection to another server: `oauth_remote_connections.id`.
+    RemoteConnectionId
+);
+id!(
+    /// An authorization of such a connection that is under way: `oauth_remote_authorisation_flows.id`.
+    RemoteFlowId
+);
+id!(
     /// A role: `roles.id`.
     RoleId
 );

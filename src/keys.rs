@@ -413,7 +413,10 @@ fn is_type(given: &str, typ: &str) -> bool {
 }
 
 /// Writes a file that only its owner may read, and that was not there before.
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be written, or is there.
+pub fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -16,10 +16,12 @@ pub mod jobs;
 pub mod member;
 pub mod pages;
 
-// Rooms: the protocol, pure; who is this client; who is this person; the only SQL.
+// Rooms: the protocol, pure; who is this client; who is this person; this server as a client of
+// others; the only SQL.
 pub mod accounts;
 pub mod clients;
 pub mod oauth;
+pub mod remote;
 pub mod store;
 
 // What everything is built from, once: settings, profile, keys, limits, the way out, logs.

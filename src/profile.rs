@@ -90,6 +90,9 @@ differences! {
     /// A client's metadata document gives it what it lists and no more, never a key or a device, and
     /// is refused in Storyden's words; one that cannot be read again serves no longer.
     client_documents_are_storydens;
+    /// Remote connections are authorized without `resource`, may lead to this computer by plain http, and
+    /// keep their tokens in the clear, unless set otherwise; a remote server that does not answer is 500.
+    remote_connections_are_storydens;
     /// Registration takes web and loopback redirects and two grants alone, lets a client ask for no
     /// more than it registered, and answers a document it cannot read with a problem.
     registration_is_storydens;

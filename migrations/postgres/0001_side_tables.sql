@@ -88,6 +88,13 @@ CREATE TABLE auth_revoked_tokens (
     expires_at timestamptz NOT NULL
 );
 
+-- Who began the authorization of a remote connection, and who is to answer it.
+CREATE TABLE auth_remote_flows (
+    flow_id varchar NOT NULL PRIMARY KEY, -- oauth_remote_authorisation_flows.id
+    account_id varchar NOT NULL,
+    issuer varchar NULL
+);
+
 -- Client assertions that were used (RFC 7523 §3), until they expire: each is good once.
 CREATE TABLE auth_assertions (
     assertion_hash varchar NOT NULL PRIMARY KEY, -- SHA-256 of the client and the jti

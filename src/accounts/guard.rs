@@ -141,6 +141,21 @@ impl FromRequestParts<Shared> for Administrator {
     }
 }
 
+/// Somebody who holds `MANAGE_ROBOTS`, by any credential: whoever manages remote connections
+/// (contract 18).
+#[derive(Debug)]
+pub struct RobotManager(pub Actor);
+
+impl FromRequestParts<Shared> for RobotManager {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let request = (&parts.method, &parts.headers);
+        let actor = Actor::with(app, request, Permission::ManageRobots).await?;
+        Ok(Self(actor))
+    }
+}
+
 /// Refuses a suspended account (contract 3.5).
 ///
 /// # Errors

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod device_authorizations;
 mod listing;
 pub mod refresh_tokens;
+pub mod remote;
 pub mod revocation;
 
 use crate::accounts::guard::Actor;

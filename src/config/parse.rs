@@ -40,6 +40,15 @@ pub struct Origins(pub Vec<String>);
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(pub Vec<IpNet>);
 
+/// How tokens of other servers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStorage {
+    /// Sealed with a key.
+    Sealed,
+    /// In the clear, as a Storyden does.
+    Storyden,
+}
+
 /// Ports.
 #[derive(Clone, Debug, Default)]
 pub struct Ports(pub Vec<u16>);
@@ -80,6 +89,7 @@ optional!(
     Secret,
     String,
     Permissions,
+    TokenStorage,
     bool
 );
 
@@ -157,6 +167,16 @@ impl Setting for Permissions {
         });
         let known: Vec<_> = known.collect::<Result<_, _>>()?;
         Ok(Self(known.into_iter().flatten().collect()))
+    }
+}
+
+impl Setting for TokenStorage {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "sealed" => Ok(Self::Sealed),
+            "storyden" => Ok(Self::Storyden),
+            _ => Err("must be sealed or storyden".to_owned()),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod introspection;
 pub mod openapi;
 pub mod register;
 pub mod registration_management;
+pub mod remote_callback;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;

@@ -314,17 +314,13 @@ pub struct ClientDocument {
 )]
 pub async fn client_metadata(State(app): State<Shared>) -> Document {
     let write = || {
-        let mut client_id = app.config.public_api_address.clone();
-        client_id.set_path("/.well-known/oauth-client-metadata");
         let web = app.config.web_address();
-        let mut callback = web.clone();
-        callback.set_path("/oauth/remote/callback");
         Document::new(&ClientDocument {
-            client_id: client_id.into(),
+            client_id: app.config.own_client_id().into(),
             client_name: "Storyden",
             client_uri: web.as_str().trim_end_matches('/').to_owned(),
             grant_types: ["authorization_code", "refresh_token"],
-            redirect_uris: [callback.into()],
+            redirect_uris: [app.config.remote_callback_page().into()],
             response_types: ["code"],
             token_endpoint_auth_method: "none",
         })

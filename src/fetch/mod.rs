@@ -73,6 +73,28 @@ pub struct Question<'a> {
     pub deadline: Duration,
 }
 
+/// What is sent with a question.
+#[derive(Debug)]
+pub enum Sent<'a> {
+    /// Nothing: a `GET`.
+    Nothing,
+    /// A JSON document, posted.
+    Json(&'a serde_json::Value),
+    /// A form, posted, with HTTP Basic credentials where there are any.
+    Form(&'a [(&'a str, &'a str)], Option<(String, String)>),
+}
+
+/// An answer of any status.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// What came back: a JSON document that was answered with 200.
 #[derive(Debug)]
 pub struct Found {
@@ -183,30 +205,55 @@ impl Fetch {
     /// # Errors
     /// Why there is none.
     pub async fn json(&self, question: Question<'_>) -> Result<Found, Error> {
+        let reply = self.ask(question, Sent::Nothing).await?;
+        if reply.status != StatusCode::OK {
+            return Err(Error::Status(reply.status.as_u16()));
+        }
+        require_json(&reply.headers)?;
+        let cache_control = reply.headers.get(CACHE_CONTROL);
+        Ok(Found {
+            cache_control: cache_control.and_then(|value| Some(value.to_str().ok()?.to_owned())),
+            body: reply.body,
+        })
+    }
+
+    /// Asks, and takes an answer of any status and type. Redirects are not followed: they are answers.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn ask(&self, question: Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
         let host = address::check_url(question.url, &self.rules)?;
         let deadline = question.deadline;
         let asked = tokio::time::timeout(deadline, async {
             let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;
-            self.ask(&question).await
+            self.send(&question, sent).await
         });
         asked.await.unwrap_or(Err(Error::Slow))
     }
 
-    async fn ask(&self, question: &Question<'_>) -> Result<Found, Error> {
+    async fn send(&self, question: &Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
         const CLOSE: HeaderValue = HeaderValue::from_static("close");
-        let request = self
-            .client()?
-            .get(question.url.clone())
+        let (client, url) = (self.client()?, question.url.clone());
+        let request = match sent {
+            Sent::Nothing => client.get(url),
+            Sent::Json(document) => client.post(url).json(document),
+            Sent::Form(form, None) => client.post(url).form(form),
+            Sent::Form(form, Some((name, secret))) => {
+                client.post(url).form(form).basic_auth(name, Some(secret))
+            }
+        };
+        let request = request
             .header(ACCEPT, JSON)
             .header(ACCEPT_ENCODING, IDENTITY)
             .header(CONNECTION, CLOSE);
         let mut response = request.send().await.map_err(|error| reason(&error))?;
-        if response.status() != StatusCode::OK {
-            return Err(Error::Status(response.status().as_u16()));
+        let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+        let encodings = response.headers().get_all(CONTENT_ENCODING);
+        if !encodings.iter().all(is_plain) {
+            return Err(Error::Compressed);
         }
-        check_body(response.headers())?;
         let too_long = |length: usize| length > question.max;
         let announced = response.content_length().unwrap_or_default();
         if too_long(usize::try_from(announced).unwrap_or(usize::MAX)) {
@@ -219,20 +266,19 @@ impl Fetch {
             }
             body.extend_from_slice(&chunk);
         }
-        let cache_control = response.headers().get(CACHE_CONTROL);
-        Ok(Found {
+        Ok(Reply {
+            status: response.status(),
+            headers: response.headers().clone(),
             body,
-            cache_control: cache_control.and_then(|value| Some(value.to_str().ok()?.to_owned())),
         })
     }
 }
 
 /// Plain JSON, or a type that is JSON by its suffix (RFC 6839 §3.1).
-fn check_body(headers: &HeaderMap) -> Result<(), Error> {
-    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
-        return Err(Error::Compressed);
-    }
+///
+/// # Errors
+/// [`Error::NotJson`].
+pub fn require_json(headers: &HeaderMap) -> Result<(), Error> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -242,8 +288,7 @@ fn check_body(headers: &HeaderMap) -> Result<(), Error> {
         .next()
         .unwrap_or_default();
     let kind = kind.trim().to_ascii_lowercase();
-    let subtype = kind.strip_prefix("application/");
-    if subtype == Some("json") || kind.ends_with("+json") {
+    if kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json") {
         Ok(())
     } else {
         Err(Error::NotJson)

@@ -27,14 +27,14 @@ use utoipa_axum::routes;
 
 use self::documented::Documented;
 use crate::admin::{
-    audit, clients as every_client, device_authorizations, refresh_tokens, revocation,
+    audit, clients as every_client, device_authorizations, refresh_tokens, remote, revocation,
 };
 use crate::app::Shared;
 use crate::config::Config;
 use crate::endpoints::{
     authorize, authorize_consent, device_authorization, device_consent, end_session, extract,
-    health, introspection, openapi, register, registration_management, revocation as revoke, token,
-    userinfo, well_known,
+    health, introspection, openapi, register, registration_management, remote_callback,
+    revocation as revoke, token, userinfo, well_known,
 };
 use crate::error::answers::{Broken, EitherBroken, OAuthBroken};
 use crate::error::{ApiError, Kind};
@@ -159,6 +159,7 @@ fn browser(config: &Config) -> Documented {
         .routes(routes!(device_consent::show, device_consent::decide))
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))
+        .routes(routes!(remote_callback::finish))
         .answering::<EitherBroken>()
         .method_not_allowed_fallback(other_methods)
         .counted(config)
@@ -227,6 +228,11 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(refresh_tokens::list))
         .routes(routes!(refresh_tokens::delete))
         .routes(routes!(revocation::revoke))
+        .routes(routes!(remote::discover))
+        .routes(routes!(remote::list, remote::create))
+        .routes(routes!(remote::get, remote::update, remote::delete))
+        .routes(routes!(remote::authorize))
+        .routes(routes!(remote::token))
         .routes(routes!(audit::list))
         .answering::<Broken>()
         .method_not_allowed_fallback(other_methods)

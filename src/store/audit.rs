@@ -65,6 +65,16 @@ events! {
     ClientSecretRotated = "client_secret_rotated",
     /// A client was deleted.
     ClientDeleted = "client_deleted",
+    /// A connection to another server was made.
+    RemoteCreated = "remote_created",
+    /// A connection to another server was changed.
+    RemoteUpdated = "remote_updated",
+    /// A connection to another server was deleted.
+    RemoteDeleted = "remote_deleted",
+    /// A connection to another server was authorized there.
+    RemoteConnected = "remote_connected",
+    /// An access token of a connection was given to a backend.
+    RemoteTokenGiven = "remote_token_given",
     /// Somebody approved a client.
     GrantApproved = "grant_approved",
     /// Somebody denied a client.

@@ -275,6 +275,12 @@ const STEPS: &[Step] = &[
         " AND NOT EXISTS (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = x.device_id)"
     ),
     orphans!(
+        "remote authorization details",
+        "auth_remote_flows",
+        "flow_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_remote_authorisation_flows f WHERE f.id = x.flow_id)"
+    ),
+    orphans!(
         "request details",
         "auth_request_details",
         "request_id",

@@ -25,6 +25,7 @@ pub mod paging;
 mod readers;
 pub mod refresh_token_list;
 pub mod refresh_tokens;
+pub mod remote;
 pub mod revocation;
 pub mod revoked_tokens;
 pub mod roles;

@@ -117,7 +117,9 @@ values_from_ids!(
     RefreshTokenId,
     GrantId,
     AccessKeyId,
-    AuditId
+    AuditId,
+    RemoteConnectionId,
+    RemoteFlowId
 );
 
 /// Storyden's text form of an instant in SQLite, before trailing zeros of the fraction are cut.

@@ -1,0 +1,134 @@
+//! The end of an authorization at another server (contract 18.6): who answers is checked before a
+//! code goes anywhere.
+
+use super::connect::state_hash;
+use super::metadata::ServerMetadata;
+use super::seal::{self, Place};
+use super::token_endpoint::{self, NoTokens};
+use super::{Error, find};
+use crate::app::App;
+use crate::ids::AccountId;
+use crate::store::audit::{self, Entry};
+use crate::store::remote::{self, Connection, Flow};
+
+/// What the browser brought back.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// Which authorization it is of.
+    pub state: &'a str,
+    /// The code.
+    pub code: Option<&'a str>,
+    /// Who says that it answers (RFC 9207 §2).
+    pub iss: Option<&'a str>,
+    /// What went wrong there (RFC 6749 §4.1.2.1).
+    pub error: Option<&'a str>,
+    /// The same in words.
+    pub error_description: Option<&'a str>,
+}
+
+/// Takes an answer, for whoever began the authorization, once.
+///
+/// # Errors
+/// Why nothing came of it.
+pub async fn finish(
+    app: &App,
+    answer: &Answer<'_>,
+    account: &AccountId,
+    entry: Entry,
+) -> Result<Connection, Error> {
+    let flow = remote::find_flow(&app.db, &state_hash(answer.state)).await?;
+    let unknown = Error::Missing("There is no authorization with this state");
+    let flow = flow.ok_or(unknown)?;
+    let now = app.clock.now();
+    // of somebody else, it is not touched
+    if flow
+        .account_id
+        .as_ref()
+        .is_some_and(|began| began != account)
+    {
+        return Err(Error::refused(
+            "This authorization was begun by somebody else",
+        ));
+    }
+    if flow.consumed_at.is_some() || now >= flow.expires_at {
+        return Err(Error::refused(
+            "This authorization is over; authorize the connection again",
+        ));
+    }
+    let connection = find(app, &flow.connection_id).await?;
+    if !remote::consume_flow(&app.db, &flow.id, now).await? {
+        return Err(Error::refused("This authorization was answered already"));
+    }
+    match conclude(app, answer, &flow, &connection, entry).await {
+        Ok(()) => find(app, &connection.id).await,
+        Err(NoTokens::Here(error)) => Err(error),
+        Err(NoTokens::Refused(why) | NoTokens::Away(why)) => {
+            tracing::warn!(connection = %connection.id, why, "a remote connection was not authorized");
+            remote::fail(&app.db, &connection.id, &why, now).await?;
+            Err(Error::Refused(why))
+        }
+    }
+}
+
+async fn conclude(
+    app: &App,
+    answer: &Answer<'_>,
+    flow: &Flow,
+    connection: &Connection,
+    entry: Entry,
+) -> Result<(), NoTokens> {
+    check_issuer(answer, flow, connection).map_err(NoTokens::Refused)?;
+    if let Some(error) = answer.error {
+        let text =
+            |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(200).collect() };
+        let description = answer.error_description.map(text).unwrap_or_default();
+        let why = format!(
+            "The authorization server refused: {} {description}",
+            text(error)
+        );
+        return Err(NoTokens::Refused(why.trim_end().to_owned()));
+    }
+    let code = answer.code.filter(|code| !code.trim().is_empty());
+    let code = code.ok_or_else(|| NoTokens::Refused("The answer has no code".to_owned()))?;
+    let place = Place {
+        row: flow.id.as_str(),
+        column: "pkce_verifier",
+    };
+    let verifier = seal::open(app, place, &flow.pkce_verifier)?;
+    let grant = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", flow.redirect_uri.as_str()),
+        ("code_verifier", verifier.reveal()),
+    ];
+    let tokens = token_endpoint::ask(app, connection, &grant).await?;
+    let now = app.clock.now();
+    let kept = tokens.kept(app, connection, now)?;
+    let entry = entry.subject(&connection.id);
+    let saved = app.db.write((kept, entry), |tx, (kept, entry)| {
+        Box::pin(async move {
+            if remote::save_tokens(tx, kept).await? {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
+    saved.await.map_err(Error::from)?;
+    Ok(())
+}
+
+/// RFC 9207 §2.4, `req_197`: before the code goes anywhere, and on errors too. A server that says that it
+/// always names itself must.
+fn check_issuer(answer: &Answer<'_>, flow: &Flow, connection: &Connection) -> Result<(), String> {
+    let metadata = connection.authorization_server_metadata.as_ref();
+    let always = metadata.is_some_and(|metadata| ServerMetadata::names_itself(&metadata.0));
+    match (answer.iss, &flow.issuer) {
+        (Some(iss), Some(issuer)) if iss != issuer => Err(format!(
+            "Another authorization server answered than the one that was asked: {issuer:?} was asked"
+        )),
+        (None, Some(_)) if always => {
+            Err("The answer lacks iss, which this authorization server always sends".to_owned())
+        }
+        _ => Ok(()),
+    }
+}

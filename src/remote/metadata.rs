@@ -1,0 +1,187 @@
+//! What remote servers say of themselves (RFC 9728, RFC 8414): read and held to what was asked.
+
+use serde_json::Value;
+use url::Url;
+
+use super::Error;
+
+/// The most authorization servers of a resource.
+const SERVERS_MAX: usize = 16;
+
+/// A protected resource's metadata (RFC 9728 §2), checked.
+#[derive(Clone, Debug)]
+pub struct ResourceMetadata {
+    /// What the resource calls itself; what tokens are asked for.
+    pub resource: String,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Who gives tokens for it, as listed.
+    pub servers: Vec<String>,
+    /// The whole document.
+    pub document: Value,
+}
+
+/// An authorization server's metadata (RFC 8414 §2), checked.
+#[derive(Clone, Debug)]
+pub struct ServerMetadata {
+    /// What it calls itself: the `iss` of its answers (RFC 9207).
+    pub issuer: String,
+    /// Where a person is sent.
+    pub authorization_endpoint: String,
+    /// Where a code is exchanged.
+    pub token_endpoint: String,
+    /// Where clients register.
+    pub registration_endpoint: Option<String>,
+    /// How clients may authenticate; nothing when it does not say.
+    pub auth_methods: Vec<String>,
+    /// Whether a client id may be the URL of a document.
+    pub takes_documents: bool,
+    /// The whole document.
+    pub document: Value,
+}
+
+fn text<'a>(document: &'a Value, name: &str) -> Option<&'a str> {
+    let text = document.get(name).and_then(Value::as_str);
+    text.filter(|text| !text.is_empty())
+}
+
+fn list(document: &Value, name: &str) -> Option<Vec<String>> {
+    let items = document.get(name)?.as_array()?;
+    let texts = items.iter().filter_map(Value::as_str);
+    Some(texts.map(str::to_owned).collect())
+}
+
+/// An identifier without the slash that a bare origin may or may not have.
+fn without_bare_slash(identifier: &str) -> &str {
+    let path = identifier
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    match path {
+        Some((_, "")) => &identifier[..identifier.len() - 1],
+        _ => identifier,
+    }
+}
+
+impl ResourceMetadata {
+    /// Checks a document that was found for a resource.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(document: Value, asked: &str) -> Result<Self, Error> {
+        let resource = text(&document, "resource")
+            .ok_or_else(|| Error::refused("The protected-resource metadata have no resource"))?;
+        // RFC 9728 §3.3, req_147
+        if without_bare_slash(resource) != without_bare_slash(asked) {
+            return Err(Error::refused(format!(
+                "The protected-resource metadata are of another resource: {resource:?}, and {asked:?} was asked",
+            )));
+        }
+        let servers = list(&document, "authorization_servers").unwrap_or_default();
+        if servers.is_empty() {
+            return Err(Error::refused(
+                "The protected-resource metadata name no authorization server",
+            ));
+        }
+        if servers.len() > SERVERS_MAX {
+            return Err(Error::refused(format!(
+                "The protected-resource metadata name more than {SERVERS_MAX} authorization servers"
+            )));
+        }
+        Ok(Self {
+            resource: resource.to_owned(),
+            name: text(&document, "resource_name").map(str::to_owned),
+            servers,
+            document,
+        })
+    }
+}
+
+impl ServerMetadata {
+    /// Checks a document that was found for an issuer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(document: Value, asked: &str) -> Result<Self, Error> {
+        let issuer = text(&document, "issuer")
+            .ok_or_else(|| Error::refused("The authorization server's metadata have no issuer"))?;
+        // RFC 8414 §3.3, req_195
+        if issuer.trim_end_matches('/') != asked.trim_end_matches('/') {
+            return Err(Error::refused(format!(
+                "The authorization server calls itself {issuer:?}, and {asked:?} was asked"
+            )));
+        }
+        let endpoint = |name: &str| {
+            let missing = || format!("The authorization server's metadata have no {name}");
+            let endpoint = text(&document, name).ok_or_else(|| Error::refused(missing()))?;
+            check_endpoint(name, endpoint)?;
+            Ok::<_, Error>(endpoint.to_owned())
+        };
+        let authorization_endpoint = endpoint("authorization_endpoint")?;
+        let token_endpoint = endpoint("token_endpoint")?;
+        let registration_endpoint = match text(&document, "registration_endpoint") {
+            Some(_) => Some(endpoint("registration_endpoint")?),
+            None => None,
+        };
+        for (name, needed) in [
+            ("response_types_supported", "code"),
+            ("grant_types_supported", "authorization_code"),
+        ] {
+            let lacks =
+                list(&document, name).is_some_and(|list| !list.iter().any(|one| one == needed));
+            if lacks {
+                return Err(Error::refused(format!(
+                    "The authorization server's {name} lacks {needed}"
+                )));
+            }
+        }
+        // req_196: a server that does not say so may pass the challenge over
+        let methods = list(&document, "code_challenge_methods_supported").unwrap_or_default();
+        if !methods.iter().any(|method| method == "S256") {
+            return Err(Error::refused(
+                "The authorization server does not advertise PKCE: its \
+                 code_challenge_methods_supported lacks S256",
+            ));
+        }
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            authorization_endpoint,
+            token_endpoint,
+            registration_endpoint,
+            auth_methods: list(&document, "token_endpoint_auth_methods_supported")
+                .unwrap_or_default(),
+            takes_documents: document.get("client_id_metadata_document_supported")
+                == Some(&Value::Bool(true)),
+            document,
+        })
+    }
+
+    /// Whether its answers always say who gives them (RFC 9207 §3).
+    #[must_use]
+    pub fn names_itself(document: &Value) -> bool {
+        document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true))
+    }
+}
+
+/// Holds an endpoint, or a resource, to the rule of contract 18.2: https, or http on this computer,
+/// without anybody's name in it. Whether it may be asked is for the guard.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_endpoint(name: &str, text: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::refused(format!("{name} {why}"));
+    let url = Url::parse(text).map_err(|_| wrong("is no absolute URL"))?;
+    let here = crate::oauth::redirect_uri::is_loopback(&url);
+    if url.scheme() != "https" && !(url.scheme() == "http" && here) {
+        return Err(wrong("must begin with https://"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong("has no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must not have a user name or password"));
+    }
+    if url.fragment().is_some() {
+        return Err(wrong("must not have a fragment"));
+    }
+    Ok(url)
+}

@@ -1,0 +1,167 @@
+//! This server as a client of others: connections to remote APIs, MCP servers among them, that are
+//! protected by an authorization server of their own (contract 18).
+//!
+//! Strict towards servers: every address is guarded ([`crate::fetch`]), a resource and an issuer must
+//! be what was asked, and who answers is compared with who was asked. Forgiving towards networks: what
+//! may pass is tried again and breaks nothing.
+
+pub mod callback;
+pub mod connect;
+pub mod discovery;
+pub mod metadata;
+pub mod registration;
+pub mod seal;
+mod token_endpoint;
+pub mod tokens;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::{ApiError, Kind};
+use crate::fetch;
+use crate::ids::RemoteConnectionId;
+use crate::store;
+use crate::store::remote;
+
+/// Why something with a remote server did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request, or what the remote server said, is not good; the text says what to change.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such thing here.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// There is a connection that works.
+    #[error("{0}")]
+    Connected(&'static str),
+    /// The remote server cannot be had now.
+    #[error("{0}")]
+    Away(String),
+    /// It is not set up here.
+    #[error("{0}")]
+    Unset(&'static str),
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    fn refused(why: impl Into<String>) -> Self {
+        Self::Refused(why.into())
+    }
+
+    /// What came of asking `whom`.
+    fn of(whom: &str, error: &fetch::Error) -> Self {
+        let text = format!("{whom}: {error}");
+        match error {
+            fetch::Error::Unfit(_) => Self::Refused(text),
+            _ => Self::Away(text),
+        }
+    }
+
+    /// The problem that is answered.
+    #[must_use]
+    pub fn into_problem(self, app: &App) -> ApiError {
+        match self {
+            Self::Refused(why) => ApiError::invalid(why),
+            Self::Missing(what) => ApiError::new(Kind::NotFound, what),
+            Self::Connected(what) => ApiError::new(Kind::AlreadyExists, what),
+            // contract 18.3
+            Self::Away(why) if app.config.profile.remote_connections_are_storydens() => {
+                ApiError::new(Kind::Internal, why)
+            }
+            Self::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
+            Self::Unset(what) => ApiError::new(Kind::Unavailable, what),
+            Self::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A connection as people and programs are shown it: never a secret or a token (contract 18.4).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthRemoteConnection)]
+#[expect(missing_docs, reason = "the members are the contract's")]
+pub struct Shown {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(rename = "createdAt")]
+    pub created_at: Timestamp,
+    pub has_access_token: bool,
+    pub has_client_secret: bool,
+    pub has_refresh_token: bool,
+    pub id: RemoteConnectionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    pub mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<String>,
+    pub resource_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    pub status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_expiry: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    #[serde(rename = "updatedAt")]
+    pub updated_at: Timestamp,
+}
+
+impl From<remote::Connection> for Shown {
+    fn from(row: remote::Connection) -> Self {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let has = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+        Self {
+            has_access_token: has(&row.access_token),
+            has_client_secret: has(&row.client_secret),
+            has_refresh_token: has(&row.refresh_token),
+            authorization_endpoint: given(row.authorization_endpoint),
+            authorization_server: given(row.authorization_server),
+            client_id: given(row.client_id),
+            created_at: row.created_at,
+            id: row.id,
+            last_error: given(row.last_error),
+            mode: row.mode,
+            redirect_uri: given(row.redirect_uri),
+            redirect_uris: row.redirect_uris.and_then(|uris| uris.0),
+            registration_endpoint: given(row.registration_endpoint),
+            resource: given(row.resource),
+            resource_name: given(row.resource_name),
+            resource_url: row.resource_url,
+            scope: given(row.scope),
+            status: row.status,
+            token_endpoint: given(row.token_endpoint),
+            token_endpoint_auth_method: given(row.token_endpoint_auth_method),
+            token_expiry: row.token_expiry,
+            token_type: given(row.token_type),
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// The connection of an id.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub async fn find(app: &App, id: &RemoteConnectionId) -> Result<remote::Connection, Error> {
+    let found = remote::find(&app.db, id).await?;
+    found.ok_or(Error::Missing("There is no remote connection with this id"))
+}

@@ -1,0 +1,121 @@
+//! How secrets of other servers are kept: sealed with AES-256-GCM, each bound to the row and column
+//! that it stands in, or in the clear where a Storyden reads them too.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::Error;
+use crate::app::App;
+use crate::config::TokenStorage;
+use crate::keys::write_private;
+use crate::random::Random;
+use crate::secret::Secret;
+use crate::store::url::DatabaseUrl;
+
+/// How a sealed text begins.
+const PREFIX: &str = "sealed:v1:";
+
+/// The file of a generated key, in `DATA_DIR`.
+const KEY_FILE: &str = "remote-token.key";
+
+/// How long the key is, in bytes.
+const KEY_LENGTH: usize = 32;
+
+/// What a sealed text is bound to: it opens nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The row.
+    pub row: &'a str,
+    /// The column.
+    pub column: &'static str,
+}
+
+impl Place<'_> {
+    fn bytes(&self) -> Vec<u8> {
+        format!("{}\0{}", self.row, self.column).into_bytes()
+    }
+}
+
+/// Seals a secret, or leaves it as it is where a Storyden reads it.
+///
+/// # Errors
+/// [`Error::Unset`] without a key.
+pub fn seal(app: &App, place: Place<'_>, secret: &Secret) -> Result<String, Error> {
+    if app.config.remote_storage() == TokenStorage::Storyden {
+        return Ok(secret.reveal().to_owned());
+    }
+    let nonce = app.random.bytes::<NONCE_LEN>();
+    let mut sealed = secret.reveal().as_bytes().to_vec();
+    key(app)?
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(place.bytes()),
+            &mut sealed,
+        )
+        .map_err(|_| Error::Unset("REMOTE_TOKEN_KEY: nothing can be sealed with it"))?;
+    let mut whole = nonce.to_vec();
+    whole.append(&mut sealed);
+    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(whole)))
+}
+
+/// Opens what was sealed. What was kept in the clear is as it is, so that both ways may be changed.
+///
+/// # Errors
+/// [`Error::Unset`] without the key that sealed it.
+pub fn open(app: &App, place: Place<'_>, kept: &str) -> Result<Secret, Error> {
+    let Some(sealed) = kept.strip_prefix(PREFIX) else {
+        return Ok(Secret::new(kept));
+    };
+    let wrong = || {
+        Error::Unset(
+            "REMOTE_TOKEN_KEY is not the key that the tokens of this connection were sealed with; set \
+             that key, or authorize the connection again",
+        )
+    };
+    let mut whole = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| wrong())?;
+    let (nonce, sealed) = whole.split_at_mut_checked(NONCE_LEN).ok_or_else(wrong)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
+    let opened = key(app)?
+        .open_in_place(nonce, Aad::from(place.bytes()), sealed)
+        .map_err(|_| wrong())?;
+    let text = String::from_utf8(opened.to_vec()).map_err(|_| wrong())?;
+    Ok(Secret::new(text))
+}
+
+/// The key of the settings, or the generated one of `DATA_DIR`.
+fn key(app: &App) -> Result<LessSafeKey, Error> {
+    let bytes = match (&app.config.remote_token_key, app.config.database()) {
+        (Some(key), _) => STANDARD.decode(key.reveal().trim()).ok(),
+        (None, DatabaseUrl::Sqlite(_)) => generated(&app.config.data_dir, &app.random),
+        (None, DatabaseUrl::Postgres(_)) => {
+            return Err(Error::Unset(
+                "REMOTE_TOKEN_KEY is not set, and with PostgreSQL no key is generated, since every replica \
+                 must have the same: set it to the output of `openssl rand -base64 32`",
+            ));
+        }
+    };
+    let bytes = bytes.filter(|bytes| bytes.len() == KEY_LENGTH);
+    let key = bytes.and_then(|bytes| UnboundKey::new(&AES_256_GCM, &bytes).ok());
+    key.map(LessSafeKey::new).ok_or(Error::Unset(
+        "REMOTE_TOKEN_KEY, or remote-token.key in DATA_DIR, is not base64 of 32 bytes",
+    ))
+}
+
+fn generated(folder: &Path, random: &Random) -> Option<Vec<u8>> {
+    let path: PathBuf = folder.join(KEY_FILE);
+    let read = || {
+        STANDARD
+            .decode(std::fs::read_to_string(&path).ok()?.trim())
+            .ok()
+    };
+    read().or_else(|| {
+        std::fs::create_dir_all(folder).ok()?;
+        let new = STANDARD.encode(random.bytes::<KEY_LENGTH>());
+        // Another process may have been first: its key is the key.
+        let _ = write_private(&path, new.as_bytes());
+        read()
+    })
+}

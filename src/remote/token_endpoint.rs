@@ -1,0 +1,255 @@
+//! Asking a remote token endpoint (RFC 6749 §3.2), and holding its answer to what one is (§5).
+
+use std::time::Duration as Span;
+
+use axum::http::StatusCode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use time::Duration;
+use url::Url;
+
+use super::Error;
+use super::registration::told;
+use super::seal::{self, Place};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::fetch::{self, Question, Sent, require_json};
+use crate::oauth::strict_json;
+use crate::secret::Secret;
+use crate::store::remote::{Connection, NewTokens};
+
+/// How long a remote server may take.
+pub(super) const DEADLINE: Span = Span::from_secs(10);
+/// The longest answer, in bytes.
+const MAX: usize = 64 * 1_024;
+/// The longest token that is kept, in bytes.
+const TOKEN_MAX: usize = 16 * 1_024;
+/// The longest life of an access token that is believed.
+const LIFE_MAX: Duration = Duration::days(3_650);
+
+/// How this community authenticates at a remote server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// By its id alone.
+    None,
+    /// By its secret in the header.
+    Basic,
+    /// By its secret in the body.
+    Post,
+}
+
+impl AuthMethod {
+    /// The method of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "none" => Some(Self::None),
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+}
+
+/// What a remote server gave.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    access_token: Secret,
+    refresh_token: Option<Secret>,
+    expiry: Option<Timestamp>,
+    scope: Option<String>,
+}
+
+impl Tokens {
+    /// The tokens as they are kept.
+    pub(super) fn kept(
+        &self,
+        app: &App,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<NewTokens, Error> {
+        let row = connection.id.as_str();
+        let seal = |column, secret| seal::seal(app, Place { row, column }, secret);
+        let refresh_token = self.refresh_token.as_ref();
+        Ok(NewTokens {
+            id: connection.id.clone(),
+            access_token: seal("access_token", &self.access_token)?,
+            token_type: "Bearer".to_owned(),
+            refresh_token: refresh_token
+                .map(|token| seal("refresh_token", token))
+                .transpose()?,
+            expiry: self.expiry,
+            scope: self.scope.clone(),
+            now,
+        })
+    }
+}
+
+/// Why there are no tokens.
+#[derive(Debug)]
+pub(super) enum NoTokens {
+    /// The server said no, or something that is no answer: asking again does not help.
+    Refused(String),
+    /// It may say yes a little later.
+    Away(String),
+    /// Something is wrong here.
+    Here(Error),
+}
+
+impl From<Error> for NoTokens {
+    fn from(error: Error) -> Self {
+        Self::Here(error)
+    }
+}
+
+impl From<NoTokens> for Error {
+    fn from(error: NoTokens) -> Self {
+        match error {
+            NoTokens::Refused(why) => Self::Refused(why),
+            NoTokens::Away(why) => Self::Away(why),
+            NoTokens::Here(error) => error,
+        }
+    }
+}
+
+/// Asks for tokens of a connection; `grant` are the parameters of the grant.
+pub(super) async fn ask(
+    app: &App,
+    connection: &Connection,
+    grant: &[(&str, &str)],
+) -> Result<Tokens, NoTokens> {
+    let lacking =
+        || NoTokens::Refused("The connection has no token_endpoint or no client_id".to_owned());
+    let endpoint = connection.token_endpoint.as_deref().unwrap_or_default();
+    let url = Url::parse(endpoint).map_err(|_| lacking())?;
+    let client_id = connection.client_id.as_deref().filter(|id| !id.is_empty());
+    let client_id = client_id.ok_or_else(lacking)?;
+    let place = Place {
+        row: connection.id.as_str(),
+        column: "client_secret",
+    };
+    let secret = connection
+        .client_secret
+        .as_deref()
+        .filter(|text| !text.is_empty());
+    let secret = secret
+        .map(|kept| seal::open(app, place, kept))
+        .transpose()?;
+    let named = connection.token_endpoint_auth_method.as_deref();
+    let method = named
+        .and_then(AuthMethod::from_name)
+        .unwrap_or(match secret {
+            Some(_) => AuthMethod::Basic,
+            None => AuthMethod::None,
+        });
+    let mut form = grant.to_vec();
+    let resource = connection
+        .resource
+        .as_deref()
+        .filter(|text| !text.is_empty());
+    if let Some(resource) = resource
+        && !app.config.profile.remote_connections_are_storydens()
+    {
+        form.push(("resource", resource)); // RFC 8707 §2.2, req_194
+    }
+    let mut header = None;
+    match (method, &secret) {
+        (AuthMethod::Basic, Some(secret)) => {
+            // RFC 6749 §2.3.1: form-encoded first
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            header = Some((encode(client_id), encode(secret.reveal())));
+        }
+        (AuthMethod::Post, Some(secret)) => {
+            form.push(("client_id", client_id));
+            form.push(("client_secret", secret.reveal()));
+        }
+        _ => form.push(("client_id", client_id)),
+    }
+    let question = Question {
+        url: &url,
+        max: MAX,
+        deadline: DEADLINE,
+    };
+    let reply = app
+        .remote_fetch
+        .ask(question, Sent::Form(&form, header))
+        .await;
+    let reply = reply.map_err(|error| {
+        let text = format!("The token endpoint: {error}");
+        if error.is_passing() {
+            NoTokens::Away(text)
+        } else {
+            NoTokens::Refused(text)
+        }
+    })?;
+    let away = reply.status.is_server_error()
+        || matches!(
+            reply.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
+    if away {
+        let status = fetch::Error::Status(reply.status.as_u16());
+        return Err(NoTokens::Away(format!("The token endpoint: {status}")));
+    }
+    let document = require_json(&reply.headers).map_err(|error| error.to_string());
+    let document = document.and_then(|()| strict_json::parse(&reply.body));
+    let document =
+        document.map_err(|why| NoTokens::Refused(format!("The token endpoint: {why}")))?;
+    if !reply.status.is_success() || document.get("error").is_some() {
+        let why = told(&document).unwrap_or_else(|| format!("status {}", reply.status.as_u16()));
+        return Err(NoTokens::Refused(format!(
+            "The token endpoint refused: {why}"
+        )));
+    }
+    read(&document, app.clock.now())
+        .map_err(|why| NoTokens::Refused(format!("The token endpoint {why}")))
+}
+
+/// RFC 6749 §5.1; A-104.
+fn read(answer: &Value, now: Timestamp) -> Result<Tokens, &'static str> {
+    let text = |name: &str| match answer.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text))
+            if text.len() <= TOKEN_MAX
+                && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') =>
+        {
+            Ok(Some(text.clone()))
+        }
+        Some(_) => Err("gave something that is no token, or one that is too long"),
+    };
+    let access_token = text("access_token")?.ok_or("gave no access_token")?;
+    let token_type = text("token_type")?.ok_or("gave no token_type")?;
+    if !token_type.eq_ignore_ascii_case("bearer") {
+        return Err("gave a token_type other than Bearer");
+    }
+    let expiry = match answer.get("expires_in") {
+        None | Some(Value::Null) => None,
+        Some(seconds) => {
+            let seconds = match seconds {
+                Value::Number(number) => number.as_f64(),
+                Value::String(text) => text.parse().ok(), // some servers quote it
+                _ => None,
+            };
+            let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+            let seconds = seconds.ok_or("gave an expires_in that is no time to come")?;
+            Some(now + Duration::seconds_f64(seconds.min(LIFE_MAX.as_seconds_f64())))
+        }
+    };
+    Ok(Tokens {
+        access_token: Secret::new(access_token),
+        refresh_token: text("refresh_token")?.map(Secret::new),
+        expiry,
+        scope: text("scope")?,
+    })
+}

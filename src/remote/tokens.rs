@@ -1,0 +1,165 @@
+//! A valid access token of a connection, refreshed before it ends (contract 18.7): by one of all who
+//! want it, on whatever replica, so that the other server is asked once.
+
+use std::time::Duration as Span;
+
+use time::Duration;
+
+use super::seal::{self, Place};
+use super::token_endpoint::{self, NoTokens};
+use super::{Error, find};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::RemoteConnectionId;
+use crate::secret::Secret;
+use crate::store::remote::{self, Connection};
+
+/// How long before its end a token is refreshed.
+const EARLY: Duration = Duration::minutes(5);
+/// After how long a refresh is given up for lost.
+const LEASE: Duration = Duration::seconds(30);
+/// How often the others look whether it is done.
+const LOOK: Span = Span::from_millis(100);
+/// How often they look.
+const LOOKS: usize = 100;
+/// How long is waited before another try, after one that may pass.
+const BACK_OFF: [Span; 2] = [Span::from_millis(200), Span::from_millis(800)];
+
+/// An access token that is good now.
+#[derive(Debug)]
+pub struct AccessToken {
+    /// The token.
+    pub token: Secret,
+    /// Its type.
+    pub token_type: String,
+    /// When it ends, where that is known.
+    pub expiry: Option<Timestamp>,
+    /// What it permits there, where that is known.
+    pub scope: Option<String>,
+}
+
+/// The access token of a connection, refreshed when it ends within five minutes.
+///
+/// # Errors
+/// [`Error::Refused`] when the connection has to be authorized again, [`Error::Away`] when the other
+/// server does not answer and the token it gave is over.
+pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Error> {
+    for _ in 0..LOOKS {
+        let row = find(app, id).await?;
+        let now = app.clock.now();
+        let is_good = |until: Timestamp| row.token_expiry.is_none_or(|end| until < end);
+        if row.access_token.is_none() {
+            return Err(Error::refused("This connection is not authorized yet"));
+        }
+        if row.status == "error" {
+            let why = row.last_error.as_deref().unwrap_or("it works no longer");
+            return Err(Error::refused(format!(
+                "{why}; authorize the connection again"
+            )));
+        }
+        if is_good(now + EARLY) {
+            return opened(app, &row);
+        }
+        let Some(kept) = row.refresh_token.clone().filter(|token| !token.is_empty()) else {
+            if is_good(now) {
+                return opened(app, &row);
+            }
+            let why = "The access token is over, and the other server gave no refresh token";
+            remote::fail(&app.db, id, why, now).await?;
+            return Err(Error::refused(format!(
+                "{why}; authorize the connection again"
+            )));
+        };
+        if row
+            .token_refresh_started_at
+            .is_some_and(|at| at + LEASE <= now)
+        {
+            tracing::warn!(connection = %id, "a refresh of a remote connection was begun and never ended");
+        }
+        if remote::take_lease(&app.db, id, &kept, (now, now - LEASE)).await? {
+            match refresh(app, &row, &kept).await {
+                Ok(()) => continue,
+                // it still works
+                Err(Error::Away(_)) if is_good(app.clock.now()) => return opened(app, &row),
+                Err(error) => return Err(error),
+            }
+        }
+        if is_good(now) {
+            return opened(app, &row); // somebody is at it, and this one is not over yet
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(Error::Away(
+        "Somebody else is refreshing this connection".to_owned(),
+    ))
+}
+
+fn opened(app: &App, row: &Connection) -> Result<AccessToken, Error> {
+    let place = Place {
+        row: row.id.as_str(),
+        column: "access_token",
+    };
+    let kept = row.access_token.as_deref().unwrap_or_default();
+    Ok(AccessToken {
+        token: seal::open(app, place, kept)?,
+        token_type: row
+            .token_type
+            .clone()
+            .unwrap_or_else(|| "Bearer".to_owned()),
+        expiry: row.token_expiry,
+        scope: row.scope.clone(),
+    })
+}
+
+/// Refreshes, as the one who has the lease. A refusal breaks the connection; what may pass does not.
+async fn refresh(app: &App, row: &Connection, kept: &str) -> Result<(), Error> {
+    let place = Place {
+        row: row.id.as_str(),
+        column: "refresh_token",
+    };
+    let outcome = match seal::open(app, place, kept) {
+        Ok(token) => ask(app, row, &token).await,
+        Err(error) => Err(NoTokens::Here(error)),
+    };
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(NoTokens::Refused(why)) => {
+            tracing::warn!(connection = %row.id, why, "a remote connection has to be authorized again");
+            remote::fail(&app.db, &row.id, &why, app.clock.now()).await?;
+            Err(Error::refused(format!(
+                "{why}; authorize the connection again"
+            )))
+        }
+        Err(error) => {
+            remote::release_lease(&app.db, &row.id).await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn ask(app: &App, row: &Connection, token: &Secret) -> Result<(), NoTokens> {
+    let grant = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.reveal()),
+    ];
+    let mut tries = BACK_OFF.iter();
+    let tokens = loop {
+        match token_endpoint::ask(app, row, &grant).await {
+            Err(NoTokens::Away(why)) => match tries.next() {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Err(NoTokens::Away(why)),
+            },
+            outcome => break outcome?,
+        }
+    };
+    let kept = tokens.kept(app, row, app.clock.now())?;
+    // From here on the other server has forgotten the old token: what is lost now is logged.
+    let saved = app
+        .db
+        .write(kept, |tx, kept| Box::pin(remote::save_tokens(tx, kept)));
+    saved.await.map_err(|error| {
+        tracing::error!(connection = %row.id, %error, "refreshed tokens of a remote connection were lost");
+        NoTokens::Here(error.into())
+    })?;
+    Ok(())
+}

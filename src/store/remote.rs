@@ -1,0 +1,415 @@
+//! Connections to other servers, `oauth_remote_connections`, and their authorizations that are under
+//! way, `oauth_remote_authorisation_flows` with `auth_remote_flows`.
+
+use serde_json::Value as Json;
+
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::{JsonColumn, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
+
+/// A connection, with its secrets as they are kept: sealed or plain.
+#[derive(Clone, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are Storyden's (contract 18.4)")]
+pub struct Connection {
+    pub id: RemoteConnectionId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub resource_url: String,
+    pub resource: Option<String>,
+    pub resource_name: Option<String>,
+    pub protected_resource_metadata: Option<JsonColumn<Json>>,
+    pub authorization_server: Option<String>,
+    pub authorization_server_metadata: Option<JsonColumn<Json>>,
+    pub mode: String,
+    pub status: String,
+    pub client_id: Option<String>,
+    pub client_secret: Option<String>,
+    pub authorization_endpoint: Option<String>,
+    pub token_endpoint: Option<String>,
+    pub registration_endpoint: Option<String>,
+    pub token_endpoint_auth_method: Option<String>,
+    pub redirect_uris: Option<JsonColumn<Option<Vec<String>>>>,
+    pub redirect_uri: Option<String>,
+    pub scope: Option<String>,
+    pub access_token: Option<String>,
+    pub refresh_token: Option<String>,
+    pub token_type: Option<String>,
+    pub token_expiry: Option<Timestamp>,
+    pub token_refresh_started_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    pub added_by: AccountId,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("resource_url", &self.resource_url)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, created_at, updated_at, resource_url, resource, resource_name, \
+         protected_resource_metadata, authorization_server, authorization_server_metadata, mode, \
+         status, client_id, client_secret, authorization_endpoint, token_endpoint, \
+         registration_endpoint, token_endpoint_auth_method, redirect_uris, redirect_uri, scope, \
+         access_token, refresh_token, token_type, token_expiry, token_refresh_started_at, \
+         last_error, added_by"
+    };
+}
+
+/// Every connection, newest first.
+pub async fn list(db: &Db) -> Result<Vec<Connection>> {
+    let sql = db.pick(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM oauth_remote_connections ORDER BY julianday(created_at) DESC, id DESC"
+        ),
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM oauth_remote_connections ORDER BY created_at DESC, id DESC"
+        ),
+    );
+    db.fetch_all(sql, &[]).await
+}
+
+/// The connection of a row.
+pub async fn find(db: &Db, id: &RemoteConnectionId) -> Result<Option<Connection>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM oauth_remote_connections WHERE id = $1"
+    );
+    db.fetch_optional(SQL, &[id.into()]).await
+}
+
+/// The connection that somebody made to a resource by an authorization server.
+pub async fn find_same(
+    db: &Db,
+    resource_url: &str,
+    authorization_server: &str,
+    added_by: &AccountId,
+) -> Result<Option<Connection>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM oauth_remote_connections \
+         WHERE resource_url = $1 AND authorization_server = $2 AND added_by = $3"
+    );
+    db.fetch_optional(
+        SQL,
+        &[
+            resource_url.into(),
+            authorization_server.into(),
+            added_by.into(),
+        ],
+    )
+    .await
+}
+
+/// Makes a connection, in the place of one to the same resource that was never connected.
+///
+/// # Errors
+/// [`super::Error::Taken`] when there is one that is connected.
+pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
+    let same: &[Value] = &[
+        new.resource_url.as_str().into(),
+        new.authorization_server.clone().into(),
+        (&new.added_by).into(),
+    ];
+    for sql in [
+        "DELETE FROM auth_remote_flows WHERE flow_id IN (SELECT f.id \
+         FROM oauth_remote_authorisation_flows f JOIN oauth_remote_connections c \
+         ON c.id = f.connection_id WHERE c.resource_url = $1 AND c.authorization_server = $2 \
+         AND c.added_by = $3 AND c.access_token IS NULL)",
+        "DELETE FROM oauth_remote_authorisation_flows WHERE connection_id IN (SELECT c.id \
+         FROM oauth_remote_connections c WHERE c.resource_url = $1 AND c.authorization_server = $2 \
+         AND c.added_by = $3 AND c.access_token IS NULL)",
+        "DELETE FROM oauth_remote_connections WHERE resource_url = $1 \
+         AND authorization_server = $2 AND added_by = $3 AND access_token IS NULL",
+    ] {
+        tx.execute(sql, same).await?;
+    }
+    let json = |value: &Option<JsonColumn<Json>>| {
+        Value::Json(value.as_ref().map_or(Json::Null, |json| json.0.clone()))
+    };
+    let uris = new
+        .redirect_uris
+        .as_ref()
+        .and_then(|uris| uris.0.as_deref());
+    tx.execute(
+        "INSERT INTO oauth_remote_connections (id, created_at, updated_at, resource_url, resource, \
+         resource_name, protected_resource_metadata, authorization_server, \
+         authorization_server_metadata, mode, status, client_id, client_secret, \
+         authorization_endpoint, token_endpoint, registration_endpoint, \
+         token_endpoint_auth_method, redirect_uris, redirect_uri, scope, added_by) \
+         VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+         $18, $19, $20)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            new.resource_url.as_str().into(),
+            new.resource.clone().into(),
+            new.resource_name.clone().into(),
+            json(&new.protected_resource_metadata),
+            new.authorization_server.clone().into(),
+            json(&new.authorization_server_metadata),
+            new.mode.as_str().into(),
+            new.status.as_str().into(),
+            new.client_id.clone().into(),
+            new.client_secret.clone().into(),
+            new.authorization_endpoint.clone().into(),
+            new.token_endpoint.clone().into(),
+            new.registration_endpoint.clone().into(),
+            new.token_endpoint_auth_method.clone().into(),
+            Value::optional_names(uris),
+            new.redirect_uri.clone().into(),
+            new.scope.clone().into(),
+            (&new.added_by).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What a person may change of a connection.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Which.
+    pub id: RemoteConnectionId,
+    /// What is asked for from the next authorization on.
+    pub scope: Option<String>,
+    /// The secret, as it is kept.
+    pub client_secret: Option<String>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Changes a connection; whether it is there.
+pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_remote_connections SET scope = COALESCE($2, scope), \
+             client_secret = COALESCE($3, client_secret), updated_at = $4 WHERE id = $1",
+            &[
+                (&change.id).into(),
+                change.scope.clone().into(),
+                change.client_secret.clone().into(),
+                change.now.into(),
+            ],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Deletes a connection with its tokens and what is under way; whether it was there.
+pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
+    let mut deleted = 0;
+    for sql in [
+        "DELETE FROM auth_remote_flows WHERE flow_id IN \
+         (SELECT f.id FROM oauth_remote_authorisation_flows f WHERE f.connection_id = $1)",
+        "DELETE FROM oauth_remote_authorisation_flows WHERE connection_id = $1",
+        "DELETE FROM oauth_remote_connections WHERE id = $1",
+    ] {
+        deleted = tx.execute(sql, &[id.into()]).await?;
+    }
+    Ok(deleted > 0) // the last one's
+}
+
+/// An authorization that begins.
+#[derive(Clone)]
+pub struct NewFlow {
+    /// Its row.
+    pub id: RemoteFlowId,
+    /// The base64url SHA-256 of its `state`.
+    pub state_hash: String,
+    /// The PKCE verifier, as it is kept.
+    pub verifier: String,
+    /// Where its answer goes.
+    pub redirect_uri: String,
+    /// Which connection it is for.
+    pub connection: RemoteConnectionId,
+    /// Who began it.
+    pub account: AccountId,
+    /// Who is to answer it.
+    pub issuer: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Until when it may be answered.
+    pub expires_at: Timestamp,
+}
+
+/// Keeps an authorization that begins.
+///
+/// # Errors
+/// [`super::Error::Gone`] when the connection is.
+pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
+    tx.execute(
+        "INSERT INTO oauth_remote_authorisation_flows \
+         (id, created_at, state_hash, pkce_verifier, redirect_uri, expires_at, connection_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            (&new.id).into(),
+            new.created_at.into(),
+            new.state_hash.as_str().into(),
+            new.verifier.as_str().into(),
+            new.redirect_uri.as_str().into(),
+            new.expires_at.into(),
+            (&new.connection).into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO auth_remote_flows (flow_id, account_id, issuer) VALUES ($1, $2, $3)",
+        &[
+            (&new.id).into(),
+            (&new.account).into(),
+            new.issuer.clone().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// An authorization that was begun.
+#[derive(Clone, sqlx::FromRow)]
+pub struct Flow {
+    /// Its row.
+    pub id: RemoteFlowId,
+    /// The PKCE verifier, as it is kept.
+    pub pkce_verifier: String,
+    /// Where its answer goes.
+    pub redirect_uri: String,
+    /// Which connection it is for.
+    pub connection_id: RemoteConnectionId,
+    /// Until when it may be answered.
+    pub expires_at: Timestamp,
+    /// When it was answered.
+    pub consumed_at: Option<Timestamp>,
+    /// Who began it; unknown of one that a Storyden began.
+    pub account_id: Option<AccountId>,
+    /// Who is to answer it.
+    pub issuer: Option<String>,
+}
+
+impl std::fmt::Debug for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flow")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The authorization of a `state`.
+pub async fn find_flow(db: &Db, state_hash: &str) -> Result<Option<Flow>> {
+    db.fetch_optional(
+        "SELECT f.id, f.pkce_verifier, f.redirect_uri, f.connection_id, f.expires_at, \
+         f.consumed_at, x.account_id, x.issuer FROM oauth_remote_authorisation_flows f \
+         LEFT JOIN auth_remote_flows x ON x.flow_id = f.id WHERE f.state_hash = $1",
+        &[state_hash.into()],
+    )
+    .await
+}
+
+/// Takes the answer of an authorization; whether nobody did before.
+pub async fn consume_flow(db: &Db, id: &RemoteFlowId, now: Timestamp) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE oauth_remote_authorisation_flows SET consumed_at = $2 \
+             WHERE id = $1 AND consumed_at IS NULL",
+            vec![id.into(), now.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Tokens that came, as they are kept. What is `None` stays as it was, but for the expiry.
+#[derive(Clone)]
+pub struct NewTokens {
+    /// Whose.
+    pub id: RemoteConnectionId,
+    /// The access token.
+    pub access_token: String,
+    /// Its type.
+    pub token_type: String,
+    /// The refresh token, where one came.
+    pub refresh_token: Option<String>,
+    /// When the access token ends; not known without.
+    pub expiry: Option<Timestamp>,
+    /// What was granted, where that was said.
+    pub scope: Option<String>,
+    /// When they came.
+    pub now: Timestamp,
+}
+
+/// Keeps tokens: the connection works, and nobody is refreshing it.
+pub async fn save_tokens(tx: &mut Tx, new: &NewTokens) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE oauth_remote_connections SET access_token = $2, token_type = $3, \
+             refresh_token = COALESCE($4, refresh_token), token_expiry = $5, \
+             scope = COALESCE($6, scope), status = 'connected', last_error = NULL, \
+             token_refresh_started_at = NULL, updated_at = $7 WHERE id = $1",
+            &[
+                (&new.id).into(),
+                new.access_token.as_str().into(),
+                new.token_type.as_str().into(),
+                new.refresh_token.clone().into(),
+                new.expiry.into(),
+                new.scope.clone().into(),
+                new.now.into(),
+            ],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Says why a connection works no longer. Its tokens stay.
+pub async fn fail(db: &Db, id: &RemoteConnectionId, why: &str, now: Timestamp) -> Result<()> {
+    db.execute(
+        "UPDATE oauth_remote_connections SET status = 'error', last_error = $2, \
+         token_refresh_started_at = NULL, updated_at = $3 WHERE id = $1",
+        vec![id.into(), why.into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes the lease of a refresh, as a Storyden does: on the row itself, and given up after `stale`.
+/// `seen` is the refresh token as it was read, so that nobody refreshes with one that was used.
+pub async fn take_lease(
+    db: &Db,
+    id: &RemoteConnectionId,
+    seen: &str,
+    (now, stale): (Timestamp, Timestamp),
+) -> Result<bool> {
+    let sql = db.pick(
+        "UPDATE oauth_remote_connections SET token_refresh_started_at = $3 \
+         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL \
+         OR julianday(token_refresh_started_at) < julianday($4))",
+        "UPDATE oauth_remote_connections SET token_refresh_started_at = $3 \
+         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL \
+         OR token_refresh_started_at < $4)",
+    );
+    let taken = db
+        .execute(sql, vec![id.into(), seen.into(), now.into(), stale.into()])
+        .await?;
+    Ok(taken > 0)
+}
+
+/// Gives the lease back.
+pub async fn release_lease(db: &Db, id: &RemoteConnectionId) -> Result<()> {
+    db.execute(
+        "UPDATE oauth_remote_connections SET token_refresh_started_at = NULL WHERE id = $1",
+        vec![id.into()],
+    )
+    .await?;
+    Ok(())
+}
