@@ -99,7 +99,7 @@ pub async fn prove(
         .map_err(|why| {
             refuse(match why {
                 Unproven::Malformed => {
-                    "must be signed with an asymmetric algorithm, as in RS256 or ES256"
+                    "must be signed with an asymmetric algorithm that the metadata name, as in RS256, ES256 or EdDSA"
                 }
                 Unproven::NoKey => "is signed by none of the client's keys",
             })

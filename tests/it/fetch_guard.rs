@@ -13,7 +13,7 @@ use crate::support::outside::{Host, Outside, Reply};
 use crate::support::{Answer, Client, Member, Server, Setup, both, free_port};
 
 /// Addresses that are never dialled, each of another network or in another disguise.
-const REFUSED: &[&str] = &[
+pub(crate) const REFUSED: &[&str] = &[
     "0.0.0.0",
     "0.1.2.3",
     "10.0.0.5",
@@ -67,7 +67,7 @@ const REFUSED: &[&str] = &[
 ];
 
 /// Numbers that are addresses after all, and names of this computer.
-const DISGUISED: &[&str] = &[
+pub(crate) const DISGUISED: &[&str] = &[
     "2130706433",
     "0x7f000001",
     "0x7f.1",

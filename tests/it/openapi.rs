@@ -26,7 +26,7 @@ enum For {
     Decider,
     /// A person with a session, and with nothing else.
     Person,
-    /// An administrator, with any credential.
+    /// An administrator, or who holds the permission of that kind, with any credential.
     Administrator,
 }
 
@@ -84,6 +84,15 @@ const OPERATIONS: &[(&str, For)] = &[
     ("OAuthRefreshTokenList", Person),
     ("OAuthProtectedResourceMetadataOf", Anybody),
     ("OAuthProtectedResourceMetadataWithSlash", Anybody),
+    ("OAuthRemoteCallback", Person),
+    ("OAuthRemoteConnectionAuthorize", Administrator),
+    ("OAuthRemoteConnectionCreate", Administrator),
+    ("OAuthRemoteConnectionDelete", Administrator),
+    ("OAuthRemoteConnectionGet", Administrator),
+    ("OAuthRemoteConnectionList", Administrator),
+    ("OAuthRemoteConnectionToken", Administrator),
+    ("OAuthRemoteConnectionUpdate", Administrator),
+    ("OAuthRemoteDiscover", Administrator),
     ("OAuthRevoke", Anybody),
     ("OAuthToken", Anybody),
     ("OAuthUserInfo", Token),

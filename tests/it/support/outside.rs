@@ -212,6 +212,12 @@ impl Host {
         replies.insert(path.to_owned(), reply);
     }
 
+    /// Its requests of a path, each with its head and body.
+    pub(crate) fn asked_at(&self, path: &str) -> Vec<String> {
+        let is_at = |request: &String| request.split(' ').nth(1) == Some(path);
+        self.asked().into_iter().filter(is_at).collect()
+    }
+
     /// Publishes the document of a client at a path, and gives its id.
     pub(crate) fn publish(&self, path: &str, changes: &Value) -> String {
         self.publish_with(path, "", changes)
@@ -230,7 +236,7 @@ impl Host {
         id
     }
 
-    /// The heads of the requests that it got.
+    /// The requests that it got, each with its head and body.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.asked.lock().unwrap().clone()
     }
@@ -264,7 +270,14 @@ impl Host {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await?);
         }
-        let head = String::from_utf8_lossy(&head).into_owned();
+        let mut head = String::from_utf8_lossy(&head).into_owned();
+        let lower = head.to_ascii_lowercase();
+        let length = lower.split("content-length: ").nth(1);
+        let length = length.and_then(|rest| rest.split('\r').next());
+        let length = length.and_then(|length| length.parse::<usize>().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        stream.read_exact(&mut body).await?;
+        head.push_str(&String::from_utf8_lossy(&body));
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.inner.asked.lock().unwrap().push(head);
         let reply = self.inner.replies.lock().unwrap().get(&path).cloned();

@@ -1,0 +1,388 @@
+//! Connections to other servers (contract 18): found, registered with, authorized, and who may answer.
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::outside::{Host, Outside, Reply};
+use crate::support::{Answer, Member, Server, Setup, both};
+
+pub(crate) const CONNECTIONS: &str = "/api/admin/oauth/remote/connections";
+const CALLBACK: &str = "/api/oauth/remote/callback";
+const PAGE: &str = "https://auth.example/oauth/remote/callback";
+
+/// A server, somebody who may connect it, and the world outside.
+pub(crate) async fn begin(setup: Setup) -> (Server, Member, Outside) {
+    let outside = Outside::new();
+    let setup = outside.around(setup);
+    let setup = setup.with(
+        "REMOTE_TOKEN_KEY",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    );
+    let server = setup
+        .with("REMOTE_TOKEN_ENDPOINT_ENABLED", "true")
+        .start()
+        .await;
+    let thor = server.member("thor", &["MANAGE_ROBOTS"]).await;
+    (server, thor, outside)
+}
+
+/// A host with a resource at `/mcp` that its own authorization server protects, changed in some
+/// members of its metadata.
+pub(crate) async fn remote(outside: &Outside, name: &str, changes: &Value) -> Host {
+    let host = outside.host(name).await;
+    let resource = json!({ "resource": host.url("/mcp"), "authorization_servers": [host.url("")], "resource_name": "Tools" });
+    host.reply(
+        "/.well-known/oauth-protected-resource/mcp",
+        Reply::json("200 OK", "", &resource),
+    );
+    describe(&host, changes);
+    host.reply("/token", tokens(&json!({})));
+    let registered = json!({ "client_id": "theirs", "redirect_uris": [PAGE] });
+    host.reply("/register", Reply::json("201 Created", "", &registered));
+    host
+}
+
+/// Publishes the metadata of its authorization server.
+pub(crate) fn describe(host: &Host, changes: &Value) {
+    let mut metadata = json!({
+        "issuer": host.url(""), "authorization_endpoint": host.url("/authorize"),
+        "token_endpoint": host.url("/token"), "registration_endpoint": host.url("/register"),
+        "response_types_supported": ["code"], "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        metadata[name] = value.clone();
+    }
+    host.reply(
+        "/.well-known/oauth-authorization-server",
+        Reply::json("200 OK", "", &metadata),
+    );
+}
+
+/// An answer of a token endpoint, changed in some members.
+pub(crate) fn tokens(changes: &Value) -> Reply {
+    let mut answer = json!({
+        "access_token": "at-1", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rt-1", "scope": "tools",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        answer[name] = value.clone();
+    }
+    Reply::json("200 OK", "", &answer)
+}
+
+pub(crate) async fn create(server: &Server, thor: &Member, host: &Host) -> Answer {
+    server
+        .post_as(
+            thor,
+            CONNECTIONS,
+            &json!({ "resource_url": host.url("/mcp"), "scope": "tools" }),
+        )
+        .await
+}
+
+/// Begins an authorization of a connection: the URL that the browser goes to.
+async fn authorize(server: &Server, person: &Member, id: &str) -> reqwest::Url {
+    let path = format!("{CONNECTIONS}/{id}/authorize");
+    let answer = server.post_as(person, &path, &json!({})).await.expect(200);
+    answer.text("authorization_url").parse().unwrap()
+}
+
+fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
+    url.query_pairs()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+/// What the browser brings back.
+async fn callback(server: &Server, person: &Member, query: &[(&str, &str)]) -> Answer {
+    let request = server.request("GET", CALLBACK).query(query);
+    server.send(request.header("cookie", person.cookie())).await
+}
+
+/// A connection that is authorized: its id.
+pub(crate) async fn connected(server: &Server, thor: &Member, host: &Host) -> String {
+    let id = create(server, thor, host).await.expect(200).text("id");
+    let state = parameter(&authorize(server, thor, &id).await, "state").unwrap();
+    callback(server, thor, &[("state", &state), ("code", "c")])
+        .await
+        .expect(200);
+    id
+}
+
+fn refused_for(answer: &Answer, part: &str) {
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.text("detail").contains(part),
+        "{part}: {}",
+        answer.body
+    );
+}
+
+both! {
+    /// req_194, contract 18.3 to 18.6: a resource is found, registered with, authorized with PKCE and
+    /// its name, and connected; no secret and no token is shown.
+    async fn a_resource_is_found_registered_with_and_connected(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let asked = json!({ "resource_url": host.url("/mcp") });
+        let found = server.post_as(&thor, "/api/admin/oauth/remote/discover", &asked);
+        let found = found.await.expect(200).json();
+        assert_eq!((&found["mode"], &found["authorization_server"]), (&json!("dcr"), &json!("https://tools.example")));
+        let made = create(&server, &thor, &host).await.expect(200);
+        assert_eq!((made.text("status"), made.text("client_id"), made.text("mode")), ("pending".into(), "theirs".into(), "dcr".into()));
+        let registration = &host.asked_at("/register")[0];
+        for part in ["\"redirect_uris\":[\"https://auth.example/oauth/remote/callback\"]", "\"application_type\":\"web\"", "\"scope\":\"tools\""] {
+            assert!(registration.contains(part), "{registration}");
+        }
+        let url = authorize(&server, &thor, &made.text("id")).await;
+        assert!(url.as_str().starts_with("https://tools.example/authorize?"));
+        assert_eq!(parameter(&url, "resource").unwrap(), host.url("/mcp"));
+        assert_eq!(parameter(&url, "code_challenge_method").unwrap(), "S256");
+        let state = parameter(&url, "state").unwrap();
+        let done = callback(&server, &thor, &[("state", &state), ("code", "c/1"), ("iss", "https://tools.example")]).await;
+        let connection = done.expect(200).json()["connection"].clone();
+        assert_eq!((&connection["status"], &connection["has_refresh_token"]), (&json!("connected"), &json!(true)));
+        assert!(!connection.to_string().contains("at-1"), "{connection}");
+        let exchange = &host.asked_at("/token")[0];
+        for part in ["grant_type=authorization_code", "code=c%2F1", "client_id=theirs", "resource=https%3A%2F%2Ftools.example%2Fmcp", "code_verifier="] {
+            assert!(exchange.contains(part), "{exchange}");
+        }
+        assert!(!exchange.to_ascii_lowercase().contains("authorization:"));
+        refused_for(&callback(&server, &thor, &[("state", &state), ("code", "c/1")]).await, "over");
+        assert_eq!(host.asked_at("/token").len(), 1);
+    }
+
+    /// req_195, req_147: metadata are looked for where the specifications put them, in their order.
+    async fn metadata_are_found_in_every_place_that_they_may_have(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let discover = async |host: &Host| {
+            let body = json!({ "resource_url": host.url("/mcp") });
+            server.post_as(&thor, "/api/admin/oauth/remote/discover", &body).await
+        };
+        let metadata = |issuer: String, host: &Host| json!({
+            "issuer": issuer, "authorization_endpoint": host.url("/a"), "token_endpoint": host.url("/t"),
+            "code_challenge_methods_supported": ["S256"],
+        });
+        let resource = |host: &Host, server: String| json!({ "resource": host.url("/mcp"), "authorization_servers": [server] });
+        // at the root, with an issuer that has a path and OpenID Connect's metadata below it
+        let root = outside.host("root.example").await;
+        let issuer = root.url("/tenant");
+        root.reply("/.well-known/oauth-protected-resource", Reply::json("200 OK", "", &resource(&root, issuer.clone())));
+        root.reply("/tenant/.well-known/openid-configuration", Reply::json("200 OK", "", &metadata(issuer, &root)));
+        discover(&root).await.expect(200);
+        let order: Vec<String> = root.asked().iter().map(|r| r.split(' ').nth(1).unwrap().to_owned()).collect();
+        assert_eq!(order, [
+            "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-authorization-server/tenant", "/.well-known/openid-configuration/tenant",
+            "/tenant/.well-known/openid-configuration",
+        ]);
+        // where the resource's own 401 points
+        let pointed = outside.host("pointed.example").await;
+        let challenge = format!("WWW-Authenticate: Bearer resource_metadata=\"{}\"\r\n", pointed.url("/here"));
+        pointed.reply("/mcp", Reply::json("401 Unauthorized", &challenge, &json!({})));
+        pointed.reply("/here", Reply::json("200 OK", "", &resource(&pointed, pointed.url(""))));
+        let documents = metadata(pointed.url(""), &pointed);
+        pointed.reply("/.well-known/openid-configuration", Reply::json("200 OK", "", &documents));
+        assert_eq!(discover(&pointed).await.expect(200).text("mode"), "manual");
+        // the first authorization server that can be used, or the one that is chosen
+        let several = outside.host("several.example").await;
+        let servers = json!({ "resource": several.url("/mcp"), "authorization_servers": [several.url("/dead"), pointed.url("")] });
+        several.reply("/.well-known/oauth-protected-resource/mcp", Reply::json("200 OK", "", &servers));
+        assert_eq!(discover(&several).await.expect(200).text("authorization_server"), "https://pointed.example");
+        let body = json!({ "resource_url": several.url("/mcp"), "authorization_server": "https://evil.example" });
+        refused_for(&server.post_as(&thor, "/api/admin/oauth/remote/discover", &body).await, "none that the resource lists");
+    }
+
+    /// A-102, req_147, req_195, req_196: whatever of the metadata is not what was asked is refused, with
+    /// the reason.
+    async fn metadata_that_are_not_what_was_asked_are_refused(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        for (change, part) in [
+            (json!({ "issuer": "https://evil.example" }), "calls itself"),
+            (json!({ "issuer": "https://TOOLS.example" }), "calls itself"),
+            (json!({ "issuer": "https://tools.example/x" }), "calls itself"),
+            (json!({ "issuer": null }), "no issuer"),
+            (json!({ "code_challenge_methods_supported": null }), "PKCE"),
+            (json!({ "code_challenge_methods_supported": ["plain"] }), "PKCE"),
+            (json!({ "authorization_endpoint": null }), "authorization_endpoint"),
+            (json!({ "authorization_endpoint": "http://tools.example/a" }), "https://"),
+            (json!({ "authorization_endpoint": "javascript:alert(1)" }), "https://"),
+            (json!({ "token_endpoint": "http://tools.example/t" }), "https://"),
+            (json!({ "token_endpoint": "https://u:p@tools.example/t" }), "user name"),
+            (json!({ "token_endpoint": "https://tools.example/t#f" }), "fragment"),
+            (json!({ "registration_endpoint": "http://10.0.0.5/r" }), "https://"),
+            (json!({ "response_types_supported": ["token"] }), "lacks code"),
+            (json!({ "grant_types_supported": ["implicit"] }), "lacks authorization_code"),
+        ] {
+            describe(&host, &change);
+            refused_for(&create(&server, &thor, &host).await, part);
+        }
+        describe(&host, &json!({}));
+        let servers: Vec<String> = (0..50).map(|number| format!("https://as{number}.example")).collect();
+        for (resource, part) in [
+            (json!({ "resource": host.url("/other"), "authorization_servers": [host.url("")] }), "another resource"),
+            (json!({ "resource": host.url("/mcp/"), "authorization_servers": [host.url("")] }), "another resource"),
+            (json!({ "resource": "https://evil.example/mcp", "authorization_servers": [host.url("")] }), "another resource"),
+            (json!({ "authorization_servers": [host.url("")] }), "no resource"),
+            (json!({ "resource": host.url("/mcp") }), "no authorization server"),
+            (json!({ "resource": host.url("/mcp"), "authorization_servers": [] }), "no authorization server"),
+            (json!({ "resource": host.url("/mcp"), "authorization_servers": servers }), "more than 16"),
+            (json!({ "resource": host.url("/mcp"), "authorization_servers": ["http://tools.example"] }), "https://"),
+        ] {
+            host.reply("/.well-known/oauth-protected-resource/mcp", Reply::json("200 OK", "", &resource));
+            refused_for(&create(&server, &thor, &host).await, part);
+        }
+        assert_eq!((host.asked_at("/register").len(), host.asked_at("/token").len()), (0, 0));
+    }
+
+    /// A-103, req_197: who answers is compared before the code goes anywhere, on errors too.
+    async fn an_answer_is_of_who_was_asked_for_who_asked_and_once(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let loki = server.member("loki", &["MANAGE_ROBOTS"]).await;
+        let host = remote(&outside, "tools.example", &json!({ "authorization_response_iss_parameter_supported": true })).await;
+        let id = create(&server, &thor, &host).await.expect(200).text("id");
+        let state = async || parameter(&authorize(&server, &thor, &id).await, "state").unwrap();
+        let right = ("iss", "https://tools.example");
+        let long = "c".repeat(10_000);
+        let new = state().await;
+        for (person, query, status) in [
+            (&loki, vec![("state", new.as_str()), ("code", "c"), right], 400),
+            (&thor, vec![("state", "unknown"), ("code", "c"), right], 404),
+            (&thor, vec![("code", "c"), right], 400),
+            (&thor, vec![("state", new.as_str()), right], 400),
+            (&thor, vec![("state", new.as_str()), ("code", long.as_str()), right], 400),
+            (&thor, vec![("state", new.as_str()), ("state", "x"), ("code", "c"), right], 400),
+        ] {
+            callback(&server, person, &query).await.expect(status);
+        }
+        // none of which used it up
+        callback(&server, &thor, &[("state", &new), ("code", "c"), right]).await.expect(200);
+        for (query, part) in [
+            (vec![("code", "c"), ("iss", "https://evil.example")], "Another authorization server"),
+            (vec![("code", "c"), ("iss", "https://tools.example/")], "Another authorization server"),
+            (vec![("code", "c")], "lacks iss"),
+            (vec![("error", "access_denied")], "lacks iss"),
+            (vec![("error", "access_denied"), ("error_description", "<b>no</b>"), right], "access_denied <b>no</b>"),
+        ] {
+            let state = state().await;
+            let mut query = query;
+            query.push(("state", &state));
+            refused_for(&callback(&server, &thor, &query).await, part);
+            refused_for(&callback(&server, &thor, &query).await, "over");
+        }
+        let late = state().await;
+        server.turn(Duration::minutes(10));
+        refused_for(&callback(&server, &thor, &[("state", &late), ("code", "c"), right]).await, "over");
+        assert_eq!(host.asked_at("/token").len(), 1);
+        let shown = server.get_as(&thor, &format!("{CONNECTIONS}/{id}")).await.expect(200);
+        assert_eq!(shown.text("status"), "error");
+        assert!(shown.text("last_error").contains("access_denied"));
+    }
+
+    /// Contract 18.4, 18.6: a confidential registration authenticates as it was told to.
+    async fn a_registration_with_a_secret_uses_it_as_it_was_told(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        for (number, (registered, header, body)) in [
+            (json!({ "client_secret": "s+1" }), "authorization: basic dghlaxjzojjzjtjcmq==", None),
+            (json!({ "client_secret": "s+1", "token_endpoint_auth_method": "client_secret_post" }), "", Some("client_secret=s%2B1")),
+            (json!({ "token_endpoint_auth_method": "none" }), "", Some("client_id=theirs")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let host = remote(&outside, &format!("tools{number}.example"), &json!({})).await;
+            let mut answer = json!({ "client_id": "theirs", "redirect_uris": [PAGE] });
+            for (name, value) in registered.as_object().unwrap() {
+                answer[name] = value.clone();
+            }
+            host.reply("/register", Reply::json("201 Created", "", &answer));
+            connected(&server, &thor, &host).await;
+            let request = host.asked_at("/token")[0].to_ascii_lowercase();
+            let has_header = request.contains("authorization: basic ");
+            assert_eq!(has_header, !header.is_empty(), "{request}");
+            assert_eq!(request.contains("client_secret="), body.is_some_and(|part| part.starts_with("client_secret")));
+            if let Some(part) = body {
+                assert!(request.contains(&part.to_ascii_lowercase()), "{request}");
+            }
+        }
+        for (answer, part) in [
+            (json!({}), "no client_id"),
+            (json!({ "client_id": "x", "token_endpoint_auth_method": "private_key_jwt" }), "not known here"),
+            (json!({ "client_id": "x", "token_endpoint_auth_method": "client_secret_basic" }), "gave none"),
+            (json!({ "client_id": "x", "redirect_uris": ["https://evil.example/cb"] }), "redirect_uri"),
+        ] {
+            let host = remote(&outside, "bad.example", &json!({})).await;
+            host.reply("/register", Reply::json("201 Created", "", &answer));
+            refused_for(&create(&server, &thor, &host).await, part);
+        }
+        let host = remote(&outside, "no.example", &json!({})).await;
+        let no = json!({ "error": "access_denied", "error_description": "not you" });
+        host.reply("/register", Reply::json("403 Forbidden", "", &no));
+        refused_for(&create(&server, &thor, &host).await, "access_denied: not you");
+    }
+
+    /// A second storyden-auth would be connected to by this server's own document (req_156).
+    async fn a_server_that_takes_documents_gets_ours(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let documents = json!({ "client_id_metadata_document_supported": true });
+        let host = remote(&outside, "tools.example", &documents).await;
+        let made = create(&server, &thor, &host).await.expect(200);
+        assert_eq!(made.text("mode"), "cimd");
+        assert_eq!(made.text("client_id"), "https://auth.example/.well-known/oauth-client-metadata");
+        let again = create(&server, &thor, &host).await.expect(200);
+        assert_ne!(again.text("id"), made.text("id"), "one that was never connected is replaced");
+        let state = parameter(&authorize(&server, &thor, &again.text("id")).await, "state").unwrap();
+        callback(&server, &thor, &[("state", &state), ("code", "c")]).await.expect(200);
+        create(&server, &thor, &host).await.expect(409);
+        let only_secrets = json!({
+            "client_id_metadata_document_supported": true, "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        });
+        let other = remote(&outside, "other.example", &only_secrets).await;
+        refused_for(&create(&server, &thor, &other).await, "public clients");
+    }
+
+    /// A connection by hand asks nobody, is shown, changed and deleted by who manages them.
+    async fn a_connection_by_hand_is_shown_changed_and_deleted(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = outside.host("api.example").await;
+        let body = json!({
+            "resource_url": host.url("/api"), "mode": "manual",
+            "manual": {
+                "client_id": "mine", "client_secret": "s3cret-of-theirs", "scope": "read",
+                "authorization_endpoint": host.url("/a"), "token_endpoint": host.url("/token"),
+            },
+        });
+        let id = server.post_as(&thor, CONNECTIONS, &body).await.expect(200).text("id");
+        assert_eq!(outside.resolved(), 0);
+        let path = format!("{CONNECTIONS}/{id}");
+        let shown = server.get_as(&thor, &path).await.expect(200);
+        assert_eq!((shown.text("scope"), shown.text("token_endpoint_auth_method")), ("read".into(), "client_secret_basic".into()));
+        assert!(!shown.body.contains("s3cret"));
+        let changed = server.call_as(&thor, ("PATCH", &path), Some(&json!({ "scope": "read write" }))).await;
+        assert_eq!(changed.expect(200).text("scope"), "read write");
+        let kept = server.count(
+            "SELECT COUNT(*) AS n FROM oauth_remote_connections WHERE client_secret LIKE 'sealed:v1:%'", &[],
+        );
+        assert_eq!(kept.await, 1);
+        server.call_as(&thor, ("DELETE", &path), None).await.expect(204);
+        server.get_as(&thor, &path).await.expect(404);
+    }
+
+    /// Contract 2.1: all of this works while the authorization server is off.
+    async fn it_works_while_the_authorization_server_is_off(setup: Setup) {
+        let (server, thor, outside) = begin(setup.with("OAUTH_ENABLED", "false")).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        connected(&server, &thor, &host).await;
+    }
+
+    /// In the profile `storyden` tokens are kept as its code reads them, and `resource` is not sent.
+    async fn in_storydens_profile_tokens_are_kept_for_a_storyden(setup: Setup) {
+        let (server, thor, outside) = begin(setup.with("OAUTH_PROFILE", "storyden")).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        connected(&server, &thor, &host).await;
+        let kept = "SELECT COUNT(*) AS n FROM oauth_remote_connections WHERE access_token = 'at-1' AND refresh_token = 'rt-1'";
+        assert_eq!(server.count(kept, &[]).await, 1);
+        assert!(!host.asked_at("/token")[0].contains("resource="));
+    }
+}

@@ -1,0 +1,203 @@
+//! The tokens of remote connections (contract 18.7): validated, sealed, refreshed by one of many, and
+//! given to backends that may have them.
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::remote_connections::{CONNECTIONS, begin, connected, create, remote, tokens};
+use crate::support::outside::{Host, Outside, Reply};
+use crate::support::{Answer, Member, Server, both};
+
+/// What a backend is given.
+async fn take(server: &Server, person: &Member, id: &str) -> Answer {
+    server
+        .post_as(person, &format!("{CONNECTIONS}/{id}/token"), &json!({}))
+        .await
+}
+
+async fn status(server: &Server, person: &Member, id: &str) -> Value {
+    server
+        .get_as(person, &format!("{CONNECTIONS}/{id}"))
+        .await
+        .expect(200)
+        .json()
+}
+
+/// How often the remote was asked to refresh.
+fn refreshes(host: &Host) -> usize {
+    host.asked_at("/token")
+        .iter()
+        .filter(|request| request.contains("grant_type=refresh_token"))
+        .count()
+}
+
+both! {
+    /// A-104: an answer of a token endpoint that is not one is refused, and says why.
+    async fn an_answer_that_is_none_is_refused(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let long = "x".repeat(17_000);
+        let html = "Content-Type: text/html\r\n";
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = create(&server, &thor, &host).await.expect(200).text("id");
+        for (reply, part) in [
+            (Reply::body("200 OK", html, "<html>"), "not JSON"),
+            (Reply::json("200 OK", "", &json!({ "error": "invalid_grant" })), "invalid_grant"),
+            (Reply::json("400 Bad Request", "", &json!({ "error": "invalid_grant", "error_description": "old" })), "invalid_grant: old"),
+            (Reply::json("401 x", "", &json!({ "error": "invalid_client" })), "invalid_client"),
+            (Reply::json("302 Found", "Location: https://evil.example/\r\n", &json!({})), "302"),
+            (tokens(&json!({ "access_token": null })), "no access_token"),
+            (tokens(&json!({ "access_token": 7 })), "no token"),
+            (tokens(&json!({ "access_token": "a\nb" })), "no token"),
+            (tokens(&json!({ "access_token": long })), "too long"),
+            (tokens(&json!({ "refresh_token": long })), "too long"),
+            (tokens(&json!({ "token_type": null })), "no token_type"),
+            (tokens(&json!({ "token_type": "mac" })), "other than Bearer"),
+            (tokens(&json!({ "token_type": "DPoP" })), "other than Bearer"),
+            (tokens(&json!({ "expires_in": -1 })), "expires_in"),
+            (tokens(&json!({ "expires_in": 0 })), "expires_in"),
+            (tokens(&json!({ "expires_in": "soon" })), "expires_in"),
+            (Reply::json("200 OK", "", &json!({ "x": "y".repeat(70_000) })), "longer"),
+            (Reply::Raw(Vec::new()), "did not answer"),
+        ] {
+            host.reply("/token", reply);
+            let url = server.post_as(&thor, &format!("{CONNECTIONS}/{id}/authorize"), &json!({})).await.expect(200);
+            let url: reqwest::Url = url.text("authorization_url").parse().unwrap();
+            let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            let request = server.request("GET", "/api/oauth/remote/callback").query(&[("state", state.as_str()), ("code", "c")]);
+            let answer = server.send(request.header("cookie", thor.cookie())).await.expect(400);
+            assert!(answer.text("detail").contains(part), "{part}: {}", answer.body);
+            let shown = status(&server, &thor, &id).await;
+            assert_eq!((&shown["status"], &shown["has_access_token"]), (&json!("error"), &json!(false)));
+        }
+        // a life that nobody outlives is capped
+        host.reply("/token", tokens(&json!({ "expires_in": 1e99 })));
+        let other = remote(&outside, "other.example", &json!({})).await;
+        other.reply("/token", tokens(&json!({ "expires_in": 1e99 })));
+        let id = connected(&server, &thor, &other).await;
+        assert!(status(&server, &thor, &id).await["token_expiry"].as_str().unwrap().starts_with("2035-"));
+    }
+
+    /// Contract 18.7: a token is refreshed five minutes before its end, a rotated refresh token replaces
+    /// the one before, and one that is left out stays.
+    async fn a_token_is_refreshed_before_its_end(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&server, &thor, &host).await;
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        server.turn(Duration::minutes(54));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        host.reply("/token", tokens(&json!({ "access_token": "at-2", "refresh_token": "rt-2" })));
+        server.turn(Duration::minutes(2));
+        let given = take(&server, &thor, &id).await.expect(200);
+        assert_eq!((given.text("access_token"), given.header("cache-control")), ("at-2".into(), "no-store"));
+        assert!(host.asked_at("/token")[1].contains("refresh_token=rt-1"));
+        assert!(host.asked_at("/token")[1].contains("resource=https%3A%2F%2Ftools.example%2Fmcp"));
+        host.reply("/token", tokens(&json!({ "access_token": "at-3", "refresh_token": null })));
+        server.turn(Duration::hours(1));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-3");
+        server.turn(Duration::hours(1));
+        take(&server, &thor, &id).await.expect(200);
+        assert!(host.asked_at("/token")[3].contains("refresh_token=rt-2"));
+    }
+
+    /// What may pass breaks nothing: while the token is good it is given, afterwards the caller is told
+    /// to come back; a refusal breaks the connection, with the reason.
+    async fn what_may_pass_breaks_nothing_and_a_refusal_does(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&server, &thor, &host).await;
+        host.reply("/token", Reply::json("503 x", "", &json!({})));
+        server.turn(Duration::minutes(57));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        assert_eq!(refreshes(&host), 3, "tried again, with a pause between");
+        server.turn(Duration::minutes(5));
+        let away = take(&server, &thor, &id).await.expect(503);
+        assert!(away.header("retry-after").parse::<u64>().unwrap() > 0);
+        assert_eq!(status(&server, &thor, &id).await["status"], "connected");
+        host.reply("/token", tokens(&json!({ "access_token": "at-2" })));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+        host.reply("/token", Reply::json("400 x", "", &json!({ "error": "invalid_grant" })));
+        server.turn(Duration::hours(1));
+        let refused = take(&server, &thor, &id).await.expect(400);
+        assert!(refused.text("detail").contains("authorize the connection again"), "{}", refused.body);
+        let shown = status(&server, &thor, &id).await;
+        assert_eq!((&shown["status"], &shown["has_access_token"]), (&json!("error"), &json!(true)));
+        let before = refreshes(&host);
+        take(&server, &thor, &id).await.expect(400);
+        assert_eq!(refreshes(&host), before, "a token that was refused is not sent again");
+    }
+
+    /// Two replicas refresh one connection a hundred times at once: one request reaches the remote.
+    async fn a_hundred_refreshes_at_once_are_one(setup: Setup) {
+        let outside = Outside::new();
+        let setup = outside.around(setup)
+            .with("REMOTE_TOKEN_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+            .with("REMOTE_TOKEN_ENDPOINT_ENABLED", "true");
+        let servers = [std::sync::Arc::new(setup.start().await), std::sync::Arc::new(setup.start().await)];
+        let thor = servers[0].member("thor", &["MANAGE_ROBOTS"]).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&servers[0], &thor, &host).await;
+        servers[0].turn(Duration::hours(2));
+        host.reply("/token", tokens(&json!({ "access_token": "at-2", "refresh_token": "rt-2" })));
+        let asked: Vec<_> = (0..100)
+            .map(|number| {
+                let (server, thor, id) = (std::sync::Arc::clone(&servers[number % 2]), thor.clone(), id.clone());
+                tokio::spawn(async move { take(&server, &thor, &id).await.expect(200).text("access_token") })
+            })
+            .collect();
+        for asked in asked {
+            assert_eq!(asked.await.unwrap(), "at-2");
+        }
+        assert_eq!(refreshes(&host), 1);
+    }
+
+    /// A refresh that began and never ended, as when a replica is killed, is taken over after half a
+    /// minute.
+    async fn a_refresh_that_never_ended_is_taken_over(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&server, &thor, &host).await;
+        server.turn(Duration::minutes(57));
+        let begun = storyden_auth::store::value::Value::from(server.clock.now());
+        let sql = "UPDATE oauth_remote_connections SET token_refresh_started_at = $1";
+        server.app.db.execute(sql, vec![begun]).await.unwrap();
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        assert_eq!(refreshes(&host), 0);
+        server.turn(Duration::seconds(31));
+        host.reply("/token", tokens(&json!({ "access_token": "at-2" })));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+    }
+
+    /// Tokens are sealed at rest, each to its own row and column; another key opens none of them, and
+    /// says what to do.
+    async fn tokens_are_sealed_at_rest(setup: Setup) {
+        let (server, thor, outside) = begin(setup.clone()).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&server, &thor, &host).await;
+        let sealed = "SELECT COUNT(*) AS n FROM oauth_remote_connections \
+                      WHERE access_token LIKE 'sealed:v1:%' AND refresh_token LIKE 'sealed:v1:%'";
+        assert_eq!(server.count(sealed, &[]).await, 1);
+        server.sql("UPDATE oauth_remote_connections SET access_token = refresh_token WHERE id = $1", &[&id]).await;
+        assert!(take(&server, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
+        let other = outside.around(setup)
+            .with("REMOTE_TOKEN_KEY", "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+            .with("REMOTE_TOKEN_ENDPOINT_ENABLED", "true");
+        let other = other.start().await;
+        assert!(take(&other, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
+    }
+
+    /// A backend is given a token only where that is switched on, only with the permission, and it is
+    /// written down.
+    async fn a_token_is_given_where_that_is_allowed(setup: Setup) {
+        let (server, thor, outside) = begin(setup.clone()).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        let id = connected(&server, &thor, &host).await;
+        take(&server, &thor, &id).await.expect(200);
+        let noted = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'remote_token_given' AND subject_id = $1";
+        assert_eq!(server.count(noted, &[&id]).await, 1);
+        let loki = server.member("loki", &[]).await;
+        take(&server, &loki, &id).await.expect(403);
+        let off = setup.start().await;
+        assert!(take(&off, &thor, &id).await.expect(403).text("detail").contains("REMOTE_TOKEN_ENDPOINT_ENABLED"));
+    }
+}
