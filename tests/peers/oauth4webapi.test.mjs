@@ -268,6 +268,16 @@ test('T25: a scope that the client may not have is invalid_scope', async () => {
   });
 });
 
+async function introspect(server, client, authentication, token) {
+  const response = await oauth.introspectionRequest(server, client, authentication, token, loopback);
+  return oauth.processIntrospectionResponse(server, client, response);
+}
+
+async function revoke(server, client, authentication, token) {
+  const response = await oauth.revocationRequest(server, client, authentication, token, loopback);
+  await oauth.processRevocationResponse(response);
+}
+
 test('T25: registration, introspection and revocation, each answer to the letter', async () => {
   const server = await discover();
   const metadata = {
@@ -284,18 +294,14 @@ test('T25: registration, introspection and revocation, each answer to the letter
   const back = await new Person('frigg').approve(url);
   const tokens = await exchange(server, client, authentication, back, kept);
 
-  const introspect = async (token) => {
-    const response = await oauth.introspectionRequest(server, client, authentication, token, loopback);
-    return oauth.processIntrospectionResponse(server, client, response);
-  };
-  const good = await introspect(tokens.access_token);
+  const good = await introspect(server, client, authentication, tokens.access_token);
   assert.equal(good.active, true);
   assert.equal(good.client_id, client.client_id);
   const { refresh_token } = tokens;
-  const response = await oauth.revocationRequest(server, client, authentication, refresh_token, loopback);
-  await oauth.processRevocationResponse(response);
-  assert.deepEqual(await introspect(tokens.access_token), { active: false });
-  assert.deepEqual(await introspect(refresh_token), { active: false });
+  await revoke(server, client, authentication, refresh_token);
+  for (const token of [tokens.access_token, refresh_token]) {
+    assert.deepEqual(await introspect(server, client, authentication, token), { active: false });
+  }
 });
 
 test('T25: a registration and a revocation that are refused are told so to the letter', async () => {
@@ -310,6 +316,62 @@ test('T25: a registration and a revocation that are refused are told so to the l
   const wrong = oauth.ClientSecretBasic('wrong');
   const refused = await oauth.revocationRequest(server, client, wrong, 'x', loopback);
   await assert.rejects(oauth.processRevocationResponse(refused), { status: 401 });
+});
+
+/** A key of a client, and the registration of its public half. */
+async function registerKey(server, alg) {
+  const { privateKey: key, publicKey } = await oauth.generateKeyPair(alg);
+  const jwk = { ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'mine', alg };
+  const metadata = {
+    client_name: 'A stranger with a key',
+    redirect_uris: [callback],
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [jwk] },
+    scope: SCOPE,
+  };
+  const asked = await oauth.dynamicClientRegistrationRequest(server, metadata, loopback);
+  const client = await oauth.processDynamicClientRegistrationResponse(asked);
+  return { client, authentication: oauth.PrivateKeyJwt({ key, kid: 'mine' }) };
+}
+
+for (const alg of ['ES256', 'ES384', 'RS256', 'PS256']) {
+  test(`T25: a private key at every endpoint that asks who the client is: ${alg}`, async () => {
+    const server = await discover();
+    const { client, authentication } = await registerKey(server, alg);
+    assert.equal(client.client_secret, undefined);
+    const { url, kept } = await begin(server, client);
+    const back = await new Person('frigg').approve(url);
+    const tokens = await exchange(server, client, authentication, back, kept);
+    await useAndRenew(server, client, authentication, tokens);
+
+    const { access_token } = tokens;
+    const good = await introspect(server, client, authentication, access_token);
+    assert.equal(good.active, true);
+    assert.equal(good.client_id, client.client_id);
+    await revoke(server, client, authentication, access_token);
+    const over = await introspect(server, client, authentication, access_token);
+    assert.deepEqual(over, { active: false });
+  });
+}
+
+test('T25: an assertion is good once, and only by the key that was registered', async () => {
+  const server = await discover();
+  const { client, authentication } = await registerKey(server, 'ES256');
+  const sent = new URLSearchParams();
+  const first = async (server, client, body, headers) => {
+    await authentication(server, client, sent, headers);
+    sent.forEach((value, name) => body.set(name, value));
+  };
+  const again = (server, client, body) => sent.forEach((value, name) => body.set(name, value));
+  const revokeAs = (authentication) => revoke(server, client, authentication, 'x');
+  await revokeAs(first);
+  const refused = { name: 'ResponseBodyError', error: 'invalid_client' };
+  await assert.rejects(revokeAs(again), refused);
+
+  const { authentication: another } = await registerKey(server, 'ES256');
+  await assert.rejects(revokeAs(another), refused);
+  await assert.rejects(revokeAs(oauth.None()), refused);
+  await revokeAs(authentication);
 });
 
 test('T25: the resource metadata are accepted and lead here', async () => {

@@ -7,7 +7,9 @@ import { test } from 'node:test';
 
 import * as client from 'openid-client';
 
+import { publish } from './host.mjs';
 import { Person, callback, issuer, made } from './person.mjs';
+import { accept } from './resource.mjs';
 
 const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks];
 const SCOPE = 'openid profile email offline_access';
@@ -54,6 +56,14 @@ async function assertSignedIn(config, person, tokens) {
   await client.fetchUserInfo(config, renewed.access_token, id);
 }
 
+/** Signs somebody in with the code flow. */
+async function assertSignsIn(config) {
+  const person = new Person('frigg');
+  const { url, checks } = await begin(config);
+  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+  await assertSignedIn(config, person, tokens);
+}
+
 const KINDS = [
   ['a public client', 'public', () => client.None()],
   ['client_secret_basic', 'confidential', ({ client_secret: s }) => client.ClientSecretBasic(s)],
@@ -75,11 +85,7 @@ for (const [title, name, authentication] of KINDS) {
 }
 
 test('T25: a secret and nothing else said about how to send it', async () => {
-  const config = await discover(made('confidential'));
-  const person = new Person('frigg');
-  const { url, checks } = await begin(config);
-  const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
-  await assertSignedIn(config, person, tokens);
+  await assertSignsIn(await discover(made('confidential')));
 });
 
 test('T25: discovery through RFC 8414 alone', async () => {
@@ -91,6 +97,35 @@ test('T25: discovery through RFC 8414 alone', async () => {
   url.searchParams.delete('nonce');
   const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
   assert.equal(tokens.id_token, undefined);
+});
+
+test('T25: tokens are for the resource that was asked for, and through a refresh', async () => {
+  const config = await discover(made('public'));
+  const resource = `${issuer}/mcp`;
+  const { url, checks } = await begin(config, { resource });
+  const back = await new Person('frigg').approve(url);
+  const tokens = await client.authorizationCodeGrant(config, back, checks, { resource });
+  const { refresh_token } = tokens;
+  const elsewhere = { resource: 'https://elsewhere.example' };
+  const refused = { name: 'ResponseBodyError', error: 'invalid_target' };
+  await assert.rejects(client.refreshTokenGrant(config, refresh_token, elsewhere), refused);
+  const renewed = await client.refreshTokenGrant(config, refresh_token, { resource });
+  for (const { access_token } of [tokens, renewed]) {
+    const { aud } = await accept(access_token, resource);
+    assert.deepEqual(aud, [resource, 'storyden']);
+  }
+});
+
+test('T25: a resource that is not known is invalid_target', async () => {
+  const config = await discover(made('public'));
+  const person = new Person('frigg');
+  await person.signIn();
+  const { url, checks } = await begin(config, { resource: 'https://elsewhere.example' });
+  const back = await person.approve(url);
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks), {
+    name: 'AuthorizationResponseError',
+    error: 'invalid_target',
+  });
 });
 
 test('T25: max_age is answered with an auth_time that the client checks', async () => {
@@ -260,6 +295,48 @@ for (const [title, method, authentication] of REGISTRATIONS) {
     });
   });
 }
+
+/** A key of a client, and its public half as it is published. */
+async function makeKey() {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+  const uses = ['sign', 'verify'];
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, false, uses);
+  const jwk = await crypto.subtle.exportKey('jwk', publicKey);
+  return { privateKey, jwks: { keys: [jwk] } };
+}
+
+test('T25: a private key that is registered', async () => {
+  const { privateKey, jwks } = await makeKey();
+  const metadata = { token_endpoint_auth_method: 'private_key_jwt', jwks };
+  await assertSignsIn(await register(metadata, client.PrivateKeyJwt(privateKey)));
+});
+
+test('T25: a private key whose public half is registered by its address', async (t) => {
+  const { privateKey, jwks } = await makeKey();
+  const { origin, asked } = await publish(t, () => ({ '/keys.json': jwks }));
+  const jwks_uri = `${origin}/keys.json`;
+  const metadata = { token_endpoint_auth_method: 'private_key_jwt', jwks_uri };
+  await assertSignsIn(await register(metadata, client.PrivateKeyJwt(privateKey)));
+  assert.deepEqual(asked, ['/keys.json']);
+});
+
+test('T25: a private key of a client that nobody registered', async (t) => {
+  const { privateKey, jwks } = await makeKey();
+  const { origin, asked } = await publish(t, (origin) => ({
+    '/client.json': {
+      client_id: `${origin}/client.json`,
+      client_name: 'A stranger',
+      redirect_uris: [callback],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri: `${origin}/keys.json`,
+    },
+    '/keys.json': jwks,
+  }));
+  const known = { client_id: `${origin}/client.json` };
+  await assertSignsIn(await discover(known, client.PrivateKeyJwt(privateKey)));
+  assert.deepEqual(asked, ['/client.json', '/keys.json']);
+});
 
 test('T25: a registration that is refused says why', async () => {
   await assert.rejects(register({ redirect_uris: ['http://a.example/'] }), {

@@ -5,9 +5,12 @@ import { readFileSync } from 'node:fs';
 /** All that a client is told about the server. */
 export const issuer = process.env.PEERS_ISSUER;
 
+/** The folder with what `run` has set up. */
+export const setup = process.env.PEERS_SETUP;
+
 /** What the command line printed when it made a member or a client. */
 export function made(name) {
-  return JSON.parse(readFileSync(`${process.env.PEERS_SETUP}/${name}.json`, 'utf8'));
+  return JSON.parse(readFileSync(`${setup}/${name}.json`, 'utf8'));
 }
 
 /** Where the clients want people to be sent back to; nothing listens there. */

@@ -1,0 +1,60 @@
+// T25: registrations that manage themselves (RFC 7592). No client here knows of it, so it is done
+// by hand after oauth4webapi has registered.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import * as oauth from 'oauth4webapi';
+
+import { callback, issuer } from './person.mjs';
+
+const loopback = { [oauth.allowInsecureRequests]: true };
+
+/** What somebody who registers is told. */
+async function register(metadata) {
+  const url = new URL(issuer);
+  const found = await oauth.discoveryRequest(url, loopback);
+  const server = await oauth.processDiscoveryResponse(url, found);
+  const asked = await oauth.dynamicClientRegistrationRequest(server, metadata, loopback);
+  return oauth.processDynamicClientRegistrationResponse(asked);
+}
+
+/** A request with a registration's own token to where it is managed. */
+function manage(registered, method, metadata) {
+  const headers = { authorization: `Bearer ${registered.registration_access_token}` };
+  if (metadata !== undefined) headers['content-type'] = 'application/json';
+  const body = JSON.stringify(metadata);
+  return fetch(registered.registration_client_uri, { method, headers, body });
+}
+
+test('T25: a registration is read, replaced and deleted with its own token', async () => {
+  const metadata = {
+    client_name: 'A stranger',
+    redirect_uris: [callback],
+    token_endpoint_auth_method: 'none',
+    scope: 'openid',
+  };
+  const registered = await register(metadata);
+  const read = await manage(registered, 'GET');
+  assert.equal(read.status, 200);
+  assert.deepEqual(await read.json(), registered);
+
+  const { client_id } = registered;
+  const renamed = { ...metadata, client_id, client_name: 'A friend' };
+  const replaced = await manage(registered, 'PUT', renamed);
+  assert.equal(replaced.status, 200);
+  assert.deepEqual(await replaced.json(), { ...registered, client_name: 'A friend' });
+  const other = await manage(registered, 'PUT', { ...renamed, client_id: 'another' });
+  assert.equal(other.status, 400);
+  assert.equal((await other.json()).error, 'invalid_client_metadata');
+
+  const stranger = await register(metadata);
+  const { registration_access_token } = stranger;
+  const foreign = await manage({ ...registered, registration_access_token }, 'DELETE');
+  assert.equal(foreign.status, 401);
+
+  assert.equal((await manage(registered, 'DELETE')).status, 204);
+  const gone = await manage(registered, 'GET');
+  assert.equal(gone.status, 401);
+  assert.match(gone.headers.get('www-authenticate'), /^Bearer .*error="invalid_token"/);
+  assert.equal((await manage(stranger, 'GET')).status, 200);
+});
