@@ -14,6 +14,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod password;
+mod remote;
 mod role;
 mod serve;
 mod session;
@@ -61,6 +62,9 @@ enum Command {
     #[command(subcommand)]
     Grant(grant::Grant),
     Audit(audit::Audit),
+    /// Connections to other servers: make them, show them, take their tokens.
+    #[command(subcommand)]
+    Remote(remote::Remote),
     /// The key that signs tokens.
     #[command(subcommand)]
     Key(key::Key),
@@ -142,6 +146,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Audit(audit) => audit.run(settings()?).await,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
         Command::Key(key::Key::Show(show)) => show.run(&settings()?),
+        Command::Remote(remote) => remote.run(settings()?).await,
         Command::Session(session) => session.run(settings()?).await,
         Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => doctor.run(Config::from_environment(env_file)).await,

@@ -83,6 +83,12 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
              any address it reaches; for development alone"
         );
     }
+    if app.config.remote_insecure == Some(true) {
+        tracing::warn!(
+            "REMOTE_ALLOW_INSECURE=true: remote servers on this computer are asked, by plain http too; for \
+             development alone"
+        );
+    }
     if app.config.profile == Profile::Storyden {
         let differences: Vec<&str> = Profile::DIFFERENCES.iter().map(|(name, _)| *name).collect();
         tracing::info!(

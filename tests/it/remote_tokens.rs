@@ -200,4 +200,35 @@ both! {
         let off = setup.start().await;
         assert!(take(&off, &thor, &id).await.expect(403).text("detail").contains("REMOTE_TOKEN_ENDPOINT_ENABLED"));
     }
+
+    /// The command makes, lists, shows and deletes a connection, and never prints a secret.
+    async fn the_command_manages_connections(setup: Setup) {
+        let settings = [("REMOTE_TOKEN_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")];
+        let run = async |arguments: &[&str]| setup.run(arguments, &settings).await;
+        for create in [
+            vec!["account", "create", "--handle", "odin", "--admin", "--generate-password"],
+            vec!["account", "create", "--handle", "loki", "--generate-password"],
+        ] {
+            assert_eq!(run(&create).await.code, Some(0));
+        }
+        let connect = |account: &'static str| vec![
+            "remote", "connect", "https://api.example/v1", "--as", account, "--client-id", "mine", "--json",
+            "--authorization-endpoint", "https://api.example/a", "--token-endpoint", "https://api.example/t",
+        ];
+        let refused = run(&connect("loki")).await;
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains("MANAGE_ROBOTS"), "{}", refused.stderr);
+        let made = run(&connect("odin")).await;
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let made: Value = serde_json::from_str(&made.stdout).unwrap();
+        assert!(made["authorization_url"].as_str().unwrap().starts_with("https://api.example/a?"));
+        let id = made["connection"]["id"].as_str().unwrap();
+        assert!(run(&["remote", "list"]).await.stdout.contains("https://api.example/v1"));
+        assert!(run(&["remote", "show", id]).await.stdout.contains("pending"));
+        let token = run(&["remote", "token", id]).await;
+        assert!(token.stderr.contains("not authorized yet"), "{}", token.stderr);
+        assert_eq!(run(&["remote", "delete", id, "--yes"]).await.code, Some(0));
+        let gone = run(&["remote", "show", id]).await;
+        assert!(gone.code == Some(1) && gone.stderr.contains("remote list"), "{}", gone.stderr);
+    }
 }

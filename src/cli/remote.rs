@@ -1,0 +1,309 @@
+//! `remote`: connections to other servers.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::account::find as find_account;
+use super::{Error, open, output};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::ids::RemoteConnectionId;
+use crate::oauth::permission::Permission;
+use crate::remote::connect::{self, Manual, Wanted};
+use crate::remote::discovery::Mode;
+use crate::remote::{self, Shown, tokens};
+use crate::secret::Secret;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::remote as rows;
+
+/// What is done with connections.
+#[derive(Debug, Subcommand)]
+pub(super) enum Remote {
+    List(List),
+    Show(Show),
+    Connect(Box<Connect>),
+    Token(Token),
+    Delete(Delete),
+}
+
+/// List the connections, newest first.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show a connection: never a secret or a token.
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// Its id, from `remote list`.
+    id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Make a connection to a protected resource, and print where to authorize it.
+///
+/// The resource is asked who protects it, and this community becomes a client there: by its own metadata
+/// document or by registering, as the other server takes it; or by hand with --client-id. Open the address that
+/// is printed in a browser where the account is signed in here.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: storyden-auth remote connect https://tools.example/mcp --as odin --scope 'tools:read'"
+)]
+pub(super) struct Connect {
+    /// The URL of the resource, as in <https://tools.example/mcp>.
+    resource_url: String,
+    /// The handle of the account that authorizes it; it needs `MANAGE_ROBOTS`.
+    #[arg(long = "as", value_name = "HANDLE")]
+    account: String,
+    /// What is asked for, separated by spaces.
+    #[arg(long)]
+    scope: Option<String>,
+    /// How to become a client there.
+    #[arg(long, value_enum)]
+    mode: Option<CliMode>,
+    /// One of the resource's authorization servers, where it lists several.
+    #[arg(long, value_name = "URL")]
+    authorization_server: Option<String>,
+    /// By hand: the client id that the other server gave.
+    #[arg(long, requires = "authorization_endpoint", requires = "token_endpoint")]
+    client_id: Option<String>,
+    /// By hand: the client secret, from standard input's first line.
+    #[arg(long, requires = "client_id")]
+    client_secret_stdin: bool,
+    /// By hand: where a person is sent.
+    #[arg(long, value_name = "URL", requires = "client_id")]
+    authorization_endpoint: Option<String>,
+    /// By hand: where a code is exchanged.
+    #[arg(long, value_name = "URL", requires = "client_id")]
+    token_endpoint: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How this community becomes a client of a server.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CliMode {
+    /// By its own metadata document.
+    Cimd,
+    /// By registering.
+    Dcr,
+}
+
+/// Print an access token of a connection that is good now, refreshed where it has to be.
+#[derive(Args, Debug)]
+pub(super) struct Token {
+    /// Its id, from `remote list`.
+    id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Delete a connection with its tokens.
+#[derive(Args, Debug)]
+pub(super) struct Delete {
+    /// Its id, from `remote list`.
+    id: String,
+    /// Delete it without asking.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Remote {
+    /// Does it.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        match self {
+            Self::List(list) => list.run(&app).await?,
+            Self::Show(show) => show.run(&app).await?,
+            Self::Connect(connect) => connect.run(&app).await?,
+            Self::Token(token) => token.run(&app).await?,
+            Self::Delete(delete) => return delete.run(&app).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn told(error: remote::Error) -> Error {
+    match error {
+        remote::Error::Store(error) => error.into(),
+        error => Error::because(error.to_string()),
+    }
+}
+
+async fn find(app: &App, id: &str) -> Result<rows::Connection, Error> {
+    let found = remote::find(app, &RemoteConnectionId::new(id)).await;
+    found.map_err(|error| match error {
+        remote::Error::Missing(_) => Error::because(format!(
+            "There is no remote connection {id}; see `remote list`"
+        )),
+        error => told(error),
+    })
+}
+
+impl List {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let rows = rows::list(&app.db).await?;
+        let shown: Vec<Shown> = rows.into_iter().map(Shown::from).collect();
+        if self.json {
+            return output::print_json(&shown);
+        }
+        if shown.is_empty() {
+            output::note("There is no remote connection; `remote connect` makes one.");
+            return Ok(());
+        }
+        let rows = shown.into_iter().map(|one| {
+            [
+                one.id.to_string(),
+                output::clean(&one.resource_url),
+                one.mode,
+                one.status,
+                output::clean(&one.last_error.unwrap_or_default()),
+            ]
+        });
+        output::print(&output::table(
+            ["ID", "RESOURCE", "MODE", "STATUS", "WHY"],
+            rows,
+        ))
+    }
+}
+
+impl Show {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let shown = Shown::from(find(app, &self.id).await?);
+        if self.json {
+            return output::print_json(&shown);
+        }
+        let text = |text: Option<String>| output::clean(&text.unwrap_or_else(|| "-".to_owned()));
+        output::print(&output::facts([
+            ("resource", output::clean(&shown.resource_url)),
+            ("name", text(shown.resource_name)),
+            ("status", shown.status),
+            ("why", text(shown.last_error)),
+            ("mode", shown.mode),
+            ("authorization server", text(shown.authorization_server)),
+            ("client id", text(shown.client_id)),
+            ("scope", text(shown.scope)),
+            ("access token", output::yes(shown.has_access_token)),
+            ("refresh token", output::yes(shown.has_refresh_token)),
+            ("ends", text(shown.token_expiry.map(Timestamp::to_rfc3339))),
+        ]))
+    }
+}
+
+impl Connect {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let account = find_account(app, &self.account).await?;
+        if !account.permissions.permits(Permission::ManageRobots) {
+            let handle = account.handle;
+            return Err(Error::because(format!(
+                "{handle} does not hold MANAGE_ROBOTS, so could not finish the authorization; choose another \
+                 account, or give {handle} a role with it (`role assign`)"
+            )));
+        }
+        let manual = match self.client_id {
+            Some(client_id) => Some(Manual {
+                client_id,
+                client_secret: self.client_secret_stdin.then(read_secret).transpose()?,
+                authorization_endpoint: self.authorization_endpoint.unwrap_or_default(),
+                token_endpoint: self.token_endpoint.unwrap_or_default(),
+                redirect_uri: None,
+                authorization_server: self.authorization_server.clone(),
+                scope: None,
+            }),
+            None => None,
+        };
+        let mode = match self.mode {
+            _ if manual.is_some() => Some(Mode::Manual),
+            Some(CliMode::Cimd) => Some(Mode::Cimd),
+            Some(CliMode::Dcr) => Some(Mode::Dcr),
+            None => None,
+        };
+        let wanted = Wanted {
+            resource_url: self.resource_url,
+            mode,
+            scope: self.scope,
+            authorization_server: self.authorization_server,
+            manual,
+        };
+        let entry = Entry::new(Event::RemoteCreated, app.clock.now()).of(&account.id);
+        let row = Box::pin(connect::create(app, wanted, &account.id, entry)).await;
+        let row = row.map_err(told)?;
+        let url = connect::authorize(app, &row, &account.id).await;
+        let url = url.map_err(told)?;
+        if self.json {
+            return output::print_json(&serde_json::json!({
+                "connection": Shown::from(row), "authorization_url": url.as_str(),
+            }));
+        }
+        output::note(&format!(
+            "Connection {} is made. Open this within ten minutes, in a browser where {} is signed in here:",
+            row.id, account.handle
+        ));
+        output::print(url.as_str())
+    }
+}
+
+/// The first line of standard input.
+fn read_secret() -> Result<Secret, Error> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| {
+        Error::Io(
+            "the secret cannot be read from standard input".to_owned(),
+            error,
+        )
+    })?;
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n'])))
+}
+
+impl Token {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let row = find(app, &self.id).await?;
+        let token = tokens::fresh(app, &row.id).await.map_err(told)?;
+        let entry = Entry::new(Event::RemoteTokenGiven, app.clock.now()).subject(&row.id);
+        let noted = app
+            .db
+            .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
+        noted.await?;
+        if self.json {
+            return output::print_json(&serde_json::json!({
+                "access_token": token.token.reveal(), "token_type": token.token_type,
+                "expires_at": token.expiry, "scope": token.scope,
+            }));
+        }
+        output::print(token.token.reveal())
+    }
+}
+
+impl Delete {
+    async fn run(self, app: &App) -> Result<ExitCode, Error> {
+        let row = find(app, &self.id).await?;
+        let question = format!(
+            "Delete the connection to {}?",
+            output::clean(&row.resource_url)
+        );
+        if !self.yes && output::confirm(&question)? != Some(true) {
+            output::note("Nothing was deleted; --yes deletes without asking.");
+            return Ok(ExitCode::FAILURE);
+        }
+        let entry = Entry::new(Event::RemoteDeleted, app.clock.now()).subject(&row.id);
+        let deleted = app.db.write((row.id, entry), |tx, (id, entry)| {
+            Box::pin(async move {
+                if rows::delete(tx, id).await? {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(())
+            })
+        });
+        deleted.await?;
+        output::note("The connection is deleted.");
+        Ok(ExitCode::SUCCESS)
+    }
+}
