@@ -22,13 +22,13 @@ use crate::store::clients::Client;
 use crate::store::{assertions, client_documents};
 
 /// The longest key set, in bytes.
-const MAX: usize = 64 * 1_024;
+const MAX: usize = 16 * 1_024;
 /// How long a key set is believed.
 const FRESH: Duration = Duration::minutes(10);
 /// How old it must be to be fetched again for a signature that none of its keys made.
 const YOUNG: Duration = Duration::seconds(30);
 /// How many key sets are kept.
-const SETS: u64 = 1_000;
+const SETS: u64 = 500;
 
 /// Key sets that clients serve, as they were fetched last.
 #[derive(Debug)]
