@@ -453,6 +453,17 @@ impl Config {
         client_id
     }
 
+    /// What this community calls itself where it is a client of others. In `standards` its host, since
+    /// anybody may call themselves Storyden, and a server like this one refuses that.
+    #[must_use]
+    pub fn own_name(&self) -> String {
+        if self.profile.remote_connections_are_storydens() {
+            return "Storyden".to_owned();
+        }
+        let web = self.web_address();
+        web.host_str().unwrap_or("Storyden").to_owned()
+    }
+
     /// The page that a browser comes back to from a remote server.
     #[must_use]
     pub fn remote_callback_page(&self) -> Url {

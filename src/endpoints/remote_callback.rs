@@ -79,7 +79,7 @@ pub async fn finish(
     let finished = Box::pin(callback::finish(&app, &answer, account, entry)).await;
     let finished = finished.map_err(|error| match error {
         // contract 18.6: what goes wrong from here on is 400, network failures included
-        remote::Error::Away(why) => ApiError::invalid(why),
+        remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
         error => error.into_problem(&app),
     })?;
     Ok(Json(Finished {

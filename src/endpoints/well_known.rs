@@ -295,7 +295,7 @@ fn no_resource() -> ApiError {
 #[schema(as = OAuthClientMetadata)]
 pub struct ClientDocument {
     client_id: String,
-    client_name: &'static str,
+    client_name: String,
     client_uri: String,
     grant_types: [&'static str; 2],
     redirect_uris: [String; 1],
@@ -317,7 +317,7 @@ pub async fn client_metadata(State(app): State<Shared>) -> Document {
         let web = app.config.web_address();
         Document::new(&ClientDocument {
             client_id: app.config.own_client_id().into(),
-            client_name: "Storyden",
+            client_name: app.config.own_name(),
             client_uri: web.as_str().trim_end_matches('/').to_owned(),
             grant_types: ["authorization_code", "refresh_token"],
             redirect_uris: [app.config.remote_callback_page().into()],
@@ -343,6 +343,9 @@ fn metadata(app: &App) -> ServerMetadata {
     let mut metadata = ServerMetadata::openid(&app.config.issuer(), &base);
     if app.config.registration_enabled {
         metadata = metadata.with_registration(&base);
+    }
+    if app.config.profile.redirects_are_rebuilt() {
+        metadata = metadata.without_iss();
     }
     if app.config.documents_enabled() {
         metadata = metadata.with_client_documents();

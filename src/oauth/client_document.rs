@@ -92,8 +92,8 @@ pub fn check(
         .filter(|name| !name.is_empty());
     let name = match name {
         Some(name) if storydens => Some(name.to_owned()),
-        Some(name) => client_name::clean(name)
-            .map_err(|_| Unfit("has a client_name that is too long, unreadable or reserved"))?,
+        // One that is too long, unreadable or reserved is not shown: its id says who it is (A-68).
+        Some(name) => client_name::clean(name).unwrap_or_default(),
         None => None,
     };
     Ok(ClientDocument {
@@ -331,8 +331,6 @@ mod tests {
             json!({ "redirect_uris": ["https://app.example/*"] }),
             json!({ "redirect_uris": ["javascript:alert(1)"] }),
             json!({ "redirect_uris": [7] }),
-            json!({ "client_name": "Storyden" }),
-            json!({ "client_name": "a\u{202e}b" }),
             json!({ "client_name": 7 }),
             json!({ "jwks": { "keys": [] } }),
             json!({ "jwks": { "keys": [{ "kty": "oct", "k": "x" }] } }),
@@ -380,6 +378,10 @@ mod tests {
         assert_eq!(keyed.auth_method, AuthMethod::PrivateKeyJwt);
         let bare = read(Profile::Standards, &json!({})).unwrap();
         assert_eq!(bare.name, ID);
+        for unfit in ["Storyden", "a\u{202e}b", "   "] {
+            let named = read(Profile::Standards, &json!({ "client_name": unfit })).unwrap();
+            assert_eq!(named.name, ID, "{unfit}");
+        }
         assert_eq!(bare.allowed.len(), 5);
     }
 

@@ -67,7 +67,8 @@ pub struct ServerMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
     pub client_id_metadata_document_supported: bool,
-    pub authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_response_iss_parameter_supported: Option<bool>,
     pub request_parameter_supported: bool,
     pub request_uri_parameter_supported: bool,
     pub claims_parameter_supported: bool,
@@ -117,7 +118,7 @@ impl ServerMetadata {
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
             client_id_metadata_document_supported: false,
-            authorization_response_iss_parameter_supported: true, // RFC 9207 §3
+            authorization_response_iss_parameter_supported: Some(true), // RFC 9207 §3
             request_parameter_supported: false,
             request_uri_parameter_supported: false, // Discovery §3: the default would be true
             claims_parameter_supported: false,
@@ -128,6 +129,13 @@ impl ServerMetadata {
     #[must_use]
     pub fn with_registration(mut self, base: &str) -> Self {
         self.registration_endpoint = Some(format!("{base}/oauth/register"));
+        self
+    }
+
+    /// The same where answers do not say who gives them.
+    #[must_use]
+    pub fn without_iss(mut self) -> Self {
+        self.authorization_response_iss_parameter_supported = None;
         self
     }
 

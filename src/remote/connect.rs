@@ -345,6 +345,13 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
         query.append_pair("state", state.reveal());
         query.append_pair("code_challenge", challenge.as_str());
         query.append_pair("code_challenge_method", "S256");
+        // OpenID Connect Core §11: without it there is no refresh token
+        let offline = row.scope.as_deref().unwrap_or_default();
+        if offline.split(' ').any(|name| name == "offline_access")
+            && !app.config.profile.remote_connections_are_storydens()
+        {
+            query.append_pair("prompt", "consent");
+        }
         // RFC 8707 §2.1, req_194
         if let Some(resource) = given(&row.resource)
             && !app.config.profile.remote_connections_are_storydens()

@@ -206,5 +206,5 @@ async fn read(app: &App, what: &str, url: &Url) -> Result<Value, Error> {
     }
     require_json(&reply.headers).map_err(|error| Error::of(what, &error))?;
     let document = strict_json::parse(&reply.body);
-    document.map_err(|why| Error::Away(format!("{what}: {why}")))
+    document.map_err(|why| Error::Useless(format!("{what}: {why}")))
 }

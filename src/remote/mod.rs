@@ -39,6 +39,9 @@ pub enum Error {
     /// The remote server cannot be had now.
     #[error("{0}")]
     Away(String),
+    /// The remote server answered what is no answer, and will again.
+    #[error("{0}")]
+    Useless(String),
     /// It is not set up here.
     #[error("{0}")]
     Unset(&'static str),
@@ -57,7 +60,8 @@ impl Error {
         let text = format!("{whom}: {error}");
         match error {
             fetch::Error::Unfit(_) => Self::Refused(text),
-            _ => Self::Away(text),
+            error if error.is_passing() => Self::Away(text),
+            _ => Self::Useless(text),
         }
     }
 
@@ -65,13 +69,15 @@ impl Error {
     #[must_use]
     pub fn into_problem(self, app: &App) -> ApiError {
         match self {
-            Self::Refused(why) => ApiError::invalid(why),
-            Self::Missing(what) => ApiError::new(Kind::NotFound, what),
-            Self::Connected(what) => ApiError::new(Kind::AlreadyExists, what),
             // contract 18.3
-            Self::Away(why) if app.config.profile.remote_connections_are_storydens() => {
+            Self::Away(why) | Self::Useless(why)
+                if app.config.profile.remote_connections_are_storydens() =>
+            {
                 ApiError::new(Kind::Internal, why)
             }
+            Self::Refused(why) | Self::Useless(why) => ApiError::invalid(why),
+            Self::Missing(what) => ApiError::new(Kind::NotFound, what),
+            Self::Connected(what) => ApiError::new(Kind::AlreadyExists, what),
             Self::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
             Self::Unset(what) => ApiError::new(Kind::Unavailable, what),
             Self::Store(error) => error.into(),

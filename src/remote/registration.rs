@@ -44,7 +44,7 @@ pub async fn register(
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        "client_name": "Storyden",
+        "client_name": app.config.own_name(),
         "client_uri": web.as_str().trim_end_matches('/'),
         "application_type": "web",
     });

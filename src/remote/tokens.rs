@@ -57,7 +57,11 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
                 "{why}; authorize the connection again"
             )));
         }
-        if is_good(now + EARLY) {
+        // of a token that lives but shortly, the last quarter
+        let lead = row
+            .token_expiry
+            .map_or(EARLY, |end| EARLY.min((end - row.updated_at) / 4));
+        if is_good(now + lead) {
             return opened(app, &row);
         }
         let Some(kept) = row.refresh_token.clone().filter(|token| !token.is_empty()) else {
@@ -78,7 +82,7 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
         }
         if remote::take_lease(&app.db, id, &kept, (now, now - LEASE)).await? {
             match refresh(app, &row, &kept).await {
-                Ok(()) => continue,
+                Ok(()) => return opened(app, &find(app, id).await?),
                 // it still works
                 Err(Error::Away(_)) if is_good(app.clock.now()) => return opened(app, &row),
                 Err(error) => return Err(error),

@@ -238,7 +238,6 @@ both! {
             (json!({ "client_secret": "x" }), "client_secret"),
             (json!({ "token_endpoint_auth_method": "client_secret_post" }), "token_endpoint_auth_method"),
             (json!({ "token_endpoint_auth_method": "private_key_jwt" }), "neither jwks nor jwks_uri"),
-            (json!({ "client_name": "Storyden" }), "client_name"),
             (json!({ "redirect_uris": "x" }), "another type"),
         ]
         .into_iter()

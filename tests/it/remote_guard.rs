@@ -85,11 +85,11 @@ both! {
         for status in ["301", "302", "303", "307", "308"] {
             let location = format!("Location: {}\r\n", other.url("/x"));
             host.reply("/.well-known/oauth-authorization-server", Reply::json(&format!("{status} x"), &location, &json!({})));
-            create(&server, &thor, &host).await.expect(503);
+            create(&server, &thor, &host).await.expect(400);
         }
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();
         host.reply("/.well-known/oauth-authorization-server", Reply::Flood(head, vec![b' '; 65_536]));
-        create(&server, &thor, &host).await.expect(503);
+        create(&server, &thor, &host).await.expect(400);
         assert_eq!(other.asked().len(), 0);
     }
 }

@@ -100,6 +100,26 @@ both! {
         assert!(host.asked_at("/token")[3].contains("refresh_token=rt-2"));
     }
 
+    /// A token that lives for a minute is refreshed in its last quarter, and given as soon as it came.
+    async fn a_token_that_lives_but_shortly_is_given(setup: Setup) {
+        let (server, thor, outside) = begin(setup).await;
+        let host = remote(&outside, "tools.example", &json!({})).await;
+        host.reply("/token", tokens(&json!({ "expires_in": 60 })));
+        let id = connected(&server, &thor, &host).await;
+        take(&server, &thor, &id).await.expect(200);
+        server.turn(Duration::seconds(44));
+        take(&server, &thor, &id).await.expect(200);
+        assert_eq!(refreshes(&host), 0);
+        host.reply("/token", tokens(&json!({ "access_token": "at-2", "expires_in": 60 })));
+        server.turn(Duration::seconds(2));
+        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+        take(&server, &thor, &id).await.expect(200);
+        assert_eq!(refreshes(&host), 1);
+        server.turn(Duration::hours(1));
+        take(&server, &thor, &id).await.expect(200);
+        assert_eq!(refreshes(&host), 2);
+    }
+
     /// What may pass breaks nothing: while the token is good it is given, afterwards the caller is told
     /// to come back; a refusal breaks the connection, with the reason.
     async fn what_may_pass_breaks_nothing_and_a_refusal_does(setup: Setup) {
