@@ -1,0 +1,59 @@
+// A second storyden-auth, with a database and members of its own.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+import { setup } from './person.mjs';
+
+const binary = process.env.PEERS_SERVER;
+
+/** A port that nobody has now. */
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * Starts one that lasts until the test ends: where it is, a member who may use
+ * applications, and how to run its commands.
+ */
+export async function startSecond(t) {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const home = mkdtempSync(`${setup}/second-`);
+  const env = {
+    HOME: home,
+    DATA_DIR: `${home}/data`,
+    LISTEN_ADDR: `127.0.0.1:${port}`,
+    PUBLIC_API_ADDRESS: origin,
+  };
+  const run = (...command) => execFileSync(binary, command, { env, stdio: 'pipe' }).toString();
+  const make = (...command) => JSON.parse(run(...command, '--json'));
+  run('migrate');
+  const server = spawn(binary, ['serve'], { env, stdio: 'ignore' });
+  const gone = new Promise((resolve) => server.once('exit', resolve));
+  t.after(async () => {
+    server.kill();
+    await gone;
+  });
+  const account = make('account', 'create', '--handle', 'sif', '--generate-password');
+  run('role', 'create', 'Developers', '--permission', 'USE_OAUTH_CLIENTS');
+  run('role', 'assign', 'sif', 'Developers');
+  while (!(await isReady(origin))) {
+    if (server.exitCode !== null) throw new Error('the second server does not start');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return { origin, account, make };
+}
+
+async function isReady(origin) {
+  try {
+    return (await fetch(`${origin}/.well-known/openid-configuration`)).ok;
+  } catch {
+    return false;
+  }
+}
