@@ -1,5 +1,5 @@
 // T25: the server as a client of others: npm `oidc-provider`, where it registers, and a second
-// storyden-auth, where its operator makes it a client.
+// storyden-auth, where it introduces itself by its document or its operator makes it a client.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -149,6 +149,13 @@ test('T25: oidc-provider: a refresh token that was revoked breaks the connection
   assert.equal(await remote.use((await thor.token(mended)).access_token), 200);
 });
 
+test('T25: oidc-provider: tokens that live a minute are refreshed once for each that is wanted', async (t) => {
+  const { remote, thor, connection } = await connect(t, { life: 60 });
+  const { access_token: token } = await thor.token(connection);
+  assert.equal(await remote.use(token), 200);
+  assert.ok(remote.refreshes <= 1, `${remote.refreshes} refreshes`);
+});
+
 /** What is asked for at a community: its member's profile, and a refresh token. */
 const READING = 'openid offline_access READ_PROFILE';
 
@@ -181,3 +188,32 @@ test('T25: a second storyden-auth, as a client that its operator made', async (t
   assert.equal(answer.status, 200);
   assert.equal((await answer.json()).sub, account.id);
 });
+
+for (const profile of ['storyden', 'standards']) {
+  test(`T25: a second storyden-auth takes the document, profile ${profile}`, async (t) => {
+    const { origin, account } = await startSecond(t, profile);
+    const resource = `${origin}/mcp`;
+    const thor = await Manager.arrive();
+    const created = await thor.create({ resource_url: resource, scope: READING });
+    assert.equal(created.mode, 'cimd');
+    assert.equal(created.client_id, `${thor.origin}/.well-known/oauth-client-metadata`);
+    const sif = new Person(account.handle, { origin, account });
+    await sif.signIn();
+    const back = await sif.approve(await thor.authorize(created));
+    assert.equal(back.searchParams.get('error_description'), null);
+    const connection = await thor.finish(back);
+    assert.equal(connection.status, 'connected');
+    assert.equal(connection.has_refresh_token, true);
+    const { access_token: token } = await thor.token(connection);
+    if (profile === 'standards') {
+      const claims = await accept(token, resource, origin);
+      assert.equal(claims.sub, account.id);
+      assert.equal(claims.client_id, created.client_id);
+      assert.equal(claims.scope, READING);
+    } else {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await fetch(`${origin}/api/oauth/userinfo`, { headers });
+      assert.equal((await answer.json()).sub, account.id);
+    }
+  });
+}

@@ -18,10 +18,10 @@ function freePort() {
 }
 
 /**
- * Starts one that lasts until the test ends: where it is, a member who may use
+ * Starts one of a profile that lasts until the test ends: where it is, a member who may use
  * applications, and how to run its commands.
  */
-export async function startSecond(t) {
+export async function startSecond(t, profile = 'standards') {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const home = mkdtempSync(`${setup}/second-`);
@@ -30,6 +30,10 @@ export async function startSecond(t) {
     DATA_DIR: `${home}/data`,
     LISTEN_ADDR: `127.0.0.1:${port}`,
     PUBLIC_API_ADDRESS: origin,
+    OAUTH_PROFILE: profile,
+    OAUTH_CIMD_ENABLED: 'true',
+    OAUTH_CIMD_ALLOW_INSECURE_FETCH: 'true',
+    MCP_ENABLED: 'true',
   };
   const run = (...command) => execFileSync(binary, command, { env, stdio: 'pipe' }).toString();
   const make = (...command) => JSON.parse(run(...command, '--json'));
