@@ -133,8 +133,9 @@ test('T25: oidc-provider: twenty who want a token that is over are one refresh',
 });
 
 test('T25: oidc-provider: a refresh token that was revoked breaks the connection', async (t) => {
-  const { remote, thor, connection } = await connect(t, { life: 60 });
+  const { remote, thor, connection } = await connect(t, { life: 1 });
   await remote.revoke();
+  await ended(connection);
   await assert.rejects(thor.token(connection), /invalid_grant.*authorize the connection again/);
   const broken = await thor.look(connection);
   assert.equal(broken.status, 'error');
