@@ -1,0 +1,510 @@
+"""Copies of a database that a Storyden made, servers on them, and what people and applications send.
+
+For tests/fixtures and tests/there-and-back, with the standard library alone. The databases and their
+manifests are at ../shared/contract/fixtures; who wants to run without them asks `are_here` first.
+"""
+
+import base64
+import datetime
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FIXTURES = ROOT.parent / "shared" / "contract" / "fixtures"
+ENGINES = ("sqlite", "postgres")
+
+WEB = "http://localhost:13000"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+DEVICE_SCOPE = "openid profile offline_access"
+REDIRECT = "https://dcr.example/cb"  # of the registered clients of the fixture
+FULL_SCOPE = "openid profile email offline_access"
+VERIFIER = "a" * 43 + "verifier-verifier"
+
+# Tables that are not Storyden's.
+OURS = "auth_"
+# The ends that the fixture's live and expired rows have.
+LIVE, EXPIRED = ("2036-01-01 00:00:00+00:00", "2026-11-20 00:00:00+00:00")
+# The form in which a Storyden writes a time into SQLite, in UTC.
+SQLITE_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{0,8}[1-9])?\+00:00")
+
+
+def are_here():
+    """Whether the databases are at hand."""
+    return (FIXTURES / "storyden.sqlite3").is_file()
+
+
+def free_port():
+    """A port that nobody listens on, of five digits, so that a copy can name it in place of another."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        if port >= 10000:
+            return port
+
+
+# ---- databases ------------------------------------------------------------------------------
+
+
+class Sqlite:
+    """A copy of the file, in a folder."""
+
+    engine = "sqlite"
+
+    def __init__(self, folder, other_port):
+        self.file = folder / "data.db"
+        self.file.write_bytes(at_port((FIXTURES / "storyden.sqlite3").read_bytes(), other_port))
+        self.url = f"sqlite://{self.file}?_pragma=foreign_keys(1)"
+
+    def rows(self, sql):
+        """The rows of a query, each by the names of its columns."""
+        with sqlite3.connect(self.file, timeout=20) as db:
+            db.row_factory = sqlite3.Row
+            found = [dict(row) for row in db.execute(sql)]
+        db.close()
+        return found
+
+    def run(self, sql):
+        """Runs statements behind the server's back."""
+        with sqlite3.connect(self.file, timeout=20) as db:
+            db.execute("pragma foreign_keys = on")
+            db.executescript(f"begin immediate; {sql}; commit;")
+        db.close()
+
+    def tables(self):
+        """The tables of Storyden's."""
+        sql = "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'"
+        return sorted(row["name"] for row in self.rows(sql) if not row["name"].startswith(OURS))
+
+    def time_columns(self):
+        """Each table with each of its columns that holds times."""
+        columns = ((table, self.rows(f"pragma table_info({table})")) for table in self.tables())
+        return [(table, row["name"]) for table, rows in columns for row in rows if row["type"].lower() == "datetime"]
+
+    def time_texts(self):
+        """Every time as it stands there: table, column, text."""
+        found = set()
+        for table, column in self.time_columns():
+            rows = self.rows(f"select distinct cast({column} as text) as text from {table} where {column} is not null")
+            found |= {(table, column, row["text"]) for row in rows}
+        return found
+
+    def move_times(self, minutes):
+        """Writes every time as a Storyden in another zone does; what is live ends soon, what is over ended of late."""
+        zone = datetime.timezone(datetime.timedelta(minutes=minutes))
+        ends = near_ends()
+
+        def moved(text):
+            at, nanoseconds = instant(text), re.search(r"(\.\d+)", text)
+            at = ends.get(at, at).astimezone(zone)
+            return f"{at:%Y-%m-%d %H:%M:%S}{nanoseconds[1] if nanoseconds else ''}" + re.sub(r"(..)$", r":\1", f"{at:%z}")
+
+        with sqlite3.connect(self.file) as db:
+            db.create_function("moved", 1, moved)
+            for table, column in self.time_columns():
+                db.execute(f"update {table} set {column} = moved({column}) where {column} is not null")
+        db.close()
+
+    def schema(self):
+        """What Storyden's tables are: a text for each table, index, view and trigger, and the file's own settings."""
+        mine = "tbl_name not like 'auth\\_%' escape '\\'"
+        objects = self.rows(f"select type, name, tbl_name, coalesce(sql, '') as sql from sqlite_master where {mine}")
+        texts = {f"{row['type']} {row['name']}": f"{row['tbl_name']}: {row['sql']}" for row in objects}
+        for pragma in ("journal_mode", "user_version", "application_id", "encoding", "page_size", "auto_vacuum"):
+            texts[pragma] = str(self.rows(f"pragma {pragma}")[0][pragma])
+        return texts
+
+    def faults(self):
+        """What is broken in the file."""
+        broken = [row["integrity_check"] for row in self.rows("pragma integrity_check")]
+        dangling = [str(row) for row in self.rows("pragma foreign_key_check")]
+        return [line for line in broken if line != "ok"] + dangling
+
+    def drop(self):
+        """The folder goes with whoever made it."""
+
+
+class Postgres:
+    """A database of its own on the server of TEST_POSTGRES_URL, filled from the dump."""
+
+    engine = "postgres"
+
+    def __init__(self, folder, other_port):
+        self.server = os.environ["TEST_POSTGRES_URL"]
+        self.name = f"fixture_{os.getpid()}_{other_port}"
+        base, mark, query = self.server.partition("?")
+        self.url = base.rsplit("/", 1)[0] + "/" + self.name + mark + query
+        dump = folder / "fixture.sql"
+        dump.write_bytes(at_port((FIXTURES / "storyden.pg.sql").read_bytes(), other_port))
+        psql(self.server, "-c", f"create database {self.name}")
+        psql(self.url, "-1", "-f", str(dump))
+
+    def rows(self, sql):
+        """The rows of a query, each by the names of its columns."""
+        lines = psql(self.url, "-A", "-t", "-c", f"select row_to_json(x) from ({sql}) x").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def run(self, sql):
+        """Runs statements behind the server's back."""
+        psql(self.url, "-1", "-c", sql)
+
+    def tables(self):
+        """The tables of Storyden's."""
+        sql = "select tablename as name from pg_tables where schemaname = 'public'"
+        return sorted(row["name"] for row in self.rows(sql) if not row["name"].startswith(OURS))
+
+    def time_texts(self):
+        """PostgreSQL keeps instants, no texts."""
+        return set()
+
+    def move_times(self, _):
+        """What is live ends soon, and what is over ended of late; instants have no zone."""
+        sql = "select table_name, column_name from information_schema.columns where table_schema = 'public' and data_type like 'timestamp%'"
+        for row in self.rows(sql):
+            table, column = row["table_name"], row["column_name"]
+            for old, new in near_ends().items():
+                self.run(f"update {table} set {column} = '{new.isoformat()}' where {column} = '{old.isoformat()}'")
+
+    def schema(self):
+        """What Storyden's tables are, as pg_dump tells it: its statements, in the order of their texts."""
+        dump = subprocess.run(
+            ["pg_dump", "--schema-only", "--no-owner", "--no-privileges", f"--exclude-table={OURS}*", self.url],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        # Newer versions put a random word around the dump.
+        lines = [line for line in dump.splitlines() if not line.startswith(("--", "\\"))]
+        statements = filter(None, (text.strip() for text in "\n".join(lines).split(";\n")))
+        return {statement.split("(")[0]: statement for statement in statements}
+
+    def faults(self):
+        """PostgreSQL keeps its own in order."""
+        return []
+
+    def drop(self):
+        """Takes the database away."""
+        psql(self.server, "-c", f"drop database if exists {self.name} with (force)")
+
+
+def psql(url, *arguments):
+    """What psql prints."""
+    ran = subprocess.run(["psql", url, "-q", "-X", "-v", "ON_ERROR_STOP=1", *arguments], capture_output=True, text=True)
+    if ran.returncode:
+        raise RuntimeError(f"psql: {ran.stderr.strip()}")
+    return ran.stdout
+
+
+def instant(text):
+    """The instant of a time of either engine, to the microsecond."""
+    day, clock, fraction, offset = re.fullmatch(r"(\S{10})[ T](\d\d:\d\d:\d\d)(?:\.(\d+))?([+-]\d\d:\d\d)", text).groups()
+    return datetime.datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{offset}")
+
+
+def near_ends():
+    """For the ends of the fixture others that a comparison of texts gets wrong in most zones."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    half_an_hour = datetime.timedelta(minutes=30)
+    return {instant(LIVE): now + half_an_hour, instant(EXPIRED): now - half_an_hour}
+
+
+def created(database):
+    """Every row of Storyden's that says when it was made, by its table and id."""
+    found = {}
+    for table in database.tables():
+        for row in database.rows(f"select * from {table}"):
+            if "id" in row and "created_at" in row:
+                found[table, row["id"]] = row
+    return found
+
+
+def at_port(data, port):
+    """The fixture's bytes with the side server at another port, which is as long as its own."""
+    return data.replace(b"127.0.0.1:18090", b"127.0.0.1:%d" % port)
+
+
+def hash_of(secret):
+    """How a code or a token is stored."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ---- the server -----------------------------------------------------------------------------
+
+
+class Beside:
+    """A copy of the fixture, its manifest, the side server that it names, and servers on it one after the other."""
+
+    def __init__(self, binary, engine):
+        self.binary, self.engine = binary, engine
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="storyden-auth-beside."))
+        self.side = Side()
+        self.database, self.server = None, None
+        name = "manifest.pg.json" if engine == "postgres" else "manifest.sqlite.json"
+        self.manifest = json.loads(at_port((FIXTURES / name).read_bytes(), self.side.port))
+
+    def __enter__(self):
+        try:
+            self.database = {"sqlite": Sqlite, "postgres": Postgres}[self.engine](self.folder, self.side.port)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self.side.stop()
+        if self.database:
+            self.database.drop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def settings(self, port, **further):
+        """A whole environment: what the Storyden of the fixture had, and OAUTH_PROFILE."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "DATABASE_URL": self.database.url,
+            "LISTEN_ADDR": f"127.0.0.1:{port}",
+            "PUBLIC_API_ADDRESS": f"http://localhost:{port}",
+            "PUBLIC_WEB_ADDRESS": WEB,
+            "JWT_SECRET": "0123456789abcdef0123456789abcdef",
+            "EMAIL_PROVIDER": "mock",
+            "RATE_LIMIT": "1000000",
+            "OAUTH_ENABLED": "true",
+            "OAUTH_PROFILE": "storyden",
+            "OAUTH_SIGNING_KEY_BASE64": (FIXTURES / "signing-key.b64").read_text().strip(),
+            "OAUTH_DYNAMIC_REGISTRATION_ENABLED": "true",
+            **further,
+        }
+
+    def start(self, **further):
+        """A server that is ready, in a folder of its own."""
+        self.server = Server(self, free_port(), further)
+        return self.server
+
+    def stop(self):
+        """Ends the server, and gives back what it logged."""
+        said = self.server.stop() if self.server else ""
+        self.server = None
+        return said
+
+    def command(self, *arguments, **further):
+        """What a command prints."""
+        environment = self.settings(free_port(), **further)
+        ran = subprocess.run([self.binary, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True)
+        if ran.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {ran.stderr.strip()}")
+        return ran.stdout
+
+
+class Server:
+    """A process, and requests to it."""
+
+    def __init__(self, beside, port, further):
+        self.port, self.issuer, self.manifest = port, f"http://localhost:{port}", beside.manifest
+        self.log = beside.folder / "server.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [beside.binary, "serve"], env=beside.settings(port, **further), cwd=beside.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            )
+        end = time.monotonic() + 60
+        while self.get("/readyz").status != 200:
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the server does not start:\n{self.stop()}")
+            time.sleep(0.05)
+        self.key = self.get("/api/oauth/jwks").json["keys"][0]
+
+    def stop(self):
+        """Ends it as an operator does; what it logged."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.log.read_text(errors="replace")
+
+    # Requests. `cookie` names a session of the manifest, `bearer` an access key; or they are values.
+
+    def send(self, method, path, headers=None, body=None, cookie=None, bearer=None, basic=None):
+        sent = dict(headers or {})
+        if cookie:
+            sent["Cookie"] = "storyden-session=" + self.manifest["sessions"].get(cookie, {}).get("cookie", cookie)
+        if bearer:
+            sent["Authorization"] = "Bearer " + self.manifest["access_keys"].get(bearer, {}).get("secret", bearer)
+        if basic:
+            pair = ":".join(urllib.parse.quote_plus(half) for half in basic)
+            sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict((name.lower(), value) for name, value in answer.getheaders()), answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, {}, repr(error).encode())
+        finally:
+            connection.close()
+
+    def get(self, path, query=None, **who):
+        return self.send("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""), **who)
+
+    def json(self, method, path, value, **who):
+        return self.send(method, path, {"Content-Type": "application/json"}, json.dumps(value), **who)
+
+    def form(self, path, fields, **who):
+        sent = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self.send("POST", path, sent, urllib.parse.urlencode(fields), **who)
+
+    # What applications and people send.
+
+    def token(self, fields, **who):
+        return self.form("/api/oauth/token", fields, **who)
+
+    def refresh(self, client_id, refresh_token, secret=None):
+        fields = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token}
+        return self.token(fields | ({"client_secret": secret} if secret else {}))
+
+    def authorize(self, client_id, redirect_uri=REDIRECT, scope=FULL_SCOPE, **who):
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+        query = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "scope": scope,
+                 "state": "st", "code_challenge": challenge, "code_challenge_method": "S256"}
+        return self.get("/api/oauth/authorize", query, **who)
+
+    def consent(self, request_id, **who):
+        return self.get("/api/oauth/authorize/consent", {"request_id": request_id}, **who)
+
+    def decide(self, request_id, decision, **who):
+        return self.json("POST", "/api/oauth/authorize/consent", {"request_id": request_id, "decision": decision}, **who)
+
+    def code(self, client_id, redirect_uri=REDIRECT, scope=FULL_SCOPE, **who):
+        """A code that somebody approved; None when it came to none."""
+        request_id = self.authorize(client_id, redirect_uri, scope, **who).sent("request_id")
+        return self.decide(request_id, "approve", **who).sent("code") if request_id else None
+
+    def exchange(self, client_id, code, redirect_uri=REDIRECT, secret=None, verifier=VERIFIER, basic=False):
+        fields = {"grant_type": "authorization_code", "code": code or "", "redirect_uri": redirect_uri, "code_verifier": verifier}
+        if basic:
+            return self.token(fields, basic=(client_id, secret))
+        return self.token(fields | {"client_id": client_id} | ({"client_secret": secret} if secret else {}))
+
+    def device(self, client_id="storyden-cli", scope=DEVICE_SCOPE):
+        return self.form("/api/oauth/device_authorization", {"client_id": client_id, "scope": scope})
+
+    def poll(self, client_id, device_code):
+        return self.token({"grant_type": DEVICE_GRANT, "client_id": client_id, "device_code": device_code})
+
+    def open_device(self, user_code, **who):
+        return self.get("/api/oauth/device/consent", {"user_code": user_code}, **who)
+
+    def decide_device(self, user_code, decision, **who):
+        return self.json("POST", "/api/oauth/device/consent", {"user_code": user_code, "decision": decision}, **who)
+
+    def sign_in(self, handle, password):
+        return self.json("POST", "/api/auth/password/signin", {"identifier": handle, "token": password})
+
+    def userinfo(self, access_token):
+        return self.get("/api/oauth/userinfo", bearer=access_token)
+
+    def claims(self, token):
+        """The claims of a token that this server's key signed; none of one that it did not."""
+        head, _, signature = token.rpartition(".")
+        number = int.from_bytes(unbase64(signature), "big")
+        modulus, exponent = (int.from_bytes(unbase64(self.key[name]), "big") for name in ("n", "e"))
+        digest = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(head.encode()).digest()
+        size = (modulus.bit_length() + 7) // 8
+        padded = b"\0\1" + b"\xff" * (size - len(digest) - 3) + b"\0" + digest  # RFC 8017 §9.2
+        if pow(number, exponent, modulus) != int.from_bytes(padded, "big"):
+            return {}
+        return json.loads(unbase64(head.split(".")[1]))
+
+
+def unbase64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class Answer:
+    """An answer, and what tests ask of it."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def __getitem__(self, member):
+        value = self.json
+        return value.get(member) if isinstance(value, dict) else None
+
+    @property
+    def location(self):
+        return self.headers.get("location") or self["location"] or ""
+
+    def sent(self, name):
+        """A parameter of where it sends the browser."""
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.location).query)).get(name)
+
+    @property
+    def scope(self):
+        return set((self["scope"] or "").split())
+
+    @property
+    def cookie(self):
+        found = re.match(r"storyden-session=([^;]+)", self.headers.get("set-cookie", ""))
+        return found[1] if found else None
+
+    def __str__(self):
+        where = f" to {self.location}" if self.location else ""
+        return f"{self.status}{where} {self.body[:300].decode(errors='replace')}".strip()
+
+
+# ---- other people's server ------------------------------------------------------------------
+
+
+class Side:
+    """What the fixture names at 127.0.0.1:18090: the metadata document of a client."""
+
+    def __init__(self):
+        self.port = free_port()
+        client_id = f"http://127.0.0.1:{self.port}/cimd/app.json"
+        document = json.dumps({
+            "client_id": client_id, "client_name": "Fixture CIMD app", "token_endpoint_auth_method": "none",
+            "redirect_uris": ["https://cimd.example/callback"], "response_types": ["code"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "scope": "openid profile offline_access READ_PUBLISHED_THREADS",
+        }).encode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                found = self.path == "/cimd/app.json"
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(document if found else b"{}")
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        """Closes it."""
+        self.http.shutdown()
+        self.http.server_close()
