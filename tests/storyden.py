@@ -127,11 +127,21 @@ class Sqlite:
             texts[pragma] = str(self.rows(f"pragma {pragma}")[0][pragma])
         return texts
 
+    def stored(self, table):
+        """The rows of a table as they are stored."""
+        return self.rows(f"select * from {table}")
+
+    def drop_ours(self):
+        """Takes away every table that is not Storyden's."""
+        ours = self.rows("select name from sqlite_master where type = 'table' and name like 'auth\\_%' escape '\\'")
+        self.run("; ".join(f"drop table {row['name']}" for row in ours))
+
     def faults(self):
         """What is broken in the file."""
         broken = [row["integrity_check"] for row in self.rows("pragma integrity_check")]
-        dangling = [str(row) for row in self.rows("pragma foreign_key_check")]
-        return [line for line in broken if line != "ok"] + dangling
+        dangling = [f"points at nothing: {row}" for row in self.rows("pragma foreign_key_check")]
+        beside = [f"left behind: {file.name}" for file in self.file.parent.glob("data.db-*")]
+        return [line for line in broken if line != "ok"] + dangling + beside
 
     def drop(self):
         """The folder goes with whoever made it."""
@@ -189,6 +199,21 @@ class Postgres:
         statements = filter(None, (text.strip() for text in "\n".join(lines).split(";\n")))
         return {statement.split("(")[0]: statement for statement in statements}
 
+    def stored(self, table):
+        """The rows of a table; JSON as bytes, so that its `null` is told from none."""
+        of_table = f"from information_schema.columns where table_schema = 'public' and table_name = '{table}'"
+        columns = self.rows(f"select column_name as name, data_type as type {of_table}")
+        as_text = {column["name"] for column in columns if column["type"] == "jsonb"}
+        chosen = ", ".join(f"{c['name']}::text" if c["name"] in as_text else f'"{c["name"]}"' for c in columns)
+        rows = self.rows(f"select {chosen} from {table}")
+        compact = lambda text: json.dumps(json.loads(text), separators=(",", ":")).encode()
+        return [{n: compact(v) if n in as_text and v is not None else v for n, v in row.items()} for row in rows]
+
+    def drop_ours(self):
+        """Takes away every table that is not Storyden's."""
+        ours = self.rows("select tablename as name from pg_tables where tablename like 'auth\\_%'")
+        self.run("drop table " + ", ".join(row["name"] for row in ours))
+
     def faults(self):
         """PostgreSQL keeps its own in order."""
         return []
@@ -234,6 +259,27 @@ def at_port(data, port):
     return data.replace(b"127.0.0.1:18090", b"127.0.0.1:%d" % port)
 
 
+FORMS = (
+    ("a time", SQLITE_TIME),
+    ("a time", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")),  # as PostgreSQL says it
+    ("an id", re.compile(r"[0-9a-v]{20}")),
+    ("a SHA-256", re.compile(r"[0-9a-f]{64}")),
+    ("an Argon2id hash", re.compile(r"\$argon2id\$v=19\$m=65536,t=1,p=\d+\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}")),
+    ("no text", re.compile("")),
+)
+
+
+def form_of(value):
+    """In which form a value is stored."""
+    if isinstance(value, str):
+        return next((name for name, form in FORMS if form.fullmatch(value)), "text")
+    if isinstance(value, bytes):
+        document = json.loads(value)
+        compact = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() == value
+        return f"{'' if compact else 'spaced '}JSON {type(document).__name__}"
+    return type(value).__name__
+
+
 def hash_of(secret):
     """How a code or a token is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -246,7 +292,7 @@ class Beside:
     """A copy of the fixture, its manifest, the side server that it names, and servers on it one after the other."""
 
     def __init__(self, binary, engine):
-        self.binary, self.engine = binary, engine
+        self.binary, self.engine = str(pathlib.Path(binary).resolve()), engine
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="storyden-auth-beside."))
         self.side = Side()
         self.database, self.server = None, None

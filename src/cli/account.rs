@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::AccountId;
-use crate::store::accounts::{self, NewAccount};
+use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::{self, revocation};
 
@@ -137,7 +137,9 @@ impl Create {
             name: self.name.unwrap_or_else(|| self.handle.clone()),
             handle: self.handle,
             admin: self.admin,
-            email: self.email.map(|email| (email, self.email_verified)),
+            email: self
+                .email
+                .map(|address| NewEmail::unsent(address, self.email_verified, &app.random)),
             password_hash,
         };
         let made = Made {
@@ -145,8 +147,8 @@ impl Create {
             handle: new.handle.clone(),
             name: new.name.clone(),
             admin: new.admin,
-            email: new.email.as_ref().map(|(email, _)| email.clone()),
-            email_verified: new.email.as_ref().map(|(_, verified)| *verified),
+            email: new.email.as_ref().map(|email| email.address.clone()),
+            email_verified: new.email.as_ref().map(|email| email.verified),
             created_at: now,
             password: password
                 .as_ref()

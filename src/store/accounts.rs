@@ -7,6 +7,8 @@ use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId, RoleId};
 use crate::oauth::permission::PermissionSet;
+use crate::random::Random;
+use crate::secret::Secret;
 
 /// The role of people who are not signed in.
 pub const GUEST_ROLE: &str = "0000000000000000000g";
@@ -274,10 +276,33 @@ pub struct NewAccount {
     pub name: String,
     /// Whether it is an administrator's.
     pub admin: bool,
-    /// An address and whether it counts as proven.
-    pub email: Option<(String, bool)>,
+    /// Its address.
+    pub email: Option<NewEmail>,
     /// The Argon2id hash of its password.
     pub password_hash: Option<String>,
+}
+
+/// An address of a new account.
+#[derive(Clone, Debug)]
+pub struct NewEmail {
+    /// The address; it is stored in lower case.
+    pub address: String,
+    /// Whether it counts as proven.
+    pub verified: bool,
+    code: Secret,
+}
+
+impl NewEmail {
+    /// An address to which nothing is sent. A Storyden beside this server takes the code of the row for
+    /// a proof, so it has one that nobody is told.
+    #[must_use]
+    pub fn unsent(address: String, verified: bool, random: &Random) -> Self {
+        Self {
+            address,
+            verified,
+            code: Secret::generate(random),
+        }
+    }
 }
 
 /// Makes an account with its address and password.
@@ -285,7 +310,7 @@ pub struct NewAccount {
 /// # Errors
 /// [`super::Error::Taken`] when the handle or the address is.
 pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()> {
-    let verified = matches!(new.email, Some((_, true)));
+    let verified = new.email.as_ref().is_some_and(|email| email.verified);
     tx.execute(
         "INSERT INTO accounts (id, created_at, updated_at, handle, name, kind, verified_status, admin) \
          VALUES ($1, $2, $2, $3, $4, 'human', $5, $6)",
@@ -299,15 +324,18 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
         ],
     )
     .await?;
-    if let Some((address, verified)) = &new.email {
+    if let Some(email) = &new.email {
+        // The code is over as it begins: only one that a Storyden sends proves anything.
         tx.execute(
             "INSERT INTO emails (id, created_at, email_address, verification_code, \
-             verification_attempts, verified, account_id) VALUES ($1, $2, $3, '', 0, $4, $5)",
+             verification_code_expires_at, verification_attempts, verified, account_id) \
+             VALUES ($1, $2, $3, $4, $2, 0, $5, $6)",
             &[
                 xid::new().to_string().into(),
                 now.into(),
-                address.to_lowercase().into(),
-                (*verified).into(),
+                email.address.to_lowercase().into(),
+                email.code.reveal().into(),
+                email.verified.into(),
                 (&new.id).into(),
             ],
         )

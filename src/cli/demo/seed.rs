@@ -10,7 +10,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
-use crate::store::accounts::{self, NewAccount};
+use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::clients::{self, Client};
 use crate::store::db::{Step, Tx};
 use crate::store::{self, roles};
@@ -115,19 +115,25 @@ async fn plan_person(
     seeded.passwords.push((person.handle, password));
     match known {
         Some(account) => plan.passwords.push((account.id, hash)),
-        None => plan.people.push((person.account(hash), person.holds_role)),
+        None => plan
+            .people
+            .push((person.account(app, hash), person.holds_role)),
     }
     Ok(())
 }
 
 impl Person {
-    fn account(&self, password_hash: String) -> NewAccount {
+    fn account(&self, app: &App, password_hash: String) -> NewAccount {
         NewAccount {
             id: AccountId::generate(),
             handle: self.handle.to_owned(),
             name: self.name.to_owned(),
             admin: self.admin,
-            email: Some((format!("{}@example.com", self.handle), true)),
+            email: Some(NewEmail::unsent(
+                format!("{}@example.com", self.handle),
+                true,
+                &app.random,
+            )),
             password_hash: Some(password_hash),
         }
     }

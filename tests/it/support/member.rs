@@ -5,7 +5,7 @@ use storyden_auth::clock::Timestamp;
 use storyden_auth::ids::{AccountId, RoleId};
 use storyden_auth::member::session;
 use storyden_auth::oauth::permission::PermissionSet;
-use storyden_auth::store::accounts::{self, NewAccount};
+use storyden_auth::store::accounts::{self, NewAccount, NewEmail};
 use storyden_auth::store::roles::{self, Role};
 
 use super::answer::Answer;
@@ -55,7 +55,11 @@ impl Server {
             handle: handle.to_owned(),
             name,
             admin,
-            email: Some((format!("{handle}@example.com"), true)),
+            email: Some(NewEmail::unsent(
+                format!("{handle}@example.com"),
+                true,
+                &self.app.random,
+            )),
             password_hash: Some(self.app.passwords.hash(&password).await.unwrap()),
         };
         let role = (!permissions.is_empty()).then(|| Role {
