@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod begun;
 mod browser;
 mod client;
 mod database;
@@ -17,15 +18,18 @@ pub(crate) mod race;
 pub(crate) mod relying_party;
 mod rounds;
 mod server;
+mod storyden;
 
 pub(crate) use answer::{Answer, refused, told};
+pub(crate) use begun::{Begun, pair};
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
 pub(crate) use detour::{Detour, stored, to_consent, to_login};
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use postgres::OwnPostgres;
-pub(crate) use process::free_port;
+pub(crate) use process::{Process, free_port};
 pub(crate) use server::{Server, Setup, run};
+pub(crate) use storyden::Storyden;
 
 /// Writes each test once and runs it on both engines, as `sqlite::name` and `postgres::name`.
 macro_rules! both {

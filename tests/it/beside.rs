@@ -1,0 +1,60 @@
+//! Side by side with a Storyden on one database: it starts, and drops what it does not know.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Begun, Server, both, pair};
+
+/// Refreshes and reads until told to stop; how often.
+async fn refresh_on(server: &Server, stop: &CancellationToken) -> usize {
+    let (person, app) = pair(server, "thor").await;
+    let mut tokens = server.tokens(&person, &app, &[]).await;
+    let mut times = 0;
+    while times == 0 || !stop.is_cancelled() {
+        let refreshed = server.refresh(&app, &tokens.text("refresh_token")).await;
+        tokens = refreshed.expect(200);
+        let access_token = tokens.text("access_token");
+        let userinfo = server.get_with_bearer("/api/oauth/userinfo", &access_token);
+        userinfo.await.expect(200);
+        times += 1;
+    }
+    times
+}
+
+both! {
+    /// T15, P8: a Storyden that starts finds nothing of ours in its tables and leaves ours alone. Requests
+    /// are answered while it makes its tables anew, and what was begun goes on, here and after a restart.
+    async fn a_storyden_starts_beside_the_server(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let known = storyden.schema().await;
+        let server = setup.start().await;
+        let (one, other) = (Begun::on(&server, "frigg").await, Begun::on(&server, "loki").await);
+        assert_eq!(storyden.schema().await, known, "who serves changes no table");
+
+        storyden.run("ALTER TABLE oauth_refresh_tokens ADD COLUMN stray text").await;
+        storyden.run("CREATE INDEX stray ON oauth_clients (name)").await;
+        assert_ne!(storyden.schema().await, known);
+        let stop = CancellationToken::new();
+        let (_, ()) = tokio::join!(refresh_on(&server, &stop), async {
+            storyden.start_up().await;
+            stop.cancel();
+        });
+        assert_eq!(storyden.schema().await, known, "a stray is gone, and ours is there");
+        one.goes_on(&server).await;
+        other.goes_on(&setup.start().await).await;
+    }
+
+    /// T15, P8: a database that a Storyden owns gets tables of ours and nothing else, whoever of five
+    /// that start at once makes them; and without them it is as it was.
+    async fn only_tables_of_ours_are_added(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let (theirs, ours) = storyden.schema().await;
+        storyden.drop_ours().await;
+        assert_eq!(storyden.schema().await, (theirs.clone(), Vec::new()));
+        let migrate = || setup.run(&["migrate"], &[]);
+        let all = tokio::join!(migrate(), migrate(), migrate(), migrate(), migrate());
+        for ended in [all.0, all.1, all.2, all.3, all.4] {
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        }
+        assert_eq!(storyden.schema().await, (theirs, ours));
+    }
+}

@@ -1,0 +1,104 @@
+//! An SQLite file that a Storyden owns: it keeps its journal, and nobody who does nothing holds a lock.
+
+use storyden_auth::clock::Clock;
+
+use crate::support::{Begun, Process, Server, Setup, Storyden, free_port, pair};
+
+/// A server with its program on a Storyden's file, at a port where it can start again.
+struct OnAFile {
+    setup: Setup,
+    port: u16,
+}
+
+impl OnAFile {
+    async fn with(setup: Setup) -> (Self, Storyden) {
+        let mut setup = setup;
+        setup.clock = Clock::machine();
+        let storyden = setup.beside_a_storyden().await;
+        let port = free_port();
+        (Self { setup, port }, storyden)
+    }
+
+    /// The program, and a server of this process whose requests go to it.
+    async fn started(&self) -> (Server, Process) {
+        let program = self.setup.spawn(self.port).await;
+        let mut server = self.setup.start().await;
+        server.address.clone_from(&program.address);
+        (server, program)
+    }
+}
+
+async fn a_storydens_file_keeps_its_journal(setup: Setup) {
+    let (at, mut storyden) = OnAFile::with(setup).await;
+    let (server, program) = at.started().await;
+    Begun::on(&server, "frigg").await.goes_on(&server).await;
+    for command in [&["migrate"][..], &["doctor"], &["account", "list"]] {
+        at.setup.run(command, &[]).await;
+    }
+    let mode = storyden.texts("PRAGMA journal_mode").await;
+    assert_eq!(mode, [Some("delete".to_owned())]);
+    program.terminate().await;
+    assert_eq!(program.wait().await.0, Some(0));
+    for left in ["test.db-wal", "test.db-shm"] {
+        assert!(!at.setup.folder.join(left).exists(), "{left}");
+    }
+}
+
+async fn who_does_nothing_holds_no_lock(setup: Setup) {
+    let (at, mut storyden) = OnAFile::with(setup).await;
+    let (server, program) = at.started().await;
+    Begun::on(&server, "frigg").await.goes_on(&server).await;
+    // Whoever reads keeps an exclusive lock away: a statement that was not ended would for good.
+    storyden
+        .run("BEGIN EXCLUSIVE; INSERT INTO posts (id) VALUES ('x'); COMMIT")
+        .await;
+    server.get("/readyz").await.expect(200);
+    program.kill().await;
+}
+
+async fn a_start_waits_for_no_writer(setup: Setup) {
+    let (at, mut storyden) = OnAFile::with(setup).await;
+    let (server, program) = at.started().await;
+    let (person, app) = pair(&server, "frigg").await;
+    let tokens = server.tokens(&person, &app, &[]).await;
+    program.terminate().await;
+    assert_eq!(program.wait().await.0, Some(0));
+    drop(server);
+
+    // A Storyden that writes for minutes.
+    storyden
+        .run("BEGIN IMMEDIATE; INSERT INTO posts (id) VALUES ('x')")
+        .await;
+    let (server, program) = at.started().await;
+    server.get("/readyz").await.expect(200);
+    let access_token = tokens.text("access_token");
+    let userinfo = server.get_with_bearer("/api/oauth/userinfo", &access_token);
+    userinfo.await.expect(200);
+    storyden.run("COMMIT").await;
+    let refresh_token = tokens.text("refresh_token");
+    server.refresh(&app, &refresh_token).await.expect(200);
+    program.kill().await;
+}
+
+mod sqlite {
+    use crate::support::Engine::Sqlite;
+    use crate::support::run;
+
+    /// A file that a Storyden owns is never switched to another journal mode.
+    #[test]
+    fn a_storydens_file_keeps_its_journal() {
+        run(Sqlite, super::a_storydens_file_keeps_its_journal);
+    }
+
+    /// Between requests the file is nobody's.
+    #[test]
+    fn who_does_nothing_holds_no_lock() {
+        run(Sqlite, super::who_does_nothing_holds_no_lock);
+    }
+
+    /// A start with nothing to migrate writes nothing first, and reads while others write.
+    #[test]
+    fn a_start_waits_for_no_writer() {
+        run(Sqlite, super::a_start_waits_for_no_writer);
+    }
+}

@@ -1,0 +1,63 @@
+//! What somebody began with an application, and goes on with later: after a restart, after another
+//! process was at the database.
+
+use super::client::{Client, NewClient};
+use super::member::Member;
+use super::server::Server;
+
+/// A person, an application, and one of each thing that can be begun between them.
+pub(crate) struct Begun {
+    person: Member,
+    app: Client,
+    pending: String,
+    code: String,
+    device_code: String,
+    spent: String,
+    live: String,
+}
+
+/// A person and an application of the same name.
+pub(crate) async fn pair(server: &Server, name: &'static str) -> (Member, Client) {
+    let client = NewClient {
+        client_id: name,
+        ..NewClient::default()
+    };
+    (server.member(name, &[]).await, server.client(client).await)
+}
+
+impl Begun {
+    /// Begins it all.
+    pub(crate) async fn on(server: &Server, name: &'static str) -> Self {
+        let (person, app) = pair(server, name).await;
+        let first = server.tokens(&person, &app, &[]).await;
+        let spent = first.text("refresh_token");
+        let second = server.refresh(&app, &spent).await.expect(200);
+        Self {
+            pending: server.pending(&person, &app, &[]).await,
+            code: server.code(&person, &app, &[]).await,
+            device_code: server.approved_device(&person, &app, "openid").await,
+            live: second.text("refresh_token"),
+            spent,
+            person,
+            app,
+        }
+    }
+
+    /// Everything goes on, and what was spent stays so.
+    pub(crate) async fn goes_on(self, server: &Server) {
+        let Self { person, app, .. } = &self;
+        server.poll(app, &self.device_code).await.expect(200);
+        server.exchange(app, &self.code).await.expect(200);
+        let again = server.exchange(app, &self.code).await;
+        again.expect_error(400, "invalid_grant");
+        let decided = server.decide(person, &self.pending, "approve").await;
+        let code = decided.expect(200).sent("code").unwrap();
+        server.exchange(app, &code).await.expect(200);
+        let next = server.refresh(app, &self.live).await.expect(200);
+        let theft = server.refresh(app, &self.spent).await;
+        theft.expect_error(400, "invalid_grant");
+        let ended = server.refresh(app, &next.text("refresh_token")).await;
+        ended.expect_error(400, "invalid_grant");
+        server.tokens(person, app, &[]).await;
+    }
+}
