@@ -77,6 +77,7 @@ mod resources;
 mod revocation;
 mod sign_in;
 mod state_changes;
+mod stored_forms;
 mod storydens_file;
 mod token_request;
 mod unwritten;
