@@ -75,6 +75,7 @@ mod remote_guard;
 mod remote_tokens;
 mod resources;
 mod revocation;
+mod sd;
 mod sign_in;
 mod state_changes;
 mod stored_forms;

@@ -1,0 +1,348 @@
+//! Storyden's own command-line tool, `sd`, as it was seen to go (contract 22): it knows an origin and
+//! no other address, reads no more than it needs, and treats as fatal what it does not expect.
+
+use reqwest::RequestBuilder;
+use serde_json::Value;
+use storyden_auth::clock::Timestamp;
+use time::Duration;
+
+use crate::support::{Answer, Member, Server, Setup, both};
+
+const CLIENT_ID: &str = "storyden-cli";
+const SCOPE: &str = "openid profile offline_access";
+/// A token that ends sooner is refreshed before it is used.
+const MARGIN: Duration = Duration::minutes(1);
+/// What it adds to its interval for good when it is told to slow down.
+const SLOWER: i64 = 5;
+
+/// `sd` for one server, whose clock is its own.
+struct Sd<'a> {
+    server: &'a Server,
+}
+
+/// What others do while it waits for the next poll.
+#[derive(Clone, Copy)]
+enum Meanwhile<'a> {
+    /// The person opens what is shown, and says `approve` or `deny`.
+    Decide(&'a Member, &'a str),
+    /// Somebody polls with the same code, too early.
+    Disturb,
+}
+
+/// A device authorization that it waits for.
+struct Waiting {
+    device_code: String,
+    shown: String,
+    interval: i64,
+    ends_at: Timestamp,
+}
+
+/// What it keeps of a login.
+struct Context {
+    access_token: String,
+    refresh_token: Option<String>,
+    token_type: String,
+    expires_at: Option<Timestamp>,
+}
+
+impl Sd<'_> {
+    /// What every command begins with: where the token endpoint is.
+    async fn discover(&self) -> Result<String, String> {
+        let origin = &self.server.address;
+        let answer = self.server.get("/.well-known/openid-configuration").await;
+        if answer.status != 200 {
+            let problem = answer.json();
+            let suggested = problem["metadata"]["suggested"]
+                .as_str()
+                .unwrap_or_default();
+            return Err(format!("{}\n{suggested}", answer.text("title")));
+        }
+        let found: Value = answer.json();
+        found["issuer"].as_str().expect("an issuer");
+        let token_endpoint = found["token_endpoint"].as_str().unwrap();
+        match token_endpoint.strip_prefix(origin.as_str()) {
+            Some(path) if path.starts_with("/api/") => Ok(path.to_owned()),
+            _ => Err(format!(
+                "Oauth discovery endpoint does not match API base {origin}"
+            )),
+        }
+    }
+
+    /// `sd auth login`: asks for a code and shows it.
+    async fn start(&self) -> Result<Waiting, String> {
+        self.discover().await?;
+        let form = [("client_id", CLIENT_ID), ("scope", SCOPE)];
+        let answer = self
+            .server
+            .post_form("/api/oauth/device_authorization", &form)
+            .await;
+        if answer.status != 200 {
+            return Err(told(&answer));
+        }
+        let answer = answer.json();
+        let text = |name: &str| answer[name].as_str().map(str::to_owned);
+        let shown = text("verification_uri_complete").unwrap_or_else(|| {
+            let (uri, code) = (text("verification_uri"), text("user_code"));
+            format!("{} {}", uri.unwrap(), code.unwrap())
+        });
+        let ends_in = answer["expires_in"].as_i64().unwrap();
+        Ok(Waiting {
+            device_code: text("device_code").unwrap(),
+            shown,
+            interval: answer["interval"].as_i64().unwrap_or(5),
+            ends_at: self.server.clock.now() + Duration::seconds(ends_in),
+        })
+    }
+
+    /// Polls at once and then at its interval. `meanwhile` is what happens after which poll.
+    async fn wait(
+        &self,
+        mut waiting: Waiting,
+        meanwhile: &[(u32, Meanwhile<'_>)],
+    ) -> Result<Context, String> {
+        for polls in 1.. {
+            let answer = self.poll(&waiting).await;
+            if answer.status == 200 {
+                return Ok(self.keep(&answer, None));
+            }
+            match refusal(&answer)?.as_str() {
+                "authorization_pending" => {}
+                "slow_down" => waiting.interval += SLOWER,
+                "access_denied" => return Err("Oauth authorization was denied".to_owned()),
+                "expired_token" => return Err("Oauth device authorization expired".to_owned()),
+                _ => return Err(told(&answer)),
+            }
+            for (_, act) in meanwhile.iter().filter(|(after, _)| *after == polls) {
+                self.let_happen(*act, &waiting).await;
+            }
+            self.server.turn(Duration::seconds(waiting.interval));
+            if self.server.clock.now() >= waiting.ends_at {
+                return Err("Oauth device authorization expired".to_owned());
+            }
+        }
+        unreachable!("it polls until it is over")
+    }
+
+    async fn poll(&self, waiting: &Waiting) -> Answer {
+        let form = [
+            ("client_id", CLIENT_ID),
+            ("device_code", waiting.device_code.as_str()),
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ];
+        self.server.token(&form).await
+    }
+
+    async fn let_happen(&self, act: Meanwhile<'_>, waiting: &Waiting) {
+        match act {
+            Meanwhile::Decide(person, decision) => {
+                decide(self.server, person, &waiting.shown, decision).await;
+            }
+            Meanwhile::Disturb => {
+                let early = self.poll(waiting).await;
+                early.expect_error(400, "slow_down");
+            }
+        }
+    }
+
+    /// What it stores; a refresh that gives no refresh token leaves the one that it has.
+    fn keep(&self, answer: &Answer, refresh_token: Option<String>) -> Context {
+        let tokens = answer.json();
+        let text = |name: &str| tokens[name].as_str().map(str::to_owned);
+        let lives = tokens["expires_in"].as_i64().map(Duration::seconds);
+        Context {
+            access_token: text("access_token").expect("required"),
+            token_type: text("token_type").expect("required"),
+            refresh_token: text("refresh_token").or(refresh_token),
+            expires_at: lives.map(|lives| self.server.clock.now() + lives),
+        }
+    }
+
+    /// A later command: refreshes before the call when the token is about to end, or after a 401, once.
+    async fn call(&self, context: &mut Context) -> Result<Answer, String> {
+        let token_endpoint = self.discover().await?;
+        let now = self.server.clock.now();
+        if context
+            .expires_at
+            .is_some_and(|ends_at| ends_at - now < MARGIN)
+        {
+            self.refresh(&token_endpoint, context).await?;
+        }
+        let answer = self.server.send(self.request(context)).await;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        self.refresh(&token_endpoint, context).await?;
+        Ok(self.server.send(self.request(context)).await)
+    }
+
+    fn request(&self, context: &Context) -> RequestBuilder {
+        let credential = format!("{} {}", context.token_type, context.access_token);
+        let request = self.server.request("GET", "/api/oauth/userinfo");
+        request.header("authorization", credential)
+    }
+
+    async fn refresh(&self, token_endpoint: &str, context: &mut Context) -> Result<(), String> {
+        let refresh_token = context.refresh_token.clone().unwrap_or_default();
+        let form = [
+            ("client_id", CLIENT_ID),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.as_str()),
+        ];
+        let answer = self.server.post_form(token_endpoint, &form).await;
+        if answer.status == 200 {
+            *context = self.keep(&answer, context.refresh_token.take());
+            return Ok(());
+        }
+        match refusal(&answer)?.as_str() {
+            "invalid_grant" => Err("session expired or was revoked".to_owned()),
+            _ => Err(told(&answer)),
+        }
+    }
+}
+
+/// The code of a refusal; anything but 400 in JSON is fatal.
+fn refusal(answer: &Answer) -> Result<String, String> {
+    let media_type = answer.find_header("content-type").unwrap_or_default();
+    if answer.status != 400 || !media_type.starts_with("application/json") {
+        return Err(format!("Oauth token request failed: {}", answer.status));
+    }
+    Ok(answer.text("error"))
+}
+
+/// A refusal as it prints it.
+fn told(answer: &Answer) -> String {
+    let (code, description) = (answer.text("error"), answer.text("error_description"));
+    format!("Oauth error {code:?}: {description}")
+}
+
+/// What the person does at the address that is shown: opens it, and says yes or no.
+async fn decide(server: &Server, person: &Member, shown: &str, decision: &str) {
+    let url = url::Url::parse(shown).unwrap();
+    let code = url.query_pairs().find(|(name, _)| name == "user_code");
+    let user_code = code.unwrap().1.into_owned();
+    server.open_device(person, &user_code).await.expect(200);
+    let decided = server.decide_device(person, &user_code, decision).await;
+    decided.expect(200);
+}
+
+/// A server at its own address, with answers to the letter.
+async fn storyden(setup: &Setup) -> Server {
+    let setup = setup.clone().with("OAUTH_PROFILE", "storyden");
+    setup.start_as_itself().await
+}
+
+/// Logs somebody in.
+async fn log_in(sd: &Sd<'_>, person: &Member) -> Context {
+    let waiting = sd.start().await.unwrap();
+    let approved = [(2, Meanwhile::Decide(person, "approve"))];
+    sd.wait(waiting, &approved).await.unwrap()
+}
+
+both! {
+    /// It logs in, calls, and goes on for a day of commands, each time with the refresh token of the
+    /// time before; in the other profile as well.
+    async fn it_logs_in_and_stays_so(setup: Setup) {
+        for (profile, handle) in [("storyden", "frigg"), ("standards", "loki")] {
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
+            let person = server.member(handle, &[]).await;
+            let sd = Sd { server: &server };
+            let mut context = log_in(&sd, &person).await;
+            for minutes in [1, 14, 14, 15, 600] {
+                server.turn(Duration::minutes(minutes));
+                let info = sd.call(&mut context).await.unwrap().expect(200);
+                assert_eq!(info.text("sub"), person.id.as_str());
+            }
+        }
+    }
+
+    /// A token that is refused although it should be good is refreshed, and the call is repeated.
+    async fn it_refreshes_after_a_401(setup: Setup) {
+        let server = storyden(&setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let sd = Sd { server: &server };
+        let mut context = log_in(&sd, &frigg).await;
+        context.expires_at = None;
+        server.turn(Duration::minutes(16));
+        server.send(sd.request(&context)).await.expect(401);
+        sd.call(&mut context).await.unwrap().expect(200);
+    }
+
+    /// A session that was ended asks for a new login, and nothing stranger.
+    async fn it_hears_that_its_session_was_ended(setup: Setup) {
+        let server = storyden(&setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let sd = Sd { server: &server };
+        let mut context = log_in(&sd, &frigg).await;
+        server.suspend(&frigg).await;
+        server.turn(Duration::minutes(16));
+        let refused = sd.call(&mut context).await.map(|answer| answer.status);
+        assert_eq!(refused, Err("session expired or was revoked".to_owned()));
+    }
+
+    /// Somebody else polls its code, once. It slows down and gets its tokens; to the letter it would
+    /// not: each early poll moves the next allowed one away, and it never catches up (contract 10.4).
+    async fn it_slows_down_when_told_to(setup: Setup) {
+        for (profile, handle) in [("standards", "frigg"), ("storyden", "loki")] {
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
+            let person = server.member(handle, &[]).await;
+            let sd = Sd { server: &server };
+            let waiting = sd.start().await.unwrap();
+            let disturbed = [
+                (1, Meanwhile::Disturb),
+                (3, Meanwhile::Decide(&person, "approve")),
+            ];
+            let outcome = sd.wait(waiting, &disturbed).await;
+            let outcome = outcome.map(|context| context.token_type);
+            let expected = match profile {
+                "standards" => Ok("Bearer".to_owned()),
+                _ => Err("Oauth device authorization expired".to_owned()),
+            };
+            assert_eq!(outcome, expected, "{profile}");
+        }
+    }
+
+    async fn it_hears_no(setup: Setup) {
+        let server = storyden(&setup).await;
+        let frigg = server.member("frigg", &[]).await;
+        let sd = Sd { server: &server };
+        let waiting = sd.start().await.unwrap();
+        let denied = [(1, Meanwhile::Decide(&frigg, "deny"))];
+        let refused = sd.wait(waiting, &denied).await.map(|context| context.token_type);
+        assert_eq!(refused, Err("Oauth authorization was denied".to_owned()));
+    }
+
+    /// Nobody came: its own clock says so, or the server's.
+    async fn it_hears_that_nobody_came(setup: Setup) {
+        let server = storyden(&setup).await;
+        let sd = Sd { server: &server };
+        let expired = Err("Oauth device authorization expired".to_owned());
+        let mut waiting = sd.start().await.unwrap();
+        let refused = sd.wait(waiting, &[]).await;
+        assert_eq!(refused.map(|context| context.token_type), expired);
+        waiting = sd.start().await.unwrap();
+        waiting.ends_at = waiting.ends_at + Duration::hours(1);
+        let refused = sd.wait(waiting, &[]).await;
+        assert_eq!(refused.map(|context| context.token_type), expired);
+    }
+
+    /// What it prints where there is nothing to log in to.
+    async fn it_prints_why_it_cannot_log_in(setup: Setup) {
+        let off = setup.clone().with("OAUTH_ENABLED", "false");
+        let server = storyden(&off).await;
+        let refused = Sd { server: &server }.start().await.map(|waiting| waiting.shown);
+        assert_eq!(
+            refused,
+            Err("OAuth and OpenID Connect are not enabled on this Storyden instance.\n\
+                 Ask the instance administrator to configure OAuth before using OAuth clients."
+                .to_owned())
+        );
+        let without = setup.clone().with("OAUTH_CLI_ENABLED", "false");
+        let server = storyden(&without).await;
+        let refused = Sd { server: &server }.start().await.map(|waiting| waiting.shown);
+        assert_eq!(refused, Err("Oauth error \"invalid_client\": Client not found".to_owned()));
+        // An authorization server at another origin cannot serve it.
+        let elsewhere = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let refused = Sd { server: &elsewhere }.start().await.map(|waiting| waiting.shown);
+        assert!(refused.is_err_and(|why| why.contains("does not match API base")));
+    }
+}
