@@ -1,7 +1,9 @@
 //! `doctor`: what is wrong, what may become so, and what to do about it.
 
 mod addresses;
+mod beside;
 mod database;
+mod issuer;
 mod key;
 
 use std::process::ExitCode;
@@ -43,6 +45,15 @@ struct Finding {
     what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
+}
+
+/// Who keeps a community in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A Storyden, beside which this server works.
+    Storyden,
+    /// This server alone; or nobody knows, since the database does not answer.
+    Alone,
 }
 
 /// What was found so far.
@@ -112,8 +123,8 @@ impl Doctor {
 
 async fn examine(config: &Config, findings: &mut Findings) {
     findings.ok("configuration", "every setting can be used");
-    database::examine(config, findings).await;
-    key::examine(config, findings);
+    let owner = database::examine(config, findings).await;
+    let key = key::examine(config, findings);
     if config.oauth_enabled {
         findings.ok("oauth", "OAUTH_ENABLED is true");
     } else {
@@ -124,7 +135,12 @@ async fn examine(config: &Config, findings: &mut Findings) {
         );
     }
     addresses::examine(config, findings);
-    addresses::ask_from_outside(config, findings).await;
+    if owner == Owner::Storyden {
+        beside::examine(config, findings);
+    }
+    if config.oauth_enabled {
+        issuer::examine(config, owner, key.as_ref(), findings).await;
+    }
 }
 
 /// A line per finding, and what to do under it.

@@ -35,8 +35,7 @@ pub async fn is_storydens(db: &Db) -> Result<bool> {
     has_table(db, "posts").await
 }
 
-/// The time texts of the newest sessions and accounts of an SQLite file; none on PostgreSQL, which
-/// keeps instants.
+/// The time texts of the newest rows of an SQLite file; none on PostgreSQL, which keeps instants.
 pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());
@@ -45,8 +44,11 @@ pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
         "SELECT CAST(created_at AS TEXT) AS text FROM sessions ORDER BY id DESC LIMIT 50";
     let accounts =
         "SELECT CAST(created_at AS TEXT) AS text FROM accounts ORDER BY id DESC LIMIT 50";
+    let clients =
+        "SELECT CAST(updated_at AS TEXT) AS text FROM oauth_clients ORDER BY id DESC LIMIT 50";
+    let tokens = "SELECT CAST(created_at AS TEXT) AS text FROM oauth_refresh_tokens ORDER BY id DESC LIMIT 50";
     let mut texts = Vec::new();
-    for sql in [sessions, accounts] {
+    for sql in [sessions, accounts, clients, tokens] {
         let rows: Vec<Text> = db.fetch_all(sql, &[]).await?;
         texts.extend(rows.into_iter().map(|row| row.text));
     }

@@ -63,6 +63,11 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
+/// The statements that make Storyden's own tables.
+pub(super) fn storydens_tables(db: &Db) -> &'static str {
+    db.pick(STORYDEN.sqlite, STORYDEN.postgres)
+}
+
 /// The names of all migrations, in order: what is pending where there is no database yet.
 #[must_use]
 pub fn all() -> Vec<&'static str> {

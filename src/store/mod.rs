@@ -29,6 +29,7 @@ pub mod remote;
 pub mod revocation;
 pub mod revoked_tokens;
 pub mod roles;
+pub mod schema;
 pub mod sessions;
 pub mod url;
 pub mod value;

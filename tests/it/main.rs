@@ -42,6 +42,7 @@ mod device_code;
 mod device_consent;
 #[cfg(target_os = "linux")]
 mod disk;
+mod doctor;
 mod drain;
 mod fetch_guard;
 mod headers;

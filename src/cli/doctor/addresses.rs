@@ -1,19 +1,12 @@
 //! Whether people, their browsers and applications find this server under its public addresses.
 
-use std::time::Duration;
-
-use serde::Deserialize;
 use url::{Host, Url};
 
 use super::Findings;
-use crate::cli::with_causes;
+use crate::accounts::session_cookie::cookie_domain;
 use crate::config::Config;
-use crate::fetch;
 
 const CHECK: &str = "addresses";
-
-/// How long the server may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Looks at the public addresses as they are set.
 pub(super) fn examine(config: &Config, findings: &mut Findings) {
@@ -36,15 +29,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
             "set PUBLIC_API_ADDRESS to the https address under which others reach this server",
         );
     }
-    if same_site(api, &web) {
-        findings.ok(CHECK, format!("the pages at {web} get the session cookie"));
-    } else {
-        findings.fail(
-            CHECK,
-            format!("the pages at {web} and the API at {api} share no site: no session cookie goes across"),
-            "put both below one domain with the same scheme: PUBLIC_API_ADDRESS, PUBLIC_WEB_ADDRESS",
-        );
-    }
+    examine_cookie(config, &web, findings);
     examine_pages(config, &web, findings);
     if api.scheme() == "https" && config.trusted_proxies.0.is_empty() {
         findings.warn(
@@ -54,6 +39,37 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
             "set TRUSTED_PROXIES to the address or network of the proxy that ends TLS",
         );
     }
+}
+
+/// Where the session cookie goes. The pages need it with what they ask of the API, which is a matter of
+/// the site; pages that are rendered on a server of theirs need to be sent it too.
+fn examine_cookie(config: &Config, web: &Url, findings: &mut Findings) {
+    let api = &config.public_api_address;
+    if !same_site(api, web) {
+        return findings.fail(
+            CHECK,
+            format!("the pages at {web} and the API at {api} share no site: no session cookie goes across"),
+            "put both below one domain with the same scheme: PUBLIC_API_ADDRESS, PUBLIC_WEB_ADDRESS",
+        );
+    }
+    let host = web.host_str().unwrap_or_default();
+    let domain = cookie_domain(config).or_else(|| api.host_str().map(str::to_owned));
+    let domain = domain.unwrap_or_default();
+    if host == domain || host.ends_with(&format!(".{domain}")) {
+        return findings.ok(
+            CHECK,
+            format!("the session cookie is for {domain}: the pages at {web} get it"),
+        );
+    }
+    findings.warn(
+        CHECK,
+        format!(
+            "the session cookie is for {domain}: the pages at {web} send it to the API, and are not \
+             sent it themselves"
+        ),
+        "well as long as the pages ask from the browser; else put the API below the host of \
+         PUBLIC_WEB_ADDRESS, or both at one host",
+    );
 }
 
 /// The three pages that people are sent to.
@@ -95,55 +111,6 @@ fn same_site(one: &Url, other: &Url) -> bool {
         None => None,
     };
     one.scheme() == other.scheme() && domain(one) == domain(other)
-}
-
-/// The part of a metadata document that is compared (RFC 8414 §3.3).
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-}
-
-/// Asks for the metadata as an application would.
-pub(super) async fn ask_from_outside(config: &Config, findings: &mut Findings) {
-    if !config.oauth_enabled {
-        return;
-    }
-    let issuer = config.issuer();
-    let url = format!(
-        "{}/.well-known/openid-configuration",
-        issuer.trim_end_matches('/')
-    );
-    let finding = match ask(&url).await {
-        Ok(metadata) if metadata.issuer == issuer => {
-            return findings.ok("issuer", format!("{url} answers as {issuer}"));
-        }
-        Ok(metadata) => format!("{url} answers as {:?}, not as {issuer:?}", metadata.issuer),
-        Err(why) => format!("{url}: {why}"),
-    };
-    findings.warn(
-        "issuer",
-        finding,
-        "is the server running, does the name lead here, and does the proxy send /.well-known/ to \
-         it? Applications read this address first",
-    );
-}
-
-async fn ask(url: &str) -> Result<Metadata, String> {
-    let failed = |error: reqwest::Error| with_causes(&error.without_url());
-    let client = fetch::command_client().map_err(failed)?;
-    let answer = client
-        .get(url)
-        .timeout(TIMEOUT)
-        .send()
-        .await
-        .map_err(failed)?;
-    if !answer.status().is_success() {
-        return Err(format!("the answer was {}", answer.status()));
-    }
-    answer
-        .json()
-        .await
-        .map_err(|_| "the answer is no metadata document".to_owned())
 }
 
 #[cfg(test)]

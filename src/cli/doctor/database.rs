@@ -4,19 +4,20 @@ use std::path::Path;
 
 use time::Duration;
 
-use super::Findings;
+use super::{Findings, Owner};
 use crate::app::{App, Sources};
 use crate::cli::migrate::without_making;
 use crate::cli::with_causes;
 use crate::config::Config;
+use crate::store::schema::{self, Difference};
 use crate::store::url::{DatabaseUrl, SqliteMode};
 use crate::store::{self, Db, inspect, migrate};
 
 /// How far PostgreSQL's clock may be from this machine's.
 const CLOCK_MAX: Duration = Duration::seconds(5);
 
-/// Looks at the database, and makes none.
-pub(super) async fn examine(config: &Config, findings: &mut Findings) {
+/// Looks at the database, and makes none; whose it is.
+pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     let database = config.database();
     if let DatabaseUrl::Sqlite(url) = &database {
         examine_folder(&url.path, url.mode, findings);
@@ -26,7 +27,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
             "database",
             "there is no SQLite file yet: the first command makes it",
         );
-        return;
+        return Owner::Alone;
     };
     let app = match App::without_keys(config, Sources::machine()).await {
         Ok(app) => app,
@@ -39,25 +40,33 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
                     "check host, port, name, user and password of DATABASE_URL, and that it runs"
                 }
             };
-            return findings.fail("database", with_causes(&error), advice);
+            findings.fail("database", with_causes(&error), advice);
+            return Owner::Alone;
         }
     };
-    if let Err(error) = examine_open(&app, findings).await {
-        let advice = "the database refused a look at it; see that the user may read every table";
-        findings.fail("database", with_causes(&error), advice);
+    match examine_open(&app, findings).await {
+        Ok(owner) => owner,
+        Err(error) => {
+            let advice =
+                "the database refused a look at it; see that the user may read every table";
+            findings.fail("database", with_causes(&error), advice);
+            Owner::Alone
+        }
     }
 }
 
-async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<()> {
+async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner> {
     let version = inspect::version(&app.db).await?;
     let engine = match app.db {
         Db::Sqlite(_) => "SQLite",
         Db::Postgres(_) => "PostgreSQL",
     };
-    let whose = if inspect::is_storydens(&app.db).await? {
-        "a Storyden's own database: nothing but auth_* tables is added to it"
+    let (owner, whose) = if inspect::is_storydens(&app.db).await? {
+        let whose = "a Storyden's own database: nothing but auth_* tables is added to it";
+        (Owner::Storyden, whose)
     } else {
-        "this server's alone: no Storyden has its tables there"
+        let whose = "this server's alone: no Storyden has its tables there";
+        (Owner::Alone, whose)
     };
     findings.ok("database", format!("{engine} {version} answers; {whose}"));
     let pending = migrate::pending(&app.db).await?;
@@ -68,17 +77,39 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<()> {
         let advice = "run `storyden-auth migrate`; `serve` does so when it starts";
         findings.warn("migrations", format!("pending: {names}"), advice);
     }
-    examine_journal(app, findings).await?;
+    examine_journal(app, owner, findings).await?;
     examine_clock(app, findings);
-    if !pending.contains(&"storyden") {
+    if !pending.contains(&"storyden") && examine_tables(app, findings).await? {
         examine_time_texts(app, findings).await?;
     }
-    Ok(())
+    Ok(owner)
 }
 
-async fn examine_journal(app: &App, findings: &mut Findings) -> store::Result<()> {
+/// Storyden's tables as this server knows them; whether all of them can be used.
+async fn examine_tables(app: &App, findings: &mut Findings) -> store::Result<bool> {
+    let differences = schema::differences(&app.db).await?;
+    if differences.is_empty() {
+        findings.ok("tables", "Storyden's tables are as this server knows them");
+    }
+    let advice = "start the Storyden once, in the version of August 2026 or newer: it makes what is \
+                  missing; if that does not help, this server is too old for it";
+    for difference in &differences {
+        if difference.is_fatal() {
+            findings.fail("tables", difference.to_string(), advice);
+        } else {
+            findings.warn("tables", difference.to_string(), advice);
+        }
+    }
+    Ok(!differences.iter().any(Difference::is_fatal))
+}
+
+async fn examine_journal(app: &App, owner: Owner, findings: &mut Findings) -> store::Result<()> {
     match inspect::journal_mode(&app.db).await?.as_deref() {
         None => {}
+        Some(mode) if owner == Owner::Storyden => findings.ok(
+            "journal",
+            format!("mode {mode}, which is the Storyden's to choose and stays as it is"),
+        ),
         Some("wal") => findings.ok(
             "journal",
             "write-ahead log: readers do not wait for writers",

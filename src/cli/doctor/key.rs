@@ -10,32 +10,37 @@ use crate::keys::SigningKey;
 
 const CHECK: &str = "signing key";
 
-/// Looks at the signing key, and makes none.
-pub(super) fn examine(config: &Config, findings: &mut Findings) {
+/// Looks at the signing key, and makes none; the key, when there is one that can be used.
+pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<SigningKey> {
     if !config.oauth_enabled {
-        return findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
+        findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
+        return None;
     }
     if key::is_still_to_be_made(config) {
         let folder = config.data_dir.display();
-        return findings.ok(
+        findings.ok(
             CHECK,
             format!("none yet: `serve` makes one in DATA_DIR ({folder})"),
         );
+        return None;
     }
-    match app::signing_key(config) {
+    let key = match app::signing_key(config) {
         Ok(key) => {
             let origin = key::origin(config);
             findings.ok(CHECK, format!("RSA, kid {}, from {origin}", key.kid()));
+            key
         }
         Err(error) => {
             let advice = "`storyden-auth key generate --json` makes a key; set \
                           OAUTH_SIGNING_KEY_BASE64 to its base64";
-            return findings.fail(CHECK, with_causes(&error), advice);
+            findings.fail(CHECK, with_causes(&error), advice);
+            return None;
         }
-    }
+    };
     if config.signing_key.is_none() {
         examine_file(config, findings);
     }
+    Some(key)
 }
 
 /// Nobody but its owner may read the file.

@@ -1,0 +1,45 @@
+//! Whether the settings fit a Storyden that keeps its community in the same database.
+
+use super::Findings;
+use crate::config::Config;
+use crate::profile::Profile;
+
+const CHECK: &str = "storyden";
+
+/// Looks at what has to be as it is at the Storyden.
+pub(super) fn examine(config: &Config, findings: &mut Findings) {
+    match config.profile {
+        Profile::Storyden => findings.ok(CHECK, "OAUTH_PROFILE is storyden: its answers are kept"),
+        Profile::Standards => findings.warn(
+            CHECK,
+            "OAUTH_PROFILE is standards: applications, the frontend and sd that were written for \
+             the Storyden hear other answers",
+            "set OAUTH_PROFILE=storyden; docs/storyden.md lists every difference",
+        ),
+    }
+    if config.oauth_enabled && config.signing_key.is_none() {
+        findings.fail(
+            CHECK,
+            "OAUTH_SIGNING_KEY_BASE64 is not set: the Storyden checks access tokens by its own key, \
+             and would refuse those of this server",
+            "set OAUTH_SIGNING_KEY_BASE64 (and OAUTH_SIGNING_KEY_ID, if it has one) as at the Storyden",
+        );
+    }
+    if config.public_web_address.is_none() {
+        findings.warn(
+            CHECK,
+            format!(
+                "PUBLIC_WEB_ADDRESS is not set: people are sent to {}, not to the frontend",
+                config.login_page()
+            ),
+            "set PUBLIC_WEB_ADDRESS as at the Storyden",
+        );
+    }
+    if config.signup_enabled {
+        findings.warn(
+            CHECK,
+            "SIGNUP_ENABLED is true: whoever signs up here passes the Storyden's own rules by",
+            "unset SIGNUP_ENABLED, and leave /api/auth/password with the Storyden",
+        );
+    }
+}

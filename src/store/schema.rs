@@ -1,0 +1,214 @@
+//! Whether Storyden's tables are as this server knows them: what an older or newer Storyden, or
+//! somebody's own change, made of them.
+
+use std::fmt;
+
+use super::db::Db;
+use super::error::Result;
+use super::migrate;
+use super::value::Flag;
+
+/// How a table differs from what is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It is not there.
+    TableMissing(String),
+    /// A column is not there.
+    ColumnMissing(String),
+    /// A column is of another type: its name, its type and the one that is known.
+    TypeDiffers(String, String, String),
+    /// A column that nobody here knows has to be filled, so no row can be added.
+    ColumnDemanded(String),
+    /// An index is not there that keeps something unique: its table and its name.
+    IndexMissing(String, String),
+}
+
+impl Difference {
+    /// Whether requests fail because of it.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::TableMissing(_) | Self::ColumnMissing(_) | Self::ColumnDemanded(_) => true,
+            Self::TypeDiffers(..) | Self::IndexMissing(..) => false,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TableMissing(table) => write!(f, "the table {table} is missing"),
+            Self::ColumnMissing(column) => write!(f, "the column {column} is missing"),
+            Self::TypeDiffers(column, is, known) => {
+                write!(f, "the column {column} is {is}, not {known}")
+            }
+            Self::ColumnDemanded(column) => write!(
+                f,
+                "the column {column} is not known here and has to be filled: no row can be added"
+            ),
+            Self::IndexMissing(table, index) => {
+                write!(
+                    f,
+                    "{table} lacks the index {index}, which keeps its rows apart"
+                )
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+struct Column {
+    of_table: String,
+    name: String,
+    kind: String,
+    /// Whether a row must say what it holds.
+    demanded: Flag,
+}
+
+impl Column {
+    fn is(&self, other: &Self) -> bool {
+        self.of_table == other.of_table && self.name == other.name
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.of_table, self.name)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Index {
+    name: String,
+}
+
+/// What a Storyden's tables are known to have.
+#[derive(Debug, Default)]
+struct Known {
+    tables: Vec<String>,
+    columns: Vec<Column>,
+    /// Tables with the names of their unique indexes.
+    indexes: Vec<(String, String)>,
+}
+
+/// How Storyden's tables differ from what is known of them, worst first.
+pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
+    let columns = db.pick(
+        "SELECT m.name AS of_table, c.name AS name, lower(c.type) AS kind, \
+         c.\"notnull\" = 1 AND c.dflt_value IS NULL AS demanded \
+         FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'",
+        "SELECT table_name::text AS of_table, column_name::text AS name, data_type::text AS kind, \
+         is_nullable = 'NO' AND column_default IS NULL AS demanded \
+         FROM information_schema.columns WHERE table_schema = current_schema()",
+    );
+    let indexes = db.pick(
+        "SELECT name FROM sqlite_master WHERE type = 'index'",
+        "SELECT indexname::text AS name FROM pg_indexes WHERE schemaname = current_schema()",
+    );
+    let columns: Vec<Column> = db.fetch_all(columns, &[]).await?;
+    let indexes: Vec<Index> = db.fetch_all(indexes, &[]).await?;
+    let known = Known::read(migrate::storydens_tables(db));
+    Ok(known.differences(&columns, &indexes))
+}
+
+impl Known {
+    /// Reads the statements that make the tables.
+    fn read(text: &str) -> Self {
+        let mut known = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.trim_end_matches(',').split_whitespace().collect();
+            match words[..] {
+                ["CREATE", "TABLE", table, ..] => known.tables.push(table.to_owned()),
+                ["CREATE", "UNIQUE", "INDEX", index, "ON", table, ..] => {
+                    known.indexes.push((table.to_owned(), index.to_owned()));
+                }
+                ["PRIMARY" | "CONSTRAINT" | "FOREIGN", ..] => {}
+                [column, ref kind @ ..] if line.starts_with("    ") => {
+                    let ends = |word: &&&str| !matches!(**word, "NOT" | "NULL" | "DEFAULT");
+                    let kind: Vec<&str> = kind.iter().take_while(ends).copied().collect();
+                    known.columns.push(Column {
+                        of_table: known.tables.last().cloned().unwrap_or_default(),
+                        name: column.to_owned(),
+                        kind: kind.join(" "),
+                        demanded: Flag(false), // not asked of what is known
+                    });
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+
+    fn differences(&self, columns: &[Column], indexes: &[Index]) -> Vec<Difference> {
+        let is_there = |table: &str| columns.iter().any(|column| column.of_table == table);
+        let mut found: Vec<Difference> = Vec::new();
+        for table in self.tables.iter().filter(|table| !is_there(table)) {
+            found.push(Difference::TableMissing(table.clone()));
+        }
+        for known in self
+            .columns
+            .iter()
+            .filter(|known| is_there(&known.of_table))
+        {
+            match columns.iter().find(|column| column.is(known)) {
+                None => found.push(Difference::ColumnMissing(known.full_name())),
+                Some(column) if column.kind != known.kind => found.push(Difference::TypeDiffers(
+                    known.full_name(),
+                    column.kind.clone(),
+                    known.kind.clone(),
+                )),
+                Some(_) => {}
+            }
+        }
+        let stranger = |column: &&Column| {
+            column.demanded.0
+                && self.tables.contains(&column.of_table)
+                && !self.columns.iter().any(|known| known.is(column))
+        };
+        let strangers = columns.iter().filter(stranger);
+        found.extend(strangers.map(|column| Difference::ColumnDemanded(column.full_name())));
+        for (table, index) in self.indexes.iter().filter(|(table, _)| is_there(table)) {
+            if !indexes.iter().any(|there| there.name == *index) {
+                found.push(Difference::IndexMissing(table.clone(), index.clone()));
+            }
+        }
+        found.sort_by_key(|difference| !difference.is_fatal());
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_texts_say_the_same_tables() {
+        let texts = [
+            include_str!("../../migrations/sqlite/storyden.sql"),
+            include_str!("../../migrations/postgres/storyden.sql"),
+        ];
+        let [sqlite, postgres] = texts.map(Known::read);
+        assert_eq!(sqlite.tables, postgres.tables);
+        let names = |known: &Known| {
+            known
+                .columns
+                .iter()
+                .map(Column::full_name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&sqlite), names(&postgres));
+        assert_eq!(sqlite.columns.len(), 162);
+        assert_eq!(sqlite.indexes.len(), postgres.indexes.len());
+        let kind = |known: &Known, name: &str| {
+            let found = known
+                .columns
+                .iter()
+                .find(|column| column.full_name() == name);
+            found.unwrap().kind.clone()
+        };
+        assert_eq!(kind(&sqlite, "sessions.revoked_at"), "datetime");
+        assert_eq!(
+            kind(&postgres, "sessions.revoked_at"),
+            "timestamp with time zone"
+        );
+        assert_eq!(kind(&postgres, "roles.sort_key"), "double precision");
+    }
+}

@@ -1,0 +1,263 @@
+//! `doctor`, as an operator runs it: it finds what is wrong, says what to do, and changes nothing.
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::{Engine, Setup, both, free_port};
+
+/// What it found.
+struct Findings {
+    code: Option<i32>,
+    found: Vec<Value>,
+}
+
+impl Findings {
+    /// How a check went, with every finding of it.
+    #[track_caller]
+    fn of(&self, check: &str) -> Vec<(&str, &str)> {
+        let of_it = self.found.iter().filter(|found| found["check"] == check);
+        of_it
+            .map(|found| {
+                let status = found["status"].as_str().unwrap();
+                (status, found["finding"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    /// Fails unless a check found this, and says what to do about it where that is not well.
+    #[track_caller]
+    fn expect(&self, (check, status): (&str, &str), text: &str) {
+        let found = self.found.iter().find(|found| {
+            found["check"] == check
+                && found["status"] == status
+                && found["finding"].as_str().unwrap().contains(text)
+        });
+        let found = found.unwrap_or_else(|| panic!("no {status} {text:?} in {:#?}", self.found));
+        assert_eq!(found["advice"].is_string(), status != "ok", "{found}");
+    }
+
+    /// Fails if a check warned of something or failed.
+    #[track_caller]
+    fn expect_well(&self, check: &str) {
+        let found = self.of(check);
+        assert!(!found.is_empty(), "nothing of {check}");
+        assert!(found.iter().all(|(status, _)| *status == "ok"), "{found:?}");
+    }
+}
+
+/// Runs it.
+async fn doctor(setup: &Setup, settings: &[(&str, &str)]) -> Findings {
+    let ended = setup.run(&["doctor", "--json"], settings).await;
+    let found = serde_json::from_str(&ended.stdout);
+    let found = found.unwrap_or_else(|error| panic!("{error}: {} {}", ended.stdout, ended.stderr));
+    Findings {
+        code: ended.code,
+        found,
+    }
+}
+
+/// Settings that fit a Storyden at an address of this computer.
+fn fitting(issuer: &str) -> Vec<(&'static str, &str)> {
+    vec![
+        ("OAUTH_PROFILE", "storyden"),
+        ("PUBLIC_API_ADDRESS", issuer),
+        ("PUBLIC_WEB_ADDRESS", "http://localhost:3000"),
+    ]
+}
+
+/// A Storyden's API, as far as it is asked: its metadata and its key, and no introspection.
+async fn storydens_api(key: Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let metadata = json!({ "issuer": issuer });
+    let keys = json!({ "keys": [key] });
+    let router = Router::new()
+        .route("/.well-known/openid-configuration", get(Json(metadata)))
+        .route("/api/oauth/jwks", get(Json(keys)))
+        .fallback(async || StatusCode::NOT_FOUND);
+    tokio::spawn(async { axum::serve(listener, router).await });
+    issuer
+}
+
+/// The public half of the key of every test.
+async fn key_of(setup: &Setup) -> Value {
+    let shown = setup.run(&["key", "show", "--json"], &[]).await;
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    shown["jwk"].clone()
+}
+
+both! {
+    /// A server that runs alone and answers under its address has nothing to be told.
+    async fn a_server_that_runs_is_well(setup: Setup) {
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let issuer = format!("http://{address}");
+        let settings = [("LISTEN_ADDR", address.as_str()), ("PUBLIC_API_ADDRESS", &issuer)];
+        let program = setup.spawn(port).await;
+        let found = doctor(&setup, &settings).await;
+        assert_eq!(found.code, Some(0), "{:#?}", found.found);
+        for check in ["database", "migrations", "tables", "signing key", "addresses", "issuer"] {
+            found.expect_well(check);
+        }
+        found.expect(("database", "ok"), "this server's alone");
+        found.expect(("issuer", "ok"), "it is a storyden-auth that answers there");
+        found.expect(("issuer", "ok"), "is served there");
+        assert!(found.of("storyden").is_empty());
+        let text = setup.run(&["doctor"], &settings).await.stdout;
+        assert!(text.ends_with("All is well.\n"), "{text}");
+        program.kill().await;
+    }
+
+    /// Beside a Storyden, before the switch: it is that one which answers, with the same key.
+    async fn settings_that_fit_a_storyden_are_well(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        setup.start().await.member("frigg", &[]).await;
+        let issuer = storydens_api(key_of(&setup).await).await;
+        let before = storyden.schema().await;
+        let found = doctor(&setup, &fitting(&issuer)).await;
+        assert_eq!(found.code, Some(0), "{:#?}", found.found);
+        found.expect(("database", "ok"), "a Storyden's own database");
+        for check in ["tables", "storyden", "signing key", "addresses"] {
+            found.expect_well(check);
+        }
+        found.expect(("addresses", "ok"), "the session cookie is for localhost");
+        found.expect(("issuer", "warn"), "the Storyden itself answers there");
+        found.expect(("issuer", "ok"), "is served there");
+        if setup.engine == Engine::Sqlite {
+            // Nobody is told to change a file of the Storyden's.
+            found.expect(("journal", "ok"), "mode delete, which is the Storyden's to choose");
+            found.expect_well("time zone");
+        }
+        assert_eq!(storyden.schema().await, before);
+    }
+
+    async fn settings_that_do_not_fit_a_storyden_are_named(setup: Setup) {
+        setup.beside_a_storyden().await;
+        let settings = [("OAUTH_SIGNING_KEY_BASE64", ""), ("SIGNUP_ENABLED", "true")];
+        let found = doctor(&setup, &settings).await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("storyden", "warn"), "OAUTH_PROFILE is standards");
+        found.expect(("storyden", "fail"), "OAUTH_SIGNING_KEY_BASE64 is not set");
+        found.expect(("storyden", "warn"), "PUBLIC_WEB_ADDRESS is not set");
+        found.expect(("storyden", "warn"), "SIGNUP_ENABLED is true");
+    }
+
+    /// The Storyden would refuse what this server signs.
+    async fn another_key_than_the_storydens_is_named(setup: Setup) {
+        setup.beside_a_storyden().await;
+        let mut key = key_of(&setup).await;
+        key["n"] = json!("another");
+        let issuer = storydens_api(key).await;
+        let found = doctor(&setup, &fitting(&issuer)).await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("issuer", "fail"), "/api/oauth/jwks serves the key");
+    }
+
+    /// What an older or newer Storyden, or somebody's hand, made of the tables.
+    async fn tables_that_differ_are_named(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let text = storyden.pick("text", "varchar");
+        storyden.run("DROP TABLE oauth_remote_authorisation_flows").await;
+        storyden.run("ALTER TABLE oauth_clients RENAME COLUMN scope_policy TO policy").await;
+        storyden.run("DROP INDEX oauthdeviceauthorisation_user_code_hash").await;
+        storyden.run(&format!("ALTER TABLE sessions ADD COLUMN device {text}")).await;
+        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("tables", "fail"), "the table oauth_remote_authorisation_flows is missing");
+        found.expect(("tables", "fail"), "the column oauth_clients.scope_policy is missing");
+        found.expect(("tables", "warn"), "lacks the index oauthdeviceauthorisation_user_code_hash");
+        // A column that may be left out harms nobody.
+        assert_eq!(found.of("tables").len(), 3, "{:?}", found.of("tables"));
+    }
+
+    async fn a_column_of_another_type_or_that_has_to_be_filled_is_named(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let text = storyden.pick("text", "varchar");
+        storyden.run("DROP TABLE oauth_remote_authorisation_flows").await;
+        storyden.run(&format!(
+            "CREATE TABLE oauth_remote_authorisation_flows (id {text} PRIMARY KEY, \
+             created_at {text} NOT NULL DEFAULT '', state_hash {text} NOT NULL, \
+             pkce_verifier {text} NOT NULL, redirect_uri {text} NOT NULL, expires_at {text}, \
+             consumed_at {text}, connection_id {text} NOT NULL, resource {text} NOT NULL)"
+        ))
+        .await;
+        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        assert_eq!(found.code, Some(1));
+        let flows = "oauth_remote_authorisation_flows";
+        found.expect(("tables", "warn"), &format!("the column {flows}.expires_at is"));
+        found.expect(("tables", "fail"), &format!("the column {flows}.resource is not known"));
+    }
+
+    /// Whoever looks for the issuer finds nobody, or somebody else.
+    async fn an_issuer_that_does_not_answer_is_named(setup: Setup) {
+        let nobody = format!("http://localhost:{}", free_port());
+        let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", nobody.as_str())]).await;
+        assert_eq!(found.code, Some(0), "it may not be running yet");
+        found.expect(("issuer", "warn"), "/.well-known/openid-configuration: ");
+        found.expect(("issuer", "warn"), "onnection refused");
+
+        let other = setup.clone().with("PUBLIC_API_ADDRESS", "https://other.example").start().await;
+        let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", other.address.as_str())]).await;
+        found.expect(("issuer", "warn"), "answers as \"https://other.example\", not as");
+
+        let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
+        let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", off.address.as_str())]).await;
+        found.expect(("issuer", "warn"), "the answer was 404 Not Found");
+    }
+
+    /// Storyden compares times as text: an offset of its rows shows which zone it runs in.
+    async fn stored_times_of_another_zone_are_named(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        if setup.engine == Engine::Postgres {
+            let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+            return assert!(found.of("time zone").is_empty(), "it keeps instants");
+        }
+        let local = "2026-11-21 03:33:09.799229598-05:00";
+        let id = frigg.id.as_str();
+        storyden
+            .run(&format!("UPDATE sessions SET created_at = '{local}' WHERE account_id = '{id}'"))
+            .await;
+        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        found.expect(("time zone", "warn"), local);
+    }
+
+    async fn addresses_that_do_not_fit_each_other_are_named(setup: Setup) {
+        let settings = [
+            ("PUBLIC_API_ADDRESS", "https://api.community.example"),
+            ("PUBLIC_WEB_ADDRESS", "https://www.elsewhere.example"),
+        ];
+        let found = doctor(&setup, &settings).await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("addresses", "fail"), "share no site: no session cookie goes across");
+        found.expect(("addresses", "warn"), "TRUSTED_PROXIES is empty");
+
+        let siblings = [settings[0], ("PUBLIC_WEB_ADDRESS", "https://www.community.example")];
+        let found = doctor(&setup, &siblings).await;
+        found.expect(("addresses", "warn"), "the session cookie is for api.community.example");
+        let below = [settings[0], ("PUBLIC_WEB_ADDRESS", "https://community.example")];
+        let found = doctor(&setup, &below).await;
+        found.expect(("addresses", "ok"), "the session cookie is for community.example");
+    }
+
+    async fn settings_that_cannot_be_used_are_named(setup: Setup) {
+        let found = doctor(&setup, &[("OAUTH_ACCESS_TOKEN_TTL", "soon")]).await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("configuration", "fail"), "OAUTH_ACCESS_TOKEN_TTL");
+    }
+
+    async fn a_database_that_does_not_answer_is_named(setup: Setup) {
+        let url = match setup.engine {
+            Engine::Sqlite => "sqlite:///dev/null/no.db?mode=rw".to_owned(),
+            Engine::Postgres => format!("postgres://nobody@127.0.0.1:{}/none", free_port()),
+        };
+        let found = doctor(&setup, &[("DATABASE_URL", url.as_str())]).await;
+        assert_eq!(found.code, Some(1));
+        let said = found.of("database");
+        assert!(said.iter().any(|(status, _)| *status == "fail"), "{said:?}");
+    }
+}
