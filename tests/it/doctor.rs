@@ -143,6 +143,7 @@ both! {
         found.expect(("storyden", "fail"), "OAUTH_SIGNING_KEY_BASE64 is not set");
         found.expect(("storyden", "warn"), "PUBLIC_WEB_ADDRESS is not set");
         found.expect(("storyden", "warn"), "SIGNUP_ENABLED is true");
+        found.expect(("storyden", "warn"), "REMOTE_TOKEN_STORAGE is sealed");
     }
 
     /// The Storyden would refuse what this server signs.

@@ -1,7 +1,7 @@
 //! Whether the settings fit a Storyden that keeps its community in the same database.
 
 use super::Findings;
-use crate::config::Config;
+use crate::config::{Config, TokenStorage};
 use crate::profile::Profile;
 
 const CHECK: &str = "storyden";
@@ -33,6 +33,15 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
                 config.login_page()
             ),
             "set PUBLIC_WEB_ADDRESS as at the Storyden",
+        );
+    }
+    if config.remote_storage() != TokenStorage::Storyden {
+        findings.warn(
+            CHECK,
+            "REMOTE_TOKEN_STORAGE is sealed: the Storyden's robots cannot use remote connections that \
+             were authorized here",
+            "set REMOTE_TOKEN_STORAGE=storyden, or leave /api/admin/oauth/remote and \
+             /api/oauth/remote with the Storyden",
         );
     }
     if config.signup_enabled {
