@@ -30,6 +30,7 @@ WEB = "http://localhost:13000"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEVICE_SCOPE = "openid profile offline_access"
 REDIRECT = "https://dcr.example/cb"  # of the registered clients of the fixture
+DOCUMENT_REDIRECT = "https://cimd.example/callback"  # of those that have a metadata document
 FULL_SCOPE = "openid profile email offline_access"
 VERIFIER = "a" * 43 + "verifier-verifier"
 
@@ -523,25 +524,25 @@ class Answer:
 
 
 class Side:
-    """What the fixture names at 127.0.0.1:18090: the metadata document of a client."""
+    """What the fixture names at 127.0.0.1:18090: the metadata document of a client, and of another like it."""
 
     def __init__(self):
         self.port = free_port()
-        client_id = f"http://127.0.0.1:{self.port}/cimd/app.json"
-        document = json.dumps({
+        self.clients = [f"http://127.0.0.1:{self.port}/cimd/{name}.json" for name in ("app", "another")]
+        documents = {urllib.parse.urlsplit(client_id).path: json.dumps({
             "client_id": client_id, "client_name": "Fixture CIMD app", "token_endpoint_auth_method": "none",
-            "redirect_uris": ["https://cimd.example/callback"], "response_types": ["code"],
+            "redirect_uris": [DOCUMENT_REDIRECT], "response_types": ["code"],
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile offline_access READ_PUBLISHED_THREADS",
-        }).encode()
+        }).encode() for client_id in self.clients}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                found = self.path == "/cimd/app.json"
-                self.send_response(200 if found else 404)
+                document = documents.get(self.path)
+                self.send_response(200 if document else 404)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                self.wfile.write(document if found else b"{}")
+                self.wfile.write(document or b"{}")
 
             def log_message(self, *_):
                 pass
