@@ -119,9 +119,11 @@ pub async fn find_same(
 /// # Errors
 /// [`super::Error::Taken`] when there is one that is connected.
 pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
+    // As a Storyden writes what is not there: empty, so that its unique index sees it.
+    let or_empty = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
     let same: &[Value] = &[
         new.resource_url.as_str().into(),
-        new.authorization_server.clone().into(),
+        or_empty(&new.authorization_server),
         (&new.added_by).into(),
     ];
     for sql in [
@@ -156,10 +158,10 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
             (&new.id).into(),
             new.created_at.into(),
             new.resource_url.as_str().into(),
-            new.resource.clone().into(),
-            new.resource_name.clone().into(),
+            or_empty(&new.resource),
+            or_empty(&new.resource_name),
             json(&new.protected_resource_metadata),
-            new.authorization_server.clone().into(),
+            or_empty(&new.authorization_server),
             json(&new.authorization_server_metadata),
             new.mode.as_str().into(),
             new.status.as_str().into(),
@@ -167,7 +169,7 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
             new.client_secret.clone().into(),
             new.authorization_endpoint.clone().into(),
             new.token_endpoint.clone().into(),
-            new.registration_endpoint.clone().into(),
+            or_empty(&new.registration_endpoint),
             new.token_endpoint_auth_method.clone().into(),
             Value::optional_names(uris),
             new.redirect_uri.clone().into(),
