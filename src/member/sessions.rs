@@ -13,8 +13,10 @@ use crate::app::Shared;
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, PathId};
 use crate::error::{ApiError, Kind, answers};
-use crate::ids::SessionId;
+use crate::ids::{AccountId, SessionId};
+use crate::oauth::permission::Permission;
 use crate::store;
+use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
 use crate::store::{revocation, sessions};
 
@@ -33,10 +35,36 @@ pub struct ListedSession {
     id: SessionId,
 }
 
+/// Whose sessions they are, so that a page can say who is signed in and show what is for them.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuthSessionAccount)]
+pub struct SessionAccount {
+    /// The name that is unique.
+    handle: String,
+    /// The id.
+    id: AccountId,
+    /// The name that is shown.
+    name: String,
+    /// What its roles permit now; with `ADMINISTRATOR` everything is permitted.
+    permissions: Vec<&'static str>,
+}
+
+impl From<Account> for SessionAccount {
+    fn from(account: Account) -> Self {
+        Self {
+            handle: account.handle,
+            id: account.id,
+            name: account.name,
+            permissions: account.permissions.iter().map(Permission::name).collect(),
+        }
+    }
+}
+
 /// Somebody's sessions.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthSessionListResult)]
 pub struct SessionList {
+    account: SessionAccount,
     /// Those that are open, newest first.
     sessions: Vec<ListedSession>,
 }
@@ -67,8 +95,10 @@ pub async fn list(
         expires_at: open.expires_at,
         id: open.id,
     });
+    let sessions = sessions.collect();
     Ok(Json(SessionList {
-        sessions: sessions.collect(),
+        account: session.account.into(),
+        sessions,
     }))
 }
 

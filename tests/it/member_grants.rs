@@ -197,6 +197,12 @@ both! {
         assert_eq!(listed.len(), 2);
         assert_eq!((&listed[0]["current"], &listed[1]["current"]), (&json!(false), &json!(true)));
         assert_eq!(listed[0]["createdAt"], "2026-01-01T00:01:00Z");
+        let account = &list["account"];
+        assert_eq!((&account["handle"], &account["name"]), (&json!("frigg"), &json!("Frigg")));
+        assert_eq!(account["id"], frigg.id.as_str());
+        let held = account["permissions"].as_array().unwrap();
+        assert!(held.contains(&json!("USE_OAUTH_CLIENTS")) && held.contains(&json!("CREATE_POST")), "{held:?}");
+        assert!(!held.contains(&json!("ADMINISTRATOR")), "{held:?}");
         assert!(!list.to_string().contains(&frigg.session));
         let thor = server.member("thor", &[]).await;
         let path = format!("{SESSIONS}/{}", listed[0]["id"].as_str().unwrap());
