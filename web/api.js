@@ -1,5 +1,7 @@
 // Speaks to the JSON API of this origin, with the session cookie.
 
+import { duration, line, texts } from "./words.js";
+
 let serverClock = 0; // how far the server's clock is ahead of this browser's, in milliseconds
 
 /** The time on the server's clock, in milliseconds. */
@@ -35,6 +37,20 @@ export async function call(method, path, body) {
   }
 }
 
+/** Whether the API did what it was asked. */
+export function succeeded({ status }) {
+  return status >= 200 && status < 300;
+}
+
+/** A path with a query of what is given; what is empty is left out. */
+export function withQuery(path, parameters) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== null && value !== "") query.set(name, value);
+  }
+  return query.size > 0 ? `${path}?${query}` : path;
+}
+
 async function readObject(response) {
   const text = await response.text();
   try {
@@ -53,36 +69,30 @@ function secondsToWait(value) {
 
 /** What the server said went wrong, or the given words. */
 export function explanation({ body }, otherwise) {
-  const said = body.message || body.detail || body.error_description || body.title;
+  const said = body.detail || body.message || body.error_description || body.title;
   return typeof said === "string" && said !== "" ? said : otherwise;
 }
 
 /** What to say about an answer that no page handles specially: `{ title, text }`. */
 export function failure(answer) {
-  if (answer.status === 0) {
-    return { title: "The server cannot be reached", text: "Check your connection, then try again." };
-  }
+  const { away, offline, tooMany, forbidden, broken, other, gone } = texts.failures;
+  if (answer.status === 0) return offline;
+  if (answer.status === 404) return { title: gone.title, text: explanation(answer, gone.text) };
   if (answer.status === 429) {
-    const wait = answer.retryAfter === null ? "Wait a little" : `Wait ${duration(answer.retryAfter)}`;
-    return { title: "Too many tries", text: `${wait}, then try again.` };
+    const wait = answer.retryAfter;
+    return {
+      title: tooMany.title,
+      text: wait === null ? tooMany.textWithout : line(tooMany.text, { time: duration(wait) }),
+    };
   }
-  if (answer.status === 403) {
-    return { title: "Your account may not do this", text: explanation(answer, "It may be suspended. Ask an administrator of this community.") };
-  }
+  if (answer.status === 403) return { title: forbidden.title, text: explanation(answer, forbidden.text) };
+  if (answer.status === 503) return { title: away.title, text: explanation(answer, broken.text) };
   if (answer.status >= 500) {
-    const trace = answer.body.trace_id ? ` If it stays like this, tell an administrator this number: ${answer.body.trace_id}` : "";
-    return { title: "The server has a problem", text: `Try again in a moment.${trace}` };
+    const trace = answer.body.trace_id;
+    const also = trace ? ` ${line(broken.trace, { trace })}` : "";
+    return { title: broken.title, text: `${broken.text}${also}` };
   }
-  return { title: "That did not work", text: explanation(answer, "The server refused the request.") };
-}
-
-/** "12 minutes" */
-export function duration(seconds) {
-  const count = (n, unit) => `${n} ${unit}${n === 1 ? "" : "s"}`;
-  if (seconds < 90) return count(seconds, "second");
-  // A few seconds over are not another minute.
-  if (seconds < 90 * 60) return count(Math.ceil((seconds - 5) / 60), "minute");
-  return count(Math.ceil(seconds / 3600), "hour");
+  return { title: other.title, text: explanation(answer, other.text) };
 }
 
 /** Ends the session; true when the server confirmed it. */

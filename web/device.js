@@ -2,15 +2,17 @@
 // Whoever controls the device gets the access, so a stranger's code is the attack to prevent
 // (RFC 8628 §5.4).
 
-import { call, failure, signOut } from "./api.js";
-import {
-  $, el, finish, forgetSignIn, goToLogin, instant, linkButton, nameClient, once, reloadButton, say,
-  scopeGroup, show, showScopes, unsay,
-} from "./page.js";
+import { showAccount } from "./account.js";
+import { call, failure } from "./api.js";
+import { nameClient, scopeGroup, showAsker, showScopes, visible } from "./asker.js";
+import { $, finish, instant, linkButton, once, reloadButton, say, show, unsay } from "./page.js";
 import { grouped, privileged } from "./scopes.js";
+import { endSession, goToLogin, signOutButton } from "./ways.js";
+import { filled, texts } from "./words.js";
 
 const PATH = "/api/oauth/device/consent";
 const PAGE = "/oauth/consent";
+const words = texts.device;
 const input = $("code");
 let code = "";
 let powers = []; // the granted scopes that want a second yes
@@ -68,7 +70,7 @@ async function lookUp() {
   input.removeAttribute("aria-invalid");
   code = display(input.value);
   if (!/^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/.test(code)) {
-    wrongCode("That is not a code", "A code has 8 letters and digits, such as 7F3K-92QD, and never the letter U.");
+    wrongCode(symbols(code) === "" ? words.noCode : words.notCode);
     return;
   }
   // The address keeps the code, so that it survives the sign-in page and a reload.
@@ -79,11 +81,11 @@ async function lookUp() {
     review(answer.body);
   } else if (!refused(answer)) {
     const { title, text } = failure(answer);
-    finish(title, [text], answer.status === 403 ? signOutButton() : reloadButton());
+    finish(title, [text], answer.status === 403 ? signOut() : reloadButton());
   }
 }
 
-function wrongCode(title, text) {
+function wrongCode({ title, text }) {
   show($("enter"));
   input.setAttribute("aria-invalid", "true");
   say({ title, text });
@@ -95,20 +97,21 @@ function review(consent) {
   nameClient(consent.client_name);
   code = consent.user_code;
   $("shown-code").textContent = consent.user_code;
-  $("client-id").textContent = consent.client_id;
   const device = consent.device ?? {};
-  $("address").textContent = device.address || "unknown address";
-  $("agent").textContent = clip(device.user_agent) || "did not say";
-  $("requested").replaceChildren(instant(device.requested_at));
+  $("address").textContent = consent.requested_address || device.address || words.unknownAddress;
+  $("agent").textContent = clip(consent.requested_user_agent || device.user_agent) || words.unknownAgent;
+  $("requested").replaceChildren(instant(consent.requested_at ?? device.requested_at));
+  showAsker($("asker"), consent);
   showScopes($("scopes"), consent);
-  $("expires").replaceChildren("The code ends ", instant(consent.expires_at), ".");
+  $("expires").replaceChildren(...filled(words.expires, { time: instant(consent.expires_at) }));
   powers = privileged(consent.granted_scopes ?? []);
   $("powers").replaceChildren(...grouped(powers).map((group) => scopeGroup(group, "h2")));
   show($("review"));
+  showAccount($("account"));
 }
 
 function clip(text) {
-  const clean = String(text ?? "").replace(/\p{C}/gu, "");
+  const clean = visible(text);
   return clean.length > 160 ? `${clean.slice(0, 160)}…` : clean;
 }
 
@@ -130,20 +133,20 @@ $("deny").addEventListener("click", () => once(() => decide("deny")));
 
 async function decide(decision) {
   unsay();
-  progress("Sending your answer…");
+  progress(texts.consent.progress);
   const answer = await call("POST", PATH, { user_code: code, decision });
   progress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {
-      finish("Your device is connected", ["It goes on by itself within a few seconds. You can close this page."]);
+      finish(words.allowed.title, [words.allowed.text]);
     } else {
-      finish("Denied", ["The device gets nothing. You can close this page."]);
+      finish(words.denied.title, [words.denied.text]);
     }
     return false;
   }
   if (refused(answer)) return answer.status === 401;
   const { title, text } = failure(answer);
-  say({ title, text: answer.status === 0 ? "Your answer may not have arrived. Try again." : text });
+  say({ title, text: answer.status === 0 ? texts.failures.maybeLost : text });
   return false;
 }
 
@@ -160,21 +163,15 @@ function refused({ status, body }) {
   if (status !== 400 || typeof body.error !== "string") return false;
 
   if (body.error === "access_denied" && /claimed/.test(body.error_description)) {
-    finish(
-      "Another account has opened this code",
-      ["Sign in as that account, or start again on your device to get a new code."],
-      signOutButton(),
-    );
+    finish(words.claimed.title, [words.claimed.text], signOut());
   } else if (body.error === "access_denied") {
-    finish(
-      "Your account may not allow applications",
-      ["You lack the permission for it in this community. An administrator can give it to you."],
-      signOutButton(),
-    );
+    const { title, text } = texts.consent.notPermitted;
+    finish(title, [text], signOut());
   } else if (body.error === "invalid_request") {
-    wrongCode("This code does not work", "Check it. It may also have expired or been used: then start again on your device to get a new one.");
+    wrongCode(words.wrongCode);
   } else {
-    finish("This request cannot go on", [`${body.error_description ?? body.error}.`, "Start again on your device."], linkButton("Enter another code", PAGE));
+    const said = `${body.error_description ?? body.error}.`;
+    finish(texts.consent.stopped, [said, words.startAgain], linkButton(words.another, PAGE));
   }
   return true;
 }
@@ -183,22 +180,22 @@ function refused({ status, body }) {
 
 // Once shown, the code belongs to the account that opened it.
 $("sign-out").addEventListener("click", () =>
-  once(() => endSession(() =>
-    finish("You are signed out", ["To go on as somebody else, start again on your device to get a new code."], linkButton("Enter a new code", PAGE)),
-  )),
+  once(() =>
+    endSession(() => {
+      finish(words.signedOut.title, [words.signedOut.text], linkButton(words.another, PAGE));
+      return false;
+    }),
+  ),
 );
 
-async function endSession(then) {
-  if (await signOut()) {
-    forgetSignIn();
-    then();
-  } else {
-    say({ title: "You are not signed out", text: "The server did not confirm it. Try again." });
-  }
+function signOut() {
+  return signOutButton(texts.consent.signOut, () => {
+    goToLogin();
+    return true;
+  });
 }
 
-function signOutButton() {
-  const button = el("button", { type: "button" }, "Sign out");
-  button.addEventListener("click", () => once(() => endSession(goToLogin)));
-  return button;
-}
+// Back from elsewhere: the code may be over, and the page must not say otherwise.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

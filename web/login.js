@@ -1,19 +1,21 @@
-// The sign-in page: handle and password, then back to where the person was going.
+// The sign-in page: handle or e-mail address, and password, then back to where the person was going.
 
 import { call, explanation, failure } from "./api.js";
-import { $, cookieWasLost, noteSignIn, once, returnTarget, say, unsay } from "./page.js";
+import { $, once, say, unsay } from "./page.js";
+import { cookieWasLost, noteSignIn, returnTarget } from "./ways.js";
+import { texts } from "./words.js";
 
 const form = $("form");
 const identifier = $("identifier");
 const password = $("password");
 
+// What the application believes (OpenID Connect Core §3.1.2.1); the person may know better.
+identifier.value = (new URLSearchParams(location.search).get("login_hint") ?? "").slice(0, 320);
+
 if (cookieWasLost() && returnTarget() !== "/") {
-  say({
-    title: "Your browser did not keep you signed in",
-    text: "The password was right, but the cookie was refused. Allow cookies for this site, then sign in again.",
-  });
+  say(texts.login.cookieLost);
 } else {
-  identifier.focus();
+  (identifier.value === "" ? identifier : password).focus();
 }
 $("submit").disabled = false;
 
@@ -28,9 +30,16 @@ form.addEventListener("submit", (event) => {
 
 async function signIn() {
   unsay();
-  $("progress").textContent = "Signing in…";
-  const handle = identifier.value.trim().replace(/^@/, "");
-  const answer = await call("POST", "/api/auth/password/signin", { identifier: handle, token: password.value });
+  const missing = [identifier, password].find((input) => input.value.trim() === "");
+  for (const input of [identifier, password]) input.toggleAttribute("aria-invalid", false);
+  if (missing) {
+    missing.setAttribute("aria-invalid", "true");
+    say(texts.login.empty);
+    return false;
+  }
+  $("progress").textContent = texts.login.progress;
+  const name = identifier.value.trim().replace(/^@/, "");
+  const answer = await call("POST", "/api/auth/password/signin", { identifier: name, token: password.value });
   if (answer.status === 200) {
     noteSignIn();
     location.replace(returnTarget());
@@ -42,14 +51,15 @@ async function signIn() {
 }
 
 function refusal(answer) {
+  const { invalid, wrong, suspended } = texts.login;
   switch (answer.status) {
     case 400:
-      return { title: "That cannot be right", text: explanation(answer, "Check your handle and your password.") };
+      return { title: invalid.title, text: explanation(answer, invalid.text) };
     case 401:
     case 404:
-      return { title: "Wrong handle or password", text: "Check both and try again." };
+      return wrong;
     case 403:
-      return { title: "This account is suspended", text: "It cannot sign in. Ask an administrator of this community." };
+      return suspended;
     default:
       return failure(answer);
   }

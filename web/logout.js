@@ -1,25 +1,24 @@
 // Asks a person whether they want to sign out: an application sent them, and may have no right to.
 
-import { signOut } from "./api.js";
-import { $, finish, forgetSignIn, linkButton, once, returnTarget, say, unsay } from "./page.js";
+import { $, finish, linkButton, once, unsay } from "./page.js";
+import { endSession, returnTarget } from "./ways.js";
+import { texts } from "./words.js";
 
 $("sign-out").disabled = false;
 
 $("sign-out").addEventListener("click", () =>
-  once(async () => {
+  once(() => {
     unsay();
-    if (!(await signOut())) {
-      say({ title: "You are not signed out", text: "The server did not confirm it. Try again." });
-      return false;
-    }
-    forgetSignIn();
-    // Back to where the application wants the person, if the server knows the address.
-    if (new URLSearchParams(location.search).has("return_url")) {
-      location.replace(returnTarget());
+    return endSession(() => {
+      // Back to where the application wants the person, if the server knows the address.
+      if (new URLSearchParams(location.search).has("return_url")) {
+        location.replace(returnTarget());
+        return true;
+      }
+      const { title, text } = texts.frame.signedOut;
+      finish(title, [text], linkButton(texts.common.home, "/"));
       return true;
-    }
-    finish("You are signed out", ["Applications you allowed keep their access."], linkButton("To the front page", "/"));
-    return true;
+    });
   }),
 );
 

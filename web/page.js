@@ -1,7 +1,7 @@
-// What every page does: texts into the page, messages, focus, the ways in and out.
+// What every page does: elements, messages, focus, and buttons that send once.
 
-import { duration, now } from "./api.js";
-import { grouped, words } from "./scopes.js";
+import { now } from "./api.js";
+import { exact, relative, texts } from "./words.js";
 
 for (const place of document.querySelectorAll("[data-host]")) place.textContent = location.host;
 
@@ -11,7 +11,10 @@ export const $ = (id) => document.getElementById(id);
 /** A new element. Children are nodes or text; text is never markup. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined) element.setAttribute(name, value);
+  }
   element.append(...children);
   return element;
 }
@@ -29,10 +32,11 @@ export function show(part) {
   }
 }
 
-/** Shows a message, above the buttons where there are parts, and moves the focus to it. */
+/** Shows a message and moves the focus to it: above the buttons of the part that is shown, and where
+ *  a part is made anew with each view, at the top. */
 export function say({ title, text }, tone = "bad") {
   const place = $("message");
-  document.querySelector("#main > div:not([hidden], .message) .actions")?.before(place);
+  document.querySelector("#main > div:not([hidden], .message, #view) .actions")?.before(place);
   place.className = `message ${tone}`;
   place.replaceChildren(el("p", {}, el("strong", {}, title)), el("p", {}, text));
   place.hidden = false;
@@ -45,11 +49,22 @@ export function unsay() {
 }
 
 /** Ends the page with a heading, some paragraphs and perhaps things to do. */
-export function finish(title, texts, ...actions) {
-  const part = el("div", {}, el("h1", { tabindex: "-1" }, title), ...texts.map((text) => el("p", {}, text)));
+export function finish(title, lines, ...actions) {
+  const paragraphs = lines.map((text) => el("p", {}, ...[text].flat()));
+  const part = el("div", {}, el("h1", { tabindex: "-1" }, title), ...paragraphs);
   if (actions.length > 0) part.append(el("div", { class: "actions" }, ...actions));
   $("main").append(part);
   show(part);
+}
+
+/** A button that does something, once at a time. */
+export function button(text, work, kind = "") {
+  const made = el("button", { type: "button", class: kind || undefined }, text);
+  made.addEventListener("click", (event) => {
+    // The second click of a double click is not an answer to what came up in between.
+    if (event.detail < 2) once(() => work(event));
+  });
+  return made;
 }
 
 /** A link that looks like a button. */
@@ -59,9 +74,7 @@ export function linkButton(text, href) {
 
 /** A button that loads this page again. */
 export function reloadButton() {
-  const button = el("button", { class: "primary", type: "button" }, "Try again");
-  button.addEventListener("click", () => location.reload());
-  return button;
+  return button(texts.common.tryAgain, () => location.reload(), "primary");
 }
 
 /** Runs `work` with every button of the page disabled, so that nothing is sent twice. They stay
@@ -69,124 +82,35 @@ export function reloadButton() {
 export async function once(work) {
   const buttons = [...document.querySelectorAll("button")].filter((button) => !button.disabled);
   if (buttons.length === 0) return;
+  const focused = document.activeElement;
   for (const button of buttons) button.disabled = true;
   const leaving = await work();
-  if (!leaving) for (const button of buttons) button.disabled = false;
+  if (leaving === true) return;
+  for (const button of buttons) button.disabled = false;
+  // A button that is disabled loses the focus; give it back unless it went somewhere else.
+  if (document.activeElement === document.body && focused?.isConnected) focused.focus();
 }
 
-/** A name somebody chose for an application: no invisible characters, not endless. */
-export function clientName(name) {
-  const clean = String(name ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "").trim();
-  if (clean === "") return "an application without a name";
-  const letters = [...clean];
-  return letters.length > 60 ? `${letters.slice(0, 60).join("")}…` : clean;
-}
+// What is being mended is not marked any longer.
+addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"));
 
-/** A host that breaks its line at its dots. */
-export function hostName(host) {
-  return host.split(".").flatMap((label, index) => (index === 0 ? [label] : [el("wbr"), `.${label}`]));
-}
-
-/** Puts the application's name everywhere the page has room for it. */
-export function nameClient(name) {
-  for (const place of document.querySelectorAll("[data-client]")) place.textContent = clientName(name);
-}
-
-/** An instant as "3 minutes ago" or "in 3 minutes", with the exact time at hand. */
+/** An instant as "3 minutes ago" or "in 3 minutes", with the exact time at hand. It stays right while
+ *  the page is open. */
 export function instant(value) {
-  const date = new Date(value);
-  if (Number.isNaN(date.getTime())) return el("span", {}, "at an unknown time");
-  const seconds = Math.round((date.getTime() - now()) / 1000);
-  const exact = date.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
-  let text = seconds > 0 ? `in ${duration(seconds)}` : `${duration(-seconds)} ago`;
-  if (Math.abs(seconds) < 10) text = "just now";
-  return el("time", { datetime: date.toISOString(), title: exact }, text);
+  const date = new Date(value ?? NaN);
+  if (Number.isNaN(date.getTime())) return el("span", {}, texts.common.unknownTime);
+  const place = el("time", { datetime: date.toISOString(), title: exact(date) });
+  place.textContent = relativeTo(date);
+  return place;
 }
 
-/** Shows what an application would get and what it asked for in vain. */
-export function showScopes(place, { granted_scopes, requested_scopes, inherits_user_permissions }) {
-  const granted = granted_scopes ?? [];
-  place.replaceChildren();
-  const asked = new Set(requested_scopes ?? []);
-  if (inherits_user_permissions && granted.some((name) => !asked.has(name))) {
-    place.append(el("p", {}, "This application gets every permission that you have now."));
+function relativeTo(date) {
+  return relative(Math.round((date.getTime() - now()) / 1000));
+}
+
+setInterval(() => {
+  for (const place of document.querySelectorAll("time[datetime]")) {
+    const text = relativeTo(new Date(place.dateTime));
+    if (place.textContent !== text) place.textContent = text;
   }
-  if (granted.length === 0) {
-    place.append(el("p", {}, "Do nothing with your account: it gets no permission and does not learn who you are."));
-  }
-  for (const group of grouped(granted)) place.append(scopeGroup(group));
-
-  const refused = [...asked].filter((name) => !granted.includes(name));
-  if (refused.length > 0) {
-    const items = refused.map((name) => el("li", {}, words(name)));
-    const why = "It asked for these too. They are not given, because you or the application may not have them.";
-    place.append(
-      el("details", { class: "refused" },
-        el("summary", {}, `${refused.length} more asked for, not given`),
-        el("p", { class: "hint" }, why),
-        el("ul", {}, ...items)),
-    );
-  }
-}
-
-/** One group of scopes as a list under its heading, marked by its risk. */
-export function scopeGroup({ title, risk, scopes }, level = "h3") {
-  const mark = { all: "Dangerous", high: "Powerful", some: "Careful" }[risk];
-  const heading = el(level, {}, title);
-  if (mark) heading.append(" ", el("span", { class: "mark" }, mark));
-  const items = scopes.map(({ name, words }) => el("li", { title: name }, words));
-  return el("div", { class: `scopes risk-${risk}` }, heading, el("ul", {}, ...items));
-}
-
-const SIGNED_IN = "signed-in-at";
-
-/** Goes to the sign-in page and comes back here afterwards. */
-export function goToLogin() {
-  location.replace(`/login?return_url=${encodeURIComponent(location.pathname + location.search)}`);
-}
-
-/** Notes that the sign-in page has just signed somebody in. */
-export function noteSignIn() {
-  sessionStorage.setItem(SIGNED_IN, String(Date.now()));
-}
-
-/** True once when somebody was signed in seconds ago: back at the sign-in page so soon, the
- *  browser did not keep the cookie. */
-export function cookieWasLost() {
-  const at = Number(sessionStorage.getItem(SIGNED_IN));
-  sessionStorage.removeItem(SIGNED_IN);
-  return Date.now() - at < 15_000;
-}
-
-/** Forgets a sign-in, because somebody signed out. */
-export function forgetSignIn() {
-  sessionStorage.removeItem(SIGNED_IN);
-}
-
-/** Where to go after sign-in: `return_url` when it is a path of this very origin, else `/`. */
-export function returnTarget() {
-  const wanted = new URLSearchParams(location.search).get("return_url") ?? "";
-  // `//host` and `/\host` name another origin, and so does `/<tab>/host` once it is parsed.
-  if (!/^\/(?![/\\])/.test(wanted)) return "/";
-  const url = tryUrl(wanted);
-  // The whole URL, not its path: the path of `/.//host` is `//host`.
-  return url !== null && url.origin === location.origin ? url.href : "/";
-}
-
-/** An absolute URL, or one on this origin; null when it is neither. */
-export function tryUrl(text) {
-  try {
-    return new URL(text, location.origin);
-  } catch {
-    return null;
-  }
-}
-
-/** Sends the browser to a client's redirect URI; false when it is no place to go to. */
-export function leave(target) {
-  const url = tryUrl(target);
-  const never = ["javascript:", "data:", "vbscript:", "blob:", "filesystem:", "file:", "about:"];
-  if (url === null || never.includes(url.protocol)) return false;
-  location.replace(target);
-  return true;
-}
+}, 15_000);

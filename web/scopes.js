@@ -1,100 +1,59 @@
-// What each scope means, in words for the person who is asked. The order is the order on the
-// page: what could do most harm comes first.
+// What each scope is, ordered as on the page: what could do most harm comes first. The words are in
+// texts.js.
 
-/** A group's `risk` is "all" (everything), "high" (reaches far), "some"
- *  (changes what others made) or "none". */
+import { line, texts } from "./words.js";
+
+/** A group's `risk` is "all" (everything), "high" (reaches far: what the server calls privileged),
+ *  "some" (changes what others made) or "none". */
 const GROUPS = [
+  { group: "everything", risk: "all", names: ["ADMINISTRATOR"] },
   {
-    title: "Full control of the community",
-    risk: "all",
-    scopes: {
-      ADMINISTRATOR:
-        "Do everything an administrator can: read, change and delete all content, people, roles and settings",
-    },
-  },
-  {
-    title: "Far-reaching permissions",
+    group: "far",
     risk: "high",
-    scopes: {
-      MANAGE_SETTINGS: "Change the settings of the community",
-      MANAGE_ACCOUNTS: "Change the accounts of members",
-      MANAGE_ROLES: "Create and change roles, and give them to members",
-      MANAGE_SUSPENSIONS: "Suspend members and reinstate them",
-      MANAGE_WARNINGS: "Warn members",
-      MANAGE_REPORTS: "Read and decide reports about content and members",
-      VIEW_ACCOUNTS: "See private details of all members, such as e-mail addresses",
-      VIEW_MODERATION_NOTES: "Read the moderators' notes about members",
-      MANAGE_MODERATION_NOTES: "Write and delete the moderators' notes about members",
-      USE_OAUTH_CLIENTS: "Let further applications into your account",
-      USE_PERSONAL_ACCESS_KEYS: "Create access keys to your account, which keep working after this access ends",
-      MANAGE_ROBOTS: "Create and change robots, and connect other services",
-    },
+    names: [
+      "MANAGE_SETTINGS", "MANAGE_ACCOUNTS", "MANAGE_ROLES", "MANAGE_SUSPENSIONS", "MANAGE_WARNINGS",
+      "MANAGE_REPORTS", "VIEW_ACCOUNTS", "VIEW_MODERATION_NOTES", "MANAGE_MODERATION_NOTES",
+      "USE_OAUTH_CLIENTS", "USE_PERSONAL_ACCESS_KEYS", "MANAGE_ROBOTS", "MANAGE_TRAILS",
+    ],
   },
+  { group: "you", risk: "none", names: ["openid", "profile", "email", "offline_access"] },
   {
-    title: "Who you are",
-    risk: "none",
-    scopes: {
-      openid: "Recognize you by your account id",
-      profile: "See your name and handle",
-      email: "See your e-mail address",
-      offline_access: "Keep this access while you are away, until it is revoked",
-    },
-  },
-  {
-    title: "Change what others made",
+    group: "others",
     risk: "some",
-    scopes: {
-      MANAGE_POSTS: "Edit and delete the threads and replies of others",
-      MANAGE_CATEGORIES: "Create, change and delete categories",
-      MANAGE_LIBRARY: "Edit, publish and delete any page of the library",
-      MANAGE_EVENTS: "Create, change and delete events",
-      MANAGE_COLLECTIONS: "Change and delete the collections of others",
-      MANAGE_TRAILS: "Create, change and delete trails",
-    },
+    names: ["MANAGE_POSTS", "MANAGE_CATEGORIES", "MANAGE_LIBRARY", "MANAGE_EVENTS", "MANAGE_COLLECTIONS"],
   },
   {
-    title: "Write in your name",
+    group: "write",
     risk: "none",
-    scopes: {
-      CREATE_POST: "Write threads and replies",
-      CREATE_REACTION: "React to posts",
-      UPLOAD_ASSET: "Upload pictures and files",
-      SUBMIT_LIBRARY_NODE: "Propose new pages for the library",
-      SUBMIT_LIBRARY_NODE_CHANGES: "Propose changes to pages of the library",
-      CREATE_COLLECTION: "Create collections",
-      COLLECTION_SUBMIT: "Propose items for collections",
-      CREATE_INVITATION: "Invite new members",
-      USE_ROBOTS: "Talk to the community's robots",
-    },
+    names: [
+      "CREATE_POST", "CREATE_REACTION", "UPLOAD_ASSET", "SUBMIT_LIBRARY_NODE",
+      "SUBMIT_LIBRARY_NODE_CHANGES", "CREATE_COLLECTION", "COLLECTION_SUBMIT", "CREATE_INVITATION",
+      "USE_ROBOTS",
+    ],
   },
   {
-    title: "Read",
+    group: "read",
     risk: "none",
-    scopes: {
-      READ_PUBLISHED_THREADS: "Read threads",
-      READ_PUBLISHED_LIBRARY: "Read the library",
-      LIST_PROFILES: "List members",
-      READ_PROFILE: "Read the profiles of members",
-      LIST_COLLECTIONS: "List collections",
-      READ_COLLECTION: "Read collections",
-    },
+    names: [
+      "READ_PUBLISHED_THREADS", "READ_PUBLISHED_LIBRARY", "LIST_PROFILES", "READ_PROFILE",
+      "LIST_COLLECTIONS", "READ_COLLECTION",
+    ],
   },
 ];
 
-/** The given scopes as `[{ title, risk, scopes: [{ name, words }] }]`, without empty groups. */
+/** The identity scopes of OpenID Connect, which are no permissions. */
+export const IDENTITY = GROUPS.find(({ group }) => group === "you").names;
+
+/** The given scopes as `[{ title, risk, names }]`, without empty groups. */
 export function grouped(names) {
   const wanted = new Set(names);
   const groups = [];
-  for (const { title, risk, scopes } of GROUPS) {
-    const found = Object.keys(scopes).filter((name) => wanted.delete(name));
-    if (found.length > 0) {
-      groups.push({ title, risk, scopes: found.map((name) => ({ name, words: scopes[name] })) });
-    }
+  for (const { group, risk, names: all } of GROUPS) {
+    const found = all.filter((name) => wanted.delete(name));
+    if (found.length > 0) groups.push({ title: texts.scopes.groups[group], risk, names: found });
   }
-  if (wanted.size > 0) {
-    const scopes = [...wanted].map((name) => ({ name, words: `Something this page has no words for: ${name}` }));
-    groups.push({ title: "Other", risk: "high", scopes });
-  }
+  // What nobody here knows may be anything.
+  if (wanted.size > 0) groups.push({ title: texts.scopes.other, risk: "high", names: [...wanted] });
   return groups;
 }
 
@@ -102,10 +61,15 @@ export function grouped(names) {
 export function privileged(names) {
   return grouped(names)
     .filter(({ risk }) => risk === "all" || risk === "high")
-    .flatMap(({ scopes }) => scopes.map(({ name }) => name));
+    .flatMap((group) => group.names);
 }
 
 /** One scope in words. */
 export function words(name) {
-  return grouped([name])[0].scopes[0].words;
+  return Object.hasOwn(texts.scopes.words, name) ? texts.scopes.words[name] : line(texts.scopes.unknown, { name });
+}
+
+/** Every scope that this page has words for. */
+export function known() {
+  return GROUPS.flatMap(({ names }) => names);
 }

@@ -22,58 +22,81 @@ struct File {
     body: &'static [u8],
 }
 
-const fn html(path: &'static str, body: &'static [u8]) -> File {
-    File {
-        path,
-        content_type: "text/html; charset=utf-8",
-        body,
-    }
+/// A page of `web/` and the path where it is.
+macro_rules! page {
+    ($path:literal, $name:literal) => {
+        File {
+            path: $path,
+            content_type: "text/html; charset=utf-8",
+            body: include_bytes!(concat!("../../web/", $name, ".html")),
+        }
+    };
 }
 
-const fn script(path: &'static str, body: &'static [u8]) -> File {
-    File {
-        path,
-        content_type: "text/javascript; charset=utf-8",
-        body,
-    }
+/// A file of `web/` that pages load, at the path of its name.
+macro_rules! asset {
+    ($name:literal, $content_type:literal) => {
+        File {
+            path: concat!("/web/", $name),
+            content_type: $content_type,
+            body: include_bytes!(concat!("../../web/", $name)),
+        }
+    };
 }
 
-const fn style(path: &'static str, body: &'static [u8]) -> File {
-    File {
-        path,
-        content_type: "text/css; charset=utf-8",
-        body,
-    }
-}
-
-const fn image(path: &'static str, body: &'static [u8]) -> File {
-    File {
-        path,
-        content_type: "image/svg+xml; charset=utf-8",
-        body,
-    }
+macro_rules! script {
+    ($name:literal) => {
+        asset!($name, "text/javascript; charset=utf-8")
+    };
 }
 
 /// Every page and every asset. What is not here, the router's fallback answers.
 const FILES: &[File] = &[
-    html("/", include_bytes!("../../web/index.html")),
-    html("/login", include_bytes!("../../web/login.html")),
-    html("/logout", include_bytes!("../../web/logout.html")),
-    html(
-        "/oauth/authorize/consent",
-        include_bytes!("../../web/consent.html"),
-    ),
-    html("/oauth/consent", include_bytes!("../../web/device.html")),
-    script("/web/api.js", include_bytes!("../../web/api.js")),
-    script("/web/consent.js", include_bytes!("../../web/consent.js")),
-    script("/web/device.js", include_bytes!("../../web/device.js")),
-    script("/web/index.js", include_bytes!("../../web/index.js")),
-    script("/web/login.js", include_bytes!("../../web/login.js")),
-    script("/web/logout.js", include_bytes!("../../web/logout.js")),
-    script("/web/page.js", include_bytes!("../../web/page.js")),
-    script("/web/scopes.js", include_bytes!("../../web/scopes.js")),
-    style("/web/style.css", include_bytes!("../../web/style.css")),
-    image("/web/icon.svg", include_bytes!("../../web/icon.svg")),
+    page!("/", "index"),
+    page!("/login", "login"),
+    page!("/logout", "logout"),
+    page!("/oauth/authorize/consent", "consent"),
+    page!("/oauth/consent", "device"),
+    page!("/oauth/remote/callback", "remote_callback"),
+    page!("/settings/applications", "applications"),
+    page!("/settings/clients", "clients"),
+    page!("/settings/access-keys", "access_keys"),
+    page!("/settings/security", "security"),
+    page!("/admin/oauth", "admin"),
+    script!("access_keys.js"),
+    script!("account.js"),
+    script!("admin.js"),
+    script!("admin_audit.js"),
+    script!("admin_clients.js"),
+    script!("admin_connections.js"),
+    script!("admin_devices.js"),
+    script!("admin_keys.js"),
+    script!("admin_list.js"),
+    script!("admin_tokens.js"),
+    script!("api.js"),
+    script!("applications.js"),
+    script!("asker.js"),
+    script!("client_form.js"),
+    script!("client_kinds.js"),
+    script!("clients.js"),
+    script!("consent.js"),
+    script!("device.js"),
+    script!("dialog.js"),
+    script!("frame.js"),
+    script!("index.js"),
+    script!("login.js"),
+    script!("logout.js"),
+    script!("page.js"),
+    script!("remote_callback.js"),
+    script!("scopes.js"),
+    script!("secret.js"),
+    script!("security.js"),
+    script!("snippets.js"),
+    script!("texts.js"),
+    script!("ways.js"),
+    script!("words.js"),
+    asset!("style.css", "text/css; charset=utf-8"),
+    asset!("icon.svg", "image/svg+xml; charset=utf-8"),
 ];
 
 /// What the pages may load and who may frame them: their own origin, and nobody.

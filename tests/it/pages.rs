@@ -1,5 +1,7 @@
 //! The built-in pages: the same for everybody, bound to their own origin, framed by nobody.
 
+use storyden_auth::oauth::permission::Permission;
+
 use crate::support::both;
 
 /// Every page.
@@ -9,17 +11,50 @@ const PAGES: &[&str] = &[
     "/logout",
     "/oauth/authorize/consent",
     "/oauth/consent",
+    "/oauth/remote/callback",
+    "/settings/applications",
+    "/settings/clients",
+    "/settings/access-keys",
+    "/settings/security",
+    "/admin/oauth",
 ];
 /// Everything that they load.
 const ASSETS: &[(&str, &str)] = &[
+    ("/web/access_keys.js", "text/javascript; charset=utf-8"),
+    ("/web/account.js", "text/javascript; charset=utf-8"),
+    ("/web/admin.js", "text/javascript; charset=utf-8"),
+    ("/web/admin_audit.js", "text/javascript; charset=utf-8"),
+    ("/web/admin_clients.js", "text/javascript; charset=utf-8"),
+    (
+        "/web/admin_connections.js",
+        "text/javascript; charset=utf-8",
+    ),
+    ("/web/admin_devices.js", "text/javascript; charset=utf-8"),
+    ("/web/admin_keys.js", "text/javascript; charset=utf-8"),
+    ("/web/admin_list.js", "text/javascript; charset=utf-8"),
+    ("/web/admin_tokens.js", "text/javascript; charset=utf-8"),
     ("/web/api.js", "text/javascript; charset=utf-8"),
+    ("/web/applications.js", "text/javascript; charset=utf-8"),
+    ("/web/asker.js", "text/javascript; charset=utf-8"),
+    ("/web/client_form.js", "text/javascript; charset=utf-8"),
+    ("/web/client_kinds.js", "text/javascript; charset=utf-8"),
+    ("/web/clients.js", "text/javascript; charset=utf-8"),
     ("/web/consent.js", "text/javascript; charset=utf-8"),
     ("/web/device.js", "text/javascript; charset=utf-8"),
+    ("/web/dialog.js", "text/javascript; charset=utf-8"),
+    ("/web/frame.js", "text/javascript; charset=utf-8"),
     ("/web/index.js", "text/javascript; charset=utf-8"),
     ("/web/login.js", "text/javascript; charset=utf-8"),
     ("/web/logout.js", "text/javascript; charset=utf-8"),
     ("/web/page.js", "text/javascript; charset=utf-8"),
+    ("/web/remote_callback.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
+    ("/web/secret.js", "text/javascript; charset=utf-8"),
+    ("/web/security.js", "text/javascript; charset=utf-8"),
+    ("/web/snippets.js", "text/javascript; charset=utf-8"),
+    ("/web/texts.js", "text/javascript; charset=utf-8"),
+    ("/web/ways.js", "text/javascript; charset=utf-8"),
+    ("/web/words.js", "text/javascript; charset=utf-8"),
     ("/web/style.css", "text/css; charset=utf-8"),
     ("/web/icon.svg", "image/svg+xml; charset=utf-8"),
 ];
@@ -60,6 +95,31 @@ both! {
                 let path = format!("/web/{name}");
                 assert!(ASSETS.iter().any(|(known, _)| *known == path), "{path} of {page}");
             }
+        }
+        for (script, _) in ASSETS {
+            let body = server.get(script).await.expect(200).body;
+            let named = body.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next());
+            for name in named {
+                let path = format!("/web/{name}");
+                assert!(ASSETS.iter().any(|(known, _)| *known == path), "{path} of {script}");
+            }
+        }
+    }
+
+    /// A-37: each permission has words, and what is privileged is shown as powerful.
+    async fn what_is_privileged_is_shown_as_powerful(setup: Setup) {
+        let server = setup.start().await;
+        let texts = server.get("/web/texts.js").await.expect(200).body;
+        let scopes = server.get("/web/scopes.js").await.expect(200).body;
+        let groups: Vec<&str> = scopes.split("risk: \"").skip(1).collect();
+        for permission in Permission::ALL {
+            let name = permission.name();
+            assert!(texts.contains(&format!("      {name}:")), "{name} has no words");
+            let quoted = format!("\"{name}\"");
+            let of: Vec<_> = groups.iter().filter(|group| group.contains(&quoted)).collect();
+            assert_eq!(of.len(), 1, "{name}");
+            let is_powerful = of[0].starts_with("high") || of[0].starts_with("all");
+            assert_eq!(is_powerful, permission.is_privileged(), "{name}");
         }
     }
 
