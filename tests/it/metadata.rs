@@ -161,6 +161,8 @@ both! {
             let members = document.as_object().unwrap().keys();
             let ours = ["revocation", "introspection", "end_session", "registration"];
             assert_eq!(members.filter(|name| ours.iter().any(|one| name.starts_with(one))).count(), 0);
+            // its answers have no iss, so none is promised (RFC 9207 §3)
+            assert_eq!(document["authorization_response_iss_parameter_supported"], false);
         }
         for path in ["/api/oauth/revoke", "/api/oauth/introspect", "/api/oauth/end_session"] {
             let answer = server.post_form(path, &[("token", "x"), ("client_id", "nobody")]).await;
