@@ -68,7 +68,8 @@ test('issue 8: access keys: one is made, seen once, used, deleted; who may have 
   const use = () => fetch(`${issuer}/api/auth/access-keys`, { headers: { authorization: `Bearer ${key}` } });
   assert.equal((await use()).status, 200);
   await page.getByRole('button', { name: words.done }).click();
-  await page.getByRole('heading', { name: 'Backup script' }).waitFor();
+  await sees(page, words.heading);
+  await page.getByRole('heading', { name: 'Backup script', exact: true }).waitFor();
   assert.equal(await page.getByText(key).count(), 0);
   await look(page, 'access-keys-phone-dark');
   await page.getByRole('button', { name: said(words.removeNamed, { name: 'Backup script' }) }).click();
