@@ -3,7 +3,7 @@
 //! What a stranger names is asked through [`Fetch`]: the name is resolved once, every address of it
 //! is checked ([`address`]), and one of the checked addresses is dialled. No proxy of the environment,
 //! no redirect, no compression; bytes, time and connections are bounded, per host and in all
-//! ([`gate`]).
+//! (`gate`).
 
 pub mod address;
 mod gate;
