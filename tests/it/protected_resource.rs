@@ -118,7 +118,7 @@ both! {
         assert_eq!(answer.header("cache-control"), "public, max-age=3600");
         assert_eq!(answer.json(), json!({
             "client_id": "https://auth.example/.well-known/oauth-client-metadata",
-            "client_name": "Storyden",
+            "client_name": "www.example",
             "client_uri": "https://www.example/web",
             "grant_types": ["authorization_code", "refresh_token"],
             "redirect_uris": ["https://www.example/oauth/remote/callback"],

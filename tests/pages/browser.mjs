@@ -22,7 +22,7 @@ let browser;
 before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []; // Chromium has none for root
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args, timeout: 120_000 });
 });
 
 after(() => browser?.close());
@@ -32,7 +32,7 @@ after(() => browser?.close());
 export async function browse(t, person, { viewport = DESKTOP, dark = false, ...options } = {}) {
   const colorScheme = dark ? 'dark' : 'light';
   const context = await browser.newContext({ viewport, colorScheme, locale: 'en-GB', ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000); // a busy machine is no failure
   const complaints = [];
   context.on('console', (message) => {
     if (message.type() === 'error' && !isRefusal(message)) complaints.push(message.text());

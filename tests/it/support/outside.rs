@@ -56,10 +56,10 @@ impl Outside {
         }))
     }
 
-    /// A setup whose server lives in this world, and waits for it but shortly.
+    /// A setup whose server lives in this world, and waits for it long enough for a busy machine.
     pub(crate) fn around(&self, mut setup: Setup) -> Setup {
         setup.network = Arc::<World>::clone(&self.0);
-        setup.patience.fetch = Duration::from_secs(2);
+        setup.patience.fetch = Duration::from_secs(20);
         setup
     }
 
