@@ -96,7 +96,19 @@ export async function lookAround(page, name) {
 
 /** Opens a page of the server. */
 export async function open(page, path) {
-  await page.goto(new URL(path, issuer).href);
+  await go(page, new URL(path, issuer).href);
+}
+
+/** Opens an address; also while the page is still on its way to another one, as after an answer that an
+ *  application has and the browser has not shown yet. */
+export async function go(page, url) {
+  try {
+    await page.goto(url);
+  } catch (error) {
+    if (!/interrupted by another navigation|ERR_ABORTED/.test(error.message)) throw error;
+    await page.waitForLoadState();
+    await page.goto(url);
+  }
 }
 
 /** The heading of what a page shows. */
