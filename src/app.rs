@@ -14,7 +14,9 @@ use crate::fetch::network::{Network, System};
 use crate::keys::{self, Keys, SigningKey};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
+use crate::oauth::resource::KnownResources;
 use crate::random::Random;
+use crate::remote::seal::Sealer;
 use crate::server::Patience;
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
@@ -45,6 +47,10 @@ pub struct App {
     pub polls: Polls,
     /// The server's metadata, as it is sent.
     pub documents: Documents,
+    /// What tokens may be for (RFC 8707).
+    pub resources: KnownResources,
+    /// What seals the tokens of remote connections, once it was needed.
+    pub sealer: Sealer,
     /// The way out to the documents and keys of clients.
     pub documents_fetch: Fetch,
     /// The way out to remote servers.
@@ -148,6 +154,8 @@ impl App {
         let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
         let remote_fetch = Fetch::new(config.remote_rules(), network);
         Ok(Self {
+            resources: config.known_resources(),
+            sealer: Sealer::default(),
             documents_fetch,
             remote_fetch,
             flights: DocumentFlights::default(),

@@ -100,16 +100,14 @@ fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
 async fn kept(app: &App, client_id: &str) -> Result<Option<Client>, store::Error> {
     let snapshot = client_documents::find(&app.db, client_id).await?;
     let now = app.clock.now();
-    Ok(snapshot
-        .filter(|one| !one.is_of_a_document() || one.is_fresh(now))
-        .map(|one| one.client))
+    Ok(snapshot.filter(|one| one.serves(now)).map(|one| one.client))
 }
 
 async fn read(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
     let snapshot = client_documents::find(&app.db, client_id).await?;
     let now = app.clock.now();
     if let Some(one) = &snapshot
-        && (!one.is_of_a_document() || one.is_fresh(now))
+        && one.serves(now)
     {
         return Ok(one.client.clone()); // the flight before this one brought it
     }

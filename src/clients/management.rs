@@ -3,8 +3,6 @@
 
 use std::net::IpAddr;
 
-use subtle::ConstantTimeEq as _;
-
 use super::registration::{self, Registered, answer, client_of, details_of};
 use crate::app::App;
 use crate::oauth::OAuthError;
@@ -15,7 +13,7 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::client_details::{self, Details};
 use crate::store::client_documents;
 use crate::store::clients::{self, Client};
-use crate::store::revocation::{self, Target};
+use crate::store::revocation;
 
 /// A registration, opened with its token.
 #[derive(Debug)]
@@ -35,13 +33,8 @@ pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registra
         .await?
         .ok_or_else(refused)?;
     let details = client_details::find(&app.db, &client.row_id).await?;
-    let stored = details.registration_token.as_ref().ok_or_else(refused)?;
-    let presented = token.hash();
-    let same = stored
-        .as_str()
-        .as_bytes()
-        .ct_eq(presented.as_str().as_bytes());
-    if !bool::from(same) || client.owner.is_some() {
+    let is_its_own = details.registration_token == Some(token.hash());
+    if !is_its_own || client.owner.is_some() {
         return Err(refused());
     }
     let keys = client_documents::keys(&app.db, &client.row_id).await?;
@@ -155,11 +148,7 @@ impl Change {
         client_details::save(tx, row, &self.details).await?;
         client_documents::save_keys(tx, row, &self.keys).await?;
         if self.ends_grants {
-            let target = Target {
-                account: None,
-                client: Some(row.clone()),
-            };
-            revocation::revoke(tx, &target, "client_changed", self.entry.at).await?;
+            revocation::end_changed_client(tx, row, self.entry.at).await?;
         }
         audit::insert(tx, &self.entry).await
     }

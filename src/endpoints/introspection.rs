@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use super::{challenge_bearer, refuse_client, require_enabled};
 use crate::accounts::caller::{Bearer, Caller, bearer, verify_access_token};
 use crate::app::{App, Shared};
@@ -23,16 +23,6 @@ use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
-
-/// The parameters that this endpoint knows. The hint is not needed: every kind is looked for (§2.1).
-const KNOWN: &[&str] = &[
-    "token",
-    "token_type_hint",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-];
 
 /// What a token is good for (RFC 7662 §2.2).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -131,7 +121,7 @@ pub async fn introspect(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(app.config.profile, request, KNOWN).await;
+    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
     let outcome = match form {
         Ok(form) => answer(&app, &headers, &form, address).await,
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use time::Duration;
 
-use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use super::{refuse_client, require_enabled};
 use crate::accounts::caller::read_access_token;
 use crate::app::{App, Shared};
@@ -21,16 +21,6 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
-
-/// The parameters that this endpoint knows. The hint is not needed: every kind is looked for (§2.1).
-const KNOWN: &[&str] = &[
-    "token",
-    "token_type_hint",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-];
 
 /// Why grants end here, in `auth_grants`.
 const BECAUSE: &str = "by_client";
@@ -72,7 +62,7 @@ pub async fn revoke(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(app.config.profile, request, KNOWN).await;
+    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
     let outcome = match form {
         Ok(form) => answer(&app, &headers, &form, address).await,
         Err(error) => Err(error),

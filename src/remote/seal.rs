@@ -2,6 +2,7 @@
 //! that it stands in, or in the clear where a Storyden reads them too.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
@@ -38,6 +39,10 @@ impl Place<'_> {
         format!("{}\0{}", self.row, self.column).into_bytes()
     }
 }
+
+/// The key that seals, once it was needed: one that is missing is looked for again.
+#[derive(Debug, Default)]
+pub struct Sealer(OnceLock<LessSafeKey>);
 
 /// Seals a secret, or leaves it as it is where a Storyden reads it.
 ///
@@ -85,8 +90,18 @@ pub fn open(app: &App, place: Place<'_>, kept: &str) -> Result<Secret, Error> {
     Ok(Secret::new(text))
 }
 
+/// The key, read once.
+fn key(app: &App) -> Result<&LessSafeKey, Error> {
+    let Sealer(sealer) = &app.sealer;
+    if let Some(key) = sealer.get() {
+        return Ok(key);
+    }
+    let key = read_key(app)?;
+    Ok(sealer.get_or_init(|| key))
+}
+
 /// The key of the settings, or the generated one of `DATA_DIR`.
-fn key(app: &App) -> Result<LessSafeKey, Error> {
+fn read_key(app: &App) -> Result<LessSafeKey, Error> {
     let bytes = match (&app.config.remote_token_key, app.config.database()) {
         (Some(key), _) => STANDARD.decode(key.reveal().trim()).ok(),
         (None, DatabaseUrl::Sqlite(_)) => generated(&app.config.data_dir, &app.random),

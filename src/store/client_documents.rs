@@ -5,7 +5,7 @@ use super::client_details::{self, Details};
 use super::clients::{self, Client, ClientColumns, client_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::{self, Target};
+use super::revocation;
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
@@ -67,15 +67,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Whether it may be replaced by what is fetched: somebody's own client may not.
-    #[must_use]
-    pub fn is_of_a_document(&self) -> bool {
+    fn is_of_a_document(&self) -> bool {
         self.client.owner.is_none() && self.client.secret_hash.is_none()
     }
 
-    /// Whether its document need not be read again now.
+    /// Whether it serves now without its document being read.
     #[must_use]
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.fresh_until.is_some_and(|until| now < until)
+    pub fn serves(&self, now: Timestamp) -> bool {
+        !self.is_of_a_document() || self.fresh_until.is_some_and(|until| now < until)
     }
 }
 
@@ -150,11 +149,7 @@ pub async fn save(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
     )
     .await?;
     if new.ends_grants {
-        let target = Target {
-            account: None,
-            client: Some(client.row_id.clone()),
-        };
-        revocation::revoke(tx, &target, "client_changed", new.confirmed_at).await?;
+        revocation::end_changed_client(tx, &client.row_id, new.confirmed_at).await?;
     }
     Ok(())
 }

@@ -159,6 +159,19 @@ pub async fn revoke(
     Ok(ended)
 }
 
+/// Ends all that was given to a client that is another one now than its people approved.
+pub async fn end_changed_client(
+    tx: &mut Tx,
+    client: &ClientRowId,
+    now: Timestamp,
+) -> Result<Ended> {
+    let target = Target {
+        account: None,
+        client: Some(client.clone()),
+    };
+    revoke(tx, &target, "client_changed", now).await
+}
+
 async fn end(tx: &mut Tx, kind: Kind, parameters: &[Value]) -> Result<u64> {
     let sql = tx.pick(kind.sqlite[1], kind.postgres[1]);
     tx.execute(sql, parameters).await

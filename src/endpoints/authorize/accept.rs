@@ -43,7 +43,7 @@ pub(in super::super) fn accept(
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
     let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
-    let known = app.config.known_resources();
+    let known = &app.resources;
     let resources = decoded.get("resource").map(|asked| known.read(asked));
     let resources = resources.transpose()?;
     let now = app.clock.now();

@@ -38,6 +38,17 @@ const SCOPE_MAX: usize = 2 * 1_024;
 /// The longest client assertion, in bytes.
 const ASSERTION_MAX: usize = 8 * 1_024;
 
+/// The parameters of an endpoint that a client tells about a token: what, and who it is (RFC 7009 §2.1,
+/// RFC 7662 §2.1).
+pub const ABOUT_A_TOKEN: &[&str] = &[
+    "token",
+    "token_type_hint",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
+
 /// Decoded parameters. They are never shown: codes and secrets are among them.
 #[derive(Default)]
 pub struct Decoded {

@@ -155,8 +155,7 @@ impl Exchange<'_> {
             .scope
             .still_granted(&granted, code.account.permissions);
         let resources = app
-            .config
-            .known_resources()
+            .resources
             .within(code.resources.as_deref(), self.resource)?;
         let grant = GrantId::generate();
         let issue = Issue {

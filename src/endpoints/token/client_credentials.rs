@@ -28,7 +28,7 @@ pub(super) async fn answer(
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
     let scope =
         granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
-    let known = app.config.known_resources();
+    let known = &app.resources;
     let resources = resource.map(|asked| known.read(asked)).transpose()?;
     let issue = Issue {
         client,

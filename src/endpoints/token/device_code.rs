@@ -93,7 +93,7 @@ async fn redeem(
 ) -> Result<Option<TokenResponse>, OAuthError> {
     let granted = Scope::stored(&device.scope);
     let scope = client.scope.still_granted(&granted, account.permissions);
-    let resources = app.config.known_resources().within(None, resource)?;
+    let resources = app.resources.within(None, resource)?;
     let grant = GrantId::generate();
     let issue = Issue {
         client,

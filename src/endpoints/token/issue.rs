@@ -79,7 +79,7 @@ impl Issue<'_> {
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
         let claims = AccessTokenClaims {
-            aud: app.config.known_resources().audience(self.resources),
+            aud: app.resources.audience(self.resources),
             client_id: &self.client.client_id,
             exp,
             auth_time: self.auth_time.map(Timestamp::unix_seconds),

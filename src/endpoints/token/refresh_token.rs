@@ -127,7 +127,7 @@ impl Refresh<'_> {
             .grant
             .as_ref()
             .and_then(|grant| grant.resources.as_deref());
-        let known = self.app.config.known_resources();
+        let known = &self.app.resources;
         let resources = known.within(granted, self.resource)?;
         let issue = Issue {
             client: self.client,
