@@ -1,11 +1,10 @@
-//! The program: parse the command line, hand over.
+//! The program: parses the command line and runs the command.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use storyden_auth::cli;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::run(cli::Cli::parse()).await
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
 }

@@ -116,12 +116,29 @@ fn lines(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
-/// Runs the command that the arguments name.
-pub async fn run(cli: Cli) -> ExitCode {
+/// Runs the command that the arguments name, to its end, on a runtime of its own.
+///
+/// Neither async nor generic: the futures of the server are then compiled with the library, and not once
+/// more with the program.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(&format!(
+                "storyden-auth: no threads can be started: {error}"
+            ));
+            return ExitCode::FAILURE;
+        }
+    };
     let command = cli
         .command
         .unwrap_or(Command::Serve(serve::Serve::default()));
-    match dispatch(command, cli.env_file.as_deref()).await {
+    let outcome = runtime.block_on(Box::pin(dispatch(command, cli.env_file.as_deref())));
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             for line in with_causes(&error).lines() {
