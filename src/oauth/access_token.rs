@@ -16,55 +16,55 @@ pub const TYPE: &str = "at+jwt";
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Debug, Serialize)]
 pub struct AccessTokenClaims<'a> {
-    /// Who it is for.
+    /// The audience: resources (RFC 8707), or Storyden's own name.
     pub aud: Audience,
-    /// When the person signed in, seconds since 1970 (RFC 9068 §2.2.1).
+    /// Time of the person's sign-in, in seconds since 1970 (RFC 9068 §2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
-    /// The client it was given to.
+    /// The client that the token was issued to.
     pub client_id: &'a str,
-    /// When it ends, seconds since 1970.
+    /// Expiry, in seconds since 1970.
     pub exp: i64,
-    /// The grant it came of; none for a client that acts for itself.
+    /// The grant behind the token; absent for client credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<&'a GrantId>,
-    /// `client-credentials` when no person is behind it: then `sub` is the client's owner.
+    /// `client-credentials` if the client acts for itself; `sub` is then the client's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gty: Option<&'static str>,
-    /// When it was made, seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub iat: i64,
-    /// This server.
+    /// The issuer: this server.
     pub iss: &'a str,
-    /// What tells it from every other.
+    /// Unique id of the token.
     pub jti: String,
-    /// What it permits, separated by spaces.
+    /// The granted scope, separated by spaces.
     pub scope: String,
-    /// The account it acts for.
+    /// The account that the token acts for.
     pub sub: &'a AccountId,
 }
 
-/// An access token that was checked: what a resource server may rely on.
+/// The claims of a verified access token: a resource server may rely on these.
 #[derive(Debug)]
 pub struct VerifiedAccessToken {
-    /// The account it acts for.
+    /// The account that the token acts for.
     pub account: AccountId,
-    /// What it permits.
+    /// The granted scope.
     pub scope: Scope,
-    /// The grant it came of.
+    /// The grant behind the token.
     pub grant: Option<GrantId>,
-    /// The client it was given to; none in a token that a Storyden made.
+    /// The client that the token was issued to; absent in a token from Storyden.
     pub client_id: Option<String>,
-    /// Who it is for.
+    /// The audience.
     pub audience: Audience,
-    /// What tells it from every other.
+    /// Unique id of the token.
     pub jti: Option<String>,
-    /// When it ends, seconds since 1970.
+    /// Expiry, in seconds since 1970.
     pub expires_at: Option<i64>,
-    /// When it was made, seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub issued_at: Option<i64>,
 }
 
-/// The claims that are read back; everything else is ignored.
+/// The claims that are read back; other claims are ignored.
 #[derive(Debug, Deserialize)]
 pub struct ReadClaims {
     iss: String,
@@ -90,14 +90,14 @@ pub struct ReadClaims {
 #[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum Audience {
-    /// One.
+    /// A single audience.
     One(String),
-    /// Any number.
+    /// Any number of audiences.
     Several(Vec<String>),
 }
 
 impl Audience {
-    /// Whether somebody is among them.
+    /// True if the list contains `somebody`.
     #[must_use]
     pub fn contains(&self, somebody: &str) -> bool {
         match self {
@@ -107,20 +107,20 @@ impl Audience {
     }
 }
 
-/// Whose tokens count (RFC 9068 §4).
+/// The audiences that a check accepts (RFC 9068 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForWhom {
-    /// Those for this community's own API: what lets somebody in.
+    /// Tokens for this community's own API: required for access.
     Us,
-    /// Those for any resource: what is looked up, or ended.
+    /// Tokens for any resource: enough for introspection and revocation.
     Anybody,
 }
 
-/// How far apart two machines' clocks may be, in seconds.
+/// Tolerated clock difference between two machines, in seconds.
 const LEEWAY: i64 = 30;
 
 impl ReadClaims {
-    /// Checks what the signature does not say (RFC 9068 §4); `None` when anything is off.
+    /// Checks the claims after the signature was verified (RFC 9068 §4); `None` if any check fails.
     #[must_use]
     pub fn verify(
         self,
@@ -138,7 +138,7 @@ impl ReadClaims {
         if self.iss != issuer || !for_us || !in_time {
             return None;
         }
-        // A scope that names what nobody knows is not one we wrote.
+        // An unknown scope name proves that this server did not issue the token.
         let scope = match &self.scope {
             Some(scope) => Scope::parse(scope).ok()?,
             None if lenient => Scope::default(),

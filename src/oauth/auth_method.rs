@@ -1,17 +1,17 @@
-//! How a client authenticates at the token endpoint (RFC 6749 §2.3, RFC 7591 §2).
+//! Client authentication at the token endpoint (RFC 6749 §2.3, RFC 7591 §2).
 
 use super::grant_type::ClientType;
 
 /// A `token_endpoint_auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// `none`: it has no secret and names itself alone.
+    /// `none`: no secret; the client only names itself.
     None,
-    /// `client_secret_basic`: its secret comes in the `Authorization` header.
+    /// `client_secret_basic`: the secret is in the `Authorization` header.
     Basic,
-    /// `client_secret_post`: its secret comes in the body.
+    /// `client_secret_post`: the secret is in the body.
     Post,
-    /// `private_key_jwt`: it signs with a key of its own (RFC 7523 §2.2, OpenID Connect Core §9).
+    /// `private_key_jwt`: the client signs with its own key (RFC 7523 §2.2, OpenID Connect Core §9).
     PrivateKeyJwt,
 }
 
@@ -30,7 +30,7 @@ impl AuthMethod {
         }
     }
 
-    /// The method of a name.
+    /// The method with the given name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -39,7 +39,7 @@ impl AuthMethod {
             .find(|method| method.name() == name)
     }
 
-    /// What a client of a type uses that chose nothing (RFC 7591 §2).
+    /// The default method of a client type (RFC 7591 §2).
     #[must_use]
     pub fn usual(kind: ClientType) -> Self {
         match kind {
@@ -48,7 +48,7 @@ impl AuthMethod {
         }
     }
 
-    /// Whether a client of a type can use it.
+    /// True if a client of the given type can use the method.
     #[must_use]
     pub fn fits(self, kind: ClientType) -> bool {
         (self == Self::None) == (kind == ClientType::Public)

@@ -1,7 +1,7 @@
 //! The authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
 //!
-//! It is checked in two steps. First who asks and where the answer goes: what is wrong there is
-//! never redirected. Then the rest: what is wrong there goes back to the client.
+//! The check has two steps. First the client and the redirect URI: an error there is never redirected.
+//! Then the remaining parameters: an error there is sent to the client's redirect URI.
 
 use std::collections::BTreeMap;
 
@@ -13,28 +13,28 @@ use super::scope::{InvalidScope, Scope};
 use crate::clock::Timestamp;
 use crate::profile::Profile;
 
-/// The parameters of a request, each given once, empty ones left out.
+/// The parameters of a request: each given once, empty values left out.
 pub type Parameters = BTreeMap<String, String>;
 
-/// A request that is well-formed. What of it may be granted is another question.
+/// A well-formed request. The granted scope is decided later.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
-    /// What is asked.
+    /// The requested scope.
     pub scope: Scope,
-    /// Echoed unchanged.
+    /// `state`, returned unchanged.
     pub state: Option<String>,
-    /// Put into the ID token unchanged.
+    /// `nonce`, copied into the ID token unchanged.
     pub nonce: Option<String>,
-    /// What the verifier must meet; none from a client that was let off PKCE.
+    /// The PKCE challenge; absent for a client that is exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
 }
 
 impl AuthorizationRequest {
-    /// Checks the parameters of a request whose client and redirect URI are known to be good.
-    /// `pkce_required` is whether this client must use PKCE.
+    /// Checks the parameters of a request with a valid client and redirect URI. `pkce_required` is true
+    /// if this client must use PKCE.
     ///
     /// # Errors
-    /// What the client is told by redirect.
+    /// The error that is sent to the redirect URI.
     pub fn parse(parameters: &Parameters, pkce_required: bool) -> Result<Self, OAuthError> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
         refuse_request_objects(parameters)?;
@@ -55,7 +55,8 @@ impl AuthorizationRequest {
         }
         let nonce = get("nonce").map(str::to_owned);
         let code_challenge = challenge_of(get("code_challenge"), get("code_challenge_method"))?;
-        // OAuth 2.1 §4.1.2.1; who is let off has a nonce against injected codes (RFC 9700 §2.1.1)
+        // OAuth 2.1 §4.1.2.1. A client exempt from PKCE needs a nonce against code injection (RFC 9700
+        // §2.1.1).
         if code_challenge.is_none() && (pkce_required || nonce.is_none()) {
             return Err(OAuthError::invalid_request(
                 "code_challenge is missing; use PKCE with code_challenge_method S256",
@@ -70,7 +71,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// OpenID Connect Core §3.1.2.6 and §6: not offered, and never quietly passed over.
+/// OpenID Connect Core §3.1.2.6 and §6: request objects are not supported and never ignored silently.
 fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
     let refused = [
         ("request", ErrorCode::RequestNotSupported),
@@ -89,7 +90,7 @@ fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
     }
 }
 
-/// RFC 7636 §4.3 and §4.4.1; S256 alone.
+/// RFC 7636 §4.3 and §4.4.1; only S256.
 fn challenge_of(
     challenge: Option<&str>,
     method: Option<&str>,
@@ -101,7 +102,7 @@ fn challenge_of(
                 "code_challenge_method must be S256",
             ));
         }
-        // §4.3: without a method it would be plain
+        // §4.3: without a method the challenge would be plain.
         (Some(_), _) => {
             let description = "code_challenge_method is missing; it must be S256";
             return Err(OAuthError::invalid_request(description));
@@ -115,10 +116,10 @@ fn challenge_of(
     })
 }
 
-/// Reads a `scope` parameter; an absent one asks for nothing.
+/// Parses a `scope` parameter; an absent parameter requests nothing.
 ///
 /// # Errors
-/// `invalid_scope` when it breaks the grammar or names what nobody knows.
+/// `invalid_scope` for a grammar error or an unknown name.
 pub fn scope_of(
     profile: Profile,
     parameter: Option<&str>,
@@ -138,22 +139,22 @@ pub fn scope_of(
     })
 }
 
-/// What a request says of how its person is to be asked (OpenID Connect Core §3.1.2.1).
+/// The parameters that control sign-in and consent (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interaction {
-    /// `prompt=none`: nobody may be asked anything.
+    /// `prompt=none`: no page may be shown.
     pub silent: bool,
-    /// `prompt=login` or `select_account`: sign in anew, after the request was made.
+    /// `prompt=login` or `select_account`: the person signs in again after this request.
     pub fresh_login: bool,
-    /// `max_age`: how long ago the person may have signed in.
+    /// `max_age`: the longest time since the person's sign-in.
     pub max_age: Option<Duration>,
 }
 
 impl Interaction {
-    /// Reads `prompt` and `max_age`. `prompt=consent` changes nothing: a person is always asked.
+    /// Parses `prompt` and `max_age`. `prompt=consent` has no effect: consent is always requested.
     ///
     /// # Errors
-    /// `invalid_request` when they contradict themselves.
+    /// `invalid_request` for contradictory values.
     pub fn parse(parameters: &Parameters) -> Result<Self, OAuthError> {
         let prompt = parameters
             .get("prompt")
@@ -167,7 +168,7 @@ impl Interaction {
         let max_age = match parameters.get("max_age") {
             None => None,
             Some(seconds) if seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // 136 years are as good as more
+                // 136 years: larger values mean the same.
                 let seconds = seconds.parse().unwrap_or(u32::MAX);
                 Some(Duration::seconds(seconds.into()))
             }
@@ -183,15 +184,15 @@ impl Interaction {
         })
     }
 
-    /// Whether `prompt` has `none`: then no page is shown, however little sense the rest makes.
+    /// True if `prompt` contains `none`: no page is shown then, even if other parameters are invalid.
     #[must_use]
     pub fn is_silent(parameters: &Parameters) -> bool {
         let prompt = parameters.get("prompt").map(String::as_str);
         prompt.is_some_and(|prompt| prompt.split(' ').any(|one| one == "none"))
     }
 
-    /// Whether somebody who signed in at `auth_time` must sign in again for a request that was
-    /// made at `asked_at`.
+    /// True if a person who signed in at `auth_time` must sign in again for a request made at
+    /// `asked_at`.
     #[must_use]
     pub fn demands_login(&self, auth_time: Timestamp, asked_at: Timestamp, now: Timestamp) -> bool {
         let too_old = self

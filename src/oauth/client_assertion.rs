@@ -1,20 +1,22 @@
-//! Client assertions: a JWT that a client signs to prove itself (RFC 7523 §3, OpenID Connect Core §9).
+//! Client assertions: JWTs signed by the client as its authentication (RFC 7523 §3, OpenID Connect Core
+//! §9).
 
 use serde::Deserialize;
 
 use super::access_token::Audience;
 use crate::clock::Timestamp;
 
-/// The one `client_assertion_type` (RFC 7523 §2.2).
+/// The only `client_assertion_type` (RFC 7523 §2.2).
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The longest an assertion may be good for from now, in seconds: its id is remembered that long.
+/// The longest accepted lifetime of an assertion, in seconds: the server remembers each id for that
+/// long.
 const LIFE_MAX: i64 = 3_600;
 
-/// How far apart two machines' clocks may be, in seconds.
+/// Tolerated clock difference between two machines, in seconds.
 const LEEWAY: i64 = 60;
 
-/// The claims that count; everything else is ignored.
+/// The claims that are checked; other claims are ignored.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
     iss: String,
@@ -29,26 +31,27 @@ pub struct Claims {
     jti: Option<String>,
 }
 
-/// What an assertion that was checked is remembered by.
+/// Identifies a checked assertion, for replay detection.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Once<'a> {
-    /// Its id.
+    /// The JWT id.
     pub jti: &'a str,
-    /// When it ends, seconds since 1970.
+    /// Expiry, in seconds since 1970.
     pub expires_at: i64,
 }
 
 impl Claims {
-    /// The client that it says it is from, before anything is checked.
+    /// The client named by the assertion. Nothing is verified yet.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.sub
     }
 
-    /// Checks what the signature does not say; `audiences` are the names that this server goes by.
+    /// Checks the claims; the signature is checked separately. `audiences` are the names of this
+    /// server.
     ///
     /// # Errors
-    /// What is wrong with it, to be put behind "the client assertion".
+    /// The fault, as the end of a sentence that starts with "the client assertion".
     pub fn check(
         &self,
         client_id: &str,

@@ -1,5 +1,5 @@
-//! What a client says of itself in the document that its id is the URL of (OAuth Client ID Metadata
-//! Document §4). Read as forgivingly as is safe: real clients publish these for many servers.
+//! Client metadata documents (OAuth Client ID Metadata Document §4). Parsing is lenient where that is
+//! safe: real clients publish one document for many servers.
 
 use serde_json::{Map, Value};
 
@@ -11,43 +11,43 @@ use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
 use crate::profile::Profile;
 
-/// The most redirect URIs of a document.
+/// The most redirect URIs in a document.
 const REDIRECTS_MAX: usize = 20;
-/// The most keys of a document.
+/// The most keys in a document.
 const KEYS_MAX: usize = 10;
 
-/// A document that was checked.
+/// A valid document.
 #[derive(Clone, Debug)]
 pub struct ClientDocument {
-    /// Its name; its id when it has none that can be shown.
+    /// The client's name; its id if it has no name that can be shown.
     pub name: String,
-    /// How it authenticates: not at all, or with a key of its own.
+    /// The authentication method: none, or a key of the client.
     pub auth_method: AuthMethod,
-    /// Its public keys, in the document itself.
+    /// The client's public keys, inline.
     pub jwks: Option<Value>,
-    /// Where its public keys are.
+    /// The URL of the client's public keys.
     pub jwks_uri: Option<String>,
-    /// Where it may be answered, exactly as given.
+    /// The redirect URIs, byte for byte.
     pub redirect_uris: Vec<String>,
-    /// How it gets tokens.
+    /// The allowed grant types.
     pub grants: Vec<GrantType>,
-    /// What it may ask for.
+    /// The allowed scope.
     pub allowed: Scope,
-    /// What it asks for when it names no scope.
+    /// The scope of a request without `scope`.
     pub default_scope: Option<Scope>,
-    /// What else it says of itself.
+    /// Additional display metadata.
     pub about: About,
 }
 
-/// Why a document is none of a client.
+/// The reason why a document is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unfit(pub &'static str);
 
-/// Checks a document that was found at its client's id. `cap` is what such clients may have.
+/// Checks a document fetched from the client id's URL. `cap` limits the scope of such clients.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The first fault.
 pub fn check(
     profile: Profile,
     client_id: &str,
@@ -67,7 +67,7 @@ pub fn check(
     if !is_own {
         return Err(Unfit("has another client_id than the URL it was found at"));
     }
-    // req_153: a secret that everybody can read is none
+    // req_153: a published secret proves nothing.
     let expires = document.get("client_secret_expires_at");
     let expires = expires.is_some_and(|at| !(storydens && at.as_i64() == Some(0)));
     if document.contains_key("client_secret") || expires {
@@ -92,7 +92,8 @@ pub fn check(
         .filter(|name| !name.is_empty());
     let name = match name {
         Some(name) if storydens => Some(name.to_owned()),
-        // One that is too long, unreadable or reserved is not shown: its id says who it is.
+        // A name that is too long, unreadable or reserved is not shown; the id identifies the client
+        //
         Some(name) => client_name::clean(name).unwrap_or_default(),
         None => None,
     };
@@ -109,7 +110,7 @@ pub fn check(
     })
 }
 
-/// A member that is a text; `null` counts as left out.
+/// A text member; `null` counts as absent.
 fn text<'a>(
     document: &'a Map<String, Value>,
     name: &'static str,
@@ -121,7 +122,7 @@ fn text<'a>(
     }
 }
 
-/// A member that is a list of texts; `null` counts as left out.
+/// A member with a list of texts; `null` counts as absent.
 fn list<'a>(
     document: &'a Map<String, Value>,
     name: &'static str,
@@ -137,8 +138,7 @@ fn list<'a>(
     }
 }
 
-/// The public keys: in the document or at an address, not both (RFC 7591 §2). A private or a shared
-/// key is refused.
+/// The public keys: inline or by URL, not both (RFC 7591 §2). Private and symmetric keys are rejected.
 fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>), Unfit> {
     let uri = text(document, "jwks_uri")?.map(str::to_owned);
     let jwks = document.get("jwks").filter(|jwks| !jwks.is_null());
@@ -154,7 +154,7 @@ fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>)
 /// Checks a set of public keys (RFC 7517 §5).
 ///
 /// # Errors
-/// When it is none, or one of its keys is not public.
+/// If the value is not a key set, or a key is not public.
 pub fn check_keys(jwks: &Value) -> Result<(), Unfit> {
     let keys = jwks.get("keys").and_then(Value::as_array);
     let keys = keys.ok_or(Unfit("has a jwks that is no key set"))?;
@@ -170,8 +170,8 @@ pub fn check_keys(jwks: &Value) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// How the client authenticates. Where it lists what it can do, in place of saying what it does, the
-/// strongest that is possible here counts.
+/// The authentication method. If the document lists several methods, the strongest supported method is
+/// chosen.
 fn auth_method(
     document: &Map<String, Value>,
     storydens: bool,
@@ -209,7 +209,7 @@ fn auth_method(
     }
 }
 
-/// At least one, and each such as a registration may have.
+/// At least one redirect URI, each valid for a registration.
 fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Unfit> {
     let given = list(document, "redirect_uris")?.unwrap_or_default();
     if given.is_empty() {
@@ -228,8 +228,8 @@ fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Unfit> {
     Ok(kept)
 }
 
-/// Codes always; refresh tokens and devices where the document does not say otherwise (contract
-/// 13.5). What nobody here knows is passed over.
+/// Authorization code always; refresh token and device code unless the document excludes them
+/// (storyden-contract.md#mapping-a-document). Unknown grant types are ignored.
 fn grants(
     document: &Map<String, Value>,
     storydens: bool,
@@ -250,7 +250,7 @@ fn grants(
     Ok(grants)
 }
 
-/// The names of a scope that are known; white space of any kind separates them.
+/// The known names of a scope; any white space separates names.
 fn known_scope(text: &str) -> Scope {
     let names = text.split_whitespace().filter_map(ScopeName::from_name);
     let mut scope = Scope::default();
@@ -262,8 +262,7 @@ fn known_scope(text: &str) -> Scope {
     scope
 }
 
-/// What is kept to be shown: the addresses that are fit for it. What is not decides nothing, and is
-/// left out.
+/// The display URLs that are valid. An invalid URL is left out and has no other effect.
 fn about(document: &Map<String, Value>) -> About {
     let page = |name| {
         let uri = document.get(name).and_then(Value::as_str);
@@ -278,7 +277,7 @@ fn about(document: &Map<String, Value>) -> About {
     }
 }
 
-/// An id as Storyden compares it.
+/// A client id in the form that Storyden compares.
 fn with_lower_case_scheme(client_id: &str) -> String {
     match client_id.split_once("://") {
         Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
@@ -306,7 +305,7 @@ mod tests {
         check(profile, ID, &document, &cap)
     }
 
-    /// req_152, req_153, A-99: whose document it is, and what it must not have.
+    /// req_152, req_153, A-99: the document names its own URL and contains no secret.
     #[test]
     fn a_document_is_of_its_url_and_has_no_secret() {
         for bad in [
@@ -340,7 +339,7 @@ mod tests {
             assert!(read(Profile::Standards, &bad).is_err(), "{bad}");
         }
         let zero = json!({ "client_secret_expires_at": 0 });
-        assert!(read(Profile::Storyden, &zero).is_ok()); // contract 13.4
+        assert!(read(Profile::Storyden, &zero).is_ok()); // storyden-contract.md#rules-for-a-document
         assert!(read(Profile::Standards, &zero).is_err());
     }
 
@@ -385,7 +384,7 @@ mod tests {
         assert_eq!(bare.allowed.len(), 5);
     }
 
-    /// contract 13.5: what the document asks for, within what may be.
+    /// storyden-contract.md#mapping-a-document: the document's scope within the allowed scope.
     #[test]
     fn storydens_scope_is_what_the_document_lists() {
         let scope = json!({ "scope": "openid READ_PROFILE MANAGE_POSTS NOPE" });

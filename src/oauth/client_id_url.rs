@@ -1,11 +1,11 @@
-//! Client ids that are URLs of a document (OAuth Client ID Metadata Document §3).
+//! Client ids that are URLs of metadata documents (OAuth Client ID Metadata Document §3).
 
 use url::Url;
 
-/// The longest id that is looked at, in bytes: what a row holds.
+/// The longest accepted id, in bytes: the limit of the column.
 const MAX: usize = 255;
 
-/// Whether a client id means a document: it begins like a web address.
+/// True if a client id starts like a web address and so names a document.
 #[must_use]
 pub fn is_url(client_id: &str) -> bool {
     let Some((scheme, rest)) = client_id.split_once("://") else {
@@ -15,33 +15,33 @@ pub fn is_url(client_id: &str) -> bool {
     web && !rest.is_empty() && !rest.starts_with(['/', '?', '#'])
 }
 
-/// Why an id names no document.
+/// The reason why an id does not name a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It is too long, or has characters that a parser would quietly repair.
+    /// Too long, or with characters that a URL parser would repair silently.
     #[error("cimd client_id must be an absolute URL of at most 255 printable characters")]
     Characters,
-    /// Only https is fetched.
+    /// The scheme is not https.
     #[error("cimd client_id must use https")]
     Scheme,
-    /// It says who asks.
+    /// The URL has user information.
     #[error("cimd client_id must not include user info")]
     UserInfo,
-    /// It points into a document.
+    /// The URL has a fragment.
     #[error("cimd client_id must not include a fragment")]
     Fragment,
-    /// It names a whole host.
+    /// The URL has no path.
     #[error("cimd client_id must contain a path")]
     Path,
-    /// It goes up and down.
+    /// The path has dot segments.
     #[error("cimd client_id must not contain dot segments")]
     DotSegments,
 }
 
-/// Reads an id that means a document; plain http where that is let through, for development.
+/// Parses a client id that names a document; accepts plain http if `http_too` is set, for development.
 ///
 /// # Errors
-/// Which rule it breaks.
+/// The violated rule.
 pub fn parse(client_id: &str, http_too: bool) -> Result<Url, Unfit> {
     if client_id.len() > MAX
         || !client_id.bytes().all(|byte| byte.is_ascii_graphic())
@@ -59,13 +59,13 @@ pub fn parse(client_id: &str, http_too: bool) -> Result<Url, Unfit> {
         return Err(Unfit::UserInfo);
     }
     if client_id.contains('#') {
-        return Err(Unfit::Fragment); // also a bare one
+        return Err(Unfit::Fragment); // also an empty fragment
     }
     let path = path.split('?').next().unwrap_or_default();
     if path.is_empty() || path == "/" {
         return Err(Unfit::Path);
     }
-    // As it is written: a parser would have resolved them, escaped ones too.
+    // The text as written: a parser would already have resolved dot segments, escaped ones included.
     if path.split('/').any(is_dots) {
         return Err(Unfit::DotSegments);
     }
@@ -86,7 +86,7 @@ fn is_dots(segment: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// req_149: what an id may be.
+    /// req_149: valid and invalid client id URLs.
     #[test]
     fn an_id_is_an_https_url_with_a_path() {
         for good in [

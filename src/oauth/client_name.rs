@@ -1,5 +1,5 @@
-//! The names that clients give themselves (RFC 7591 §5, A-68): people read them when they are asked,
-//! so none may be made to look like what it is not.
+//! Client names (RFC 7591 §5, A-68). Members read the name on the consent page, so a name must not
+//! imitate another.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
@@ -7,32 +7,31 @@ use unicode_security::confusable_detection::skeleton;
 /// The longest name, in characters.
 pub const LENGTH_MAX: usize = 64;
 
-/// What nobody else is called, nor anything that begins with it: the community's own software, its
-/// command-line tool among it.
+/// Reserved prefix: names of the community's own software, such as its command-line tool.
 const RESERVED: &str = "storyden";
 
-/// Why a name is refused.
+/// The reason why a name is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedName {
-    /// Longer than anybody reads.
+    /// Longer than `LENGTH_MAX`.
     #[error("client_name has more than 64 characters")]
     TooLong,
-    /// Characters that nobody sees, or that turn the direction of the others.
+    /// Invisible characters, or characters that change the text direction.
     #[error(
         "client_name has characters that are not shown: control, direction or zero-width characters"
     )]
     Invisible,
-    /// It is, or looks like, a name of the community's own software.
+    /// A name of the community's own software, or a look-alike.
     #[error("client_name is, or looks like, a name of Storyden itself; choose another")]
     Reserved,
 }
 
-/// The name as it is stored: in NFC, without white space at its ends. `None` when nothing is left.
+/// Normalises a name to its stored form: NFC, trimmed. `None` if nothing is left.
 ///
 /// # Errors
-/// Why it is refused.
+/// The reason for the rejection.
 pub fn clean(given: &str) -> Result<Option<String>, RefusedName> {
-    // before anything is worked out about it
+    // Checked before the normalisation, which costs time.
     if given.len() > 16 * LENGTH_MAX {
         return Err(RefusedName::TooLong);
     }
@@ -49,8 +48,8 @@ pub fn clean(given: &str) -> Result<Option<String>, RefusedName> {
     Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
-/// Whether a character is seen where it stands: no control, no format character (zero-width, tags,
-/// bidirectional controls), no separator of lines, no private use.
+/// True if a character is visible: not a control, format (zero-width, tag, bidirectional), line
+/// separator or private-use character.
 pub(super) fn is_shown(character: char) -> bool {
     const FILLERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{2800}'];
     let is_variation = matches!(character, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
@@ -64,8 +63,8 @@ pub(super) fn is_shown(character: char) -> bool {
     !character.is_control() && !is_variation && !is_unseen && !FILLERS.contains(&character)
 }
 
-/// Whether a name begins as a reserved one does, as people read it: whatever its case, with what
-/// stands between the letters left out, and with letters of other alphabets that look the same.
+/// True if a name starts with a reserved word as a person reads it: ignoring case, separators between
+/// letters, and look-alike letters of other alphabets (UTS #39).
 fn looks_reserved(name: &str) -> bool {
     let folded: String = name.nfkc().collect::<String>().to_lowercase();
     let read: String = skeleton(&folded).filter(|c| c.is_alphanumeric()).collect();
@@ -96,7 +95,7 @@ mod tests {
         assert_eq!(clean(&"é".repeat(64)).unwrap(), Some("é".repeat(64)));
     }
 
-    /// what people would read as the community's own.
+    /// names that people would read as the community's own.
     #[test]
     fn look_alikes_of_reserved_names_are_refused() {
         for name in [
@@ -117,7 +116,7 @@ mod tests {
         }
     }
 
-    /// what is not seen, or turns around what is.
+    /// invisible and direction-changing characters.
     #[test]
     fn characters_that_are_not_shown_are_refused() {
         for character in [

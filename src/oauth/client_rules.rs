@@ -1,5 +1,5 @@
-//! What a person may make an application of, and change of it (contract 14). Pure: whose it is and
-//! what its person holds is looked up elsewhere.
+//! Rules for clients that members create and change (storyden-contract.md#self-service-clients). Pure:
+//! ownership and held permissions are looked up by the caller.
 
 use std::borrow::Cow;
 
@@ -13,16 +13,16 @@ use crate::profile::Profile;
 /// The longest name, in characters.
 const NAME_MAX: usize = 64;
 
-/// Why it may not be so.
+/// The reason why a client is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There is no grant.
+    /// No grant type.
     #[error("allowed_grants must name at least one grant")]
     NoGrants,
-    /// Something else that its maker can mend.
+    /// A fault that the member can correct.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
-    /// A permission that its maker does not hold.
+    /// A permission that the member does not hold.
     #[error("allowed_scopes has {}, which your account does not hold", .0.name())]
     NotHeld(Permission),
 }
@@ -31,25 +31,25 @@ fn invalid(text: impl Into<Cow<'static, str>>) -> Refused {
     Refused::Invalid(text.into())
 }
 
-/// By whose rules, and what the person holds who wants it.
+/// The applicable rules and the member's permissions.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Whose rules.
+    /// The profile.
     pub profile: Profile,
-    /// What the person holds now.
+    /// The permissions that the member holds now.
     pub held: PermissionSet,
 }
 
-/// What must hold between the parts of an application.
+/// The properties of a client that depend on each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
-    /// Whether it can keep a secret.
+    /// Public or confidential.
     pub kind: ClientType,
-    /// How it gets tokens.
+    /// The allowed grant types.
     pub grants: &'a [GrantType],
-    /// Whether people are sent back to it.
+    /// True if the client has redirect URIs.
     pub has_redirect_uris: bool,
-    /// Whether its maker wants it to use PKCE.
+    /// True if the client must use PKCE.
     pub pkce_required: bool,
 }
 
@@ -58,10 +58,10 @@ impl Rules {
         self.profile.self_service_is_storydens()
     }
 
-    /// A name that people read when they are asked.
+    /// Checks a name shown on the consent page.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// The reason for the rejection.
     pub fn name(self, given: &str) -> Result<String, Refused> {
         let name = if self.are_storydens() {
             given
@@ -82,15 +82,15 @@ impl Rules {
         Ok(name.to_owned())
     }
 
-    /// What it may have: names that are known, and permissions that its maker holds.
+    /// Checks allowed scopes: known names, and only permissions that the member holds.
     ///
     /// # Errors
-    /// The first name that is refused.
+    /// The first rejected name.
     pub fn scopes(self, names: &[String]) -> Result<Scope, Refused> {
         let mut scopes = Vec::with_capacity(names.len());
         for given in names {
             let name = ScopeName::from_name(given).filter(|name| {
-                name.permission().is_some() || !self.are_storydens() // contract 14
+                name.permission().is_some() || !self.are_storydens() // storyden-contract.md#self-service-clients
             });
             let name = name.ok_or_else(|| {
                 invalid(format!(
@@ -112,10 +112,10 @@ impl Rules {
         Ok(scopes.into_iter().collect())
     }
 
-    /// How it gets tokens.
+    /// Checks the allowed grant types.
     ///
     /// # Errors
-    /// When there is none, or one is unknown.
+    /// If the list is empty or contains an unknown grant type.
     pub fn grants(self, names: &[String]) -> Result<Vec<GrantType>, Refused> {
         let mut grants = Vec::with_capacity(names.len());
         for name in names {
@@ -137,10 +137,10 @@ impl Rules {
         Ok(grants)
     }
 
-    /// Where people are sent back to: what is banned is banned in both profiles.
+    /// Checks redirect URIs. Banned URIs are banned in both profiles.
     ///
     /// # Errors
-    /// The first that is refused, and why.
+    /// The first rejected URI and the reason.
     pub fn redirect_uris(self, given: &[String]) -> Result<Vec<String>, Refused> {
         let mut uris: Vec<String> = Vec::with_capacity(given.len());
         for uri in given {
@@ -159,10 +159,10 @@ impl Rules {
         Ok(uris)
     }
 
-    /// How it authenticates, where its maker chooses that; Storyden has no such choice.
+    /// Checks the chosen authentication method. Storyden does not offer the choice.
     ///
     /// # Errors
-    /// When it is no method, or none for a client of this type.
+    /// For an unknown method, or a method that the client type cannot use.
     pub fn auth_method(
         self,
         kind: ClientType,
@@ -171,7 +171,7 @@ impl Rules {
         let Some(given) = given.filter(|_| !self.are_storydens()) else {
             return Ok(None);
         };
-        // A key is given by those that register themselves or have a document.
+        // Only registrations and metadata documents can provide a key.
         let fits = |method: &AuthMethod| method.fits(kind) && *method != AuthMethod::PrivateKeyJwt;
         if let Some(method) = AuthMethod::from_name(given).filter(fits) {
             return Ok(Some(method));
@@ -185,10 +185,10 @@ impl Rules {
         )))
     }
 
-    /// Whether the parts of a new application go together.
+    /// Checks that the properties of a new client are consistent.
     ///
     /// # Errors
-    /// What does not.
+    /// The first inconsistency.
     pub fn fit(self, shape: Shape<'_>) -> Result<(), Refused> {
         let has = |grant| shape.grants.contains(&grant);
         let is_public = shape.kind == ClientType::Public;
@@ -216,8 +216,7 @@ impl Rules {
     }
 }
 
-/// Whether a character is seen where it stands: no control, nothing of no width, and nothing that
-/// turns the direction of the others.
+/// True if a character is visible: no control, zero-width or bidirectional character.
 fn is_shown(character: char) -> bool {
     let is_unseen = matches!(
         character,
@@ -248,7 +247,7 @@ mod tests {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    /// a name is short and shows all that it has.
+    /// length and visibility of a name.
     #[test]
     fn a_name_is_short_and_shown() {
         assert_eq!(STANDARDS.name("  Größe 日本 "), Ok("Größe 日本".to_owned()));
@@ -280,7 +279,7 @@ mod tests {
         assert_eq!(names(STORYDEN, &twice), Ok(twice.to_vec()));
     }
 
-    /// banned schemes are banned in both profiles; one without a dot is in use with Storyden.
+    /// banned schemes are banned in both profiles; Storyden accepts a scheme without a dot.
     #[test]
     fn banned_redirects_are_banned_in_both() {
         for rules in [STANDARDS, STORYDEN] {

@@ -1,49 +1,49 @@
-//! How far a device grant is, and what a poll is told (RFC 8628 §3.5).
+//! States of a device grant, and the result of a poll (RFC 8628 §3.5).
 
 use time::Duration;
 
 use crate::clock::Timestamp;
 use crate::profile::Profile;
 
-/// The most seconds that a device is told to wait between polls.
+/// The longest polling interval, in seconds.
 const INTERVAL_MAX: i64 = 60;
 
-/// A device authorization as far as a poll is concerned.
+/// The part of a device authorization that a poll depends on.
 #[derive(Clone, Debug)]
 pub struct DeviceGrant {
-    /// When its codes end.
+    /// Expiry of the codes.
     pub expires_at: Timestamp,
-    /// Seconds between polls.
+    /// Polling interval, in seconds.
     pub interval_seconds: i64,
     /// The last poll that was not too early.
     pub last_polled_at: Option<Timestamp>,
-    /// Somebody said no.
+    /// True if a member denied the request.
     pub denied: bool,
-    /// Tokens were issued.
+    /// True if tokens were issued.
     pub consumed: bool,
-    /// Somebody said yes.
+    /// True if a member approved the request.
     pub approved: bool,
 }
 
-/// What a poll finds: the table of RFC 8628 §3.5.
+/// Result of a poll: the table of RFC 8628 §3.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceState {
-    /// Nobody has decided yet.
+    /// Not decided yet.
     Pending,
-    /// Too soon after the last poll; the interval from now on, in seconds.
+    /// Too early; the payload is the new interval in seconds.
     SlowDown(i64),
-    /// Somebody said no.
+    /// Denied by a member.
     Denied,
-    /// Its time is over.
+    /// Expired.
     Expired,
-    /// Tokens were issued before.
+    /// Tokens were already issued.
     Consumed,
-    /// Somebody said yes.
+    /// Approved by a member.
     Approved,
 }
 
 impl DeviceGrant {
-    /// What a poll finds now.
+    /// Returns the result of a poll at `now`.
     #[must_use]
     pub fn state(&self, profile: Profile, now: Timestamp) -> DeviceState {
         if self.consumed {
@@ -57,7 +57,7 @@ impl DeviceGrant {
         }
         let wait = Duration::seconds(self.interval_seconds);
         if self.last_polled_at.is_some_and(|last| now - last < wait) {
-            // RFC 8628 §3.5: five seconds more, for this and all later polls
+            // RFC 8628 §3.5: five more seconds for this and all later polls.
             let longest = if profile.early_polls_count() {
                 i64::MAX
             } else {
@@ -73,7 +73,7 @@ impl DeviceGrant {
         }
     }
 
-    /// Whether a person may still decide it.
+    /// True if a member can still decide.
     #[must_use]
     pub fn awaits_decision(&self, now: Timestamp) -> bool {
         !self.consumed && !self.denied && !self.approved && now < self.expires_at

@@ -1,12 +1,12 @@
-//! The protocol's one error (RFC 6749 §5.2 and the extensions), made by meaning.
+//! The protocol error (RFC 6749 §5.2 and extensions), with one constructor per meaning.
 //!
-//! The description is public: it says what to change and never repeats what was sent. What is not
-//! for the client goes into the detail, which is logged under the trace id of the answer.
+//! The description is public: it tells the client what to change and never repeats input. Internal
+//! causes go into `detail`, which is logged under the trace id of the response.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The codes of `error`.
+/// Values of the `error` member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the registry's (RFC 6749 §11.4)")]
 pub enum ErrorCode {
@@ -69,24 +69,24 @@ impl ErrorCode {
     }
 }
 
-/// Why a request of the protocol is refused.
+/// A rejected protocol request.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {description}", code.as_str())]
 pub struct OAuthError {
     /// The code.
     pub code: ErrorCode,
-    /// What a developer is told.
+    /// Text for the developer of the client.
     pub description: Cow<'static, str>,
-    /// Seconds after which the same request may be answered otherwise.
+    /// Seconds until the same request may succeed.
     pub retry_after: Option<u64>,
-    /// Whether the client authenticated by the `Authorization` header, and failed (RFC 6749 §5.2).
+    /// True if authentication by the `Authorization` header failed (RFC 6749 §5.2).
     pub challenge: bool,
-    /// What went wrong inside, for the log.
+    /// The internal cause, for the log.
     #[source]
     pub detail: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Makes a constructor per meaning.
+/// Defines one constructor per error code.
 macro_rules! by_meaning {
     ($($(#[$doc:meta])* $name:ident => $code:ident;)*) => {$(
         $(#[$doc])*
@@ -98,7 +98,7 @@ macro_rules! by_meaning {
 }
 
 impl OAuthError {
-    /// An error of a code.
+    /// An error with the given code.
     #[must_use]
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -111,49 +111,49 @@ impl OAuthError {
     }
 
     by_meaning! {
-        /// A parameter is missing, repeated, malformed or meaningless.
+        /// A missing, repeated, malformed or contradictory parameter.
         invalid_request => InvalidRequest;
-        /// Nobody knows the client, or it did not prove who it is.
+        /// An unknown client, or failed client authentication.
         invalid_client => InvalidClient;
-        /// The code, token or device code is not (or no longer) good for this.
+        /// A code, token or device code that is invalid, expired or used.
         invalid_grant => InvalidGrant;
         /// The client may not use this grant.
         unauthorized_client => UnauthorizedClient;
-        /// Nobody knows the grant type.
+        /// An unknown grant type.
         unsupported_grant_type => UnsupportedGrantType;
-        /// Nobody knows the response type.
+        /// An unknown response type.
         unsupported_response_type => UnsupportedResponseType;
-        /// The scope is malformed, unknown or more than is allowed.
+        /// A scope that is malformed, unknown or not allowed.
         invalid_scope => InvalidScope;
-        /// Nobody here gives tokens for that resource, or the grant has not that (RFC 8707 §2).
+        /// An unknown resource, or a resource outside the grant (RFC 8707 §2).
         invalid_target => InvalidTarget;
-        /// The person, or a rule about them, said no.
+        /// Denied by the member or by a rule.
         access_denied => AccessDenied;
-        /// Nobody has decided yet (RFC 8628 §3.5).
+        /// Not decided yet (RFC 8628 §3.5).
         authorization_pending => AuthorizationPending;
-        /// Poll less often (RFC 8628 §3.5).
+        /// Polling too frequently (RFC 8628 §3.5).
         slow_down => SlowDown;
-        /// The device code is too old (RFC 8628 §3.5).
+        /// An expired device code (RFC 8628 §3.5).
         expired_token => ExpiredToken;
         /// The access token is malformed, expired or revoked (RFC 6750 §3.1).
         invalid_token => InvalidToken;
-        /// The access token does not reach so far (RFC 6750 §3.1).
+        /// The token lacks the required scope (RFC 6750 §3.1).
         insufficient_scope => InsufficientScope;
-        /// Nobody is signed in, and nobody may be asked (OpenID Connect Core §3.1.2.6).
+        /// Sign-in is required, but `prompt=none` was sent (OpenID Connect Core §3.1.2.6).
         login_required => LoginRequired;
-        /// The person has to be asked, and may not be (OpenID Connect Core §3.1.2.6).
+        /// Consent is required, but `prompt=none` was sent (OpenID Connect Core §3.1.2.6).
         consent_required => ConsentRequired;
-        /// A redirect URI that may not be registered (RFC 7591 §3.2.2).
+        /// A redirect URI that cannot be registered (RFC 7591 §3.2.2).
         invalid_redirect_uri => InvalidRedirectUri;
-        /// Something else that a client may not register (RFC 7591 §3.2.2).
+        /// Other client metadata that cannot be registered (RFC 7591 §3.2.2).
         invalid_client_metadata => InvalidClientMetadata;
         /// A token that cannot be revoked (RFC 7009 §2.2.1).
         unsupported_token_type => UnsupportedTokenType;
-        /// It cannot be answered now; the same request may succeed later.
+        /// Temporary failure; the same request may succeed later.
         temporarily_unavailable => TemporarilyUnavailable;
     }
 
-    /// Something of ours broke.
+    /// An internal failure.
     pub fn server_error(detail: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut error = Self::new(
             ErrorCode::ServerError,
@@ -163,14 +163,14 @@ impl OAuthError {
         error
     }
 
-    /// Says after how many seconds the request may be tried again.
+    /// Sets the seconds until the request may be repeated.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// Says that the `Authorization` header failed.
+    /// Marks that authentication by the `Authorization` header failed.
     #[must_use]
     pub fn challenged(mut self) -> Self {
         self.challenge = true;

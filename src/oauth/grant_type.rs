@@ -1,6 +1,6 @@
 //! Grant types (RFC 6749 §1.3, RFC 8628 §3.4) and client types (RFC 6749 §2.1).
 
-/// How a client gets tokens.
+/// A way for a client to get tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantType {
     /// `authorization_code` (RFC 6749 §4.1).
@@ -61,12 +61,12 @@ impl GrantType {
     }
 }
 
-/// Whether a client can keep a secret (RFC 6749 §2.1).
+/// The client types of RFC 6749 §2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientType {
-    /// It runs where anybody can look into it.
+    /// Cannot keep a secret.
     Public,
-    /// It has a secret and proves it.
+    /// Has a secret and authenticates with it.
     Confidential,
 }
 

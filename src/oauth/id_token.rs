@@ -8,39 +8,39 @@ use crate::ids::AccountId;
 /// The claims of an ID token.
 #[derive(Debug, Serialize)]
 pub struct IdTokenClaims<'a> {
-    /// What ties it to the access token beside it (§3.1.3.6).
+    /// Binds the ID token to the access token issued with it (§3.1.3.6).
     pub at_hash: String,
-    /// The client that asked.
+    /// The client.
     pub aud: &'a str,
-    /// When the person signed in, seconds since 1970.
+    /// Time of the person's sign-in, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
-    /// When it ends, seconds since 1970.
+    /// Expiry, in seconds since 1970.
     pub exp: i64,
-    /// When it was made, seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub iat: i64,
-    /// This server.
+    /// The issuer: this server.
     pub iss: &'a str,
-    /// As the client sent it; absent when it sent none.
+    /// The nonce of the request; absent if the request had none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<&'a str>,
     /// The account.
     pub sub: &'a AccountId,
-    /// What the scopes release.
+    /// The claims released by the scope.
     #[serde(flatten)]
     pub person: PersonClaims,
 }
 
-/// What the scopes `profile` and `email` release about a person (OpenID Connect Core §5.4).
+/// The claims that the scopes `profile` and `email` release (OpenID Connect Core §5.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PersonClaims {
-    /// The address, with `email`; absent when there is none (§5.3.2).
+    /// The e-mail address, with `email`; absent if the account has none (§5.3.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether its holder proved it.
+    /// True if the address is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
-    /// The shown name, with `profile`.
+    /// The display name, with `profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The handle, with `profile`.
@@ -48,11 +48,11 @@ pub struct PersonClaims {
     pub preferred_username: Option<String>,
 }
 
-/// An address and whether its holder proved it.
+/// An e-mail address, and true if it is verified.
 pub type EmailClaim = (String, bool);
 
 impl PersonClaims {
-    /// What a scope releases about somebody.
+    /// Returns the claims that a scope releases.
     #[must_use]
     pub fn released_by(scope: &Scope, name: &str, handle: &str, email: Option<EmailClaim>) -> Self {
         let mut claims = Self::default();

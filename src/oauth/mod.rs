@@ -1,4 +1,4 @@
-//! The protocol, pure: no HTTP, no database, no clock of its own. Each file opens with its RFC.
+//! The protocol, pure: no HTTP, no database, no clock. Each file names its RFC.
 
 pub mod access_token;
 pub mod auth_method;

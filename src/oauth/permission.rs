@@ -1,4 +1,4 @@
-//! Storyden's permissions: what a member holds through roles, and what a scope may name.
+//! Storyden's permissions: held by members through roles, and named by scopes.
 
 /// Makes the enum, its names on the wire and the published order from one list.
 macro_rules! permissions {
@@ -65,8 +65,9 @@ permissions! {
 }
 
 impl Permission {
-    /// Whether it is about other people, the settings or the means of access: no application gets it
-    /// that nobody named it for (contract 13.5, and what leads to the same).
+    /// True if the permission concerns other members, settings or credentials: an application gets such
+    /// a permission only if its allowed scope names that permission
+    /// (storyden-contract.md#mapping-a-document).
     #[must_use]
     pub fn is_privileged(self) -> bool {
         matches!(
@@ -94,10 +95,10 @@ impl Permission {
 pub struct PermissionSet(u64);
 
 impl PermissionSet {
-    /// The set that holds nothing.
+    /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// What every member holds while nobody has edited the Member role.
+    /// Permissions of the Member role until an administrator edits the role.
     pub const MEMBER: Self = Self::of(&[
         Permission::CreatePost,
         Permission::ReadPublishedThreads,
@@ -114,7 +115,7 @@ impl PermissionSet {
         Permission::CollectionSubmit,
     ]);
 
-    /// What a guest holds while nobody has edited the Guest role.
+    /// Permissions of the Guest role until an administrator edits the role.
     pub const GUEST: Self = Self::of(&[
         Permission::ReadPublishedThreads,
         Permission::ReadPublishedLibrary,
@@ -124,13 +125,14 @@ impl PermissionSet {
         Permission::ReadCollection,
     ]);
 
-    /// What reads what is public to members, and changes nothing (contract 13.5).
+    /// Read-only permissions for content that every member may see
+    /// (storyden-contract.md#mapping-a-document).
     pub const READING: Self = Self::GUEST;
 
-    /// What the Admin role holds while nobody has edited it.
+    /// Permissions of the Admin role until an administrator edits the role.
     pub const ADMIN: Self = Self::of(&[Permission::Administrator]);
 
-    /// The set of these.
+    /// The set of the given permissions.
     #[must_use]
     pub const fn of(permissions: &[Permission]) -> Self {
         let mut bits = 0;
@@ -142,7 +144,7 @@ impl PermissionSet {
         Self(bits)
     }
 
-    /// The set of the names that are permissions; a name that is none permits nothing.
+    /// The set of the given names; an unknown name grants nothing.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         names
             .into_iter()
@@ -150,26 +152,26 @@ impl PermissionSet {
             .collect()
     }
 
-    /// Whether the set holds exactly this permission.
+    /// True if the set contains exactly this permission.
     #[must_use]
     pub fn holds(self, permission: Permission) -> bool {
         self.0 & (1 << permission as u64) != 0
     }
 
-    /// Whether the set permits it: ADMINISTRATOR permits everything.
+    /// True if the set permits the operation: ADMINISTRATOR permits every operation.
     #[must_use]
     pub fn permits(self, permission: Permission) -> bool {
         self.holds(permission) || self.holds(Permission::Administrator)
     }
 
-    /// Both sets together.
+    /// The union of two sets.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What a token may do that names these permissions: those of them that the account holds, all
-    /// of them when it holds ADMINISTRATOR.
+    /// Limits a token's permissions to the account's: the named permissions that the account holds, or
+    /// all named permissions if the account holds ADMINISTRATOR.
     #[must_use]
     pub fn limited_to(self, named: Self) -> Self {
         if self.holds(Permission::Administrator) {

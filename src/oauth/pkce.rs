@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange (RFC 7636), method S256 alone.
+//! Proof Key for Code Exchange (RFC 7636), method S256 only.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 pub struct CodeChallenge(String);
 
 impl CodeChallenge {
-    /// Takes a `code_challenge` parameter; `None` when it cannot be the S256 of anything.
+    /// Parses a `code_challenge` parameter; `None` if the text cannot be an S256 challenge.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         // RFC 7636 §4.2: 32 bytes in base64url, so 43 characters, of which the last has 4 bits.
@@ -18,13 +18,13 @@ impl CodeChallenge {
         (decoded.len() == 32).then(|| Self(text.to_owned()))
     }
 
-    /// A challenge as it was stored, by whatever rules its writer had; an empty one is none.
+    /// A stored challenge, accepted as written; `None` if empty.
     #[must_use]
     pub fn stored(text: String) -> Option<Self> {
         (!text.is_empty()).then_some(Self(text))
     }
 
-    /// How a challenge, or that there is none, is stored.
+    /// The stored form of a challenge; empty without a challenge.
     #[must_use]
     pub fn to_stored(challenge: Option<&Self>) -> &str {
         challenge.map_or("", |challenge| &challenge.0)
@@ -36,7 +36,7 @@ impl CodeChallenge {
         Self(URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.0.as_bytes())))
     }
 
-    /// Whether the verifier is the one it was made from (RFC 7636 §4.6), in constant time.
+    /// True if the challenge was made from `verifier` (RFC 7636 §4.6). Constant-time comparison.
     #[must_use]
     pub fn is_met_by(&self, verifier: &CodeVerifier) -> bool {
         Self::of(verifier)
@@ -58,7 +58,7 @@ impl CodeChallenge {
 pub struct CodeVerifier(String);
 
 impl CodeVerifier {
-    /// Takes a `code_verifier` parameter; `None` when it breaks the grammar.
+    /// Parses a `code_verifier` parameter; `None` for a grammar error.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -92,13 +92,13 @@ mod tests {
     }
 
     proptest! {
-        /// T18, req_051: exactly 43 to 128 unreserved characters are a verifier.
+        /// T18, req_051: a verifier has exactly 43 to 128 unreserved characters.
         #[test]
         fn a_verifier_has_43_to_128_unreserved_characters(text in "[A-Za-z0-9._~-]{40,132}") {
             prop_assert_eq!(CodeVerifier::parse(&text).is_some(), (43..=128).contains(&text.len()));
         }
 
-        /// T18, req_052, req_056: a challenge is met by its verifier and by no other.
+        /// T18, req_052, req_056: only the right verifier meets a challenge.
         #[test]
         fn a_challenge_is_met_by_its_verifier_alone(
             one in "[A-Za-z0-9._~-]{43,128}", other in "[A-Za-z0-9._~-]{43,128}",
@@ -110,7 +110,7 @@ mod tests {
             prop_assert_eq!(CodeChallenge::parse(challenge.as_str()), Some(challenge.clone()));
         }
 
-        /// T18, A-21: what is not 43 characters of base64url is no challenge.
+        /// T18, A-21: a challenge is 43 characters of base64url.
         #[test]
         fn nothing_else_is_a_challenge(text in ".{0,60}") {
             if CodeChallenge::parse(&text).is_some() {

@@ -1,8 +1,7 @@
-//! What differs between the redirect URI of a request and the ones that are registered, in words for
-//! the developer who has to find it. Comparison is of strings (RFC 6749 §3.1.2.3), so a letter is
-//! enough, and a letter is hard to see.
+//! Explains to the developer how a redirect URI differs from the registered URIs. Comparison is by
+//! string (RFC 6749 §3.1.2.3), so a single letter, which is hard to see, is enough for an error.
 
-/// A URI in the parts that a developer thinks in, as they are written.
+/// The parts of a URI as a developer sees them, unnormalised.
 struct Parts<'a> {
     scheme: &'a str,
     host: &'a str,
@@ -30,7 +29,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Where it first differs from another.
+    /// Returns the first difference from another URI.
     fn difference(&self, other: &Self) -> (usize, &'static str) {
         let same_letters = self.path.eq_ignore_ascii_case(other.path);
         let same_path = self.path.trim_end_matches('/') == other.path.trim_end_matches('/');
@@ -54,7 +53,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Says how a redirect URI differs from the registered one that it is nearest to.
+/// Describes the difference from the most similar registered URI.
 #[must_use]
 pub fn explain(asked: &str, registered: &[String]) -> String {
     let asked = Parts::of(asked);

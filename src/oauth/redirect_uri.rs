@@ -1,7 +1,7 @@
-//! Redirect URIs: what may be registered, what matches, and how parameters are added.
+//! Redirect URIs: registration rules, matching, and adding parameters.
 //!
 //! Matching is simple string comparison (RFC 6749 §3.1.2.3, RFC 9700 §2.1), with one exception: the
-//! port of a loopback address may be any (RFC 8252 §7.3).
+//! port of a loopback address may differ (RFC 8252 §7.3).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
@@ -10,7 +10,7 @@ use super::error::OAuthError;
 use super::redirect_mismatch::explain;
 use crate::profile::Profile;
 
-/// Schemes that lead to a program or a document rather than back to an application.
+/// Schemes that open a program or a document instead of returning to an application.
 const BANNED_SCHEMES: &[&str] = &[
     "about",
     "blob",
@@ -33,13 +33,13 @@ const BANNED_SCHEMES: &[&str] = &[
     "wss",
 ];
 
-/// Why a text may not be registered as a redirect URI.
+/// The reason why a text cannot be registered as a redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedUri {
-    /// It is relative, or no URI at all.
+    /// Relative, or not a URI.
     #[error("must be an absolute URI")]
     NotAbsolute,
-    /// White space, control characters, a backslash or anything that is not ASCII.
+    /// White space, control characters, a backslash or non-ASCII characters.
     #[error("must be plain ASCII without spaces, control characters or backslashes")]
     Characters,
     /// RFC 6749 §3.1.2.
@@ -48,10 +48,10 @@ pub enum RefusedUri {
     /// `user@` before the host.
     #[error("must not have a user name or password")]
     UserInfo,
-    /// A host that matches more than one.
+    /// A wildcard in the host.
     #[error("must not have a wildcard")]
     Wildcard,
-    /// A scheme that no application answers to.
+    /// A banned scheme.
     #[error("has a scheme that is not allowed")]
     Scheme,
     /// RFC 8252 §7.1.
@@ -62,23 +62,23 @@ pub enum RefusedUri {
     /// RFC 9700 §2.6.
     #[error("must use https, or http on localhost, 127.0.0.1 or [::1]")]
     PlainHttp,
-    /// Something looks like a loopback address but is spelled so that others read it otherwise.
+    /// The host looks like a loopback address, but parsers disagree about the spelling.
     #[error("has an address in a form that is read in more than one way")]
     AmbiguousHost,
-    /// Longer than any real one.
+    /// Longer than `LENGTH_MAX`.
     #[error("is longer than 2048 bytes")]
     TooLong,
 }
 
-/// Checks a URI that somebody wants to register.
+/// Checks a URI for registration.
 ///
 /// # Errors
-/// Why it is refused, to be put behind "redirect URI".
+/// The reason, as the end of a sentence that starts with "redirect URI".
 pub fn check_registration(text: &str) -> Result<(), RefusedUri> {
     if text.len() > 2_048 {
         return Err(RefusedUri::TooLong);
     }
-    // what a parser would quietly repair
+    // characters that a URL parser would repair silently.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains('\\') {
         return Err(RefusedUri::Characters);
     }
@@ -86,7 +86,7 @@ pub fn check_registration(text: &str) -> Result<(), RefusedUri> {
         return Err(RefusedUri::Wildcard);
     }
     if text.contains('#') {
-        return Err(RefusedUri::Fragment); // RFC 6749 §3.1.2, also a bare one
+        return Err(RefusedUri::Fragment); // RFC 6749 §3.1.2; also an empty fragment
     }
     let url = Url::parse(text).map_err(|_| RefusedUri::NotAbsolute)?;
     if !url.username().is_empty() || url.password().is_some() || authority_of(text).contains('@') {
@@ -100,13 +100,13 @@ pub fn check_registration(text: &str) -> Result<(), RefusedUri> {
     }
 }
 
-/// `http` and `https`: a real authority, and plain http on loopback alone.
+/// Checks an `http` or `https` URI: a host is required, and plain http only for loopback addresses.
 fn check_web(text: &str, url: &Url) -> Result<(), RefusedUri> {
     let authority = authority_of(text);
     if authority.is_empty() {
         return Err(RefusedUri::NotAbsolute); // `https:callback`
     }
-    // 127.1, 0x7f.1 and 2130706433 parse as addresses that they do not look like
+    // 127.1, 0x7f.1 and 2130706433 parse as addresses that differ from their appearance.
     let written = host_of(authority);
     let is_address = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
     if is_address && url.host_str() != Some(written) {
@@ -118,7 +118,7 @@ fn check_web(text: &str, url: &Url) -> Result<(), RefusedUri> {
     Ok(())
 }
 
-/// What stands between `//` and the next `/`, `?` or `#`.
+/// The text between `//` and the next `/`, `?` or `#`.
 fn authority_of(text: &str) -> &str {
     let Some((_, rest)) = text.split_once("://") else {
         return "";
@@ -134,7 +134,7 @@ fn host_of(authority: &str) -> &str {
     }
 }
 
-/// Whether a URL leads to the computer that the browser runs on: 127.0.0.0/8, `::1`, `localhost`.
+/// True for a loopback URL: 127.0.0.0/8, `::1`, `localhost`.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -145,8 +145,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a requested redirect URI is one of the registered ones (RFC 6749 §3.1.2.3) and one that a
-/// browser may be sent to.
+/// True if a requested redirect URI is registered (RFC 6749 §3.1.2.3) and safe for a browser.
 #[must_use]
 pub fn is_registered(requested: &str, registered: &[String]) -> bool {
     is_usable(requested)
@@ -155,8 +154,8 @@ pub fn is_registered(requested: &str, registered: &[String]) -> bool {
             .any(|known| known == requested || differs_in_loopback_port(requested, known))
 }
 
-/// Where the answer to a request goes: what it asks for, if that is registered, or the only one that
-/// is, if it asks for none (RFC 6749 §3.1.2.3).
+/// Returns the redirect URI of a request: the requested URI if registered; if the request has none, the
+/// only registered URI (RFC 6749 §3.1.2.3).
 ///
 /// # Errors
 /// `invalid_request`, which must not be redirected (§3.1.2.4).
@@ -181,8 +180,8 @@ fn is_match(profile: Profile, asked: &str, registered: &[String]) -> bool {
     is_registered(asked, registered) && (exact || !profile.loopback_port_is_exact())
 }
 
-/// Whether a browser may be sent to a stored URI, which Storyden's self-service stores unchecked.
-/// Laxer than [`check_registration`], since a private-use scheme without a dot is in use there.
+/// True if a stored URI is safe for a browser: Storyden's self-service stores URIs unchecked. Less
+/// strict than [`check_registration`], because private-use schemes without a dot are in use there.
 fn is_usable(text: &str) -> bool {
     match check_registration(text) {
         Ok(()) | Err(RefusedUri::SchemeWithoutDot) => true,
@@ -190,7 +189,7 @@ fn is_usable(text: &str) -> bool {
     }
 }
 
-/// RFC 8252 §7.3: on a loopback address, and only there, the port may be any.
+/// RFC 8252 §7.3: only on a loopback address may the port differ.
 fn differs_in_loopback_port(requested: &str, registered: &str) -> bool {
     let (Some(ours), Some(theirs)) = (without_port(registered), without_port(requested)) else {
         return false;
@@ -198,7 +197,7 @@ fn differs_in_loopback_port(requested: &str, registered: &str) -> bool {
     ours == theirs && Url::parse(requested).is_ok_and(|url| is_loopback(&url))
 }
 
-/// A plain http loopback URI in three parts, without its port; `None` for every other URI.
+/// Splits a plain http loopback URI into three parts, without the port; `None` for every other URI.
 fn without_port(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("http://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -212,13 +211,13 @@ fn without_port(text: &str) -> Option<(&str, &str)> {
     literal.then_some((host, path))
 }
 
-/// The four decimal numbers of 127.0.0.0/8, and no other spelling of them.
+/// True for an address of 127.0.0.0/8 in dotted decimal form.
 fn is_loopback_v4(host: &str) -> bool {
     host.parse::<std::net::Ipv4Addr>()
         .is_ok_and(|address| address.is_loopback())
 }
 
-/// Everything but the unreserved characters of RFC 3986 §2.3.
+/// All characters except the unreserved characters of RFC 3986 §2.3.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -231,7 +230,7 @@ pub fn encode_query_value(value: &str) -> String {
     utf8_percent_encode(value, QUERY_VALUE).to_string()
 }
 
-/// Adds parameters to a redirect URI, whose own query stays byte for byte (RFC 6749 §3.1.2).
+/// Adds parameters to a redirect URI. The query of the URI stays byte for byte (RFC 6749 §3.1.2).
 #[must_use]
 pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> String {
     let mut uri = redirect_uri.to_owned();
@@ -249,8 +248,8 @@ pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> Strin
     uri
 }
 
-/// Sets parameters into a redirect URI's query as Storyden does: what is there of the same name is
-/// replaced, and the whole is sorted by name, with `+` for a space.
+/// Sets parameters in a redirect URI as Storyden does: replaces parameters of the same name and sorts
+/// the query by name, with `+` for a space.
 #[must_use]
 pub fn with_parameters_sorted(redirect_uri: &str, parameters: &[(&str, &str)]) -> String {
     let (base, query) = redirect_uri.split_once('?').unwrap_or((redirect_uri, ""));
@@ -284,7 +283,7 @@ mod tests {
         [uri.to_owned()]
     }
 
-    /// A-2, req_012, req_110: nothing but the very same string matches.
+    /// A-2, req_012, req_110: only the identical string matches.
     #[test]
     fn nothing_but_the_same_string_matches() {
         let known = registered("https://app.example/cb");
@@ -304,7 +303,7 @@ mod tests {
         }
     }
 
-    /// req_068: on loopback the port alone may differ.
+    /// req_068: on loopback only the port may differ.
     #[test]
     fn on_loopback_the_port_alone_may_differ() {
         for (known, asked) in [
@@ -331,7 +330,7 @@ mod tests {
         }
     }
 
-    /// A-8, req_010, req_116: what Storyden stored unchecked is not used unchecked.
+    /// A-8, req_010, req_116: an unsafe URI that Storyden stored unchecked does not match.
     #[test]
     fn a_stored_uri_that_no_browser_may_be_sent_to_is_not_registered() {
         for uri in [
@@ -354,8 +353,8 @@ mod tests {
         ));
     }
 
-    /// req_010, req_069, req_116: what may not be registered. A host that
-    /// looks like another is shown as what it is, since only its punycode may be.
+    /// req_010, req_069, req_116: rejected URIs. A look-alike host shows
+    /// as punycode, because only its punycode form can be registered.
     #[test]
     fn what_may_not_be_registered() {
         for (uri, why) in [
@@ -412,7 +411,7 @@ mod tests {
     }
 
     proptest! {
-        /// T18: whatever is asked, it is the registered string or differs in a loopback port.
+        /// T18: a match is the registered string, or differs only in a loopback port.
         #[test]
         fn a_match_is_the_same_string_or_another_loopback_port(
             known in "(http|https)://(127\\.0\\.0\\.1|\\[::1\\]|localhost|a\\.example)(:[0-9]{1,5})?/[a-z]{0,2}",
@@ -425,7 +424,7 @@ mod tests {
             }
         }
 
-        /// T18, A-10: no text makes the checks fall over, and what passes is plain ASCII.
+        /// T18, A-10: no text causes a panic, and accepted text is plain ASCII.
         #[test]
         fn any_text_is_checked(text in ".{0,80}") {
             if check_registration(&text).is_ok() {

@@ -1,4 +1,4 @@
-//! What a refresh token is worth (RFC 6749 §6, RFC 9700 §4.14), and how its successor is derived.
+//! States of a refresh token (RFC 6749 §6, RFC 9700 §4.14) and derivation of its successor.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,45 +10,45 @@ use crate::clock::Timestamp;
 use crate::ids::RefreshTokenId;
 use crate::secret::Secret;
 
-/// A refresh token as far as its use is concerned.
+/// The part of a refresh token that its use depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshGrant {
-    /// When it can no longer be used.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// When it was used or revoked.
+    /// Time of use or revocation.
     pub revoked_at: Option<Timestamp>,
-    /// Whether another token took its place.
+    /// True if the token has a successor.
     pub rotated: bool,
-    /// Whether its grant was ended.
+    /// True if the grant was revoked.
     pub grant_revoked: bool,
-    /// Whether its successor can still be derived: it was the grant's last rotation, and the
-    /// successor was neither used nor revoked and has not expired.
+    /// True if the successor can still be derived: this was the grant's last rotation, and the
+    /// successor is unused, not revoked and not expired.
     pub repeatable: bool,
 }
 
-/// What the use of a refresh token is.
+/// Result of a use of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshState {
-    /// The first use: rotate it.
+    /// First use: rotate.
     Live,
-    /// A repeat of the use that rotated it, close after it: the answer may have been lost, so the
-    /// same successor is given again.
+    /// Repeat of the rotating use within the reuse window: the response may have been lost, so return
+    /// the same successor again.
     Repeat,
-    /// A use after it was rotated: somebody else has it, so all that came of it ends.
+    /// Use after rotation and outside the window: a stolen token. Revoke the grant.
     Reused,
-    /// Its time is over.
+    /// Expired.
     Expired,
-    /// It was revoked, or its grant was ended.
+    /// The token or its grant was revoked.
     Revoked,
 }
 
 impl RefreshGrant {
-    /// What a use is now, with `window` for lost answers.
+    /// Returns the result of a use at `now`; `window` is the reuse window for lost responses.
     #[must_use]
     pub fn state(&self, now: Timestamp, window: Duration) -> RefreshState {
         match self.revoked_at {
             _ if self.grant_revoked => RefreshState::Revoked,
-            // Before expiry: the reuse of an expired parent still ends its family.
+            // Before the expiry check: reuse of an expired parent still revokes its family.
             Some(used_at) if self.rotated => {
                 if self.repeatable && now - used_at < window {
                     RefreshState::Repeat
@@ -63,10 +63,10 @@ impl RefreshGrant {
     }
 }
 
-/// The successor of a refresh token: `base64url(HMAC-SHA256(key = the token, salt ‖ row id))`.
+/// Derives the successor of a refresh token: `base64url(HMAC-SHA256(key = the token, salt ‖ row id))`.
 ///
-/// Who has only the database, or only an old token, learns nothing; who has the token while the
-/// salt is there gets the same successor again.
+/// An attacker with only the database, or only an old token, learns nothing. The holder of the token
+/// gets the same successor again while the salt exists.
 #[must_use]
 pub fn derive_successor(token: &Secret, salt: &str, successor: &RefreshTokenId) -> Secret {
     let mut mac = Hmac::<Sha256>::new_from_slice(token.reveal().as_bytes())

@@ -1,15 +1,15 @@
-//! Resource indicators (RFC 8707): what tokens are for.
+//! Resource indicators (RFC 8707): the resources that tokens can be issued for.
 
 use url::Url;
 
 use super::access_token::{Audience, STORYDEN};
 use super::error::OAuthError;
 
-/// The most resources of a request.
+/// The most resources in a request.
 const MAX: usize = 8;
 
-/// What tokens may be for: this community's own API under the names that it goes by, and what the
-/// operator lists.
+/// The known resources: this community's own API under each of its names, and the resources listed by
+/// the operator.
 #[derive(Clone, Debug)]
 pub struct KnownResources {
     own: Vec<String>,
@@ -17,7 +17,7 @@ pub struct KnownResources {
 }
 
 impl KnownResources {
-    /// The issuer, its API and its MCP endpoint are one API; `listed` are others.
+    /// The issuer, its API and its MCP endpoint are one API; `listed` are additional resources.
     #[must_use]
     pub fn new(issuer: &str, listed: &[String]) -> Self {
         let below = ["", "/api", "/mcp", "/mcp/sse"];
@@ -27,7 +27,7 @@ impl KnownResources {
         }
     }
 
-    /// Reads the resources of a request, separated by spaces, each as it is known here.
+    /// Parses the resources of a request, separated by spaces, and returns each in its known spelling.
     ///
     /// # Errors
     /// `invalid_target`.
@@ -52,11 +52,11 @@ impl KnownResources {
         Ok(resources)
     }
 
-    /// What a token is for that a client asks for within a grant (RFC 8707 §2.2): all of the grant, or
-    /// the part of it that is named. A grant of none is for the community's own API.
+    /// Returns the resources of a token within a grant (RFC 8707 §2.2): all of the grant's resources,
+    /// or the requested subset. A grant without resources is for the community's own API.
     ///
     /// # Errors
-    /// `invalid_target` for more than was granted.
+    /// `invalid_target` for a resource outside the grant.
     pub fn within(
         &self,
         granted: Option<&[String]>,
@@ -75,8 +75,8 @@ impl KnownResources {
         ))
     }
 
-    /// The audience of a token (RFC 9068 §3): what it is for, and beside any name of the community's
-    /// own API the one that a Storyden knows it by.
+    /// The audience of a token (RFC 9068 §3): its resources, and Storyden's own name beside any name of
+    /// the community's own API.
     #[must_use]
     pub fn audience(&self, resources: Option<&[String]>) -> Audience {
         let Some(resources) = resources.filter(|resources| !resources.is_empty()) else {
@@ -93,8 +93,8 @@ impl KnownResources {
     }
 }
 
-/// Byte for byte, or what a URL parser makes the same: a client that builds the address from its
-/// parts writes `https://host/` for `https://host`.
+/// Equal byte for byte, or after URL parsing: clients that assemble the address write `https://host/`
+/// for `https://host`.
 fn is_same(known: &str, asked: &str) -> bool {
     known == asked
         || !asked.contains('#')
@@ -112,7 +112,7 @@ fn is_same(known: &str, asked: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// req_099, req_144: which resources there are, and whom a token is then for.
+    /// req_099, req_144: known resources, and the audience of their tokens.
     #[test]
     fn a_resource_is_known_and_names_the_audience() {
         let known = KnownResources::new("https://a.example", &["https://files.example/v1".into()]);

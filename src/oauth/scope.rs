@@ -1,8 +1,8 @@
-//! Scope (RFC 6749 §3.3) and what of it may be granted.
+//! Scopes (RFC 6749 §3.3) and the calculation of granted scopes.
 //!
-//! A scope names standard scopes of OpenID Connect and permissions of Storyden. What is granted is
-//! always within what was asked, what the client may have and what the account holds now; the
-//! functions of this file are the only ones that say what that is.
+//! A scope names standard scopes of OpenID Connect and permissions of Storyden. The granted scope is
+//! always within the requested scope, the client's allowed scope and the permissions that the account
+//! holds now. Only the functions of this file calculate granted scopes.
 
 use super::permission::{Permission, PermissionSet};
 
@@ -52,7 +52,7 @@ impl ScopeName {
             .or_else(|| Permission::from_name(name).map(Self::Permission))
     }
 
-    /// The permission it names, if it does.
+    /// The permission that the scope names, if any.
     #[must_use]
     pub fn permission(self) -> Option<Permission> {
         match self {
@@ -62,33 +62,33 @@ impl ScopeName {
     }
 }
 
-/// The most names of a scope parameter, repeated ones counted.
+/// The most names in a scope parameter, repeated names included.
 const NAMES_MAX: usize = 64;
 
-/// Why a text is no scope of ours.
+/// The reason why a scope parameter is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
-    /// A byte that a scope cannot have, more than one space between names, or too many names.
+    /// A character outside the grammar, or more than one space between names.
     #[error("scope must be at most 64 names separated by single spaces")]
     Grammar,
-    /// A name nobody knows here.
+    /// An unknown name.
     #[error("scope names something this server does not know")]
     Unknown,
-    /// More names than anybody means.
+    /// More than `NAMES_MAX` names.
     #[error("scope has more than 64 names")]
     TooMany,
 }
 
-/// A list of scope names in the order they were given, each once.
+/// A list of distinct scope names, in the given order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<ScopeName>);
 
 impl Scope {
-    /// Reads a scope parameter by the grammar of RFC 6749 §3.3: names of `%x21 / %x23-5B /
-    /// %x5D-7E` with single spaces between. An empty text is an empty scope.
+    /// Parses a scope parameter by the grammar of RFC 6749 §3.3: names of `%x21 / %x23-5B / %x5D-7E`,
+    /// separated by single spaces. An empty text is an empty scope.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Ok(Self::default());
@@ -108,8 +108,8 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Reads a scope parameter as Storyden does: white space of any kind, as much as there is,
-    /// separates names, and one that is repeated stays so.
+    /// Parses a scope parameter as Storyden does: any amount of any white space separates names, and a
+    /// repeated name is kept.
     ///
     /// # Errors
     /// [`InvalidScope::Unknown`] or [`InvalidScope::TooMany`].
@@ -126,8 +126,8 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Reads a scope as it was stored: any white space separates, what is unknown grants nothing.
-    /// What was stored twice stays so.
+    /// Parses a stored scope: any white space separates names, unknown names grant nothing, repeated
+    /// names are kept.
     #[must_use]
     pub fn stored(text: &str) -> Self {
         Self(
@@ -137,12 +137,12 @@ impl Scope {
         )
     }
 
-    /// Reads a stored list of names; what is unknown grants nothing, and what was stored twice stays so.
+    /// Reads a stored list of names; unknown names grant nothing, repeated names are kept.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().filter_map(ScopeName::from_name).collect())
     }
 
-    /// Every scope there is, in the published order.
+    /// Every scope, in the published order.
     #[must_use]
     pub fn all() -> Self {
         let permissions = Permission::ALL.iter().copied().map(ScopeName::Permission);
@@ -153,26 +153,26 @@ impl Scope {
             .collect()
     }
 
-    /// Adds a name unless it is there.
+    /// Adds a name unless present.
     pub fn push(&mut self, name: ScopeName) {
         if !self.0.contains(&name) {
             self.0.push(name);
         }
     }
 
-    /// Whether the name is in it.
+    /// True if the scope contains `name`.
     #[must_use]
     pub fn contains(&self, name: ScopeName) -> bool {
         self.0.contains(&name)
     }
 
-    /// Whether there is no name in it.
+    /// True if the scope is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every name of this scope is in the other.
+    /// True if `other` contains every name of this scope.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         self.0.iter().all(|name| other.contains(*name))
@@ -189,7 +189,7 @@ impl Scope {
         self.iter().map(ScopeName::name).collect()
     }
 
-    /// How many names it has, repeated ones counted.
+    /// The number of names, repeated names included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -201,7 +201,7 @@ impl Scope {
         self.iter().filter_map(ScopeName::permission).collect()
     }
 
-    /// The names of this scope that pass, in order.
+    /// The names that pass, in order.
     fn keep(&self, passes: impl Fn(ScopeName) -> bool) -> Self {
         Self(self.iter().filter(|name| passes(*name)).collect())
     }
@@ -227,29 +227,29 @@ impl serde::Serialize for Scope {
     }
 }
 
-/// Where a client's permissions come from.
+/// Source of a client's permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopePolicy {
-    /// From the list it was registered with.
+    /// The list of the registration.
     Explicit,
-    /// From the account that approves it, whatever that holds.
+    /// The permissions of the approving account.
     Inherit,
 }
 
-/// What a client may have.
+/// The allowed scope of a client.
 #[derive(Clone, Debug)]
 pub struct ClientScope {
-    /// Where its permissions come from.
+    /// Source of the permissions.
     pub policy: ScopePolicy,
-    /// The list it was registered with.
+    /// The list of the registration.
     pub allowed: Scope,
 }
 
 impl ClientScope {
-    /// Whether the client may have a name (RFC 6749 §3.3; contract 4.3).
+    /// True if the client may have the name (RFC 6749 §3.3; storyden-contract.md#granting-scopes).
     ///
-    /// ADMINISTRATOR in the list lets everything through. A list without any standard scope counts
-    /// as holding the four, since Storyden's self-service has no way to list them.
+    /// ADMINISTRATOR in the list allows every name. A list without any standard scope allows all four,
+    /// because Storyden's self-service cannot list them.
     #[must_use]
     pub fn allows(&self, name: ScopeName) -> bool {
         match name {
@@ -258,7 +258,7 @@ impl ClientScope {
         }
     }
 
-    /// As [`ClientScope::allows`], but a list without any standard scope holds none.
+    /// As [`ClientScope::allows`], but a list without any standard scope allows none of the four.
     #[must_use]
     pub fn lists(&self, name: ScopeName) -> bool {
         self.allowed.contains(name) || self.allowed.permissions().holds(Permission::Administrator)
@@ -270,11 +270,12 @@ impl ClientScope {
             .any(|standard| self.allowed.contains(*standard))
     }
 
-    /// What an approval grants in the code and device flows (contract 4.3), now.
+    /// Returns the scope that an approval grants now, in the code and device flows
+    /// (storyden-contract.md#granting-scopes).
     ///
-    /// What the client or the account may not have is dropped, not refused: the answer's `scope`
-    /// says what is left (RFC 6749 §3.3). A client that inherits and asks for no permission gets
-    /// every permission that the account holds.
+    /// Names outside the client's or the account's limits are left out without an error: the `scope` of
+    /// the response tells the rest (RFC 6749 §3.3). A client with the policy `inherit` that requests no
+    /// permission gets every permission of the account.
     #[must_use]
     pub fn grant(&self, requested: &Scope, held: PermissionSet) -> Scope {
         let mut granted = requested.keep(|name| {
@@ -290,13 +291,14 @@ impl ClientScope {
         granted
     }
 
-    /// Whether a request is answered with all that the account holds.
+    /// True if a request is granted all permissions of the account.
     #[must_use]
     pub fn inherits_for(&self, requested: &Scope) -> bool {
         self.policy == ScopePolicy::Inherit && requested.permissions() == PermissionSet::EMPTY
     }
 
-    /// What is left now of a scope that was granted before (contract 4.6): nothing is ever added.
+    /// Returns the remaining part of a granted scope (storyden-contract.md#scopes-at-a-refresh): never
+    /// adds a name.
     #[must_use]
     pub fn still_granted(&self, granted: &Scope, held: PermissionSet) -> Scope {
         granted.keep(|name| match name.permission() {
@@ -308,11 +310,12 @@ impl ClientScope {
         })
     }
 
-    /// What a client gets for itself (RFC 6749 §4.4; contract 4.5): permissions alone, within its
-    /// list and what the owning account holds now. `None` asked means all of that.
+    /// Returns the scope that a client gets for itself (RFC 6749 §4.4;
+    /// storyden-contract.md#scopes-for-client-credentials): only permissions, within the client's list
+    /// and the owner's permissions now. `requested` of `None` means all of these.
     ///
     /// # Errors
-    /// The first name that is not in the client's list.
+    /// The first requested name outside the client's list.
     pub fn grant_to_itself(
         &self,
         requested: Option<&Scope>,
@@ -362,7 +365,7 @@ mod tests {
     }
 
     proptest! {
-        /// T18, req_020: what is granted was asked (or is inherited), is allowed and is held.
+        /// T18, req_020: a granted scope was requested (or inherited), is allowed and is held.
         #[test]
         fn a_grant_is_within_request_client_and_account(
             client in client(), requested in scope(), held in held(),
@@ -377,7 +380,7 @@ mod tests {
             }
         }
 
-        /// T18, A-32: a refresh never adds, and less held never gives more.
+        /// T18, A-32: a refresh never adds a name, and fewer permissions never grant more.
         #[test]
         fn what_is_left_of_a_grant_only_shrinks(
             client in client(), granted in scope(), held in held(), lost in held(),
@@ -389,7 +392,7 @@ mod tests {
             prop_assert_eq!(client.still_granted(&before, held), before);
         }
 
-        /// T18: a client never gives itself a standard scope or one it may not have.
+        /// T18: client credentials never grant a standard scope or a name outside the list.
         #[test]
         fn a_client_for_itself_gets_permissions_of_its_list(
             client in client(), requested in proptest::option::of(scope()), held in held(),
@@ -409,7 +412,7 @@ mod tests {
             prop_assert_eq!(Scope::stored(&scope.to_string()), scope);
         }
 
-        /// T18, req_017: no text makes the reader fall over.
+        /// T18, req_017: no text causes a panic.
         #[test]
         fn any_text_is_a_scope_or_is_refused(text in ".{0,200}") {
             let _ = Scope::parse(&text);
@@ -417,7 +420,7 @@ mod tests {
         }
     }
 
-    /// req_017: names are separated by one space, nothing else.
+    /// req_017: only single spaces separate names.
     #[test]
     fn only_single_spaces_separate_names() {
         for text in [

@@ -1,14 +1,14 @@
-//! What this server says of itself (RFC 8414, OpenID Connect Discovery §3).
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery §3).
 
 use serde::Serialize;
 
 use super::grant_type::GrantType;
 use super::scope::Scope;
 
-/// How clients authenticate.
+/// Client authentication methods.
 const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
 
-/// The same with what clients do that have a key of their own.
+/// The same, with the methods of clients that have a key.
 const AUTH_METHODS_WITH_KEYS: &[&str] = &[
     "none",
     "client_secret_basic",
@@ -16,14 +16,14 @@ const AUTH_METHODS_WITH_KEYS: &[&str] = &[
     "private_key_jwt",
 ];
 
-/// How those do that have a secret.
+/// Methods of clients with a secret.
 const SECRET_METHODS: &[&str] = &[
     "client_secret_basic",
     "client_secret_post",
     "private_key_jwt",
 ];
 
-/// The metadata document. Members that only OpenID Connect knows are left out of RFC 8414's.
+/// The metadata document. RFC 8414's document leaves out the members specific to OpenID Connect.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizationServerMetadata)]
 #[expect(clippy::struct_excessive_bools, reason = "the document has them")]
@@ -75,7 +75,7 @@ pub struct ServerMetadata {
 }
 
 impl ServerMetadata {
-    /// The document for OpenID Connect clients. `base` is what endpoints begin with.
+    /// Returns the document for OpenID Connect clients. `base` is the prefix of all endpoints.
     #[must_use]
     pub fn openid(issuer: &str, base: &str) -> Self {
         Self {
@@ -125,28 +125,28 @@ impl ServerMetadata {
         }
     }
 
-    /// The same where clients may register themselves (RFC 7591).
+    /// Adds dynamic registration (RFC 7591).
     #[must_use]
     pub fn with_registration(mut self, base: &str) -> Self {
         self.registration_endpoint = Some(format!("{base}/oauth/register"));
         self
     }
 
-    /// The same where answers do not say who gives them.
+    /// Removes `iss` support, for responses without issuer identification.
     #[must_use]
     pub fn without_iss(mut self) -> Self {
         self.authorization_response_iss_parameter_supported = None;
         self
     }
 
-    /// The same where client ids may be the URLs of documents (Client ID Metadata Document §5).
+    /// Adds support for client ids that are document URLs (Client ID Metadata Document §5).
     #[must_use]
     pub fn with_client_documents(mut self) -> Self {
         self.client_id_metadata_document_supported = true;
         self
     }
 
-    /// The same where clients may prove themselves by a key of their own (RFC 8414 §2).
+    /// Adds authentication by a client's own key (RFC 8414 §2).
     #[must_use]
     pub fn with_client_keys(mut self, algorithms: &'static [&'static str]) -> Self {
         self.token_endpoint_auth_methods_supported = AUTH_METHODS_WITH_KEYS;
@@ -154,8 +154,8 @@ impl ServerMetadata {
         self
     }
 
-    /// The same with what a Storyden has not: revocation (RFC 7009), introspection (RFC 7662) and
-    /// signing out (OpenID Connect RP-Initiated Logout §2.1).
+    /// Adds the endpoints that a Storyden lacks: revocation (RFC 7009), introspection (RFC 7662) and
+    /// logout (OpenID Connect RP-Initiated Logout §2.1).
     #[must_use]
     pub fn with_what_storyden_has_not(mut self, base: &str) -> Self {
         self.revocation_endpoint = Some(format!("{base}/oauth/revoke"));
@@ -166,7 +166,7 @@ impl ServerMetadata {
         self
     }
 
-    /// The same without what only OpenID Connect knows (RFC 8414).
+    /// Removes the members specific to OpenID Connect (RFC 8414).
     #[must_use]
     pub fn without_openid(mut self) -> Self {
         self.userinfo_endpoint = None;

@@ -1,18 +1,18 @@
-//! JSON that is read strictly: a name once per object, eight levels at most, nothing after it.
+//! Strict JSON parsing: unique names per object, at most eight levels, no trailing data.
 //!
-//! What two parsers read differently is refused: of two members with one name, one program checks the
-//! first and the next uses the second.
+//! Input that two parsers read differently is rejected: with two members of one name, one program
+//! checks the first and the next program uses the second.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// How deep arrays and objects may lie in each other.
+/// The deepest nesting of arrays and objects.
 const DEPTH_MAX: usize = 8;
 
-/// Reads a document.
+/// Parses a document.
 ///
 /// # Errors
-/// What is wrong with it and where, without any of its content.
+/// The fault and its position, without any of the content.
 pub fn parse(text: &[u8]) -> Result<Value, String> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Level(DEPTH_MAX).deserialize(&mut reader);
@@ -28,7 +28,7 @@ pub fn parse(text: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// Reads a value that may have so many levels.
+/// Deserializes a value with the given number of levels left.
 struct Level(usize);
 
 impl Level {

@@ -6,7 +6,7 @@ use crate::secret::{Secret, SecretHash};
 /// Crockford's base 32: digits and letters without I, L, O and U. 40 bits in eight symbols.
 const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The most bytes that somebody's input may have, before anything else is looked at.
+/// The longest input, in bytes; checked before any other work.
 const INPUT_MAX: usize = 32;
 
 /// A user code in its canonical form: eight symbols of the alphabet.
@@ -20,8 +20,8 @@ impl UserCode {
         Self(random.symbols(ALPHABET, 8))
     }
 
-    /// Reads what a person typed: case, hyphens and outer white space do not matter, O is 0, I and
-    /// L are 1 (RFC 8628 §6.1; contract 10.3). `None` when it can be no code.
+    /// Parses a typed code: ignores case, hyphens and outer white space; O is 0, I and L are 1 (RFC
+    /// 8628 §6.1; storyden-contract.md#device-consent). `None` if the text cannot be a code.
     #[must_use]
     pub fn parse(input: &str) -> Option<Self> {
         if input.len() > INPUT_MAX {
@@ -41,7 +41,7 @@ impl UserCode {
         fits.then_some(Self(symbols))
     }
 
-    /// As a person reads it: `XXXX-XXXX`.
+    /// The form for people: `XXXX-XXXX`.
     #[must_use]
     pub fn display(&self) -> String {
         format!("{}-{}", &self.0[..4], &self.0[4..])
@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// T18, req_091: a code is found however a person types it.
+        /// T18, req_091: a code is found in every spelling.
         #[test]
         fn a_code_reads_back_however_it_is_typed(seed: u64, cut in 0..8_usize, pad in 0..4_usize) {
             let code = UserCode::generate(&Random::seeded(seed));
@@ -77,7 +77,7 @@ mod tests {
             prop_assert_eq!(UserCode::parse(&look_alike), Some(code));
         }
 
-        /// T18, A-36: whatever else is typed is refused or has a canonical form.
+        /// T18, A-36: any other input is rejected or has a canonical form.
         #[test]
         fn any_input_is_a_code_or_is_refused(input in ".{0,40}") {
             if let Some(code) = UserCode::parse(&input) {
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// what is no code, in every way the contract names.
+    /// every kind of invalid input.
     #[test]
     fn what_is_no_code_is_refused() {
         for input in [

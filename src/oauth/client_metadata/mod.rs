@@ -1,7 +1,7 @@
-//! What a client says of itself when it registers (RFC 7591 §2, OpenID Connect Registration §2).
+//! Client metadata in registrations (RFC 7591 §2, OpenID Connect Registration §2).
 //!
-//! All of it is self-asserted: it is bounded and cleaned here, and nothing of it is ever fetched.
-//! [`Asked`] is the document as far as its types go; [`Asked::check`] decides what is registered.
+//! All metadata is self-asserted: bounded and cleaned here, and no URL in the metadata is fetched.
+//! [`Asked`] holds the members by type; [`Asked::check`] decides which of these are registered.
 
 mod rules;
 
@@ -18,20 +18,20 @@ use rules::Rules;
 
 pub(super) use rules::is_web_page;
 
-/// The members of a document that are known; every other is passed over (RFC 7591 §2).
+/// The known members of a registration request; other members are ignored (RFC 7591 §2).
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientRegisterProps)]
 pub struct Asked {
-    /// The name that people read; its id when there is none.
+    /// The display name; the client id if absent.
     #[schema(required = false)]
     client_name: Option<String>,
-    /// Where it may be answered; needed for the code grant.
+    /// Redirect URIs; required for the code grant.
     #[schema(required = false)]
     redirect_uris: Vec<String>,
-    /// Where a person may be sent who signed out.
+    /// Redirect URIs after logout.
     #[schema(required = false)]
     post_logout_redirect_uris: Vec<String>,
-    /// How it gets tokens: by code, with refresh tokens, unless it says otherwise.
+    /// Grant types; by default authorization code and refresh token.
     #[schema(required = false)]
     grant_types: Vec<String>,
     /// `code`, for the code grant.
@@ -40,85 +40,85 @@ pub struct Asked {
     /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     #[schema(required = false)]
     token_endpoint_auth_method: String,
-    /// Its public keys, for `private_key_jwt`.
+    /// Public keys, for `private_key_jwt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks: Option<Value>,
-    /// Where they are, in their place.
+    /// URL of the public keys, as an alternative.
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
-    /// What it asks for when it names no scope.
+    /// The scope of a request without `scope`.
     #[schema(required = false)]
     scope: Option<String>,
     #[serde(flatten)]
     about: About,
 }
 
-/// The public keys of a client, where it gave any (RFC 7591 §2).
+/// The public keys of a client (RFC 7591 §2).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientKeys {
-    /// They themselves (RFC 7517 §5).
+    /// The keys inline (RFC 7517 §5).
     pub jwks: Option<Value>,
-    /// Where they are.
+    /// The URL of the keys.
     pub jwks_uri: Option<String>,
 }
 
-/// What is kept of a registration and given back, and decides nothing.
+/// Display metadata: stored and returned, without effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct About {
     /// `web` or `native`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_type: Option<String>,
-    /// Its home page.
+    /// Home page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
-    /// Who answers for it.
+    /// Contacts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<String>>,
-    /// Its picture.
+    /// Logo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<String>,
-    /// How it treats data.
+    /// Privacy policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_uri: Option<String>,
-    /// What software it is, the same for every installation.
+    /// Id of the software, the same for every installation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_id: Option<String>,
-    /// Which version of that.
+    /// Version of the software.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
-    /// Its terms.
+    /// Terms of service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
 }
 
-/// What is registered.
+/// The registered metadata.
 #[derive(Clone, Debug)]
 pub struct ClientMetadata {
-    /// Its name; none given means that its id is its name.
+    /// The display name; if absent, the client id serves as the name.
     pub name: Option<String>,
-    /// How it authenticates.
+    /// The authentication method.
     pub auth_method: AuthMethod,
-    /// Whether it said so: then it is held to it. One that left it to the default may use either way
-    /// to send its secret.
+    /// True if the client chose `token_endpoint_auth_method`; only that method is then accepted. With
+    /// the default, both ways of sending the secret are accepted.
     pub auth_method_chosen: bool,
-    /// How it gets tokens.
+    /// The grant types.
     pub grants: Vec<GrantType>,
-    /// Where it may be answered, exactly as given.
+    /// The redirect URIs, byte for byte.
     pub redirect_uris: Vec<String>,
-    /// Where a person may be sent who signed out, exactly as given.
+    /// The redirect URIs after logout, byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
-    /// Its public keys.
+    /// The public keys.
     pub keys: ClientKeys,
-    /// What it asks for when it names no scope.
+    /// The scope of a request without `scope`.
     pub scope: Scope,
-    /// What it may ask for.
+    /// The allowed scope.
     pub allowed: Scope,
-    /// What is kept and given back.
+    /// Display metadata.
     pub about: About,
 }
 
 impl ClientMetadata {
-    /// Its response types (RFC 7591 §2.1): `code` where it has the code grant.
+    /// The response types (RFC 7591 §2.1): `code` with the code grant.
     #[must_use]
     pub fn response_types(&self) -> &'static [&'static str] {
         if self.grants.contains(&GrantType::AuthorizationCode) {
@@ -129,24 +129,24 @@ impl ClientMetadata {
     }
 }
 
-/// A document that is no object, or one with a member of another type than it must have.
+/// A request that is not an object, or has a member of the wrong type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The document is something else.
+    /// Not an object.
     #[error("the document must be a JSON object")]
     NoObject,
-    /// A text is something else.
+    /// A member that must be a text.
     #[error("{0} must be a string")]
     NoText(&'static str),
-    /// A list is something else.
+    /// A member that must be a list.
     #[error("{0} must be a list of strings")]
     NoList(&'static str),
 }
 
-/// The members of a document by their types.
+/// The members of a request, read by type.
 struct Members<'a> {
     object: &'a Map<String, Value>,
-    /// Whether `null` is a value of the wrong type, or none at all (as RFC 7592 §2.2 reads it).
+    /// True if `null` is an error; false if `null` means absent (RFC 7592 §2.2).
     null_is_wrong: bool,
 }
 
@@ -178,10 +178,10 @@ impl<'a> Members<'a> {
 }
 
 impl Asked {
-    /// Reads the members that are known.
+    /// Reads the known members.
     ///
     /// # Errors
-    /// When one has another type than it must have.
+    /// If a member has the wrong type.
     pub fn read(profile: Profile, document: &Value) -> Result<Self, Malformed> {
         let storydens = profile.registration_is_storydens();
         let members = Members {
@@ -221,7 +221,7 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Decides what is registered, by the profile's rules. `cap` is what registrations may have.
+    /// Applies the rules of the profile. `cap` limits the scope of registrations.
     ///
     /// # Errors
     /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
@@ -275,7 +275,7 @@ mod tests {
         Asked::read(profile, document).unwrap().check(profile, &cap)
     }
 
-    /// req_136, req_069, A-7, A-8: what may be registered where.
+    /// req_136, req_069, A-7, A-8: private-use schemes are accepted in the profile `standards` only.
     #[test]
     fn private_use_schemes_are_for_the_standards_alone() {
         for (uri, standards, storyden) in [
@@ -287,7 +287,7 @@ mod tests {
             ("myapp://cb", false, false),
             ("javascript:alert(1)", false, false),
             ("https://a.example/%zz", false, false),
-            (" https://a.example/cb", false, true), // trimmed there
+            (" https://a.example/cb", false, true), // trimmed in the profile storyden
             ("https://u@a.example/cb", false, false),
             ("http://[::ffff:127.0.0.1]/cb", false, false),
             ("https:///nohost", false, false),
@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    /// req_137: grants and response types go together.
+    /// req_137: grant types and response types correspond.
     #[test]
     fn grants_and_response_types_go_together() {
         let device = "urn:ietf:params:oauth:grant-type:device_code";
@@ -338,7 +338,7 @@ mod tests {
         assert!(register(Profile::Standards, &nothing).is_err());
     }
 
-    /// req_140: what is merely kept is bounded, and an address is one of the web.
+    /// req_140: display metadata is bounded, and URLs are web addresses.
     #[test]
     fn what_is_kept_is_bounded() {
         let uri = "https://a.example/cb";

@@ -1,4 +1,4 @@
-//! What of a client's metadata is registered, member by member; in Storyden's profile with its texts.
+//! Registration rules for each metadata member, with Storyden's texts in its profile.
 
 use url::Url;
 
@@ -15,7 +15,7 @@ use crate::oauth::scope::{Scope, ScopeName};
 
 /// The most URIs, contacts or grants of one client.
 const LIST_MAX: usize = 20;
-/// The longest of the texts that are merely kept, in bytes.
+/// The longest display text, in bytes.
 const TEXT_MAX: usize = 255;
 /// The longest key set, in bytes of JSON.
 const KEYS_MAX: usize = 8 * 1_024;
@@ -24,17 +24,18 @@ const URI_MAX: usize = 2_048;
 
 /// The rules of a profile.
 pub(super) struct Rules {
-    /// Storyden's, with its texts (contract 12).
+    /// True for Storyden's rules and texts (storyden-contract.md#dynamic-registration).
     pub(super) storydens: bool,
 }
 
 impl Rules {
-    /// Chooses between two texts for one refusal.
+    /// Chooses the profile's text for a rejection.
     fn refuse(&self, storydens: &'static str, ours: &'static str) -> OAuthError {
         OAuthError::invalid_client_metadata(if self.storydens { storydens } else { ours })
     }
 
-    /// An empty text is an omitted one (RFC 7591 §2: then it is `client_secret_basic`).
+    /// Reads the authentication method. An empty text counts as absent (RFC 7591 §2:
+    /// `client_secret_basic`).
     pub(super) fn auth_method(&self, given: &str) -> Result<AuthMethod, OAuthError> {
         match given.trim() {
             "" => Ok(AuthMethod::Basic),
@@ -53,7 +54,7 @@ impl Rules {
         }
     }
 
-    /// The public keys of a client that signs with them: themselves, or where they are (RFC 7591 §2).
+    /// Reads the public keys of a client that signs with a key: inline or by URL (RFC 7591 §2).
     pub(super) fn keys(
         auth_method: AuthMethod,
         jwks: Option<Value>,
@@ -61,7 +62,7 @@ impl Rules {
     ) -> Result<ClientKeys, OAuthError> {
         let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
         if auth_method != AuthMethod::PrivateKeyJwt {
-            return Ok(ClientKeys::default()); // nobody would look at them
+            return Ok(ClientKeys::default()); // unused without private_key_jwt
         }
         match (&jwks, &jwks_uri) {
             (Some(_), Some(_)) => return refuse("give jwks or jwks_uri, not both".to_owned()),
@@ -83,7 +84,7 @@ impl Rules {
         Ok(ClientKeys { jwks, jwks_uri })
     }
 
-    /// OpenID Connect Registration §2: what says that it is a web application is answered on the web.
+    /// OpenID Connect Registration §2: a web application has web redirect URIs.
     pub(super) fn application_type(
         &self,
         given: Option<&str>,
@@ -112,7 +113,7 @@ impl Rules {
         let may_be_registered = |grant: &GrantType| match grant {
             AuthorizationCode | RefreshToken => true,
             DeviceCode => !self.storydens,
-            GrantType::ClientCredentials => false, // it has no account to act for
+            GrantType::ClientCredentials => false, // a registration has no owner to act for
         };
         let grants = names
             .iter()
@@ -139,7 +140,7 @@ impl Rules {
         Ok(grants)
     }
 
-    /// RFC 7591 §2.1: `code` goes with the code grant, and neither without the other.
+    /// RFC 7591 §2.1: `code` requires the code grant, and the code grant requires `code`.
     pub(super) fn response_types(
         &self,
         given: Option<&[String]>,
@@ -192,7 +193,8 @@ impl Rules {
     fn redirect_uri(&self, uri: &str) -> Result<(), OAuthError> {
         let refused = check_registration(uri);
         if self.storydens {
-            // contract 12: web and loopback alone, and `localhost` in lower case
+            // storyden-contract.md#dynamic-registration: only web and loopback URIs, and `localhost` in
+            // lower case.
             let is_web = Url::parse(uri).is_ok_and(|url| match url.scheme() {
                 "https" => true,
                 "http" => url.host_str() != Some("localhost") || uri.contains("//localhost"),
@@ -267,8 +269,8 @@ impl Rules {
         })
     }
 
-    /// What the client asks for when it names no scope: what it registers, as far as registrations
-    /// may have that (RFC 7591 §2 lets the server register less, and the answer says so).
+    /// Returns the scope of a request without `scope`: the registered scope within `cap` (RFC 7591 §2
+    /// allows the server to register less, and the response tells so).
     pub(super) fn scope(&self, given: &str, cap: &Scope) -> Result<Scope, OAuthError> {
         let refuse = |ours| {
             let theirs = "Scope is not permitted for dynamic client registration";
@@ -312,7 +314,7 @@ pub(super) fn post_logout_redirect_uris(given: Vec<String>) -> Result<Vec<String
     Ok(uris)
 }
 
-/// An absolute https address with a host. Nobody here fetches it.
+/// True for an absolute https URL with a host. This server never fetches the URL.
 pub(in super::super) fn is_web_page(uri: &str) -> bool {
     let plain = uri.len() <= URI_MAX && uri.bytes().all(|byte| byte.is_ascii_graphic());
     let url = Url::parse(uri).ok().filter(|_| plain);
