@@ -1,6 +1,6 @@
-//! Row ids: xids in their 20-character lower-case text form, one type per noun.
+//! Row ids: xids in their 20-character lower-case text form, with a type per noun.
 
-/// Makes a newtype of the id of one noun.
+/// Defines the id type of a noun.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -17,7 +17,7 @@ macro_rules! id {
                 Self(xid::new().to_string())
             }
 
-            /// An id as it was stored, or as somebody sent it: what is no id finds no row.
+            /// An id from the database or from input; an invalid id finds no row.
             #[must_use]
             pub fn new(value: impl Into<String>) -> Self {
                 let value = value.into();
@@ -45,7 +45,7 @@ id!(
     AccountId
 );
 id!(
-    /// A connection to another server: `oauth_remote_connections.id`.
+    /// A connection to a remote server: `oauth_remote_connections.id`.
     RemoteConnectionId
 );
 id!(
@@ -81,7 +81,8 @@ id!(
     RefreshTokenId
 );
 id!(
-    /// A grant: what one approval gave, through every rotation. The `gid` of access tokens.
+    /// A grant: an approval and all its tokens through every rotation. The `gid` claim of access
+    /// tokens.
     GrantId
 );
 id!(

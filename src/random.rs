@@ -1,4 +1,4 @@
-//! Chance as a value: everything that needs it asks a [`Random`], which tests seed.
+//! Randomness as a value: all code that needs randomness takes a [`Random`], which tests seed.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
-/// Where chance comes from. Clones share it.
+/// A source of randomness. Clones share the source.
 #[derive(Clone, Debug)]
 pub struct Random(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// The operating system's generator, through a per-thread one that it reseeds.
+    /// The operating system's generator, through a per-thread generator.
     System,
     /// A generator that gives the same sequence for the same seed.
     Seeded(Arc<Mutex<StdRng>>),

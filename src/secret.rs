@@ -1,8 +1,8 @@
-//! Secrets and their hashes, as two types that cannot be taken for each other.
+//! Secrets and their hashes, as distinct types.
 //!
-//! A [`Secret`] shows itself to nobody: not in `Debug`, not in a log, and its memory is wiped. A
-//! [`SecretHash`] is what may be stored and looked up. Opaque values (codes, tokens, request ids,
-//! session cookies) have 256 bits of chance, so one SHA-256 is enough and no salt is needed.
+//! A [`Secret`] is redacted in `Debug` and logs, and wiped from memory. A [`SecretHash`] may be stored
+//! and looked up. Opaque values (codes, tokens, request ids, session cookies) have 256 random bits, so
+//! a single SHA-256 without salt is enough.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::random::Random;
 
-/// A value that lets its holder in: a code, a token, a password, a client secret.
+/// A credential: a code, a token, a password, a client secret.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -27,7 +27,7 @@ impl Secret {
         Self::new(random.base64url::<32>())
     }
 
-    /// The value itself, for the one answer that hands it out and for checking it.
+    /// The value, for checks and for the response that issues the secret.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -65,7 +65,7 @@ impl<'de> serde::Deserialize<'de> for Secret {
 pub struct SecretHash(String);
 
 impl SecretHash {
-    /// A hash as it was stored.
+    /// A stored hash.
     #[must_use]
     pub fn stored(value: String) -> Self {
         Self(value)

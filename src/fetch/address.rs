@@ -1,8 +1,7 @@
-//! Which hosts and addresses are asked: the public ones, and this server never itself.
+//! The SSRF guard's address rules: only public hosts and addresses, and never this server itself.
 //!
-//! The networks are those of IANA's special-purpose registries (RFC 6890 and its updates) with
-//! multicast and what only translates to another address; all of IPv6 outside `2000::/3` is none
-//! that anybody serves from.
+//! The networks are the special-purpose registries of IANA (RFC 6890 and its updates), multicast, and
+//! translation prefixes. Of IPv6 only `2000::/3` is public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,36 +9,36 @@ use url::{Host, Url};
 
 use super::{Rules, literal};
 
-/// How far the way out is open.
+/// The set of addresses that requests may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Public addresses, by https.
     Closed,
     /// Loopback too, also by http: for development.
     Loopback,
-    /// Any address, by http too, and whatever its certificate: for development.
+    /// Any address, also by http and with any certificate: for development.
     Everything,
 }
 
-/// Why a URL or an address is none that is asked. Nothing was sent to it.
+/// The reason why the SSRF guard rejected a URL or address. No request was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It is not https.
+    /// The scheme is not https.
     #[error("the URL must begin with https://")]
     Scheme,
-    /// It has no host, or the user name or password of somebody.
+    /// The URL has no host, or has user information.
     #[error("the URL must have a host, and no user name and no password")]
     Authority,
-    /// Its port is not one of those that may be asked.
+    /// A port that is not allowed.
     #[error("port {0} is not asked")]
     Port(u16),
     /// The host is this server.
     #[error("the host is this server itself")]
     Own,
-    /// The address, or one of the addresses of the name, is not public.
+    /// The address, or an address of the name, is not public.
     #[error("the host has an address that is not public")]
     Address,
-    /// The name has more addresses than anybody needs.
+    /// The name has too many addresses.
     #[error("the host has too many addresses")]
     Addresses,
 }
@@ -68,14 +67,14 @@ const V4: &[(Ipv4Addr, u32)] = &[
 
 /// The special-purpose networks inside `2000::/3`.
 const V6: &[(Ipv6Addr, u32)] = &[
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo among them
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, including Teredo
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4: an IPv4 address of anybody's choice
     (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48), // AS112
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-/// Whether an address is one of the public internet, and of nothing else.
+/// True for a public address.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -85,8 +84,8 @@ pub fn is_public(address: IpAddr) -> bool {
                 |(first, length): &(Ipv4Addr, u32)| (bits ^ first.to_bits()) >> (32 - length) == 0;
             !V4.iter().any(holds)
         }
-        // Also what carries an IPv4 address: mapped, compatible and translated ones (RFC 6052) are
-        // outside 2000::/3, and a name that means an IPv4 host has an A record for it.
+        // Addresses that embed an IPv4 address (mapped, compatible, translated: RFC 6052) are outside
+        // 2000::/3. A name for an IPv4 host has an A record.
         IpAddr::V6(address) => {
             let bits = address.to_bits();
             let holds =
@@ -109,10 +108,10 @@ pub(super) fn check(address: IpAddr, opening: Opening) -> Result<(), Unfit> {
     if fits { Ok(()) } else { Err(Unfit::Address) }
 }
 
-/// Lets a URL pass, as far as that can be told without resolving its host, and gives the host.
+/// Checks a URL before name resolution and returns the host.
 ///
 /// # Errors
-/// Why it is not asked.
+/// The reason of the rejection.
 pub(super) fn check_url(url: &Url, rules: &Rules) -> Result<String, Unfit> {
     let host = url.host_str().filter(|host| !host.is_empty());
     let host = host.ok_or(Unfit::Authority)?.trim_end_matches('.');
@@ -143,7 +142,7 @@ pub(super) fn check_url(url: &Url, rules: &Rules) -> Result<String, Unfit> {
     Ok(host.to_owned())
 }
 
-/// Whether a URL's host is this computer by its name or its address.
+/// True if a URL's host names this computer, by name or address.
 fn is_this_computer(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {

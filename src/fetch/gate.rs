@@ -1,4 +1,4 @@
-//! How many requests go out at once: so many to one host, so many in all.
+//! Concurrency limits of outgoing requests, per host and in total.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Requests to one host at a time.
+/// Concurrent requests to a host.
 const PER_HOST: usize = 4;
 /// Requests at a time.
 const IN_ALL: usize = 64;
-/// Hosts that are remembered; the count of one that is forgotten begins anew.
+/// Hosts with a counter. An evicted host starts with a new counter.
 const HOSTS: u64 = 4_096;
 
-/// A turn; it ends when it is dropped.
+/// A permit, returned on drop.
 pub(super) struct Turn {
     _host: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
@@ -39,8 +39,8 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Waits for a turn to ask a host: first of its own, so that one slow host does not take the turns
-    /// of all others.
+    /// Waits for a permit of the host first and a global permit second, so that a slow host does not
+    /// use up the global permits.
     pub(super) async fn enter(&self, host: &str) -> Option<Turn> {
         let new = || Arc::new(Semaphore::new(PER_HOST));
         let turns = self.hosts.get_with_by_ref(host, new);

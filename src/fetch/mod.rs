@@ -1,9 +1,9 @@
-//! The only way out: every HTTP request that this program makes.
+//! Outgoing HTTP requests: every request that this program makes.
 //!
-//! What a stranger names is asked through [`Fetch`]: the name is resolved once, every address of it
-//! is checked ([`address`]), and one of the checked addresses is dialled. No proxy of the environment,
-//! no redirect, no compression; bytes, time and connections are bounded, per host and in all
-//! (`gate`).
+//! Requests to client-supplied URLs go through [`Fetch`], the SSRF guard: the name is resolved once,
+//! every address is checked ([`address`]), and a checked address is dialled, which prevents DNS
+//! rebinding. No proxy from the environment, no redirect, no compression; bytes, time and concurrency
+//! are limited, per host and in total (`gate`).
 
 pub mod address;
 mod gate;
@@ -24,20 +24,19 @@ use address::{Opening, Unfit};
 use gate::Gate;
 use network::Network;
 
-/// How long a command waits for an answer.
+/// Time limit of a command's request.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Who asks.
+/// `User-Agent` header.
 const AGENT: &str = concat!("storyden-auth/", env!("CARGO_PKG_VERSION"));
 
 /// The most addresses of a name that are looked at; a name with more is refused.
 const ADDRESSES_MAX: usize = 32;
 
-/// A client for commands, which ask a server that their user names: it follows no redirect and uses
-/// no proxy of the environment.
+/// A client for commands, whose user names the server: no redirects, no proxy from the environment.
 ///
 /// # Errors
-/// When the system's TLS roots cannot be read.
+/// If the system's TLS roots cannot be read.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that makes an HTTP client"
@@ -51,29 +50,29 @@ pub fn command_client() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// What may be asked.
+/// The rules of the SSRF guard.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// How far the way out is open.
+    /// The set of addresses that requests may reach.
     pub opening: Opening,
     /// The ports that may be dialled; any while `opening` is not [`Opening::Closed`].
     pub ports: Vec<u16>,
-    /// This server's own hosts, which it never asks.
+    /// This server's own hosts, which are never requested.
     pub own_hosts: Vec<String>,
 }
 
-/// One question.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
-    /// What is asked.
+    /// The URL.
     pub url: &'a Url,
     /// The longest body, in bytes.
     pub max: usize,
-    /// How long it may take in all, from the name to the last byte.
+    /// Time limit from name resolution to the last byte.
     pub deadline: Duration,
 }
 
-/// What is sent with a question.
+/// Body and headers of a request.
 #[derive(Debug)]
 pub enum Sent<'a> {
     /// Nothing: a `GET`.
@@ -95,19 +94,19 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What came back: a JSON document that was answered with 200.
+/// A JSON document from a response with status 200.
 #[derive(Debug)]
 pub struct Found {
     /// The body.
     pub body: Vec<u8>,
-    /// The `Cache-Control` header, where it is text.
+    /// The `Cache-Control` header, if it is text.
     pub cache_control: Option<String>,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The URL, or an address of its host, is none that is asked. Nothing was sent.
+    /// The SSRF guard rejected the URL or an address of its host. No request was sent.
     #[error("{0}")]
     Unfit(#[from] Unfit),
     /// Too many questions are being asked already. Nothing was sent.
@@ -119,16 +118,16 @@ pub enum Error {
     /// There was no whole answer: no address, no connection, TLS that does not hold, a broken body.
     #[error("the host did not answer")]
     Unreachable,
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("the host did not answer in time")]
     Slow,
-    /// Another status than 200; redirects are not followed.
+    /// A status other than 200; redirects are not followed.
     #[error("the host answered with status {0}")]
     Status(u16),
-    /// The body is of another type than JSON.
+    /// The content type is not JSON.
     #[error("the answer is not JSON by its Content-Type")]
     NotJson,
-    /// The body is compressed although nobody asked for that.
+    /// The body is compressed, although compression was not requested.
     #[error("the answer is compressed")]
     Compressed,
     /// The body is too long.
@@ -137,7 +136,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same question may get an answer a little later.
+    /// True for a temporary failure.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -158,8 +157,8 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// The way out under some rules, over a network. What it needs of the system is looked up when
-    /// something is first asked.
+    /// Creates the guarded client with its rules and network. System resources are loaded at the first
+    /// request.
     #[must_use]
     pub fn new(rules: Rules, network: Arc<dyn Network>) -> Self {
         Self {
@@ -200,10 +199,10 @@ impl Fetch {
         client.as_ref().ok_or(Error::NoTrust)
     }
 
-    /// Asks for a JSON document.
+    /// Fetches a JSON document.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason of the failure.
     pub async fn json(&self, question: Question<'_>) -> Result<Found, Error> {
         let reply = self.ask(question, Sent::Nothing).await?;
         if reply.status != StatusCode::OK {
@@ -217,10 +216,11 @@ impl Fetch {
         })
     }
 
-    /// Asks, and takes an answer of any status and type. Redirects are not followed: they are answers.
+    /// Sends a request and returns a response of any status and type. Redirects are returned, not
+    /// followed.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason of the failure.
     pub async fn ask(&self, question: Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
         let host = address::check_url(question.url, &self.rules)?;
         let deadline = question.deadline;
@@ -274,7 +274,7 @@ impl Fetch {
     }
 }
 
-/// Plain JSON, or a type that is JSON by its suffix (RFC 6839 §3.1).
+/// Requires JSON, or a type with the suffix `+json` (RFC 6839 §3.1).
 ///
 /// # Errors
 /// [`Error::NotJson`].
@@ -295,7 +295,7 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Error> {
     }
 }
 
-/// What stands behind a failure; the guard's own refusal among it.
+/// The cause of a failed request, including a rejection by the SSRF guard.
 fn reason(error: &reqwest::Error) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -307,8 +307,8 @@ fn reason(error: &reqwest::Error) -> Error {
     Error::Unreachable
 }
 
-/// Resolves a name and lets it pass when every address of it does. What passes is what is dialled:
-/// nobody resolves it again.
+/// Resolves a name and accepts it if every address passes. The checked address is dialled; the name is
+/// not resolved again (A-90, DNS rebinding).
 #[derive(Debug)]
 struct Resolver {
     opening: Opening,
@@ -333,7 +333,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// The address that a URL's host is written as, if it is one.
+/// The IP address in a URL's host, if the host is a literal.
 fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),

@@ -1,4 +1,4 @@
-//! The network that the way out goes over: the machine's own, or another one for tests.
+//! The network of outgoing requests: the machine's own, or a test network.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -6,20 +6,20 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
-/// The addresses of a name, when they are there.
+/// A future with the addresses of a name.
 pub type Addresses = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// How names become addresses, and addresses doors.
+/// Name resolution and routing of outgoing requests.
 pub trait Network: Debug + Send + Sync {
     /// Every address of a name.
     fn addresses(&self, name: String) -> Addresses;
 
-    /// What is dialled to reach an address; port 0 means the port of the URL.
+    /// The socket address to dial for an address; port 0 means the port of the URL.
     fn door(&self, address: IpAddr) -> SocketAddr {
         SocketAddr::new(address, 0)
     }
 
-    /// Says which certificates are believed; otherwise those that the system believes.
+    /// Sets the trusted certificates; by default the system's.
     fn trust(&self, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         client
     }

@@ -1,5 +1,5 @@
-//! The end of an authorization at another server (contract 18.6): who answers is checked before a
-//! code goes anywhere.
+//! The end of an authorization at a remote server (storyden-contract.md#remote-callback). The issuer is
+//! checked before the code is sent anywhere.
 
 use super::connect::state_hash;
 use super::metadata::ServerMetadata;
@@ -11,25 +11,25 @@ use crate::ids::AccountId;
 use crate::store::audit::{self, Entry};
 use crate::store::remote::{self, Connection, Flow};
 
-/// What the browser brought back.
+/// The authorization response, brought back by the browser.
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// Which authorization it is of.
+    /// The state, which identifies the flow.
     pub state: &'a str,
     /// The code.
     pub code: Option<&'a str>,
-    /// Who says that it answers (RFC 9207 §2).
+    /// The issuer of the response (RFC 9207 §2).
     pub iss: Option<&'a str>,
-    /// What went wrong there (RFC 6749 §4.1.2.1).
+    /// The error (RFC 6749 §4.1.2.1).
     pub error: Option<&'a str>,
     /// The same in words.
     pub error_description: Option<&'a str>,
 }
 
-/// Takes an answer, for whoever began the authorization, once.
+/// Completes a flow for the account that started it. A flow is completed once.
 ///
 /// # Errors
-/// Why nothing came of it.
+/// The reason of the failure.
 pub async fn finish(
     app: &App,
     answer: &Answer<'_>,
@@ -40,7 +40,7 @@ pub async fn finish(
     let unknown = Error::Missing("There is no authorization with this state");
     let flow = flow.ok_or(unknown)?;
     let now = app.clock.now();
-    // of somebody else, it is not touched
+    // a flow of another account stays untouched.
     if flow
         .account_id
         .as_ref()
@@ -117,8 +117,8 @@ async fn conclude(
     Ok(())
 }
 
-/// RFC 9207 §2.4, `req_197`: before the code goes anywhere, and on errors too. A server that says that it
-/// always names itself must.
+/// RFC 9207 §2.4, `req_197`: mix-up defence, before the code is sent anywhere, and for errors too. A
+/// server whose metadata promises `iss` must send `iss`.
 fn check_issuer(answer: &Answer<'_>, flow: &Flow, connection: &Connection) -> Result<(), String> {
     let metadata = connection.authorization_server_metadata.as_ref();
     let always = metadata.is_some_and(|metadata| ServerMetadata::names_itself(&metadata.0));

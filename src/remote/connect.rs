@@ -1,5 +1,5 @@
-//! Making a connection, and sending somebody to the other server to authorize it (contract 18.4,
-//! 18.5).
+//! Creation of a connection, and the start of its authorization
+//! (storyden-contract.md#remote-connections).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,12 +22,12 @@ use crate::store::audit::{self, Entry};
 use crate::store::remote::{self, Connection, NewFlow};
 use crate::store::value::JsonColumn;
 
-/// How long somebody has at the other server.
+/// Lifetime of an authorization flow.
 const FLOW_TTL: Duration = Duration::minutes(10);
 /// The longest scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
 
-/// What an administrator was given by the other server.
+/// Client credentials and endpoints entered by an administrator.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteManualConfig)]
 pub struct Manual {
@@ -37,39 +37,39 @@ pub struct Manual {
     /// The secret there.
     #[schema(value_type = Option<String>)]
     pub client_secret: Option<Secret>,
-    /// Where a person is sent.
+    /// Authorization endpoint.
     #[serde(default)]
     pub authorization_endpoint: String,
-    /// Where a code is exchanged.
+    /// Token endpoint.
     #[serde(default)]
     pub token_endpoint: String,
-    /// Where the answer goes; this community's own page unless given.
+    /// Redirect URI; by default this community's own page.
     pub redirect_uri: Option<String>,
-    /// What the authorization server calls itself.
+    /// Issuer of the authorization server.
     pub authorization_server: Option<String>,
-    /// What is asked for.
+    /// Requested scope.
     pub scope: Option<String>,
 }
 
 /// A connection to be made.
 #[derive(Debug)]
 pub struct Wanted {
-    /// What to.
+    /// The resource.
     pub resource_url: String,
-    /// How; as discovered unless given.
+    /// Client mode; by default the discovered mode.
     pub mode: Option<Mode>,
-    /// What is asked for.
+    /// Requested scope.
     pub scope: Option<String>,
-    /// One of the resource's authorization servers, where it lists several.
+    /// The chosen authorization server, if the resource lists several.
     pub authorization_server: Option<String>,
     /// For [`Mode::Manual`].
     pub manual: Option<Manual>,
 }
 
-/// Makes a connection, with the line of the trail about it.
+/// Creates a connection, with an audit event.
 ///
 /// # Errors
-/// Why it cannot be made.
+/// The reason of the failure.
 pub async fn create(
     app: &App,
     wanted: Wanted,
@@ -104,10 +104,10 @@ fn connected() -> Error {
     Error::Connected("This resource is connected already; delete that connection first")
 }
 
-/// A scope as it is asked for; nothing where it is blank.
+/// Reads a requested scope; a blank scope is absent.
 ///
 /// # Errors
-/// When it is too long or no scope (RFC 6749 §3.3).
+/// If the scope is too long or malformed (RFC 6749 §3.3).
 pub fn scope_of(given: Option<String>) -> Result<Option<String>, Error> {
     let scope = given
         .map(|scope| scope.trim().to_owned())
@@ -209,10 +209,10 @@ fn auth_method_of(secret: Option<&Secret>) -> AuthMethod {
     }
 }
 
-/// A secret of a connection, as it is kept.
+/// Seals a secret of a connection for storage.
 ///
 /// # Errors
-/// When it cannot be sealed.
+/// If the secret cannot be sealed.
 pub fn seal_secret(
     app: &App,
     row: &Connection,
@@ -345,7 +345,7 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
         query.append_pair("state", state.reveal());
         query.append_pair("code_challenge", challenge.as_str());
         query.append_pair("code_challenge_method", "S256");
-        // OpenID Connect Core §11: without it there is no refresh token
+        // OpenID Connect Core §11: no refresh token without this scope.
         let offline = row.scope.as_deref().unwrap_or_default();
         if offline.split(' ').any(|name| name == "offline_access")
             && !app.config.profile.remote_connections_are_storydens()
@@ -362,13 +362,13 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
     Ok(url)
 }
 
-/// Who is to answer: what the metadata called themselves.
+/// The expected issuer: the issuer of the metadata.
 fn issuer_of(row: &Connection) -> Option<String> {
     let metadata = row.authorization_server_metadata.as_ref()?;
     metadata.0.get("issuer")?.as_str().map(str::to_owned)
 }
 
-/// A `state` as it is looked for (contract 18.5).
+/// The stored form of a `state` (storyden-contract.md#remote-authorization).
 pub(super) fn state_hash(state: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(state.as_bytes()))
 }

@@ -1,5 +1,5 @@
-//! Who protects a resource (RFC 9728 §3) and how that works (RFC 8414 §3, OpenID Connect Discovery
-//! §4), in the order of the MCP authorization specification.
+//! Discovery of a resource's authorization server (RFC 9728 §3) and of its metadata (RFC 8414 §3,
+//! OpenID Connect Discovery §4), in the order of the MCP authorization specification.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
@@ -15,21 +15,21 @@ use crate::oauth::strict_json;
 /// The longest document, in bytes.
 const MAX: usize = 64 * 1_024;
 
-/// How this community becomes a client of a server.
+/// The way in which this community becomes a client of a remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = OAuthRemoteMode)]
 pub enum Mode {
-    /// By the metadata document of its own.
+    /// By this community's own metadata document.
     Cimd,
     /// By registering (RFC 7591).
     Dcr,
-    /// By what an administrator was given.
+    /// By credentials that an administrator entered.
     Manual,
 }
 
 impl Mode {
-    /// Its name on the wire and in the database.
+    /// The name on the wire and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,34 +40,34 @@ impl Mode {
     }
 }
 
-/// What was found.
+/// The result of a discovery.
 #[derive(Clone, Debug)]
 pub struct Discovered {
-    /// The resource, as it is kept.
+    /// The resource, in stored form.
     pub resource_url: Url,
-    /// What it says.
+    /// Metadata of the resource.
     pub resource: ResourceMetadata,
-    /// Who gives tokens for it, without a slash at its end.
+    /// The authorization server, without a slash at the end.
     pub server: String,
-    /// What that says.
+    /// Metadata of the authorization server.
     pub metadata: ServerMetadata,
-    /// How this community can be its client.
+    /// The client mode.
     pub mode: Mode,
 }
 
-/// Reads the URL of a resource (contract 18.3).
+/// Parses the URL of a resource (storyden-contract.md#remote-discovery).
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault.
 pub fn resource_url(given: &str) -> Result<Url, Error> {
     check_endpoint("resource_url", given.trim())
 }
 
-/// Finds out who protects a resource. `chosen` is one of its authorization servers; without one it
-/// is the first that can be used.
+/// Discovers the authorization server of a resource. `chosen` is an issuer from the resource's list;
+/// without it, the first usable server is taken.
 ///
 /// # Errors
-/// Why it cannot be found out.
+/// The reason of the failure.
 pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Discovered, Error> {
     let resource_url = resource_url(given)?;
     let resource = find_resource(app, &resource_url).await?;
@@ -99,7 +99,7 @@ pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Di
                     mode,
                 });
             }
-            Err(error) => first = first.or(Some(error)), // the next one may do
+            Err(error) => first = first.or(Some(error)), // the next server may work
         }
     }
     Err(first.unwrap_or_else(|| Error::refused("The resource lists no authorization server")))
@@ -108,7 +108,7 @@ pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Di
 /// Path-inserted, then at the root, then where a 401 of the resource itself points.
 async fn find_resource(app: &App, resource: &Url) -> Result<ResourceMetadata, Error> {
     let what = "The protected-resource metadata";
-    // contract 18.3: there the query is no part of what a resource is called
+    // storyden-contract.md#remote-discovery: the query is not part of the resource.
     let mut asked = resource.clone();
     if app.config.profile.remote_connections_are_storydens() {
         asked.set_query(None);
@@ -157,7 +157,7 @@ async fn find_server(app: &App, issuer: &str) -> Result<ServerMetadata, Error> {
     Err(failed.unwrap_or_else(|| Error::refused(format!("{what} are nowhere"))))
 }
 
-/// The well-known addresses of a resource: with its path, and at the root where it has one.
+/// The well-known URLs of a resource: with its path, and at the root if the resource has a path.
 fn well_known(resource: &Url, name: &str) -> Vec<Url> {
     let path = resource.path().trim_end_matches('/');
     let mut places = vec![at(resource, &format!("/.well-known/{name}{path}"))];
@@ -175,7 +175,7 @@ fn at(url: &Url, path: &str) -> Url {
     place
 }
 
-/// Where a resource's own 401 says that its metadata are (RFC 9728 §5.1).
+/// The metadata URL in the resource's own 401 response (RFC 9728 §5.1).
 async fn pointed_at(app: &App, resource: &Url) -> Option<Url> {
     let question = Question {
         url: resource,

@@ -1,4 +1,4 @@
-//! What remote servers say of themselves (RFC 9728, RFC 8414): read and held to what was asked.
+//! Metadata of remote servers (RFC 9728, RFC 8414): parsed and compared with the requested identifier.
 
 use serde_json::Value;
 use url::Url;
@@ -11,11 +11,11 @@ const SERVERS_MAX: usize = 16;
 /// A protected resource's metadata (RFC 9728 §2), checked.
 #[derive(Clone, Debug)]
 pub struct ResourceMetadata {
-    /// What the resource calls itself; what tokens are asked for.
+    /// The resource identifier, sent as `resource` in token requests.
     pub resource: String,
-    /// Its name for people.
+    /// Display name.
     pub name: Option<String>,
-    /// Who gives tokens for it, as listed.
+    /// Authorization servers, in the listed order.
     pub servers: Vec<String>,
     /// The whole document.
     pub document: Value,
@@ -24,17 +24,17 @@ pub struct ResourceMetadata {
 /// An authorization server's metadata (RFC 8414 §2), checked.
 #[derive(Clone, Debug)]
 pub struct ServerMetadata {
-    /// What it calls itself: the `iss` of its answers (RFC 9207).
+    /// The issuer: the `iss` of its responses (RFC 9207).
     pub issuer: String,
-    /// Where a person is sent.
+    /// Authorization endpoint.
     pub authorization_endpoint: String,
-    /// Where a code is exchanged.
+    /// Token endpoint.
     pub token_endpoint: String,
-    /// Where clients register.
+    /// Registration endpoint.
     pub registration_endpoint: Option<String>,
-    /// How clients may authenticate; nothing when it does not say.
+    /// Client authentication methods; empty if not listed.
     pub auth_methods: Vec<String>,
-    /// Whether a client id may be the URL of a document.
+    /// True if client ids may be URLs of metadata documents.
     pub takes_documents: bool,
     /// The whole document.
     pub document: Value,
@@ -63,10 +63,10 @@ fn without_bare_slash(identifier: &str) -> &str {
 }
 
 impl ResourceMetadata {
-    /// Checks a document that was found for a resource.
+    /// Checks the metadata of a resource.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn check(document: Value, asked: &str) -> Result<Self, Error> {
         let resource = text(&document, "resource")
             .ok_or_else(|| Error::refused("The protected-resource metadata have no resource"))?;
@@ -97,10 +97,10 @@ impl ResourceMetadata {
 }
 
 impl ServerMetadata {
-    /// Checks a document that was found for an issuer.
+    /// Checks the metadata of an issuer.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn check(document: Value, asked: &str) -> Result<Self, Error> {
         let issuer = text(&document, "issuer")
             .ok_or_else(|| Error::refused("The authorization server's metadata have no issuer"))?;
@@ -155,18 +155,18 @@ impl ServerMetadata {
         })
     }
 
-    /// Whether its answers always say who gives them (RFC 9207 §3).
+    /// True if responses always carry `iss` (RFC 9207 §3).
     #[must_use]
     pub fn names_itself(document: &Value) -> bool {
         document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true))
     }
 }
 
-/// Holds an endpoint, or a resource, to the rule of contract 18.2: https, or http on this computer,
-/// without anybody's name in it. Whether it may be asked is for the guard.
+/// Checks an endpoint or resource URL (storyden-contract.md#url-rule-for-remote-servers): https, or
+/// http for this computer, without user information. The SSRF guard checks the address later.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault.
 pub fn check_endpoint(name: &str, text: &str) -> Result<Url, Error> {
     let wrong = |why: &str| Error::refused(format!("{name} {why}"));
     let url = Url::parse(text).map_err(|_| wrong("is no absolute URL"))?;

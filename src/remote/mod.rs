@@ -1,9 +1,9 @@
-//! This server as a client of others: connections to remote APIs, MCP servers among them, that are
-//! protected by an authorization server of their own (contract 18).
+//! This server as a client of others: connections to remote APIs, such as MCP servers, behind their own
+//! authorization servers (storyden-contract.md#identity-as-a-client).
 //!
-//! Strict towards servers: every address is guarded ([`crate::fetch`]), a resource and an issuer must
-//! be what was asked, and who answers is compared with who was asked. Forgiving towards networks: what
-//! may pass is tried again and breaks nothing.
+//! Strict towards servers: every address passes the SSRF guard ([`crate::fetch`]), resource and issuer
+//! must equal the requested values, and the issuer of a response is checked against mix-up. Tolerant of
+//! networks: a temporary failure is retried and changes nothing.
 
 pub mod callback;
 pub mod connect;
@@ -27,7 +27,7 @@ use crate::store::remote;
 /// Why something with a remote server did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request, or what the remote server said, is not good; the text says what to change.
+    /// The request or the remote server's response is invalid; the text tells what to change.
     #[error("{0}")]
     Refused(String),
     /// There is no such thing here.
@@ -39,10 +39,10 @@ pub enum Error {
     /// The remote server cannot be had now.
     #[error("{0}")]
     Away(String),
-    /// The remote server answered what is no answer, and will again.
+    /// The remote server sent an invalid response, and would again.
     #[error("{0}")]
     Useless(String),
-    /// It is not set up here.
+    /// A setting is missing here.
     #[error("{0}")]
     Unset(&'static str),
     /// The database does not answer.
@@ -55,7 +55,7 @@ impl Error {
         Self::Refused(why.into())
     }
 
-    /// What came of asking `whom`.
+    /// Converts a failed request to the server `whom`.
     fn of(whom: &str, error: &fetch::Error) -> Self {
         let text = format!("{whom}: {error}");
         match error {
@@ -85,7 +85,8 @@ impl Error {
     }
 }
 
-/// A connection as people and programs are shown it: never a secret or a token (contract 18.4).
+/// A connection as shown to people and programs: never a secret or a token
+/// (storyden-contract.md#remote-connections).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnection)]
 #[expect(missing_docs, reason = "the members are the contract's")]

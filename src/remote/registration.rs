@@ -16,21 +16,22 @@ const MAX: usize = 64 * 1_024;
 /// The longest client id or secret that is kept, in bytes.
 const TEXT_MAX: usize = 4 * 1_024;
 
-/// What a remote server made of this community.
+/// The registration at a remote server.
 #[derive(Debug)]
 pub struct Registered {
-    /// Its id there.
+    /// Client id there.
     pub client_id: String,
-    /// Its secret there.
+    /// Client secret there.
     pub client_secret: Option<Secret>,
-    /// How it authenticates there.
+    /// Authentication method there.
     pub auth_method: AuthMethod,
 }
 
-/// Registers, for one callback page.
+/// Registers this community with one redirect URI.
 ///
 /// # Errors
-/// Why that did not work; what the server changed and this community cannot do is refused.
+/// The reason of the failure. A value that the server changed and this community cannot use is
+/// rejected.
 pub async fn register(
     app: &App,
     endpoint: &str,

@@ -1,5 +1,5 @@
-//! How secrets of other servers are kept: sealed with AES-256-GCM, each bound to the row and column
-//! that it stands in, or in the clear where a Storyden reads them too.
+//! Encryption of remote servers' secrets at rest: AES-256-GCM, bound to row and column; plain text if a
+//! Storyden reads the rows too.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -16,16 +16,16 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::url::DatabaseUrl;
 
-/// How a sealed text begins.
+/// Prefix of a sealed text.
 const PREFIX: &str = "sealed:v1:";
 
 /// The file of a generated key, in `DATA_DIR`.
 const KEY_FILE: &str = "remote-token.key";
 
-/// How long the key is, in bytes.
+/// Length of the key, in bytes.
 const KEY_LENGTH: usize = 32;
 
-/// What a sealed text is bound to: it opens nowhere else.
+/// The row and column that a sealed text is bound to: decryption fails at any other place.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The row.
@@ -40,11 +40,11 @@ impl Place<'_> {
     }
 }
 
-/// The key that seals, once it was needed: one that is missing is looked for again.
+/// The sealing key, read at first use. A missing key is looked for again.
 #[derive(Debug, Default)]
 pub struct Sealer(OnceLock<LessSafeKey>);
 
-/// Seals a secret, or leaves it as it is where a Storyden reads it.
+/// Seals a secret, or returns it unchanged if a Storyden reads the row.
 ///
 /// # Errors
 /// [`Error::Unset`] without a key.
@@ -66,10 +66,11 @@ pub fn seal(app: &App, place: Place<'_>, secret: &Secret) -> Result<String, Erro
     Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(whole)))
 }
 
-/// Opens what was sealed. What was kept in the clear is as it is, so that both ways may be changed.
+/// Opens a sealed text. Plain text is returned unchanged, so that the setting may change in both
+/// directions.
 ///
 /// # Errors
-/// [`Error::Unset`] without the key that sealed it.
+/// [`Error::Unset`] without the key that sealed the text.
 pub fn open(app: &App, place: Place<'_>, kept: &str) -> Result<Secret, Error> {
     let Some(sealed) = kept.strip_prefix(PREFIX) else {
         return Ok(Secret::new(kept));
@@ -100,7 +101,7 @@ fn key(app: &App) -> Result<&LessSafeKey, Error> {
     Ok(sealer.get_or_init(|| key))
 }
 
-/// The key of the settings, or the generated one of `DATA_DIR`.
+/// The key of the settings, or the generated key in `DATA_DIR`.
 fn read_key(app: &App) -> Result<LessSafeKey, Error> {
     let bytes = match (&app.config.remote_token_key, app.config.database()) {
         (Some(key), _) => STANDARD.decode(key.reveal().trim()).ok(),
@@ -129,7 +130,7 @@ fn generated(folder: &Path, random: &Random) -> Option<Vec<u8>> {
     read().or_else(|| {
         std::fs::create_dir_all(folder).ok()?;
         let new = STANDARD.encode(random.bytes::<KEY_LENGTH>());
-        // Another process may have been first: its key is the key.
+        // If another process wrote a key first, that key is used.
         let _ = write_private(&path, new.as_bytes());
         read()
     })

@@ -1,4 +1,4 @@
-//! Asking a remote token endpoint (RFC 6749 §3.2), and holding its answer to what one is (§5).
+//! Requests to a remote token endpoint (RFC 6749 §3.2), and validation of the response (§5).
 
 use std::time::Duration as Span;
 
@@ -18,7 +18,7 @@ use crate::oauth::strict_json;
 use crate::secret::Secret;
 use crate::store::remote::{Connection, NewTokens};
 
-/// How long a remote server may take.
+/// Time limit of a request.
 pub(super) const DEADLINE: Span = Span::from_secs(10);
 /// The longest answer, in bytes.
 const MAX: usize = 64 * 1_024;
@@ -27,14 +27,14 @@ const TOKEN_MAX: usize = 16 * 1_024;
 /// The longest life of an access token that is believed.
 const LIFE_MAX: Duration = Duration::days(3_650);
 
-/// How this community authenticates at a remote server.
+/// This community's authentication method at a remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// By its id alone.
+    /// Client id only.
     None,
-    /// By its secret in the header.
+    /// Secret in the `Authorization` header.
     Basic,
-    /// By its secret in the body.
+    /// Secret in the body.
     Post,
 }
 
@@ -50,7 +50,7 @@ impl AuthMethod {
         }
     }
 
-    /// Its name.
+    /// The name of the method.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl AuthMethod {
     }
 }
 
-/// What a remote server gave.
+/// Tokens from a remote server.
 #[derive(Debug)]
 pub(super) struct Tokens {
     access_token: Secret,
@@ -71,7 +71,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// The tokens as they are kept.
+    /// The tokens in stored form.
     pub(super) fn kept(
         &self,
         app: &App,
@@ -100,7 +100,7 @@ impl Tokens {
 pub(super) enum NoTokens {
     /// The server said no, or something that is no answer: asking again does not help.
     Refused(String),
-    /// It may say yes a little later.
+    /// A temporary failure.
     Away(String),
     /// Something is wrong here.
     Here(Error),
@@ -238,7 +238,7 @@ fn read(answer: &Value, now: Timestamp) -> Result<Tokens, &'static str> {
         Some(seconds) => {
             let seconds = match seconds {
                 Value::Number(number) => number.as_f64(),
-                Value::String(text) => text.parse().ok(), // some servers quote it
+                Value::String(text) => text.parse().ok(), // some servers send a quoted number
                 _ => None,
             };
             let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0);

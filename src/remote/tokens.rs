@@ -1,5 +1,6 @@
-//! A valid access token of a connection, refreshed before it ends (contract 18.7): by one of all who
-//! want it, on whatever replica, so that the other server is asked once.
+//! Valid access tokens of connections, refreshed before expiry
+//! (storyden-contract.md#remote-token-supply). Of all callers on all replicas one refreshes, so the
+//! remote server gets one request.
 
 use std::time::Duration as Span;
 
@@ -14,15 +15,15 @@ use crate::ids::RemoteConnectionId;
 use crate::secret::Secret;
 use crate::store::remote::{self, Connection};
 
-/// How long before its end a token is refreshed.
+/// Time before expiry at which a token is refreshed.
 const EARLY: Duration = Duration::minutes(5);
 /// After how long a refresh is given up for lost.
 const LEASE: Duration = Duration::seconds(30);
-/// How often the others look whether it is done.
+/// Polling interval of the callers that wait for the refresh.
 const LOOK: Span = Span::from_millis(100);
-/// How often they look.
+/// The most polls.
 const LOOKS: usize = 100;
-/// How long is waited before another try, after one that may pass.
+/// Backoff before each retry of a temporary failure.
 const BACK_OFF: [Span; 2] = [Span::from_millis(200), Span::from_millis(800)];
 
 /// An access token that is good now.
@@ -30,19 +31,19 @@ const BACK_OFF: [Span; 2] = [Span::from_millis(200), Span::from_millis(800)];
 pub struct AccessToken {
     /// The token.
     pub token: Secret,
-    /// Its type.
+    /// Token type.
     pub token_type: String,
-    /// When it ends, where that is known.
+    /// Expiry, if known.
     pub expiry: Option<Timestamp>,
-    /// What it permits there, where that is known.
+    /// Scope, if known.
     pub scope: Option<String>,
 }
 
-/// The access token of a connection, refreshed when it ends within five minutes.
+/// Returns the access token of a connection, refreshed if it expires within five minutes.
 ///
 /// # Errors
-/// [`Error::Refused`] when the connection has to be authorized again, [`Error::Away`] when the other
-/// server does not answer and the token it gave is over.
+/// [`Error::Refused`] if the connection must be authorized again, [`Error::Away`] if the remote server
+/// does not answer and the present token has expired.
 pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Error> {
     for _ in 0..LOOKS {
         let row = find(app, id).await?;
@@ -83,13 +84,13 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
         if remote::take_lease(&app.db, id, &kept, (now, now - LEASE)).await? {
             match refresh(app, &row, &kept).await {
                 Ok(()) => return opened(app, &find(app, id).await?),
-                // it still works
+                // the present token is still valid
                 Err(Error::Away(_)) if is_good(app.clock.now()) => return opened(app, &row),
                 Err(error) => return Err(error),
             }
         }
         if is_good(now) {
-            return opened(app, &row); // somebody is at it, and this one is not over yet
+            return opened(app, &row); // another caller refreshes, and the present token is still valid
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -115,7 +116,8 @@ fn opened(app: &App, row: &Connection) -> Result<AccessToken, Error> {
     })
 }
 
-/// Refreshes, as the one who has the lease. A refusal breaks the connection; what may pass does not.
+/// Refreshes as the holder of the lease. A rejection marks the connection as failed; a temporary
+/// failure does not.
 async fn refresh(app: &App, row: &Connection, kept: &str) -> Result<(), Error> {
     let place = Place {
         row: row.id.as_str(),
@@ -157,7 +159,8 @@ async fn ask(app: &App, row: &Connection, token: &Secret) -> Result<(), NoTokens
         }
     };
     let kept = tokens.kept(app, row, app.clock.now())?;
-    // From here on the other server has forgotten the old token: what is lost now is logged.
+    // From here on the remote server has invalidated the old token: a failure to store the new token is
+    // logged.
     let saved = app
         .db
         .write(kept, |tx, kept| Box::pin(remote::save_tokens(tx, kept)));
