@@ -22,7 +22,7 @@ pub struct AuditList {
     pages: Pages,
 }
 
-/// `GET /api/admin/audit`: who did what, to which client and account, from where and when.
+/// `GET /api/admin/audit`: the audit trail, filtered, in pages.
 #[utoipa::path(
     get,
     path = "/api/admin/audit",

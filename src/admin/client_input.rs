@@ -1,4 +1,5 @@
-//! A client as an administrator sends it, checked: what would break it or harm its people is refused.
+//! Validation of clients that administrators create and change: values that would break the client or
+//! harm members are rejected.
 
 use serde::{Deserialize, Deserializer};
 
@@ -19,23 +20,24 @@ const TEXT_MAX: usize = 255;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientCreateProps)]
 pub struct CreateClient {
-    /// Whose it is.
+    /// Id of the owning account.
     pub(super) account_id: String,
-    /// How it gets tokens: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`.
+    /// Grant types: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`.
     pub(super) allowed_grants: Vec<String>,
-    /// What it may have.
+    /// Allowed scopes.
     pub(super) allowed_scopes: Vec<String>,
-    /// Its public id (RFC 6749 §2.2).
+    /// Public client id (RFC 6749 §2.2).
     pub(super) client_id: String,
-    /// The Argon2id hash of its secret, a PHC string; left out, a confidential client gets a secret.
+    /// Argon2id hash of the secret, as a PHC string; if absent, a secret is generated for a
+    /// confidential client.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
-    /// The name that people read when they are asked.
+    /// Name shown on the consent page.
     pub(super) name: String,
-    /// Where people are sent back to.
+    /// Redirect URIs.
     pub(super) redirect_uris: Vec<String>,
-    /// `explicit`, or `inherit` for one that gets what its person holds.
+    /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) scope_policy: Option<PolicyName>,
@@ -45,24 +47,24 @@ pub struct CreateClient {
     pub(super) kind: KindName,
 }
 
-/// What of a client is changed.
+/// Changes of a client.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientUpdateProps)]
 pub struct UpdateClient {
-    /// How it gets tokens.
+    /// Grant types.
     #[serde(default, deserialize_with = "given")]
     pub(super) allowed_grants: Option<Vec<String>>,
-    /// What it may have.
+    /// Allowed scopes.
     #[serde(default, deserialize_with = "given")]
     pub(super) allowed_scopes: Option<Vec<String>>,
-    /// The Argon2id hash of its secret, a PHC string.
+    /// Argon2id hash of the secret, as a PHC string.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub(super) client_secret_hash: Option<Secret>,
-    /// Its name.
+    /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
-    /// Where people are sent back to.
+    /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
     /// `explicit` or `inherit`.
@@ -148,8 +150,8 @@ pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiErr
     Ok(text)
 }
 
-/// The owner that an id names. Contract 15: in `storyden` an
-/// id that is none means no owner.
+/// Parses the owner's id. In the profile `storyden` an invalid id means no owner
+/// (storyden-contract.md#administration).
 pub(super) fn owner(profile: Profile, id: &str) -> Result<Option<AccountId>, ApiError> {
     let first = id.get(..20).unwrap_or_default();
     let is_xid = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'v');
@@ -162,7 +164,7 @@ pub(super) fn owner(profile: Profile, id: &str) -> Result<Option<AccountId>, Api
     Err(ApiError::invalid("account_id must be the id of an account"))
 }
 
-/// A list of scopes, each of them known: an unknown one would break every request of the client.
+/// Parses allowed scopes; an unknown scope would break every request of the client.
 pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiError> {
     let scope = |name: &String| {
         ScopeName::from_name(name).ok_or_else(|| {
@@ -180,7 +182,7 @@ pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiErr
     names.iter().map(scope).collect()
 }
 
-/// A list of grants, each of them known, each once.
+/// Parses grant types: known names only, duplicates removed.
 pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
     let mut grants = Vec::new();
     for name in names {
@@ -228,7 +230,7 @@ pub(super) fn secret_hash(hash: &Secret) -> Result<String, ApiError> {
     }
 }
 
-/// What must hold between a client's type, its grants and its redirect URIs.
+/// Checks that type, grant types and redirect URIs of a client are consistent.
 pub(super) fn check_grants(
     profile: Profile,
     kind: ClientType,

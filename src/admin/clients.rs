@@ -27,10 +27,10 @@ use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Changes, Client};
 use crate::store::paging::{Page, Pages};
 
-/// What is shown of an owner whose id was none (contract 15).
+/// The owner's id in JSON if the stored id was invalid (storyden-contract.md#administration).
 const NO_ACCOUNT: &str = "00000000000000000000";
 
-/// A page of clients, or all of them.
+/// A page of clients, or all clients.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientListResult)]
 pub struct ClientList {
@@ -89,7 +89,7 @@ pub async fn list(
 pub struct CreatedClient {
     #[serde(flatten)]
     client: ClientResource,
-    /// The secret that was made for it, shown this once.
+    /// The generated secret, shown once.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
 }
@@ -155,7 +155,7 @@ pub async fn create(
     }))
 }
 
-/// The client of a request, and the secret that was made for it.
+/// Validates a new client and generates the secret if needed.
 async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>), ApiError> {
     let (profile, now) = (app.config.profile, app.clock.now());
     let kind = new.kind.0;
@@ -283,8 +283,8 @@ pub async fn update(
     Ok(Json(ClientResource::shown(app.config.profile, client)))
 }
 
-/// The changes of a request. What is not sent is not looked at: a row that a Storyden wrote may be
-/// renamed whatever else it holds.
+/// Validates the changed members only: a row written by a Storyden may be renamed whatever its other
+/// columns hold.
 fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
     let profile = app.config.profile;
     let changes = Changes {

@@ -12,7 +12,7 @@ use crate::error::answers::{Broken, Forbidden, Invalid, Unauthenticated};
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::{Page, Pages};
 
-/// A page of device authorizations, or all of them.
+/// A page of device authorizations, or all of them at once.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationListResult)]
 pub struct DeviceList {

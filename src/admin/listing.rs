@@ -1,4 +1,4 @@
-//! What a list is asked for: its filters and a page of it.
+//! Query parameters of lists: filters and page.
 
 use std::convert::Infallible;
 
@@ -18,10 +18,10 @@ use crate::store::paging::Page;
 pub(super) struct Asked(Decoded);
 
 impl Asked {
-    /// Reads a query; parameters that are not `known` are passed over.
+    /// Parses a query; parameters outside `known` are ignored.
     ///
     /// # Errors
-    /// 400 when it cannot be decoded or names something twice.
+    /// 400 for a malformed query or a repeated parameter.
     pub(super) fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
         let decoded = decode(query.unwrap_or_default(), known)
             .and_then(Decoded::without_repeats)
@@ -29,20 +29,20 @@ impl Asked {
         Ok(Self(decoded))
     }
 
-    /// A text, if it was given.
+    /// A text parameter, if present.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).map(str::to_owned)
     }
 
-    /// An account by its id; what is no id finds nothing.
+    /// An account id; an invalid id finds nothing.
     pub(super) fn account(&self, name: &str) -> Option<AccountId> {
         self.0.get(name).map(AccountId::new)
     }
 
-    /// One of the names of a list.
+    /// A value from a fixed list.
     ///
     /// # Errors
-    /// 400 with every name that there is.
+    /// 400, with the allowed values.
     pub(super) fn one_of<T>(
         &self,
         name: &'static str,
@@ -58,10 +58,10 @@ impl Asked {
             .ok_or_else(|| ApiError::invalid(known()))
     }
 
-    /// An instant.
+    /// A time parameter.
     ///
     /// # Errors
-    /// 400 when it is none.
+    /// 400 for an invalid time.
     pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.0.get(name) else {
             return Ok(None);
@@ -72,15 +72,15 @@ impl Asked {
             .ok_or_else(|| ApiError::invalid(refused()))
     }
 
-    /// Whether a page was asked for.
+    /// True if a page was requested.
     pub(super) fn is_paged(&self) -> bool {
         self.0.get("page").is_some() || self.0.get("page_size").is_some()
     }
 
-    /// The page: the first where none is asked for or what is asked for is none (contract 16).
+    /// The requested page; 1 if absent or invalid (storyden-contract.md#refresh-token-lists).
     ///
     /// # Errors
-    /// 400 for a size that no page has.
+    /// 400 for an invalid page size.
     pub(super) fn page(&self) -> Result<Page, ApiError> {
         let page = Page::asked(self.0.get("page"));
         let Some(text) = self.0.get("page_size") else {
@@ -97,13 +97,13 @@ impl Asked {
     }
 }
 
-/// A client that an administrator names: by its public id or by that of its row, since lists show both.
+/// Finds a client by its public id or its row id: lists show both.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, store::Error> {
     if id.contains('\0') {
-        return Ok(None); // no engine stores one
+        return Ok(None); // no engine stores NUL
     }
     match clients::find(&app.db, id).await? {
         Some(client) => Ok(Some(client)),
@@ -111,10 +111,10 @@ pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, 
     }
 }
 
-/// The row of the client that a list is asked for; what names none finds nothing.
+/// The row id of the client named by a filter; an unknown client finds nothing.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub(super) async fn client_row(
     app: &App,
     asked: &Asked,
@@ -128,7 +128,7 @@ pub(super) async fn client_row(
     ))
 }
 
-/// The id in a path, as it was sent: what is no id finds nothing (contract 1.5).
+/// The id in a path, as sent; an invalid id finds nothing (storyden-contract.md#ids-and-times).
 pub struct PathId(pub(super) String);
 
 impl FromRequestParts<Shared> for PathId {

@@ -1,6 +1,6 @@
-//! JSON for administrators (contract 15): everybody's clients, device authorizations and refresh
-//! tokens, the end of what was granted, and the audit trail. Whoever holds ADMINISTRATOR may use it,
-//! by any credential.
+//! JSON API for administrators (storyden-contract.md#administration): clients, device authorizations
+//! and refresh tokens of all accounts, revocation, and the audit trail. Requires ADMINISTRATOR, with
+//! any credential.
 
 pub mod audit;
 mod client_input;
@@ -17,7 +17,7 @@ use crate::endpoints::extract::ClientAddress;
 use crate::ids::AccountId;
 use crate::store::audit::{Entry, Event};
 
-/// A line of the trail about what an administrator does, to an account or to nobody's.
+/// An audit event for an administrator's action, on an account or on none.
 fn entry(
     app: &App,
     event: Event,

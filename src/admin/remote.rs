@@ -23,28 +23,28 @@ use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::remote as rows;
 
-/// What is to be discovered.
+/// A discovery request.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteDiscoverProps)]
 pub struct Discover {
     /// The resource.
     resource_url: String,
-    /// One of its authorization servers, where it lists several.
+    /// The chosen authorization server, if the resource lists several.
     #[serde(default)]
     authorization_server: Option<String>,
 }
 
-/// What was found out.
+/// The result of a discovery.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteDiscoveryResult)]
 pub struct Discovery {
     authorization_server: String,
-    /// RFC 8414 §2, as it was found.
+    /// Metadata of the authorization server (RFC 8414 §2), unchanged.
     #[schema(schema_with = server_metadata)]
     authorization_server_metadata: Value,
     client_id: String,
     mode: Mode,
-    /// RFC 9728 §2, as it was found.
+    /// Metadata of the resource (RFC 9728 §2), unchanged.
     #[schema(schema_with = resource_metadata)]
     protected_resource_metadata: Value,
     redirect_uri: String,
@@ -90,7 +90,7 @@ pub async fn discover(
     }))
 }
 
-/// Storyden says of every server whether it takes documents, also of one that does not say so.
+/// Adds `client_id_metadata_document_supported`: Storyden shows the member for every server.
 fn with_documents(mut metadata: Value) -> Value {
     let name = "client_id_metadata_document_supported";
     if let Some(members) = metadata.as_object_mut() {
@@ -129,15 +129,15 @@ pub async fn list(State(app): State<Shared>, _: RobotManager) -> Result<Json<Lis
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnectionCreateProps)]
 pub struct Create {
-    /// What to.
+    /// The resource.
     resource_url: String,
-    /// How; as discovered unless given.
+    /// Client mode; by default the discovered mode.
     #[serde(default)]
     mode: Option<Mode>,
-    /// What is asked for.
+    /// Requested scope.
     #[serde(default)]
     scope: Option<String>,
-    /// One of the resource's authorization servers, where it lists several.
+    /// The chosen authorization server, if the resource lists several.
     #[serde(default)]
     authorization_server: Option<String>,
     /// For the mode `manual`.
@@ -176,7 +176,8 @@ pub async fn create(
     Ok(Json(made.into()))
 }
 
-/// The id of a path; what is none is refused as Storyden does (contract 18.5).
+/// Parses the id in a path; an invalid id is 400 as in Storyden
+/// (storyden-contract.md#remote-authorization).
 fn id_of(path: &str) -> Result<RemoteConnectionId, ApiError> {
     let is_id = path.len() == 20 && path.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_id {
@@ -211,11 +212,11 @@ pub async fn get(
     ))
 }
 
-/// What is changed; what is left out stays.
+/// Changes of a connection; absent members stay.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnectionUpdateProps)]
 pub struct Update {
-    /// What is asked for from the next authorization on.
+    /// Requested scope, from the next authorization on.
     #[serde(default)]
     scope: Option<String>,
     /// The secret at the other server.
@@ -307,7 +308,7 @@ pub async fn delete(
     ))
 }
 
-/// Where the browser goes to authorize a connection.
+/// The authorization URL for the browser.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteAuthorizeResult)]
 pub struct Authorize {
@@ -346,7 +347,7 @@ pub async fn authorize(
 #[schema(as = OAuthRemoteAccessToken)]
 pub struct Given {
     access_token: String,
-    /// When it ends, where that is known.
+    /// Expiry, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]

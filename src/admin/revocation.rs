@@ -1,5 +1,5 @@
-//! The end of what was granted by an account, to a client, or by the one to the other:
-//! `POST /api/admin/oauth/revoke`.
+//! `POST /api/admin/oauth/revoke`: revokes the grants of an account, of a client, or of an account to a
+//! client.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +22,14 @@ use crate::store::audit::{self, Event};
 use crate::store::clients::Client;
 use crate::store::revocation::{self, Ended, Target};
 
-/// Whose grants end; at least one of the two is needed.
+/// The grants to revoke; at least one member is required.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = RevokeGrantsProps)]
 pub struct Revoke {
-    /// What this account approved.
+    /// Grants that this account approved.
     #[serde(default)]
     account_id: Option<String>,
-    /// What was given to this client, by its public id or its row.
+    /// Grants to this client, by public id or row id.
     #[serde(default)]
     client_id: Option<String>,
     /// Only count.
@@ -41,13 +41,13 @@ pub struct Revoke {
     unknown: BTreeMap<String, serde_json::Value>,
 }
 
-/// How much was ended, or would be.
+/// Numbers of revoked items.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = RevokeGrantsResult)]
 pub struct Revoked {
     #[serde(flatten)]
     ended: Ended,
-    /// Whether nothing was ended and all of it counted.
+    /// True if the numbers were only counted.
     dry_run: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::{self, revocation};
 
-/// What is done with members.
+/// Commands for members' accounts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Account {
     Create(Create),
@@ -25,9 +25,9 @@ pub(super) enum Account {
     Password(SetPassword),
 }
 
-/// Make an account.
+/// Create an account.
 ///
-/// Without a password nobody can sign in to it here; `account password` gives it one later.
+/// Without a password nobody can sign in; `account password` sets one later.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth account create --handle odin --name Odin --admin --generate-password"
@@ -39,13 +39,13 @@ pub(super) struct Create {
     /// The name that is shown, as in "Odin Borson" [default: the handle].
     #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     name: Option<String>,
-    /// An e-mail address, as in odin@example.com [default: none].
+    /// E-mail address, for example odin@example.com [default: none].
     #[arg(long, value_name = "EMAIL", value_parser = arguments::email)]
     email: Option<String>,
     /// The address counts as verified; applications are then told so.
     #[arg(long, requires = "email")]
     email_verified: bool,
-    /// Make the account an administrator's, who may do everything.
+    /// Make the account an administrator, with every permission.
     #[arg(long)]
     admin: bool,
     #[command(flatten)]
@@ -63,9 +63,10 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Suspend an account: nobody signs in to it, and its sessions and all that applications got of it end.
+/// Suspend an account: sign-in is refused, and sessions and grants end.
 ///
-/// Nothing that people made is deleted; `account reinstate` ends it. It is Storyden's own suspension.
+/// Nothing that the member created is deleted; `account reinstate` lifts the suspension. This is
+/// Storyden's own suspension.
 #[derive(Args, Debug)]
 pub(super) struct Suspend {
     /// The handle of the account, as in loki.
@@ -79,8 +80,7 @@ pub(super) struct Reinstate {
     handle: String,
 }
 
-/// Give an account a password, in place of the one it has. Its sessions and all that applications got of
-/// it end.
+/// Set a new password. Sessions and grants of the account end.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth account password odin --generate-password")]
 pub(super) struct SetPassword {
@@ -110,7 +110,7 @@ struct Made {
 }
 
 impl Account {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let app = open(config).await?;
         match self {
@@ -325,7 +325,7 @@ async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result
     if found { Ok(()) } else { Err(nobody(handle)) }
 }
 
-/// A line of the trail about what an operator does to an account.
+/// An audit event for an operator's action on an account.
 fn entry(app: &App, event: Event, account: &AccountId) -> Entry {
     Entry::new(event, app.clock.now()).of(account)
 }

@@ -1,5 +1,5 @@
-//! Arguments that are checked as they are read: handles, e-mail addresses, permissions, scopes,
-//! grants, client ids. An error stands behind the name of its flag.
+//! Validation of command-line arguments: handles, e-mail addresses, permissions, scopes, grant types,
+//! client ids. Errors follow the name of the flag.
 
 use time::Duration;
 use url::Url;
@@ -32,7 +32,7 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// An e-mail address, as far as its look goes.
+/// An e-mail address; only the form is checked.
 pub(super) fn email(text: &str) -> Result<String, String> {
     let halves = text.rsplit_once('@');
     let fits = halves.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
@@ -42,7 +42,7 @@ pub(super) fn email(text: &str) -> Result<String, String> {
     Ok(text.to_lowercase())
 }
 
-/// A permission; the error lists them all.
+/// A permission; the error lists all permissions.
 pub(super) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
@@ -50,7 +50,7 @@ pub(super) fn permission(text: &str) -> Result<Permission, String> {
     })
 }
 
-/// One or more scope names with spaces between.
+/// Scope names, separated by spaces.
 pub(super) fn scope(text: &str) -> Result<Scope, String> {
     let name = |name| {
         ScopeName::from_name(name).ok_or_else(|| unknown("scope", name, &Scope::all().names()))
@@ -58,7 +58,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
     text.split_whitespace().map(name).collect()
 }
 
-/// A grant, by its stored name or its URN.
+/// A grant type, by stored name or URN.
 pub(super) fn grant(text: &str) -> Result<GrantType, String> {
     GrantType::from_stored_name(text).ok_or_else(|| {
         let names: Vec<&str> = GrantType::ALL
@@ -77,7 +77,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
     }
 }
 
-/// How long a replaced secret stays good.
+/// The overlap during which a replaced secret stays valid.
 pub(super) fn overlap(text: &str) -> Result<Duration, String> {
     let overlap = parse_duration(text).ok_or("a duration looks like 24h or 30m")?;
     if overlap.is_negative() || overlap > OVERLAP_MAX {
@@ -87,7 +87,7 @@ pub(super) fn overlap(text: &str) -> Result<Duration, String> {
     Ok(overlap)
 }
 
-/// Where a person may be sent who signed out; as strict as a redirect URI.
+/// A redirect URI after logout; as strict as a redirect URI.
 pub(super) fn post_logout_redirect_uri(text: &str) -> Result<String, String> {
     match redirect_uri::check_registration(text) {
         Ok(()) => Ok(text.to_owned()),
@@ -117,7 +117,7 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The address of a server, without a slash at its end.
+/// The URL of a server, without a slash at the end.
 pub(super) fn server(text: &str) -> Result<String, String> {
     let url = Url::parse(text).ok().filter(Url::has_host);
     let url = url.ok_or("an address looks like https://auth.example.org")?;
@@ -136,7 +136,7 @@ pub(super) fn server(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Says that a name is unknown, which one is near, and which there are.
+/// The error for an unknown name, with the most similar and all known names.
 fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
     let given_plain = plain(given);
@@ -155,7 +155,7 @@ fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
     )
 }
 
-/// How many letters must be added, taken away or changed to make one text of the other.
+/// The Levenshtein distance of two texts.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

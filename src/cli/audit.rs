@@ -1,4 +1,4 @@
-//! `audit`: the trail of who did what.
+//! `audit`: the audit trail.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::ids::AccountId;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Page;
 
-/// Show the audit trail, newest first: who did what, to which account and application, from where.
+/// Show the audit trail, newest first: actor, account, application and address of each event.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth audit --since 24h --event refresh_token_reused --json"
@@ -24,10 +24,10 @@ pub(super) struct Audit {
     /// Done by this account: a handle or an id.
     #[arg(long, value_name = "ACCOUNT")]
     actor: Option<String>,
-    /// That concerns this account: a handle or an id.
+    /// Only events about this account: a handle or an id.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
-    /// That concerns this application, by its client id.
+    /// Only events about this application, by client id.
     #[arg(long, value_name = "ID")]
     client: Option<String>,
     /// At this time or later: how long ago, as in 24h, or as in 2026-01-31T12:00:00Z.
@@ -39,12 +39,12 @@ pub(super) struct Audit {
     /// The most lines.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print JSON, one object per line.
+    /// Print JSON, an object per line.
     #[arg(long)]
     json: bool,
 }
 
-/// A time, or how long ago one was.
+/// A time, absolute or relative to now.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
     At(Timestamp),
@@ -74,7 +74,7 @@ fn event(text: &str) -> Result<Event, String> {
 }
 
 impl Audit {
-    /// Shows it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let app = open(config).await?;
         let now = app.clock.now();
@@ -126,7 +126,8 @@ fn table(entries: Vec<ListedEntry>) -> String {
     )
 }
 
-/// The account of a handle; what is none is taken as an id, since the trail outlives accounts.
+/// The id of an account. An unknown handle is taken as an id, because the audit trail outlives
+/// accounts.
 async fn account_id(app: &App, text: Option<&str>) -> Result<Option<AccountId>, Error> {
     let Some(text) = text else { return Ok(None) };
     let found = account::find(app, text).await;

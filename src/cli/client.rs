@@ -20,7 +20,7 @@ use crate::store::client_details;
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
 
-/// What is done with applications.
+/// Commands for applications.
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
     Create(Box<create::Create>),
@@ -38,7 +38,7 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Show one application.
+/// Show an application.
 #[derive(Args, Debug)]
 pub(super) struct Show {
     /// The client id.
@@ -48,9 +48,9 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// Delete an application with every request, code and refresh token it has.
+/// Delete an application with its requests, codes and refresh tokens.
 ///
-/// Access tokens that are out stay good until they expire.
+/// Access tokens that a Storyden checks by itself stay valid until expiry.
 #[derive(Args, Debug)]
 pub(super) struct Delete {
     /// The client id.
@@ -60,15 +60,15 @@ pub(super) struct Delete {
     yes: bool,
 }
 
-/// Give a confidential application another secret and print it, once.
+/// Replace the secret of a confidential application and print the new secret, once.
 ///
-/// The old one stops at once, or after the time of --overlap, in which both are good.
+/// The old secret stops at once, or after --overlap, during which both are valid.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth client rotate-secret my-app --overlap 24h")]
 pub(super) struct RotateSecret {
     /// The client id.
     client_id: String,
-    /// How long the old secret stays good, as in 24h; at most 168h [default: not at all].
+    /// Time during which the old secret stays valid, for example 24h; at most 168h [default: none].
     #[arg(long, value_name = "DURATION", value_parser = arguments::overlap)]
     overlap: Option<Duration>,
     /// Print JSON.
@@ -77,7 +77,7 @@ pub(super) struct RotateSecret {
 }
 
 impl Client {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let app = open(config).await?;
         match self {
@@ -91,7 +91,7 @@ impl Client {
     }
 }
 
-/// An application as it is shown.
+/// An application as shown.
 #[derive(Serialize)]
 pub(super) struct Shown {
     client_id: String,
@@ -290,7 +290,7 @@ fn grant_names(grants: &[GrantType]) -> String {
         .join(", ")
 }
 
-/// A line of the trail about what an operator does to an application.
+/// An audit event for an operator's action on an application.
 fn entry(app: &App, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
     Entry::new(event, app.clock.now())
         .client(client_id)

@@ -1,4 +1,4 @@
-//! `demo`: everything in one folder, on this computer alone, with people and applications to try.
+//! `demo`: a complete server in a folder, on loopback only, with example members and applications.
 
 mod seed;
 
@@ -15,25 +15,25 @@ use crate::config::Config;
 use crate::telemetry;
 use seed::{PEOPLE, Seeded};
 
-/// Try everything: a server on this computer alone, with three members and two applications.
+/// Run a demo: a server on this computer only, with three members and two applications.
 ///
-/// The first run makes the members odin (administrator), frigg (may authorize applications) and loki
-/// (may not) and prints their passwords, once. A later run goes on with the same data. `DATABASE_URL`,
-/// `LISTEN_ADDR` and the public addresses of the environment do not count.
+/// The first run creates the members odin (administrator), frigg (may authorize applications) and loki
+/// (may not) and prints their passwords, once. Later runs use the same data. `DATABASE_URL`,
+/// `LISTEN_ADDR` and the public addresses of the environment are ignored.
 #[derive(Args, Debug)]
 pub(super) struct Demo {
     /// The folder that holds everything: the SQLite file and the signing key.
     #[arg(long, value_name = "DIR", default_value = "data/demo")]
     dir: PathBuf,
-    /// The address and port; it must be this computer's own, as in 127.0.0.1:8080.
+    /// Address and port; must be loopback, for example 127.0.0.1:8080.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", value_parser = loopback)]
     listen: SocketAddr,
-    /// Give the three members new passwords and print them.
+    /// Set and print new passwords for the three members.
     #[arg(long)]
     reset_passwords: bool,
 }
 
-/// An address that nobody else can reach: the passwords of a demo are on a screen.
+/// A loopback address: the demo prints passwords on the screen.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: Result<SocketAddr, _> = text.replace("localhost:", "127.0.0.1:").parse();
     match address {
@@ -44,7 +44,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl Demo {
-    /// Makes what is missing and serves.
+    /// Creates missing data and serves.
     pub(super) async fn run(self, env_file: Option<&Path>) -> Result<ExitCode, Error> {
         let listener = serve::listen("--listen", self.listen).await?;
         // The port that was taken, where 0 was asked for.
@@ -58,7 +58,7 @@ impl Demo {
         serve::serve(Arc::new(app), listener).await
     }
 
-    /// What there is and what to try next.
+    /// The welcome text: present data and next steps.
     fn welcome(&self, app: &App, seeded: &Seeded) -> String {
         let (url, program) = (app.config.issuer(), output::program());
         let (login, device) = (app.config.login_page(), app.config.device_consent_page());
@@ -118,7 +118,7 @@ impl Demo {
         parts.join("\n\n") + "\n"
     }
 
-    /// How other commands work on the demo's data.
+    /// How to run other commands on the demo's data.
     fn by_hand(&self, program: &str) -> String {
         let file = self.dir.join("storyden-auth.db");
         format!(

@@ -1,4 +1,4 @@
-//! `grant`: what people approved.
+//! `grant`: approvals of members.
 
 use std::process::ExitCode;
 
@@ -10,16 +10,16 @@ use crate::config::Config;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::revocation::{self, Ended, Target};
 
-/// What is done with grants.
+/// Commands for grants.
 #[derive(Debug, Subcommand)]
 pub(super) enum Grant {
     Revoke(Revoke),
 }
 
-/// End what an account approved, what was given to an application, or what the one gave the other.
+/// Revoke grants: of an account, to an application, or of an account to an application.
 ///
-/// Refresh tokens, codes and approved devices stop, and access tokens of the grants with them. Access
-/// tokens that belong to no grant (`client_credentials`, and those a Storyden issued) stay good until they expire.
+/// Refresh tokens, codes, approved devices and access tokens of the grants stop at once. A Storyden
+/// that checks access tokens by itself accepts them until expiry.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth grant revoke --account frigg --client my-app --dry-run"
@@ -31,10 +31,10 @@ pub(super) struct Revoke {
     /// The client id of the application.
     #[arg(long, value_name = "ID")]
     client: Option<String>,
-    /// Only count what would end.
+    /// Only count.
     #[arg(long)]
     dry_run: bool,
-    /// End it without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     /// Print JSON.
@@ -43,7 +43,7 @@ pub(super) struct Revoke {
 }
 
 impl Grant {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let Self::Revoke(revoke) = self;
         revoke.run(&open(config).await?).await?;
@@ -101,7 +101,7 @@ impl Revoke {
     }
 }
 
-/// How much of what, in words.
+/// The numbers in words.
 fn sentence(ended: &Ended) -> String {
     let parts = [
         (ended.grants, "grants"),

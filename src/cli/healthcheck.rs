@@ -10,10 +10,10 @@ use super::{Error, output, with_causes};
 use crate::config::Config;
 use crate::fetch;
 
-/// How long the server may take.
+/// Time limit of the check.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Ask the server at `LISTEN_ADDR` whether it is ready; the exit code is 0 or 1.
+/// Ask the server at `LISTEN_ADDR` for readiness; the exit code is 0 or 1.
 #[derive(Args, Debug)]
 pub(super) struct Healthcheck {}
 
@@ -43,7 +43,7 @@ impl Healthcheck {
     }
 }
 
-/// An address that can be connected to: of "every address", the loopback one.
+/// A connectable address: loopback in place of the unspecified address.
 fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

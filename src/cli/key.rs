@@ -10,17 +10,17 @@ use crate::config::Config;
 use crate::keys::SigningKey;
 use crate::store::url::DatabaseUrl;
 
-/// What is done with the signing key.
+/// Commands for the signing key.
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
     Generate(Generate),
     Show(Show),
 }
 
-/// Make an RSA-2048 signing key and print it; nothing is stored.
+/// Generate an RSA-2048 signing key and print it; nothing is stored.
 ///
-/// Standard output gets the value of `OAUTH_SIGNING_KEY_BASE64` alone. With --json it gets
-/// {"pem", "base64", "kid", "jwk"}.
+/// Standard output contains only the value of `OAUTH_SIGNING_KEY_BASE64`; with --json {"pem", "base64",
+/// "kid", "jwk"}.
 #[derive(Args, Debug)]
 pub(super) struct Generate {
     /// Print JSON.
@@ -28,9 +28,9 @@ pub(super) struct Generate {
     json: bool,
 }
 
-/// Show the signing key in use: where it comes from, its kid and its public half.
+/// Show the signing key in use: source, kid and public key.
 ///
-/// With --json the private key is printed too, as by `key generate`: keep it to yourself.
+/// With --json also the private key, as in `key generate`: keep the output secret.
 #[derive(Args, Debug)]
 pub(super) struct Show {
     /// Print JSON, with the private key.
@@ -82,14 +82,14 @@ impl Show {
     }
 }
 
-/// Whether the first start will make the key.
+/// True if the first start will generate the key.
 pub(super) fn is_still_to_be_made(config: &Config) -> bool {
     config.signing_key.is_none()
         && matches!(config.database(), DatabaseUrl::Sqlite(_))
         && !SigningKey::is_in_folder(&config.data_dir)
 }
 
-/// Where the key in use comes from.
+/// The source of the key in use.
 pub(super) fn origin(config: &Config) -> String {
     match config.signing_key {
         Some(_) => "OAUTH_SIGNING_KEY_BASE64".to_owned(),

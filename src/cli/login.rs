@@ -1,10 +1,9 @@
-//! `login`: the device flow as a terminal user meets it (RFC 8628). Nothing is stored.
+//! `login`: the device flow in a terminal (RFC 8628). Stores nothing.
 //!
-//! 1. Discovery says where everything is (OpenID Connect Discovery §4), and must name the server
-//!    that was asked.
-//! 2. The device authorization request gives a code (§3.1, §3.2), which is shown (§3.3).
-//! 3. The token endpoint is polled as the standard asks (§3.4, §3.5) until the person decided.
-//! 4. The userinfo endpoint says who that was.
+//! 1. Discovery finds the endpoints (OpenID Connect Discovery §4); the issuer must be the given server.
+//! 2. The device authorization request returns the codes (§3.1, §3.2), which are shown (§3.3).
+//! 3. The token endpoint is polled (§3.4, §3.5) until the member decides.
+//! 4. The userinfo endpoint identifies the member.
 
 mod pace;
 mod screen;
@@ -26,31 +25,30 @@ use crate::secret::Secret;
 use pace::Pace;
 use screen::Screen;
 
-/// Sign in from a terminal: shows a code to enter in a browser, waits, and says who signed in.
+/// Sign in from a terminal: show a code to enter in a browser, wait, and print the member.
 ///
-/// Nothing is stored: it is for trying a server out, and for scripts that keep the token response of
-/// --json themselves.
+/// Stores nothing: a tool to try a server, and for scripts that keep the token response of --json.
 #[derive(Args, Debug)]
 pub(super) struct Login {
     /// The authorization server.
     #[arg(long, help = "The authorization server, as in https://auth.example.org", value_name = "URL", default_value = "http://localhost:8000", value_parser = arguments::server)]
     server: String,
-    /// The client that asks; a public one with the grant `device_code`.
+    /// Client id; a public client with the grant `device_code`.
     #[arg(long, value_name = "ID", default_value = "storyden-cli")]
     client_id: String,
-    /// What is asked for.
+    /// Requested scope.
     #[arg(
         long,
         value_name = "SCOPE",
         default_value = "openid profile offline_access"
     )]
     scope: String,
-    /// Print the token response on standard output, and everything else on standard error.
+    /// Print the token response on standard output, and all other text on standard error.
     #[arg(long)]
     json: bool,
 }
 
-/// What is read of the metadata (OpenID Connect Discovery §3, RFC 8628 §4).
+/// The used members of the metadata (OpenID Connect Discovery §3, RFC 8628 §4).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -78,7 +76,7 @@ struct Refusal {
     error_description: Option<String>,
 }
 
-/// Who signed in (OpenID Connect Core §5.3.2).
+/// The member (OpenID Connect Core §5.3.2).
 #[derive(Deserialize)]
 struct Person {
     sub: String,
@@ -86,14 +84,14 @@ struct Person {
     preferred_username: Option<String>,
 }
 
-/// What a poll was answered with (RFC 8628 §3.5).
+/// Result of a poll (RFC 8628 §3.5).
 enum Polled {
     Tokens(serde_json::Value),
     Pending,
     SlowDown,
-    /// It is over, and why.
+    /// The final error.
     Refused(Error),
-    /// No answer, or one that is not about the code: try again later.
+    /// No response, or a response unrelated to the code: retry later.
     Unreachable,
 }
 
@@ -226,7 +224,7 @@ impl Login {
         }
     }
 
-    /// One access token request (RFC 8628 §3.4) and what its answer means (§3.5).
+    /// Sends an access token request (RFC 8628 §3.4) and interprets the response (§3.5).
     async fn poll(&self, http: &reqwest::Client, metadata: &Metadata, device: &Device) -> Polled {
         let form = [
             ("grant_type", GrantType::DeviceCode.wire_name()),

@@ -14,7 +14,7 @@ use crate::telemetry;
 /// Run the migrations that are pending; `serve` does so by itself.
 #[derive(Args, Debug)]
 pub(super) struct Migrate {
-    /// Run nothing: list what is pending, and exit with 1 when something is.
+    /// Only list pending migrations, and exit with 1 if there are any.
     #[arg(long)]
     check: bool,
     /// Print JSON: {"ran": […]}, or {"pending": […]} with --check.
@@ -68,7 +68,7 @@ impl Migrate {
     }
 }
 
-/// The settings for a look at the database that makes no SQLite file; nothing when there is none.
+/// Settings that open the database without creating an SQLite file; `None` if the file is missing.
 pub(super) fn without_making(mut config: Config) -> Option<Config> {
     let DatabaseUrl::Sqlite(mut url) = config.database() else {
         return Some(config);

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand. Results go to stdout, logs and errors to stderr.
+//! The command line: a file per subcommand. Results go to stdout, logs and errors to stderr.
 
 mod account;
 mod arguments;
@@ -31,12 +31,12 @@ use crate::{keys, store, telemetry};
 
 /// The OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 ///
-/// Without a command it serves. Settings come from the environment; `config/storyden-auth.env`
-/// lists them all. To look around first: `storyden-auth demo`.
+/// Without a command, the server runs. Settings come from the environment; `config/storyden-auth.env`
+/// lists all. To try a demo: `storyden-auth demo`.
 #[derive(Debug, Parser)]
 #[command(name = "storyden-auth", version, arg_required_else_help = false)]
 pub struct Cli {
-    /// A file of NAME=value lines, as config/storyden-auth.env; the environment wins over it.
+    /// A file of NAME=value lines, like config/storyden-auth.env; the environment takes precedence.
     #[arg(long, global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -49,20 +49,20 @@ enum Command {
     Demo(demo::Demo),
     Login(login::Login),
     Migrate(migrate::Migrate),
-    /// Members: make, list, suspend and reinstate them, give them a password.
+    /// Members' accounts: create, list, suspend, reinstate, set the password.
     #[command(subcommand)]
     Account(account::Account),
-    /// Roles: what members may do.
+    /// Roles: the permissions of members.
     #[command(subcommand)]
     Role(role::Role),
     /// Applications that people sign in to.
     #[command(subcommand)]
     Client(client::Client),
-    /// What people approved: end it, by account or by application.
+    /// Approvals of members: revoke by account or by application.
     #[command(subcommand)]
     Grant(grant::Grant),
     Audit(audit::Audit),
-    /// Connections to other servers: make them, show them, take their tokens.
+    /// Connections to remote servers: create, list, print tokens.
     #[command(subcommand)]
     Remote(remote::Remote),
     /// The key that signs tokens.
@@ -71,7 +71,7 @@ enum Command {
     /// Browser sessions, for scripts.
     #[command(subcommand)]
     Session(session::Session),
-    /// Print the OpenAPI 3.1 document of the API, as /api/openapi.json serves it.
+    /// Print the OpenAPI 3.1 document of the API, the same as /api/openapi.json.
     #[command(name = "openapi")]
     OpenApi,
     Doctor(doctor::Doctor),
@@ -81,13 +81,13 @@ enum Command {
 /// Why a command failed: printed on stderr, with exit code 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Settings that cannot be used, one line each.
+    /// Invalid settings, a line each.
     #[error("{}", lines(.0))]
     Settings(Vec<Fault>),
     /// The server cannot be put together.
     #[error(transparent)]
     App(#[from] app::Error),
-    /// The database does not do what it should.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// A password or a secret was not hashed.
@@ -99,7 +99,7 @@ pub enum Error {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String, #[source] std::io::Error),
-    /// Anything else, in a sentence that says what to do.
+    /// Any other error, in a sentence that tells what to do.
     #[error("{0}")]
     Other(String),
 }
@@ -116,10 +116,10 @@ fn lines(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
-/// Runs the command that the arguments name, to its end, on a runtime of its own.
+/// Runs the command of the arguments, on a new runtime.
 ///
-/// Neither async nor generic: the futures of the server are then compiled with the library, and not once
-/// more with the program.
+/// Neither async nor generic, so that the server's futures are compiled with the library only, and not
+/// again with the program.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -171,8 +171,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
     }
 }
 
-/// Opens the database for a command that signs nothing, and migrates it first if it must be: a
-/// newcomer makes an account before anything has served.
+/// Opens the database for a command that needs no signing key, and runs pending migrations: a newcomer
+/// creates an account before the first `serve`.
 async fn open(config: Config) -> Result<App, Error> {
     telemetry::start(&config);
     let app = App::without_keys(config, Sources::machine()).await?;
@@ -180,7 +180,7 @@ async fn open(config: Config) -> Result<App, Error> {
     Ok(app)
 }
 
-/// An error with what caused it, in one line.
+/// An error with its causes, in a line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

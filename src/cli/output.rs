@@ -1,5 +1,4 @@
-//! What commands print: results on stdout, as a table for people or JSON for programs, and notes on
-//! stderr.
+//! Output of commands: results on stdout, as a table or as JSON, and notes on stderr.
 
 use std::io::{ErrorKind, IsTerminal as _, Write};
 
@@ -8,7 +7,7 @@ use serde::Serialize;
 
 use super::Error;
 
-/// Prints a result on stdout. Whoever reads it may stop early, as `head` does.
+/// Prints a result on stdout. A reader that closes the pipe early, like `head`, is not an error.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
@@ -30,7 +29,7 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A table with a line per row; on a terminal its cells are wrapped to fit.
+/// A table with a line per row; on a terminal, cells are wrapped to fit.
 pub(super) fn table<const N: usize>(
     heads: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -48,7 +47,7 @@ pub(super) fn table<const N: usize>(
     without_margin(&table)
 }
 
-/// The facts of one thing, a line each.
+/// Name and value pairs, a line each.
 pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -63,7 +62,7 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
     without_margin(&table)
 }
 
-/// The lines of a table without the spaces around them.
+/// The lines of a table without the outer spaces.
 fn without_margin(table: &Table) -> String {
     let text = table.to_string();
     let lines = text
@@ -94,7 +93,7 @@ pub(super) fn yes(flag: bool) -> String {
     }
 }
 
-/// How many columns the terminal of stdout has; nothing when it is none.
+/// The width of the terminal on stdout; `None` if stdout is not a terminal.
 pub(super) fn width() -> Option<u16> {
     let stdout = std::io::stdout();
     let size = stdout
@@ -104,7 +103,7 @@ pub(super) fn width() -> Option<u16> {
     size.map(|(width, _)| width.0)
 }
 
-/// Asks a person; `None` when nobody is at a terminal.
+/// Asks for confirmation; `None` without a terminal.
 pub(super) fn confirm(question: &str) -> Result<Option<bool>, Error> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(None);
@@ -116,7 +115,7 @@ pub(super) fn confirm(question: &str) -> Result<Option<bool>, Error> {
     Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
 }
 
-/// How the person at the terminal runs this program: by its name, by its path, or through cargo.
+/// How the user starts this program: by name, by path, or through cargo.
 pub(super) fn program() -> String {
     let path = std::env::args().next().unwrap_or_default();
     match path.as_str() {

@@ -1,4 +1,4 @@
-//! Where a password comes from: one line of stdin, or chance.
+//! Password input: a line of stdin, or a generated password.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
@@ -9,17 +9,17 @@ use crate::member::session::{PASSWORD_MAX, PASSWORD_MIN};
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// What a generated password is made of: letters and digits that are not taken for each other.
+/// Alphabet of generated passwords: letters and digits that are not easily confused.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// The two ways to give an account a password.
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 pub(super) struct PasswordSource {
-    /// Read the password from standard input: one line of at least 8 bytes.
+    /// Read the password from standard input: a line of at least 8 bytes.
     #[arg(long)]
     password_stdin: bool,
-    /// Make a password and print it, once.
+    /// Generate a password and print it, once.
     #[arg(long)]
     generate_password: bool,
 }
@@ -28,12 +28,12 @@ pub(super) struct PasswordSource {
 pub(super) struct Password {
     /// The password.
     pub(super) secret: Secret,
-    /// Whether it was made here, and must be shown.
+    /// True if the password was generated and must be shown.
     pub(super) made: bool,
 }
 
 impl PasswordSource {
-    /// The password, if one was asked for.
+    /// The password, if requested.
     pub(super) fn read(&self, random: &Random) -> Result<Option<Password>, Error> {
         if self.generate_password {
             return Ok(Some(Password {

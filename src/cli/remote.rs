@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::remote as rows;
 
-/// What is done with connections.
+/// Commands for connections.
 #[derive(Debug, Subcommand)]
 pub(super) enum Remote {
     List(List),
@@ -39,18 +39,18 @@ pub(super) struct List {
 /// Show a connection: never a secret or a token.
 #[derive(Args, Debug)]
 pub(super) struct Show {
-    /// Its id, from `remote list`.
+    /// Connection id, from `remote list`.
     id: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Make a connection to a protected resource, and print where to authorize it.
+/// Create a connection to a protected resource, and print the authorization URL.
 ///
-/// The resource is asked who protects it, and this community becomes a client there: by its own metadata
-/// document or by registering, as the other server takes it; or by hand with --client-id. Open the address that
-/// is printed in a browser where the account is signed in here.
+/// Discovers the resource's authorization server and becomes a client there: by this community's
+/// metadata document, by registration, or with given credentials (--client-id). Open the printed URL in
+/// a browser in which the account is signed in here.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth remote connect https://tools.example/mcp --as odin --scope 'tools:read'"
@@ -58,16 +58,16 @@ pub(super) struct Show {
 pub(super) struct Connect {
     /// The URL of the resource, as in <https://tools.example/mcp>.
     resource_url: String,
-    /// The handle of the account that authorizes it; it needs `MANAGE_ROBOTS`.
+    /// Handle of the authorizing account; requires `MANAGE_ROBOTS`.
     #[arg(long = "as", value_name = "HANDLE")]
     account: String,
-    /// What is asked for, separated by spaces.
+    /// Requested scope, separated by spaces.
     #[arg(long)]
     scope: Option<String>,
-    /// How to become a client there.
+    /// Client mode.
     #[arg(long, value_enum)]
     mode: Option<CliMode>,
-    /// One of the resource's authorization servers, where it lists several.
+    /// The chosen authorization server, if the resource lists several.
     #[arg(long, value_name = "URL")]
     authorization_server: Option<String>,
     /// By hand: the client id that the other server gave.
@@ -87,19 +87,19 @@ pub(super) struct Connect {
     json: bool,
 }
 
-/// How this community becomes a client of a server.
+/// The way in which this community becomes a client of a remote server.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum CliMode {
-    /// By its own metadata document.
+    /// By this community's own metadata document.
     Cimd,
     /// By registering.
     Dcr,
 }
 
-/// Print an access token of a connection that is good now, refreshed where it has to be.
+/// Print a valid access token of a connection, refreshed if needed.
 #[derive(Args, Debug)]
 pub(super) struct Token {
-    /// Its id, from `remote list`.
+    /// Connection id, from `remote list`.
     id: String,
     /// Print JSON.
     #[arg(long)]
@@ -109,15 +109,15 @@ pub(super) struct Token {
 /// Delete a connection with its tokens.
 #[derive(Args, Debug)]
 pub(super) struct Delete {
-    /// Its id, from `remote list`.
+    /// Connection id, from `remote list`.
     id: String,
-    /// Delete it without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
 }
 
 impl Remote {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let app = open(config).await?;
         match self {

@@ -1,4 +1,4 @@
-//! `role`: what members may do. Guest, Member and Admin exist without a row.
+//! `role`: the permissions of members. Guest, Member and Admin exist without a row.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use crate::store;
 use crate::store::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
 use crate::store::roles;
 
-/// What is done with roles.
+/// Commands for roles.
 #[derive(Debug, Subcommand)]
 pub(super) enum Role {
     Create(Create),
@@ -30,10 +30,10 @@ pub(super) enum Role {
     after_help = "Example: storyden-auth role create Developers --permission USE_OAUTH_CLIENTS"
 )]
 pub(super) struct Create {
-    /// The name of the role, as in Developers; it has no case.
+    /// Name of the role, for example Developers; case is ignored.
     #[arg(value_parser = arguments::name)]
     name: String,
-    /// What the role permits, as in `USE_OAUTH_CLIENTS`; several may be given.
+    /// Permission of the role, for example `USE_OAUTH_CLIENTS`; repeatable.
     #[arg(
         long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
         value_parser = arguments::permission
@@ -44,7 +44,7 @@ pub(super) struct Create {
     json: bool,
 }
 
-/// List every role with what it permits.
+/// List every role with its permissions.
 #[derive(Args, Debug)]
 pub(super) struct List {
     /// Print JSON.
@@ -52,14 +52,14 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Give a role other permissions, in place of those it has.
+/// Replace the permissions of a role.
 ///
-/// `guest`, `member` and `admin` are the built-in roles; what is set here overrides them.
+/// `guest`, `member` and `admin` are the built-in roles; the new permissions override the defaults.
 #[derive(Args, Debug)]
 pub(super) struct Set {
     /// The name of the role, as in member.
     name: String,
-    /// What the role permits from now on, as in `USE_OAUTH_CLIENTS`; several may be given.
+    /// Permission of the role, for example `USE_OAUTH_CLIENTS`; repeatable.
     #[arg(
         long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
         value_parser = arguments::permission
@@ -89,7 +89,7 @@ pub(super) struct Unassign {
 }
 
 impl Role {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let app = open(config).await?;
         match self {
@@ -111,7 +111,7 @@ impl Create {
                 self.name
             ))
         };
-        // The index has a case, names have none: `save` finds the rest.
+        // The unique index is case-sensitive, names are not: `save` finds the role in any case.
         if roles::find(&app.db, &self.name).await?.is_some() {
             return Err(there());
         }
@@ -132,7 +132,7 @@ impl Set {
     async fn run(self, app: &App) -> Result<(), Error> {
         let mut role = find_role(app, &self.name).await?;
         role.permissions = self.permissions.iter().copied().collect();
-        // Else nobody could administer the community any more.
+        // Without ADMINISTRATOR in this role nobody could administer the community.
         if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
             return Err(Error::because(
                 "--permission: the Admin role must keep ADMINISTRATOR, or nobody could undo this",
@@ -218,7 +218,7 @@ async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
     })
 }
 
-/// A role that accounts hold by a row: not one of the built-in ones.
+/// A role assigned by a row: not a built-in role.
 async fn assignable(app: &App, name: &str) -> Result<roles::Role, Error> {
     let role = find_role(app, name).await?;
     let why = match role.id.as_str() {

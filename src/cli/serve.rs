@@ -17,7 +17,7 @@ use crate::store::migrate;
 use crate::telemetry::prometheus;
 use crate::{server, telemetry};
 
-/// Migrate the database and serve: what happens without a command.
+/// Migrate the database and serve: the default command.
 #[derive(Args, Debug, Default)]
 pub(super) struct Serve {
     /// Do not migrate; refuse to start while migrations are pending.
@@ -41,7 +41,7 @@ impl Serve {
     }
 }
 
-/// Runs what is pending and says what it ran.
+/// Runs pending migrations and logs their names.
 pub(super) async fn migrate(app: &App) -> Result<(), Error> {
     let ran = migrate::run(&app.db, app.clock.now()).await?;
     if !ran.is_empty() {
@@ -61,7 +61,7 @@ async fn refuse_pending(app: &App) -> Result<(), Error> {
     )))
 }
 
-/// Listens at an address; `setting` is what a person would change when it is not free.
+/// Listens at an address; `setting` is the setting to change if the address is in use.
 pub(super) async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address)
         .await

@@ -10,15 +10,15 @@ use crate::accounts::caller::SESSION_COOKIE;
 use crate::config::Config;
 use crate::member::session;
 
-/// What is done with sessions.
+/// Commands for sessions.
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
     Create(Create),
 }
 
-/// Sign an account in and print the value of its session cookie, and nothing else.
+/// Create a session and print only the value of its cookie.
 ///
-/// Whoever has the value is that person.
+/// The value gives full access to the account.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: curl --cookie storyden-session=$(storyden-auth session create odin) \
@@ -33,7 +33,7 @@ pub(super) struct Create {
 }
 
 impl Session {
-    /// Does it.
+    /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let Self::Create(Create { handle, json }) = self;
         let app = open(config).await?;

@@ -1,4 +1,4 @@
-//! `client create`: an application, with what it may do checked as a whole.
+//! `client create`: validates all flags of a new application together.
 
 use clap::{Args, ValueEnum};
 
@@ -14,48 +14,48 @@ use crate::store::audit::{self, Event};
 use crate::store::client_details::{self, Details};
 use crate::store::{self, clients};
 
-/// Make an application.
+/// Create an application.
 ///
-/// A web application with a server is confidential and gets a secret, which is printed once. What
-/// runs where people can look into it (a page, a phone, a terminal) is public.
+/// A web application with a server is confidential and gets a secret, which is printed once. An
+/// application on a user's device (a page, a phone, a terminal) is public.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth client create --name Calendar --type confidential \
     --redirect-uri https://calendar.example/callback"
 )]
 pub(in crate::cli) struct Create {
-    /// The name that people read when they are asked, as in Calendar.
+    /// Name shown on the consent page, for example Calendar.
     #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     name: String,
-    /// Whether it can keep a secret.
+    /// Public or confidential.
     #[arg(long = "type", value_name = "TYPE")]
     kind: Type,
-    /// Its client id, as in my-app [default: a random one].
+    /// Client id, for example my-app [default: a random id].
     #[arg(long, value_name = "ID", value_parser = arguments::client_id)]
     client_id: Option<String>,
-    /// The handle of the account it belongs to; `client_credentials` acts as that account [default: nobody].
+    /// Handle of the owner; `client_credentials` acts as this account [default: no owner].
     #[arg(long, value_name = "HANDLE")]
     owner: Option<String>,
-    /// What it may ask for.
-    #[arg(long = "scope", help = "What it may ask for, as in \"openid profile\"; repeatable \
+    /// Allowed scope.
+    #[arg(long = "scope", help = "Allowed scope, for example \"openid profile\"; repeatable \
         [default: openid profile email offline_access]", value_name = "SCOPE", value_parser = arguments::scope)]
     scopes: Vec<Scope>,
-    /// How it gets tokens.
-    #[arg(long = "grant", help = "How it gets tokens: authorization_code, refresh_token, \
+    /// Grant type.
+    #[arg(long = "grant", help = "Grant type: authorization_code, refresh_token, \
         client_credentials or device_code; repeatable [default: authorization_code refresh_token]", value_name = "GRANT", value_parser = arguments::grant)]
     grants: Vec<GrantType>,
-    /// Where people are sent back to.
-    #[arg(long = "redirect-uri", help = "Where people are sent back to, as in \
+    /// Redirect URI.
+    #[arg(long = "redirect-uri", help = "Redirect URI, for example \
         https://app.example/callback; repeatable; a loopback address matches on any port", value_name = "URI", value_parser = arguments::redirect_uri)]
     redirect_uris: Vec<String>,
-    /// Where people may be sent who signed out.
-    #[arg(long = "post-logout-redirect-uri", help = "Where people may be sent who signed out, as in \
-        https://app.example/goodbye; repeatable, compared to the letter", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
+    /// Redirect URI after logout.
+    #[arg(long = "post-logout-redirect-uri", help = "Redirect URI after logout, for example \
+        https://app.example/goodbye; repeatable, compared byte for byte", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
     post_logout_redirect_uris: Vec<String>,
-    /// It may do whatever the person may do who approves it, beyond --scope.
+    /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
-    /// It may leave PKCE out when it sends a nonce; confidential applications only.
+    /// Allow requests without PKCE if they have a nonce; confidential applications only.
     #[arg(long)]
     without_pkce: bool,
     /// Print JSON.
@@ -63,12 +63,12 @@ pub(in crate::cli) struct Create {
     json: bool,
 }
 
-/// Whether an application can keep a secret.
+/// The client types of RFC 6749 §2.1.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Type {
-    /// It runs where people can look into it.
+    /// Runs on users' devices.
     Public,
-    /// It runs on a server and keeps a secret.
+    /// Runs on a server and keeps a secret.
     Confidential,
 }
 
@@ -82,7 +82,7 @@ impl From<Type> for ClientType {
 }
 
 impl Create {
-    /// Makes it.
+    /// Runs the command.
     pub(super) async fn run(self, app: &App) -> Result<(), Error> {
         let kind = ClientType::from(self.kind);
         let grants = self.grants();
@@ -163,7 +163,7 @@ impl Create {
     }
 }
 
-/// What must hold between the flags.
+/// Checks that the flags are consistent.
 fn check(
     kind: ClientType,
     grants: &[GrantType],
@@ -227,7 +227,7 @@ async fn insert(app: &App, client: &clients::Client, details: &Details) -> Resul
     }
 }
 
-/// What is allowed and may surprise.
+/// Warns about permitted but surprising settings.
 fn warn(client: &clients::Client) {
     if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
         output::note(

@@ -1,5 +1,5 @@
-//! The members and applications of the demo. What is missing is made, all in one transaction, so
-//! that a run that was cut short is made good by the next.
+//! Members and applications of the demo. Missing items are created in a single transaction, so that the
+//! next run completes an interrupted run.
 
 use crate::app::App;
 use crate::cli::{Error, password};
@@ -24,7 +24,7 @@ pub(super) struct Person {
     name: &'static str,
     admin: bool,
     holds_role: bool,
-    /// What they may do, for the welcome.
+    /// The member's permissions in words, for the welcome.
     pub(super) may: &'static str,
 }
 
@@ -53,26 +53,26 @@ pub(super) const PEOPLE: &[Person] = &[
     },
 ];
 
-/// What was made and is shown once.
+/// Created items, shown once.
 #[derive(Default)]
 pub(super) struct Seeded {
     pub(super) passwords: Vec<(&'static str, Secret)>,
     pub(super) client_secret: Option<Secret>,
 }
 
-/// What one transaction writes.
+/// The writes of the transaction.
 struct Plan {
     now: Timestamp,
     role: roles::Role,
     role_is_missing: bool,
-    /// New members, and whether they hold the role.
+    /// New members, and true if the member holds the role.
     people: Vec<(NewAccount, bool)>,
-    /// Members that are there, and the hashes of their new passwords.
+    /// Present members and the hashes of their new passwords.
     passwords: Vec<(AccountId, String)>,
     clients: Vec<Client>,
 }
 
-/// Makes what is missing; `reset` gives members that are there new passwords too.
+/// Creates missing items; `reset` also sets new passwords for present members.
 pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
     let mut seeded = Seeded::default();
     let role = roles::find(&app.db, ROLE).await?;
@@ -158,7 +158,7 @@ async fn plan_clients(app: &App, plan: &mut Plan, seeded: &mut Seeded) -> Result
     Ok(())
 }
 
-/// The standard scopes and what the demo's applications may read.
+/// The standard scopes and the read permissions of the demo's applications.
 fn scope() -> ClientScope {
     let permissions = [
         Permission::ReadPublishedThreads,

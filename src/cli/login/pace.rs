@@ -1,14 +1,14 @@
-//! How long a device waits between polls (RFC 8628 §3.5).
+//! Polling interval of a device (RFC 8628 §3.5).
 
 use time::Duration;
 
-/// The interval when the server names none.
+/// The interval if the server sends none, in seconds.
 const DEFAULT_SECONDS: u64 = 5;
 
 /// The longest pause between two tries at a server that does not answer.
 const BACKOFF_MAX: Duration = Duration::seconds(60);
 
-/// The interval, and how often the server could not be reached since it last was.
+/// The interval, and the number of consecutive network failures.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
@@ -25,7 +25,7 @@ impl Pace {
         }
     }
 
-    /// How long to wait before the next poll: twice as long for each failure in a row.
+    /// Time until the next poll: doubled for each consecutive failure.
     pub(super) fn wait(&self) -> Duration {
         if self.failures == 0 {
             return self.interval;
@@ -34,7 +34,7 @@ impl Pace {
             .clamp(self.interval, BACKOFF_MAX.max(self.interval))
     }
 
-    /// Whether the server could not be reached at the last try.
+    /// True if the last attempt did not reach the server.
     pub(super) fn has_failed(&self) -> bool {
         self.failures > 0
     }

@@ -1,4 +1,4 @@
-//! What a person sees while they sign in: the address, the code, a QR code, the time that is left.
+//! The dialogue of `login`: address, code, QR code, remaining time.
 
 use std::io::{IsTerminal as _, Write};
 
@@ -9,10 +9,10 @@ use time::Duration;
 use super::Device;
 use crate::cli::{Error, output};
 
-/// Where the dialogue goes: stdout, or stderr while stdout is for JSON.
+/// Output of the dialogue: stdout, or stderr while stdout carries JSON.
 pub(super) struct Screen {
     json: bool,
-    /// Whether a person looks at it.
+    /// True if the output is a terminal.
     live: bool,
 }
 
@@ -26,7 +26,7 @@ impl Screen {
         Self { json, live }
     }
 
-    /// Shows where to go and what to enter there (RFC 8628 §3.3).
+    /// Shows the address and the code to enter (RFC 8628 §3.3).
     pub(super) fn show(&self, device: &Device) -> Result<(), Error> {
         let address = output::clean(&device.verification_uri);
         let code = output::clean(&device.user_code);
@@ -61,7 +61,7 @@ impl Screen {
     }
 
     /// RFC 8628 §3.3.1: the complete address as a QR code, dark on light whatever the terminal's
-    /// colours are; only where it fits.
+    /// colours; only if the code fits.
     fn qr_code(&self, address: &str) -> Option<String> {
         let width = output::width().filter(|_| self.live && !self.json)?;
         let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
@@ -76,7 +76,7 @@ impl Screen {
         Some(lines.collect())
     }
 
-    /// Says on one line, over and over, how long the code is still good.
+    /// Shows the remaining lifetime of the code, on a line that is overwritten.
     pub(super) fn count_down(&self, left: Duration, unreachable: bool) {
         let state = if unreachable {
             "The server does not answer; trying again"
