@@ -8,6 +8,7 @@ import base64
 import datetime
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -36,8 +38,11 @@ VERIFIER = "a" * 43 + "verifier-verifier"
 
 # Tables that are not Storyden's.
 OURS = "auth_"
-# The ends that the fixture's live and expired rows have.
-LIVE, EXPIRED = ("2036-01-01 00:00:00+00:00", "2026-11-20 00:00:00+00:00")
+# The expiry of the fixture's live rows, and of its expired rows after `fixture`.
+TODAY = datetime.datetime.now(datetime.timezone.utc).date()
+LIVE, EXPIRED = ("2036-01-01 00:00:00+00:00", f"{TODAY - datetime.timedelta(days=1)} 00:00:00+00:00")
+# Seconds that a busy machine may take for anything that is waited for.
+PATIENCE = 120
 # The form in which a Storyden writes a time into SQLite, in UTC.
 SQLITE_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{0,8}[1-9])?\+00:00")
 
@@ -47,14 +52,37 @@ def are_here():
     return (FIXTURES / "storyden.sqlite3").is_file()
 
 
+def fixture(name, port):
+    """A file of the fixture as if recorded today, with the side server at another port.
+
+    The clean-up deletes what expired more than seven days ago, so the expired rows expire yesterday.
+    The bytes have the length of the file's own: an SQLite file stays valid.
+    """
+    if str(FIXTURES) not in sys.path:
+        sys.path.append(str(FIXTURES))
+    data = importlib.import_module("fresh").fresh((FIXTURES / name).read_bytes(), TODAY)
+    return data.replace(b"127.0.0.1:18090", b"127.0.0.1:%d" % port)
+
+
+held_ports = []  # the sockets of `free_port`
+
+
 def free_port():
-    """A port that nobody listens on, of five digits, so that a copy can name it in place of another."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        if port >= 10000:
-            return port
+    """A port that no other program is given before this one ends.
+
+    On Linux a socket that is bound and does not listen keeps the port from every program that asks for
+    a free one, and still lets a server with SO_REUSEADDR listen there, again and again. Other systems do
+    not allow the second socket; there the port is merely free at this moment.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    if sys.platform == "linux":
+        held_ports.append(held)
+    else:
+        held.close()
+    return port
 
 
 # ---- databases ------------------------------------------------------------------------------
@@ -67,12 +95,12 @@ class Sqlite:
 
     def __init__(self, folder, other_port):
         self.file = folder / "data.db"
-        self.file.write_bytes(at_port((FIXTURES / "storyden.sqlite3").read_bytes(), other_port))
+        self.file.write_bytes(fixture("storyden.sqlite3", other_port))
         self.url = f"sqlite://{self.file}?_pragma=foreign_keys(1)"
 
     def rows(self, sql):
         """The rows of a query, each by the names of its columns."""
-        with sqlite3.connect(self.file, timeout=20) as db:
+        with sqlite3.connect(self.file, timeout=PATIENCE) as db:
             db.row_factory = sqlite3.Row
             found = [dict(row) for row in db.execute(sql)]
         db.close()
@@ -80,7 +108,7 @@ class Sqlite:
 
     def run(self, sql):
         """Runs statements behind the server's back."""
-        with sqlite3.connect(self.file, timeout=20) as db:
+        with sqlite3.connect(self.file, timeout=PATIENCE) as db:
             db.execute("pragma foreign_keys = on")
             db.executescript(f"begin immediate; {sql}; commit;")
         db.close()
@@ -159,7 +187,7 @@ class Postgres:
         base, mark, query = self.server.partition("?")
         self.url = base.rsplit("/", 1)[0] + "/" + self.name + mark + query
         dump = folder / "fixture.sql"
-        dump.write_bytes(at_port((FIXTURES / "storyden.pg.sql").read_bytes(), other_port))
+        dump.write_bytes(fixture("storyden.pg.sql", other_port))
         psql(self.server, "-c", f"create database {self.name}")
         psql(self.url, "-1", "-f", str(dump))
 
@@ -255,11 +283,6 @@ def created(database):
     return found
 
 
-def at_port(data, port):
-    """The fixture's bytes with the side server at another port, which is as long as its own."""
-    return data.replace(b"127.0.0.1:18090", b"127.0.0.1:%d" % port)
-
-
 FORMS = (
     ("a time", SQLITE_TIME),
     ("a time", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")),  # as PostgreSQL says it
@@ -298,7 +321,7 @@ class Beside:
         self.side = Side()
         self.database, self.server = None, None
         name = "manifest.pg.json" if engine == "postgres" else "manifest.sqlite.json"
-        self.manifest = json.loads(at_port((FIXTURES / name).read_bytes(), self.side.port))
+        self.manifest = json.loads(fixture(name, self.side.port))
 
     def __enter__(self):
         try:
@@ -365,7 +388,7 @@ class Server:
                 [beside.binary, "serve"], env=beside.settings(port, **further), cwd=beside.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while self.get("/readyz").status != 200:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the server does not start:\n{self.stop()}")
@@ -377,7 +400,7 @@ class Server:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -394,7 +417,7 @@ class Server:
         if basic:
             pair = ":".join(urllib.parse.quote_plus(half) for half in basic)
             sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
@@ -527,14 +550,7 @@ class Side:
     """What the fixture names at 127.0.0.1:18090: the metadata document of a client, and of another like it."""
 
     def __init__(self):
-        self.port = free_port()
-        self.clients = [f"http://127.0.0.1:{self.port}/cimd/{name}.json" for name in ("app", "another")]
-        documents = {urllib.parse.urlsplit(client_id).path: json.dumps({
-            "client_id": client_id, "client_name": "Fixture CIMD app", "token_endpoint_auth_method": "none",
-            "redirect_uris": [DOCUMENT_REDIRECT], "response_types": ["code"],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "scope": "openid profile offline_access READ_PUBLISHED_THREADS",
-        }).encode() for client_id in self.clients}
+        documents = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
@@ -547,8 +563,18 @@ class Side:
             def log_message(self, *_):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
+        self.port = self.http.server_port
+        assert self.port >= 10000, "the port of a copy has as many digits as the port of the fixture"
+        self.clients = [f"http://127.0.0.1:{self.port}/cimd/{name}.json" for name in ("app", "another")]
+        for client_id in self.clients:
+            documents[urllib.parse.urlsplit(client_id).path] = json.dumps({
+                "client_id": client_id, "client_name": "Fixture CIMD app", "token_endpoint_auth_method": "none",
+                "redirect_uris": [DOCUMENT_REDIRECT], "response_types": ["code"],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "scope": "openid profile offline_access READ_PUBLISHED_THREADS",
+            }).encode()
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self):
