@@ -50,7 +50,8 @@ differences! {
     forms_are_read_leniently;
     /// Parameters and the grant are looked at before the client's secret.
     parameters_come_before_the_client;
-    /// Basic beside a client id in the body is `invalid_client`, and a broken header is passed over.
+    /// Basic beside a client id or a secret in the body is `invalid_client` at the token endpoint, before
+    /// anything else is looked at, and a broken header is ignored.
     basic_is_read_leniently;
     /// Any authentication method will do at the token endpoint, whichever the client chose.
     any_auth_method_will_do;
@@ -101,6 +102,10 @@ differences! {
     /// The metadata documents leave out the endpoints that a Storyden has not: revocation,
     /// introspection and signing out are served and not named.
     documents_name_storydens_endpoints;
+    /// The metadata documents leave out five members that a Storyden does not send:
+    /// `response_modes_supported`, `claims_supported`, `claims_parameter_supported`,
+    /// `request_parameter_supported` and `request_uri_parameter_supported`.
+    documents_have_storydens_members;
     /// There are protected-resource metadata for every path, whatever is there.
     every_path_is_a_resource;
     /// One rule for cross-origin requests over every path: the known origins, with credentials.
@@ -125,8 +130,8 @@ differences! {
     /// fit its type, an account id that is none means no owner, no secret is made, a private-use
     /// scheme needs no dot, and an unknown scope is 403.
     admin_clients_are_taken_as_sent;
-    /// The administrators' lists of clients and device authorizations are whole unless a page is asked
-    /// for.
+    /// The administrators' lists of clients, access keys and device authorizations are whole, in the order
+    /// of the table, unless a page is asked for.
     admin_lists_are_whole;
     /// The administrators' list of device authorizations has user codes that can still be used.
     live_user_codes_are_listed;

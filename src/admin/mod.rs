@@ -1,7 +1,8 @@
-//! JSON API for administrators (storyden-contract.md#administration): clients, device authorizations
+//! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device authorizations
 //! and refresh tokens of all accounts, revocation, and the audit trail. Requires ADMINISTRATOR, with
 //! any credential.
 
+pub mod access_keys;
 pub mod audit;
 mod client_input;
 pub mod clients;

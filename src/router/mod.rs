@@ -27,7 +27,8 @@ use utoipa_axum::routes;
 
 use self::documented::Documented;
 use crate::admin::{
-    audit, clients as every_client, device_authorizations, refresh_tokens, remote, revocation,
+    access_keys as every_access_key, audit, clients as every_client, device_authorizations,
+    refresh_tokens, remote, revocation,
 };
 use crate::app::Shared;
 use crate::config::Config;
@@ -224,6 +225,8 @@ fn administration(config: &Config) -> Documented {
             every_client::update,
             every_client::delete
         ))
+        .routes(routes!(every_access_key::list))
+        .routes(routes!(every_access_key::delete))
         .routes(routes!(device_authorizations::list))
         .routes(routes!(refresh_tokens::list))
         .routes(routes!(refresh_tokens::delete))

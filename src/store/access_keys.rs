@@ -3,8 +3,8 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::paging::Total;
-use super::value::Flag;
+use super::paging::{Page, Pages, Total};
+use super::value::{Flag, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccessKeyId, AccountId};
 
@@ -94,6 +94,75 @@ pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
     .await
 }
 
+/// A key with its owner, as administrators see it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OwnedKey {
+    /// The id of the row.
+    pub id: AccessKeyId,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The name that the owner gave.
+    pub name: Option<String>,
+    /// True once the key was deleted.
+    pub disabled: Flag,
+    /// The time of expiry, if the key has one.
+    pub expires_at: Option<Timestamp>,
+    /// The account that owns the key.
+    pub owner_id: AccountId,
+    /// The handle of that account.
+    pub owner_handle: String,
+    /// The name of that account.
+    pub owner_name: String,
+    /// The time at which that account was made.
+    pub owner_joined: Timestamp,
+    /// The time of suspension, if that account is suspended.
+    pub owner_suspended: Option<Timestamp>,
+}
+
+macro_rules! owned {
+    ($order:literal) => {
+        concat!(
+            "SELECT k.id, k.created_at, k.name, k.disabled, k.expires_at, a.id AS owner_id, \
+             a.handle AS owner_handle, a.name AS owner_name, a.created_at AS owner_joined, \
+             a.deleted_at AS owner_suspended \
+             FROM authentications k JOIN accounts a ON a.id = k.account_authentication \
+             WHERE k.service = 'access_key' AND ($1 IS NULL OR k.account_authentication = $1)",
+            $order,
+            " LIMIT $2 OFFSET $3"
+        )
+    };
+}
+
+/// A page of the keys of every account, or of one, oldest first; the whole list in the order of the
+/// table, as a Storyden lists it. Deleted keys are among them.
+pub async fn list_all(
+    db: &Db,
+    owner: Option<&AccountId>,
+    page: Page,
+) -> Result<(Vec<OwnedKey>, Pages)> {
+    let total: Total = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM authentications k \
+             WHERE k.service = 'access_key' AND ($1 IS NULL OR k.account_authentication = $1)",
+            &[owner.into()],
+        )
+        .await?;
+    let list = if page.is_whole() {
+        owned!("")
+    } else {
+        // SQLite holds text with the offset of its writer, so instants are compared
+        db.pick(
+            owned!(" ORDER BY julianday(k.created_at), k.id"),
+            owned!(" ORDER BY k.created_at, k.id"),
+        )
+    };
+    let mut parameters: Vec<Value> = vec![owner.into()];
+    parameters.extend(page.bounds());
+    let keys: Vec<OwnedKey> = db.fetch_all(list, &parameters).await?;
+    let pages = page.of(total.n, keys.len());
+    Ok((keys, pages))
+}
+
 /// How many keys an account has, deleted ones too.
 pub async fn count(db: &Db, account: &AccountId) -> Result<i64> {
     let total: Total = db
@@ -144,6 +213,23 @@ pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<()> {
     )
     .await?;
     Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct OwnerRow {
+    account_id: AccountId,
+}
+
+/// The account that owns a key, deleted keys too.
+pub async fn owner(tx: &mut Tx, id: &AccessKeyId) -> Result<Option<AccountId>> {
+    let row: Option<OwnerRow> = tx
+        .fetch_optional(
+            "SELECT account_authentication AS account_id FROM authentications \
+             WHERE id = $1 AND service = 'access_key'",
+            &[id.into()],
+        )
+        .await?;
+    Ok(row.map(|row| row.account_id))
 }
 
 /// Deletes a key of an account, which keeps the row. Whether there is such a key.

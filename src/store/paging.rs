@@ -26,6 +26,12 @@ impl Page {
         size: i64::MAX,
     };
 
+    /// True for [`Page::WHOLE`].
+    #[must_use]
+    pub(super) fn is_whole(self) -> bool {
+        self.size == Self::WHOLE.size
+    }
+
     /// A page as it is asked for; what is no page is the first.
     #[must_use]
     pub fn asked(text: Option<&str>) -> Self {

@@ -16,6 +16,7 @@ mod support;
 
 mod access_token;
 mod admin_access;
+mod admin_access_keys;
 mod admin_clients;
 mod admin_lists;
 mod admin_revocation;

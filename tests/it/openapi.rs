@@ -36,6 +36,8 @@ const OPERATIONS: &[(&str, For)] = &[
     ("AccessKeyCreate", Person),
     ("AccessKeyDelete", Decider),
     ("AccessKeyList", Decider),
+    ("AdminAccessKeyDelete", Administrator),
+    ("AdminAccessKeyList", Administrator),
     ("AdminAuditList", Administrator),
     ("AdminOAuthClientCreate", Administrator),
     ("AdminOAuthClientDelete", Administrator),
