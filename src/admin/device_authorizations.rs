@@ -63,11 +63,9 @@ pub async fn list(
     let (profile, now) = (app.config.profile, app.clock.now());
     let whole = profile.admin_lists_are_whole() && !asked.is_paged();
     let page = if whole { Page::WHOLE } else { asked.page()? };
+    // Poll times are written in batches: the list shows what is in the rows, and those are up to date.
+    app.polls.write(&app.db).await;
     let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
-    for device in &mut devices {
-        // polls are written in batches
-        device.last_polled_at = device.last_polled_at.max(app.polls.last(&device.id));
-    }
     if !profile.live_user_codes_are_listed() {
         for device in devices
             .iter_mut()

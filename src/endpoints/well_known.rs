@@ -347,6 +347,9 @@ fn metadata(app: &App) -> ServerMetadata {
     if app.config.profile.redirects_are_rebuilt() {
         metadata = metadata.without_iss();
     }
+    if app.config.profile.documents_have_storydens_members() {
+        metadata = metadata.with_storydens_members();
+    }
     if app.config.documents_enabled() {
         metadata = metadata.with_client_documents();
     }

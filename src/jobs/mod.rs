@@ -8,15 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Shared, follow_database_clock};
 use crate::clock::Timestamp;
-use crate::ids::DeviceAuthorizationId;
-use crate::store::{cleanup, device_authorizations, leases};
+use crate::store::{cleanup, leases};
 
 /// How often rows that have had their time are deleted.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
 /// How long a replica that does the clean-up keeps the others from it.
 const CLEANUP_LEASE: Span = Span::minutes(10);
-/// How many poll times are written in one transaction.
-const POLLS_AT_ONCE: usize = 200;
 /// How often poll times are written.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
 /// How often closed refresh windows are wiped and the database's clock is looked at.
@@ -83,20 +80,7 @@ async fn shorten_audit_trail(app: &App, now: Timestamp) {
 
 /// Writes when devices polled last.
 pub async fn write_polls(app: Shared) {
-    let mut polls = app.polls.take_unwritten();
-    polls.sort_unstable();
-    for chunk in polls.chunks(POLLS_AT_ONCE) {
-        write_some_polls(&app, chunk.to_vec()).await;
-    }
-}
-
-async fn write_some_polls(app: &App, polls: Vec<(DeviceAuthorizationId, Timestamp)>) {
-    let written = app.db.write(polls, |tx, polls| {
-        Box::pin(device_authorizations::record_polls(tx, polls))
-    });
-    if let Err(error) = written.await {
-        tracing::warn!(%error, "poll times were not written");
-    }
+    app.polls.write(&app.db).await;
 }
 
 /// Wipes the salts of closed refresh windows, and follows the database's clock.

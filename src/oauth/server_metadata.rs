@@ -26,7 +26,6 @@ const SECRET_METHODS: &[&str] = &[
 /// The metadata document. RFC 8414's document leaves out the members specific to OpenID Connect.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizationServerMetadata)]
-#[expect(clippy::struct_excessive_bools, reason = "the document has them")]
 #[expect(
     missing_docs,
     reason = "the members are defined by RFC 8414 §2 and Discovery §3"
@@ -48,7 +47,8 @@ pub struct ServerMetadata {
     pub end_session_endpoint: Option<String>,
     pub jwks_uri: String,
     pub response_types_supported: &'static [&'static str],
-    pub response_modes_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_modes_supported: Option<&'static [&'static str]>,
     pub grant_types_supported: Vec<&'static str>,
     pub code_challenge_methods_supported: &'static [&'static str],
     #[schema(value_type = Vec<String>)]
@@ -69,9 +69,12 @@ pub struct ServerMetadata {
     pub client_id_metadata_document_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_response_iss_parameter_supported: Option<bool>,
-    pub request_parameter_supported: bool,
-    pub request_uri_parameter_supported: bool,
-    pub claims_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_parameter_supported: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_uri_parameter_supported: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_parameter_supported: Option<bool>,
 }
 
 impl ServerMetadata {
@@ -90,7 +93,7 @@ impl ServerMetadata {
             end_session_endpoint: None,
             jwks_uri: format!("{base}/oauth/jwks"),
             response_types_supported: &["code"],
-            response_modes_supported: &["query"],
+            response_modes_supported: Some(&["query"]),
             grant_types_supported: GrantType::ALL
                 .iter()
                 .map(|grant| grant.wire_name())
@@ -119,9 +122,9 @@ impl ServerMetadata {
             introspection_endpoint_auth_methods_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: Some(true), // RFC 9207 §3
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false, // Discovery §3: the default would be true
-            claims_parameter_supported: false,
+            request_parameter_supported: Some(false),
+            request_uri_parameter_supported: Some(false), // Discovery §3: the default would be true
+            claims_parameter_supported: Some(false),
         }
     }
 
@@ -136,6 +139,17 @@ impl ServerMetadata {
     #[must_use]
     pub fn without_iss(mut self) -> Self {
         self.authorization_response_iss_parameter_supported = None;
+        self
+    }
+
+    /// Removes five members that a Storyden does not send (storyden-contract.md#metadata-documents).
+    #[must_use]
+    pub fn with_storydens_members(mut self) -> Self {
+        self.response_modes_supported = None;
+        self.claims_supported = None;
+        self.claims_parameter_supported = None;
+        self.request_parameter_supported = None;
+        self.request_uri_parameter_supported = None;
         self
     }
 

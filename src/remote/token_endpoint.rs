@@ -3,10 +3,10 @@
 use std::time::Duration as Span;
 
 use axum::http::StatusCode;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use time::Duration;
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 use super::Error;
 use super::registration::told;
@@ -165,8 +165,9 @@ pub(super) async fn ask(
     let mut header = None;
     match (method, &secret) {
         (AuthMethod::Basic, Some(secret)) => {
-            // RFC 6749 §2.3.1: form-encoded first
-            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            // RFC 6749 §2.3.1: form encoding, which leaves `-`, `.`, `_` and `*` alone. Some servers
+            // compare the encoded text, so nothing else may be escaped.
+            let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
             header = Some((encode(client_id), encode(secret.reveal())));
         }
         (AuthMethod::Post, Some(secret)) => {

@@ -52,19 +52,34 @@ macro_rules! filtered {
     };
 }
 
-/// A page of clients, oldest first.
+macro_rules! listed {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            client_columns!(),
+            filtered!(),
+            $order,
+            " LIMIT $4 OFFSET $5"
+        )
+    };
+}
+
+/// A page of clients, oldest first; the whole list in the order of the table, as a Storyden lists it.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
-    const LIST: &str = concat!(
-        "SELECT ",
-        client_columns!(),
-        filtered!(),
-        " ORDER BY c.created_at, c.id LIMIT $4 OFFSET $5"
-    );
     const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
     let mut parameters = filter.parameters();
     let total: Total = db.fetch_one(COUNT, &parameters).await?;
     parameters.extend(page.bounds());
-    let rows: Vec<ClientColumns> = db.fetch_all(LIST, &parameters).await?;
+    let list = if page.is_whole() {
+        listed!("")
+    } else {
+        // SQLite holds text with the offset of its writer, so instants are compared
+        db.pick(
+            listed!(" ORDER BY julianday(c.created_at), c.id"),
+            listed!(" ORDER BY c.created_at, c.id"),
+        )
+    };
+    let rows: Vec<ClientColumns> = db.fetch_all(list, &parameters).await?;
     let pages = page.of(total.n, rows.len());
     Ok((rows.into_iter().map(Client::from).collect(), pages))
 }

@@ -141,18 +141,20 @@ macro_rules! filtered_postgres {
 }
 
 macro_rules! listed {
-    ($filtered:expr) => {
+    ($filtered:expr, $order:literal) => {
         concat!(
             "SELECT d.approved_at, d.approved_by_account_id, d.client_id, d.consumed_at, \
              d.created_at, d.denied_at, d.expires_at, d.id, d.last_polled_at, \
              d.poll_interval_seconds, d.scope, d.user_code_display AS user_code",
             $filtered,
-            " ORDER BY d.created_at, d.id LIMIT $5 OFFSET $6"
+            $order,
+            " LIMIT $5 OFFSET $6"
         )
     };
 }
 
-/// A page of device authorizations, oldest first.
+/// A page of device authorizations, oldest first; the whole list in the order of the table, as a
+/// Storyden lists it.
 pub async fn list(
     db: &Db,
     filter: &Filter,
@@ -171,7 +173,21 @@ pub async fn list(
     );
     let total: Total = db.fetch_one(count, &parameters).await?;
     parameters.extend(page.bounds());
-    let list = db.pick(listed!(filtered_sqlite!()), listed!(filtered_postgres!()));
+    let list = if page.is_whole() {
+        db.pick(
+            listed!(filtered_sqlite!(), ""),
+            listed!(filtered_postgres!(), ""),
+        )
+    } else {
+        // SQLite holds text with the offset of its writer, so instants are compared
+        db.pick(
+            listed!(
+                filtered_sqlite!(),
+                " ORDER BY julianday(d.created_at), d.id"
+            ),
+            listed!(filtered_postgres!(), " ORDER BY d.created_at, d.id"),
+        )
+    };
     let devices: Vec<ListedDevice> = db.fetch_all(list, &parameters).await?;
     let pages = page.of(total.n, devices.len());
     Ok((devices, pages))

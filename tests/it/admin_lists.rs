@@ -173,6 +173,72 @@ both! {
         assert_eq!(column(&list, "device_authorisations", "user_code"), [code]);
     }
 
+    /// Contract 15: the list shows the poll times of the rows, which are written before the list is read.
+    async fn a_listed_poll_time_is_in_the_row(setup: Setup) {
+        for profile in ["standards", "storyden"] {
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
+            let odin = server.admin(profile).await;
+            let app = match profile {
+                "standards" => server.public_client().await,
+                _ => server.client(NewClient { client_id: "other", ..NewClient::default() }).await,
+            };
+            let device_code = server.start_device(&app, "openid").await.expect(200).text("device_code");
+            server.turn(time::Duration::seconds(6));
+            server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
+            let list = get(&server, &odin, DEVICES, &[("client_id", &app.client_id)]).await;
+            assert_eq!(column(&list, "device_authorisations", "last_polled_at").len(), 1);
+            let sql = "SELECT COUNT(*) AS n FROM oauth_device_authorisations \
+                       WHERE client_id = $1 AND last_polled_at IS NOT NULL";
+            assert_eq!(server.count(sql, &[app.row_id.as_str()]).await, 1, "{profile}");
+        }
+    }
+
+    /// Contract 15: a whole list has the order of the table, which is what a Storyden's statement gives.
+    async fn storyden_lists_are_in_the_order_of_the_table(setup: Setup) {
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            id: String,
+        }
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        for _ in 0..4 {
+            server.start_device(&app, "openid").await.expect(200);
+            server.turn(time::Duration::seconds(1));
+        }
+        // PostgreSQL moves a row that is updated.
+        let update = "UPDATE oauth_device_authorisations SET poll_interval_seconds = 6 WHERE id = $1";
+        let oldest = get(&server, &odin, DEVICES, &[("page", "1")]).await;
+        for id in &column(&oldest, "device_authorisations", "id")[..2] {
+            server.sql(update, &[id]).await;
+        }
+        let list = get(&server, &odin, DEVICES, &[]).await;
+        let rows: Vec<Row> =
+            server.app.db.fetch_all("SELECT id FROM oauth_device_authorisations", &[]).await.unwrap();
+        let rows: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(column(&list, "device_authorisations", "id"), rows);
+        assert_eq!(rows.len(), 4);
+        let page = get(&server, &odin, DEVICES, &[("page", "1")]).await;
+        let mut by_time = column(&page, "device_authorisations", "createdAt");
+        assert!(by_time.is_sorted(), "{by_time:?}");
+        by_time.dedup();
+        assert_eq!(by_time.len(), 4);
+    }
+
+    /// A-109: pages are in the order of instants, whatever offset a Storyden wrote into SQLite.
+    async fn pages_compare_instants_and_not_text(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        clients(&server, &["later", "earlier"]).await;
+        let set = "UPDATE oauth_clients SET created_at = $2 WHERE client_id = $1";
+        let postgres = "UPDATE oauth_clients SET created_at = CAST($2 AS timestamptz) WHERE client_id = $1";
+        let set = server.app.db.pick(set, postgres);
+        server.sql(set, &["later", "2026-01-01 01:00:00-05:00"]).await; // 06:00 UTC
+        server.sql(set, &["earlier", "2026-01-01 05:00:00+00:00"]).await;
+        let list = get(&server, &odin, CLIENTS, &[]).await;
+        assert_eq!(column(&list, "clients", "client_id"), ["earlier", "later"]);
+    }
+
     /// contract 15, 16: everybody's refresh tokens are found by account and by client, and one is ended.
     async fn refresh_tokens_are_found_and_ended(setup: Setup) {
         let server = setup.start().await;

@@ -1,8 +1,10 @@
 //! The profile `storyden`: its answers are Storyden's, and what is granted is the same.
 
 use serde_json::json;
+use storyden_auth::config::Config;
 use storyden_auth::oauth::grant_type::GrantType;
 use storyden_auth::profile::Profile;
+use storyden_auth::router;
 use time::Duration;
 
 use crate::support::{NewClient, Setup, both};
@@ -20,6 +22,24 @@ fn every_difference_stands_in_the_document() {
         assert!(
             document.contains(&folded),
             "docs/storyden.md lacks: {folded}"
+        );
+    }
+}
+
+#[test]
+fn every_additional_member_of_consent_stands_in_the_document() {
+    let config = Config::from_lookup(&|_| None).unwrap();
+    let api = serde_json::to_value(router::document(&config)).unwrap();
+    let facts = &api["components"]["schemas"]["OAuthClientFacts"]["properties"];
+    let members = facts.as_object().unwrap().keys().map(String::as_str);
+    let document = include_str!("../../docs/storyden.md");
+    let (_, listed) = document
+        .split_once("What an answer has beside a Storyden's")
+        .unwrap();
+    for member in members.chain(["device", "location", "detail"]) {
+        assert!(
+            listed.contains(&format!("`{member}`")),
+            "docs/storyden.md lacks {member}"
         );
     }
 }
@@ -149,6 +169,49 @@ both! {
         let answer = server.send(request).await.expect_error(400, "invalid_client");
         let description = answer.text("error_description");
         assert_eq!(description, "multiple client authentication methods used");
+    }
+
+    /// Contract 9.2: doubled authentication is refused before the grant, its parameters and the client.
+    async fn doubled_client_authentication_is_refused_first(setup: Setup) {
+        let setup = storyden(setup);
+        let server = setup.start().await;
+        let off = setup.with("OAUTH_ENABLED", "false").start().await;
+        let doubled = [("client_secret", "y")];
+        for server in [&server, &off] {
+            for grant in [&[][..], &[("grant_type", "")], &[("grant_type", "unknown")], &[("grant_type", "authorization_code")]] {
+                for twice in [&doubled[..], &[("client_id", "x")], &[("client_secret", "")]] {
+                    let form: Vec<_> = grant.iter().chain(twice).collect();
+                    let request = server.request("POST", "/api/oauth/token").basic_auth("nobody", Some("x"));
+                    let answer = server.send(request.form(&form)).await.expect_error(400, "invalid_client");
+                    assert_eq!(answer.text("error_description"), "multiple client authentication methods used");
+                }
+            }
+        }
+        // A broken header is none, and an empty client id in the body is none either.
+        for header in ["Basic !!", "Basic YQ==", "Bearer x"] {
+            let request = server.request("POST", "/api/oauth/token").header("authorization", header);
+            server.send(request.form(&doubled)).await.expect_error(400, "invalid_request");
+        }
+        let request = server.request("POST", "/api/oauth/token").basic_auth("nobody", Some("x"));
+        server.send(request.form(&[("client_id", "")])).await.expect_error(400, "invalid_request");
+    }
+
+    /// Contract 5.2: the metadata documents have the members of a Storyden's and no others.
+    async fn metadata_documents_have_storydens_members(setup: Setup) {
+        let server = storyden(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
+        let of_both = [
+            "authorization_endpoint", "client_id_metadata_document_supported", "code_challenge_methods_supported",
+            "device_authorization_endpoint", "grant_types_supported", "issuer", "jwks_uri", "registration_endpoint",
+            "response_types_supported", "scopes_supported", "token_endpoint", "token_endpoint_auth_methods_supported",
+        ];
+        let of_openid = ["id_token_signing_alg_values_supported", "subject_types_supported", "userinfo_endpoint"];
+        for (name, more) in [("openid-configuration", &of_openid[..]), ("oauth-authorization-server", &[])] {
+            let document = server.get(&format!("/.well-known/{name}")).await.expect(200).json();
+            let mut expected: Vec<&str> = of_both.iter().chain(more).copied().collect();
+            expected.sort_unstable();
+            let members: Vec<&String> = document.as_object().unwrap().keys().collect();
+            assert_eq!(members, expected, "{name}");
+        }
     }
 
     async fn access_tokens_are_plain_jwts_and_userinfo_wants_no_openid(setup: Setup) {

@@ -1,5 +1,7 @@
 //! Connections to other servers (contract 18): found, registered with, authorized, and who may answer.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -280,7 +282,7 @@ both! {
         assert!(shown.text("last_error").contains("access_denied"));
     }
 
-    /// Contract 18.4, 18.6: a confidential registration authenticates as it was told to.
+    /// req_002, contract 18.4, 18.6: a confidential registration authenticates as it was told to.
     async fn a_registration_with_a_secret_uses_it_as_it_was_told(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         for (number, (registered, header, body)) in [
@@ -306,6 +308,19 @@ both! {
                 assert!(request.contains(&part.to_ascii_lowercase()), "{request}");
             }
         }
+        // RFC 6749 §2.3.1 is form encoding: `-`, `.`, `_` and `*` stay, a space is `+`.
+        let host = remote(&outside, "encoded.example", &json!({})).await;
+        let registered = json!({
+            "client_id": "basic-client_1.2*", "client_secret": "s-e.c_r*e t:+/%é~", "redirect_uris": [PAGE],
+        });
+        host.reply("/register", Reply::json("201 Created", "", &registered));
+        connected(&server, &thor, &host).await;
+        let request = &host.asked_at("/token")[0];
+        let header = request.lines().find_map(|line| line.split_once("Basic ")).unwrap().1;
+        assert_eq!(
+            String::from_utf8(STANDARD.decode(header.trim()).unwrap()).unwrap(),
+            "basic-client_1.2*:s-e.c_r*e+t%3A%2B%2F%25%C3%A9%7E"
+        );
         for (answer, part) in [
             (json!({}), "no client_id"),
             (json!({ "client_id": "x", "token_endpoint_auth_method": "private_key_jwt" }), "not known here"),

@@ -14,6 +14,24 @@ use crate::secret::Secret;
 
 const TWO_METHODS: &str = "multiple client authentication methods used";
 
+/// Refuses HTTP Basic beside a client id or a secret in the body, as a Storyden does before it reads
+/// anything else (contract 9.2).
+///
+/// # Errors
+/// `invalid_client`.
+pub fn refuse_two_methods(
+    profile: Profile,
+    headers: &HeaderMap,
+    form: &Decoded,
+) -> Result<(), OAuthError> {
+    let in_body = form.get("client_secret").is_some()
+        || form.get("client_id").is_some_and(|id| !id.is_empty());
+    if in_body && basic(profile, headers).is_ok_and(|pair| pair.is_some()) {
+        return Err(OAuthError::invalid_client(TWO_METHODS));
+    }
+    Ok(())
+}
+
 /// What a client says of itself (RFC 6749 §2.3): by HTTP Basic or in the body, never both.
 ///
 /// # Errors
@@ -54,9 +72,7 @@ pub fn credentials(
         return Err(OAuthError::invalid_request(TWO_METHODS));
     }
     if profile.basic_is_read_leniently() {
-        if body_secret.is_some() || body_id.is_some_and(|id| !id.is_empty()) {
-            return Err(OAuthError::invalid_client(TWO_METHODS));
-        }
+        refuse_two_methods(profile, headers, form)?;
     } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
         // RFC 6749 §2.3; a client_id that says the same again is no second method
         return Err(OAuthError::invalid_request(TWO_METHODS));

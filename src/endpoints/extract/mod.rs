@@ -24,7 +24,7 @@ use crate::profile::Profile;
 use crate::server::Patience;
 
 pub use address::ClientAddress;
-pub use credentials::credentials;
+pub use credentials::{credentials, refuse_two_methods};
 pub use path::PathId;
 
 /// The longest body, in bytes.

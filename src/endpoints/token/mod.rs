@@ -16,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
-use super::extract::{ClientAddress, Decoded, credentials, read_form};
+use super::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use super::{over_budget, refuse_client};
 use crate::app::{App, Shared};
 use crate::clients;
@@ -247,6 +247,10 @@ async fn answer(
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
+    let profile = app.config.profile;
+    if profile.basic_is_read_leniently() {
+        refuse_two_methods(profile, headers, form)?;
+    }
     if !app.config.oauth_enabled {
         // contract 2.1: this endpoint alone says so with this code
         return Err(OAuthError::invalid_request(

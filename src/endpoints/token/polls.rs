@@ -9,15 +9,21 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
+use crate::store::{Db, device_authorizations};
 
 /// How many devices are remembered.
 const DEVICES_MAX: u64 = 200_000;
+
+/// How many poll times are written in one transaction.
+const AT_ONCE: usize = 200;
 
 /// The last polls of devices.
 #[derive(Debug)]
 pub struct Polls {
     last: moka::sync::Cache<DeviceAuthorizationId, Timestamp>,
     unwritten: Mutex<HashMap<DeviceAuthorizationId, Timestamp>>,
+    /// Held while poll times are written, so that [`Polls::write`] returns after a write in progress.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Polls {
@@ -31,6 +37,7 @@ impl Polls {
         Self {
             last,
             unwritten: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -46,10 +53,20 @@ impl Polls {
         self.unwritten().insert(device.clone(), now);
     }
 
-    /// What is to be written now.
-    #[must_use]
-    pub fn take_unwritten(&self) -> Vec<(DeviceAuthorizationId, Timestamp)> {
-        self.unwritten().drain().collect()
+    /// Writes the poll times that are not in the database yet. A failure is logged: the times stay in
+    /// memory, and the next poll of the device is written.
+    pub async fn write(&self, db: &Db) {
+        let _writing = self.writing.lock().await;
+        let mut polls: Vec<_> = self.unwritten().drain().collect();
+        polls.sort_unstable();
+        for chunk in polls.chunks(AT_ONCE) {
+            let written = db.write(chunk.to_vec(), |tx, polls| {
+                Box::pin(device_authorizations::record_polls(tx, polls))
+            });
+            if let Err(error) = written.await {
+                tracing::warn!(%error, "poll times were not written");
+            }
+        }
     }
 
     fn unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Timestamp>> {
