@@ -1,4 +1,4 @@
-//! Access keys of every account: `/api/admin/access-keys` (contract 3.6, 15).
+//! Access keys of every account: `/api/admin/access-keys` (storyden-contract.md#administration).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};

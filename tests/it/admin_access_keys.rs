@@ -1,4 +1,5 @@
-//! `/api/admin/access-keys`: the keys of every account, for administrators (contract 3.6, 15).
+//! `/api/admin/access-keys`: the keys of every account, for administrators
+//! (storyden-contract.md#administration).
 
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ async fn people(setup: &Setup) -> (Server, Member, Member) {
 }
 
 both! {
-    /// Contract 3.6: every key is listed with its owner, in the shape of the owner's list.
+    /// storyden-contract.md#administration: every key is listed with its owner, in the shape of the owner's list.
     async fn keys_of_every_account_are_listed(setup: Setup) {
         let (server, odin, frigg) = people(&setup).await;
         let laptop = make(&server, &frigg, "laptop").await;
@@ -60,7 +61,7 @@ both! {
         assert!(!shown.to_string().contains(&laptop.text("secret")));
     }
 
-    /// Contract 3.6: a key that an administrator ends stops at once; the owner sees it as not enabled.
+    /// storyden-contract.md#administration: a key that an administrator ends stops at once; the owner sees it as not enabled.
     async fn an_administrator_ends_any_key(setup: Setup) {
         let (server, odin, frigg) = people(&setup).await;
         let made = make(&server, &frigg, "laptop").await;
@@ -83,7 +84,7 @@ both! {
         }
     }
 
-    /// Contract 3.6: in the profile `storyden` the list is whole and has the members of a Storyden's.
+    /// storyden-contract.md#administration: in the profile `storyden` the list is whole and has the members of a Storyden's.
     async fn storyden_lists_every_key(setup: Setup) {
         let setup = setup.with("OAUTH_PROFILE", "storyden");
         let (server, odin, frigg) = people(&setup).await;

@@ -173,7 +173,7 @@ both! {
         assert_eq!(column(&list, "device_authorisations", "user_code"), [code]);
     }
 
-    /// Contract 15: the list shows the poll times of the rows, which are written before the list is read.
+    /// storyden-contract.md#administration: the list shows the poll times of the rows, which are written before the list is read.
     async fn a_listed_poll_time_is_in_the_row(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -193,7 +193,7 @@ both! {
         }
     }
 
-    /// Contract 15: a whole list has the order of the table, which is what a Storyden's statement gives.
+    /// storyden-contract.md#administration: a whole list has the order of the table, which is what a Storyden's statement gives.
     async fn storyden_lists_are_in_the_order_of_the_table(setup: Setup) {
         #[derive(sqlx::FromRow)]
         struct Row {

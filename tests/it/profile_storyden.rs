@@ -171,7 +171,7 @@ both! {
         assert_eq!(description, "multiple client authentication methods used");
     }
 
-    /// Contract 9.2: doubled authentication is refused before the grant, its parameters and the client.
+    /// storyden-contract.md#client-authentication: doubled authentication is refused before the grant, its parameters and the client.
     async fn doubled_client_authentication_is_refused_first(setup: Setup) {
         let setup = storyden(setup);
         let server = setup.start().await;
@@ -196,7 +196,7 @@ both! {
         server.send(request.form(&[("client_id", "")])).await.expect_error(400, "invalid_request");
     }
 
-    /// Contract 5.2: the metadata documents have the members of a Storyden's and no others.
+    /// storyden-contract.md#metadata-documents: the metadata documents have the members of a Storyden's and no others.
     async fn metadata_documents_have_storydens_members(setup: Setup) {
         let server = storyden(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
         let of_both = [

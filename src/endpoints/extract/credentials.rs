@@ -15,7 +15,7 @@ use crate::secret::Secret;
 const TWO_METHODS: &str = "multiple client authentication methods used";
 
 /// Refuses HTTP Basic beside a client id or a secret in the body, as a Storyden does before it reads
-/// anything else (contract 9.2).
+/// anything else (storyden-contract.md#client-authentication).
 ///
 /// # Errors
 /// `invalid_client`.
