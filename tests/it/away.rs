@@ -189,9 +189,8 @@ mod postgres {
     /// soon after the database, with everything as it was acknowledged.
     #[test]
     fn the_database_goes_and_comes_back() {
-        crate::support::run(
-            super::Engine::Postgres,
-            super::the_database_goes_and_comes_back,
-        );
+        crate::support::run(super::Engine::Postgres, |setup| {
+            Box::pin(super::the_database_goes_and_comes_back(setup))
+        });
     }
 }

@@ -49,6 +49,8 @@ mod sqlite {
     /// all goes on once there is room, without a restart.
     #[test]
     fn a_full_disk_is_waited_for() {
-        crate::support::run(super::Engine::Sqlite, super::a_full_disk_is_waited_for);
+        crate::support::run(super::Engine::Sqlite, |setup| {
+            Box::pin(super::a_full_disk_is_waited_for(setup))
+        });
     }
 }

@@ -87,18 +87,24 @@ mod sqlite {
     /// A file that a Storyden owns is never switched to another journal mode.
     #[test]
     fn a_storydens_file_keeps_its_journal() {
-        run(Sqlite, super::a_storydens_file_keeps_its_journal);
+        run(Sqlite, |setup| {
+            Box::pin(super::a_storydens_file_keeps_its_journal(setup))
+        });
     }
 
     /// Between requests the file is nobody's.
     #[test]
     fn who_does_nothing_holds_no_lock() {
-        run(Sqlite, super::who_does_nothing_holds_no_lock);
+        run(Sqlite, |setup| {
+            Box::pin(super::who_does_nothing_holds_no_lock(setup))
+        });
     }
 
     /// A start with nothing to migrate writes nothing first, and reads while others write.
     #[test]
     fn a_start_waits_for_no_writer() {
-        run(Sqlite, super::a_start_waits_for_no_writer);
+        run(Sqlite, |setup| {
+            Box::pin(super::a_start_waits_for_no_writer(setup))
+        });
     }
 }

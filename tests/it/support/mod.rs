@@ -39,14 +39,14 @@ macro_rules! both {
         mod sqlite {
             $(#[test]
             fn $name() {
-                crate::support::run(crate::support::Engine::Sqlite, super::$name);
+                crate::support::run(crate::support::Engine::Sqlite, |setup| Box::pin(super::$name(setup)));
             })*
         }
 
         mod postgres {
             $(#[test]
             fn $name() {
-                crate::support::run(crate::support::Engine::Postgres, super::$name);
+                crate::support::run(crate::support::Engine::Postgres, |setup| Box::pin(super::$name(setup)));
             })*
         }
     };

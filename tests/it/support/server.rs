@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use storyden_auth::accounts::passwords::Cost;
@@ -46,12 +47,12 @@ pub(crate) struct Setup {
     settings: HashMap<String, String>,
 }
 
-/// Runs a test on an engine, one round or as many as asked for, each on a database that is taken
-/// away afterwards whatever happened.
-pub(crate) fn run<F>(engine: Engine, test: fn(Setup) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+/// A test. Boxed, so that the code which runs it is compiled once and not for each test.
+pub(crate) type Test = fn(Setup) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a test on an engine for the planned number of rounds. Each round has its own database, which is dropped
+/// after the round, failed or not.
+pub(crate) fn run(engine: Engine, test: Test) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -75,15 +76,7 @@ where
     }
 }
 
-async fn round<F>(
-    engine: Engine,
-    test: fn(Setup) -> F,
-    seed: u64,
-    rounds: &Rounds,
-) -> Result<(), JoinError>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result<(), JoinError> {
     let folder = tempfile::tempdir().unwrap();
     let database = TestDatabase::create(engine, folder.path()).await;
     let setup = Setup {
