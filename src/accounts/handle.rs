@@ -3,10 +3,10 @@
 /// The longest handle.
 const LENGTH_MAX: usize = 30;
 
-/// A handle for a new account, in lower case.
+/// Parses the handle of a new account, in lower case.
 ///
 /// # Errors
-/// What a handle looks like.
+/// The form of a valid handle.
 pub fn parse(text: &str) -> Result<String, String> {
     let handle = text.to_lowercase();
     let fits = |byte: u8| {

@@ -1,9 +1,9 @@
-//! Argon2id for passwords and client secrets, a few at a time.
+//! Argon2id for passwords and client secrets, with bounded concurrency.
 //!
-//! A hash costs tens of milliseconds and megabytes on purpose, so a small semaphore keeps a flood
-//! of guesses from taking the machine. A client secret that matched once is remembered by a
-//! keyed hash bound to the stored value: whoever presents it again costs nothing, and a rotated
-//! secret is forgotten with its old value.
+//! A hash costs tens of milliseconds and megabytes on purpose, so a small semaphore keeps a flood of
+//! guesses from using up the machine. A verified client secret is remembered by a keyed hash
+//! bound to the stored value: the same secret costs nothing the next time, and rotation forgets the old
+//! secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// How long somebody waits for their turn before the answer is 503.
+/// Longest wait in the queue; then the response is 503.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most memory that a stored hash may ask for, in KiB: four times what Storyden writes.
+/// The most memory of a stored hash, in KiB: four times Storyden's.
 const MEMORY_MAX: u32 = 256 * 1_024;
 
 /// The most passes and lanes that a stored hash may ask for.
@@ -29,10 +29,10 @@ const COST_MAX: u32 = 16;
 /// Why a text cannot be stored as the hash of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedHash {
-    /// It is no PHC string of a whole hash.
+    /// Not a PHC string of a complete hash.
     #[error("must be an Argon2id PHC string, as in $argon2id$v=19$m=65536,t=1,p=1$salt$hash")]
     Form,
-    /// Another algorithm than Argon2id.
+    /// An algorithm other than Argon2id.
     #[error("must be made by Argon2id")]
     Algorithm,
     /// A check would cost too much.
@@ -40,10 +40,10 @@ pub enum RefusedHash {
     Cost,
 }
 
-/// Checks a hash that somebody made elsewhere and wants to store.
+/// Checks a hash made by another program, before it is stored.
 ///
 /// # Errors
-/// Why it is refused, to be put behind its name.
+/// The reason of the rejection, as the end of a sentence that starts with the name of the value.
 pub fn check_hash(text: &str) -> Result<(), RefusedHash> {
     let hash = PasswordHash::new(text).map_err(|_| RefusedHash::Form)?;
     if hash.algorithm.as_str() != Algorithm::Argon2id.ident().as_str() {
@@ -60,7 +60,7 @@ pub fn check_hash(text: &str) -> Result<(), RefusedHash> {
     }
 }
 
-/// Whether a check of a stored hash costs no more than anybody's here.
+/// True if the cost of a stored hash is within the limits.
 fn is_bounded(params: &Params) -> bool {
     params.m_cost() <= MEMORY_MAX && params.t_cost() <= COST_MAX && params.p_cost() <= COST_MAX
 }
@@ -71,7 +71,7 @@ pub enum Error {
     /// Too many others are waiting.
     #[error("too many passwords are being checked")]
     Busy,
-    /// The stored hash is none, or asks for too much.
+    /// The stored hash is malformed, or too expensive.
     #[error("a stored password hash cannot be used")]
     Stored,
     /// The hash was not made.
@@ -87,12 +87,12 @@ pub struct Passwords {
     people: Arc<Semaphore>,
     /// Turns for the secrets of programs.
     programs: Arc<Semaphore>,
-    /// Whose secret is being checked, by its stored hash.
+    /// Locks by stored hash, so that guesses at a secret are checked in turn.
     checking: moka::sync::Cache<String, Arc<Mutex<()>>>,
-    /// Keys what is remembered, so that a dump of memory holds nothing that can be guessed at.
+    /// Key of the remembered hashes, so that a memory dump contains nothing to guess at.
     key: [u8; 32],
     matched: moka::sync::Cache<[u8; 32], ()>,
-    /// A hash of nobody's password, so that an unknown name costs what a known one does.
+    /// A hash that matches no password: an unknown account costs the same time (timing attack).
     decoy: Arc<str>,
     random: Random,
 }
@@ -105,11 +105,11 @@ impl std::fmt::Debug for Passwords {
     }
 }
 
-/// What a new hash costs.
+/// Cost parameters of new hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// 64 MiB and one pass, as Storyden has it: what is made here and there costs the same to check,
-    /// so the time of an answer does not tell whose account exists.
+    /// 64 MiB and a single pass, as in Storyden: all hashes take the same time to check, so the
+    /// response time does not reveal whether an account exists.
     Standard,
     /// Next to nothing, for tests.
     Cheap,
@@ -158,10 +158,10 @@ impl Passwords {
         .await?
     }
 
-    /// Whether a password is the one of a stored hash. `None` stored costs the same and is `false`.
+    /// Verifies a password. Without a stored hash the cost is the same, and the result is `false`.
     ///
     /// # Errors
-    /// [`Error::Busy`], or [`Error::Stored`] when the hash is none.
+    /// [`Error::Busy`], or [`Error::Stored`] for a malformed hash.
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, Error> {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.decoy).to_owned();
@@ -172,7 +172,7 @@ impl Passwords {
         Ok(known && matches)
     }
 
-    /// Whether a client secret is the one of a stored hash.
+    /// Verifies a client secret.
     ///
     /// # Errors
     /// As [`Passwords::verify`].
@@ -182,7 +182,7 @@ impl Passwords {
             .await?
     }
 
-    /// Waits until nobody else checks a secret against this stored hash.
+    /// Locks a stored hash, so that a secret is checked by a single request at a time.
     ///
     /// # Errors
     /// [`Error::Busy`] after a few seconds.
@@ -192,13 +192,13 @@ impl Passwords {
         turn.map_err(|_| Error::Busy)
     }
 
-    /// Whether a client secret matched this stored hash before; costs nothing.
+    /// True if the secret matched this stored hash before. Costs nothing.
     #[must_use]
     pub fn remembers(&self, secret: &Secret, stored: &str) -> bool {
         self.matched.contains_key(&self.tag(secret, stored))
     }
 
-    /// Remembers a client secret that matched, since programs present it again and again.
+    /// Remembers a verified client secret, because programs present the secret again and again.
     pub fn remember(&self, secret: &Secret, stored: &str) {
         self.matched.insert(self.tag(secret, stored), ());
     }
@@ -253,7 +253,8 @@ fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
 mod tests {
     use super::*;
 
-    /// a hash that somebody brings is Argon2id, whole, and no dearer than four of Storyden's.
+    /// a hash from another program is Argon2id, complete, and at most four times as expensive as
+    /// Storyden's.
     #[test]
     fn a_foreign_hash_is_argon2id_and_bounded() {
         const TAIL: &str = "c2FsdHNhbHRzYWx0c2FsdA$mn7JPPnYRvXKsLqLzXbKBg2kwp1sXGuLwPMZTHkx0XM";

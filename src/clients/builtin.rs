@@ -1,5 +1,6 @@
-//! The built-in client of the `sd` command-line tool, `storyden-cli` (contract 10.2). It is made
-//! when a device flow is first started with it.
+//! The built-in client of the `sd` command-line tool, `storyden-cli`
+//! (storyden-contract.md#built-in-client). Created when a device flow is first started with this
+//! client.
 
 use crate::app::App;
 use crate::ids::ClientRowId;
@@ -9,23 +10,23 @@ use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::store::clients::{self, Changes, Client};
 use crate::store::{self};
 
-/// Its public id.
+/// The public client id.
 pub const CLIENT_ID: &str = "storyden-cli";
 
-/// Whether a client may be used here: all but the built-in one, which can be switched off.
+/// True if a client is enabled: the built-in client can be disabled.
 #[must_use]
 pub fn is_on(app: &App, client: &Client) -> bool {
     client.client_id != CLIENT_ID || app.config.cli_enabled
 }
 
-/// The name that people read when they are asked.
+/// The name shown on the consent page.
 const NAME: &str = "Storyden";
 
-/// The client, made if it is not there, under its own name again if somebody gave it another: people
-/// are to know it (contract 10.2).
+/// Returns the client. Creates a missing client and resets a changed name, because members must
+/// recognise the client (storyden-contract.md#built-in-client).
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn ensure(app: &App) -> Result<Client, store::Error> {
     if let Some(client) = clients::find(&app.db, CLIENT_ID).await? {
         return if client.name == NAME {
@@ -59,14 +60,14 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
         .write(client, |tx, client| Box::pin(clients::insert(tx, client)))
         .await;
     match made {
-        Ok(()) | Err(store::Error::Taken(_)) => {} // another replica was first
+        Ok(()) | Err(store::Error::Taken(_)) => {} // another replica created the client
         Err(error) => return Err(error),
     }
     let client = clients::find(&app.db, CLIENT_ID).await?;
     client.ok_or(store::Error::Lost)
 }
 
-/// The client with its own name.
+/// Resets the client's name.
 async fn named(app: &App, mut client: Client) -> Result<Client, store::Error> {
     NAME.clone_into(&mut client.name);
     let input = (client.row_id.clone(), app.clock.now());
@@ -81,11 +82,11 @@ async fn named(app: &App, mut client: Client) -> Result<Client, store::Error> {
     Ok(client)
 }
 
-/// It asks for exactly `openid profile offline_access`, in any order; its permissions are the
-/// account's.
+/// Checks that the scope is exactly `openid profile offline_access`, in any order; permissions come
+/// from the account.
 ///
 /// # Errors
-/// `invalid_scope` with the contract's text.
+/// `invalid_scope` with Storyden's text.
 pub fn check_scope(scope: &Scope) -> Result<(), OAuthError> {
     let wanted: Scope = [
         ScopeName::Openid,

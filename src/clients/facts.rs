@@ -1,5 +1,5 @@
-//! What a person is told about who asks, so that they can decide: who made the client and when, what
-//! it calls its own, where its answer goes, and what is new since they approved it last.
+//! Client facts for the consent page: creator and age of the client, pages on hosts that the client
+//! controls, the target of the response, and scopes that are new since the last approval.
 
 use serde::Serialize;
 use url::Url;
@@ -16,20 +16,20 @@ use crate::store::client_details;
 use crate::store::clients::{self, Client};
 use crate::store::{self, applications};
 
-/// How a client came to be here.
+/// The way in which a client was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = OAuthClientOrigin)]
 pub enum Origin {
-    /// It is part of Storyden.
+    /// Part of Storyden.
     BuiltIn,
-    /// An administrator made it.
+    /// Created by an administrator.
     Administrator,
-    /// A member made it.
+    /// Created by a member.
     Member,
-    /// It registered itself (RFC 7591): nobody here looked at it.
+    /// Dynamically registered (RFC 7591): not reviewed.
     Registration,
-    /// Its id is the URL of a document that says what it is: nobody here looked at it.
+    /// Described by a metadata document at its id: not reviewed.
     MetadataDocument,
 }
 
@@ -37,47 +37,47 @@ pub enum Origin {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientFacts)]
 pub struct ClientFacts {
-    /// When it was made, or first asked.
+    /// Time of creation, or of the first request.
     client_first_seen_at: Timestamp,
-    /// The host of its id, where that is a URL.
+    /// The host of a client id that is a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id_host: Option<String>,
-    /// The handle of whose it is.
+    /// The owner's handle.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_owner_handle: Option<String>,
-    /// How it came to be here.
+    /// The way in which the client was created.
     client_registered_by: Origin,
-    /// Its home page; this and the next three as it says, on a host that it answers for.
+    /// Home page. This member and the next three are self-asserted, on a host that the client controls.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_uri: Option<String>,
-    /// When this person last approved it; absent the first time.
+    /// Time of this member's last approval; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     granted_before_at: Option<Timestamp>,
-    /// Its picture.
+    /// Logo.
     #[serde(skip_serializing_if = "Option::is_none")]
     logo_uri: Option<String>,
-    /// What would be granted that was not granted then.
+    /// Scopes that the last approval did not include.
     #[schema(value_type = Vec<String>)]
     new_scopes: Scope,
-    /// How it treats data.
+    /// Privacy policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_uri: Option<String>,
-    /// The host that the answer goes to, with its port; absent where a program on the device gets it.
+    /// Host and port of the redirect URI; absent for a private-use scheme.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_host: Option<String>,
-    /// Whether the answer goes to a program on this person's own computer.
+    /// True if the redirect URI is a loopback address.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_is_loopback: Option<bool>,
-    /// Its terms.
+    /// Terms of service.
     #[serde(skip_serializing_if = "Option::is_none")]
     tos_uri: Option<String>,
 }
 
-/// Looks the facts up. `granted` is what would be granted now; `redirect_uri` is where the answer
-/// goes, none for a device.
+/// Collects the facts. `granted` is the scope that an approval would grant now; `redirect_uri` is
+/// absent for a device.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn of(
     app: &App,
     client: &Client,
@@ -112,7 +112,7 @@ pub async fn of(
     let id_host = is_url.then(|| host_of(&client.client_id)).flatten();
     let redirect = redirect_uri.and_then(|uri| Url::parse(uri).ok());
     let redirect_host = redirect_uri.and_then(host_of);
-    // req_141: a page elsewhere is somebody else's
+    // req_141: a page on another host may belong to someone else
     let own = |uri: Option<String>| {
         let host = uri.as_deref().and_then(host_of);
         let is_own = host.is_some() && (host == id_host || host == redirect_host);
@@ -137,8 +137,7 @@ pub async fn of(
     })
 }
 
-/// The host of a web address, in the form a browser shows, with a port that is not its
-/// scheme's own.
+/// The host of a web address as a browser shows it, with a port other than the scheme's default.
 fn host_of(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
     if !matches!(url.scheme(), "http" | "https") {

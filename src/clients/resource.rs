@@ -1,5 +1,5 @@
-//! A client as the JSON API shows it (contract 14): to its owner and to administrators. Never its
-//! secret.
+//! A client in the JSON API (storyden-contract.md#self-service-clients), for its owner and for
+//! administrators. Never contains the secret.
 
 use serde::Serialize;
 
@@ -13,38 +13,38 @@ use crate::store::clients::{Client, policy_name};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClient)]
 pub struct ClientResource {
-    /// Who made it; left out when nobody did.
+    /// Id of the owner; absent without an owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
-    /// How it may get tokens.
+    /// Grant types.
     pub allowed_grants: Vec<&'static str>,
-    /// What it may have.
+    /// Allowed scopes.
     #[schema(value_type = Vec<String>)]
     pub allowed_scopes: Scope,
-    /// Its public id (RFC 6749 §2.2).
+    /// Public client id (RFC 6749 §2.2).
     pub client_id: String,
-    /// When it was made.
+    /// Time of creation.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
-    /// Its row.
+    /// Row id.
     pub id: ClientRowId,
-    /// Its name.
+    /// Name shown on the consent page.
     pub name: String,
-    /// Where it may be answered.
+    /// Redirect URIs.
     #[schema(value_type = Vec<String>)]
     pub redirect_uris: Option<Vec<String>>,
-    /// `explicit`, or `inherit` for one that gets what its person holds.
+    /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     pub scope_policy: &'static str,
     /// `public` or `confidential`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// When it was changed last.
+    /// Time of the last change.
     #[serde(rename = "updatedAt")]
     pub updated_at: Timestamp,
 }
 
 impl ClientResource {
-    /// A client as a profile shows it: Storyden's has `null` for a list that a person left out.
+    /// Converts a client for a profile: Storyden has `null` for an absent list.
     #[must_use]
     pub fn shown(profile: Profile, client: Client) -> Self {
         let is_null = client.redirect_uris_left_out && profile.self_service_is_storydens();

@@ -12,10 +12,10 @@ use crate::store::{self};
 /// The longest that a replaced secret stays good.
 pub const OVERLAP_MAX: Duration = Duration::days(7);
 
-/// Makes a secret and its Argon2id hash.
+/// Generates a secret and its Argon2id hash.
 ///
 /// # Errors
-/// When too many hashes are being made.
+/// If too many hashes are in progress.
 pub async fn generate(app: &App) -> Result<(Secret, String), passwords::Error> {
     let secret = Secret::new(format!("sdoas_{}", app.random.base64url::<32>()));
     let hash = app.passwords.hash(&secret).await?;
@@ -28,12 +28,12 @@ pub enum Error {
     /// No hash was made.
     #[error("the secret cannot be hashed")]
     Hashing(#[from] passwords::Error),
-    /// The database did not do it; [`store::Error::Gone`] when the client was deleted meanwhile.
+    /// The database failed; [`store::Error::Gone`] if the client was deleted meanwhile.
     #[error("the secret cannot be stored")]
     Store(#[from] store::Error),
 }
 
-/// Gives a client another secret, and keeps the old one good for `overlap`.
+/// Replaces a client's secret and keeps the old secret valid for `overlap`.
 ///
 /// # Errors
 /// As above.

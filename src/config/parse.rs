@@ -1,4 +1,4 @@
-//! How each kind of setting is read. A problem is put behind the variable's name.
+//! Parsers of settings, by type. Errors follow the name of the variable.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,15 +15,15 @@ use crate::store::url::DatabaseUrl;
 
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {
-    /// Reads a value; the error says what would do.
+    /// Parses a value; the error tells the valid values.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
-/// How much is logged.
+/// Log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(pub tracing::Level);
 
-/// How it is logged.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -32,7 +32,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Origins in the form browsers send them, in lower case.
+/// Origins as browsers send them, in lower case.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(pub Vec<String>);
 
@@ -40,7 +40,7 @@ pub struct Origins(pub Vec<String>);
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(pub Vec<IpNet>);
 
-/// How tokens of other servers are kept.
+/// Storage of remote servers' tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStorage {
     /// Sealed with a key.
@@ -53,16 +53,16 @@ pub enum TokenStorage {
 #[derive(Clone, Debug, Default)]
 pub struct Ports(pub Vec<u16>);
 
-/// Identifiers of resources (RFC 8707 §2), as they were written.
+/// Resource identifiers (RFC 8707 §2), as written.
 #[derive(Clone, Debug, Default)]
 pub struct Resources(pub Vec<String>);
 
-/// Permissions by their names.
+/// Permissions, by name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Permissions(pub PermissionSet);
 
 impl Proxies {
-    /// Whether an address is one of theirs.
+    /// True if the list contains the address.
     #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -70,7 +70,7 @@ impl Proxies {
     }
 }
 
-/// What may also not be set.
+/// Types of settings that may be absent.
 macro_rules! optional {
     ($($type:ty),*) => {$(
         impl Setting for Option<$type> {
@@ -286,7 +286,8 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
         .filter(|entry| !entry.is_empty())
 }
 
-/// Reads a duration as Go writes it: numbers with units from `ns` to `h`, as in `1h30m` or `-1.5s`.
+/// Parses a duration in Go's syntax: numbers with units from `ns` to `h`, for example `1h30m` or
+/// `-1.5s`.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (sign, mut rest) = match text.strip_prefix('-') {

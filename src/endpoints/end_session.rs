@@ -1,16 +1,17 @@
-//! Signing out on behalf of an application, `GET` and `POST /api/oauth/end_session` (OpenID Connect
-//! RP-Initiated Logout 1.0).
+//! RP-initiated logout, `GET` and `POST /api/oauth/end_session` (OpenID Connect RP-Initiated Logout
+//! 1.0).
 //!
-//! 1. What came is checked: the hint is an ID token of ours, the client is the one it was issued to,
-//!    the address to go to is one that this client registered. What is wrong is said here, and nobody
-//!    is sent anywhere (§3).
-//! 2. Nobody is signed in: the person goes to where the application wants them.
-//! 3. The hint names who is signed in: their session ends.
-//! 4. Else anybody could have made the request, so the person is asked, on a page (§2, §6). That page
-//!    signs them out and comes back here, where nobody is signed in any more.
+//! 1. Check the parameters: the hint is an ID token of this server, the client is the token's audience,
+//!    the redirect URI
+//! is registered for that client. Errors are shown here and never redirected (§3).
+//! 2. Without a session, redirect to the client at once.
+//! 3. If the hint names the signed-in account, end the session.
+//! 4. In every other case the request may be forged (CSRF), so ask the person on a page (§2, §6). The
+//!    page signs out and
+//! returns here without a session.
 //!
-//! A form that another site posts comes without the session cookie, which is `SameSite=Lax`. A
-//! redirect to the same request by `GET` brings the browser back with it.
+//! A form posted by another site arrives without the session cookie, because the cookie is
+//! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
 
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, SET_COOKIE};
@@ -50,18 +51,18 @@ struct Hint {
     iss: String,
     sub: String,
     aud: Audience,
-    /// Access tokens have one, ID tokens have none.
+    /// Present in access tokens, absent in ID tokens.
     #[serde(default)]
     jti: Option<IgnoredAny>,
 }
 
 /// A request that is well-formed.
 struct Asked {
-    /// Who is to be signed out, as the application proved it knows.
+    /// The account in the verified hint.
     subject: Option<String>,
-    /// The client, if it was named.
+    /// The client, if named.
     client_id: Option<String>,
-    /// Where the person goes afterwards: registered by that client.
+    /// The registered redirect URI after logout.
     target: Option<String>,
     /// Echoed unchanged.
     state: Option<String>,
@@ -99,7 +100,7 @@ pub async fn end_session(
     }
 }
 
-/// The form, as the document of the API shows it.
+/// The form, for the API document.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthEndSessionProps)]
 pub struct EndSessionForm {
@@ -107,7 +108,7 @@ pub struct EndSessionForm {
     pub id_token_hint: Option<String>,
     /// The client that asks.
     pub client_id: Option<String>,
-    /// Where the person goes then; registered by the client.
+    /// Redirect URI after logout; registered by the client.
     pub post_logout_redirect_uri: Option<String>,
     /// Given back unchanged.
     pub state: Option<String>,
@@ -170,7 +171,7 @@ async fn answer(
             Box::pin(async move {
                 match sessions::revoke(tx, token, entry.at).await? {
                     Some(_) => audit::insert(tx, entry).await,
-                    None => Ok(()), // another tab was first
+                    None => Ok(()), // ended by another tab
                 }
             })
         })
@@ -224,7 +225,7 @@ impl Asked {
         redirect(&location, cookie)
     }
 
-    /// Step 4. The page comes back with what is needed to go on, and without the hint.
+    /// Step 4. The page returns with the remaining parameters, without the hint.
     fn ask(&self, app: &App) -> Response {
         let mut page = app.config.logout_page();
         if let (Some(client_id), Some(target)) = (&self.client_id, &self.target) {
@@ -242,7 +243,7 @@ impl Asked {
     }
 }
 
-/// Checks a hint (§2, §4): its signature and its issuer, not its age.
+/// Verifies a hint (§2, §4): signature and issuer. The age does not matter.
 fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
     let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
     let claims = claims.filter(|claims| claims.iss == app.config.issuer() && claims.jti.is_none());
@@ -251,7 +252,7 @@ fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
     })
 }
 
-/// §3: an address to go to is one that the client registered, byte for byte.
+/// §3: the redirect URI must be registered, byte for byte.
 async fn require_registered(
     app: &App,
     client_id: Option<&str>,
@@ -293,7 +294,7 @@ fn endpoint(
     }
 }
 
-/// A redirect that nobody keeps (RFC 9700 §4.12: 303).
+/// A redirect that caches do not store (RFC 9700 §4.12: 303).
 fn redirect(location: &str, cookie: Option<String>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
@@ -311,7 +312,7 @@ fn redirect(location: &str, cookie: Option<String>) -> Response {
     }
 }
 
-/// What is wrong, as a page for a browser and as JSON for the rest.
+/// The error as a page for browsers, as JSON for other clients.
 fn refuse(error: OAuthError, headers: &HeaderMap) -> Response {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));

@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it should be sent requests.
+//! Liveness and readiness.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ pub async fn healthz() -> StatusCode {
     StatusCode::OK
 }
 
-/// `GET /readyz`: the database answers and the server is not on its way out.
+/// `GET /readyz`: 200 if the database answers and the server is not draining.
 pub async fn readyz(State(app): State<Shared>) -> Response {
     if app.readiness.is_draining() {
         return not_ready("draining\n");

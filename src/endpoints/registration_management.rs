@@ -17,7 +17,7 @@ use crate::oauth::client_metadata::Asked;
 use crate::oauth::{ErrorCode, OAuthError, strict_json};
 use crate::secret::Secret;
 
-/// What a replacement must not hold (RFC 7592 §2.2).
+/// Members that a replacement must not contain (RFC 7592 §2.2).
 const NOT_TO_SET: &[&str] = &[
     "registration_access_token",
     "registration_client_uri",
@@ -127,7 +127,7 @@ async fn answer(
     management::replace(app, registration, metadata, (&token, address)).await
 }
 
-/// RFC 7592 §2.2: the client says again who it is, and nothing that is ours to say.
+/// RFC 7592 §2.2: the request repeats the client id and contains no server-assigned member.
 fn check_members(document: &Value, client_id: &str) -> Result<(), OAuthError> {
     let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
     if document.get("client_id").and_then(Value::as_str) != Some(client_id) {

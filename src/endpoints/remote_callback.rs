@@ -1,5 +1,5 @@
-//! Where a browser comes back from another server: `GET /api/oauth/remote/callback` (contract 18.6).
-//! The page at `/oauth/remote/callback` hands over what it was called with.
+//! Callback of remote servers: `GET /api/oauth/remote/callback` (storyden-contract.md#remote-callback).
+//! The page at `/oauth/remote/callback` passes its own parameters on.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -17,7 +17,7 @@ use crate::store::audit::{Entry, Event};
 /// The parameters of an authorization response (RFC 6749 §4.1.2, RFC 9207 §2).
 const KNOWN: &[&str] = &["code", "state", "iss", "error", "error_description"];
 
-/// What came of it.
+/// The authorized connection.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteCallbackResult)]
 pub struct Finished {
@@ -78,7 +78,7 @@ pub async fn finish(
         .from(address);
     let finished = Box::pin(callback::finish(&app, &answer, account, entry)).await;
     let finished = finished.map_err(|error| match error {
-        // contract 18.6: what goes wrong from here on is 400, network failures included
+        // storyden-contract.md#remote-callback: later failures are 400, network failures included
         remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
         error => error.into_problem(&app),
     })?;

@@ -95,7 +95,7 @@ async fn respond(State(app): State<Shared>, request: Request) -> Response {
         {
             ApiError::forbidden(error.description).into_response()
         }
-        // Storyden says the same whatever is wrong with a token, and that is that nobody is there
+        // Storyden answers every invalid token like a missing token
         Err(Some(error))
             if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
         {
@@ -128,7 +128,7 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
         }
     };
     if app.config.profile.userinfo_is_storydens() && is_access_key(app, &token).await? {
-        // contract 3.5: a credential, and not one for this
+        // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }

@@ -1,11 +1,11 @@
-//! Refusals as the document of the API names them: types for `responses(…)` of `#[utoipa::path]`,
-//! each with its status, its media type and its body.
+//! Error responses of the API document: types for `responses(…)` of `#[utoipa::path]`, with status,
+//! media type and body.
 
 use utoipa::{IntoResponses, ToResponse};
 
 use super::{OAuthErrorBody, Problem};
 
-/// One type per status.
+/// Defines a type per status.
 macro_rules! documented {
     ($($(#[$doc:meta])* $name:ident = $status:tt $media_type:tt $body:ident $([$($more:tt)*])?;)*) => {$(
         $(#[$doc])*
@@ -18,42 +18,42 @@ macro_rules! documented {
 documented! {
     /// The request is malformed.
     Invalid = 400 "application/problem+json" Problem;
-    /// Nobody is signed in, or the credential is no longer good.
+    /// Not signed in, or the credential is no longer valid.
     Unauthenticated = 401 "application/problem+json" Problem;
-    /// Somebody is, and may not: suspended, without the permission, a credential of the wrong
-    /// kind, or a page of another origin.
+    /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
+    /// of another origin (CSRF).
     Forbidden = 403 "application/problem+json" Problem;
     /// There is no such thing.
     NotFound = 404 "application/problem+json" Problem;
-    /// There is one already.
+    /// The item exists already.
     Conflict = 409 "application/problem+json" Problem;
     /// The body is longer than 32 KiB.
     TooLarge = 413 "application/problem+json" Problem;
     /// The body is not `application/json`.
     UnsupportedMediaType = 415 "application/problem+json" Problem;
-    /// Too many tries; `Retry-After` says when the next one may come.
+    /// Too many attempts; `Retry-After` tells when to try again.
     TooManyRequests = 429 "application/problem+json" Problem
         [headers(("Retry-After" = u64, description = "Seconds"))];
     /// The request is refused in the protocol's words (RFC 6749 §5.2).
     OAuthInvalid = 400 "application/json" OAuthErrorBody;
-    /// The client did not prove who it is (RFC 6749 §5.2).
+    /// Client authentication failed (RFC 6749 §5.2).
     OAuthUnauthorized = 401 "application/json" OAuthErrorBody;
-    /// Too many tries; `Retry-After` says when the next one may come.
+    /// Too many attempts; `Retry-After` tells when to try again.
     OAuthTooManyRequests = 429 "application/json" OAuthErrorBody
         [headers(("Retry-After" = u64, description = "Seconds"))];
 }
 
-/// What may become of any request.
+/// Errors that every operation may return.
 #[derive(Debug, IntoResponses)]
 pub enum Broken {
-    /// Too many requests from one address; `Retry-After` says when the next one may come.
+    /// Rate limit of the address exceeded; `Retry-After` tells when to try again.
     #[response(
         status = 429,
         content_type = "application/problem+json",
         headers(("Retry-After" = u64, description = "Seconds"))
     )]
     TooMany(Problem),
-    /// Something of ours broke; the log has it under the `trace_id`.
+    /// Internal error; logged under the `trace_id`.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
     /// Something of ours is away; `Retry-After` says when to try again.
@@ -68,14 +68,14 @@ pub enum Broken {
 /// The same in the protocol's words.
 #[derive(Debug, IntoResponses)]
 pub enum OAuthBroken {
-    /// Too many requests from one address; `Retry-After` says when the next one may come.
+    /// Rate limit of the address exceeded; `Retry-After` tells when to try again.
     #[response(
         status = 429,
         content_type = "application/json",
         headers(("Retry-After" = u64, description = "Seconds"))
     )]
     TooMany(OAuthErrorBody),
-    /// Something of ours broke; the log has it under the trace id of the answer.
+    /// Internal error; logged under the trace id of the response.
     #[response(status = 500, content_type = "application/json")]
     ServerError(OAuthErrorBody),
     /// Something of ours is away; `Retry-After` says when to try again.
@@ -87,11 +87,11 @@ pub enum OAuthBroken {
     TemporarilyUnavailable(OAuthErrorBody),
 }
 
-/// What may become of a request that is refused in either words: the handler's are the protocol's,
-/// the layers' are not.
+/// Errors of operations with both error shapes: the handler's are the protocol's, the layers' are
+/// problems.
 #[derive(Debug, IntoResponses)]
 pub enum EitherBroken {
-    /// Too many requests from one address.
+    /// Rate limit of the address exceeded.
     #[response(status = 429)]
     TooMany(#[to_response] EitherAway),
     /// Something of ours broke.

@@ -1,9 +1,9 @@
-//! What one address may ask for in a sliding hour: `RATE_LIMIT`, `RATE_LIMIT_PERIOD`,
-//! `RATE_LIMIT_BUCKET` (contract 1.4).
+//! Rate limit per address in a sliding window: `RATE_LIMIT`, `RATE_LIMIT_PERIOD`, `RATE_LIMIT_BUCKET`
+//! (storyden-contract.md#headers-and-limits).
 //!
-//! Kept in memory, by address (IPv6 by /64), in buckets of a minute; each replica counts for itself,
-//! and what a restart forgets is harmless. Memory is bounded: the addresses that were not heard of
-//! longest go first.
+//! Kept in memory by address (IPv6 by /64), in buckets of a minute; each replica counts for itself, and
+//! a restart resets the counts, which is harmless. Memory is bounded: the least recently used addresses
+//! are evicted first.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,21 +14,21 @@ use time::Duration;
 use super::{locked, network_of};
 use crate::clock::{Clock, Timestamp};
 
-/// How many addresses are kept.
+/// The most addresses in memory.
 const ADDRESSES_MAX: u64 = 50_000;
 
-/// How large budgets are.
+/// The size of the budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Units of an address in a period.
     pub units: u64,
     /// The length of the sliding window.
     pub period: Duration,
-    /// How finely it slides.
+    /// Width of a bucket.
     pub bucket: Duration,
 }
 
-/// Counts what addresses spend.
+/// Counters by address.
 #[derive(Clone, Debug)]
 pub struct Budget {
     spent: moka::sync::Cache<String, Arc<Mutex<Spent>>>,
@@ -36,24 +36,24 @@ pub struct Budget {
     size: Size,
 }
 
-/// What an address spent, by bucket, oldest first.
+/// Units by bucket, oldest first.
 #[derive(Debug, Default)]
 struct Spent {
     buckets: VecDeque<(i64, u64)>,
 }
 
-/// What is left of a budget.
+/// The rest of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// Units in all.
     pub limit: u64,
     /// Units that are left.
     pub remaining: u64,
-    /// When all of them are back, if nothing more is spent.
+    /// Time at which the budget is full again, if nothing more is spent.
     pub reset: Timestamp,
-    /// Whether the request was within it.
+    /// True if the request was within the budget.
     pub within: bool,
-    /// Seconds until there is room for this request again; 0 when it was within.
+    /// Seconds until this request would be within the budget; 0 if it was.
     pub wait: u64,
 }
 
@@ -69,7 +69,7 @@ impl Budget {
         Self { spent, clock, size }
     }
 
-    /// Spends units of an address, if it has as many.
+    /// Spends units of an address, if enough are left.
     #[must_use]
     pub fn spend(&self, address: IpAddr, units: u64) -> Left {
         let now = self.clock.now();
@@ -94,7 +94,7 @@ impl Budget {
         let wait = if within {
             0
         } else {
-            // the first bucket whose end makes room
+            // the first bucket whose end frees enough units
             let mut left = total;
             let end = spent.buckets.iter().find_map(|(at, counted)| {
                 left -= counted;

@@ -1,4 +1,4 @@
-//! What a member sends to make or change an application.
+//! Request bodies of members' own applications.
 
 use serde::{Deserialize, Deserializer};
 
@@ -8,20 +8,21 @@ use crate::oauth::grant_type::ClientType;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfCreateProps)]
 pub struct CreateClient {
-    /// How it gets tokens: `authorization_code`, `refresh_token`, `client_credentials` or
+    /// Grant types: `authorization_code`, `refresh_token`, `client_credentials` or
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     pub(super) allowed_grants: Vec<String>,
-    /// What it may have: permissions that its maker holds, and standard scopes.
+    /// Allowed scopes: permissions that the member holds, and standard scopes.
     pub(super) allowed_scopes: Vec<String>,
-    /// The name that people read when they are asked.
+    /// Name shown on the consent page.
     pub(super) name: String,
-    /// Whether it must use PKCE. A public one must; every one that is made here must in fact.
+    /// PKCE requirement. Must be true for a public application; in effect for every application created
+    /// here.
     pub(super) pkce_required: bool,
-    /// Where people are sent back to.
+    /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// How it authenticates: `none`, `client_secret_basic` or `client_secret_post`. Left out, any way
-    /// that its type allows will do.
+    /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`. If absent, every
+    /// method of the type is accepted.
     #[serde(default, deserialize_with = "given")]
     pub(super) token_endpoint_auth_method: Option<String>,
     /// `public` or `confidential`.
@@ -34,9 +35,9 @@ pub struct CreateClient {
 #[serde(rename_all = "lowercase")]
 #[schema(as = OAuthClientType)]
 pub enum TypeName {
-    /// It runs where people can look into it.
+    /// Runs on users' devices.
     Public,
-    /// It runs on a server and keeps a secret.
+    /// Runs on a server and keeps a secret.
     Confidential,
 }
 
@@ -49,27 +50,26 @@ impl From<TypeName> for ClientType {
     }
 }
 
-/// What of an application is changed; what is left out stays as it is.
+/// Changes of an application; absent members stay.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfUpdateProps)]
 pub struct UpdateClient {
-    /// What it may have.
+    /// Allowed scopes.
     #[serde(default, deserialize_with = "given")]
     pub(super) allowed_scopes: Option<Vec<String>>,
-    /// The name that people read when they are asked.
+    /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
-    /// Where people are sent back to.
+    /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
 }
 
-/// How a secret is replaced.
+/// Replacement of a secret.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSecretRotateProps)]
 pub struct RotateSecret {
-    /// Seconds that the old secret stays good beside the new one: at most seven days, not at all when
-    /// left out.
+    /// Seconds during which the old secret stays valid: at most seven days, none if absent.
     #[serde(default)]
     pub(super) overlap_seconds: u32,
 }

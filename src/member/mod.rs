@@ -1,5 +1,5 @@
-//! JSON for the signed-in member: signing up, in and out, their sessions and password, the applications
-//! they made, what they granted, and their access keys.
+//! JSON API of the signed-in member: sign-up, sign-in, sign-out, sessions, password, own applications,
+//! approvals, and access keys.
 
 pub mod access_keys;
 pub mod applications;
@@ -25,12 +25,13 @@ use crate::oauth::permission::Permission;
 use crate::store::audit::{Entry, Event};
 use crate::store::paging::Page;
 
-/// A line of the trail about what somebody does to what is theirs.
+/// An audit event for a member's action on the own account.
 fn entry(app: &App, event: Event, account: &AccountId, address: IpAddr) -> Entry {
     Entry::new(event, app.clock.now()).by(account).from(address)
 }
 
-/// Who may manage what they made and granted: everybody, in Storyden administrators alone (contract 14).
+/// Requires the right to manage own applications and approvals: every member; in Storyden only
+/// administrators (storyden-contract.md#self-service-clients).
 fn require_manager(app: &App, person: &Person) -> Result<(), ApiError> {
     if app.config.profile.self_service_is_storydens() {
         return person.require(Permission::Administrator);
@@ -46,7 +47,7 @@ fn page(query: Option<&str>) -> Result<Page, ApiError> {
     Ok(Page::asked(decoded.get("page")))
 }
 
-/// Refuses somebody who makes too much: at all, or within an hour.
+/// Limits the number of items per account, in total and per hour.
 fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<(), ApiError> {
     if have >= most {
         let detail = format!("You have {have} of these, which is as many as may be; delete some");

@@ -17,7 +17,7 @@ pub enum Refusal {
     Problem(ApiError),
     /// `{"error", "error_description"}` (RFC 6749 §5.2).
     Protocol(OAuthError),
-    /// 400 and nothing else.
+    /// 400 without a body.
     Empty,
 }
 
@@ -27,7 +27,7 @@ impl Refusal {
         Self::Problem(ApiError::new(Kind::NotFound, detail))
     }
 
-    /// The thing is somebody else's, or there is none.
+    /// The item belongs to another account, or does not exist.
     pub(super) fn not_yours(description: &'static str) -> Self {
         Self::Protocol(OAuthError::invalid_request(description))
     }

@@ -1,4 +1,5 @@
-//! `/api/auth/oauth/tokens`: the refresh tokens that came of what a person approved (contract 16).
+//! `/api/auth/oauth/tokens`: the member's own refresh tokens
+//! (storyden-contract.md#refresh-token-lists).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -23,7 +24,7 @@ use crate::store::refresh_token_list::{self, Filter, ListedToken};
 pub struct TokenList {
     #[serde(flatten)]
     pages: Pages,
-    /// Newest first; those that are used or revoked are among them.
+    /// Newest first, including used and revoked tokens.
     tokens: Vec<ListedToken>,
 }
 
@@ -58,11 +59,11 @@ pub async fn list(
     Ok(Json(TokenList { pages, tokens }))
 }
 
-/// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: ends refreshing with this token; the rest
-/// of its chain stays as it is.
+/// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: revokes this token; the rest of its chain
+/// stays.
 ///
 /// # Errors
-/// 400 when there is none or it is somebody else's, 401, 403.
+/// 400 for an unknown token or a token of another account, 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
     operation_id = "OAuthRefreshTokenDelete", tag = "auth",

@@ -1,5 +1,5 @@
-//! Cross-origin requests (the Fetch Standard's CORS): per route group in `standards`, one rule for every
-//! path in the profile `storyden` (contract 1.4).
+//! Cross-origin requests (CORS, Fetch Standard): per route group in the profile `standards`, a single
+//! rule for all paths in the profile `storyden` (storyden-contract.md#headers-and-limits).
 
 use std::time::Duration;
 
@@ -18,11 +18,10 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use crate::app::{App, Shared};
 use crate::config::Config;
 
-/// How long a browser may remember the answer to a preflight.
+/// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// What a page of another origin may read beside the body: what was wrong with a token, and how long
-/// to wait.
+/// Response headers that pages of other origins may read: authentication errors and retry times.
 const EXPOSED_HERE: [HeaderName; 5] = [
     WWW_AUTHENTICATE,
     RETRY_AFTER,
@@ -31,7 +30,7 @@ const EXPOSED_HERE: [HeaderName; 5] = [
     HeaderName::from_static("x-ratelimit-reset"),
 ];
 
-/// For what needs no cookie: any page may call it (A-86).
+/// For routes that use no cookie: every origin may call (A-86).
 pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -62,7 +61,7 @@ fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {
         .is_ok_and(|origin| allowed.contains(&origin.to_ascii_lowercase()))
 }
 
-/// What Storyden lets pages read of its answers.
+/// Response headers that Storyden exposes to pages.
 const EXPOSED: &str = "Link, Location, Content-Type, Content-Length, Stream-Next-Offset, \
     Stream-Up-To-Date, Stream-Closed, Stream-Cursor, X-Ratelimit-Limit, X-Ratelimit-Remaining, \
     X-Ratelimit-Reset";

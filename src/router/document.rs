@@ -1,4 +1,4 @@
-//! The document of the API (OpenAPI 3.1): what it says beside what each operation says of itself.
+//! The OpenAPI 3.1 document of the API: everything except the descriptions of single operations.
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -38,7 +38,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
         let schema = components.schemas.entry(name.to_owned());
         schema.and_modify(|schema| document_members(schema, members));
     }
-    // A parameter that takes the rest of the path is written otherwise there.
+    // A wildcard parameter has another syntax in OpenAPI.
     let paths = std::mem::take(&mut document.paths.paths);
     let renamed = paths
         .into_iter()
@@ -47,7 +47,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
     document
 }
 
-/// Members that Storyden documents and nobody sends, which clients made from its document know.
+/// Members that Storyden documents but never sends; generated clients know these.
 const NEVER_THERE: [(&str, &[(&str, Type)]); 5] = [
     (
         "AccessKey",
@@ -80,7 +80,7 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
     }
 }
 
-/// How somebody says who they are (contract 3.1).
+/// Security schemes (storyden-contract.md#credentials).
 fn security_schemes() -> [(&'static str, SecurityScheme); 5] {
     let http = |scheme, description: &str| {
         let mut http = Http::new(scheme);

@@ -1,4 +1,4 @@
-//! Routes that are in the document of the API, because there is no way to add one that is not.
+//! Routes with documentation: a route cannot be added without being in the API document.
 
 use std::convert::Infallible;
 
@@ -18,17 +18,17 @@ use super::budget;
 use crate::app::Shared;
 use crate::config::Config;
 
-/// Routes and their documentation, in one.
+/// Routes and their documentation.
 #[derive(Default)]
 pub(super) struct Documented(OpenApiRouter<Shared>);
 
 impl Documented {
-    /// Adds the handlers of one path: what `routes!` makes of them.
+    /// Adds the handlers of a path, from `routes!`.
     pub(super) fn routes(self, routes: UtoipaMethodRouter<Shared>) -> Self {
         Self(self.0.routes(routes))
     }
 
-    /// Adds other routes, with the layers that they have.
+    /// Adds other routes, with their layers.
     pub(super) fn merge(self, other: Self) -> Self {
         Self(self.0.merge(other.0))
     }
@@ -57,8 +57,8 @@ impl Documented {
         Self(self.0.layer(layer))
     }
 
-    /// Counts what an address asks for: below the CORS layer, so that a page hears of the refusal. In
-    /// the profile `storyden` that is around everything instead.
+    /// Adds the rate limit below the CORS layer, so that a page can read the error. In the profile
+    /// `storyden` the rate limit is outermost instead.
     pub(super) fn counted(self, config: &Config) -> Self {
         if config.profile.budget_covers_everything() {
             return self;
@@ -66,7 +66,7 @@ impl Documented {
         self.layer(from_fn(budget::spend))
     }
 
-    /// Documents what the layers answer, for each of the routes so far that does not itself.
+    /// Documents the errors of the layers for each route that does not document these errors.
     pub(super) fn answering<R: IntoResponses>(mut self) -> Self {
         let paths = &mut self.0.get_openapi_mut().paths.paths;
         for operation in paths.values_mut().flat_map(operations) {
@@ -78,7 +78,7 @@ impl Documented {
         self
     }
 
-    /// The routes, and the document of them.
+    /// The routes, and their document.
     pub(super) fn into_parts(self) -> (Router<Shared>, OpenApi) {
         self.0.split_for_parts()
     }

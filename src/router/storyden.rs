@@ -1,5 +1,5 @@
-//! What a Storyden's router does otherwise (contract 1.1, 1.4, 5.1): the layer of the profile
-//! `storyden` around every route.
+//! Differences of Storyden's router (storyden-contract.md#paths): the outermost layer of the profile
+//! `storyden`.
 
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::other_methods;
 use crate::app::Shared;
 
-/// Answers as a Storyden's router would, and takes away what it would not say.
+/// Adapts responses to Storyden's router.
 pub(super) async fn as_storyden(
     State(app): State<Shared>,
     request: Request,
@@ -48,7 +48,7 @@ fn is_another_method(method: &Method, path: &str) -> bool {
     method == Method::HEAD || (method == Method::POST && get_alone)
 }
 
-/// The endpoints whose answers a Storyden forbids to keep, and those that it has not.
+/// True for endpoints with `no-store` in Storyden, and for endpoints that Storyden lacks.
 fn forbids_keeping(path: &str) -> bool {
     matches!(
         path,

@@ -1,12 +1,11 @@
-//! Client assertions that were used: `auth_assertions`. A job deletes a row when its assertion has
-//! expired.
+//! Used client assertions: `auth_assertions`. A background job deletes expired rows.
 
 use super::db::Tx;
 use super::error::Result;
 use crate::clock::Timestamp;
 use crate::secret::SecretHash;
 
-/// Uses an assertion; whether nobody did before.
+/// Records the use of an assertion; true for the first use, false for a replay.
 pub async fn spend(tx: &mut Tx, assertion: &SecretHash, expires_at: Timestamp) -> Result<bool> {
     let inserted = tx
         .execute(

@@ -1,4 +1,4 @@
-//! What `doctor` asks a database about itself.
+//! Queries of `doctor` about the database.
 
 use super::db::Db;
 use super::error::Result;
@@ -9,7 +9,7 @@ struct Text {
     text: String,
 }
 
-/// The version of the engine, as it gives it.
+/// The version of the engine, unchanged.
 pub async fn version(db: &Db) -> Result<String> {
     let sql = db.pick(
         "SELECT sqlite_version() AS text",
@@ -19,7 +19,7 @@ pub async fn version(db: &Db) -> Result<String> {
     Ok(row.text)
 }
 
-/// How an SQLite file keeps its journal, in lower case; nothing on PostgreSQL.
+/// The journal mode of an SQLite file, in lower case; `None` on PostgreSQL.
 pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     if let Db::Postgres(_) = db {
         return Ok(None);
@@ -30,12 +30,12 @@ pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     Ok(Some(row.text.to_lowercase()))
 }
 
-/// Whether a Storyden keeps its community in this database: it has tables that only Storyden makes.
+/// True if a Storyden uses this database: it has tables that only Storyden creates.
 pub async fn is_storydens(db: &Db) -> Result<bool> {
     has_table(db, "posts").await
 }
 
-/// The time texts of the newest rows of an SQLite file; none on PostgreSQL, which keeps instants.
+/// The time texts of the newest rows of an SQLite file; empty on PostgreSQL, which stores instants.
 pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());

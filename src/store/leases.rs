@@ -10,7 +10,7 @@ struct LeaseRow {
     expires_at: Timestamp,
 }
 
-/// Takes or renews a lease; whether `holder` has it until `until`.
+/// Acquires or renews a lease; true if `holder` has the lease until `until`.
 pub async fn take(
     db: &Db,
     name: &'static str,
@@ -22,7 +22,7 @@ pub async fn take(
         (name, holder.to_owned(), now, until),
         |tx, (name, holder, now, until)| {
             Box::pin(async move {
-                // The row first, so that two replicas meet on its lock.
+                // Insert the row first, so that two replicas wait for the same row lock.
                 tx.execute(
                     "INSERT INTO auth_leases (name, holder, expires_at) VALUES ($1, $2, $3) \
                  ON CONFLICT (name) DO UPDATE SET name = excluded.name",

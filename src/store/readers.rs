@@ -1,7 +1,7 @@
-//! The connections that read an SQLite file.
+//! Reading connections to an SQLite file.
 //!
-//! Each has a thread of its own, and what costs is the way there and back. sqlx's own pool goes it
-//! a second time after each statement, to ask whether the connection lives; a file does not hang up.
+//! Each connection has its own thread, and the switch to that thread is the main cost. sqlx's pool
+//! switches a second time after each statement to test the connection; a file connection needs no test.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How many there are at most.
+/// The most connections.
 const READERS: u32 = 8;
 
-/// Connections that are opened as they are needed, and then kept.
+/// Connections, opened on demand and kept.
 #[derive(Debug)]
 pub(super) struct Readers {
     options: SqliteConnectOptions,
@@ -22,8 +22,8 @@ pub(super) struct Readers {
     idle: Mutex<Vec<SqliteConnection>>,
 }
 
-/// One of them, for a statement. It goes back when it is dropped, also in the middle of the
-/// statement: its thread ends that before it begins the next.
+/// A connection for a statement. Returned on drop, even in the middle of the statement: the thread
+/// finishes that statement before the next.
 pub(super) struct Reader<'a> {
     readers: &'a Readers,
     connection: Option<SqliteConnection>,
@@ -31,10 +31,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl Readers {
-    /// Opens the first. `patience` is how long anybody waits for a turn.
+    /// Opens the first connection. `patience` is the longest wait for a connection.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// If the file cannot be opened.
     pub(super) async fn open(
         options: SqliteConnectOptions,
         patience: Duration,
@@ -48,10 +48,10 @@ impl Readers {
         })
     }
 
-    /// A connection that nobody uses.
+    /// Takes an idle connection.
     ///
     /// # Errors
-    /// When all were in use for too long, or were closed.
+    /// If all connections were in use for too long, or are closed.
     pub(super) async fn take(&self) -> sqlx::Result<Reader<'_>> {
         let turn = tokio::time::timeout(self.patience, self.turns.acquire()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
@@ -68,13 +68,13 @@ impl Readers {
         })
     }
 
-    /// How many are in use and how many are not.
+    /// The numbers of busy and idle connections.
     pub(super) fn load(&self) -> (u32, usize) {
         let free = u32::try_from(self.turns.available_permits()).unwrap_or(READERS);
         (READERS.saturating_sub(free), self.idle().len())
     }
 
-    /// Closes all, after what they are doing. Nobody gets one from then on.
+    /// Closes all connections after their current statements. No connection is handed out afterwards.
     pub(super) async fn close(&self) {
         let all = self.turns.acquire_many(READERS).await;
         self.turns.close();
@@ -92,13 +92,14 @@ impl Readers {
 }
 
 impl Reader<'_> {
-    /// Where a statement is run.
+    /// The connection for a statement.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         let connection = self.connection.as_mut();
         connection.expect("a reader has its connection until it is dropped")
     }
 
-    /// Ends the use, with the outcome of its statement: one whose thread is gone is not kept.
+    /// Returns the connection with the outcome of its statement; a connection with a dead thread is
+    /// dropped.
     pub(super) fn done<T>(mut self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
         if matches!(outcome, Err(sqlx::Error::WorkerCrashed)) {
             self.connection = None;
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(readers.load().1, 0);
     }
 
-    /// A client that hangs up ends its request anywhere, also in the middle of a statement.
+    /// A cancelled request may stop in the middle of a statement.
     #[tokio::test]
     async fn a_reader_that_is_left_in_a_statement_is_good_for_the_next() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Connections to other servers, `oauth_remote_connections`, and their authorizations that are under
-//! way, `oauth_remote_authorisation_flows` with `auth_remote_flows`.
+//! Connections to remote servers, `oauth_remote_connections`, and authorizations in progress,
+//! `oauth_remote_authorisation_flows` with `auth_remote_flows`.
 
 use serde_json::Value as Json;
 
@@ -9,7 +9,7 @@ use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 
-/// A connection, with its secrets as they are kept: sealed or plain.
+/// A connection, with its secrets in stored form: sealed or plain.
 #[derive(Clone, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are Storyden's (contract 18.4)")]
 pub struct Connection {
@@ -90,7 +90,7 @@ pub async fn find(db: &Db, id: &RemoteConnectionId) -> Result<Option<Connection>
     db.fetch_optional(SQL, &[id.into()]).await
 }
 
-/// The connection that somebody made to a resource by an authorization server.
+/// Finds the connection of an account to a resource by an authorization server.
 pub async fn find_same(
     db: &Db,
     resource_url: &str,
@@ -114,12 +114,12 @@ pub async fn find_same(
     .await
 }
 
-/// Makes a connection, in the place of one to the same resource that was never connected.
+/// Inserts a connection and deletes an unconnected one to the same resource.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when there is one that is connected.
+/// [`super::Error::Taken`] if a connected one exists.
 pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
-    // As a Storyden writes what is not there: empty, so that its unique index sees it.
+    // Absent texts are stored as empty, as Storyden does, so that the unique index applies.
     let or_empty = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
     let same: &[Value] = &[
         new.resource_url.as_str().into(),
@@ -181,20 +181,20 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// What a person may change of a connection.
+/// Changes of a connection.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// Which.
     pub id: RemoteConnectionId,
-    /// What is asked for from the next authorization on.
+    /// Requested scope, from the next authorization on.
     pub scope: Option<String>,
-    /// The secret, as it is kept.
+    /// The secret, in stored form.
     pub client_secret: Option<String>,
-    /// When.
+    /// Time of the change.
     pub now: Timestamp,
 }
 
-/// Changes a connection; whether it is there.
+/// Changes a connection; false if it does not exist.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
     let changed = tx
         .execute(
@@ -211,7 +211,7 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// Deletes a connection with its tokens and what is under way; whether it was there.
+/// Deletes a connection with its tokens and flows; false if it does not exist.
 pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
     let mut deleted = 0;
     for sql in [
@@ -228,23 +228,23 @@ pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
 /// An authorization that begins.
 #[derive(Clone)]
 pub struct NewFlow {
-    /// Its row.
+    /// Row id.
     pub id: RemoteFlowId,
-    /// The base64url SHA-256 of its `state`.
+    /// The base64url SHA-256 of the `state`.
     pub state_hash: String,
-    /// The PKCE verifier, as it is kept.
+    /// The PKCE verifier, in stored form.
     pub verifier: String,
-    /// Where its answer goes.
+    /// Redirect URI.
     pub redirect_uri: String,
-    /// Which connection it is for.
+    /// The connection.
     pub connection: RemoteConnectionId,
-    /// Who began it.
+    /// The account that started the flow.
     pub account: AccountId,
-    /// Who is to answer it.
+    /// The expected issuer of the response.
     pub issuer: Option<String>,
-    /// When.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Until when it may be answered.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
@@ -283,21 +283,21 @@ pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
 /// An authorization that was begun.
 #[derive(Clone, sqlx::FromRow)]
 pub struct Flow {
-    /// Its row.
+    /// Row id.
     pub id: RemoteFlowId,
-    /// The PKCE verifier, as it is kept.
+    /// The PKCE verifier, in stored form.
     pub pkce_verifier: String,
-    /// Where its answer goes.
+    /// Redirect URI.
     pub redirect_uri: String,
-    /// Which connection it is for.
+    /// The connection.
     pub connection_id: RemoteConnectionId,
-    /// Until when it may be answered.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// When it was answered.
+    /// Time of the response.
     pub consumed_at: Option<Timestamp>,
-    /// Who began it; unknown of one that a Storyden began.
+    /// The account that started the flow; unknown for a flow that a Storyden started.
     pub account_id: Option<AccountId>,
-    /// Who is to answer it.
+    /// The expected issuer of the response.
     pub issuer: Option<String>,
 }
 
@@ -320,7 +320,7 @@ pub async fn find_flow(db: &Db, state_hash: &str) -> Result<Option<Flow>> {
     .await
 }
 
-/// Takes the answer of an authorization; whether nobody did before.
+/// Consumes a flow; true for the first response only.
 pub async fn consume_flow(db: &Db, id: &RemoteFlowId, now: Timestamp) -> Result<bool> {
     let changed = db
         .execute(
@@ -332,26 +332,26 @@ pub async fn consume_flow(db: &Db, id: &RemoteFlowId, now: Timestamp) -> Result<
     Ok(changed > 0)
 }
 
-/// Tokens that came, as they are kept. What is `None` stays as it was, but for the expiry.
+/// New tokens, in stored form. Absent values stay, except the expiry.
 #[derive(Clone)]
 pub struct NewTokens {
-    /// Whose.
+    /// The connection.
     pub id: RemoteConnectionId,
     /// The access token.
     pub access_token: String,
-    /// Its type.
+    /// Token type.
     pub token_type: String,
-    /// The refresh token, where one came.
+    /// The refresh token, if the response has a new token.
     pub refresh_token: Option<String>,
-    /// When the access token ends; not known without.
+    /// Expiry of the access token, if known.
     pub expiry: Option<Timestamp>,
-    /// What was granted, where that was said.
+    /// The granted scope, if the response tells.
     pub scope: Option<String>,
-    /// When they came.
+    /// Time of the response.
     pub now: Timestamp,
 }
 
-/// Keeps tokens: the connection works, and nobody is refreshing it.
+/// Stores tokens, marks the connection as connected and releases the refresh lease.
 pub async fn save_tokens(tx: &mut Tx, new: &NewTokens) -> Result<bool> {
     let changed = tx
         .execute(
@@ -373,7 +373,7 @@ pub async fn save_tokens(tx: &mut Tx, new: &NewTokens) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// Says why a connection works no longer. Its tokens stay.
+/// Records the error of a failed connection. The tokens stay.
 pub async fn fail(db: &Db, id: &RemoteConnectionId, why: &str, now: Timestamp) -> Result<()> {
     db.execute(
         "UPDATE oauth_remote_connections SET status = 'error', last_error = $2, \
@@ -384,8 +384,8 @@ pub async fn fail(db: &Db, id: &RemoteConnectionId, why: &str, now: Timestamp) -
     Ok(())
 }
 
-/// Takes the lease of a refresh, as a Storyden does: on the row itself, and given up after `stale`.
-/// `seen` is the refresh token as it was read, so that nobody refreshes with one that was used.
+/// Acquires the refresh lease as a Storyden does: on the row itself, expiring after `stale`. `seen` is
+/// the refresh token as read (optimistic concurrency), so that a used token is not sent again.
 pub async fn take_lease(
     db: &Db,
     id: &RemoteConnectionId,

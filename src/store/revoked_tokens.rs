@@ -1,11 +1,11 @@
-//! Access tokens that were revoked and have no grant to end: `auth_revoked_tokens`. They are
-//! looked for where the account of a token is; a job deletes a row when its token has expired.
+//! Revoked access tokens without a grant: `auth_revoked_tokens`. Checked together with the token's
+//! account; a background job deletes expired rows.
 
 use super::db::Tx;
 use super::error::Result;
 use crate::clock::Timestamp;
 
-/// Revokes a token by its `jti`; whether it was good until now.
+/// Revokes a token by its `jti`; false if it was revoked before.
 pub async fn insert(tx: &mut Tx, jti: &str, expires_at: Timestamp) -> Result<bool> {
     let inserted = tx
         .execute(

@@ -1,5 +1,5 @@
-//! Roles and who holds them: `roles`, `account_roles`. The three built-in roles have a row only
-//! once somebody edited them.
+//! Roles and their assignment: `roles`, `account_roles`. The three built-in roles have a row only after
+//! an edit.
 
 use super::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
 use super::db::{Db, Tx};
@@ -12,11 +12,11 @@ use crate::oauth::permission::PermissionSet;
 /// A role.
 #[derive(Clone, Debug)]
 pub struct Role {
-    /// Its id.
+    /// Row id.
     pub id: RoleId,
-    /// Its name, unique.
+    /// Unique name.
     pub name: String,
-    /// What it permits.
+    /// The permissions.
     pub permissions: PermissionSet,
 }
 
@@ -27,7 +27,7 @@ struct RoleRow {
     permissions: Names,
 }
 
-/// The built-in roles as they are without a row.
+/// The default built-in roles.
 fn built_in() -> [Role; 3] {
     let role = |id: &str, name: &str, permissions| Role {
         id: RoleId::new(id),
@@ -72,10 +72,10 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
         .find(|role| role.name.eq_ignore_ascii_case(name)))
 }
 
-/// Makes a role, or gives one that is there (a built-in one too) other permissions.
+/// Inserts a role, or replaces the permissions of an existing role, built-in roles included.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when another role has the name.
+/// [`super::Error::Taken`] if another role has the name.
 pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
     let names = Value::names(
         role.permissions
@@ -98,7 +98,7 @@ pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Gives a role to an account; whether it did not hold it before.
+/// Assigns a role to an account; false if it was assigned before.
 pub async fn assign(
     tx: &mut Tx,
     account: &AccountId,
@@ -115,7 +115,7 @@ pub async fn assign(
     Ok(made > 0)
 }
 
-/// Takes a role from an account; whether it held it.
+/// Removes a role from an account; false if it was not assigned.
 pub async fn unassign(tx: &mut Tx, account: &AccountId, role: &RoleId) -> Result<bool> {
     let gone = tx
         .execute(

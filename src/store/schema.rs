@@ -1,5 +1,5 @@
-//! Whether Storyden's tables are as this server knows them: what an older or newer Storyden, or
-//! somebody's own change, made of them.
+//! Comparison of Storyden's tables with the known schema: differences come from an older or newer
+//! Storyden, or from manual changes.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use super::error::Result;
 use super::migrate;
 use super::value::Flag;
 
-/// How a table differs from what is known.
+/// A difference from the known schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// It is not there.
+    /// A missing table.
     TableMissing(String),
     /// A column is not there.
     ColumnMissing(String),
-    /// A column is of another type: its name, its type and the one that is known.
+    /// A column of another type: name, type, known type.
     TypeDiffers(String, String, String),
-    /// A column that nobody here knows has to be filled, so no row can be added.
+    /// An unknown column that requires a value, so that inserts fail.
     ColumnDemanded(String),
-    /// An index is not there that keeps something unique: its table and its name.
+    /// A missing unique index: table and name.
     IndexMissing(String, String),
 }
 
 impl Difference {
-    /// Whether requests fail because of it.
+    /// True if requests fail because of the difference.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
@@ -61,7 +61,7 @@ struct Column {
     of_table: String,
     name: String,
     kind: String,
-    /// Whether a row must say what it holds.
+    /// True if inserts must give a value.
     demanded: Flag,
 }
 
@@ -80,7 +80,7 @@ struct Index {
     name: String,
 }
 
-/// What a Storyden's tables are known to have.
+/// The known schema.
 #[derive(Debug, Default)]
 struct Known {
     tables: Vec<String>,
@@ -89,7 +89,7 @@ struct Known {
     indexes: Vec<(String, String)>,
 }
 
-/// How Storyden's tables differ from what is known of them, worst first.
+/// Returns the differences from the known schema, worst first.
 pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
     let columns = db.pick(
         "SELECT m.name AS of_table, c.name AS name, lower(c.type) AS kind, \
@@ -128,7 +128,7 @@ impl Known {
                         of_table: known.tables.last().cloned().unwrap_or_default(),
                         name: column.to_owned(),
                         kind: kind.join(" "),
-                        demanded: Flag(false), // not asked of what is known
+                        demanded: Flag(false), // unused for known columns
                     });
                 }
                 _ => {}

@@ -7,14 +7,14 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 use crate::secret::SecretHash;
 
-/// A live session and who it belongs to.
+/// A live session with its account.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The session.
     pub id: SessionId,
-    /// When its holder signed in.
+    /// Time of the sign-in.
     pub created_at: Timestamp,
-    /// Who that is, and what they hold now.
+    /// The account, with its present permissions.
     pub account: Account,
 }
 
@@ -27,7 +27,7 @@ struct SessionRow {
     account: AccountColumns,
 }
 
-/// The session of a cookie, unless it has expired or was revoked.
+/// Finds the session of a cookie, unless expired or revoked.
 pub async fn find(db: &Db, token: &SecretHash, now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = concat!(
         "SELECT x.id AS session_id, x.created_at AS session_created_at, \
@@ -52,15 +52,15 @@ pub async fn find(db: &Db, token: &SecretHash, now: Timestamp) -> Result<Option<
 
 /// A new session.
 pub struct NewSession {
-    /// Its id.
+    /// Row id.
     pub id: SessionId,
-    /// The hash of its cookie.
+    /// Hash of the cookie.
     pub token: SecretHash,
-    /// Whose it is.
+    /// The account.
     pub account: AccountId,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
@@ -81,16 +81,16 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
     Ok(())
 }
 
-/// A session that was ended, and whose it was.
+/// An ended session with its account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct EndedSession {
     /// The session.
     pub id: SessionId,
-    /// Whose it was.
+    /// The account.
     pub account_id: AccountId,
 }
 
-/// Ends a session, at once and everywhere; nothing when it was ended before.
+/// Ends a session on all replicas; `None` if it was ended before.
 pub async fn revoke(
     tx: &mut Tx,
     token: &SecretHash,
@@ -104,14 +104,14 @@ pub async fn revoke(
     .await
 }
 
-/// A live session as its person sees it.
+/// A live session in the member's list.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ListedSession {
     /// The session.
     pub id: SessionId,
-    /// When its person signed in.
+    /// Time of the sign-in.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
@@ -128,7 +128,7 @@ pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<Li
     db.fetch_all(sql, &[account.into(), now.into()]).await
 }
 
-/// Ends one session of an account; whether it was open.
+/// Ends a session of an account; false if it was not live.
 pub async fn revoke_one(
     tx: &mut Tx,
     account: &AccountId,
@@ -145,7 +145,7 @@ pub async fn revoke_one(
     Ok(ended > 0)
 }
 
-/// Ends every session of an account but the one to `keep`.
+/// Ends every session of an account except `keep`.
 pub async fn revoke_all(
     tx: &mut Tx,
     account: &AccountId,

@@ -7,11 +7,11 @@ use axum::http::request::Parts;
 
 use crate::app::Shared;
 
-/// How long a row's id is (contract 1.5).
+/// Length of a row id (storyden-contract.md#ids-and-times).
 const LENGTH: usize = 20;
 
-/// The one id of a path. What is no id is the empty one, which finds no row: never a reason for a 400
-/// (contract 1.5).
+/// The id in a path. An invalid id becomes empty and finds no row: never a 400
+/// (storyden-contract.md#ids-and-times).
 #[derive(Clone, Debug)]
 pub struct PathId(pub String);
 
