@@ -1,4 +1,4 @@
-//! Access tokens (RFC 9068) and ID tokens: what is in them, and which ones userinfo takes.
+//! Access tokens (RFC 9068) and ID tokens: claims, and acceptance at userinfo.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +17,7 @@ async fn show(server: &Server, token: &str) -> Answer {
     server.get_with_bearer("/api/oauth/userinfo", token).await
 }
 
-/// A token that is refused as RFC 6750 §3.1 has it.
+/// Expects a rejection as in RFC 6750 §3.1.
 async fn refused(server: &Server, token: &str) {
     let answer = show(server, token).await;
     let answer = answer.expect_error(401, "invalid_token");
@@ -36,7 +36,7 @@ async fn genuine(server: &Server) -> (Value, Value) {
     )
 }
 
-/// JSON with members changed; `null` takes one away.
+/// JSON with changed members; `null` removes a member.
 fn changed(json: &Value, changes: &Value) -> Value {
     let mut json = json.clone();
     for (name, value) in changes.as_object().unwrap() {
@@ -49,7 +49,8 @@ fn changed(json: &Value, changes: &Value) -> Value {
 }
 
 both! {
-    /// req_094, req_095, req_096, req_097, req_098, req_050, req_115: an access token says who, what, for whom and how long.
+    /// req_094, req_095, req_096, req_097, req_098, req_050, req_115: an access token has issuer,
+    /// subject, audience, scope and expiry.
     async fn an_access_token_has_the_claims_of_the_profile(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -124,7 +125,7 @@ both! {
         assert_eq!((nowhere.get("email"), nowhere.get("email_verified")), (None, None));
     }
 
-    /// req_047, req_050: an access token ends with its fifteen minutes, to the second.
+    /// req_047, req_050: an access token expires after exactly fifteen minutes.
     async fn an_access_token_ends_with_its_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -136,7 +137,7 @@ both! {
         refused(&server, &token).await;
     }
 
-    /// a life below zero makes tokens that were never good, and nothing else.
+    /// a negative lifetime issues tokens that are already expired.
     async fn a_negative_life_makes_tokens_that_are_over(setup: Setup) {
         let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "-1h").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -149,7 +150,7 @@ both! {
     async fn only_our_own_algorithm_counts(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
-        show(&server, &signed(&header, &claims)).await.expect(200); // what is forged below is right otherwise
+        show(&server, &signed(&header, &claims)).await.expect(200); // the token is valid except for the changes below
         for alg in ["none", "NONE", "None", "nOnE", "", "RS256"] {
             refused(&server, &unsigned(&changed(&header, &json!({ "alg": alg })), &claims)).await;
         }
@@ -168,7 +169,7 @@ both! {
         refused(&server, &signed_by_another(&header, &claims)).await;
     }
 
-    /// A-75, req_181: no header names another key, and none is fetched.
+    /// A-75, req_181: a header that names another key is ignored, and no key is fetched.
     async fn no_header_names_another_key(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -184,17 +185,17 @@ both! {
         }
         let twice = header.to_string().replacen('{', "{\"kid\":\"x\",", 1);
         let twice = show(&server, &signed_text(&twice, &claims.to_string())).await;
-        assert!(matches!(twice.status, 200 | 401)); // one of them is ours: no matter which one counts
+        assert!(matches!(twice.status, 200 | 401)); // a valid and an invalid header: either answer is allowed
         let critical = changed(&header, &json!({ "crit": ["exp"] }));
         refused(&server, &signed(&critical, &claims)).await;
         assert!(trap.accept().is_err(), "a key was fetched");
     }
 
-    /// A-76, req_100: tokens of another kind are no access tokens.
+    /// A-76, req_100: tokens of another type are rejected.
     async fn tokens_of_another_kind_are_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
-        // The client whose ID tokens have the audience of access tokens.
+        // A client whose ID tokens have the audience of access tokens.
         let app = server.client(NewClient { client_id: "storyden", ..NewClient::default() }).await;
         let tokens = server.tokens(&frigg, &app, &[]).await;
         refused(&server, &tokens.text("id_token")).await;
@@ -208,7 +209,7 @@ both! {
         }
     }
 
-    /// A-76, req_100: tokens of another issuer, for another audience or of nobody are refused.
+    /// A-76, req_100: a wrong issuer, audience or subject is rejected.
     async fn tokens_of_and_for_others_are_refused(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -234,7 +235,7 @@ both! {
         show(&server, &signed(&header, &several)).await.expect(200);
     }
 
-    /// a token without a time, with an odd one, or of the future is refused; clocks may be 30 s apart.
+    /// a missing, malformed or future time is rejected; clocks may differ by 30 s.
     async fn odd_times_are_refused(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -289,7 +290,7 @@ both! {
         show(&server, &token).await.expect(200);
     }
 
-    /// an access token is good for nothing while its account is suspended, and after it is gone.
+    /// the access token of a suspended or deleted account is rejected.
     async fn the_token_of_a_suspended_account_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -303,7 +304,7 @@ both! {
         refused(&server, &token).await;
     }
 
-    /// P6: the end of a grant ends its access tokens, on every replica, and no other grant's.
+    /// P6: ending a grant ends its access tokens on every replica, and no other grant's.
     async fn the_end_of_a_grant_ends_its_access_tokens(setup: Setup) {
         let (one, two) = (setup.start().await, setup.start().await);
         let frigg = one.member("frigg", &[]).await;

@@ -7,11 +7,11 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
 const PATH: &str = "/api/admin/oauth/clients";
 
-/// An Argon2id hash that costs next to nothing, of nobody knows what.
+/// A cheap Argon2id hash of an unknown secret.
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$d63wJ7fRChEvKSMDfeGBdY9lOnlBNk9LGxPSW9BTHEI";
 
-/// A client as an administrator sends it, with members changed; `null` takes one away.
+/// A client in a request body, with changed members; `null` removes a member.
 fn new_client(owner: &Member, changes: &Value) -> Value {
     let mut body = json!({
         "account_id": owner.id.as_str(),
@@ -41,7 +41,7 @@ async fn patch(server: &Server, odin: &Member, client: &Client, body: &Value) ->
     server.call_as(odin, ("PATCH", &path), Some(body)).await
 }
 
-/// A refusal that says what to change.
+/// Expects an error that tells what to change.
 #[track_caller]
 fn says(answer: &Answer, status: u16, words: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
@@ -49,14 +49,14 @@ fn says(answer: &Answer, status: u16, words: &str) {
     assert!(answer.text("detail").contains(words), "{}", answer.body);
 }
 
-/// How many clients there are.
+/// The number of clients.
 async fn number(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM oauth_clients", &[])
         .await
 }
 
-/// What no profile takes: whatever is in the first place is sent, and the refusal has the words.
+/// Invalid values in both profiles, each with words of the error.
 async fn in_either_profile(server: &Server, odin: &Member) {
     let long = "n".repeat(256);
     for (changes, words) in [
@@ -146,7 +146,7 @@ async fn in_either_profile(server: &Server, odin: &Member) {
     server.post_as(odin, PATH, &long).await.expect(413);
 }
 
-/// A confidential client that is there, and what of a change to it no profile takes.
+/// Invalid changes of an existing confidential client, in both profiles.
 async fn changes_in_either_profile(server: &Server, odin: &Member) {
     let service = server.confidential_client(&odin.id).await;
     let before = server
@@ -236,7 +236,7 @@ both! {
             assert_eq!(changed.json()[member], all[member], "{member}");
         }
         assert_eq!(changed.text("updatedAt"), "2026-01-01T00:00:05Z");
-        server.token(&form).await.expect_error(400, "invalid_client"); // it has another secret now
+        server.token(&form).await.expect_error(400, "invalid_client"); // the secret was replaced
         let unchanged = server.call_as(&odin, ("PATCH", &path), Some(&json!({ "type": "public" }))).await.expect(200);
         assert_eq!(unchanged.text("type"), "confidential");
 
@@ -248,7 +248,7 @@ both! {
         assert_eq!(number(&server).await, 0);
     }
 
-    /// what would harm people or the server is refused, and nothing is stored.
+    /// values that would harm members or the server are rejected, and nothing is stored.
     async fn what_harms_is_refused(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -256,7 +256,7 @@ both! {
         changes_in_either_profile(&server, &odin).await;
     }
 
-    /// a Storyden would take it; the profile refuses the same.
+    /// a Storyden accepts these values; the profile rejects the same.
     async fn what_harms_is_refused_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -264,7 +264,7 @@ both! {
         changes_in_either_profile(&server, &odin).await;
     }
 
-    /// Type, grants, scopes and redirect URIs fit together, or the error says what does not.
+    /// Inconsistent type, grants, scopes or redirect URIs are rejected with the reason.
     async fn what_does_not_fit_together_is_told(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -295,12 +295,12 @@ both! {
         ] {
             says(&patch(&server, &odin, &app, &body).await, 400, words);
         }
-        // Without redirect URIs and without the grant that needs them, in one request.
+        // Without redirect URIs and without the grant that requires these, in the same request.
         let both = json!({ "redirect_uris": [], "allowed_grants": ["device_code", "refresh_token"] });
         patch(&server, &odin, &app, &both).await.expect(200);
     }
 
-    /// A row that a Storyden wrote may be renamed although its grants would be refused today.
+    /// A row written by a Storyden may be renamed, even if its grants are invalid here.
     async fn what_is_not_sent_is_not_looked_at(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -320,7 +320,7 @@ both! {
         assert_eq!(number(&server).await, 1);
     }
 
-    /// contract 15: a Storyden takes what harms nobody as it is sent.
+    /// storyden-contract.md#administration: a Storyden accepts harmless inconsistencies.
     async fn storyden_takes_clients_as_sent(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -338,7 +338,7 @@ both! {
         let path = format!("{PATH}/{}", unowned.text("id"));
         let shown = server.get_as(&odin, &path).await.expect(200).json();
         assert_eq!(shown.get("account_id"), None);
-        // No secret was made, so there is none to come in with.
+        // No secret was generated, so none authenticates.
         let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", "")];
         server.token(&form).await.expect_error(400, "invalid_client");
         let unknown = create(&server, &odin, &json!({ "client_id": "x", "allowed_scopes": ["NOPE"] })).await;
@@ -346,7 +346,7 @@ both! {
         assert_eq!(unknown.text("title"), "Forbidden");
     }
 
-    /// A-107, P6: what was given to a deleted client ends with it.
+    /// A-107, P6: deleting a client ends everything issued to that client.
     async fn a_deleted_client_leaves_nothing(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -361,7 +361,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_client");
     }
 
-    /// contract 1.5, A-66: what is no id finds nothing.
+    /// storyden-contract.md#ids-and-times, A-66: an invalid id finds nothing.
     async fn an_odd_id_finds_nothing(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -375,7 +375,7 @@ both! {
         }
     }
 
-    /// contract 10.2: the built-in client has its own name again when it is next used.
+    /// storyden-contract.md#built-in-client: the name of the built-in client is reset at its next use.
     async fn the_built_in_client_keeps_its_name(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;

@@ -1,5 +1,5 @@
-//! The end of what was granted by an account, to a client, or by the one to the other:
-//! `POST /api/admin/oauth/revoke`, and `storyden-auth grant revoke`.
+//! Revocation by account, by client, or by both: `POST /api/admin/oauth/revoke`, and `storyden-auth
+//! grant revoke`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
 const PATH: &str = "/api/admin/oauth/revoke";
 
-/// What one person gave one application: tokens, a code and an approved device that are not used yet.
+/// A grant to revoke: tokens, an unused code and an approved device.
 struct Given {
     tokens: Answer,
     code: String,
@@ -22,7 +22,7 @@ async fn give(server: &Server, member: &Member, app: &Client) -> Given {
     }
 }
 
-/// Nothing of it is good any more.
+/// Expects that all of the grant is rejected.
 async fn is_over(server: &Server, app: &Client, given: &Given) {
     let userinfo = "/api/oauth/userinfo";
     let answer = server
@@ -43,7 +43,7 @@ async fn is_over(server: &Server, app: &Client, given: &Given) {
         .expect_error(400, "access_denied");
 }
 
-/// All of it is good.
+/// Expects that all of the grant is accepted.
 async fn is_alive(server: &Server, app: &Client, given: &Given) {
     let userinfo = "/api/oauth/userinfo";
     server
@@ -63,7 +63,8 @@ fn numbers(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: 
 }
 
 both! {
-    /// P6: by account ends what that account gave anybody, and a dry run says beforehand how much.
+    /// P6: revocation by account ends everything that the account approved; a dry run counts
+    /// beforehand.
     async fn all_that_an_account_gave_ends(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -83,11 +84,12 @@ both! {
         is_alive(&server, &app, &his).await;
         let again = server.post_as(&odin, PATH, &body).await.expect(200).json();
         assert_eq!(again, numbers(0, 0, 0, 0, false));
-        // She may give anew.
+        // A new approval works.
         is_alive(&server, &app, &give(&server, &frigg, &app).await).await;
     }
 
-    /// P6: by client ends what anybody gave it; with both, what the one gave the other.
+    /// P6: revocation by client ends everything issued to the client; with both filters, only the
+    /// approvals of that account.
     async fn all_that_a_client_was_given_ends(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -120,7 +122,7 @@ both! {
         assert_eq!(server.count(audit, &[]).await, 0);
     }
 
-    /// What a Storyden granted has no grant of ours, and ends as well; what is over is not counted.
+    /// Items that a Storyden issued have no grant row, and end as well; expired items are not counted.
     async fn what_storyden_granted_ends_as_well(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -138,7 +140,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
     }
 
-    /// Whoever names nobody, or somebody who is not there, ends nothing and is told.
+    /// Without a filter, or with an unknown account or client, nothing ends and the error tells so.
     async fn a_filter_is_needed_and_must_be_right(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -163,7 +165,7 @@ both! {
         is_alive(&server, &app, &given).await;
     }
 
-    /// a rotation that races with the end of its grant leaves nothing alive.
+    /// a rotation that races with the end of its grant leaves no live token.
     async fn a_rotation_in_flight_does_not_survive(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -171,7 +173,7 @@ both! {
         for round in 0..10 {
             let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
             if round % 2 == 0 {
-                // as a Storyden made it: its first use here makes its grant
+                // as made by a Storyden: the grant row is created at first use
                 server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
             }
             let body = json!({ "client_id": app.client_id });
@@ -186,7 +188,7 @@ both! {
         }
     }
 
-    /// The command does what the operation does, asks before it, and writes the trail.
+    /// The command does the same as the operation, asks for confirmation, and writes an audit event.
     async fn an_operator_ends_grants_from_the_command_line(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();

@@ -1,4 +1,4 @@
-//! The audit trail: what is in it, who reads it, and how long it is kept.
+//! The audit trail: events, access, and retention.
 
 use serde_json::{Value, json};
 use storyden_auth::jobs;
@@ -19,14 +19,14 @@ async fn newest(server: &Server, odin: &Member, event: &str) -> Value {
     list["entries"][0].clone()
 }
 
-/// How many lines there are.
+/// The number of events.
 async fn lines(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM auth_audit", &[])
         .await
 }
 
-/// Fails unless a line says who did what to whose account and to which client, from where.
+/// Expects an event with this actor, account and client, with an address.
 #[track_caller]
 fn tells(line: &Value, actor: Option<&Member>, account: Option<&Member>, client: Option<&Client>) {
     let id =
@@ -60,7 +60,7 @@ both! {
         server.open_device(&odin, &code).await.expect(200);
         server.decide_device(&odin, &code, "deny").await.expect(200);
         tells(&newest(&server, &odin, "grant_denied").await, Some(&odin), Some(&odin), Some(&app));
-        // What was refused is not.
+        // Rejected requests are not recorded.
         let before = lines(&server).await;
         server.decide(&frigg, &pending, "approve").await.expect(400);
         server.decide_device(&odin, &code, "deny").await.expect(400);
@@ -143,7 +143,7 @@ both! {
         assert_eq!(lines(&server).await, before);
     }
 
-    /// What administrators do is in the trail, with whose client it was; what is refused is not.
+    /// Administrators' actions are recorded with the owner of the client; rejected actions are not.
     async fn what_administrators_do_is_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -245,12 +245,12 @@ both! {
             let answer = server.get_as(&odin, &format!("{PATH}?{query}")).await.expect(400);
             assert!(answer.text("detail").contains(words), "{}", answer.body);
         }
-        // The client is gone, and what was done to it is still found.
+        // Events of a deleted client are still found.
         server.call_as(&odin, ("DELETE", &path), None).await.expect(204);
         assert_eq!(found(&[("client_id", "service")]).await, "02Z 02Z 01.5Z 00Z");
     }
 
-    /// `AUDIT_RETENTION`: what is older goes, in batches; 0 keeps everything.
+    /// `AUDIT_RETENTION`: older events are deleted in batches; 0 keeps all.
     async fn the_trail_is_kept_as_long_as_was_set(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -278,7 +278,7 @@ both! {
         assert_eq!((before, lines(&server).await), (1, 1));
     }
 
-    /// What operators do is in the trail, done by nobody who has an account; `audit` shows it.
+    /// Operators' actions are recorded without an actor; `audit` shows these.
     async fn what_operators_do_is_in_the_trail(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();

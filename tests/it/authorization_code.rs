@@ -22,7 +22,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }
 
-    /// A-14, req_023, req_119, req_130: a code that is used again later ends what the first use gave.
+    /// A-14, req_023, req_119, req_130: reuse of a code revokes the tokens of its first use.
     async fn a_code_used_twice_revokes_its_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -36,7 +36,7 @@ both! {
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
     }
 
-    /// A-14, req_023: so does one that comes after the code's own time and after refreshes.
+    /// A-14, req_023: also after the code's expiry and after refreshes.
     async fn a_code_used_again_after_its_time_still_revokes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -50,7 +50,7 @@ both! {
         server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
     }
 
-    /// A-17, req_131: a replay that is itself wrong revokes nothing, or it would be a way to log people out.
+    /// A-17, req_131: an invalid replay revokes nothing, because strangers could end grants that way.
     async fn a_replay_that_is_itself_wrong_revokes_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -72,7 +72,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }
 
-    /// req_032, req_033, req_172: the answer has the members of RFC 6749 §5.1 and is kept by nobody.
+    /// req_032, req_033, req_172: the response has the members of RFC 6749 §5.1 and `no-store`.
     async fn the_answer_is_the_standards_and_is_not_kept(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -98,7 +98,7 @@ both! {
         "#) }
     }
 
-    /// A-16, req_024, req_029: a code of one public client is nothing in the hands of another, and is not burnt by it.
+    /// A-16, req_024, req_029: another public client cannot use the code, and does not consume it.
     async fn a_code_is_good_for_its_own_client_alone(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -109,7 +109,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// A-16, req_029: the same of two confidential clients, each with its right secret.
+    /// A-16, req_029: the same for two confidential clients, each with its valid secret.
     async fn a_code_of_one_confidential_client_is_nothing_to_another(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -122,7 +122,7 @@ both! {
         server.exchange(&service, &code).await.expect(200);
     }
 
-    /// A-12, req_024, req_028: another redirect URI than the request's is refused, and burns nothing.
+    /// A-12, req_024, req_028: another redirect URI is rejected, and the code is not consumed.
     async fn the_redirect_uri_must_be_the_same_as_before(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -135,7 +135,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// A-12, req_028: what was sent with the request may not be left out of the exchange.
+    /// A-12, req_028: a redirect URI sent to authorize is required at the exchange.
     async fn the_redirect_uri_may_not_be_left_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -147,7 +147,8 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_013, req_132: where the request had none, the exchange needs none, and a wrong one is still refused.
+    /// req_013, req_132: a redirect URI left out at authorize is optional at the exchange, and a wrong
+    /// value is rejected.
     async fn a_redirect_uri_that_was_left_out_stays_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -159,7 +160,7 @@ both! {
         server.token(&without(&form, "redirect_uri")).await.expect(200);
     }
 
-    /// req_013, req_132: it may be sent at the exchange though, if it is the one that was used.
+    /// req_013, req_132: the right value is accepted.
     async fn a_redirect_uri_that_was_left_out_may_be_sent_later(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -172,7 +173,7 @@ both! {
         server.token(&form).await.expect(200);
     }
 
-    /// req_056, req_120: the verifier must be the challenge's; a wrong one gives nothing.
+    /// req_056, req_120: a wrong verifier is rejected.
     async fn a_wrong_verifier_gets_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -188,8 +189,8 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
     }
 
-    /// A-19: a code that somebody put into another person's browser fails there, since the client has
-    /// the verifier of its own request and no other.
+    /// A-19: a code injected into another browser is useless, because the client sends the verifier of
+    /// its own request.
     async fn a_code_from_another_browser_is_good_for_nothing(setup: Setup) {
         let server = setup.start().await;
         let loki = server.member("loki", &[]).await;
@@ -199,7 +200,7 @@ both! {
         server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
     }
 
-    /// A-18: wrong verifiers are refused and slowed down, and the right one still works.
+    /// A-18: wrong verifiers are rejected and rate limited, and the right verifier still works.
     async fn wrong_verifiers_do_not_burn_a_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -236,7 +237,7 @@ both! {
         server.token(&with(&form, "code_verifier", &longest)).await.expect(200);
     }
 
-    /// A-20, req_021: a code lives for its 60 seconds, to the microsecond.
+    /// A-20, req_021: a code expires after exactly 60 seconds.
     async fn a_code_expires_exactly(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -246,7 +247,7 @@ both! {
         server.exchange(&app, &in_time).await.expect(200);
         server.turn(Duration::microseconds(1));
         server.exchange(&app, &late).await.expect_error(400, "invalid_grant");
-        server.turn(Duration::hours(-1)); // a clock that was set back makes no code good for longer than it was
+        server.turn(Duration::hours(-1)); // a clock set back does not extend the lifetime
         server.exchange(&app, &in_time).await.expect_error(400, "invalid_grant");
     }
 
@@ -260,7 +261,8 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_018, req_020: what is granted is within what the client and the account have, and is said.
+    /// req_018, req_020: the granted scope is within the limits of client and account, and is in the
+    /// response.
     async fn the_answer_says_the_scope_that_was_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -271,7 +273,8 @@ both! {
         assert_eq!(tokens.claims("access_token")["scope"], "openid CREATE_POST");
     }
 
-    /// req_019, req_033: without a scope there is an empty one, no ID token and no refresh token.
+    /// req_019, req_033: without a scope the granted scope is empty, without ID token and refresh
+    /// token.
     async fn an_omitted_scope_grants_an_empty_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -299,7 +302,7 @@ both! {
         assert!(tokens.json().get("refresh_token").is_none());
     }
 
-    /// req_036: a client without the grant is told so, whatever its code.
+    /// req_036: a client without the grant is rejected, whatever its code.
     async fn a_client_without_the_code_grant_is_unauthorized(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { grants: &[GrantType::DeviceCode], ..NewClient::default() }).await;
@@ -307,7 +310,7 @@ both! {
         assert_eq!(refused.text("error_description"), "Client is not authorized for authorization_code grant");
     }
 
-    /// req_163, req_162: the ID token has the nonce that was sent, and none when none was.
+    /// req_163, req_162: the ID token has the nonce of the request, and none without.
     async fn the_id_token_echoes_the_nonce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -319,7 +322,7 @@ both! {
         assert_eq!(tokens.claims("id_token").get("nonce"), None);
     }
 
-    /// req_036, A-66: a code nobody gave out is refused, whatever it looks like.
+    /// req_036, A-66: an unknown code is rejected, whatever its form.
     async fn an_unknown_code_is_refused(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;

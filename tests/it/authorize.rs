@@ -37,7 +37,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// A-61, req_027: the error page repeats nothing of what was sent, and may run nothing.
+    /// A-61, req_027: the error page repeats no input, and its CSP allows no script.
     async fn the_error_page_repeats_nothing_of_the_request(setup: Setup) {
         let server = setup.start().await;
         server.public_client().await;
@@ -122,8 +122,8 @@ both! {
         }
     }
 
-    /// req_010, req_069, req_116: a redirect URI that must not be used is not used because
-    /// it was asked for in another spelling of a registered one.
+    /// req_010, req_069, req_116: another spelling of a registered loopback URI is another
+    /// URI.
     async fn another_spelling_of_a_loopback_address_is_another_uri(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -145,7 +145,7 @@ both! {
         }
     }
 
-    /// control characters never split the answer; those of `state` stay encoded.
+    /// control characters never split the response; in `state` these stay encoded.
     async fn control_characters_never_split_the_answer(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -184,7 +184,7 @@ both! {
         assert!(sent.starts_with("https://app.example/cb?a=2&b=x%20y&a=1&code="), "{sent}");
     }
 
-    /// req_013: the redirect URI may be left out when there is one, and must not when there are two.
+    /// req_013: the redirect URI is optional with a single registered URI, and required with two.
     async fn the_redirect_uri_may_be_left_out_when_there_is_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -229,7 +229,7 @@ both! {
         }
     }
 
-    /// req_006: an empty parameter is an absent one.
+    /// req_006: an empty parameter counts as absent.
     async fn an_empty_parameter_is_an_absent_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -268,7 +268,8 @@ both! {
         assert!(answer.expect(302).sent("request_id").is_some());
     }
 
-    /// A-62, req_008: a repeated parameter is told to the client, unless it says who that is.
+    /// A-62, req_008: a repeated parameter is redirected as an error, except a repeated client or
+    /// redirect URI.
     async fn a_repeated_parameter_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -289,7 +290,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// A-62, req_008: a repeated client or redirect URI is not hidden by what else is repeated.
+    /// A-62, req_008: other repeated parameters do not hide a repeated client or redirect URI.
     async fn a_repeated_client_is_refused_whatever_else_is_repeated(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -307,7 +308,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_009, req_026, req_113: what the request asks for in vain is told by redirect.
+    /// req_009, req_026, req_113: an unsupported request is answered by redirect.
     async fn what_is_asked_in_vain_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -367,7 +368,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_005, req_121: nobody is sent anywhere but to the login page before they are known.
+    /// req_005, req_121: before sign-in, the only redirect target is the login page.
     async fn errors_are_not_redirected_before_somebody_signed_in(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -378,7 +379,7 @@ both! {
         }
     }
 
-    /// req_014: a client that nobody knows is refused first, signed in or not.
+    /// req_014: an unknown client is rejected first, with and without a session.
     async fn an_unknown_client_is_refused_first(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -407,7 +408,7 @@ both! {
         assert_eq!(answer.find_header("location"), None);
     }
 
-    /// what is too long, too much or not UTF-8 is refused, alike on both engines.
+    /// oversized and malformed input is rejected alike on both engines.
     async fn what_is_too_much_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

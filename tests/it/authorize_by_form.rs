@@ -1,5 +1,5 @@
-//! An authorization request as a form (OpenID Connect Core §3.1.2.1). Another site posts it without
-//! the session cookie, so it is kept, and the browser comes back by `GET` with its cookies.
+//! Authorization requests by form (OpenID Connect Core §3.1.2.1). A form of another site arrives
+//! without the session cookie, so the request is stored, and a redirect by `GET` brings the cookies.
 
 use time::Duration;
 
@@ -7,7 +7,7 @@ use crate::support::{CHALLENGE, Client, Detour, Server, both, refused, told};
 
 const PATH: &str = "/api/oauth/authorize";
 
-/// The form of a client's request with some parameters changed; `""` leaves one out.
+/// The form of a client's request with changed parameters; `""` leaves a parameter out.
 fn form<'a>(client: &'a Client, changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut form = vec![
         ("response_type", "code"),
@@ -35,7 +35,8 @@ async fn post(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Det
 }
 
 both! {
-    /// req_165, req_122, A-55: the form is followed by a `GET` that says nothing of it, bound to the browser.
+    /// req_165, req_122, A-55: the form is followed by a `GET` without parameters, bound to the
+    /// browser.
     async fn a_form_is_followed_by_a_get(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -48,7 +49,7 @@ both! {
         assert_eq!(attributes, "Path=/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
     }
 
-    /// req_165, req_163: who is signed in goes on to the consent page, as after a `GET`.
+    /// req_165, req_163: with a session, the browser continues to the consent page.
     async fn a_form_of_somebody_signed_in_leads_to_the_consent_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -58,7 +59,7 @@ both! {
         assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         assert_eq!(answer.sent("request_id").as_deref(), Some(detour.request_id.as_str()));
         assert_eq!(answer.find_header("set-cookie"), None);
-        // from here on it is an ordinary request of this account
+        // from here on an ordinary request of this account
         let consent = server.consent(&frigg, &detour.request_id).await.expect(200).json();
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");
         let approved = server.decide(&frigg, &detour.request_id, "approve").await.expect(200);
@@ -68,7 +69,7 @@ both! {
         assert_eq!(tokens.scope(), ["offline_access", "openid"]);
     }
 
-    /// req_165, req_170: who is not signed in does so, and comes back to the very same request.
+    /// req_165, req_170: without a session, the person signs in and returns to the same request.
     async fn a_form_of_a_guest_leads_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -99,7 +100,7 @@ both! {
         assert_eq!(server.count(decided, &[]).await, 1);
     }
 
-    /// req_165, A-49: the form of another site is fine: nothing is decided by it.
+    /// req_165, A-49: a form of another site is accepted, because the form decides nothing.
     async fn another_site_may_post_the_form(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -114,8 +115,8 @@ both! {
         }
     }
 
-    /// req_165, req_166, req_167: `prompt` says the same in a form; the request was made when it
-    /// was posted.
+    /// req_165, req_166, req_167: `prompt` works in a form; the time of the request is the time of the
+    /// form.
     async fn prompt_says_the_same_in_a_form(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -174,7 +175,7 @@ both! {
         }
     }
 
-    /// req_165, req_026: what a form asks for in vain is told by redirect, after the `GET`.
+    /// req_165, req_026: an unsupported form is answered by redirect, after the `GET`.
     async fn what_a_form_asks_in_vain_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,4 +1,4 @@
-//! Side by side with a Storyden on one database: it starts, and drops what it does not know.
+//! A Storyden on the same database: its start-up migration drops unknown columns and indexes.
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +21,8 @@ async fn refresh_on(server: &Server, stop: &CancellationToken) -> usize {
 }
 
 both! {
-    /// T15, P8: a Storyden that starts finds nothing of ours in its tables and leaves ours alone. Requests
-    /// are answered while it makes its tables anew, and what was begun goes on, here and after a restart.
+    /// T15, P8: Storyden's start-up finds nothing of ours in its tables and leaves our tables alone.
+    /// Requests are answered meanwhile, and flows in progress continue, here and after a restart.
     async fn a_storyden_starts_beside_the_server(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let known = storyden.schema().await;
@@ -43,8 +43,8 @@ both! {
         other.goes_on(&setup.start().await).await;
     }
 
-    /// T15, P8: a database that a Storyden owns gets tables of ours and nothing else, whoever of five
-    /// that start at once makes them; and without them it is as it was.
+    /// T15, P8: migration of a Storyden's database adds our tables only, with five processes starting
+    /// at once; without our tables the database is unchanged.
     async fn only_tables_of_ours_are_added(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let (theirs, ours) = storyden.schema().await;

@@ -1,18 +1,18 @@
-//! What one address may ask for in a sliding hour (contract 1.4, A-35, A-42).
+//! Rate limit per address in a sliding hour (storyden-contract.md#headers-and-limits, A-35, A-42).
 
 use serde_json::json;
 use time::Duration;
 
 use crate::support::{Answer, Server, Setup, both};
 
-/// A server whose addresses may ask for 60 units an hour, in the profile `storyden`.
+/// A server with 60 units per hour, in the profile `storyden`.
 fn storyden(setup: Setup) -> Setup {
     setup
         .with("OAUTH_PROFILE", "storyden")
         .with("RATE_LIMIT", "60")
 }
 
-/// What is left, as an answer tells it.
+/// The remaining units of a response.
 fn remaining(answer: &Answer) -> u64 {
     answer.header("x-ratelimit-remaining").parse().unwrap()
 }
@@ -22,7 +22,8 @@ async fn jwks(server: &Server) -> Answer {
 }
 
 both! {
-    /// Contract 1.4: every answer tells the budget, and a request costs one unit, a device consent 20.
+    /// storyden-contract.md#headers-and-limits: every response tells the budget; a request costs 1, a
+    /// device consent 20.
     async fn every_request_costs(setup: Setup) {
         let server = storyden(setup).start().await;
         let answer = jwks(&server).await.expect(200);
@@ -56,7 +57,7 @@ both! {
         server.send(preflight).await.expect(204);
     }
 
-    /// The window slides by the minute: what was spent comes back an hour later.
+    /// The window slides by the minute: units return after an hour.
     async fn what_was_spent_comes_back(setup: Setup) {
         let server = storyden(setup).start().await;
         for _ in 0..30 {
@@ -71,7 +72,7 @@ both! {
         assert_eq!(remaining(&jwks(&server).await.expect(200)), 29);
     }
 
-    /// one IPv6 network is one address.
+    /// an IPv6 /64 counts as a single address.
     async fn one_network_is_one_address(setup: Setup) {
         let server = storyden(setup).with("TRUSTED_PROXIES", "127.0.0.1").start().await;
         let from = async |address: &str| {
@@ -84,7 +85,8 @@ both! {
         assert_eq!(remaining(&from("198.51.100.7").await), 59);
     }
 
-    /// Contract 1.4: `RATE_LIMIT_GUEST_COST` is what a request costs that nobody is behind.
+    /// storyden-contract.md#headers-and-limits: `RATE_LIMIT_GUEST_COST` is the cost of a guest's
+    /// request.
     async fn guests_may_cost_more(setup: Setup) {
         let server = storyden(setup).with("RATE_LIMIT_GUEST_COST", "5").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -93,8 +95,8 @@ both! {
         assert_eq!(remaining(&mine), 54);
     }
 
-    /// in `standards` ten thousand devices behind one address poll on, whatever else it spent;
-    /// discovery and keys cost nothing either.
+    /// in the profile `standards` ten thousand devices behind an address may poll, whatever else
+    /// the address spent; discovery and keys are free too.
     async fn polls_discovery_and_keys_cost_nothing(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let app = server.public_client().await;
@@ -119,8 +121,8 @@ both! {
         }
     }
 
-    /// In `standards` every other answer tells the budget too, and a page of another origin may read
-    /// that it is spent.
+    /// In the profile `standards` every other response tells the budget, and pages of other origins may
+    /// read that.
     async fn a_page_of_another_origin_hears_that_the_budget_is_spent(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let answer = server.get("/api/oauth/userinfo").await.expect(401);

@@ -1,4 +1,4 @@
-//! T21: marked secrets go through every flow, and nothing that the program says has one of them.
+//! T21: marked secrets go through every flow and appear in no output of the program.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const STATE: &str = "canary-state-7f3a9c";
 const NONCE: &str = "canary-nonce-51be08";
 const WRONG: &str = "canary-wrong-e4d2b6-0123456789012345678901234567890";
 
-/// The program, the secrets that went through it, and what it said when it refused.
+/// The program, the secrets used, and its error responses.
 struct Walk {
     server: Server,
     secrets: BTreeMap<String, &'static str>,
@@ -35,7 +35,7 @@ impl Walk {
         self.mark(member, &answer.text(member))
     }
 
-    /// Sends what must be refused, and keeps how.
+    /// Sends a request that must fail, and keeps the response.
     async fn refused(&mut self, request: RequestBuilder) {
         let answer = self.server.send(request).await;
         assert!(answer.status >= 400, "{} {}", answer.status, answer.body);
@@ -48,7 +48,7 @@ impl Walk {
         self.refused(self.server.token_request(form)).await;
     }
 
-    /// Sends a credential everywhere but where it belongs, and broken in many ways.
+    /// Sends a credential in every wrong place, and malformed in many ways.
     async fn misuse(&mut self, app: &Client, secret: &str) {
         for grant in ["authorization_code", "refresh_token", "nothing", secret] {
             let mut form = vec![
@@ -119,7 +119,7 @@ impl Walk {
         self.misuse(app, &id).await;
     }
 
-    /// What is done with tokens, a theft included.
+    /// Uses tokens, including reuse of a rotated token.
     async fn follow(&mut self, app: &Client, first: &Answer) {
         self.mark_in(first, "id_token");
         let access = self.mark_in(first, "access_token");
@@ -178,7 +178,7 @@ impl Walk {
         self.misuse(app, &device_code).await;
     }
 
-    /// Signing in, well and badly, and the session that it gives.
+    /// Signs in with right and wrong passwords.
     async fn sign_in(&mut self, person: &Member, app: &Client) {
         let answer = self
             .server
@@ -255,7 +255,7 @@ both! {
             let shown = walk.server.send(shown).await.expect(200);
             (walk, shown.body)
         });
-        // Read while it goes on, or the program would wait for room to say more.
+        // Read continuously, because a full pipe blocks the program.
         let mut said = Vec::new();
         let (walk, metrics) = loop {
             tokio::select! {

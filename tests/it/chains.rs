@@ -1,5 +1,5 @@
-//! T7: a hundred refresh chains with replays, lost answers and idle times in random order, against
-//! a model that knows one chain and one step at a time.
+//! T7: a hundred refresh chains with replays, lost responses and pauses in random order, compared with
+//! a sequential model.
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -13,17 +13,17 @@ const STEPS: usize = 8;
 const WINDOW: i64 = 10;
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 
-/// A chain as it must be.
+/// The model of a chain.
 struct Chain {
-    /// Every token in order; none where its answer was lost.
+    /// Every token in order; `None` if the response was lost.
     tokens: Vec<Option<String>>,
-    /// When the last but one was used, in seconds.
+    /// Time of the last rotation, in seconds.
     rotated_at: i64,
-    /// Whether a theft was seen.
+    /// True after a detected reuse.
     dead: bool,
 }
 
-/// What a use of a token must come to.
+/// Expected result of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// The next token.
@@ -35,7 +35,7 @@ enum Outcome {
 }
 
 impl Chain {
-    /// What the use of a token comes to.
+    /// The expected result of a use.
     fn outcome(&self, token: usize, now: i64) -> Outcome {
         let leaf = self.tokens.len() - 1;
         match token {
@@ -46,7 +46,7 @@ impl Chain {
         }
     }
 
-    /// Takes note of what it came to.
+    /// Updates the model with a result.
     fn follow(&mut self, outcome: Outcome, given: Option<String>, now: i64) {
         match outcome {
             Outcome::Rotated => {
@@ -64,7 +64,7 @@ impl Chain {
         }
     }
 
-    /// A token that the client still has: mostly its newest, at times an old one.
+    /// Picks a token that the client has: mostly the newest, sometimes an old token.
     fn pick(&self, chance: &mut StdRng) -> usize {
         let known: Vec<usize> = (0..self.tokens.len())
             .filter(|at| self.tokens[*at].is_some())
@@ -103,7 +103,8 @@ async fn step(server: &Server, app: &Client, chains: &mut [Chain], chance: &mut 
 }
 
 both! {
-    /// T7, P2, P3, A-24, A-25, A-28: whatever is replayed or lost, a chain has one live end or none, as the model says.
+    /// T7, P2, P3, A-24, A-25, A-28: with replays and lost responses, a chain has at most a single live
+    /// token, as in the model.
     async fn a_hundred_refresh_chains_follow_the_model(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

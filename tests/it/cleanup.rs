@@ -1,4 +1,4 @@
-//! What the clean-up takes away, and what it leaves (contract 17.2, and what Storyden never purges).
+//! Clean-up: deleted and kept rows (storyden-contract.md#clean-up).
 
 use storyden_auth::jobs;
 use storyden_auth::store::{cleanup, leases};
@@ -17,7 +17,7 @@ async fn clean_up_after(server: &Server, time: Duration) {
     clean_up(server).await;
 }
 
-/// How many rows a table has.
+/// The number of rows of a table.
 macro_rules! rows {
     ($server:expr, $table:literal) => {
         $server
@@ -27,7 +27,7 @@ macro_rules! rows {
 }
 
 both! {
-    /// device rows go an hour after their time, whatever became of them, and live ones stay.
+    /// device rows are deleted an hour after expiry, in every state; live rows stay.
     async fn device_rows_go_an_hour_after_their_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -44,14 +44,14 @@ both! {
         server.poll(&app, &live.text("device_code")).await.expect_error(400, "authorization_pending");
     }
 
-    /// P7: authorization requests go with their time, decided or not, and live ones stay.
+    /// P7: authorization requests are deleted at expiry, decided or not; live requests stay.
     async fn authorization_requests_go_with_their_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         server.pending(&frigg, &app, &[]).await;
         server.code(&frigg, &app, &[]).await;
-        server.authorize(None, &app, &[]).await.expect(302); // waits for somebody to sign in
+        server.authorize(None, &app, &[]).await.expect(302); // waits for a sign-in
         assert_eq!((rows!(server, "oauth_authorisation_requests"), rows!(server, "auth_pending_requests")), (2, 1));
         server.turn(Duration::days(1));
         let live = server.pending(&frigg, &app, &[]).await;
@@ -60,7 +60,7 @@ both! {
         server.decide(&frigg, &live, "approve").await.expect(200);
     }
 
-    /// A-14, P7: codes stay a day after their time, so that a replay is seen, and then they go.
+    /// A-14, P7: codes are kept for a day after expiry, so that a replay is detected, and then deleted.
     async fn codes_stay_for_a_day_and_go(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -72,12 +72,12 @@ both! {
         assert_eq!(rows!(server, "oauth_authorisation_codes"), 2);
         clean_up_after(&server, Duration::minutes(11)).await;
         assert_eq!(rows!(server, "oauth_authorisation_codes"), 0);
-        // The grant goes on without its code.
+        // The grant survives its code.
         server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
         server.refresh(&app, &token).await.expect(200);
     }
 
-    /// a replay just before the code goes still ends its grant.
+    /// a replay just before the deletion of the code still ends the grant.
     async fn a_replay_on_the_codes_last_day_is_seen(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -89,7 +89,7 @@ both! {
         server.refresh(&app, &token).await.expect_error(400, "invalid_grant");
     }
 
-    /// P7: refresh tokens go a week after their time; live ones and ones that expired just now stay.
+    /// P7: refresh tokens are deleted a week after expiry; live and recently expired tokens stay.
     async fn refresh_tokens_go_a_week_after_their_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -107,7 +107,7 @@ both! {
         server.refresh(&app, &live).await.expect(200);
     }
 
-    /// a rotated token stays while its chain lives, however old it is, so that its reuse is seen.
+    /// a rotated token is kept while its chain lives, so that reuse is detected.
     async fn a_rotated_token_stays_while_its_chain_lives(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -124,7 +124,7 @@ both! {
         server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
     }
 
-    /// P7: a chain that is over dissolves from its end, and its grant goes last.
+    /// P7: a dead chain is deleted from its end, its grant last.
     async fn a_chain_that_is_over_dissolves(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -141,7 +141,8 @@ both! {
         assert_eq!(rows!(server, "auth_grants"), 0);
     }
 
-    /// req_142, P7: registrations that nobody owns and nobody used go after a week, with their requests.
+    /// req_142, P7: unused registrations without an owner are deleted after a week, with their
+    /// requests.
     async fn unused_registrations_go_after_a_week(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -164,14 +165,14 @@ both! {
         server.exchange(&unused, "x").await.expect_error(400, "invalid_client");
         assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
         assert_eq!(rows!(server, "oauth_device_authorisations"), 0);
-        // The one that was used stays, also when nothing of its use is left.
+        // A used registration stays, even after all its rows are deleted.
         clean_up_after(&server, Duration::days(60)).await;
         clean_up_after(&server, Duration::days(1)).await;
         assert_eq!(rows!(server, "oauth_authorisation_codes") + rows!(server, "oauth_refresh_tokens"), 0);
         server.exchange(&used, "x").await.expect_error(400, "invalid_grant");
     }
 
-    /// P7: sessions go a week after their time.
+    /// P7: sessions are deleted a week after expiry.
     async fn sessions_go_a_week_after_their_time(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -181,7 +182,7 @@ both! {
         assert_eq!(rows!(server, "sessions"), 0);
     }
 
-    /// a grant that was ended is remembered while an access token may name it.
+    /// an ended grant is kept while an access token may name that grant.
     async fn an_ended_grant_is_remembered(setup: Setup) {
         let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "24h").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -196,7 +197,7 @@ both! {
         assert_eq!(rows!(server, "auth_grants"), 0);
     }
 
-    /// P6: one replica at a time cleans up; who holds the lease and dies keeps it ten minutes.
+    /// P6: a single replica cleans up at a time; a crashed holder keeps the lease for ten minutes.
     async fn one_replica_at_a_time_cleans_up(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! Clients that prove themselves by a key of their own: `private_key_jwt` (RFC 7523, OpenID Connect
-//! Core §9), with keys in their registration, in their document, or served by themselves.
+//! Client authentication by key: `private_key_jwt` (RFC 7523, OpenID Connect Core §9), with keys in the
+//! registration, in the metadata document, or served by the client.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -73,7 +73,7 @@ fn refused_for(answer: &Answer, part: &str) {
     );
 }
 
-/// A client that registers with a key set or where it is.
+/// Registers a client with a key set or its URL.
 async fn register(server: &Server, keys: &Value) -> String {
     let mut document = json!({
         "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
@@ -120,8 +120,8 @@ async fn open(setup: Setup) -> Server {
 }
 
 both! {
-    /// req_177, RFC 7523 §3: whatever is wrong with an assertion is refused with what it is, nothing is
-    /// burnt by it, and the right one is good once.
+    /// req_177, RFC 7523 §3: an invalid assertion is rejected with the reason and consumes nothing; a
+    /// valid assertion works once.
     async fn an_assertion_is_the_clients_for_us_now_and_once(setup: Setup) {
         let server = open(setup).await;
         let key = Key::new("a");
@@ -166,7 +166,7 @@ both! {
         refresh(&server, &next, &key.sign(&endpoint)).await.expect(200);
     }
 
-    /// A-75, RFC 8725: a signature by another key, a shared one or none proves nothing.
+    /// A-75, RFC 8725: signatures by another key, by a shared key or without a key are rejected.
     async fn only_the_clients_own_key_proves_it(setup: Setup) {
         let server = open(setup).await;
         let key = Key::new("a");
@@ -196,7 +196,7 @@ both! {
             ];
             refused_for(&server.token(&form).await, part);
         }
-        // nor does its name alone, or a secret that it never had
+        // the client id alone, or a secret, does not authenticate
         let bare = [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", &id)];
         refused_for(&server.token(&bare).await, "client_assertion is needed");
         let both = [
@@ -207,8 +207,8 @@ both! {
         refresh(&server, &token, &key.sign(&good)).await.expect(200);
     }
 
-    /// Keys that a client serves are fetched when they are first needed, and again for a signature that
-    /// none of them made, but not for each: a stranger's signatures cost a bounded number of fetches.
+    /// Served keys are fetched at first use, and again for a signature by an unknown key; invalid
+    /// signatures cause a bounded number of fetches.
     async fn served_keys_follow_a_rotation_and_are_fetched_seldom(setup: Setup) {
         let outside = Outside::new();
         let server = open(outside.around(setup)).await;
@@ -232,7 +232,7 @@ both! {
         let rotated = new.sign(&claims(&server, &id, "2"));
         let token = refresh(&server, &token, &rotated).await.expect(200).text("refresh_token");
         assert_eq!(host.asked().len(), 2);
-        // and what no key can be had for is put off, not refused
+        // without keys the request is postponed, not rejected
         host.reply("/keys", Reply::json("503 x", "", &json!({})));
         server.turn(Duration::minutes(11));
         let later = refresh(&server, &token, &new.sign(&claims(&server, &id, "3"))).await.expect(503);
@@ -241,7 +241,7 @@ both! {
         refresh(&server, &token, &new.sign(&claims(&server, &id, "4"))).await.expect(200);
     }
 
-    /// A client that introduces itself by a document proves itself by the key in it (Client ID Metadata
+    /// A client with a metadata document authenticates by the key in the document (Client ID Metadata
     /// Document §8.2).
     async fn a_document_may_have_the_key(setup: Setup) {
         let outside = Outside::new();
@@ -256,7 +256,7 @@ both! {
         assert_eq!(host.asked().len(), 1);
     }
 
-    /// What cannot be a key set is not registered (RFC 7591 §2).
+    /// An invalid key set is not registered (RFC 7591 §2).
     async fn a_key_that_is_not_public_is_not_registered(setup: Setup) {
         let server = open(setup).await;
         let mut private = Key::new("a").jwk;

@@ -1,4 +1,5 @@
-//! Who is this client (RFC 6749 §2.3): by HTTP Basic or in the body, never both, and not by guessing.
+//! Client authentication (RFC 6749 §2.3): by HTTP Basic or in the body, never both, and with limits on
+//! guesses.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use base64::Engine as _;
@@ -39,7 +40,7 @@ async fn ask_from(server: &Server, address: &str, client_id: &str, secret: &str)
     server.send(request).await
 }
 
-/// The confidential client of somebody.
+/// A confidential client.
 async fn service(server: &Server) -> Client {
     let frigg = server.member("frigg", &[]).await;
     server.confidential_client(&frigg.id).await
@@ -66,7 +67,7 @@ both! {
         }
     }
 
-    /// req_001: two methods at once are refused; the same client_id again is not a second one.
+    /// req_001: two methods at once are rejected; the same client_id again is not a second method.
     async fn two_methods_at_once_are_refused(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
@@ -87,7 +88,7 @@ both! {
         server.send(twice).await.expect_error(400, "invalid_request");
     }
 
-    /// req_034: who fails by the header is challenged by the header, and the answer is not kept.
+    /// req_034: failed authentication by header is challenged, and the response has `no-store`.
     async fn a_failed_header_is_challenged(setup: Setup) {
         let server = setup.start().await;
         service(&server).await;
@@ -99,7 +100,7 @@ both! {
         }
     }
 
-    /// req_035, req_036: who fails by the body gets 400, with what to change.
+    /// req_035, req_036: failed authentication in the body is 400, with the reason.
     async fn a_failed_body_is_not_challenged(setup: Setup) {
         let server = setup.start().await;
         service(&server).await;
@@ -136,7 +137,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_072, req_071: a public client has no secret to give; by the header it may say its name alone.
+    /// req_072, req_071: a public client has no secret; the header may contain its id alone.
     async fn a_public_client_needs_no_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -188,7 +189,7 @@ both! {
         ask_from(&server, "192.0.2.1", "service", "sdoas_of-another").await.expect_error(400, "invalid_client");
     }
 
-    /// a stored hash that would cost gigabytes, or is none, is not computed.
+    /// a malformed or extremely expensive stored hash is not computed.
     async fn a_stored_hash_of_absurd_cost_is_not_computed(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
@@ -205,8 +206,8 @@ both! {
         }
     }
 
-    /// req_004, A-80: after thirty wrong secrets nobody guesses on from that address, while the right one works
-    /// from everywhere else.
+    /// req_004, A-80: after thirty wrong secrets an address is blocked, and the right secret works from
+    /// every other address.
     async fn wrong_secrets_are_limited_by_address(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
@@ -239,7 +240,7 @@ both! {
         ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
     }
 
-    /// req_004: an address that goes through many clients is stopped too; a whole IPv6 /64 is one address.
+    /// req_004: guesses at many clients are limited too; an IPv6 /64 counts as a single address.
     async fn wrong_secrets_of_many_clients_are_limited_by_network(setup: Setup) {
         let server = setup.start().await;
         let names = ["c1", "c2", "c3", "c4"];
@@ -255,7 +256,7 @@ both! {
         ask_from(server, "2001:db8:0:2::1", "c1", "wrong").await.expect_error(400, "invalid_client");
     }
 
-    /// what a stranger says of its address and of ours counts for nothing.
+    /// forwarded headers from untrusted peers are ignored.
     async fn forwarded_headers_of_strangers_count_for_nothing(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         let client = service(&server).await;

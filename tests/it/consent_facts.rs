@@ -1,11 +1,11 @@
-//! What a consent page is told about who asks (req_133, req_160, req_192).
+//! Client facts on the consent page (req_133, req_160, req_192).
 
 use serde_json::{Value, json};
 
 use crate::support::outside::Outside;
 use crate::support::{Client, Member, NewClient, Server, both};
 
-/// What the page of a new request is told.
+/// The facts of a new request.
 async fn facts(
     server: &Server,
     person: &Member,
@@ -17,7 +17,7 @@ async fn facts(
 }
 
 both! {
-    /// req_133, req_160, A-9: who made the client and when, whose it is, and where the answer goes.
+    /// req_133, req_160, A-9: creator, age and owner of the client, and the target of the response.
     async fn a_page_is_told_who_asks_and_where_it_goes(setup: Setup) {
         let outside = Outside::new();
         let server = outside.around(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
@@ -75,7 +75,7 @@ both! {
         assert_eq!(by_document.get("logo_uri"), None);
     }
 
-    /// What is new since the same person last approved the same client is told from what is not.
+    /// Scopes that are new since the last approval are told apart.
     async fn a_page_is_told_what_is_new(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &["READ_PROFILE"]).await, server.member("loki", &[]).await);

@@ -1,5 +1,4 @@
-//! T1: killed again and again while clients are at work, and held to a journal of what those
-//! clients were told.
+//! T1: repeated kill -9 under load, checked against a journal of the responses that clients received.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::support::journal::{
 };
 use crate::support::{Engine, Setup, both, free_port};
 
-/// SQLite's own word that its file is whole.
+/// Runs SQLite's integrity check.
 async fn integrity(setup: &Setup) {
     if setup.engine == Engine::Sqlite {
         let mut file = sqlx::SqliteConnection::connect(&setup.database.url)
@@ -27,8 +26,8 @@ async fn integrity(setup: &Setup) {
 }
 
 both! {
-    /// T1, P1, P2, P3: killed at any moment under load, it has lost nothing that it acknowledged, has
-    /// spent nothing twice, and has burnt no refresh chain.
+    /// T1, P1, P2, P3: after a kill under load nothing acknowledged is lost, nothing is spent twice,
+    /// and no refresh chain is broken.
     async fn killed_under_load_it_keeps_its_word(setup: Setup) {
         let kills = if setup.engine == Engine::Sqlite { 20 } else { 5 };
         let port = free_port();

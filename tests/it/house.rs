@@ -26,7 +26,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The room that a file belongs to: its folder, or its own name.
+/// The top-level module of a file.
 fn room(path: &Path) -> String {
     let relative = path.strip_prefix(source()).unwrap();
     let first = relative
@@ -39,7 +39,7 @@ fn room(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// Fails for every file of which `is_outside` is true that has one of the words.
+/// Fails for every file with one of the words and a module for which `is_outside` is true.
 #[track_caller]
 fn nobody_else_says(words: &[&str], is_outside: impl Fn(&str) -> bool) {
     for (path, code) in sources(&source()) {

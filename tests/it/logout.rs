@@ -1,5 +1,5 @@
-//! Signing out on behalf of an application (OpenID Connect RP-Initiated Logout 1.0): whose session
-//! ends, where the person goes, and who is asked first.
+//! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): the ended session, the redirect, and
+//! the confirmation page.
 
 use serde_json::json;
 use time::Duration;
@@ -9,10 +9,10 @@ use crate::support::forgery::{signed, signed_by_another};
 use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
 const PATH: &str = "/api/oauth/end_session";
-/// Where the application wants people who signed out.
+/// The registered redirect URI after logout.
 const OUT: &str = "https://app.example/out?a=%20b";
 
-/// An application that may have people sent to it who signed out.
+/// A client with a redirect URI after logout.
 async fn client(server: &Server, client_id: &'static str) -> Client {
     let client = server
         .client(NewClient {
@@ -42,7 +42,7 @@ async fn sign_out(server: &Server, who: Option<&Member>, query: &[(&str, &str)])
     server.send(request).await
 }
 
-/// Whether somebody is still signed in.
+/// True if the session is live.
 async fn is_signed_in(server: &Server, member: &Member) -> bool {
     let answer = server
         .get_as(member, "/api/oauth/authorize/consent?request_id=x")
@@ -50,7 +50,7 @@ async fn is_signed_in(server: &Server, member: &Member) -> bool {
     answer.status != 401
 }
 
-/// Fails unless the person is asked on the page; what the page comes back with.
+/// Expects the confirmation page and returns its way back.
 #[track_caller]
 fn asks(answer: Answer) -> Option<String> {
     let answer = answer.expect(303);
@@ -65,8 +65,8 @@ fn asks(answer: Answer) -> Option<String> {
 }
 
 both! {
-    /// req_185, req_186: with the ID token of the person, however old, their session ends at once and
-    /// they go to where the application registered, with its state.
+    /// req_185, req_186: with an ID token of the person as a hint, of any age, the session ends at
+    /// once, and the browser is redirected with `state`.
     async fn the_person_whom_the_hint_names_is_signed_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -80,20 +80,20 @@ both! {
         assert_eq!(answer.cookie("storyden-session"), "");
         assert_eq!(answer.header("cache-control"), "no-store");
         assert!(!is_signed_in(&server, &frigg).await);
-        assert!(is_signed_in(&server, &other).await); // another browser of hers
+        assert!(is_signed_in(&server, &other).await); // another browser of the same account
         let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'signed_out' AND actor_id = $1 AND client_id = 'app'";
         assert_eq!(server.count(sql, &[frigg.id.as_str()]).await, 1);
-        // the hint alone is enough, and then the front page is where they go
+        // with the hint alone the redirect target is the front page
         let answer = sign_out(&server, Some(&other), &[("id_token_hint", &hint)]).await.expect(303);
         assert_eq!(answer.header("location"), "https://auth.example");
         assert!(!is_signed_in(&server, &other).await);
-        // nobody is signed in any more
+        // without a session
         let answer = sign_out(&server, Some(&frigg), &query[..3]).await.expect(303);
         assert_eq!(answer.header("location"), OUT);
         sign_out(&server, None, &[]).await.expect(303);
     }
 
-    /// req_187, A-57: without a hint that names who is signed in the person is asked, and nothing ends.
+    /// req_187, A-57: without a valid hint the person is asked, and nothing ends (CSRF).
     async fn without_a_good_hint_the_person_is_asked(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
@@ -114,7 +114,7 @@ both! {
         }
     }
 
-    /// req_185, A-57: a form of another site comes without the cookie: it goes on by GET, which has it.
+    /// req_185, A-57: a form of another site arrives without the cookie and continues by GET.
     async fn a_form_goes_on_by_get(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -131,7 +131,7 @@ both! {
         assert!(!is_signed_in(&server, &frigg).await);
     }
 
-    /// req_186, req_042: nobody is sent to an address that the client did not register, byte for byte.
+    /// req_186, req_042: an unregistered redirect URI is rejected, byte for byte.
     async fn nobody_is_sent_where_the_client_did_not_register(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -165,7 +165,7 @@ both! {
         assert!(!page.body.contains("evil.example"));
     }
 
-    /// req_185, A-76: what is no ID token of this server is no hint.
+    /// req_185, A-76: only ID tokens of this server are hints.
     async fn a_hint_is_an_id_token_of_this_server(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -193,7 +193,7 @@ both! {
         }
     }
 
-    /// A-108, P4: while OAuth is off or the store is away nobody is signed out, and hears why.
+    /// A-108, P4: while OAuth is off or the database is unavailable, the request fails with the reason.
     async fn while_something_is_away_nobody_is_signed_out(setup: Setup) {
         let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
         sign_out(&off, None, &[]).await.expect_error(400, "temporarily_unavailable");

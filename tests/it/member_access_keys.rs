@@ -7,12 +7,12 @@ use crate::support::{Answer, Member, Server, both};
 
 const PATH: &str = "/api/auth/access-keys";
 
-/// Somebody who may have keys.
+/// A member with the permission for access keys.
 async fn holder(server: &Server, handle: &str) -> Member {
     server.member(handle, &["USE_PERSONAL_ACCESS_KEYS"]).await
 }
 
-/// A key that somebody makes.
+/// Creates a key.
 async fn make(server: &Server, member: &Member, name: &str) -> Answer {
     let body = json!({ "name": name });
     server.post_as(member, PATH, &body).await.expect(200)
@@ -59,7 +59,8 @@ both! {
         }
     }
 
-    /// Contract 3.5, 3.6: a key lists keys and deletes itself, and does nothing else here.
+    /// storyden-contract.md#callers-of-each-operation: a key lists keys and deletes itself, and nothing
+    /// else here.
     async fn a_key_lists_and_deletes_itself_alone(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -84,7 +85,7 @@ both! {
         by_key(&server, "DELETE", &path(&other), &key).await.expect(204);
     }
 
-    /// Issue 5: nobody without the permission, a session or an account that is not suspended.
+    /// Access keys require the permission, a session, and an account that is not suspended.
     async fn nobody_else_has_keys(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (holder(&server, "frigg").await, holder(&server, "thor").await);
@@ -114,7 +115,7 @@ both! {
         by_key(&server, "GET", PATH, &key).await.expect(403);
     }
 
-    /// Issue 5: a name is bounded, an expiry is to come, and it counts.
+    /// Names are bounded, an expiry must be in the future, and the expiry is enforced.
     async fn a_name_is_bounded_and_an_expiry_is_to_come(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
