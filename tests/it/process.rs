@@ -1,13 +1,9 @@
 //! The program as an operator meets it: starting, refusing to start, ending, crashing.
 
-use std::time::Duration;
-
 use storyden_auth::clock::Clock;
 
+use crate::support::journal::PATIENCE;
 use crate::support::{Engine, Setup, both, free_port};
-
-/// How long a container lets a program take, less a margin (P5).
-const EXIT: Duration = Duration::from_secs(8);
 
 /// A server of this process and a program on the same database: people and applications are made
 /// through the one, requests go to the other.
@@ -46,14 +42,15 @@ both! {
         program.kill().await;
     }
 
-    /// P5: told to end, it stops being ready, lets idle connections go and exits in time.
+    /// P5: told to end, it stops being ready, lets idle connections go and exits. `drain` holds it to
+    /// the promised time.
     async fn told_to_end_it_drains_and_exits(setup: Setup) {
         let mut program = setup.spawn(free_port()).await;
         let server = at(&setup, &program.address).await;
         server.get("/readyz").await.expect(200); // keeps its connection open
         program.terminate().await;
         program.says("draining").await;
-        let (code, said) = tokio::time::timeout(EXIT, program.wait()).await.expect("exits in time");
+        let (code, said) = tokio::time::timeout(PATIENCE, program.wait()).await.expect("exits");
         assert_eq!(code, Some(0), "{said:?}");
         assert!(said.iter().any(|line| line.contains("stopped")), "{said:?}");
     }

@@ -32,7 +32,7 @@ after(() => browser?.close());
 export async function browse(t, person, { viewport = DESKTOP, dark = false, ...options } = {}) {
   const colorScheme = dark ? 'dark' : 'light';
   const context = await browser.newContext({ viewport, colorScheme, locale: 'en-GB', ...options });
-  context.setDefaultTimeout(60_000); // a busy machine is no failure
+  context.setDefaultTimeout(120_000); // a busy machine is no failure
   const complaints = [];
   context.on('console', (message) => {
     if (message.type() === 'error' && !isRefusal(message)) complaints.push(message.text());

@@ -130,7 +130,7 @@ async function arrive(page, url) {
     try {
       return await page.goto(url);
     } catch (error) {
-      if (tries === 100 || !/ERR_CONNECTION_REFUSED/.test(error.message)) throw error;
+      if (tries === 1200 || !/ERR_CONNECTION_REFUSED/.test(error.message)) throw error;
       await page.waitForTimeout(100); // until it listens
     }
   }

@@ -88,7 +88,7 @@ export function refresh(app, tokens) {
 /** Lets time pass for what waits: sets `expires_at` of the rows of a table that have a value (SQLite). */
 export function expire(table, column, value) {
   const program = `import sqlite3, sys
-database = sqlite3.connect(sys.argv[1], timeout=20)
+database = sqlite3.connect(sys.argv[1], timeout=120)
 table, column, value = sys.argv[2:]
 database.execute(f"UPDATE {table} SET expires_at = '2020-01-01 00:00:00+00:00' WHERE {column} = ?", (value,))
 database.commit()`;

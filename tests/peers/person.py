@@ -26,7 +26,7 @@ class Person:
 
     def decide(self, url, decision):
         """Opens an authorization URL, decides, and says where the browser goes then."""
-        answer = self._browser.get(url, allow_redirects=False, timeout=30)
+        answer = self._browser.get(url, allow_redirects=False, timeout=120)
         assert answer.status_code == 302, answer.text
         location = answer.headers["Location"]
         [request_id] = parse_qs(urlsplit(location).query)["request_id"]
@@ -34,7 +34,7 @@ class Person:
             f"{ISSUER}/api/oauth/authorize/consent",
             json={"request_id": request_id, "decision": decision},
             headers={"Origin": ISSUER},
-            timeout=30,
+            timeout=120,
         )
         assert answer.status_code == 200, answer.text
         return answer.json()["location"]

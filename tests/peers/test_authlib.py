@@ -151,7 +151,7 @@ class CodeFlow(unittest.TestCase):
 
 class WithoutAPerson(unittest.TestCase):
     def setUp(self):
-        self.metadata = requests.get(METADATA, timeout=30).json()
+        self.metadata = requests.get(METADATA, timeout=120).json()
 
     def test_the_metadata(self):
         """T25: Authlib's validators of Discovery, RFC 8414 and RFC 9207 pass."""

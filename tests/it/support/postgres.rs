@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// How many ports are tried.
-const TRIES: u16 = 20;
+use super::process::free_port;
 
 /// Stops the server and removes its folder once its standard input is closed: by us, or because
 /// we are gone.
@@ -102,35 +101,20 @@ impl OwnPostgres {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut keeper = keeper.spawn().unwrap();
-        let mut made = Self {
+        let made = Self {
             kept: keeper.stdin.take(),
             keeper,
             programs,
             home,
-            port: 0,
+            port: free_port(),
             as_root,
         };
-        // Below the ports that systems give to outgoing connections, so that it stays free while
-        // the server is away.
-        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-        let found = (first..first + TRIES).any(|port| {
-            made.port = port;
-            std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() && made.try_start()
-        });
-        assert!(found, "PostgreSQL does not start: {}", made.log());
+        made.start();
         made
     }
 
-    /// Starts it again, and waits until it answers.
+    /// Starts it, and waits until it answers.
     pub(crate) fn start(&self) {
-        assert!(
-            self.try_start(),
-            "PostgreSQL does not start: {}",
-            self.log()
-        );
-    }
-
-    fn try_start(&self) -> bool {
         // What was committed survives its processes, which is all that is asked of the disk here.
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off",
@@ -141,7 +125,8 @@ impl OwnPostgres {
         start.args(["-o", &options, "-w", "-t", "120", "start"]);
         // It would keep a pipe of ours open for as long as it lives.
         start.stdin(Stdio::null()).stdout(Stdio::null());
-        start.stderr(Stdio::null()).status().unwrap().success()
+        let started = start.stderr(Stdio::null()).status().unwrap().success();
+        assert!(started, "PostgreSQL does not start: {}", self.log());
     }
 
     /// Ends it without a word, as a crash does.

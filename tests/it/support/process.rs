@@ -1,9 +1,10 @@
 //! The program itself, as an operator runs it.
 
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -100,18 +101,21 @@ impl Setup {
     }
 }
 
-/// A port that nobody listened on a moment ago, below those that systems give to connections that
-/// go out: of these one might take it before the program does.
+/// A port that no other program is given before this process ends.
+///
+/// On Linux a socket that is bound and does not listen keeps the port from every program that asks
+/// for a free one, and still lets a server with `SO_REUSEADDR` listen there, again and again. Other
+/// systems do not allow the second socket; there the port is merely free at this moment.
 pub(crate) fn free_port() -> u16 {
-    const FIRST: u32 = 20_000;
-    const PORTS: u32 = 12_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let own = std::process::id().wrapping_mul(97); // another process begins elsewhere
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
-        .map(|number| u16::try_from(FIRST + number % PORTS).unwrap())
-        .find(is_free)
-        .unwrap()
+    static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    if cfg!(target_os = "linux") {
+        HELD.lock().unwrap().push(socket);
+    }
+    port
 }
 
 impl Process {

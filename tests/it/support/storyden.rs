@@ -12,8 +12,8 @@ use super::server::Setup;
 /// What every table of ours, and every index of one, begins with.
 const OURS: &str = "auth_";
 
-/// How long it waits for a lock, as its own driver does. Who holds one for longer forgot it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time for a lock. A server that holds a lock for longer forgot the lock, however slow the machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Another process with the same database.
 pub(crate) enum Storyden {
