@@ -7,6 +7,10 @@
 
 say() { printf '%s\n' "$*"; }
 
+# Runs a command with the date of this machine, whatever TEST_DATE of tests/run is: registries have
+# certificates that expire.
+on_real_date() { env -u LD_PRELOAD "$@"; }
+
 # ---- the server -----------------------------------------------------------------------------
 
 home=""       # a folder for the data, the log and what was set up, while there is one
@@ -38,8 +42,9 @@ start_server() {
 }
 
 server_is_ready() {
+  # A state is waited for, on a busy machine as well: two minutes and more.
   local try
-  for try in $(seq 300); do
+  for try in $(seq 1200); do
     if auth healthcheck >/dev/null 2>&1 && kill -0 "$server_pid" 2>/dev/null; then return; fi
     kill -0 "$server_pid" 2>/dev/null || break
     sleep 0.1

@@ -44,6 +44,7 @@ impl Setup {
                 std::fs::read_to_string(signing_key()).unwrap(),
             )
             .envs(settings.iter().copied())
+            .envs(faked_time())
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -99,6 +100,15 @@ impl Setup {
             log,
         }
     }
+}
+
+/// The variables by which `TEST_DATE` of `tests/run` gives a program another date.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "they belong to the machine, not to the settings"
+)]
+fn faked_time() -> impl Iterator<Item = (String, String)> {
+    std::env::vars().filter(|(name, _)| name == "LD_PRELOAD" || name.contains("FAKE"))
 }
 
 /// A port that no other program is given before this process ends.
