@@ -2,13 +2,11 @@
 //! 1.0).
 //!
 //! 1. Check the parameters: the hint is an ID token of this server, the client is the token's audience,
-//!    the redirect URI
-//! is registered for that client. Errors are shown here and never redirected (§3).
+//!    the redirect URI is registered for that client. Errors are shown here and never redirected (§3).
 //! 2. Without a session, redirect to the client at once.
 //! 3. If the hint names the signed-in account, end the session.
 //! 4. In every other case the request may be forged (CSRF), so ask the person on a page (§2, §6). The
-//!    page signs out and
-//! returns here without a session.
+//!    page signs out and returns here without a session.
 //!
 //! A form posted by another site arrives without the session cookie, because the cookie is
 //! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
