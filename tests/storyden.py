@@ -36,7 +36,7 @@ DOCUMENT_REDIRECT = "https://cimd.example/callback"  # of those that have a meta
 FULL_SCOPE = "openid profile email offline_access"
 VERIFIER = "a" * 43 + "verifier-verifier"
 
-# Tables that are not Storyden's.
+# Tables that are not Storyden's, and indexes of ours on Storyden's, which nothing but speed depends on.
 OURS = "auth_"
 # The expiry of the fixture's live rows, and of its expired rows after `fixture`.
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
@@ -149,7 +149,7 @@ class Sqlite:
 
     def schema(self):
         """What Storyden's tables are: a text for each table, index, view and trigger, and the file's own settings."""
-        mine = "tbl_name not like 'auth\\_%' escape '\\'"
+        mine = "tbl_name not like 'auth\\_%' escape '\\' and name not like 'auth\\_%' escape '\\'"
         objects = self.rows(f"select type, name, tbl_name, coalesce(sql, '') as sql from sqlite_master where {mine}")
         texts = {f"{row['type']} {row['name']}": f"{row['tbl_name']}: {row['sql']}" for row in objects}
         for pragma in ("journal_mode", "user_version", "application_id", "encoding", "page_size", "auto_vacuum"):
@@ -226,6 +226,7 @@ class Postgres:
         # Newer versions put a random word around the dump.
         lines = [line for line in dump.splitlines() if not line.startswith(("--", "\\"))]
         statements = filter(None, (text.strip() for text in "\n".join(lines).split(";\n")))
+        statements = [text for text in statements if not text.startswith(f"CREATE INDEX {OURS}")]
         return {statement.split("(")[0]: statement for statement in statements}
 
     def stored(self, table):

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Shared, follow_database_clock};
 use crate::clock::Timestamp;
-use crate::store::{cleanup, leases};
+use crate::store::indexes::Outcome;
+use crate::store::{cleanup, indexes, leases};
 
 /// How often rows that have had their time are deleted.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
@@ -45,6 +46,24 @@ where
     }
 }
 
+/// Makes the indexes that a Storyden dropped when it started. True once all that can be made are there:
+/// without them a pass of the clean-up is slow, and still correct.
+pub async fn make_indexes(app: &App) -> bool {
+    match indexes::make_missing(&app.db, || app.readiness.is_draining()).await {
+        Ok(Outcome::Complete(made)) => {
+            if !made.is_empty() {
+                tracing::info!(indexes = ?made, "made missing indexes");
+            }
+            true
+        }
+        Ok(Outcome::InProgress) => false,
+        Err(error) => {
+            tracing::warn!(%error, "missing indexes were not made");
+            true
+        }
+    }
+}
+
 /// Deletes what has had its time; one replica at a time (contract 17.2).
 pub async fn clean_up(app: Shared) {
     let now = app.clock.now();
@@ -54,6 +73,7 @@ pub async fn clean_up(app: Shared) {
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "the clean-up could not begin"),
     }
+    make_indexes(&app).await;
     let deleted = cleanup::run(&app.db, now, || app.readiness.is_draining()).await;
     if !deleted.is_empty() {
         tracing::info!(?deleted, "cleaned up");
@@ -83,8 +103,9 @@ pub async fn write_polls(app: Shared) {
     app.polls.write(&app.db).await;
 }
 
-/// Wipes the salts of closed refresh windows, and follows the database's clock.
+/// Makes missing indexes, wipes the salts of closed refresh windows, and follows the database's clock.
 async fn each_minute(app: Shared) {
+    make_indexes(&app).await;
     let closed = app.clock.now() - app.config.reuse_window();
     if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
         tracing::warn!(%error, "the salts of closed windows were not wiped");

@@ -1,10 +1,11 @@
 //! Migrations: Storyden's tables where there are none, then our side tables, in order.
 //!
 //! A migration is never edited after a release, and works under the binary before it. Beside a
-//! Storyden nothing but `auth_*` is touched.
+//! Storyden nothing but `auth_*` is touched; [`indexes`] makes indexes there in the background.
 
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::indexes;
 use super::value::Value;
 use crate::clock::Timestamp;
 
@@ -25,12 +26,20 @@ const STORYDEN: Migration = Migration {
 };
 
 /// Ours, in order.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "side_tables",
-    sqlite: include_str!("../../migrations/sqlite/0001_side_tables.sql"),
-    postgres: include_str!("../../migrations/postgres/0001_side_tables.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "side_tables",
+        sqlite: include_str!("../../migrations/sqlite/0001_side_tables.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_side_tables.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "growth",
+        sqlite: include_str!("../../migrations/sqlite/0002_growth.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_growth.sql"),
+    },
+];
 
 #[derive(sqlx::FromRow)]
 struct Count {
@@ -91,6 +100,7 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
     if !tx.has_table("accounts").await? {
         tx.apply(&STORYDEN).await?;
+        indexes::make_all(&mut tx).await?;
         names.push(STORYDEN.name);
     }
     let table = tx.pick(

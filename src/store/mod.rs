@@ -18,6 +18,7 @@ pub mod db;
 pub mod device_authorizations;
 pub mod device_list;
 mod error;
+pub mod indexes;
 pub mod inspect;
 pub mod leases;
 pub mod migrate;

@@ -48,6 +48,7 @@ mod drain;
 mod fetch_guard;
 mod headers;
 mod house;
+mod indexes;
 mod introspection;
 mod login_detour;
 mod logout;

@@ -11,7 +11,7 @@ use crate::cli::with_causes;
 use crate::config::Config;
 use crate::store::schema::{self, Difference};
 use crate::store::url::{DatabaseUrl, SqliteMode};
-use crate::store::{self, Db, inspect, migrate};
+use crate::store::{self, Db, indexes, inspect, migrate};
 
 /// How far PostgreSQL's clock may be from this machine's.
 const CLOCK_MAX: Duration = Duration::seconds(5);
@@ -62,7 +62,7 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner
         Db::Postgres(_) => "PostgreSQL",
     };
     let (owner, whose) = if inspect::is_storydens(&app.db).await? {
-        let whose = "a Storyden's own database: nothing but auth_* tables is added to it";
+        let whose = "a Storyden's own database: only auth_* tables and indexes are added to it";
         (Owner::Storyden, whose)
     } else {
         let whose = "this server's alone: no Storyden has its tables there";
@@ -80,9 +80,34 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner
     examine_journal(app, owner, findings).await?;
     examine_clock(app, findings);
     if !pending.contains(&"storyden") && examine_tables(app, findings).await? {
+        examine_indexes(app, findings).await?;
         examine_time_texts(app, findings).await?;
     }
     Ok(owner)
+}
+
+/// The indexes of this server on Storyden's tables.
+async fn examine_indexes(app: &App, findings: &mut Findings) -> store::Result<()> {
+    let missing: Vec<&str> = indexes::missing(&app.db)
+        .await?
+        .into_iter()
+        .map(|index| index.name)
+        .collect();
+    if missing.is_empty() {
+        findings.ok(
+            "indexes",
+            "every index of this server on Storyden's tables is there",
+        );
+        return Ok(());
+    }
+    findings.warn(
+        "indexes",
+        format!("missing: {}", missing.join(", ")),
+        "leave `serve` running: it makes them within a minute, and again each time a Storyden dropped them; \
+         clean-up, revocation and sign-in are slow until then. If they stay away, the log of `serve` says \
+         why: on PostgreSQL only the owner of a table may make an index on it",
+    );
+    Ok(())
 }
 
 /// Storyden's tables as this server knows them; whether all of them can be used.

@@ -9,6 +9,7 @@ mod database;
 mod detour;
 mod device;
 pub(crate) mod forgery;
+mod growth;
 pub(crate) mod journal;
 mod member;
 pub(crate) mod outside;
@@ -24,7 +25,9 @@ pub(crate) use answer::{Answer, refused, told};
 pub(crate) use begun::{Begun, pair};
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
+
 pub(crate) use detour::{Detour, stored, to_consent, to_login};
+pub(crate) use growth::Tokens;
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use postgres::OwnPostgres;
 pub(crate) use process::{Process, free_port};

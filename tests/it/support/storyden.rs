@@ -34,8 +34,18 @@ impl Setup {
     /// Makes the database a Storyden's: it has a table that only that one has, and on SQLite the
     /// journal that it keeps.
     pub(crate) async fn beside_a_storyden(&self) -> Storyden {
+        let mut storyden = self.other_process().await;
+        if self.engine == Engine::Sqlite {
+            storyden.run("PRAGMA journal_mode = DELETE").await;
+        }
+        storyden.run("CREATE TABLE posts (id text)").await;
+        storyden
+    }
+
+    /// A connection of its own to the database, without the server's timeouts.
+    pub(crate) async fn other_process(&self) -> Storyden {
         let url = self.database.url.as_str();
-        let mut storyden = match self.engine {
+        match self.engine {
             Engine::Sqlite => {
                 let options = SqliteConnectOptions::new()
                     .filename(url.strip_prefix("sqlite://").unwrap())
@@ -43,12 +53,7 @@ impl Setup {
                 Storyden::Sqlite(options.connect().await.unwrap())
             }
             Engine::Postgres => Storyden::Postgres(PgConnection::connect(url).await.unwrap()),
-        };
-        if self.engine == Engine::Sqlite {
-            storyden.run("PRAGMA journal_mode = DELETE").await;
         }
-        storyden.run("CREATE TABLE posts (id text)").await;
-        storyden
     }
 }
 
@@ -79,15 +84,18 @@ impl Storyden {
         }
     }
 
-    /// Every column with its type and every index: of Storyden's tables, and of ours.
+    /// Every column with its type and every index: of Storyden's tables, and of ours. The indexes of
+    /// ours on Storyden's tables come and go: [`Storyden::indexes_of_ours`] lists them.
     pub(crate) async fn schema(&mut self) -> (Vec<String>, Vec<String>) {
         let sql = self.pick(
             "SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_master m, \
              pragma_table_info(m.name) c WHERE m.type = 'table' \
-             UNION ALL SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+             UNION ALL SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL \
+             AND (tbl_name LIKE 'auth\\_%' ESCAPE '\\' OR name NOT LIKE 'auth\\_%' ESCAPE '\\')",
             "SELECT table_name || '.' || column_name || ' ' || data_type \
              FROM information_schema.columns WHERE table_schema = 'public' \
-             UNION ALL SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public'",
+             UNION ALL SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public' \
+             AND (tablename LIKE 'auth\\_%' OR indexname NOT LIKE 'auth\\_%')",
         );
         let found = self.texts(sql).await.into_iter().flatten();
         let (mut ours, mut theirs): (Vec<_>, Vec<_>) =
@@ -95,6 +103,19 @@ impl Storyden {
         ours.sort();
         theirs.sort();
         (theirs, ours)
+    }
+
+    /// The indexes of ours on Storyden's tables, in the order of their names.
+    pub(crate) async fn indexes_of_ours(&mut self) -> Vec<String> {
+        let sql = self.pick(
+            "SELECT name FROM sqlite_master WHERE type = 'index' \
+             AND name LIKE 'auth\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'auth\\_%' ESCAPE '\\' \
+             ORDER BY name",
+            "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             JOIN pg_class t ON t.oid = i.indrelid WHERE i.indisvalid \
+             AND c.relname LIKE 'auth\\_%' AND t.relname NOT LIKE 'auth\\_%' ORDER BY c.relname",
+        );
+        self.texts(sql).await.into_iter().flatten().collect()
     }
 
     /// Takes away every table of ours.

@@ -1,0 +1,322 @@
+//! The indexes of this server on Storyden's tables: the one list, and how a missing index is made.
+//!
+//! Storyden's start-up migration drops every index of its own tables that it does not know. Speed
+//! depends on these indexes, correctness never does. In a database of our own the first migration makes
+//! them; everywhere else a job makes the missing ones in the background.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::value::Flag;
+
+/// Name of the PostgreSQL advisory lock of the session that makes indexes: "staidx" in ASCII.
+const ADVISORY_LOCK: i64 = 126_943_687_697_528;
+
+/// Bound of the wait for transactions that are older than an index (PostgreSQL). An index that was not
+/// finished is left invalid, and the next attempt begins with dropping it.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '5min'";
+
+/// An index of this server on one of Storyden's tables.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Index {
+    /// The name: `auth_`, the table, the column.
+    pub name: &'static str,
+    /// Storyden's table.
+    pub table: &'static str,
+    /// Columns and predicate on SQLite, where times are texts in any zone.
+    sqlite: &'static str,
+    /// Columns and predicate on PostgreSQL.
+    postgres: &'static str,
+}
+
+/// An index on a table, named by a column: the same on both engines, or one text for each.
+macro_rules! index {
+    ($table:literal, $column:literal, $both:literal) => {
+        index!($table, $column, $both, $both)
+    };
+    ($table:literal, $column:literal, $sqlite:literal, $postgres:literal) => {
+        Index {
+            name: concat!("auth_", $table, "_", $column),
+            table: $table,
+            sqlite: $sqlite,
+            postgres: $postgres,
+        }
+    };
+}
+
+/// An index on a time, for clean-up.
+macro_rules! expiry {
+    ($table:literal) => {
+        index!(
+            $table,
+            "expires_at",
+            "(julianday(expires_at))",
+            "(expires_at)"
+        )
+    };
+}
+
+/// Every index of this server on Storyden's tables, the most important ones first.
+pub const INDEXES: &[Index] = &[
+    // ON DELETE SET NULL looks for predecessors: without the index each deleted row scans the table.
+    index!(
+        "oauth_refresh_tokens",
+        "replaced_by_token_id",
+        "(replaced_by_token_id) WHERE replaced_by_token_id IS NOT NULL"
+    ),
+    // The last token of each chain: the tokens before it are deleted with it.
+    index!(
+        "oauth_refresh_tokens",
+        "last_expires_at",
+        "(julianday(expires_at)) WHERE replaced_by_token_id IS NULL",
+        "(expires_at) WHERE replaced_by_token_id IS NULL"
+    ),
+    index!("oauth_refresh_tokens", "client_id", "(client_id)"),
+    index!("oauth_refresh_tokens", "account_id", "(account_id)"),
+    expiry!("oauth_authorisation_codes"),
+    index!("oauth_authorisation_codes", "client_id", "(client_id)"),
+    index!("oauth_authorisation_codes", "account_id", "(account_id)"),
+    expiry!("oauth_authorisation_requests"),
+    index!("oauth_authorisation_requests", "client_id", "(client_id)"),
+    index!("oauth_authorisation_requests", "account_id", "(account_id)"),
+    expiry!("oauth_device_authorisations"),
+    index!("oauth_device_authorisations", "client_id", "(client_id)"),
+    index!(
+        "oauth_device_authorisations",
+        "approved_by_account_id",
+        "(approved_by_account_id) WHERE approved_by_account_id IS NOT NULL"
+    ),
+    index!(
+        "oauth_device_authorisations",
+        "claimed_by_account_id",
+        "(claimed_by_account_id) WHERE claimed_by_account_id IS NOT NULL"
+    ),
+    expiry!("sessions"),
+    index!("sessions", "account_id", "(account_id)"),
+    index!("oauth_clients", "account_id", "(account_id)"),
+    expiry!("oauth_remote_authorisation_flows"),
+    index!(
+        "oauth_remote_authorisation_flows",
+        "connection_id",
+        "(connection_id)"
+    ),
+    // Sign-in looks for the password and the addresses of an account, and for an address in any case.
+    index!(
+        "authentications",
+        "account_authentication",
+        "(account_authentication)"
+    ),
+    index!("emails", "account_id", "(account_id)"),
+    index!("emails", "lower_email_address", "(lower(email_address))"),
+];
+
+/// What came of making the missing indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every index is there; the names of those that were made just now.
+    Complete(Vec<&'static str>),
+    /// Another process makes them at this moment (PostgreSQL).
+    InProgress,
+}
+
+#[derive(sqlx::FromRow)]
+struct ExistingRow {
+    name: String,
+    /// False for what an interrupted `CREATE INDEX CONCURRENTLY` left behind.
+    valid: Flag,
+}
+
+/// An index that has to be made.
+struct Missing {
+    index: &'static Index,
+    /// True if an invalid index of that name has to be dropped first.
+    invalid: bool,
+}
+
+/// The indexes that are missing or invalid.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn missing(db: &Db) -> Result<Vec<&'static Index>> {
+    let missing = find_missing(db).await?;
+    Ok(missing.into_iter().map(|missing| missing.index).collect())
+}
+
+async fn find_missing(db: &Db) -> Result<Vec<Missing>> {
+    let sql = db.pick(
+        "SELECT name, 1 AS valid FROM sqlite_master WHERE type = 'index'",
+        "SELECT c.relname::text AS name, i.indisvalid AS valid FROM pg_index i \
+         JOIN pg_class c ON c.oid = i.indexrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()",
+    );
+    let existing: Vec<ExistingRow> = db.fetch_all(sql, &[]).await?;
+    let of = |index: &'static Index| {
+        let row = existing.iter().find(|row| row.name == index.name);
+        match row.map(|row| row.valid.0) {
+            Some(true) => None,
+            found => Some(Missing {
+                index,
+                invalid: found.is_some(),
+            }),
+        }
+    };
+    Ok(INDEXES.iter().filter_map(of).collect())
+}
+
+/// Makes the indexes that are missing, without blocking writes on PostgreSQL; on SQLite each index is a
+/// write of its own, and others have their turn in between. An index that cannot be made is logged, and
+/// the others are made. `stop` is asked before each.
+///
+/// # Errors
+/// When the database does not answer, or the first of the indexes that failed says why.
+pub async fn make_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome> {
+    let missing = find_missing(db).await?;
+    if missing.is_empty() {
+        return Ok(Outcome::Complete(Vec::new()));
+    }
+    match db {
+        Db::Sqlite(_) => {
+            let mut made = Made::default();
+            for Missing { index, .. } in missing {
+                if stop() {
+                    break;
+                }
+                made.note(index, make_on_sqlite(db, index).await);
+            }
+            made.outcome()
+        }
+        Db::Postgres(pool) => make_on_postgres(pool, missing, stop).await,
+    }
+}
+
+/// Makes every index in the transaction that made Storyden's tables, while they are empty.
+pub(super) async fn make_all(tx: &mut Tx) -> Result<()> {
+    for index in INDEXES {
+        let columns = tx.pick(index.sqlite, index.postgres);
+        let sql = format!("CREATE INDEX {} ON {} {columns}", index.name, index.table);
+        tx.execute_script(&sql).await?;
+    }
+    Ok(())
+}
+
+/// The names of the indexes that were made, and the first error.
+#[derive(Default)]
+struct Made {
+    names: Vec<&'static str>,
+    error: Option<super::Error>,
+}
+
+impl Made {
+    fn note(&mut self, index: &'static Index, made: Result<()>) {
+        match made {
+            Ok(()) => self.names.push(index.name),
+            Err(error) => {
+                let (index, table) = (index.name, index.table);
+                tracing::warn!(%error, index, table, "an index could not be made");
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    fn outcome(self) -> Result<Outcome> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(Outcome::Complete(self.names)),
+        }
+    }
+}
+
+async fn make_on_sqlite(db: &Db, index: &Index) -> Result<()> {
+    let Index {
+        name,
+        table,
+        sqlite,
+        ..
+    } = index;
+    let mut tx = db.begin().await?;
+    tx.execute_script(&format!(
+        "CREATE INDEX IF NOT EXISTS {name} ON {table} {sqlite}"
+    ))
+    .await?;
+    tx.commit().await
+}
+
+/// On a connection that is closed afterwards: `CREATE INDEX CONCURRENTLY` runs outside any transaction and
+/// for longer than `statement_timeout`.
+async fn make_on_postgres(
+    pool: &PgPool,
+    missing: Vec<Missing>,
+    stop: impl Fn() -> bool,
+) -> Result<Outcome> {
+    let mut connection = pool.acquire().await?.detach();
+    run(&mut connection, "SET statement_timeout = 0").await?;
+    run(&mut connection, LOCK_TIMEOUT).await?;
+    let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(ADVISORY_LOCK)
+        .fetch_one(&mut connection)
+        .await?;
+    if !locked {
+        connection.close().await?;
+        return Ok(Outcome::InProgress);
+    }
+    let mut made = Made::default();
+    for Missing { index, invalid } in missing {
+        if stop() {
+            break;
+        }
+        made.note(
+            index,
+            make_concurrently(&mut connection, index, invalid).await,
+        );
+    }
+    connection.close().await?;
+    made.outcome()
+}
+
+async fn make_concurrently(
+    connection: &mut PgConnection,
+    index: &Index,
+    invalid: bool,
+) -> Result<()> {
+    let Index {
+        name,
+        table,
+        postgres,
+        ..
+    } = index;
+    if invalid {
+        run(
+            connection,
+            &format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"),
+        )
+        .await?;
+    }
+    run(
+        connection,
+        &format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {postgres}"),
+    )
+    .await
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ours_unique_and_short_enough_for_postgres() {
+        for (at, index) in INDEXES.iter().enumerate() {
+            assert!(index.name.starts_with("auth_"), "{}", index.name);
+            assert!(index.name.len() <= 63, "{}", index.name);
+            let earlier = &INDEXES[..at];
+            assert!(!earlier.iter().any(|other| other.name == index.name));
+        }
+    }
+}

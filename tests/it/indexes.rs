@@ -1,0 +1,90 @@
+//! The indexes of this server on Storyden's tables: made again after a Storyden dropped them.
+
+use serde_json::Value;
+use storyden_auth::jobs;
+use storyden_auth::store::indexes::{self, INDEXES, Outcome};
+
+use crate::support::{Setup, Tokens, both};
+
+/// The names of all of them, in order.
+fn every_name() -> Vec<String> {
+    let mut names: Vec<String> = INDEXES.iter().map(|index| index.name.to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The finding of `doctor` about indexes: its status and its text.
+async fn finding(setup: &Setup) -> (String, String) {
+    let ended = setup.run(&["doctor", "--json"], &[]).await;
+    let findings: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let of_indexes = findings.iter().find(|found| found["check"] == "indexes");
+    let text = |name: &str| of_indexes.unwrap()[name].as_str().unwrap().to_owned();
+    (text("status"), text("finding"))
+}
+
+both! {
+    /// P7: a database of our own has every index from the beginning.
+    async fn a_database_of_our_own_has_every_index(setup: Setup) {
+        let mut database = setup.other_process().await;
+        assert_eq!(database.indexes_of_ours().await, every_name());
+        assert_eq!(finding(&setup).await.0, "ok");
+    }
+
+    /// P7, P8: what a Storyden dropped when it started is made again before the clean-up needs it, and a
+    /// start of the Storyden is the only thing that changes its tables otherwise.
+    async fn dropped_indexes_are_made_again_before_a_pass(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let known = storyden.schema().await;
+        storyden.start_up().await;
+        assert!(storyden.indexes_of_ours().await.is_empty(), "it knows none of them");
+        let (status, text) = finding(&setup).await;
+        assert_eq!(status, "warn");
+        assert!(text.contains("auth_oauth_refresh_tokens_replaced_by_token_id"), "{text}");
+        let server = setup.start().await;
+        while !jobs::make_indexes(&server.app).await {
+            tokio::task::yield_now().await; // the job of the server's start is at it
+        }
+        assert_eq!(storyden.indexes_of_ours().await, every_name());
+        assert_eq!(storyden.schema().await, known);
+        let nothing = indexes::make_missing(&server.app.db, || false).await.unwrap();
+        assert_eq!(nothing, Outcome::Complete(Vec::new()));
+        assert_eq!(finding(&setup).await.0, "ok");
+    }
+
+    /// P7: an index that was not finished counts as missing, and is made anew (PostgreSQL).
+    async fn an_index_that_was_not_finished_is_made_anew(setup: Setup) {
+        let mut storyden = setup.beside_a_storyden().await;
+        let invalid = storyden.pick(
+            "DROP INDEX auth_sessions_account_id",
+            "UPDATE pg_index SET indisvalid = false \
+             WHERE indexrelid = 'auth_sessions_account_id'::regclass",
+        );
+        storyden.run(invalid).await;
+        assert_eq!(storyden.indexes_of_ours().await.len(), INDEXES.len() - 1);
+        let server = setup.start().await;
+        while !jobs::make_indexes(&server.app).await {
+            tokio::task::yield_now().await; // the job of the server's start is at it
+        }
+        assert_eq!(storyden.indexes_of_ours().await, every_name());
+    }
+
+    /// P8: rows that were made in bulk are as those of a server: the last token of a chain is refreshed.
+    async fn rows_made_in_bulk_are_whole(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let tokens = Tokens { prefix: "bulk", chains: 5, length: 4, days: 30 };
+        setup.make_tokens(&frigg, &app, tokens).await;
+        let last = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens t \
+                    JOIN auth_refresh_tokens m ON m.token_id = t.id JOIN auth_grants g ON g.id = m.grant_id \
+                    WHERE t.replaced_by_token_id IS NULL AND t.revoked_at IS NULL";
+        assert_eq!(server.count(last, &[]).await, 5);
+        let linked = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens t \
+                      JOIN oauth_refresh_tokens s ON s.id = t.replaced_by_token_id \
+                      JOIN auth_refresh_tokens m ON m.token_id = t.id JOIN auth_refresh_tokens o ON o.token_id = s.id \
+                      WHERE m.grant_id = o.grant_id AND t.revoked_at IS NOT NULL";
+        assert_eq!(server.count(linked, &[]).await, 15);
+        let listed = server.get_as(&frigg, "/api/auth/oauth/tokens").await;
+        assert_eq!(listed.expect(200).json()["tokens"].as_array().unwrap().len(), 20);
+    }
+}
