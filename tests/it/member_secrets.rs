@@ -1,4 +1,4 @@
-//! What was chosen for a client's secret: how it is presented, and until when the old one is good.
+//! Client secrets: the chosen authentication method, and the overlap of a replaced secret.
 
 use storyden_auth::clients::secrets;
 use storyden_auth::oauth::auth_method::AuthMethod;
@@ -26,7 +26,7 @@ async fn ask(server: &Server, client: &Client, method: AuthMethod, secret: &str)
     server.send(request).await
 }
 
-/// A confidential client that acts as its owner, for which a method was chosen.
+/// A confidential client that acts as its owner, with a chosen method.
 async fn service(
     server: &Server,
     client_id: &'static str,
@@ -44,7 +44,7 @@ async fn service(
     server.client(new).await
 }
 
-/// Replaces a client's secret as its owner does, and keeps the old one good for a while.
+/// Replaces a client's secret as its owner, with an overlap.
 async fn rotate(server: &Server, client: &Client, overlap: Duration) -> String {
     let stored = clients::find(&server.app.db, &client.client_id).await;
     let entry = Entry::new(Event::ClientSecretRotated, server.clock.now());
@@ -53,7 +53,7 @@ async fn rotate(server: &Server, client: &Client, overlap: Duration) -> String {
 }
 
 both! {
-    /// req_177: of two methods the chosen one is good, and the other is refused with both their names.
+    /// req_177: only the chosen method is accepted; the error names both methods.
     async fn a_chosen_method_is_the_only_one(setup: Setup) {
         let server = setup.start().await;
         for (name, chosen, other, status) in [
@@ -71,8 +71,7 @@ both! {
         }
     }
 
-    /// req_177: a row that merely holds the table's default may use any method, also when a Storyden
-    /// made it.
+    /// req_177: with the column's default any method is accepted, also in a row written by a Storyden.
     async fn a_default_is_no_choice(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
@@ -85,7 +84,7 @@ both! {
         }
     }
 
-    /// req_177: a public client that chose `none` presents no secret, and needs none.
+    /// req_177: a public client with `none` sends no secret and needs none.
     async fn a_public_client_that_chose_none_presents_no_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -108,7 +107,7 @@ both! {
         ask(&server, &client, AuthMethod::Post, "wrong").await.expect_error(400, "invalid_client");
     }
 
-    /// Issue 5: beside the new secret the old one is good for the chosen time, and not longer.
+    /// Issue 5: the old secret is valid during the overlap, and not longer.
     async fn an_old_secret_is_good_for_the_chosen_time(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
@@ -126,8 +125,8 @@ both! {
         assert!(works(&second).await);
     }
 
-    /// without an overlap the old secret stops at once, and so does one that was still in an
-    /// overlap: of three there are never more than two.
+    /// without an overlap the old secret stops at once, and an earlier overlap ends: at most two
+    /// secrets are valid.
     async fn a_rotation_ends_what_was_before_the_last(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;

@@ -8,7 +8,7 @@ use crate::support::{PASSWORD, both};
 const SIGN_UP: &str = "/api/auth/password/signup";
 
 both! {
-    /// Contract 3.6: signing up is closed unless the operator opens it.
+    /// storyden-contract.md#sign-in-and-sign-out: sign-up is closed by default.
     async fn signing_up_is_closed_by_default(setup: Setup) {
         let server = setup.start().await;
         let body = json!({ "identifier": "freyja", "token": PASSWORD });
@@ -54,7 +54,8 @@ both! {
         server.send(evil.json(&body)).await.expect(403);
     }
 
-    /// Contract 3.6: of many first sign-ups at once one is the administrator's.
+    /// storyden-contract.md#sign-in-and-sign-out: of concurrent first sign-ups exactly one becomes
+    /// administrator.
     async fn of_many_first_sign_ups_one_is_the_first(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").start().await;
         let sign_ups = (0..8).map(|number| {

@@ -1,5 +1,5 @@
-//! What clients read first: server metadata (RFC 8414, OpenID Connect Discovery), resource
-//! metadata (RFC 9728) and keys (RFC 7517); and what they find while OAuth is off (contract 2.1).
+//! Server metadata (RFC 8414, OpenID Connect Discovery), resource metadata (RFC 9728) and keys (RFC
+//! 7517), also while OAuth is off (storyden-contract.md#while-oauth-is-off).
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const OPENID: &str = "/.well-known/openid-configuration";
 /// The document for OAuth clients.
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
-/// A document that anybody may keep for an hour.
+/// A document that caches may keep for an hour.
 async fn document(server: &Server, path: &str) -> Value {
     let answer = server.get(path).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -18,7 +18,7 @@ async fn document(server: &Server, path: &str) -> Value {
     answer.json()
 }
 
-/// Fails unless it says that OAuth is off.
+/// Expects the error that OAuth is off.
 #[track_caller]
 fn is_off(answer: Answer) {
     let answer = answer.expect(404);
@@ -132,8 +132,8 @@ both! {
         }
     }
 
-    /// req_075, req_077, req_092, req_106, req_111, req_188: the OAuth document is the same without
-    /// what only OpenID Connect knows.
+    /// req_075, req_077, req_092, req_106, req_111, req_188: the OAuth document equals the OpenID
+    /// document without the members specific to OpenID Connect.
     async fn the_oauth_document_is_the_same_without_openid(setup: Setup) {
         let server = setup.start().await;
         let mut openid = document(&server, OPENID).await;
@@ -152,8 +152,8 @@ both! {
         assert!(!empty, "{oauth}");
     }
 
-    /// req_079, contract 5.2: with Storyden's answers the documents name what a Storyden has, and what
-    /// it has not is served all the same.
+    /// req_079, storyden-contract.md#metadata-documents: in the profile `storyden` the documents name
+    /// Storyden's endpoints only; further endpoints are served all the same.
     async fn with_storydens_answers_the_documents_name_what_it_has(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         for path in [OPENID, OAUTH] {
@@ -161,7 +161,7 @@ both! {
             let members = document.as_object().unwrap().keys();
             let ours = ["revocation", "introspection", "end_session", "registration"];
             assert_eq!(members.filter(|name| ours.iter().any(|one| name.starts_with(one))).count(), 0);
-            // its answers have no iss, so none is promised (RFC 9207 §3)
+            // without iss in responses, the metadata must not promise iss (RFC 9207 §3)
             assert_eq!(document.get("authorization_response_iss_parameter_supported"), None);
         }
         for path in ["/api/oauth/revoke", "/api/oauth/introspect", "/api/oauth/end_session"] {
@@ -185,7 +185,7 @@ both! {
         }
     }
 
-    /// req_078: the issuer has no slash at its end and is the one of tokens, byte for byte.
+    /// req_078: the issuer has no slash at the end and equals `iss`, byte for byte.
     async fn the_issuer_is_the_one_of_tokens(setup: Setup) {
         for address in ["https://auth.example", "https://auth.example/"] {
             let server = setup.clone().with("PUBLIC_API_ADDRESS", address).start().await;
@@ -230,7 +230,7 @@ both! {
         }
     }
 
-    /// req_076: there is no document of an issuer that is not this one.
+    /// req_076: no document for another issuer.
     async fn there_is_no_document_of_another_issuer(setup: Setup) {
         let server = setup.start().await;
         for path in [format!("{OPENID}/forum"), format!("{OAUTH}/forum"), format!("{OAUTH}/"), format!("{OPENID}/")] {
@@ -257,7 +257,7 @@ both! {
         }
     }
 
-    /// req_145: the resource documents name their resource and its authorization server.
+    /// req_145: resource documents name their resource and its authorization server.
     async fn the_resource_documents_name_their_resource(setup: Setup) {
         let server = setup.start().await;
         let whole = document(&server, "/.well-known/oauth-protected-resource").await;
@@ -303,7 +303,7 @@ both! {
         }
     }
 
-    /// while OAuth is off nothing is started, decided or issued, and nobody is redirected.
+    /// while OAuth is off nothing is started, decided or issued, and nothing is redirected.
     async fn while_oauth_is_off_nothing_is_given(setup: Setup) {
         let on = setup.start().await;
         let frigg = on.member("frigg", &[]).await;
@@ -326,13 +326,13 @@ both! {
         }
         let path = "/api/oauth/device/consent?user_code=ABCD-EFGH";
         server.get_as(&frigg, path).await.expect_error(400, off);
-        // contract 2.1: the token endpoint alone says it with this code
+        // storyden-contract.md#while-oauth-is-off: only the token endpoint uses this code
         let refused = server.refresh(&app, &tokens.text("refresh_token")).await;
         refused.expect_error(400, "invalid_request");
         let access_token = tokens.text("access_token");
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
         server.get("/api/oauth/userinfo").await.expect(401);
-        // and on again, all is as it was
+        // after OAuth is on again, pending items continue
         on.decide(&frigg, &request_id, "approve").await.expect(200);
         on.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }

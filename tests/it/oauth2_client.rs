@@ -1,5 +1,5 @@
-//! An OAuth client that nobody here wrote, the crate `oauth2`, which is given the endpoints of the
-//! metadata (RFC 8414) and nothing else: code flow with PKCE, device flow, refresh, client credentials.
+//! The crate `oauth2` as an independent client, configured only with the endpoints of the metadata (RFC
+//! 8414): code flow with PKCE, device flow, refresh, client credentials.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use oauth2::{
 use crate::support::relying_party::Http;
 use crate::support::{Client, Member, Server, both};
 
-/// The client with what the metadata names: authorization, device authorization and token endpoint.
+/// The client with the endpoints of the metadata: authorization, device authorization, token.
 type Known = BasicClient<EndpointSet, EndpointSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 async fn known(server: &Server, app: &Client) -> Known {
@@ -38,7 +38,7 @@ fn scopes(names: &str) -> Vec<Scope> {
     names.map(Scope::new).collect()
 }
 
-/// A code that somebody approved, and its verifier.
+/// An approved code and its verifier.
 async fn code(server: &Server, person: &Member, client: &Known) -> (String, PkceCodeVerifier) {
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (url, state) = client
@@ -77,7 +77,7 @@ async fn code_flow(server: &Server, person: &Member, app: &Client) {
         tokens = refresh.request_async(&http).await.unwrap();
         assert_ne!(tokens.refresh_token().unwrap().secret(), spent.secret());
     }
-    // The crate understands why it is refused.
+    // The crate understands the error.
     let refused = exchange(again).request_async(&http).await.unwrap_err();
     assert_eq!(reason(&refused), &BasicErrorResponseType::InvalidGrant);
 }
@@ -144,7 +144,7 @@ both! {
         refresh.request_async(&http).await.unwrap();
     }
 
-    /// T25, req_084: the crate hears that its person said no.
+    /// T25, req_084: the crate receives the denial of a device flow.
     async fn a_denied_device_flow_is_told_to_an_oauth2_client(setup: Setup) {
         let server = setup.start_as_itself().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! A relying party that nobody here wrote, the crate `openidconnect`, unconfigured but for the
-//! issuer: discovery, keys, code flow with PKCE, device flow, refresh, userinfo.
+//! The crate `openidconnect` as an independent relying party, configured only with the issuer:
+//! discovery, keys, code flow with PKCE, device flow, refresh, userinfo.
 
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreDeviceAuthorizationResponse, CoreProviderMetadata,
@@ -17,7 +17,7 @@ use storyden_auth::clock::Clock;
 use crate::support::relying_party::Http;
 use crate::support::{Server, Setup, both};
 
-/// What the crate does not know of discovery by itself (RFC 8628 §4).
+/// Metadata unknown to the crate (RFC 8628 §4).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct DeviceEndpoint {
     device_authorization_endpoint: DeviceAuthorizationUrl,
@@ -39,9 +39,9 @@ type DeviceMetadata = ProviderMetadata<
     openidconnect::core::CoreSubjectIdentifierType,
 >;
 
-/// A server whose issuer is where it listens, as a client on this machine finds it.
+/// A server whose issuer is its listening address.
 async fn listening(mut setup: Setup) -> Server {
-    setup.clock = Clock::machine(); // the relying party checks times by its own
+    setup.clock = Clock::machine(); // the relying party checks times with the machine's clock
     setup.start_as_itself().await
 }
 

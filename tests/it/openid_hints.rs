@@ -1,4 +1,4 @@
-//! Whom a client expects (OpenID Connect Core §3.1.2.1): `id_token_hint` and `login_hint`.
+//! The expected person (OpenID Connect Core §3.1.2.1): `id_token_hint` and `login_hint`.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -7,7 +7,7 @@ use crate::support::forgery::{signed, signed_by_another, unsigned};
 use crate::support::{both, to_consent, to_login, told};
 
 both! {
-    /// req_169: the person whom the hint names goes on, however old the hint is.
+    /// req_169: the person named by the hint continues, whatever the age of the hint.
     async fn an_id_token_hint_of_the_same_person_passes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -21,11 +21,11 @@ both! {
             told(server.authorize(None, &app, &silent).await, "login_required");
             let detour = to_login(server.authorize(None, &app, &[hint]).await);
             detour.open(&server, &frigg).await.expect(200);
-            server.turn(Duration::days(30)); // it ended long ago
+            server.turn(Duration::days(30)); // expired long ago
         }
     }
 
-    /// req_169: somebody else than the hint names is `login_required`, now or after sign-in.
+    /// req_169: another person than the hint names gets `login_required`, before and after sign-in.
     async fn an_id_token_hint_of_somebody_else_is_login_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -41,7 +41,7 @@ both! {
         detour.open(&server, &odin).await.expect(200); // she signed out, and he in
     }
 
-    /// req_169, req_181: what is no ID token of this server is no hint.
+    /// req_169, req_181: only an ID token of this server is a hint.
     async fn an_id_token_hint_must_be_an_id_token_of_ours(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -69,7 +69,7 @@ both! {
         }
     }
 
-    /// req_168, A-70: the login page is told whom the client expects, and nothing else changes.
+    /// req_168, A-70: the login page receives the login hint, without further effect.
     async fn a_login_hint_is_passed_on_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -81,7 +81,7 @@ both! {
             let back = answer.sent("return_url").unwrap();
             assert!(back.starts_with("/oauth/authorize/consent?request_id="), "{back}");
             assert_eq!(answer.location().query_pairs().count(), 2);
-            // it is a hint: who signs in may be somebody else
+            // only a hint: another person may sign in
             to_consent(server.authorize(Some(&frigg), &app, &[("login_hint", hint)]).await);
         }
         let again = [("login_hint", "frigg"), ("prompt", "login")];

@@ -1,5 +1,4 @@
-//! How a client says that its person is to be asked, and how recently they have to have signed in
-//! (OpenID Connect Core §3.1.2.1): `prompt` and `max_age`.
+//! Control of sign-in and consent by the client (OpenID Connect Core §3.1.2.1): `prompt` and `max_age`.
 
 use time::Duration;
 
@@ -16,7 +15,8 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_166, req_073: with a session it is told `consent_required`, since a person is asked every time.
+    /// req_166, req_073: with a session the answer is `consent_required`, because consent is always
+    /// requested.
     async fn prompt_none_with_a_session_is_consent_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -30,7 +30,7 @@ both! {
         assert_eq!(stored(&server).await, before);
     }
 
-    /// req_166: what else is wrong is told by redirect as well.
+    /// req_166: further errors are redirected too.
     async fn prompt_none_is_told_what_else_is_wrong(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -47,7 +47,7 @@ both! {
         }
     }
 
-    /// req_167, req_166: `none` beside another value contradicts itself.
+    /// req_167, req_166: `none` together with another value is contradictory.
     async fn prompt_none_with_another_value_is_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -107,7 +107,8 @@ both! {
         }
     }
 
-    /// req_167: the next such request wants another sign-in; a plain one is content with the old.
+    /// req_167: each such request requires a new sign-in; an ordinary request accepts the present
+    /// session.
     async fn each_prompt_login_wants_its_own_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -122,7 +123,7 @@ both! {
         to_consent(server.authorize(Some(&frigg), &app, &[]).await);
     }
 
-    /// req_167: a session of the very moment of the request is not younger than it.
+    /// req_167: a session from the same moment as the request is not newer.
     async fn prompt_login_is_exact_to_the_microsecond(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -135,7 +136,7 @@ both! {
         detour.open(&server, &younger).await.expect(200);
     }
 
-    /// req_167: who is not signed in signs in once, not twice.
+    /// req_167: without a session a single sign-in is enough.
     async fn prompt_login_of_a_guest_is_one_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -181,7 +182,7 @@ both! {
         assert_eq!(claims["auth_time"].as_i64().unwrap(), claims["iat"].as_i64().unwrap() - 60);
     }
 
-    /// req_164: `max_age=0` wants a sign-in after the request, however long its person then takes.
+    /// req_164: `max_age=0` requires a sign-in after the request, however long the sign-in takes.
     async fn max_age_zero_wants_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -209,7 +210,7 @@ both! {
         }
     }
 
-    /// req_164: what is no number of seconds is refused, before and after sign-in.
+    /// req_164: a malformed number of seconds is rejected, before and after sign-in.
     async fn a_max_age_that_is_no_number_is_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,4 @@
-//! What a client of OpenID Connect asks for and gets in its ID tokens (OpenID Connect Core §2,
-//! §3.1.2.6, §5.4, §12.2).
+//! Claims of ID tokens (OpenID Connect Core §2, §3.1.2.6, §5.4, §12.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,10 +8,10 @@ use time::Duration;
 
 use crate::support::{Answer, Detour, both, told};
 
-/// When every test begins, in seconds since 1970.
+/// Start time of every test, in seconds since 1970.
 const BEGIN: i64 = 1_767_225_600;
 
-/// What ties an ID token to the access token beside it (OpenID Connect Core §3.1.3.6).
+/// The hash of the access token issued with an ID token (OpenID Connect Core §3.1.3.6).
 fn at_hash(tokens: &Answer) -> String {
     let digest = Sha256::digest(tokens.text("access_token"));
     URL_SAFE_NO_PAD.encode(&digest[..16])
@@ -27,8 +26,8 @@ fn names(tokens: &Answer) -> Vec<String> {
 }
 
 both! {
-    /// req_164, req_172: `auth_time` is when its person signed in, not when they approved or when
-    /// the client asked; nobody keeps the answer.
+    /// req_164, req_172: `auth_time` is the time of the sign-in, not of the approval or the request;
+    /// the response has `no-store`.
     async fn auth_time_is_when_the_person_signed_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -42,7 +41,7 @@ both! {
         let claims = tokens.claims("id_token");
         assert_eq!((&claims["auth_time"], &claims["iat"]), (&BEGIN.into(), &(BEGIN + 111).into()));
         assert_eq!(tokens.header("cache-control"), "no-store");
-        // another session of hers is another sign-in
+        // another session is another sign-in
         let again = server.sign_in_again(&frigg).await;
         let tokens = server.tokens(&again, &app, &[]).await;
         assert_eq!(tokens.claims("id_token")["auth_time"], BEGIN + 111);
@@ -50,8 +49,8 @@ both! {
         assert_eq!(tokens.claims("id_token")["auth_time"], BEGIN);
     }
 
-    /// req_180, req_163, req_162: a refreshed ID token has the first sign-in's time, a new `iat`,
-    /// its own access token's hash, and no nonce; what a narrower scope takes away is not in it.
+    /// req_180, req_163, req_162: a refreshed ID token has the first `auth_time`, a new `iat`, the hash
+    /// of its own access token, no nonce, and only the claims of the narrower scope.
     async fn a_refreshed_id_token_is_of_the_first_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -78,7 +77,7 @@ both! {
         assert_eq!(names(&third), ["at_hash", "aud", "auth_time", "exp", "iat", "iss", "sub"]);
     }
 
-    /// req_175, req_162: each scope releases its claims to the ID token, and no other.
+    /// req_175, req_162: each scope releases exactly its claims.
     async fn an_id_token_has_the_claims_of_its_scopes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -100,7 +99,7 @@ both! {
         assert_eq!(tokens.json().get("id_token"), None);
     }
 
-    /// req_168, req_176: what this server has no use for is accepted and changes nothing.
+    /// req_168, req_176: unsupported optional parameters are accepted and have no effect.
     async fn optional_parameters_are_accepted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -127,8 +126,8 @@ both! {
         }
     }
 
-    /// req_171: request objects and self-issued registration are refused by their own errors, at
-    /// once or after sign-in, whatever else the request says.
+    /// req_171: request objects and self-issued registration are rejected with their own errors, at
+    /// once or after sign-in.
     async fn request_objects_are_refused_by_their_own_errors(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -151,7 +150,7 @@ both! {
         }
     }
 
-    /// req_009, req_113: the implicit and hybrid flows do not exist, nor do their response modes.
+    /// req_009, req_113: implicit and hybrid flows and their response modes are not supported.
     async fn only_the_code_flow_exists(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

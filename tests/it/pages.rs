@@ -1,4 +1,5 @@
-//! The built-in pages: the same for everybody, bound to their own origin, framed by nobody.
+//! The built-in pages: identical for all users, restricted to their own origin, not frameable
+//! (clickjacking).
 
 use storyden_auth::oauth::permission::Permission;
 
@@ -18,7 +19,7 @@ const PAGES: &[&str] = &[
     "/settings/security",
     "/admin/oauth",
 ];
-/// Everything that they load.
+/// Every asset of the pages.
 const ASSETS: &[(&str, &str)] = &[
     ("/web/access_keys.js", "text/javascript; charset=utf-8"),
     ("/web/account.js", "text/javascript; charset=utf-8"),
@@ -60,7 +61,7 @@ const ASSETS: &[(&str, &str)] = &[
 ];
 
 both! {
-    /// A-48, req_118, req_127: a page loads from its own origin alone and is framed by nobody.
+    /// A-48, req_118, req_127: CSP restricts a page to its own origin and forbids framing.
     async fn a_page_loads_from_its_own_origin_alone(setup: Setup) {
         let server = setup.start().await;
         for path in PAGES {
@@ -80,7 +81,7 @@ both! {
         }
     }
 
-    /// req_118: what the pages load is there, with its media type.
+    /// req_118: every asset is served with its media type.
     async fn what_the_pages_load_is_there(setup: Setup) {
         let server = setup.start().await;
         for (path, content_type) in ASSETS {
@@ -106,7 +107,7 @@ both! {
         }
     }
 
-    /// each permission has words, and what is privileged is shown as powerful.
+    /// each permission has a description, and privileged permissions are marked.
     async fn what_is_privileged_is_shown_as_powerful(setup: Setup) {
         let server = setup.start().await;
         let texts = server.get("/web/texts.js").await.expect(200).body;
@@ -123,7 +124,7 @@ both! {
         }
     }
 
-    /// a page is asked for again each time, and sent again only when it changed.
+    /// a page is revalidated each time, and sent again only after a change.
     async fn a_page_is_sent_again_only_when_it_changed(setup: Setup) {
         let server = setup.start().await;
         let assets = ASSETS.iter().map(|(path, _)| path);
@@ -142,7 +143,7 @@ both! {
         }
     }
 
-    /// A-38, req_093: a page is the same for everybody and does nothing by being opened.
+    /// A-38, req_093: a page is the same for all users, and opening a page has no effect.
     async fn a_page_is_the_same_for_everybody(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

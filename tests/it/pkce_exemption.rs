@@ -1,10 +1,10 @@
-//! A confidential client that its administrator let off PKCE (OAuth 2.1 §4.1.2.1, RFC 9700 §2.1.1),
-//! and codes with and without a challenge.
+//! Confidential clients exempt from PKCE by an administrator (OAuth 2.1 §4.1.2.1, RFC 9700 §2.1.1), and
+//! codes with and without a challenge.
 
 use crate::support::race::{with, without};
 use crate::support::{CHALLENGE, Client, NewClient, Server, VERIFIER, both, told};
 
-/// What leaves PKCE out of a request.
+/// Parameters that leave PKCE out.
 const NO_CHALLENGE: [(&str, &str); 2] = [("code_challenge", ""), ("code_challenge_method", "")];
 
 /// A confidential client that was let off PKCE.
@@ -19,14 +19,14 @@ async fn exempt(server: &Server) -> Client {
         .await
 }
 
-/// What leaves PKCE out and names a nonce.
+/// Parameters that leave PKCE out and set a nonce.
 fn with_nonce(nonce: &str) -> [(&str, &str); 3] {
     [NO_CHALLENGE[0], NO_CHALLENGE[1], ("nonce", nonce)]
 }
 
 both! {
-    /// req_129, req_163, A-19: with a nonce such a client needs no PKCE, and the ID token has the nonce of
-    /// the request that the code came of: a code that somebody else put there shows.
+    /// req_129, req_163, A-19: with a nonce an exempt client needs no PKCE; the ID token has the nonce
+    /// of the code's request, so an injected code is detected.
     async fn an_exempt_client_with_a_nonce_needs_no_pkce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -86,7 +86,7 @@ both! {
         server.token(&without(&form, "code_verifier")).await.expect(200);
     }
 
-    /// A-22, req_056, req_129: a code with a challenge wants its verifier, whoever asked for it.
+    /// A-22, req_056, req_129: a code with a challenge requires its verifier, for every client.
     async fn a_code_with_a_challenge_wants_its_verifier(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

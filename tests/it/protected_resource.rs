@@ -1,5 +1,5 @@
-//! Protected-resource metadata (RFC 9728, contract 5.3), what this community is as a client of others
-//! (contract 18.1), and the challenges that lead there.
+//! Protected resource metadata (RFC 9728), this community's own client metadata
+//! (storyden-contract.md#identity-as-a-client), and the challenges that point there.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ async fn document(server: &Server, suffix: &str) -> Value {
     json
 }
 
-/// How many scopes a document lists; none when it lists nothing.
+/// The number of scopes in a document, if listed.
 fn scopes(document: &Value) -> Option<usize> {
     document
         .get("scopes_supported")
@@ -24,7 +24,7 @@ fn scopes(document: &Value) -> Option<usize> {
 }
 
 both! {
-    /// req_145: there is a document for what is there, and for nothing else.
+    /// req_145: documents exist for existing resources only.
     async fn there_is_a_document_for_what_is_there(setup: Setup) {
         let server = setup.clone().start().await;
         let there = [("", "https://auth.example", None), ("/api", "https://auth.example/api", Some(38))];
@@ -44,7 +44,7 @@ both! {
         server.get(&format!("{PATH}/mcp/other")).await.expect(404);
     }
 
-    /// req_145: behind an issuer with a path the documents are also where RFC 9728 §3.1 puts them.
+    /// req_145: behind an issuer with a path, the documents are also at the location of RFC 9728 §3.1.
     async fn an_issuer_with_a_path_has_its_documents(setup: Setup) {
         let server = setup.with("PUBLIC_API_ADDRESS", "https://auth.example/forum").start().await;
         for (suffix, resource) in [
@@ -61,7 +61,8 @@ both! {
         server.get(&format!("/forum{PATH}/api")).await.expect(200);
     }
 
-    /// Contract 5.3: with Storyden's answers every path is a resource, and slashes at its ends are none.
+    /// storyden-contract.md#metadata-documents: in the profile `storyden` every path is a resource;
+    /// outer slashes are ignored.
     async fn with_storydens_answers_every_path_is_a_resource(setup: Setup) {
         for mcp in [false, true] {
             let setup = setup.clone().with("OAUTH_PROFILE", "storyden").with("MCP_ENABLED", &mcp.to_string());
@@ -82,7 +83,7 @@ both! {
         }
     }
 
-    /// while OAuth is off there is none, and it says so.
+    /// while OAuth is off the documents are absent, with the reason.
     async fn while_oauth_is_off_there_is_none(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let setup = setup.clone().with("OAUTH_PROFILE", profile).with("MCP_ENABLED", "true");

@@ -36,8 +36,8 @@ async fn call(
 }
 
 both! {
-    /// req_143: the token reads the registration, and what was registered is what is read, but the
-    /// secret, which nobody here knows any more.
+    /// req_143: the token reads the registration as registered, except the secret, which is stored only
+    /// as a hash.
     async fn a_registration_is_read_with_its_token(setup: Setup) {
         let server = open(setup).await;
         let document = json!({
@@ -54,8 +54,8 @@ both! {
         assert_eq!(read, before);
     }
 
-    /// req_143: no token, a wrong one, and the token of another registration are refused alike, for a
-    /// client that is there and for one that is not.
+    /// req_143: without a token, with a wrong token and with the token of another registration the
+    /// answers are alike, for existing and missing clients.
     async fn another_token_opens_nothing(setup: Setup) {
         let server = open(setup).await;
         let document = json!({ "redirect_uris": [URI] });
@@ -76,8 +76,8 @@ both! {
         server.send(server.request("DELETE", &path).bearer_auth(&token)).await.expect(401);
     }
 
-    /// req_143: a replacement replaces all of it, is held to the rules of a registration, and ends what
-    /// the client was given when it is answered elsewhere.
+    /// req_143: a replacement replaces all metadata, follows the rules of registration, and ends the
+    /// client's grants if redirect URIs change.
     async fn a_replacement_replaces_all(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -106,7 +106,7 @@ both! {
         ] {
             put(&bad).await.expect(400);
         }
-        // the same but for what decides nothing: nobody is asked again
+        // only display metadata differs: grants stay
         let same = json!({
             "client_id": id, "client_name": "An App", "redirect_uris": [URI], "token_endpoint_auth_method": "none",
         });
@@ -124,13 +124,13 @@ both! {
         assert_eq!(old.text("error"), "invalid_request");
         let elsewhere = Client { redirect_uri: "https://app.example/new".to_owned(), ..confidential };
         server.tokens(&frigg, &elsewhere, &[]).await;
-        // the secret stays through another replacement
+        // the secret survives another replacement
         let again = put(&moved).await.expect(200);
         assert_eq!(again.json().get("client_secret"), None);
         server.tokens(&frigg, &elsewhere, &[]).await;
     }
 
-    /// req_143: a deletion ends all that the client was given, and its token with it.
+    /// req_143: a deletion ends all grants of the client, and its token.
     async fn a_deletion_ends_what_was_granted(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! What a remote server makes this one ask (A-87 to, T20): every address that it names is
-//! checked before it is dialled, wherever it stands.
+//! SSRF guard for remote servers (A-87 to, T20): every address in their metadata is checked
+//! before dialling.
 
 use std::net::IpAddr;
 
@@ -28,8 +28,8 @@ fn wide(setup: Setup) -> Setup {
 }
 
 both! {
-    /// req_148: as the resource, as an authorization server, as a registration
-    /// endpoint and as what a 401 points at.
+    /// req_148: as the resource, the authorization server, the registration endpoint,
+    /// and the target of a 401.
     async fn no_address_that_is_not_public_is_dialled_for_a_remote(setup: Setup) {
         let (server, thor, outside) = begin(wide(setup)).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -52,8 +52,8 @@ both! {
         assert_eq!(elsewhere, Vec::<IpAddr>::new());
     }
 
-    /// a name with one address that is not public is refused as a whole, for the token endpoint
-    /// too, to which the code would go.
+    /// a name with a single address that is not public is rejected, also for the token endpoint,
+    /// which receives the code.
     async fn a_code_goes_to_no_address_that_is_not_public(setup: Setup) {
         let (server, thor, outside) = begin(wide(setup)).await;
         for (number, address) in REFUSED.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The tokens of remote connections (contract 18.7): validated, sealed, refreshed by one of many, and
-//! given to backends that may have them.
+//! Tokens of remote connections (storyden-contract.md#remote-token-supply): validation, sealing,
+//! refresh by a single replica, and supply to backends.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -8,7 +8,7 @@ use crate::remote_connections::{CONNECTIONS, begin, connected, create, remote, t
 use crate::support::outside::{Host, Outside, Reply};
 use crate::support::{Answer, Member, Server, both};
 
-/// What a backend is given.
+/// The token supplied to a backend.
 async fn take(server: &Server, person: &Member, id: &str) -> Answer {
     server
         .post_as(person, &format!("{CONNECTIONS}/{id}/token"), &json!({}))
@@ -23,7 +23,7 @@ async fn status(server: &Server, person: &Member, id: &str) -> Value {
         .json()
 }
 
-/// How often the remote was asked to refresh.
+/// The number of refresh requests at the remote server.
 fn refreshes(host: &Host) -> usize {
     host.asked_at("/token")
         .iter()
@@ -32,7 +32,7 @@ fn refreshes(host: &Host) -> usize {
 }
 
 both! {
-    /// an answer of a token endpoint that is not one is refused, and says why.
+    /// an invalid response of a token endpoint is rejected with the reason.
     async fn an_answer_that_is_none_is_refused(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let long = "x".repeat(17_000);
@@ -69,7 +69,7 @@ both! {
             let shown = status(&server, &thor, &id).await;
             assert_eq!((&shown["status"], &shown["has_access_token"]), (&json!("error"), &json!(false)));
         }
-        // a life that nobody outlives is capped
+        // an absurd lifetime is capped
         host.reply("/token", tokens(&json!({ "expires_in": 1e99 })));
         let other = remote(&outside, "other.example", &json!({})).await;
         other.reply("/token", tokens(&json!({ "expires_in": 1e99 })));
@@ -77,8 +77,8 @@ both! {
         assert!(status(&server, &thor, &id).await["token_expiry"].as_str().unwrap().starts_with("2035-"));
     }
 
-    /// Contract 18.7: a token is refreshed five minutes before its end, a rotated refresh token replaces
-    /// the one before, and one that is left out stays.
+    /// storyden-contract.md#remote-token-supply: a token is refreshed five minutes before expiry; a
+    /// rotated refresh token replaces the old one, and without a new one the old one stays.
     async fn a_token_is_refreshed_before_its_end(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -100,7 +100,7 @@ both! {
         assert!(host.asked_at("/token")[3].contains("refresh_token=rt-2"));
     }
 
-    /// A token that lives for a minute is refreshed in its last quarter, and given as soon as it came.
+    /// A token with a lifetime of a minute is refreshed in its last quarter, and supplied at once.
     async fn a_token_that_lives_but_shortly_is_given(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -120,8 +120,8 @@ both! {
         assert_eq!(refreshes(&host), 2);
     }
 
-    /// What may pass breaks nothing: while the token is good it is given, afterwards the caller is told
-    /// to come back; a refusal breaks the connection, with the reason.
+    /// A temporary failure changes nothing: a valid token is supplied, afterwards the caller gets 503;
+    /// a rejection marks the connection as failed, with the reason.
     async fn what_may_pass_breaks_nothing_and_a_refusal_does(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -147,7 +147,8 @@ both! {
         assert_eq!(refreshes(&host), before, "a token that was refused is not sent again");
     }
 
-    /// Two replicas refresh one connection a hundred times at once: one request reaches the remote.
+    /// Two replicas refresh a connection a hundred times at once: the remote server gets a single
+    /// request.
     async fn a_hundred_refreshes_at_once_are_one(setup: Setup) {
         let outside = Outside::new();
         let setup = outside.around(setup)
@@ -188,8 +189,8 @@ both! {
         assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
     }
 
-    /// Tokens are sealed at rest, each to its own row and column; another key opens none of them, and
-    /// says what to do.
+    /// Tokens are sealed at rest, bound to row and column; with another key decryption fails, and the
+    /// error tells what to do.
     async fn tokens_are_sealed_at_rest(setup: Setup) {
         let (server, thor, outside) = begin(setup.clone()).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -206,8 +207,8 @@ both! {
         assert!(take(&other, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
     }
 
-    /// A backend is given a token only where that is switched on, only with the permission, and it is
-    /// written down.
+    /// A backend gets a token only if the operation is enabled, with the permission, and with an audit
+    /// event.
     async fn a_token_is_given_where_that_is_allowed(setup: Setup) {
         let (server, thor, outside) = begin(setup.clone()).await;
         let host = remote(&outside, "tools.example", &json!({})).await;

@@ -1,4 +1,4 @@
-//! Resource indicators (RFC 8707): what a token is for.
+//! Resource indicators (RFC 8707).
 
 use serde_json::{Value, json};
 
@@ -35,8 +35,8 @@ async fn refresh(server: &Server, token: &str, resource: &str) -> Answer {
 }
 
 both! {
-    /// req_099, req_144, req_124: the audience is what was asked, through every refresh, and a token
-    /// request may ask for part of it and for nothing else.
+    /// req_099, req_144, req_124: the audience is the requested resource, through every refresh; a
+    /// token request may narrow the resources and never widen.
     async fn a_token_is_for_the_resources_of_its_grant(setup: Setup) {
         let (server, frigg, app) = begin(setup).await;
         let offline = ("scope", "openid offline_access");
@@ -61,7 +61,7 @@ both! {
         assert_eq!(beyond.expect(400).text("error"), "invalid_target");
     }
 
-    /// req_144: several resources are asked for by several parameters, and one of them may be taken.
+    /// req_144: several resources are repeated parameters, and a token request may choose one of these.
     async fn several_resources_are_several_parameters(setup: Setup) {
         let (server, frigg, app) = begin(setup).await;
         let query = [
@@ -81,7 +81,7 @@ both! {
         assert_eq!(audience(&again), json!([FILES, "https://auth.example/api", "storyden"]));
     }
 
-    /// req_144: a resource that nobody here knows is `invalid_target`, by redirect at authorize.
+    /// req_144: an unknown resource is `invalid_target`, by redirect at authorize.
     async fn an_unknown_resource_is_told_by_redirect(setup: Setup) {
         let (server, frigg, app) = begin(setup).await;
         for unknown in ["https://other.example", "storyden", "/mcp", "https://auth.example/mcp#x", "x y"] {
@@ -96,7 +96,7 @@ both! {
         assert_eq!(audience(&server.token(&form).await.expect(200)), json!(FILES));
     }
 
-    /// A token for another resource can be looked up and revoked here, where it was made.
+    /// A token for another resource can be introspected and revoked here.
     async fn a_token_for_another_resource_can_be_revoked_here(setup: Setup) {
         let (server, frigg, app) = begin(setup).await;
         let tokens = server.tokens(&frigg, &app, &[("resource", FILES), ("scope", "openid")]).await;
@@ -113,7 +113,7 @@ both! {
         assert_eq!(look().await["active"], json!(false));
     }
 
-    /// In the profile `storyden` a resource is passed over, whatever it is.
+    /// In the profile `storyden` resources are ignored.
     async fn in_storydens_profile_a_resource_is_passed_over(setup: Setup) {
         let (server, frigg, app) = begin(setup.with("OAUTH_PROFILE", "storyden")).await;
         let tokens = server.tokens(&frigg, &app, &[("resource", "https://other.example")]).await;

@@ -1,4 +1,4 @@
-//! Revocation (RFC 7009): what a client gives back ends, and nothing else does.
+//! Revocation (RFC 7009): the revoked token ends, and no other token.
 
 use time::Duration;
 
@@ -13,7 +13,7 @@ async fn revoke(server: &Server, client: &Client, token: &str) -> Answer {
     server.post_form(PATH, &form).await
 }
 
-/// Whether an access token is still good.
+/// True if an access token is accepted.
 async fn is_good(server: &Server, access_token: &str) -> bool {
     let answer = server
         .get_with_bearer("/api/oauth/userinfo", access_token)
@@ -21,15 +21,15 @@ async fn is_good(server: &Server, access_token: &str) -> bool {
     answer.status == 200
 }
 
-/// How many lines of the audit trail tell of it.
+/// The number of audit events of a kind.
 async fn audited(server: &Server, event: &str) -> i64 {
     let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = $1";
     server.count(sql, &[event]).await
 }
 
 both! {
-    /// req_057, req_058, req_059: a refresh token ends with its grant: its successors and its access
-    /// tokens; also when it was used before, and by public and confidential clients.
+    /// req_057, req_058, req_059: revoking a refresh token ends its grant with successors and access
+    /// tokens; also a used token, and for public and confidential clients.
     async fn a_refresh_token_ends_with_its_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -52,7 +52,7 @@ both! {
         assert_eq!(audited(&server, "grant_revoked").await, 4);
     }
 
-    /// req_057: an access token ends with its grant.
+    /// req_057: revoking an access token ends its grant.
     async fn an_access_token_ends_with_its_grant(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -68,8 +68,7 @@ both! {
         }
     }
 
-    /// req_057: an access token that a client got for itself ends alone, and is forgotten once it would
-    /// have expired.
+    /// req_057: an access token from client credentials ends alone; its row is deleted after expiry.
     async fn a_clients_own_access_token_ends_alone(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // userinfo without openid
         let frigg = server.member("frigg", &[]).await;
@@ -95,7 +94,7 @@ both! {
         assert!(!is_good(&server, &one).await);
     }
 
-    /// req_058, A-30: a token of another client is refused, and stays good.
+    /// req_058, A-30: a token of another client is not revoked.
     async fn a_token_of_another_client_stays_good(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -110,7 +109,7 @@ both! {
         assert_eq!(audited(&server, "grant_revoked").await, 0);
     }
 
-    /// req_058: the client proves who it is first, as at the token endpoint.
+    /// req_058: the client authenticates first, as at the token endpoint.
     async fn the_client_proves_who_it_is_first(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -134,7 +133,7 @@ both! {
         server.send(right.form(&[("token", "x")])).await.expect(200);
     }
 
-    /// req_060: a hint is a hint: a wrong or unknown one changes nothing.
+    /// req_060: a wrong or unknown hint has no effect.
     async fn a_hint_is_a_hint(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -151,7 +150,7 @@ both! {
         }
     }
 
-    /// req_061: what is good for nothing is 200: unknown, malformed, revoked before, expired, an ID token.
+    /// req_061: an unknown, malformed, revoked or expired token, or an ID token, is answered with 200.
     async fn what_is_good_for_nothing_is_fine(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -172,8 +171,9 @@ both! {
         assert_eq!(audited(&server, "grant_revoked").await, 1);
     }
 
-    /// req_008, req_057, req_062: a form by POST with one token; a token that a Storyden made names no
-    /// client and cannot be revoked; while the store is away a token is to be taken as alive.
+    /// req_008, req_057, req_062: a form by POST with a single token; a Storyden's token names no
+    /// client and cannot be revoked; while the database is unavailable the answer is 503, so that the
+    /// client assumes a live token.
     async fn a_malformed_request_is_refused(setup: Setup) {
         let server = setup.clone().with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -207,7 +207,7 @@ both! {
         }
     }
 
-    /// A-27, req_059: a refresh that is in flight while its grant is given back leaves nothing alive.
+    /// A-27, req_059: a refresh concurrent with the revocation of its grant leaves no live token.
     async fn a_refresh_in_flight_leaves_nothing_alive(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! Storyden's own command-line tool, `sd`, as it was seen to go (contract 22): it knows an origin and
-//! no other address, reads no more than it needs, and treats as fatal what it does not expect.
+//! The request sequence of Storyden's command-line tool `sd` (storyden-contract.md#the-sd-tool): it
+//! knows a single origin, reads a minimum, and stops at every unexpected status.
 
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -10,26 +10,26 @@ use crate::support::{Answer, Member, Server, Setup, both};
 
 const CLIENT_ID: &str = "storyden-cli";
 const SCOPE: &str = "openid profile offline_access";
-/// A token that ends sooner is refreshed before it is used.
+/// A token closer to expiry is refreshed before use.
 const MARGIN: Duration = Duration::minutes(1);
-/// What it adds to its interval for good when it is told to slow down.
+/// Seconds added to the interval for each `slow_down`, permanently.
 const SLOWER: i64 = 5;
 
-/// `sd` for one server, whose clock is its own.
+/// `sd` configured for a server, with its own clock.
 struct Sd<'a> {
     server: &'a Server,
 }
 
-/// What others do while it waits for the next poll.
+/// Concurrent actions while `sd` waits for the next poll.
 #[derive(Clone, Copy)]
 enum Meanwhile<'a> {
-    /// The person opens what is shown, and says `approve` or `deny`.
+    /// A member opens the page and decides `approve` or `deny`.
     Decide(&'a Member, &'a str),
-    /// Somebody polls with the same code, too early.
+    /// Another program polls with the same code, too early.
     Disturb,
 }
 
-/// A device authorization that it waits for.
+/// A device authorization in progress.
 struct Waiting {
     device_code: String,
     shown: String,
@@ -37,7 +37,7 @@ struct Waiting {
     ends_at: Timestamp,
 }
 
-/// What it keeps of a login.
+/// Stored login.
 struct Context {
     access_token: String,
     refresh_token: Option<String>,
@@ -46,7 +46,7 @@ struct Context {
 }
 
 impl Sd<'_> {
-    /// What every command begins with: where the token endpoint is.
+    /// First request of every command: discovery of the token endpoint.
     async fn discover(&self) -> Result<String, String> {
         let origin = &self.server.address;
         let answer = self.server.get("/.well-known/openid-configuration").await;
@@ -68,7 +68,7 @@ impl Sd<'_> {
         }
     }
 
-    /// `sd auth login`: asks for a code and shows it.
+    /// `sd auth login`: requests a code and shows the code.
     async fn start(&self) -> Result<Waiting, String> {
         self.discover().await?;
         let form = [("client_id", CLIENT_ID), ("scope", SCOPE)];
@@ -94,7 +94,7 @@ impl Sd<'_> {
         })
     }
 
-    /// Polls at once and then at its interval. `meanwhile` is what happens after which poll.
+    /// Polls at once and then at the interval. `meanwhile` lists actions after polls.
     async fn wait(
         &self,
         mut waiting: Waiting,
@@ -144,7 +144,7 @@ impl Sd<'_> {
         }
     }
 
-    /// What it stores; a refresh that gives no refresh token leaves the one that it has.
+    /// Stores a login; a refresh without a new refresh token keeps the old token.
     fn keep(&self, answer: &Answer, refresh_token: Option<String>) -> Context {
         let tokens = answer.json();
         let text = |name: &str| tokens[name].as_str().map(str::to_owned);
@@ -209,13 +209,13 @@ fn refusal(answer: &Answer) -> Result<String, String> {
     Ok(answer.text("error"))
 }
 
-/// A refusal as it prints it.
+/// An error as printed.
 fn told(answer: &Answer) -> String {
     let (code, description) = (answer.text("error"), answer.text("error_description"));
     format!("Oauth error {code:?}: {description}")
 }
 
-/// What the person does at the address that is shown: opens it, and says yes or no.
+/// A member opens the shown address and decides.
 async fn decide(server: &Server, person: &Member, shown: &str, decision: &str) {
     let url = url::Url::parse(shown).unwrap();
     let code = url.query_pairs().find(|(name, _)| name == "user_code");
@@ -225,13 +225,13 @@ async fn decide(server: &Server, person: &Member, shown: &str, decision: &str) {
     decided.expect(200);
 }
 
-/// A server at its own address, with answers to the letter.
+/// A server at its own address, in the profile `storyden`.
 async fn storyden(setup: &Setup) -> Server {
     let setup = setup.clone().with("OAUTH_PROFILE", "storyden");
     setup.start_as_itself().await
 }
 
-/// Logs somebody in.
+/// Logs in.
 async fn log_in(sd: &Sd<'_>, person: &Member) -> Context {
     let waiting = sd.start().await.unwrap();
     let approved = [(2, Meanwhile::Decide(person, "approve"))];
@@ -239,8 +239,8 @@ async fn log_in(sd: &Sd<'_>, person: &Member) -> Context {
 }
 
 both! {
-    /// It logs in, calls, and goes on for a day of commands, each time with the refresh token of the
-    /// time before; in the other profile as well.
+    /// Login, calls, and a day of commands, each with the refresh token of the previous refresh; in
+    /// both profiles.
     async fn it_logs_in_and_stays_so(setup: Setup) {
         for (profile, handle) in [("storyden", "frigg"), ("standards", "loki")] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
@@ -255,7 +255,7 @@ both! {
         }
     }
 
-    /// A token that is refused although it should be good is refreshed, and the call is repeated.
+    /// A token that is rejected before its expiry is refreshed, and the call is repeated.
     async fn it_refreshes_after_a_401(setup: Setup) {
         let server = storyden(&setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -279,8 +279,9 @@ both! {
         assert_eq!(refused, Err("session expired or was revoked".to_owned()));
     }
 
-    /// Somebody else polls its code, once. It slows down and gets its tokens; to the letter it would
-    /// not: each early poll moves the next allowed one away, and it never catches up (contract 10.4).
+    /// After an early poll by another program, `sd` slows down and gets its tokens; in the profile
+    /// `storyden` not: each early poll moves the next allowed poll, so `sd` never catches up
+    /// (storyden-contract.md#device-poll).
     async fn it_slows_down_when_told_to(setup: Setup) {
         for (profile, handle) in [("standards", "frigg"), ("storyden", "loki")] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
@@ -311,7 +312,7 @@ both! {
         assert_eq!(refused, Err("Oauth authorization was denied".to_owned()));
     }
 
-    /// Nobody came: its own clock says so, or the server's.
+    /// Without a decision: expired by its own clock, or by the server's.
     async fn it_hears_that_nobody_came(setup: Setup) {
         let server = storyden(&setup).await;
         let sd = Sd { server: &server };
@@ -325,7 +326,7 @@ both! {
         assert_eq!(refused.map(|context| context.token_type), expired);
     }
 
-    /// What it prints where there is nothing to log in to.
+    /// Printed errors without a usable server.
     async fn it_prints_why_it_cannot_log_in(setup: Setup) {
         let off = setup.clone().with("OAUTH_ENABLED", "false");
         let server = storyden(&off).await;
@@ -340,7 +341,7 @@ both! {
         let server = storyden(&without).await;
         let refused = Sd { server: &server }.start().await.map(|waiting| waiting.shown);
         assert_eq!(refused, Err("Oauth error \"invalid_client\": Client not found".to_owned()));
-        // An authorization server at another origin cannot serve it.
+        // An authorization server at another origin cannot serve `sd`.
         let elsewhere = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let refused = Sd { server: &elsewhere }.start().await.map(|waiting| waiting.shown);
         assert!(refused.is_err_and(|why| why.contains("does not match API base")));
