@@ -19,10 +19,13 @@ async function load() {
   const answer = await call("GET", `${PATH}?request_id=${encodeURIComponent(requestId)}`);
   if (answer.status === 200) {
     review(answer.body);
-  } else if (!refused(answer)) {
+    return true;
+  }
+  if (!refused(answer)) {
     const { title, text } = failure(answer);
     finish(title, [text], answer.status === 403 ? signOutButton(words.signOut, signedOut) : reloadButton());
   }
+  return false;
 }
 
 function review(consent) {
@@ -44,11 +47,19 @@ for (const [id, decision] of [["allow", "approve"], ["deny", "deny"]]) {
 async function decide(decision) {
   unsay();
   $("progress").textContent = words.progress;
-  const answer = await call("POST", PATH, { request_id: requestId, decision });
+  const answer = await call("POST", PATH, {
+    request_id: requestId,
+    decision,
+    client_version: request?.client_version,
+  });
   $("progress").textContent = "";
   if (answer.status === 200) {
     goBack(answer.body.status === "approved" ? words.allowed : words.denied, answer.body.location);
     return true;
+  }
+  if (answer.status === 400 && answer.body.error === "consent_required") {
+    if (await load()) say(words.changed);
+    return false;
   }
   if (refused(answer)) return answer.status === 401;
   const { title, text } = failure(answer);

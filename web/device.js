@@ -15,6 +15,7 @@ const PAGE = "/oauth/consent";
 const words = texts.device;
 const input = $("code");
 let code = "";
+let version; // of the client, as it was shown
 let powers = []; // the granted scopes that want a second yes
 
 const brought = new URLSearchParams(location.search).get("user_code");
@@ -62,7 +63,9 @@ input.addEventListener("paste", (event) => {
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  once(lookUp);
+  once(async () => {
+    await lookUp();
+  });
 });
 
 async function lookUp() {
@@ -71,7 +74,7 @@ async function lookUp() {
   code = display(input.value);
   if (!/^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/.test(code)) {
     wrongCode(symbols(code) === "" ? words.noCode : words.notCode);
-    return;
+    return false;
   }
   // The address keeps the code, so that it survives the sign-in page and a reload.
   history.replaceState(null, "", `${PAGE}?user_code=${code}`);
@@ -79,10 +82,13 @@ async function lookUp() {
   const answer = await call("GET", `${PATH}?user_code=${code}`);
   if (answer.status === 200) {
     review(answer.body);
-  } else if (!refused(answer)) {
+    return true;
+  }
+  if (!refused(answer)) {
     const { title, text } = failure(answer);
     finish(title, [text], answer.status === 403 ? signOut() : reloadButton());
   }
+  return false;
 }
 
 function wrongCode({ title, text }) {
@@ -96,6 +102,7 @@ function wrongCode({ title, text }) {
 function review(consent) {
   nameClient(consent.client_name);
   code = consent.user_code;
+  version = consent.client_version;
   $("shown-code").textContent = consent.user_code;
   const device = consent.device ?? {};
   $("address").textContent = consent.requested_address || device.address || words.unknownAddress;
@@ -134,7 +141,7 @@ $("deny").addEventListener("click", () => once(() => decide("deny")));
 async function decide(decision) {
   unsay();
   progress(texts.consent.progress);
-  const answer = await call("POST", PATH, { user_code: code, decision });
+  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version });
   progress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {
@@ -142,6 +149,11 @@ async function decide(decision) {
     } else {
       finish(words.denied.title, [words.denied.text]);
     }
+    return false;
+  }
+  if (answer.status === 400 && answer.body.error === "consent_required") {
+    input.value = code;
+    if (await lookUp()) say(texts.consent.changed);
     return false;
   }
   if (refused(answer)) return answer.status === 401;

@@ -173,6 +173,10 @@ export const texts = {
       title: "Your account may not allow applications",
       text: "You lack the permission for it in this community. An administrator can give it to you.",
     },
+    changed: {
+      title: "The application was changed",
+      text: "Its name, its owner or its addresses are not those that you were shown. Look again before you decide.",
+    },
     over: { title: "This request is over", text: "It has expired, it was answered before, or another account started it." },
     asAnother: "Sign in as another account",
     signOut: "Sign out",

@@ -62,12 +62,12 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
     let Some((identifier, secret)) = parts(bearer) else {
         return Ok(None);
     };
-    let Some(key) = access_keys::find(&app.db, identifier).await? else {
+    let found = access_keys::find(&app.db, identifier).await?;
+    let Some(key) = found.filter(|key| key.is_live(app.clock.now())) else {
         return Ok(None);
     };
-    let expired = key.expires_at.is_some_and(|at| at <= app.clock.now());
-    if key.disabled || expired {
-        return Ok(None);
+    if app.passwords.remembers(&secret, &key.secret_hash) {
+        return Ok(Some(key));
     }
     let good = match is_secret_of(app, identifier, &secret, &key.secret_hash).await {
         Ok(good) => good,
@@ -77,7 +77,14 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
             false
         }
     };
-    Ok(good.then_some(key))
+    if !good {
+        return Ok(None);
+    }
+    // The hash took its time: a key that was ended meanwhile must not be used, and the account may
+    // have lost permissions.
+    let again = access_keys::find(&app.db, identifier).await?;
+    let is_same = |again: &AccessKey| again.id == key.id && again.secret_hash == key.secret_hash;
+    Ok(again.filter(|again| is_same(again) && again.is_live(app.clock.now())))
 }
 
 async fn is_secret_of(
@@ -86,9 +93,6 @@ async fn is_secret_of(
     secret: &Secret,
     stored: &str,
 ) -> Result<bool, passwords::Error> {
-    if app.passwords.remembers(secret, stored) {
-        return Ok(true);
-    }
     let _turn = app.passwords.turn_of(stored).await?;
     if app.passwords.remembers(secret, stored) {
         return Ok(true);

@@ -9,7 +9,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 use crate::accounts::access_keys;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::ids::SessionId;
+use crate::ids::AccessKeyId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
 use crate::oauth::permission::{Permission, PermissionSet};
@@ -36,8 +36,49 @@ pub enum Caller {
     PersonalKey(AccessKey),
     /// A program with a bot's access key.
     BotKey(AccessKey),
+    /// A good bearer whose account lost the permission that this kind of bearer needs at each use:
+    /// `USE_PERSONAL_ACCESS_KEYS` or `USE_OAUTH_CLIENTS`.
+    NotPermitted(Permission),
     /// A credential that is good for nothing: a bearer that is malformed, expired or revoked.
     Refused,
+}
+
+/// The account that decides about a code flow, and how the request proves that account.
+#[derive(Debug)]
+pub struct Decider {
+    /// The account, with the permissions that it holds now.
+    pub account: Account,
+    /// The credential.
+    pub proof: Proof,
+}
+
+/// The credential of a [`Decider`].
+#[derive(Debug)]
+pub enum Proof {
+    /// A browser session that began with a sign-in at this time.
+    Session(Timestamp),
+    /// A personal access key, which proves no sign-in.
+    AccessKey(AccessKeyId),
+}
+
+impl Decider {
+    /// The time of the sign-in; `None` with an access key.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        match self.proof {
+            Proof::Session(signed_in_at) => Some(signed_in_at),
+            Proof::AccessKey(_) => None,
+        }
+    }
+
+    /// The access key, if the request came with one.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKeyId> {
+        match &self.proof {
+            Proof::Session(_) => None,
+            Proof::AccessKey(key) => Some(key),
+        }
+    }
 }
 
 impl Caller {
@@ -61,20 +102,22 @@ impl Caller {
             .map_or(Self::Guest, Self::Session))
     }
 
-    /// The person who authorizes by code: with a session, or with their own access key, which proves
-    /// them anew each time (contract 3.5). `None` when nobody is there.
+    /// The account that authorizes by code, with a session or with its own access key (contract 3.5).
+    /// `None` without a credential.
     ///
     /// # Errors
-    /// When a client's token or a bot's key came instead.
-    pub fn into_person(self, now: Timestamp) -> Result<Option<Session>, WrongCredential> {
+    /// [`WrongCredential`] for a client's token, a bot's key, and a key that its account may not use.
+    pub fn into_decider(self) -> Result<Option<Decider>, WrongCredential> {
         match self {
-            Self::Session(session) => Ok(Some(session)),
-            Self::PersonalKey(key) => Ok(Some(Session {
-                id: SessionId::new(key.id.as_str()),
-                created_at: now,
-                account: key.account,
+            Self::Session(session) => Ok(Some(Decider {
+                account: session.account,
+                proof: Proof::Session(session.created_at),
             })),
-            Self::AccessToken(..) | Self::BotKey(_) => Err(WrongCredential),
+            Self::PersonalKey(key) => Ok(Some(Decider {
+                account: key.account,
+                proof: Proof::AccessKey(key.id),
+            })),
+            Self::AccessToken(..) | Self::BotKey(_) | Self::NotPermitted(_) => Err(WrongCredential),
             Self::Guest | Self::Refused => Ok(None),
         }
     }
@@ -88,15 +131,19 @@ impl Caller {
             let key = access_keys::verify(app, token).await?;
             return Ok(match key {
                 Some(key) if key.identifier.starts_with(access_keys::BOT) => Self::BotKey(key),
-                Some(key) => Self::PersonalKey(key),
+                Some(key) if key.account.may_use_access_keys() => Self::PersonalKey(key),
+                Some(_) => Self::NotPermitted(Permission::UsePersonalAccessKeys),
                 None => Self::Refused,
             });
         }
-        let verified = verify_access_token(app, token, ForWhom::Us).await?;
-        Ok(verified.map_or(Self::Refused, |(token, account)| {
-            let permissions = account.permissions.limited_to(token.scope.permissions());
-            Self::AccessToken(account, permissions)
-        }))
+        Ok(match find_access_token(app, token, ForWhom::Us).await? {
+            Some((token, account)) if account.may_use_clients() => {
+                let permissions = account.permissions.limited_to(token.scope.permissions());
+                Self::AccessToken(account, permissions)
+            }
+            Some(_) => Self::NotPermitted(Permission::UseOauthClients),
+            None => Self::Refused,
+        })
     }
 }
 
@@ -163,8 +210,9 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
         .map(|(_, value)| Secret::new(value.trim()))
 }
 
-/// Checks an access token (RFC 9068 §4) and who is behind it; `None` when it is malformed, expired,
-/// revoked with its grant, or its account is suspended or gone.
+/// Checks an access token (RFC 9068 §4) and loads its account. `None` for a token that is malformed,
+/// expired or revoked with its grant, and for an account that is suspended, gone or may not use
+/// applications any more.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -173,11 +221,22 @@ pub async fn verify_access_token(
     token: &Secret,
     whom: ForWhom,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
+    let found = find_access_token(app, token, whom).await?;
+    Ok(found.filter(|(_, account)| account.may_use_clients()))
+}
+
+/// [`verify_access_token`] without the question of the account's permission.
+async fn find_access_token(
+    app: &App,
+    token: &Secret,
+    whom: ForWhom,
+) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
     let Some(token) = read_access_token(app, token, whom) else {
         return Ok(None);
     };
     let (grant, jti) = (token.grant.as_ref(), token.jti.as_deref());
-    let account = accounts::find_by_token(&app.db, &token.account, grant, jti).await?;
+    let account =
+        accounts::find_by_token(&app.db, &token.account, (grant, jti), app.clock.now()).await?;
     Ok(account
         .filter(|account| !account.suspended)
         .map(|account| (token, account)))
@@ -202,7 +261,7 @@ pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<Ver
 /// # Errors
 /// `access_denied` with the contract's text.
 pub fn require_may_authorize(account: &Account) -> Result<(), OAuthError> {
-    if account.permissions.permits(Permission::UseOauthClients) {
+    if account.may_use_clients() {
         return Ok(());
     }
     Err(OAuthError::access_denied(

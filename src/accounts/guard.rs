@@ -39,9 +39,12 @@ impl FromRequestParts<Shared> for Person {
                 require_not_suspended(&session.account)?;
                 Ok(Self(session))
             }
-            Caller::AccessToken(..) | Caller::PersonalKey(_) | Caller::BotKey(_) => Err(
-                ApiError::forbidden("This credential cannot be used here; sign in with a browser"),
-            ),
+            Caller::AccessToken(..)
+            | Caller::PersonalKey(_)
+            | Caller::BotKey(_)
+            | Caller::NotPermitted(_) => Err(ApiError::forbidden(
+                "This credential cannot be used here; sign in with a browser",
+            )),
             Caller::Guest | Caller::Refused => Err(ApiError::unauthenticated()),
         }
     }
@@ -67,6 +70,7 @@ impl FromRequestParts<Shared> for KeyHolder {
                 (session.account, None)
             }
             Caller::PersonalKey(key) | Caller::BotKey(key) => (key.account, Some(key.id)),
+            Caller::NotPermitted(permission) => return Err(not_permitted(permission)),
             Caller::AccessToken(..) => {
                 let detail = "An access token cannot be used here; sign in, or use an access key";
                 return Err(ApiError::forbidden(detail));
@@ -110,6 +114,10 @@ impl Actor {
             Caller::PersonalKey(key) | Caller::BotKey(key) => {
                 let permissions = key.account.permissions;
                 (key.account, permissions)
+            }
+            Caller::NotPermitted(permission) => {
+                let problem = not_permitted(permission);
+                return Err(problem.challenged(app, Some("insufficient_scope")));
             }
             Caller::Guest => return Err(ApiError::unauthenticated().challenged(app, None)),
             Caller::Refused => {
@@ -175,6 +183,14 @@ fn require_permission(held: PermissionSet, permission: Permission) -> Result<(),
         "This needs the permission {}",
         permission.name()
     )))
+}
+
+/// The answer to a good bearer whose account may not use that kind of bearer any more.
+fn not_permitted(permission: Permission) -> ApiError {
+    ApiError::forbidden(format!(
+        "The account of this credential lacks the permission {}",
+        permission.name()
+    ))
 }
 
 /// Whether a browser's request comes from a page that may act for its person.

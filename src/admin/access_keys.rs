@@ -169,7 +169,7 @@ pub async fn delete(
             let Some(owner) = access_keys::owner(tx, id).await? else {
                 return Err(store::Error::Gone);
             };
-            access_keys::disable(tx, &owner, id).await?;
+            access_keys::end(tx, &owner, id, entry.at).await?;
             audit::insert(tx, &entry.clone().of(&owner)).await
         })
     });

@@ -126,7 +126,13 @@ pub async fn prove(
     for hash in client.secret_hashes(now) {
         if app.passwords.verify_secret(secret, hash).await? {
             app.passwords.remember(secret, hash);
-            return Ok(());
+            // The hash took its time: a secret that was ended meanwhile must not be used.
+            let again = clients::find_by_row(&app.db, &client.row_id).await?;
+            let now = app.clock.now();
+            return match again {
+                Some(again) if again.secret_hashes(now).any(|good| good == hash) => Ok(()),
+                _ => Err(refuse("Invalid client_secret")),
+            };
         }
     }
     app.limits.fail(&limits);

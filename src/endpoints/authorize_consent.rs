@@ -14,9 +14,10 @@ use super::authorize::{
     accept, add_default_scope, adopt_kept, answer_location, browser_of, error_location,
     parameters_of, wrong_credential,
 };
+use super::consent::{self, Undecided};
 use super::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
-use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
+use crate::accounts::caller::{Caller, Decider, WrongCredential, require_may_authorize};
 use crate::accounts::guard::{require_not_suspended, require_own_origin};
 use crate::app::{App, Shared};
 use crate::clients::documents::{self, Visitor};
@@ -24,7 +25,7 @@ use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{find_for, require_grant};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
-use crate::ids::{AuthorizationCodeId, AuthorizationRequestId};
+use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
@@ -32,12 +33,13 @@ use crate::oauth::redirect_uri::{is_registered, resolve};
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
+use crate::store::access_keys;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
 use crate::store::clients::{self, Client};
-use crate::store::sessions::Session;
+use crate::store::shown_consents::Shown;
 
 /// Why a consent request is not answered.
 #[derive(Debug)]
@@ -86,24 +88,24 @@ impl IntoResponse for Refusal {
 }
 
 /// The person who decides on a code: with a session or their own access key (contract 3.5).
-async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Session, Refusal> {
-    person_of(app, Caller::of(app, headers).await?)
+async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Decider, Refusal> {
+    decider_of(Caller::of(app, headers).await?)
 }
 
 /// The person who decides on a device, by session alone (contract 3.5).
-pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Session, Refusal> {
+pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
     match Caller::of(app, headers).await? {
         Caller::PersonalKey(_) => Err(wrong_credential().into()),
-        caller => person_of(app, caller),
+        caller => Ok(decider_of(caller)?.account),
     }
 }
 
-fn person_of(app: &App, caller: Caller) -> Result<Session, Refusal> {
-    let person = caller.into_person(app.clock.now());
-    match person.map_err(|WrongCredential| wrong_credential())? {
-        Some(session) => {
-            require_not_suspended(&session.account)?;
-            Ok(session)
+fn decider_of(caller: Caller) -> Result<Decider, Refusal> {
+    let decider = caller.into_decider();
+    match decider.map_err(|WrongCredential| wrong_credential())? {
+        Some(decider) => {
+            require_not_suspended(&decider.account)?;
+            Ok(decider)
         }
         None => Err(Refusal::SignIn),
     }
@@ -115,6 +117,8 @@ fn person_of(app: &App, caller: Caller) -> Result<Session, Refusal> {
 pub struct Consent {
     client_id: String,
     client_name: String,
+    /// Changes with the client's name, owner and redirect URIs; to be sent back with the decision.
+    client_version: String,
     expires_at: Timestamp,
     #[schema(value_type = Vec<String>)]
     granted_scopes: Scope,
@@ -152,8 +156,8 @@ pub async fn show(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let session = require_decider(&app, &headers).await?;
-    let account = &session.account;
+    let decider = require_decider(&app, &headers).await?;
+    let account = &decider.account;
     require_enabled(&app)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
     if !query.repeated.is_empty() && app.config.profile.consent_is_validated_first() {
@@ -161,16 +165,19 @@ pub async fn show(
     }
     let query = query.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
-    let request = undecided(&app, &session, &request_id, &headers, address).await?;
+    let request = undecided(&app, &decider, &request_id, &headers, address).await?;
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
-    let granted = request.client.scope.grant(&requested, account.permissions);
+    let granted = undecided_of(&request, account, &requested)
+        .show(&app)
+        .await?;
     let uri = Some(request.redirect_uri.as_str());
     let facts = facts::of(&app, &request.client, &account.id, &granted, uri).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_version: request.client.fingerprint(),
         client_id: request.client.client_id,
         client_name: request.client.name,
         expires_at: request.expires_at,
@@ -187,6 +194,9 @@ pub struct Decide {
     #[schema(value_type = String)]
     request_id: Secret,
     decision: Decision,
+    /// What the request said with the page that was shown; an approval of a client that changed since
+    /// is refused with `consent_required`. Left out, it is that of the first page.
+    client_version: Option<String>,
 }
 
 /// Yes or no.
@@ -249,18 +259,22 @@ pub async fn decide(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let body = validated_first(&app, body)?;
-    let session = require_decider(&app, &headers).await?;
+    let decider = require_decider(&app, &headers).await?;
     let JsonBody(Decide {
         request_id,
         decision,
+        client_version,
     }) = body?;
     require_enabled(&app)?;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(&app, &session, &request_id, &headers, address).await?;
+    let request = undecided(&app, &decider, &request_id, &headers, address).await?;
     let decided = match decision {
-        Decision::Approve => approve(&app, &session.account, &request, address).await?,
+        Decision::Approve => {
+            let version = client_version.as_deref();
+            approve(&app, &decider, &request, version, address).await?
+        }
         Decision::Deny => deny(&app, &request, address).await?,
     };
     Ok(Json(decided))
@@ -268,10 +282,12 @@ pub async fn decide(
 
 async fn approve(
     app: &App,
-    account: &Account,
+    decider: &Decider,
     request: &AuthorizationRequest,
+    client_version: Option<&str>,
     address: ClientAddress,
 ) -> Result<Decided, Refusal> {
+    let account = &decider.account;
     require_may_authorize(account)?;
     // what the client lost since it asked
     if !is_registered(&request.redirect_uri, &request.client.redirect_uris) {
@@ -279,10 +295,9 @@ async fn approve(
         return Err(OAuthError::invalid_request(description).into());
     }
     require_grant(&request.client, GrantType::AuthorizationCode)?;
-    let granted = request
-        .client
-        .scope
-        .grant(&Scope::stored(&request.scope), account.permissions);
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, account, &requested);
+    let granted = undecided.approve(app, client_version).await?;
     let (code, now) = (Secret::generate(&app.random), app.clock.now());
     let new = NewCode {
         id: AuthorizationCodeId::generate(),
@@ -299,22 +314,45 @@ async fn approve(
     let approval = Approval {
         entry: entry(Event::GrantApproved, request, address, now).subject(&new.id),
         request: request.id.clone(),
+        access_key: decider.access_key().cloned(),
+        client_version: request.client.fingerprint(),
         code: new,
     };
-    app.db
-        .write(approval, |tx, approval| Box::pin(approval.commit(tx)))
-        .await
-        .map_err(|error| match error {
-            store::Error::Lost => already_processed().into(),
-            store::Error::Gone => OAuthError::invalid_client("Client not found").into(),
-            error => Refusal::from(error),
-        })?;
+    let commit = app
+        .db
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
+    match commit.await {
+        Ok(Approved::Yes) => {}
+        Ok(Approved::AlreadyDecided) => return Err(already_processed().into()),
+        Ok(Approved::KeyEnded) => return Err(Refusal::SignIn),
+        Ok(Approved::ClientChanged) => return Err(consent::changed().into()),
+        Err(store::Error::Gone) => {
+            return Err(OAuthError::invalid_client("Client not found").into());
+        }
+        Err(error) => return Err(error.into()),
+    }
     let (uri, state) = (&request.redirect_uri, request.state.as_deref());
     let location = answer_location(app, uri, &[("code", code.reveal())], state);
     Ok(Decided {
         location,
         status: "approved",
     })
+}
+
+/// The request, with the account that decides and the scopes that were asked for.
+fn undecided_of<'a>(
+    request: &'a AuthorizationRequest,
+    account: &'a Account,
+    requested: &'a Scope,
+) -> Undecided<'a> {
+    Undecided {
+        id: request.id.as_str(),
+        client: &request.client,
+        account,
+        requested,
+        shown: request.shown.as_ref(),
+        created_at: request.created_at,
+    }
 }
 
 /// A line of the trail about somebody's decision.
@@ -333,19 +371,42 @@ fn entry(
 /// The approval of a request, its code and the line of the trail: all of it or nothing.
 struct Approval {
     request: AuthorizationRequestId,
+    access_key: Option<AccessKeyId>,
+    /// The fingerprint of the client that was approved.
+    client_version: String,
     code: NewCode,
     entry: Entry,
 }
 
+/// The outcome of an [`Approval`]; only `Yes` wrote something.
+enum Approved {
+    Yes,
+    AlreadyDecided,
+    /// The access key that approved was ended in that moment.
+    KeyEnded,
+    /// The client was changed in that moment.
+    ClientChanged,
+}
+
 impl Approval {
-    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
-        clients::hold(tx, &self.code.client).await?;
-        if !authorization_requests::approve(tx, &self.request, self.code.created_at).await? {
-            return Err(store::Error::Lost);
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
+        let now = self.code.created_at;
+        if !clients::hold_as_shown(tx, &self.code.client, &self.client_version).await? {
+            return Ok(Approved::ClientChanged);
+        }
+        let key = self.access_key.as_ref();
+        if let Some(key) = key
+            && !access_keys::hold_live(tx, key, now).await?
+        {
+            return Ok(Approved::KeyEnded);
+        }
+        if !authorization_requests::approve(tx, &self.request, now).await? {
+            return Ok(Approved::AlreadyDecided);
         }
         authorization_codes::insert(tx, &self.code).await?;
-        authorization_requests::link_code(tx, &self.request, &self.code.id).await?;
-        audit::insert(tx, &self.entry).await
+        authorization_requests::link_code(tx, &self.request, &self.code.id, key, now).await?;
+        audit::insert(tx, &self.entry).await?;
+        Ok(Approved::Yes)
     }
 }
 
@@ -381,7 +442,7 @@ async fn deny(
 /// The request, if this person may decide it now. Whatever is wrong with it looks alike.
 async fn undecided(
     app: &App,
-    session: &Session,
+    decider: &Decider,
     request_id: &Secret,
     headers: &HeaderMap,
     address: ClientAddress,
@@ -389,9 +450,9 @@ async fn undecided(
     let hash = request_id.hash();
     let request = match authorization_requests::find(&app.db, &hash).await? {
         Some(request) => request,
-        None => adopt(app, session, &hash, headers, address).await?,
+        None => adopt(app, decider, &hash, headers, address).await?,
     };
-    if request.account != session.account.id
+    if request.account != decider.account.id
         || request.decided
         || app.clock.now() >= request.expires_at
     {
@@ -403,7 +464,7 @@ async fn undecided(
 /// Makes a request that waited for its person to sign in the request of this account.
 async fn adopt(
     app: &App,
-    session: &Session,
+    decider: &Decider,
     request_id: &SecretHash,
     headers: &HeaderMap,
     ClientAddress(address): ClientAddress,
@@ -424,7 +485,7 @@ async fn adopt(
         }
         _ => {
             let visitor = Visitor {
-                account: Some(&session.account.id),
+                account: Some(&decider.account.id),
                 address,
             };
             find_for(app, client_id, visitor).await?
@@ -441,10 +502,10 @@ async fn adopt(
         Refusal::Location(error, location)
     };
     let interaction = Interaction::parse(&parameters.values).map_err(told)?;
-    if interaction.demands_login(session.created_at, pending.created_at, now) {
+    if interaction.demands_login(decider.auth_time(), pending.created_at, now) {
         return Err(Refusal::SignIn); // who is here has not signed in since
     }
-    let accepted = accept(app, &client, &parameters, session, request_id.clone());
+    let accepted = accept(app, &client, &parameters, decider, request_id.clone());
     store_adopted(app, client, accepted.map_err(told)?).await
 }
 
@@ -468,7 +529,13 @@ async fn store_adopted(
             nonce: new.nonce,
             code_challenge: new.code_challenge,
             expires_at: new.expires_at,
+            created_at: new.created_at,
             decided: false,
+            shown: Some(Shown {
+                scope: new.shown_scope,
+                client: new.shown_client,
+                on_a_page: false,
+            }),
         }),
         Err(store::Error::Lost | store::Error::Taken(_)) => {
             find_adopted(app, &new.request_id).await

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::authorize_consent::{Decision, Refusal, require_person, validated_first};
+use super::consent::{self, Undecided};
 use super::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
 use crate::accounts::caller::require_may_authorize;
@@ -19,12 +20,14 @@ use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
+use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::oauth::user_code::UserCode;
 use crate::secret::Secret;
+use crate::store;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::device_authorizations::{self, DeviceRequest};
@@ -35,6 +38,8 @@ use crate::store::device_authorizations::{self, DeviceRequest};
 pub struct Consent {
     client_id: String,
     client_name: String,
+    /// Changes with the client's name, owner and redirect URIs; to be sent back with the decision.
+    client_version: String,
     device: Device,
     expires_at: Timestamp,
     #[schema(value_type = Vec<String>)]
@@ -84,7 +89,7 @@ pub async fn show(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let account = require_person(&app, &headers).await?.account;
+    let account = require_person(&app, &headers).await?;
     require_enabled(&app)?;
     // Before the code is looked at, so that it tells nothing to who may not use it.
     require_may_authorize(&account)?;
@@ -102,12 +107,15 @@ pub async fn show(
         .into());
     }
     let requested = Scope::stored(&request.scope);
-    let granted = request.client.scope.grant(&requested, account.permissions);
+    let granted = undecided_of(&request, &account, &requested)
+        .show(&app)
+        .await?;
     let facts = facts::of(&app, &request.client, &account.id, &granted, None).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_version: request.client.fingerprint(),
         client_id: request.client.client_id,
         client_name: request.client.name,
         device: Device {
@@ -128,6 +136,9 @@ pub struct Decide {
     #[schema(value_type = String)]
     user_code: Secret,
     decision: Decision,
+    /// What the request said with the page that was shown; an approval of a client that changed since
+    /// is refused with `consent_required`. Left out, it is that of the first page.
+    client_version: Option<String>,
 }
 
 /// What became of it.
@@ -167,10 +178,11 @@ pub async fn decide(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let body = validated_first(&app, body)?;
-    let account = require_person(&app, &headers).await?.account;
+    let account = require_person(&app, &headers).await?;
     let JsonBody(Decide {
         user_code,
         decision,
+        client_version,
     }) = body?;
     require_enabled(&app)?;
     if let Decision::Approve = decision {
@@ -182,7 +194,10 @@ pub async fn decide(
         return Err(unavailable().into());
     }
     let status = match decision {
-        Decision::Approve => approve(&app, &account, &request, address).await?,
+        Decision::Approve => {
+            let version = client_version.as_deref();
+            approve(&app, &account, &request, version, address).await?
+        }
         Decision::Deny => deny(&app, &account, &request, address).await?,
     };
     Ok(Json(Decided { status }))
@@ -192,33 +207,78 @@ async fn approve(
     app: &App,
     account: &Account,
     request: &DeviceRequest,
+    client_version: Option<&str>,
     address: ClientAddress,
 ) -> Result<&'static str, Refusal> {
     clients::require_grant(&request.client, GrantType::DeviceCode)?;
-    let granted = request
-        .client
-        .scope
-        .grant(&Scope::stored(&request.scope), account.permissions);
-    let entry = entry(app, Event::GrantApproved, account, request, address);
-    let input = (
-        request.id.clone(),
-        account.id.clone(),
-        granted.to_string(),
-        entry,
-    );
-    let approved = app.db.write(input, |tx, (id, account, scope, entry)| {
-        Box::pin(async move {
-            let approved = device_authorizations::approve(tx, id, account, scope, entry.at).await?;
-            if approved {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(approved)
-        })
-    });
-    if approved.await? {
-        Ok("approved")
-    } else {
-        Err(unavailable().into())
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, account, &requested);
+    let granted = undecided.approve(app, client_version).await?;
+    let approval = Approval {
+        device: request.id.clone(),
+        account: account.id.clone(),
+        client: request.client.row_id.clone(),
+        client_version: request.client.fingerprint(),
+        scope: granted.to_string(),
+        entry: entry(app, Event::GrantApproved, account, request, address),
+    };
+    let commit = app
+        .db
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
+    match commit.await {
+        Ok(Approved::Yes) => Ok("approved"),
+        Ok(Approved::AlreadyDecided) | Err(store::Error::Gone) => Err(unavailable().into()),
+        Ok(Approved::ClientChanged) => Err(consent::changed().into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The approval of a device and the line of the trail: all of it or nothing.
+struct Approval {
+    device: DeviceAuthorizationId,
+    account: AccountId,
+    client: ClientRowId,
+    /// The fingerprint of the client that was approved.
+    client_version: String,
+    scope: String,
+    entry: Entry,
+}
+
+/// The outcome of an [`Approval`]; only `Yes` wrote something.
+enum Approved {
+    Yes,
+    AlreadyDecided,
+    /// The client was changed in that moment.
+    ClientChanged,
+}
+
+impl Approval {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
+        if !store::clients::hold_as_shown(tx, &self.client, &self.client_version).await? {
+            return Ok(Approved::ClientChanged);
+        }
+        let (device, account, now) = (&self.device, &self.account, self.entry.at);
+        if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {
+            return Ok(Approved::AlreadyDecided);
+        }
+        audit::insert(tx, &self.entry).await?;
+        Ok(Approved::Yes)
+    }
+}
+
+/// The request, with the account that decides and the scopes that were asked for.
+fn undecided_of<'a>(
+    request: &'a DeviceRequest,
+    account: &'a Account,
+    requested: &'a Scope,
+) -> Undecided<'a> {
+    Undecided {
+        id: request.id.as_str(),
+        client: &request.client,
+        account,
+        requested,
+        shown: request.shown.as_ref(),
+        created_at: request.created_at,
     }
 }
 

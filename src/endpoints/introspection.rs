@@ -178,6 +178,12 @@ async fn asking(
                 let permissions = key.account.permissions;
                 (key.account, permissions)
             }
+            Caller::NotPermitted(permission) => {
+                return Err(OAuthError::insufficient_scope(format!(
+                    "The account of the bearer lacks the permission {}",
+                    permission.name()
+                )));
+            }
             Caller::Session(_) | Caller::Guest | Caller::Refused => {
                 let description = "The bearer token is malformed, expired or revoked";
                 return Err(OAuthError::invalid_token(description));
@@ -209,7 +215,8 @@ async fn of_refresh_token(
     let is_alive = token.revoked_at.is_none()
         && token.expires_at > app.clock.now()
         && !token.account.suspended
-        && token.grant.as_ref().is_none_or(|grant| !grant.revoked);
+        && token.account.may_use_clients()
+        && token.is_granted(app.clock.now());
     let client = match asking {
         Asking::Client(client) => Some((**client).clone()).filter(|own| own.row_id == token.client),
         Asking::Administrator => crate::store::clients::find_by_row(&app.db, &token.client).await?,

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod authorize_consent;
+mod consent;
 pub mod device_authorization;
 pub mod device_consent;
 pub mod end_session;

@@ -235,7 +235,7 @@ pub async fn delete(
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {
             Box::pin(async move {
-                if !access_keys::disable(tx, account, id).await? {
+                if !access_keys::end(tx, account, id, entry.at).await? {
                     return Err(store::Error::Gone);
                 }
                 audit::insert(tx, entry).await

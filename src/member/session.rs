@@ -258,7 +258,11 @@ pub async fn sign_out(
 ) -> Result<(StatusCode, [(HeaderName, String); 4]), ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let caller = Caller::of(&app, &headers).await?;
-    if let Caller::PersonalKey(_) | Caller::BotKey(_) | Caller::AccessToken(..) = caller {
+    if let Caller::PersonalKey(_)
+    | Caller::BotKey(_)
+    | Caller::AccessToken(..)
+    | Caller::NotPermitted(_) = caller
+    {
         return Err(ApiError::forbidden("This credential has no session to end"));
     }
     let now = app.clock.now();

@@ -192,9 +192,18 @@ impl Interaction {
     }
 
     /// True if a person who signed in at `auth_time` must sign in again for a request made at
-    /// `asked_at`.
+    /// `asked_at`. `None` is an access key, which proves no sign-in and satisfies neither
+    /// `prompt=login` nor `max_age`.
     #[must_use]
-    pub fn demands_login(&self, auth_time: Timestamp, asked_at: Timestamp, now: Timestamp) -> bool {
+    pub fn demands_login(
+        &self,
+        auth_time: Option<Timestamp>,
+        asked_at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let Some(auth_time) = auth_time else {
+            return self.fresh_login || self.max_age.is_some();
+        };
         let too_old = self
             .max_age
             .is_some_and(|age| now - auth_time > age && auth_time < asked_at);

@@ -201,6 +201,12 @@ impl Scope {
         self.iter().filter_map(ScopeName::permission).collect()
     }
 
+    /// The names of this scope that are in the other, in order.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        self.keep(|name| other.contains(name))
+    }
+
     /// The names that pass, in order.
     fn keep(&self, passes: impl Fn(ScopeName) -> bool) -> Self {
         Self(self.iter().filter(|name| passes(*name)).collect())

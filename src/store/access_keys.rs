@@ -25,6 +25,14 @@ pub struct AccessKey {
     pub account: Account,
 }
 
+impl AccessKey {
+    /// True if the key was neither ended nor has expired.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.disabled && self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
 impl std::fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessKey")
@@ -67,6 +75,85 @@ pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
         expires_at: row.key_expires_at,
         account,
     }))
+}
+
+/// Columns of the access key that approved something; `$row` has its `access_key_id`, and `v` is the
+/// key's row.
+macro_rules! approver_columns {
+    ($row:literal) => {
+        concat!(
+            $row,
+            ".access_key_id AS approver_key_id, v.disabled AS approver_key_disabled, \
+             v.expires_at AS approver_key_expires_at"
+        )
+    };
+}
+
+pub(super) use approver_columns;
+
+/// The columns of `approver_columns!`; all empty for an approval by session.
+#[derive(sqlx::FromRow)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "other tables are joined beside them"
+)]
+pub struct ApproverColumns {
+    approver_key_id: Option<AccessKeyId>,
+    approver_key_disabled: Option<Flag>,
+    approver_key_expires_at: Option<Timestamp>,
+}
+
+impl ApproverColumns {
+    /// The credential that approved. A key without a row was deleted.
+    pub(super) fn approver(&self) -> Approver {
+        match &self.approver_key_id {
+            None => Approver::Session,
+            Some(id) => Approver::AccessKey {
+                id: id.clone(),
+                ended: self.approver_key_disabled.is_none_or(|disabled| disabled.0),
+                expires_at: self.approver_key_expires_at,
+            },
+        }
+    }
+}
+
+/// The credential that approved a request.
+#[derive(Clone, Debug)]
+pub enum Approver {
+    /// A browser session. The end of the session leaves the approval as it is.
+    Session,
+    /// An access key. The approval ends with the key.
+    AccessKey {
+        /// The row of the key.
+        id: AccessKeyId,
+        /// True if the key was ended, by disabling or deleting it.
+        ended: bool,
+        /// When the key expires, if it does.
+        expires_at: Option<Timestamp>,
+    },
+}
+
+impl Approver {
+    /// True if the approval of this account is good now: an access key must be live, and its account
+    /// permitted to use it.
+    #[must_use]
+    pub fn counts(&self, account: &Account, now: Timestamp) -> bool {
+        match self {
+            Self::Session => true,
+            Self::AccessKey {
+                ended, expires_at, ..
+            } => !ended && expires_at.is_none_or(|at| now < at) && account.may_use_access_keys(),
+        }
+    }
+
+    /// The access key, if one approved.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKeyId> {
+        match self {
+            Self::Session => None,
+            Self::AccessKey { id, .. } => Some(id),
+        }
+    }
 }
 
 /// A key as its owner sees it.
@@ -232,8 +319,32 @@ pub async fn owner(tx: &mut Tx, id: &AccessKeyId) -> Result<Option<AccountId>> {
     Ok(row.map(|row| row.account_id))
 }
 
-/// Deletes a key of an account, which keeps the row. Whether there is such a key.
-pub async fn disable(tx: &mut Tx, account: &AccountId, id: &AccessKeyId) -> Result<bool> {
+#[derive(sqlx::FromRow)]
+struct KeyId {
+    id: AccessKeyId,
+}
+
+/// Holds a live key to the end of the transaction, so that the end of the key waits for the approval
+/// that this transaction writes. False if the key is not live any more.
+pub async fn hold_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<bool> {
+    let sql = tx.pick(
+        "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
+         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))", // the transaction is the lock
+        "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
+         AND (expires_at IS NULL OR expires_at > $2) FOR SHARE",
+    );
+    let held: Option<KeyId> = tx.fetch_optional(sql, &[id.into(), now.into()]).await?;
+    Ok(held.is_some())
+}
+
+/// Ends a key of an account, and the grants that it approved; the row of the key stays. False if the
+/// account has no such key.
+pub async fn end(
+    tx: &mut Tx,
+    account: &AccountId,
+    id: &AccessKeyId,
+    now: Timestamp,
+) -> Result<bool> {
     let found = tx
         .execute(
             "UPDATE authentications SET disabled = $3 \
@@ -241,5 +352,52 @@ pub async fn disable(tx: &mut Tx, account: &AccountId, id: &AccessKeyId) -> Resu
             &[id.into(), account.into(), true.into()],
         )
         .await?;
+    if found > 0 {
+        end_grants(tx, id, now).await?;
+    }
     Ok(found > 0)
+}
+
+/// Ends the grants that a key approved. Their tokens are refused with the grant.
+async fn end_grants(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_grants SET revoked_at = $2, revoked_because = 'access_key_ended', salt = NULL \
+         WHERE access_key_id = $1 AND revoked_at IS NULL",
+        &[id.into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Counts the live keys of an account.
+pub async fn count_live(db: &Db, account: &AccountId, now: Timestamp) -> Result<u64> {
+    let sql = db.pick(
+        "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \
+         AND account_authentication = $1 AND NOT disabled \
+         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))",
+        "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \
+         AND account_authentication = $1 AND NOT disabled \
+         AND (expires_at IS NULL OR expires_at > $2)",
+    );
+    let total: Total = db.fetch_one(sql, &[account.into(), now.into()]).await?;
+    Ok(total.n.unsigned_abs())
+}
+
+/// Ends every live key of an account and the grants that they approved; gives the keys that ended.
+pub async fn end_all(tx: &mut Tx, account: &AccountId, now: Timestamp) -> Result<Vec<AccessKeyId>> {
+    let sql = tx.pick(
+        "UPDATE authentications SET disabled = $3 WHERE service = 'access_key' \
+         AND account_authentication = $1 AND NOT disabled \
+         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2)) RETURNING id",
+        "UPDATE authentications SET disabled = $3 WHERE service = 'access_key' \
+         AND account_authentication = $1 AND NOT disabled \
+         AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
+    );
+    let ended: Vec<KeyId> = tx
+        .fetch_all(sql, &[account.into(), now.into(), true.into()])
+        .await?;
+    for key in &ended {
+        end_grants(tx, &key.id, now).await?;
+    }
+    Ok(ended.into_iter().map(|key| key.id).collect())
 }

@@ -1,12 +1,13 @@
 //! Accounts with what they hold, in one query: `accounts`, `account_roles`, `roles`, `emails`.
 
+use super::access_keys::{ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::paging::Total;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId, RoleId};
-use crate::oauth::permission::PermissionSet;
+use crate::oauth::permission::{Permission, PermissionSet};
 use crate::random::Random;
 use crate::secret::Secret;
 
@@ -73,6 +74,18 @@ pub struct Account {
 }
 
 impl Account {
+    /// True if applications may act for the account: judged at each use, not at approval alone.
+    #[must_use]
+    pub fn may_use_clients(&self) -> bool {
+        self.permissions.permits(Permission::UseOauthClients)
+    }
+
+    /// True if the account may use its personal access keys: judged at each use.
+    #[must_use]
+    pub fn may_use_access_keys(&self) -> bool {
+        self.permissions.permits(Permission::UsePersonalAccessKeys)
+    }
+
     /// Puts the rows of one account together; `None` where there was no account.
     pub(super) fn from_rows<'a>(
         rows: impl IntoIterator<Item = &'a AccountColumns>,
@@ -114,27 +127,42 @@ impl Account {
     }
 }
 
-/// The account behind an access token, with what it holds now; `None` when the grant of the token
-/// was ended, or the token itself revoked by its `jti`. A grant that nobody knows was not ended: its
-/// row may have been cleaned away.
+#[derive(sqlx::FromRow)]
+struct TokenAccountRow {
+    #[sqlx(flatten)]
+    account: AccountColumns,
+    #[sqlx(flatten)]
+    approver: ApproverColumns,
+}
+
+/// The account behind an access token, with the permissions that it holds now; `None` after the end
+/// of the token's grant, of the access key that approved the grant, or of the token by its `jti`. A
+/// grant without a row was not ended: clean-up deletes rows.
 pub async fn find_by_token(
     db: &Db,
     id: &AccountId,
-    grant: Option<&GrantId>,
-    jti: Option<&str>,
+    (grant, jti): (Option<&GrantId>, Option<&str>),
+    now: Timestamp,
 ) -> Result<Option<Account>> {
     const SQL: &str = concat!(
         "SELECT ",
         account_columns!(),
-        " FROM accounts a ",
+        ", ",
+        approver_columns!("g"),
+        " FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
+         LEFT JOIN authentications v ON v.id = g.access_key_id ",
         account_roles!(),
-        " WHERE a.id = $1 AND NOT EXISTS \
-         (SELECT 1 FROM auth_grants g WHERE g.id = $2 AND g.revoked_at IS NOT NULL) AND NOT EXISTS \
-         (SELECT 1 FROM auth_revoked_tokens r WHERE r.jti = $3)"
+        " WHERE a.id = $1 AND g.revoked_at IS NULL AND NOT EXISTS \
+         (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3)"
     );
     let args = [id.into(), grant.into(), jti.map(str::to_owned).into()];
-    let rows: Vec<AccountColumns> = db.fetch_all(SQL, &args).await?;
-    Ok(Account::from_rows(&rows))
+    let rows: Vec<TokenAccountRow> = db.fetch_all(SQL, &args).await?;
+    let account = Account::from_rows(rows.iter().map(|row| &row.account));
+    let (Some(row), Some(account)) = (rows.first(), account) else {
+        return Ok(None);
+    };
+    let counts = row.approver.approver().counts(&account, now);
+    Ok(counts.then_some(account))
 }
 
 #[derive(sqlx::FromRow)]

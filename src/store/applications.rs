@@ -28,6 +28,23 @@ pub struct Application {
     pub scope: Scope,
 }
 
+/// An access key `v` that is good at `$2`.
+macro_rules! live_key {
+    ($instant_open:literal, $instant_close:literal) => {
+        concat!(
+            "v.id = g.access_key_id AND NOT v.disabled AND (v.expires_at IS NULL OR ",
+            $instant_open,
+            "v.expires_at",
+            $instant_close,
+            " > ",
+            $instant_open,
+            "$2",
+            $instant_close,
+            ")"
+        )
+    };
+}
+
 /// What is alive: `$1` is the account, `$2` now and `$3` the time before which the access tokens of a
 /// grant without a refresh token are over. A row per grant and per refresh token.
 macro_rules! alive {
@@ -36,7 +53,10 @@ macro_rules! alive {
             "SELECT g.client_id, g.created_at AS given_at, \
              COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
              FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
-             WHERE g.account_id = $1 AND g.revoked_at IS NULL AND (",
+             WHERE g.account_id = $1 AND g.revoked_at IS NULL AND (g.access_key_id IS NULL OR \
+             EXISTS (SELECT 1 FROM authentications v WHERE ",
+            live_key!($instant_open, $instant_close),
+            ")) AND (",
             $instant_open,
             "g.created_at",
             $instant_close,
@@ -62,7 +82,12 @@ macro_rules! alive {
             " > ",
             $instant_open,
             "$2",
-            $instant_close
+            $instant_close,
+            " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
+             ON g.id = m.grant_id WHERE m.token_id = t.id AND (g.revoked_at IS NOT NULL OR \
+             g.access_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM authentications v WHERE ",
+            live_key!($instant_open, $instant_close),
+            ")))"
         )
     };
 }

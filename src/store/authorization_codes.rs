@@ -1,5 +1,6 @@
 //! Authorization codes: `oauth_authorisation_codes`.
 
+use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -18,6 +19,8 @@ pub struct AuthorizationCode {
     pub client: ClientRowId,
     /// Who approved it.
     pub account: Account,
+    /// The credential that approved.
+    pub approver: Approver,
     /// Where it was sent.
     pub redirect_uri: String,
     /// What was granted.
@@ -52,6 +55,8 @@ struct CodeRow {
     redirect_uri_given: Option<Flag>,
     resources: Option<JsonColumn<Option<Vec<String>>>>,
     #[sqlx(flatten)]
+    approver: ApproverColumns,
+    #[sqlx(flatten)]
     account: AccountColumns,
 }
 
@@ -59,10 +64,15 @@ struct CodeRow {
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     const SQL: &str = concat!(
         "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
-         k.code_challenge, k.expires_at, k.consumed_at, i.auth_time, i.redirect_uri_given, i.resources, ",
+         k.code_challenge, k.expires_at, k.consumed_at, \
+         CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
+         i.redirect_uri_given, i.resources, ",
+        approver_columns!("i"),
+        ", ",
         account_columns!(),
         " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
-         LEFT JOIN auth_request_details i ON i.code_id = k.id ",
+         LEFT JOIN auth_request_details i ON i.code_id = k.id \
+         LEFT JOIN authentications v ON v.id = i.access_key_id ",
         account_roles!(),
         " WHERE k.code_hash = $1"
     );
@@ -75,6 +85,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         id: row.code_id,
         client: row.code_client_id,
         account,
+        approver: row.approver.approver(),
         redirect_uri: row.redirect_uri,
         scope: row.scope,
         nonce: row.nonce,

@@ -4,10 +4,14 @@
 use super::clients::{Client, ClientColumns, client_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::shown_consents::{self, Shown, ShownColumns, shown_columns};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AuthorizationCodeId, AuthorizationRequestId, ClientRowId};
+use crate::ids::{
+    AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId, ClientRowId,
+};
 use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::scope::Scope;
 use crate::secret::SecretHash;
 
 /// A request of a signed-in person.
@@ -31,8 +35,12 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<CodeChallenge>,
     /// When it can no longer be decided.
     pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// Whether somebody approved or denied it.
     pub decided: bool,
+    /// What its page showed; none for a request that a Storyden wrote, until a page shows it here.
+    pub shown: Option<Shown>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -45,7 +53,10 @@ struct RequestRow {
     nonce: Option<String>,
     code_challenge: String,
     expires_at: Timestamp,
+    request_created_at: Timestamp,
     decided: bool,
+    #[sqlx(flatten)]
+    shown: ShownColumns,
     #[sqlx(flatten)]
     client: ClientColumns,
 }
@@ -54,11 +65,13 @@ struct RequestRow {
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
     const SQL: &str = concat!(
         "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, q.scope, \
-         q.state, q.nonce, q.code_challenge, q.expires_at, \
+         q.state, q.nonce, q.code_challenge, q.expires_at, q.created_at AS request_created_at, \
          (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL) AS decided, ",
+        shown_columns!(),
+        ", ",
         client_columns!(),
         " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
-         WHERE q.request_id_hash = $1"
+         LEFT JOIN auth_shown_consents s ON s.request_id = q.id WHERE q.request_id_hash = $1"
     );
     let row: Option<RequestRow> = db.fetch_optional(SQL, &[request_id.into()]).await?;
     Ok(row.map(|row| AuthorizationRequest {
@@ -71,7 +84,9 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         nonce: row.nonce,
         code_challenge: CodeChallenge::stored(row.code_challenge),
         expires_at: row.expires_at,
+        created_at: row.request_created_at,
         decided: row.decided,
+        shown: row.shown.into(),
     }))
 }
 
@@ -98,10 +113,14 @@ pub struct NewRequest {
     pub nonce: Option<String>,
     /// The S256 challenge, if there is one.
     pub code_challenge: Option<CodeChallenge>,
+    /// The scopes that its page would show as granted.
+    pub shown_scope: Scope,
+    /// The fingerprint of the client that its page would show.
+    pub shown_client: String,
     /// What the tokens are for (RFC 8707); none for the community's own API.
     pub resources: Option<Vec<String>>,
-    /// When the person signed in.
-    pub auth_time: Timestamp,
+    /// When the account signed in; unknown of a request that was made with an access key.
+    pub auth_time: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it can no longer be decided.
@@ -133,28 +152,42 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO auth_request_details (request_id, auth_time, redirect_uri_given, resources) \
-         VALUES ($1, $2, $3, $4)",
+        "INSERT INTO auth_request_details \
+         (request_id, auth_time, auth_time_unknown, redirect_uri_given, resources) \
+         VALUES ($1, $2, $3, $4, $5)",
         &[
             (&new.id).into(),
-            new.auth_time.into(),
+            new.auth_time.unwrap_or(new.created_at).into(),
+            new.auth_time.is_none().into(),
             new.redirect_uri_given.into(),
             Value::optional_names(new.resources.as_deref()),
         ],
     )
     .await?;
-    Ok(())
+    shown_consents::insert(tx, new.id.as_str(), &new.shown_scope, &new.shown_client).await
 }
 
-/// Notes which code an approved request gave.
+/// Notes which code an approved request gave, and the access key that approved. A request that a
+/// Storyden wrote gets its details now: the sign-in is unknown, and it always names a redirect URI.
 pub async fn link_code(
     tx: &mut Tx,
     request: &AuthorizationRequestId,
     code: &AuthorizationCodeId,
+    access_key: Option<&AccessKeyId>,
+    now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE auth_request_details SET code_id = $2 WHERE request_id = $1",
-        &[request.into(), code.into()],
+        "INSERT INTO auth_request_details \
+         (request_id, auth_time, auth_time_unknown, redirect_uri_given, code_id, access_key_id) \
+         VALUES ($1, $2, $3, $3, $4, $5) ON CONFLICT (request_id) \
+         DO UPDATE SET code_id = excluded.code_id, access_key_id = excluded.access_key_id",
+        &[
+            request.into(),
+            now.into(),
+            true.into(),
+            code.into(),
+            access_key.into(),
+        ],
     )
     .await?;
     Ok(())

@@ -289,6 +289,13 @@ const STEPS: &[Step] = &[
              (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
     ),
     orphans!(
+        "shown consents",
+        "auth_shown_consents",
+        "request_id",
+        " AND NOT EXISTS (SELECT 1 FROM oauth_authorisation_requests q WHERE q.id = x.request_id) \
+         AND NOT EXISTS (SELECT 1 FROM oauth_device_authorisations d WHERE d.id = x.request_id)"
+    ),
+    orphans!(
         "refresh token memberships",
         "auth_refresh_tokens",
         "token_id",

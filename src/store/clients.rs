@@ -1,5 +1,7 @@
 //! Applications: `oauth_clients`.
 
+use sha2::{Digest as _, Sha256};
+
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -10,6 +12,7 @@ use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use crate::secret::hex;
 
 /// The columns of a client.
 macro_rules! client_columns {
@@ -121,6 +124,13 @@ impl Client {
         self.grants.contains(&grant)
     }
 
+    /// A hash of what a person recognizes the client by: its name, its owner and its redirect URIs. A
+    /// consent page shows them, so a change of one asks for a new look at the page.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.name, self.owner.as_ref(), &self.redirect_uris)
+    }
+
     /// The hashes of the secrets that are good now, the present one first.
     pub fn secret_hashes(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let old = self.old_secret.as_ref().filter(|old| now < old.until);
@@ -129,6 +139,20 @@ impl Client {
             .into_iter()
             .chain(old.map(|old| old.hash.as_str()))
     }
+}
+
+fn fingerprint(name: &str, owner: Option<&AccountId>, redirect_uris: &[String]) -> String {
+    let owner = owner.map(AccountId::as_str).unwrap_or_default();
+    let parts = [name, owner]
+        .into_iter()
+        .chain(redirect_uris.iter().map(String::as_str));
+    let mut digest = Sha256::new();
+    for part in parts {
+        // with its length before it, so that no two lists read the same
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    hex(&digest.finalize())
 }
 
 impl From<ClientColumns> for Client {
@@ -508,6 +532,29 @@ pub async fn hold(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
     );
     let held: Option<RowId> = tx.fetch_optional(sql, &[id.into()]).await?;
     held.map(drop).ok_or(super::Error::Gone)
+}
+
+#[derive(sqlx::FromRow)]
+struct ShownColumns {
+    name: String,
+    account_id: Option<AccountId>,
+    redirect_uris: JsonColumn<Option<Vec<String>>>,
+}
+
+/// Holds a client to the end of the transaction as [`hold`] does, and its name, owner and redirect
+/// URIs with it. False if they are not those of the fingerprint any more.
+///
+/// # Errors
+/// [`super::Error::Gone`] when it was deleted.
+pub async fn hold_as_shown(tx: &mut Tx, id: &ClientRowId, shown: &str) -> Result<bool> {
+    let sql = tx.pick(
+        "SELECT name, account_id, redirect_uris FROM oauth_clients WHERE id = $1", // the transaction is the lock
+        "SELECT name, account_id, redirect_uris FROM oauth_clients WHERE id = $1 FOR SHARE",
+    );
+    let row: Option<ShownColumns> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let row = row.ok_or(super::Error::Gone)?;
+    let redirect_uris = row.redirect_uris.0.unwrap_or_default();
+    Ok(fingerprint(&row.name, row.account_id.as_ref(), &redirect_uris) == shown)
 }
 
 /// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its

@@ -5,6 +5,7 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::clients::{Client, ClientColumns, client_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::shown_consents::{Shown, ShownColumns, shown_columns};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::oauth::device_grant::DeviceGrant;
@@ -111,6 +112,8 @@ pub struct DeviceRequest {
     pub address: Option<String>,
     /// By which program, as it says itself.
     pub user_agent: Option<String>,
+    /// What its page showed; none until a page shows it here.
+    pub shown: Option<Shown>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -120,6 +123,8 @@ struct RequestRow {
     device_created_at: Timestamp,
     address: Option<String>,
     user_agent: Option<String>,
+    #[sqlx(flatten)]
+    shown: ShownColumns,
     #[sqlx(flatten)]
     columns: GrantColumns,
     #[sqlx(flatten)]
@@ -131,11 +136,14 @@ pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<De
     const SQL: &str = concat!(
         "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
          o.address, o.user_agent, ",
+        shown_columns!(),
+        ", ",
         grant_columns!(),
         ", ",
         client_columns!(),
         " FROM oauth_device_authorisations d JOIN oauth_clients c ON c.id = d.client_id \
-         LEFT JOIN auth_device_origins o ON o.device_id = d.id WHERE d.user_code_hash = $1"
+         LEFT JOIN auth_device_origins o ON o.device_id = d.id \
+         LEFT JOIN auth_shown_consents s ON s.request_id = d.id WHERE d.user_code_hash = $1"
     );
     let row: Option<RequestRow> = db.fetch_optional(SQL, &[user_code.into()]).await?;
     Ok(row.map(|row| DeviceRequest {
@@ -148,6 +156,7 @@ pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<De
         created_at: row.device_created_at,
         address: row.address,
         user_agent: row.user_agent,
+        shown: row.shown.into(),
     }))
 }
 

@@ -39,6 +39,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_growth.sql"),
         postgres: include_str!("../../migrations/postgres/0002_growth.sql"),
     },
+    Migration {
+        version: 4,
+        name: "shown_consent",
+        sqlite: include_str!("../../migrations/sqlite/0004_shown_consent.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_shown_consent.sql"),
+    },
 ];
 
 #[derive(sqlx::FromRow)]

@@ -32,6 +32,7 @@ pub mod revoked_tokens;
 pub mod roles;
 pub mod schema;
 pub mod sessions;
+pub mod shown_consents;
 pub mod url;
 pub mod value;
 

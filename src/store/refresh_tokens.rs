@@ -3,12 +3,15 @@
 //! A token that Storyden made has no grant of ours: its chain is then followed by
 //! `replaced_by_token_id`, and it gets a grant when it is first used here.
 
+use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId};
+use crate::ids::{
+    AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId,
+};
 use crate::secret::SecretHash;
 
 /// A refresh token with its account, its grant and what came after it.
@@ -32,6 +35,17 @@ pub struct RefreshToken {
     pub grant: Option<Grant>,
 }
 
+impl RefreshToken {
+    /// True if neither the grant was ended nor the access key that approved it. A token that a
+    /// Storyden made, and that was not used here yet, has no grant to end.
+    #[must_use]
+    pub fn is_granted(&self, now: Timestamp) -> bool {
+        self.grant
+            .as_ref()
+            .is_none_or(|grant| !grant.revoked && grant.approver.counts(&self.account, now))
+    }
+}
+
 /// The token that took another's place.
 #[derive(Clone, Debug)]
 pub struct Successor {
@@ -52,6 +66,8 @@ pub struct Grant {
     pub id: GrantId,
     /// Whether it was ended.
     pub revoked: bool,
+    /// The credential that approved.
+    pub approver: Approver,
     /// The salt of the last rotation, hex, while its window is open.
     pub salt: Option<String>,
     /// The token that the last rotation used up.
@@ -84,6 +100,8 @@ struct TokenRow {
     grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
     grant_created_at: Option<Timestamp>,
     #[sqlx(flatten)]
+    approver: ApproverColumns,
+    #[sqlx(flatten)]
     account: AccountColumns,
 }
 
@@ -113,6 +131,7 @@ impl TokenRow {
             grant: self.grant_id.map(|id| Grant {
                 id,
                 revoked: self.grant_revoked_at.is_some(),
+                approver: self.approver.approver(),
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
                 auth_time: self.grant_auth_time,
@@ -133,11 +152,14 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
          g.resources AS grant_resources, \
          g.created_at AS grant_created_at, t.created_at, ",
+        approver_columns!("g"),
+        ", ",
         account_columns!(),
         " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
          LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
          LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
-         LEFT JOIN auth_grants g ON g.id = m.grant_id ",
+         LEFT JOIN auth_grants g ON g.id = m.grant_id \
+         LEFT JOIN authentications v ON v.id = g.access_key_id ",
         account_roles!(),
         " WHERE t.token_hash = $1"
     );
@@ -159,6 +181,8 @@ pub struct NewGrant {
     pub client: ClientRowId,
     /// The code it came of.
     pub code: Option<AuthorizationCodeId>,
+    /// The access key that approved; the grant ends with it.
+    pub access_key: Option<AccessKeyId>,
     /// When the person signed in, if that is known.
     pub auth_time: Option<Timestamp>,
     /// What its tokens are for (RFC 8707); none for the community's own API.
@@ -171,7 +195,7 @@ pub struct NewGrant {
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-         resources) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         resources, access_key_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             (&new.id).into(),
             (&new.account).into(),
@@ -180,6 +204,7 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
             new.auth_time.into(),
             new.created_at.into(),
             Value::optional_names(new.resources.as_deref()),
+            new.access_key.as_ref().into(),
         ],
     )
     .await?;

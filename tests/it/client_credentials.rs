@@ -58,7 +58,7 @@ both! {
         let scope = "openid MANAGE_POSTS READ_PROFILE MANAGE_ROLES";
         let client = service(&server, Some(&frigg.id), scope).await;
         assert_eq!(ask(&server, &client, "").await.expect(200).scope(), ["MANAGE_POSTS", "READ_PROFILE"]);
-        server.demote(&frigg).await;
+        server.take_all_but_applications(&frigg).await;
         assert_eq!(ask(&server, &client, "").await.expect(200).scope(), ["READ_PROFILE"]);
     }
 

@@ -190,7 +190,13 @@ both! {
             server.authorize(Some(&frigg), &app, &[]).await.expect(302);
             let userinfo = server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await;
             assert_eq!(userinfo.status, if ends { 401 } else { 200 }, "{change}");
-            server.decide(&frigg, &waiting, "approve").await.expect(200);
+            let decided = server.decide(&frigg, &waiting, "approve").await;
+            // what was shown when it was asked has another name or other redirect URIs
+            if change.get("client_name").or(change.get("redirect_uris")).is_some() {
+                decided.expect_error(400, "consent_required");
+            } else {
+                decided.expect(200);
+            }
         }
         let id = host.publish("/moved", &json!({}));
         let app = client(&host, &id);

@@ -52,6 +52,7 @@ both! {
         assert_eq!(answer.header("cache-control"), "no-store");
         let mut consent = answer.json();
         assert_eq!(consent["request_id"].take(), json!(request_id));
+        assert_eq!(consent["client_version"].take().as_str().unwrap().len(), 64);
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(consent, @r#"
             {
@@ -59,6 +60,7 @@ both! {
               "client_id": "app",
               "client_name": "The app",
               "client_registered_by": "administrator",
+              "client_version": null,
               "expires_at": "2026-01-01T00:10:00Z",
               "granted_scopes": [
                 "openid",

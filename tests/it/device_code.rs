@@ -222,7 +222,7 @@ both! {
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let app = server.public_client().await;
         let device_code = server.approved_device(&frigg, &app, "openid READ_PROFILE MANAGE_POSTS").await;
-        server.demote(&frigg).await;
+        server.take_all_but_applications(&frigg).await;
         let tokens = server.poll(&app, &device_code).await.expect(200);
         assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
     }

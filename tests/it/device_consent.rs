@@ -71,6 +71,7 @@ both! {
         assert_eq!(answer.header("cache-control"), "no-store");
         let mut consent = answer.json();
         assert_eq!(consent["user_code"].take(), json!(user_code));
+        assert_eq!(consent["client_version"].take().as_str().unwrap().len(), 64);
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(consent, @r#"
             {
@@ -78,6 +79,7 @@ both! {
               "client_id": "app",
               "client_name": "The app",
               "client_registered_by": "administrator",
+              "client_version": null,
               "device": {
                 "address": "203.0.113.7",
                 "requested_at": "2026-01-01T00:00:00Z",

@@ -122,7 +122,7 @@ both! {
         let loki = server.member("loki", &[]).await;
         let service = server.confidential_client(&loki.id).await;
         let tokens = server.tokens(&frigg, &service, &[("scope", "openid offline_access MANAGE_POSTS")]).await;
-        server.demote(&frigg).await;
+        server.take_all_but_applications(&frigg).await;
         for token in ["access_token", "refresh_token"] {
             let answer = introspect(&server, &service, &tokens.text(token)).await.expect(200);
             assert_eq!(answer.json()["scope"], "openid offline_access");

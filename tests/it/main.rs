@@ -14,6 +14,7 @@
 
 mod support;
 
+mod access_key_grants;
 mod access_token;
 mod admin_access;
 mod admin_access_keys;
@@ -65,6 +66,7 @@ mod openid_hints;
 mod openid_prompt;
 mod openid_tokens;
 mod pages;
+mod permission_at_use;
 mod pkce_exemption;
 mod process;
 mod profile_storyden;
@@ -79,6 +81,7 @@ mod remote_tokens;
 mod resources;
 mod revocation;
 mod sd;
+mod shown_consent;
 mod sign_in;
 mod state_changes;
 mod stored_forms;

@@ -216,7 +216,7 @@ both! {
         let app = server.public_client().await;
         let scope = "offline_access READ_PROFILE MANAGE_POSTS";
         let first = server.tokens(&frigg, &app, &[("scope", scope)]).await.text("refresh_token");
-        server.demote(&frigg).await;
+        server.take_all_but_applications(&frigg).await;
         let fewer = server.refresh(&app, &first).await.expect(200);
         assert_eq!(fewer.scope(), ["READ_PROFILE", "offline_access"]);
         let promote = "UPDATE accounts SET admin = true WHERE id = $1";

@@ -120,7 +120,7 @@ both! {
         let app = server.public_client().await;
         let scope = [("scope", "openid offline_access READ_PROFILE MANAGE_POSTS")];
         let code = server.code(&frigg, &app, &scope).await;
-        server.demote(&frigg).await;
+        server.take_all_but_applications(&frigg).await;
         let tokens = server.exchange(&app, &code).await.expect(200);
         assert_eq!(tokens.scope(), ["READ_PROFILE", "offline_access", "openid"]);
     }

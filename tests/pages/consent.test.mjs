@@ -66,6 +66,25 @@ test('issue 8: a denial goes back to the application, by keyboard alone', async 
   assert.equal(address.searchParams.get('code'), null);
 });
 
+test('issue 13: an application that changed while its page was open is shown again', async (t) => {
+  const [thor, back] = [member('Thor'), await callback(t)];
+  const app = client({ name: 'Reading list', redirects: ['http://127.0.0.1/callback'], more: ['--owner', thor.handle] });
+  const owner = await browse(t, thor);
+  const page = await browse(t, member('Frigg'));
+  const { url, finish } = await begin(app, back.uri);
+  await page.goto(url);
+  await sees(page, asks('Reading list'));
+  const path = `${issuer}/api/auth/oauth/clients/${app.id}`;
+  const renamed = await owner.context().request.patch(path, { data: { name: 'Bank' }, headers: { origin: issuer } });
+  assert.equal(renamed.status(), 200, await renamed.text());
+  await allow(page).click();
+  await page.getByRole('alert').getByText(words.changed.title).waitFor();
+  await sees(page, asks('Bank'));
+  await look(page, 'consent-changed-desktop-light');
+  await allow(page).click();
+  await finish(await back.next());
+});
+
 test('A-9, req_160, req_140: imitated hosts, this computer, apps, deep hosts, names that deceive', async (t) => {
   const frigg = member('Frigg');
   const page = await browse(t, frigg);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { texts } from '../../web/texts.js';
 import { PHONE, browse, look, lookAround, open, said, sees } from './browser.mjs';
-import { auth, deviceClient, expire, member, poll, startDevice } from './community.mjs';
+import { auth, deviceClient, expire, issuer, member, poll, startDevice } from './community.mjs';
 
 const words = texts.device;
 const asks = (name) => said(words.heading, { client: name });
@@ -40,6 +40,25 @@ test('req_084, A-37: on a phone: the code in any form, compared, allowed, and th
   await look(page, 'device-allowed-phone-light');
   const { status, body } = await poll(app, device);
   assert.equal(status, 200, JSON.stringify(body));
+});
+
+test('issue 13: an application that changed while its page was open is shown again', async (t) => {
+  const thor = member('Thor');
+  const app = deviceClient({ more: ['--owner', thor.handle] });
+  const owner = await browse(t, thor);
+  const device = await startDevice(app);
+  const page = await browse(t, member('Frigg'));
+  await open(page, page_of(device));
+  await sees(page, asks('Television'));
+  const path = `${issuer}/api/auth/oauth/clients/${app.id}`;
+  const renamed = await owner.context().request.patch(path, { data: { name: 'Bank' }, headers: { origin: issuer } });
+  assert.equal(renamed.status(), 200, await renamed.text());
+  await allow(page).click();
+  await page.getByRole('alert').getByText(texts.consent.changed.title).waitFor();
+  await sees(page, asks('Bank'));
+  await allow(page).click();
+  await sees(page, words.allowed.title);
+  assert.equal((await poll(app, device)).status, 200);
 });
 
 test('issue 8: a link that brings the code, a pasted line, and a denial that the device hears', async (t) => {

@@ -3,7 +3,7 @@
 use time::Duration;
 
 use super::super::extract::Decoded;
-use crate::accounts::caller::require_may_authorize;
+use crate::accounts::caller::{Decider, require_may_authorize};
 use crate::app::App;
 use crate::clients;
 use crate::ids::{AccountId, AuthorizationRequestId};
@@ -14,7 +14,6 @@ use crate::oauth::redirect_uri::resolve;
 use crate::secret::SecretHash;
 use crate::store::authorization_requests::NewRequest;
 use crate::store::clients::Client;
-use crate::store::sessions::Session;
 
 /// How long a person has to decide.
 pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
@@ -27,7 +26,7 @@ pub(in super::super) fn accept(
     app: &App,
     client: &Client,
     decoded: &Decoded,
-    session: &Session,
+    decider: &Decider,
     request_id: SecretHash,
 ) -> Result<NewRequest, OAuthError> {
     if let Some(name) = decoded.repeated.first() {
@@ -35,11 +34,11 @@ pub(in super::super) fn accept(
             "{name} is given more than once"
         )));
     }
-    check_id_token_hint(app, decoded.get("id_token_hint"), &session.account.id)?;
+    check_id_token_hint(app, decoded.get("id_token_hint"), &decider.account.id)?;
     // RFC 9700 §2.1.1: only a client that can keep a secret may be let off PKCE.
     let pkce_required = client.kind == ClientType::Public || client.pkce_required;
     let request = AuthorizationRequest::parse(&decoded.values, pkce_required)?;
-    require_may_authorize(&session.account)?;
+    require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
     let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
@@ -50,16 +49,20 @@ pub(in super::super) fn accept(
     Ok(NewRequest {
         id: AuthorizationRequestId::generate(),
         request_id,
-        account: session.account.id.clone(),
+        account: decider.account.id.clone(),
         client: client.row_id.clone(),
         redirect_uri,
         redirect_uri_given: given.is_some(),
+        shown_scope: client
+            .scope
+            .grant(&request.scope, decider.account.permissions),
+        shown_client: client.fingerprint(),
         scope: request.scope.to_string(),
         state: request.state,
         nonce: request.nonce,
         code_challenge: request.code_challenge,
         resources: resources.filter(|resources| !resources.is_empty()),
-        auth_time: session.created_at,
+        auth_time: decider.auth_time(),
         created_at: now,
         expires_at: now + REQUEST_TTL,
     })

@@ -24,7 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
-use crate::accounts::caller::Caller;
+use crate::accounts::caller::{Caller, Decider};
 use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
 use crate::clients::documents::{self, Visitor};
@@ -41,7 +41,6 @@ use crate::store;
 use crate::store::authorization_requests;
 use crate::store::client_details;
 use crate::store::clients::Client;
-use crate::store::sessions::Session;
 
 pub(super) use accept::accept;
 pub(super) use kept::{adopt as adopt_kept, browser_of, parameters_of};
@@ -299,14 +298,14 @@ async fn client_of(
 ) -> Result<Option<Client>, OAuthError> {
     if documents::is_document(app, client_id) {
         let caller = Caller::of(app, headers).await?;
-        let session = caller.into_person(app.clock.now()).ok().flatten();
-        let session = session.filter(|session| !session.account.suspended);
-        let Some(session) = session else {
+        let decider = caller.into_decider().ok().flatten();
+        let decider = decider.filter(|decider| !decider.account.suspended);
+        let Some(decider) = decider else {
             documents::check_id(app, client_id)?;
             return Ok(clients::find(app, client_id).await?);
         };
         let visitor = Visitor {
-            account: Some(&session.account.id),
+            account: Some(&decider.account.id),
             address,
         };
         return documents::find(app, client_id, visitor).await.map(Some);
@@ -333,9 +332,9 @@ impl Unseen {
     ) -> Result<Response, Refusal> {
         let caller = Caller::of(app, headers).await;
         let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
-        let person = caller.into_person(app.clock.now());
-        if let Some(session) = person.map_err(|_| Refusal::Problem(wrong_credential()))? {
-            require_not_suspended(&session.account).map_err(Refusal::Problem)?;
+        let decider = caller.into_decider();
+        if let Some(decider) = decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
         }
         if Interaction::is_silent(&self.parameters.values) {
             // nothing may be shown, and nobody knows yet where an error would go
@@ -423,30 +422,30 @@ impl Asked {
         let caller = Caller::of(app, headers).await;
         let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
         let now = app.clock.now();
-        let person = caller.into_person(now);
-        let session = match person.map_err(|_| Refusal::Problem(wrong_credential()))? {
-            Some(session) => session,
+        let decider = caller.into_decider();
+        let decider = match decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            Some(decider) => decider,
             // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
             None if Interaction::is_silent(&self.parameters.values) => {
                 return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
             }
             None => return self.keep(app, address, kept::Next::Login).await,
         };
-        require_not_suspended(&session.account).map_err(Refusal::Problem)?;
+        require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
         let interaction = interaction.map_err(Refusal::ByRedirect)?;
         let asked_at = self.kept.as_ref().map_or(now, |kept| kept.asked_at);
-        if interaction.demands_login(session.created_at, asked_at, now) {
+        if interaction.demands_login(decider.auth_time(), asked_at, now) {
             if interaction.silent {
                 return Err(login_required());
             }
             return self.keep(app, address, kept::Next::Login).await;
         }
-        self.store(app, &session, interaction.silent).await
+        self.store(app, &decider, interaction.silent).await
     }
 
     /// Steps 3 and 4.
-    async fn store(&self, app: &App, session: &Session, silent: bool) -> Result<Response, Refusal> {
-        bound_requests(app, &session.account.id).map_err(Refusal::Here)?;
+    async fn store(&self, app: &App, decider: &Decider, silent: bool) -> Result<Response, Refusal> {
+        bound_requests(app, &decider.account.id).map_err(Refusal::Here)?;
         let request_id = match &self.kept {
             Some(kept) => kept.request_id.clone(),
             None => Secret::generate(&app.random),
@@ -455,7 +454,7 @@ impl Asked {
             app,
             &self.client,
             &self.parameters,
-            session,
+            decider,
             request_id.hash(),
         )
         .map_err(Refusal::ByRedirect)?;

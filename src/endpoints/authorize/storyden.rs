@@ -12,7 +12,7 @@ use super::accept::REQUEST_TTL;
 use super::{
     bound_requests, consent_page, error_location, redirect, refuse_here, wrong_credential,
 };
-use crate::accounts::caller::{Caller, WrongCredential, require_may_authorize};
+use crate::accounts::caller::{Caller, Decider, WrongCredential, require_may_authorize};
 use crate::accounts::guard::require_not_suspended;
 use crate::app::App;
 use crate::clients::documents::Visitor;
@@ -27,7 +27,6 @@ use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store::authorization_requests::{self, NewRequest};
 use crate::store::clients::Client;
-use crate::store::sessions::Session;
 
 /// The parameters that Storyden declares; the first five are required.
 const DECLARED: &[&str] = &[
@@ -53,12 +52,12 @@ pub(super) async fn authorize(
         Ok(caller) => caller,
         Err(error) => return refuse_here(error.into(), headers),
     };
-    let session = match caller.into_person(app.clock.now()) {
-        Ok(session) => session,
+    let decider = match caller.into_decider() {
+        Ok(decider) => decider,
         Err(WrongCredential) => return wrong_credential().into_response(),
     };
-    if let Some(session) = &session
-        && let Err(problem) = require_not_suspended(&session.account)
+    if let Some(decider) = &decider
+        && let Err(problem) = require_not_suspended(&decider.account)
     {
         return problem.into_response();
     }
@@ -71,12 +70,12 @@ pub(super) async fn authorize(
         return problem.into_response();
     }
     // 3. nobody is signed in
-    let Some(session) = session else {
+    let Some(decider) = decider else {
         return redirect(StatusCode::FOUND, app.config.login_page().as_str());
     };
     // 4. to 7.
     let visitor = Visitor {
-        account: Some(&session.account.id),
+        account: Some(&decider.account.id),
         address,
     };
     let (client, redirect_uri) = match target(app, &decoded, visitor).await {
@@ -84,7 +83,7 @@ pub(super) async fn authorize(
         Err(error) => return refuse_here(error, headers),
     };
     // 8. to 11.
-    match begin(app, &client, &decoded, (&session, &redirect_uri)).await {
+    match begin(app, &client, &decoded, (&decider, &redirect_uri)).await {
         Ok(request_id) => redirect(StatusCode::FOUND, consent_page(app, &request_id).as_str()),
         Err(error) => {
             error.log();
@@ -138,31 +137,35 @@ async fn begin(
     app: &App,
     client: &Client,
     decoded: &Decoded,
-    (session, redirect_uri): (&Session, &str),
+    (decider, redirect_uri): (&Decider, &str),
 ) -> Result<Secret, OAuthError> {
-    require_may_authorize(&session.account)?;
+    require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let scope = decoded.get("scope").unwrap_or_default().trim();
     if Scope::parse_leniently(scope).is_err() {
         let description = "Requested scope is not permitted for this account";
         return Err(OAuthError::invalid_scope(description));
     }
-    bound_requests(app, &session.account.id)?;
+    bound_requests(app, &decider.account.id)?;
     let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
     let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
     let new = NewRequest {
         id: AuthorizationRequestId::generate(),
         request_id: request_id.hash(),
-        account: session.account.id.clone(),
+        account: decider.account.id.clone(),
         client: client.row_id.clone(),
         redirect_uri: redirect_uri.to_owned(),
         redirect_uri_given: true,
+        shown_scope: client
+            .scope
+            .grant(&Scope::stored(scope), decider.account.permissions),
+        shown_client: client.fingerprint(),
         scope: scope.to_owned(),
         state: decoded.get("state").map(str::to_owned),
         nonce: decoded.get("nonce").map(str::to_owned),
         code_challenge: CodeChallenge::stored(challenge),
         resources: None,
-        auth_time: session.created_at,
+        auth_time: decider.auth_time(),
         created_at: now,
         expires_at: now + REQUEST_TTL,
     };

@@ -16,6 +16,7 @@ use crate::oauth::scope::Scope;
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::access_keys;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, AuthorizationCode};
 use crate::store::clients::{self, Client};
@@ -89,7 +90,11 @@ impl Exchange<'_> {
             }
             return Err(not_good());
         }
-        if now >= code.expires_at || code.account.suspended {
+        if now >= code.expires_at
+            || code.account.suspended
+            || !code.account.may_use_clients()
+            || !code.approver.counts(&code.account, now)
+        {
             return Err(not_good());
         }
         Ok(code)
@@ -176,6 +181,7 @@ impl Exchange<'_> {
                 account: code.account.id,
                 client: self.client.row_id.clone(),
                 code: Some(code.id.clone()),
+                access_key: code.approver.access_key().cloned(),
                 auth_time: code.auth_time,
                 resources: code.resources,
                 created_at: now,
@@ -215,6 +221,11 @@ struct Redemption {
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         clients::hold(tx, &self.grant.client).await?;
+        if let Some(key) = &self.grant.access_key
+            && !access_keys::hold_live(tx, key, self.grant.created_at).await?
+        {
+            return Err(store::Error::Lost);
+        }
         if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
             return Err(store::Error::Lost);
         }

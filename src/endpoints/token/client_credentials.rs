@@ -25,6 +25,11 @@ pub(super) async fn answer(
             "The account of this client is suspended",
         ));
     }
+    if !owner.may_use_clients() {
+        return Err(OAuthError::unauthorized_client(
+            "The account of this client lacks the permission USE_OAUTH_CLIENTS",
+        ));
+    }
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
     let scope =
         granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;

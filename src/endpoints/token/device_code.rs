@@ -76,7 +76,9 @@ async fn decide(
             ))
         }
         DeviceState::Approved => match device.account.take() {
-            Some(account) if !account.suspended => Ok((device, account)),
+            Some(account) if !account.suspended && account.may_use_clients() => {
+                Ok((device, account))
+            }
             // who approved it gets nothing any more
             _ => Err(OAuthError::access_denied("Device authorisation was denied")),
         },
@@ -113,6 +115,7 @@ async fn redeem(
             account: account.id.clone(),
             client: client.row_id.clone(),
             code: None,
+            access_key: None, // a device is approved by session alone
             auth_time: None,
             resources: None,
             created_at: now,

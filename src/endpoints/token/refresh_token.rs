@@ -36,7 +36,7 @@ fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshSt
         expires_at: token.expires_at,
         revoked_at: token.revoked_at,
         rotated: token.successor.is_some(),
-        grant_revoked: token.grant.as_ref().is_some_and(|grant| grant.revoked),
+        grant_revoked: !token.is_granted(now),
         repeatable,
     };
     grant.state(now, window)
@@ -73,7 +73,7 @@ impl Refresh<'_> {
             let token = found
                 .filter(|token| token.client == self.client.row_id)
                 .ok_or_else(not_good)?;
-            if token.account.suspended {
+            if token.account.suspended || !token.account.may_use_clients() {
                 return Err(not_good());
             }
             let tokens = match state_of(&token, now, app.config.reuse_window()) {
@@ -164,6 +164,7 @@ impl Refresh<'_> {
                 account: token.account.id.clone(),
                 client: self.client.row_id.clone(),
                 code: None,
+                access_key: None,
                 auth_time: None,
                 resources: None,
                 created_at: now,

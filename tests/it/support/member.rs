@@ -86,6 +86,13 @@ impl Server {
         .await;
     }
 
+    /// Takes from somebody all that their role permits but the use of applications.
+    pub(crate) async fn take_all_but_applications(&self, member: &Member) {
+        let sql = "UPDATE roles SET permissions = '[\"USE_OAUTH_CLIENTS\"]' WHERE name = $1";
+        let role = format!("role of {}", member.handle);
+        assert_eq!(self.sql(sql, &[&role]).await, 1);
+    }
+
     /// Suspends somebody, as Storyden stores that.
     pub(crate) async fn suspend(&self, member: &Member) {
         let (handle, now) = (member.handle.clone(), self.clock.now());
