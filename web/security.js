@@ -1,11 +1,11 @@
 // A person's own sessions and password.
 
-import { call, succeeded } from "./api.js";
+import { call, succeeded, withQuery } from "./api.js";
 import { ask } from "./dialog.js";
 import { enter, facts, fail, present, refuse, subitem, views } from "./frame.js";
 import { $, button, el, finish, instant, linkButton, once, say, unsay } from "./page.js";
 import { forgetSignIn } from "./ways.js";
-import { filled, line, texts } from "./words.js";
+import { filled, line, listed, many, texts } from "./words.js";
 
 const SESSIONS = "/api/auth/sessions";
 const PASSWORD_MIN = 8; // bytes
@@ -22,12 +22,13 @@ async function overview(isCurrent) {
     return;
   }
   const again = () => overview(isCurrent);
+  const lasting = answer.body.lasting ?? {};
   const sessions = (answer.body.sessions ?? []).map((session) => shown(session, again));
   present(
     words.heading,
     part("sessions", words.sessions, el("p", { class: "hint" }, words.sessionsHint), el("ul", { class: "items" }, ...sessions)),
-    part("password", words.password, el("p", { class: "hint" }, words.passwordHint), passwordForm(entered.account, again)),
-    part("everywhere", words.everywhere, el("p", {}, words.everywhereText), el("div", { class: "actions start" }, button(words.everywhere, everywhere, "quiet-danger"))),
+    part("password", words.password, el("p", { class: "hint" }, words.passwordHint), passwordForm(entered.account, lasting, again)),
+    part("everywhere", words.everywhere, el("p", {}, words.everywhereText), el("div", { class: "actions start" }, button(words.everywhere, () => everywhere(lasting), "quiet-danger"))),
   );
 }
 
@@ -53,9 +54,44 @@ function shown(session, again) {
   return subitem(words.other, lines, end);
 }
 
+// ---- what works without a session ----------------------------------------------------------
+
+/** Checkboxes for what can be ended as well; none for what there is nothing of. */
+function alsoEnd(lasting, checked) {
+  const box = (count, forms) => {
+    if (!count) return null;
+    const input = el("input", { type: "checkbox", checked });
+    return { input, field: el("label", { class: "check" }, input, many(forms, count)) };
+  };
+  const keys = box(lasting.access_keys, words.endAccessKeys);
+  const secrets = box(lasting.client_secrets, words.endClientSecrets);
+  const boxes = [keys, secrets].filter(Boolean);
+  return {
+    fields: boxes.map(({ field }) => field),
+    value: () => ({
+      end_access_keys: keys?.input.checked ?? checked,
+      end_client_secrets: secrets?.input.checked ?? checked,
+    }),
+  };
+}
+
+/** What the server says was ended besides, and what works on. */
+function rest({ ended = {}, left = {} }) {
+  const named = ({ access_keys: keys, client_secrets: secrets }) => {
+    const parts = [];
+    if (keys) parts.push(many(words.accessKeys, keys));
+    if (secrets) parts.push(many(words.clientSecrets, secrets));
+    return listed(parts);
+  };
+  const lines = [];
+  if (named(ended)) lines.push(line(words.alsoEnded, { what: named(ended) }));
+  lines.push(named(left) ? line(words.left, { what: named(left) }) : words.nothingLeft);
+  return lines;
+}
+
 // ---- the password --------------------------------------------------------------------------
 
-function passwordForm(account, again) {
+function passwordForm(account, lasting, again) {
   const field = (id, label, autocomplete, hint) => {
     const input = el("input", { id, type: "password", autocomplete, "aria-describedby": hint ? `${id}-hint` : undefined });
     const nodes = [el("label", { for: id }, label), input];
@@ -65,6 +101,7 @@ function passwordForm(account, again) {
   const now = field("current", words.currentPassword, "current-password");
   const next = field("new", words.newPassword, "new-password", words.newHint);
   const repeated = field("repeat", words.repeat, "new-password");
+  const also = alsoEnd(lasting, true);
   const inputs = [now.input, next.input, repeated.input];
   const reveal = el("input", { type: "checkbox" });
   reveal.addEventListener("change", () => {
@@ -80,32 +117,34 @@ function passwordForm(account, again) {
     next.field,
     repeated.field,
     el("label", { class: "check" }, reveal, words.reveal),
+    ...also.fields,
     el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, words.change)),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    once(() => change(inputs, again));
+    once(() => change(inputs, also.value(), again));
   });
   return form;
 }
 
-async function change([now, next, repeated], again) {
+async function change([now, next, repeated], also, again) {
   unsay();
   for (const input of [now, next, repeated]) input.removeAttribute("aria-invalid");
-  const refuse = (input, message) => {
+  const reject = (input, message) => {
     input.setAttribute("aria-invalid", "true");
     say(message);
   };
   const missing = [now, next, repeated].find((input) => input.value === "");
-  if (missing) return refuse(missing, words.missing);
-  if (new TextEncoder().encode(next.value).length < PASSWORD_MIN) return refuse(next, words.short);
-  if (next.value !== repeated.value) return refuse(repeated, words.different);
-  const answer = await call("POST", "/api/auth/password", { current: now.value, new: next.value });
+  if (missing) return reject(missing, words.missing);
+  if (new TextEncoder().encode(next.value).length < PASSWORD_MIN) return reject(next, words.short);
+  if (next.value !== repeated.value) return reject(repeated, words.different);
+  const answer = await call("POST", "/api/auth/password", { current: now.value, new: next.value, ...also });
   if (succeeded(answer)) {
     await again();
-    say(words.changed, "good");
+    const { title, text } = words.changed;
+    say({ title, text: [text, ...rest(answer.body)].join(" ") }, "good");
   } else if (answer.status === 403) {
-    refuse(now, words.wrong);
+    reject(now, words.wrong);
   } else {
     refuse(answer);
   }
@@ -113,9 +152,12 @@ async function change([now, next, repeated], again) {
 
 // ---- everything ----------------------------------------------------------------------------
 
-async function everywhere() {
-  if (!(await ask({ ...words.everywhereAsk, action: words.everywhere }))) return false;
-  const answer = await call("DELETE", SESSIONS);
+async function everywhere(lasting) {
+  const also = alsoEnd(lasting, false);
+  const choice = { field: el("div", {}, ...also.fields), value: also.value };
+  const chosen = await ask({ ...words.everywhereAsk, action: words.everywhere, choice });
+  if (!chosen) return false;
+  const answer = await call("DELETE", withQuery(SESSIONS, chosen));
   if (!succeeded(answer)) {
     refuse(answer);
     return false;
@@ -124,6 +166,6 @@ async function everywhere() {
   $("nav").hidden = true;
   $("account").hidden = true;
   const { title, text } = words.everywhereDone;
-  finish(title, [text], linkButton(texts.frame.signIn, "/login?return_url=%2Fsettings%2Fsecurity"));
+  finish(title, [text, ...rest(answer.body)], linkButton(texts.frame.signIn, "/login?return_url=%2Fsettings%2Fsecurity"));
   return false;
 }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::ids::AccountId;
 use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
+use crate::store::closing::{self, Closing, LastingCredentials};
 use crate::store::{self, revocation};
 
 /// Commands for members' accounts.
@@ -80,7 +81,8 @@ pub(super) struct Reinstate {
     handle: String,
 }
 
-/// Set a new password. Sessions and grants of the account end.
+/// Set a new password. Sessions and grants of the account end, and so do its access keys and the
+/// secrets of its applications with the client credentials grant.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth account password odin --generate-password")]
 pub(super) struct SetPassword {
@@ -88,6 +90,12 @@ pub(super) struct SetPassword {
     handle: String,
     #[command(flatten)]
     password: PasswordSource,
+    /// Leave the access keys of the account as they are.
+    #[arg(long)]
+    keep_access_keys: bool,
+    /// Leave the secrets of the applications of the account as they are.
+    #[arg(long)]
+    keep_client_secrets: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -255,38 +263,62 @@ impl SetPassword {
         let account = find(app, &self.handle).await?;
         let hash = app.passwords.hash(&password.secret).await?;
         let entry = entry(app, Event::PasswordChanged, &account.id);
-        let input = (account.id.clone(), hash, entry);
-        app.db
-            .write(input, |tx, (id, hash, entry)| {
+        let closing = Closing {
+            account: account.id.clone(),
+            keep: None,
+            access_keys: !self.keep_access_keys,
+            client_secrets: !self.keep_client_secrets,
+            because: "password_changed",
+        };
+        let write = app
+            .db
+            .write((closing, hash, entry), |tx, (closing, hash, entry)| {
                 Box::pin(async move {
-                    accounts::set_password(tx, id, hash, entry.at).await?;
-                    let because = "password_changed";
-                    revocation::close_account(tx, id, None, because, entry.at).await?;
-                    audit::insert(tx, entry).await
+                    accounts::set_password(tx, &closing.account, hash, entry.at).await?;
+                    audit::insert(tx, entry).await?;
+                    closing.close(tx, entry).await
                 })
-            })
-            .await?;
+            });
+        let ended = write.await?;
+        let left = closing::count(&app.db, &account.id, app.clock.now()).await?;
         let shown = password.made.then(|| password.secret.reveal());
         if self.json {
-            let mut answer = serde_json::json!({ "id": account.id, "handle": account.handle });
+            let mut answer = serde_json::json!({
+                "id": account.id, "handle": account.handle, "ended": ended, "left": left,
+            });
             if let Some(password) = shown {
                 answer["password"] = password.into();
             }
             return output::print_json(&answer);
         }
-        match shown {
-            Some(password) => output::print(password)?,
-            None => output::note(&format!("{} has a new password", account.handle)),
+        if let Some(password) = shown {
+            output::print(password)?;
         }
+        output::note(&format!(
+            "{} has a new password; ended: {} sessions, {} grants, {}; left: {}",
+            account.handle,
+            ended.sessions,
+            ended.grants(),
+            sentence(ended.lasting),
+            sentence(left),
+        ));
         Ok(())
     }
+}
+
+/// The credentials that work without a session, in words.
+fn sentence(credentials: LastingCredentials) -> String {
+    format!(
+        "{} access keys, {} client secrets",
+        credentials.access_keys, credentials.client_secrets
+    )
 }
 
 async fn suspend(app: &App, handle: &str) -> Result<(), Error> {
     set_suspended(app, handle, Some(app.clock.now())).await?;
     output::note(&format!(
-        "{handle} is suspended: its sessions and tokens ended, here and in every application; \
-         `account reinstate {handle}` lets it sign in again"
+        "{handle} is suspended: its sessions and tokens ended, here and in every application. Its access \
+         keys and client secrets are refused until `account reinstate {handle}`, which lets it sign in again"
     ));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `POST /api/auth/password`: a person changes their own password. Whoever got hold of the
 //! account before has nothing left afterwards: no session, no grant.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::entry;
@@ -14,7 +14,8 @@ use crate::error::{ApiError, Kind, answers};
 use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
-use crate::store::{accounts, revocation};
+use crate::store::closing::{self, Closed, Closing};
+use crate::store::{self, accounts};
 
 /// The password of now and the one to come.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -26,6 +27,19 @@ pub struct ChangePassword {
     /// The one to come: 8 to 1024 bytes.
     #[schema(value_type = String)]
     new: Secret,
+    /// False to leave the access keys of the account as they are.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    end_access_keys: bool,
+    /// False to leave the secrets of the account's own applications as they are: of those with the
+    /// client credentials grant.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    end_client_secrets: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `POST /api/auth/password`. The session that asks stays; every other one ends, and so does what
@@ -38,7 +52,7 @@ pub struct ChangePassword {
     security(("browser" = [])),
     request_body = ChangePassword,
     responses(
-        (status = 204, description = "The new one counts, and nothing else of the account is open"),
+        (status = 200, description = "The new one counts: what ended with the old one, and what is left", body = Closed),
         answers::Invalid,
         answers::Unauthenticated,
         answers::Forbidden,
@@ -53,8 +67,13 @@ pub async fn change(
     person: Person,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<ChangePassword>, ApiError>,
-) -> Result<StatusCode, ApiError> {
-    let JsonBody(ChangePassword { current, new }) = body?;
+) -> Result<Json<Closed>, ApiError> {
+    let JsonBody(ChangePassword {
+        current,
+        new,
+        end_access_keys,
+        end_client_secrets,
+    }) = body?;
     let session = person.0;
     let account = session.account.id;
     check_new_password(&new)?;
@@ -81,24 +100,45 @@ pub async fn change(
             .await?
     {
         attempt.failed();
-        return Err(ApiError::forbidden("The current password is wrong"));
+        return Err(wrong());
     }
     drop(attempt);
     let hash = app.passwords.hash(&new).await?;
     let entry = entry(&app, Event::PasswordChanged, &account, address);
-    app.db
+    let hashes = (row.password_hash, hash);
+    let closing = Closing {
+        account: account.clone(),
+        keep: Some(session.id),
+        access_keys: end_access_keys,
+        client_secrets: end_client_secrets,
+        because: "password_changed",
+    };
+    let changed = app
+        .db
         .write(
-            (account, session.id, hash, entry),
-            |tx, (account, keep, hash, entry)| {
+            (closing, hashes, entry),
+            |tx, (closing, (old, new), entry)| {
                 Box::pin(async move {
-                    let now = entry.at;
-                    accounts::set_password(tx, account, hash, now).await?;
-                    let because = "password_changed";
-                    revocation::close_account(tx, account, Some(keep), because, now).await?;
-                    audit::insert(tx, entry).await
+                    if !accounts::replace_password(tx, &closing.account, old, new).await? {
+                        return Err(store::Error::Lost);
+                    }
+                    audit::insert(tx, entry).await?;
+                    closing.close(tx, entry).await
                 })
             },
         )
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+        .await;
+    match changed {
+        // another change was first: what was given as the current password is so no longer
+        Err(store::Error::Lost) => Err(wrong()),
+        changed => {
+            let ended = changed?;
+            let left = closing::count(&app.db, &account, app.clock.now()).await?;
+            Ok(Json(Closed { ended, left }))
+        }
+    }
+}
+
+fn wrong() -> ApiError {
+    ApiError::forbidden("The current password is wrong")
 }

@@ -1,7 +1,7 @@
 //! `/api/auth/sessions`: where a person is signed in, and how they sign out there.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderName, StatusCode};
 use serde::Serialize;
@@ -11,14 +11,15 @@ use crate::accounts::guard::Person;
 use crate::accounts::session_cookie::session_cookie;
 use crate::app::Shared;
 use crate::clock::Timestamp;
-use crate::endpoints::extract::{ClientAddress, PathId};
+use crate::endpoints::extract::{ClientAddress, Decoded, PathId, decode};
 use crate::error::{ApiError, Kind, answers};
 use crate::ids::{AccountId, SessionId};
 use crate::oauth::permission::Permission;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
-use crate::store::{revocation, sessions};
+use crate::store::closing::{self, Closed, Closing, LastingCredentials};
+use crate::store::sessions;
 
 /// A session.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -65,6 +66,8 @@ impl From<Account> for SessionAccount {
 #[schema(as = AuthSessionListResult)]
 pub struct SessionList {
     account: SessionAccount,
+    /// What works on without a session, unless it is ended too.
+    lasting: LastingCredentials,
     /// Those that are open, newest first.
     sessions: Vec<ListedSession>,
 }
@@ -96,7 +99,9 @@ pub async fn list(
         id: open.id,
     });
     let sessions = sessions.collect();
+    let lasting = closing::count(&app.db, &session.account.id, app.clock.now()).await?;
     Ok(Json(SessionList {
+        lasting,
         account: session.account.into(),
         sessions,
     }))
@@ -154,8 +159,18 @@ pub async fn delete(
 #[utoipa::path(
     delete, path = "/api/auth/sessions", operation_id = "AuthSessionDeleteAll", tag = "auth",
     security(("browser" = [])),
+    params(
+        ("end_access_keys" = Option<bool>, Query, description = "Also end every access key of the account; false unless given"),
+        ("end_client_secrets" = Option<bool>, Query, description = "Also end the secrets of the account's applications with the client credentials grant; false unless given")
+    ),
     responses(
-        (status = 204, description = "Nothing of it is left"),
+        (
+            status = 200,
+            description = "What ended, and what is left",
+            body = Closed,
+            headers(("Set-Cookie" = String, description = "An empty session"))
+        ),
+        answers::Invalid,
         answers::Unauthenticated,
         answers::Forbidden,
         answers::Broken,
@@ -164,20 +179,41 @@ pub async fn delete(
 pub async fn delete_all(
     State(app): State<Shared>,
     person: Person,
+    RawQuery(query): RawQuery,
     ClientAddress(address): ClientAddress,
-) -> Result<(StatusCode, [(HeaderName, String); 1]), ApiError> {
+) -> Result<([(HeaderName, String); 1], Json<Closed>), ApiError> {
     let account = person.0.account.id;
+    let closing = closing(query.as_deref(), account.clone())?;
     let entry = entry(&app, Event::SessionsEnded, &account, address);
     let now = entry.at;
-    app.db
-        .write((account, entry), |tx, (account, entry)| {
-            Box::pin(async move {
-                let because = "signed_out_everywhere";
-                revocation::close_account(tx, account, None, because, entry.at).await?;
-                audit::insert(tx, entry).await
-            })
+    let write = app.db.write((closing, entry), |tx, (closing, entry)| {
+        Box::pin(async move {
+            audit::insert(tx, entry).await?;
+            closing.close(tx, entry).await
         })
-        .await?;
+    });
+    let ended = write.await?;
+    let left = closing::count(&app.db, &account, now).await?;
     let cookie = session_cookie(&app, "", now);
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]))
+    Ok(([(SET_COOKIE, cookie)], Json(Closed { ended, left })))
+}
+
+/// Reads what ends besides the sessions.
+fn closing(query: Option<&str>, account: AccountId) -> Result<Closing, ApiError> {
+    const ALSO: &[&str] = &["end_access_keys", "end_client_secrets"];
+    let query = decode(query.unwrap_or_default(), ALSO)
+        .and_then(Decoded::without_repeats)
+        .map_err(|error| ApiError::invalid(error.description))?;
+    let is_given = |name: &str| match query.get(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ApiError::invalid(format!("{name} must be true or false"))),
+    };
+    Ok(Closing {
+        access_keys: is_given(ALSO[0])?,
+        client_secrets: is_given(ALSO[1])?,
+        account,
+        keep: None,
+        because: "signed_out_everywhere",
+    })
 }

@@ -415,6 +415,19 @@ pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestam
     Ok(())
 }
 
+/// Replaces the password that `old` is the stored hash of. False if the account has another password
+/// by now: of two changes with one old password, one succeeds.
+pub async fn replace_password(tx: &mut Tx, id: &AccountId, old: &str, new: &str) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE authentications SET token = $3 WHERE account_authentication = $1 \
+             AND service = 'password' AND token = $2 AND NOT disabled",
+            &[id.into(), old.into(), new.into()],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
 /// Suspends an account (`at`) or ends its suspension (`None`). Whether there is such an account.
 pub async fn set_suspended(
     tx: &mut Tx,

@@ -63,6 +63,8 @@ events! {
     ClientUpdated = "client_updated",
     /// A client got another secret.
     ClientSecretRotated = "client_secret_rotated",
+    /// The secret of a client was ended, and no other put in its place.
+    ClientSecretEnded = "client_secret_ended",
     /// A client was deleted.
     ClientDeleted = "client_deleted",
     /// A connection to another server was made.
@@ -130,6 +132,13 @@ impl Entry {
             address: None,
             trace_id: trace_id(),
         }
+    }
+
+    /// The same line for another event.
+    #[must_use]
+    pub fn event(mut self, event: Event) -> Self {
+        self.event = event;
+        self
     }
 
     /// Who did it, to their own account unless another is named.

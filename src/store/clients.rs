@@ -504,6 +504,47 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
     Ok(touched > 0)
 }
 
+#[derive(sqlx::FromRow)]
+struct SecretRow {
+    id: ClientRowId,
+    client_id: String,
+    allowed_grants: Names,
+}
+
+impl SecretRow {
+    /// True if the client acts as its owner (RFC 6749 §4.4).
+    fn acts_as_owner(&self) -> bool {
+        let mut grants = self.allowed_grants.iter();
+        grants.any(|name| GrantType::from_stored_name(name) == Some(GrantType::ClientCredentials))
+    }
+}
+
+const SECRETS_OF: &str = "SELECT id, client_id, allowed_grants FROM oauth_clients \
+     WHERE account_id = $1 AND client_secret_hash IS NOT NULL";
+
+/// Counts the clients of an account that have a secret and act as the account.
+pub async fn count_secrets_of(db: &Db, owner: &AccountId) -> Result<u64> {
+    let rows: Vec<SecretRow> = db.fetch_all(SECRETS_OF, &[owner.into()]).await?;
+    Ok(rows.iter().filter(|row| row.acts_as_owner()).count() as u64)
+}
+
+/// Ends the secret of every client that acts as its owner, with the one before it; gives the public
+/// ids of the clients. Their owner can give them new ones.
+pub async fn end_secrets_of(tx: &mut Tx, owner: &AccountId, now: Timestamp) -> Result<Vec<String>> {
+    let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
+    let mut ended = Vec::new();
+    for row in rows.into_iter().filter(SecretRow::acts_as_owner) {
+        tx.execute(
+            "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 WHERE id = $1",
+            &[(&row.id).into(), now.into()],
+        )
+        .await?;
+        forget_old_secret(tx, &row.id).await?;
+        ended.push(row.client_id);
+    }
+    Ok(ended)
+}
+
 async fn forget_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
     tx.execute(
         "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \

@@ -14,6 +14,7 @@ pub mod client_details;
 pub mod client_documents;
 pub mod client_list;
 pub mod clients;
+pub mod closing;
 pub mod db;
 pub mod device_authorizations;
 pub mod device_list;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { texts } from '../../web/texts.js';
 import { PHONE, browse, look, open, said, sees, signIn } from './browser.mjs';
-import { deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
+import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
 /** Lets an application in by the device flow, without a page. */
 async function authorize(context, app) {
@@ -125,6 +125,48 @@ test('issue 8: security: another session is ended, the password is changed, and 
   await sees(page, words.everywhereDone.title);
   await open(phone, '/settings/security');
   await sees(phone, texts.login.heading);
+});
+
+test('issue 13: security: keys and secrets are ended where asked, and the page says what is left', async (t) => {
+  const words = texts.security;
+  const frigg = member('Frigg');
+  client({ name: 'Robot', type: 'confidential', redirects: [], grants: ['client_credentials'], more: ['--owner', frigg.handle] });
+  const page = await browse(t, frigg);
+  const key = await page.context().request.post(`${issuer}/api/auth/access-keys`, { data: { name: 'script' }, headers: { origin: issuer } });
+  const { secret } = await key.json();
+  const use = async () => (await fetch(`${issuer}/api/auth/access-keys`, { headers: { authorization: `Bearer ${secret}` } })).status;
+  const one = { count: '1' };
+  const [keys, secrets] = [said(words.accessKeys.one, one), said(words.clientSecrets.one, one)];
+  const box = (forms) => page.getByLabel(said(forms.one, one));
+  await open(page, '/settings/security');
+  await sees(page, words.heading);
+  assert.equal(await box(words.endAccessKeys).isChecked(), true);
+  await box(words.endClientSecrets).uncheck();
+  await look(page, 'security-keys-desktop-light');
+  await page.getByLabel(words.currentPassword).fill(frigg.password);
+  await page.getByLabel(words.newPassword, { exact: true }).fill('a better password');
+  await page.getByLabel(words.repeat).fill('a better password');
+  assert.equal(await use(), 200);
+  await page.getByRole('button', { name: words.change }).click();
+  const alert = page.getByRole('alert');
+  await alert.getByText(words.changed.title).waitFor();
+  const text = await alert.textContent();
+  assert.ok(text.includes(said(words.alsoEnded, { what: keys })), text);
+  assert.ok(text.includes(said(words.left, { what: secrets })), text);
+  assert.equal(await use(), 401);
+  assert.equal(await box(words.endAccessKeys).count(), 0);
+
+  await page.setViewportSize(PHONE);
+  await page.getByRole('button', { name: words.everywhere }).click();
+  const dialog = page.getByRole('dialog');
+  const also = dialog.getByLabel(said(words.endClientSecrets.one, one));
+  assert.equal(await also.isChecked(), false);
+  await also.check();
+  await look(page, 'security-everywhere-phone-light');
+  await dialog.getByRole('button', { name: words.everywhere }).click();
+  await sees(page, words.everywhereDone.title);
+  await page.getByText(said(words.alsoEnded, { what: secrets })).waitFor();
+  await page.getByText(words.nothingLeft).waitFor();
 });
 
 test('issue 8: a page whose API fails says so, and goes on when it works again', async (t) => {

@@ -34,8 +34,13 @@ impl Server {
 
     /// Somebody signs in once more: the same person with another session.
     pub(crate) async fn sign_in_again(&self, member: &Member) -> Member {
+        self.sign_in_with(member, PASSWORD).await
+    }
+
+    /// The same with another password.
+    pub(crate) async fn sign_in_with(&self, member: &Member, password: &str) -> Member {
         let answer = self
-            .sign_in_from("127.0.0.1", &member.handle, PASSWORD)
+            .sign_in_from("127.0.0.1", &member.handle, password)
             .await;
         Member {
             session: answer.expect(200).cookie("storyden-session"),
