@@ -1,5 +1,5 @@
-//! What this server writes into Storyden's tables, column by column, in the forms that a Storyden
-//! writes there (contract 17.1): whoever of the two made a row, the other reads it.
+//! Values written into Storyden's tables, column by column, in Storyden's own formats
+//! (storyden-contract.md#tables): either server reads the other's rows.
 
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ const LEFT_ALONE: &[&str] = &[
     "settings",
 ];
 
-/// Whether a value, with its type in the database, has a form.
+/// True if a value, with its database type, has a format.
 fn has_form(form: &str, (kind, value): (&str, &str)) -> bool {
     let is_text = matches!(kind, "text" | "character varying");
     let all = |alphabet: &str| value.chars().all(|symbol| alphabet.contains(symbol));
@@ -156,7 +156,7 @@ fn has_form(form: &str, (kind, value): (&str, &str)) -> bool {
         "hash" => is_text && value.len() == 64 && all("0123456789abcdef"),
         "argon2" => is_text && value.starts_with("$argon2id$v=19$m=") && value.contains(",p="),
         "text" => is_text,
-        // An instant in Storyden's form and in UTC; PostgreSQL has a type for it.
+        // An instant in Storyden's format and in UTC; PostgreSQL has a type for instants.
         "time" if kind == "text" => is_storydens_time(value),
         "time" => kind == "timestamp with time zone",
         "flag" if kind == "integer" => matches!(value, "0" | "1"),
@@ -169,7 +169,7 @@ fn has_form(form: &str, (kind, value): (&str, &str)) -> bool {
     }
 }
 
-/// JSON in bytes, without a space between; `jsonb` writes its own.
+/// JSON as bytes, without spaces; `jsonb` has its own format.
 fn is_json(kind: &str, value: &str) -> bool {
     let read = serde_json::from_str::<Value>(value);
     match kind {
@@ -178,7 +178,8 @@ fn is_json(kind: &str, value: &str) -> bool {
     }
 }
 
-/// `2026-11-21 08:24:50.43150596+00:00`: no zero at the end of the fraction, no point without one.
+/// `2026-11-21 08:24:50.43150596+00:00`: no trailing zero in the fraction, and no point without a
+/// fraction.
 fn is_storydens_time(text: &str) -> bool {
     let Some(instant) = text.strip_suffix("+00:00") else {
         return false;
@@ -194,7 +195,7 @@ fn is_storydens_time(text: &str) -> bool {
     figures == "0000-00-00 00:00:00" && is_fraction
 }
 
-/// Fails for a column that is not as its form says, or has nothing to show.
+/// Fails for a column with another format, or without any value.
 async fn hold(storyden: &mut Storyden, name: &str, forms: &str) {
     let (table, column) = name.split_once('.').unwrap();
     let sqlite = format!(
@@ -223,7 +224,7 @@ async fn hold(storyden: &mut Storyden, name: &str, forms: &str) {
     assert!(shown || forms == "never", "{name} was never written");
 }
 
-/// What somebody and an application leave in the tables of the protocol.
+/// Writes rows of the protocol's tables.
 async fn use_the_protocol(server: &Server) {
     let (frigg, app) = pair(server, "frigg").await;
     let given = [("nonce", "n"), ("scope", "openid offline_access")];
@@ -248,7 +249,7 @@ async fn use_the_protocol(server: &Server) {
     }
 }
 
-/// Applications by every way there is to make them.
+/// Creates clients in every way.
 async fn make_applications(server: &Server, odin: &Member) {
     let document =
         json!({ "client_name": "Registered", "redirect_uris": ["https://a.example/cb"] });
@@ -287,7 +288,7 @@ async fn make_applications(server: &Server, odin: &Member) {
     server.post_as(odin, path, &anybodys).await;
 }
 
-/// What people do with their accounts.
+/// Writes rows of members' tables.
 async fn use_accounts(server: &Server, person: &Member) {
     let signed_in = server.sign_in_again(person).await;
     let logout = "/api/auth/logout";
@@ -310,8 +311,7 @@ async fn use_accounts(server: &Server, person: &Member) {
 }
 
 both! {
-    /// P8: each column that is written has a form that a Storyden writes there, times in UTC and JSON
-    /// without spaces; and it was written here.
+    /// P8: each written column has Storyden's format, with times in UTC and JSON without spaces.
     async fn every_column_is_written_as_a_storyden_writes_it(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let setup = setup

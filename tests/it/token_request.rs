@@ -1,4 +1,4 @@
-//! The token endpoint as a form (RFC 6749 §3.2, §5.2): what is read, what is refused, and how.
+//! The form of the token endpoint (RFC 6749 §3.2, §5.2): parsing and errors.
 
 use insta::{allow_duplicates, assert_json_snapshot};
 use reqwest::RequestBuilder;
@@ -10,7 +10,7 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 const TOKEN: &str = "/api/oauth/token";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Somebody, a public client and a confidential one.
+/// A member, with a public and a confidential client.
 async fn people(server: &Server) -> (Member, Client) {
     (
         server.member("frigg", &[]).await,
@@ -18,7 +18,7 @@ async fn people(server: &Server) -> (Member, Client) {
     )
 }
 
-/// A request with a body as it is.
+/// A request with a raw body.
 fn raw(server: &Server, body: impl Into<reqwest::Body>) -> RequestBuilder {
     server
         .request("POST", TOKEN)
@@ -26,14 +26,14 @@ fn raw(server: &Server, body: impl Into<reqwest::Body>) -> RequestBuilder {
         .body(body)
 }
 
-/// A form as its client would send it.
+/// A form as a client encodes it.
 fn encode(form: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
         .finish()
 }
 
-/// Refused with 400 in the protocol's own words, whatever was sent.
+/// Expects 400 with a protocol error.
 #[track_caller]
 fn refused(answer: Answer, code: &str) -> Answer {
     let answer = answer.expect_error(400, code);
@@ -51,7 +51,7 @@ fn refused(answer: Answer, code: &str) -> Answer {
 }
 
 both! {
-    /// req_015: there is POST and nothing else; no other method gives a token.
+    /// req_015: only POST issues tokens.
     async fn only_post_gives_tokens(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -132,13 +132,13 @@ both! {
             let answer = server.send(raw(&server, format!("{rest}&{spelling}{code}"))).await;
             refused(answer, "invalid_request");
         }
-        // A semicolon separates nothing: here it makes a client_id that nobody knows.
+        // A semicolon does not separate parameters: here the client id is unknown.
         assert!(rest.ends_with("client_id=app"));
         refused(server.send(raw(&server, format!("{rest};code={code}"))).await, "invalid_client");
         server.send(raw(&server, format!("{rest}&c%6fde={code}"))).await.expect(200);
     }
 
-    /// req_006: an empty value is as if it had not been sent.
+    /// req_006: an empty value counts as absent.
     async fn an_empty_value_is_no_value(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -166,7 +166,7 @@ both! {
         server.token(&form).await.expect(200);
     }
 
-    /// req_007: what nobody knows is passed over, however often it is given.
+    /// req_007: unknown parameters are ignored, also repeated ones.
     async fn unknown_parameters_are_passed_over(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -209,7 +209,7 @@ both! {
         server.token(&crowded).await.expect(200);
     }
 
-    /// what is not percent-encoded UTF-8 without zeros is refused, in values and in names.
+    /// values and names must be percent-encoded UTF-8 without NUL.
     async fn what_is_not_text_is_refused(setup: Setup) {
         let server = setup.start().await;
         let (_, app) = people(&server).await;
@@ -227,7 +227,7 @@ both! {
         }
     }
 
-    /// what looks like SQL is text like any other.
+    /// SQL syntax in values has no effect.
     async fn what_looks_like_sql_is_text(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -258,7 +258,7 @@ both! {
         assert_eq!(answer.text("error_description"), "Missing grant_type");
     }
 
-    /// req_027, req_035: what was sent is never repeated in the answer.
+    /// req_027, req_035: the response never repeats input.
     async fn what_was_sent_is_not_repeated(setup: Setup) {
         let server = setup.start().await;
         let (_, app) = people(&server).await;
@@ -277,7 +277,7 @@ both! {
         }
     }
 
-    /// req_035: what an error looks like on the wire.
+    /// req_035: the form of an error.
     async fn an_error_has_two_members(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;

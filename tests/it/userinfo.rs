@@ -5,9 +5,9 @@ use time::Duration;
 
 use crate::support::{Answer, Member, Server, both};
 
-/// Where it is.
+/// The path of userinfo.
 const PATH: &str = "/api/oauth/userinfo";
-/// What every challenge begins with.
+/// Prefix of every challenge.
 const CHALLENGE: &str =
     r#"Bearer resource_metadata="https://auth.example/.well-known/oauth-protected-resource/api""#;
 
@@ -20,7 +20,7 @@ async fn token(server: &Server, member: &Member, scope: &str) -> String {
         .text("access_token")
 }
 
-/// Fails unless it is refused with a status, and the challenge has this code.
+/// Expects a status and a challenge with this code.
 #[track_caller]
 fn challenged(answer: Answer, status: u16, code: &str) {
     let answer = answer.expect_error(status, code);
@@ -38,7 +38,7 @@ async fn claims(server: &Server, token: &str) -> Value {
 }
 
 both! {
-    /// req_173, req_174, req_032: GET and POST give the same claims, which nobody keeps.
+    /// req_173, req_174, req_032: GET and POST return the same claims, with `no-store`.
     async fn get_and_post_give_the_same_claims(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -67,7 +67,7 @@ both! {
         }
     }
 
-    /// req_174: the subject is the one of the ID token.
+    /// req_174: the subject equals the ID token's.
     async fn the_subject_is_the_one_of_the_id_token(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -104,7 +104,7 @@ both! {
         assert_eq!(claims(&server, &token).await, json!({ "sub": frigg.id.as_str() }));
     }
 
-    /// req_175: the verified address is preferred, and an unverified one is said to be that.
+    /// req_175: a verified address is preferred, and an unverified address is marked.
     async fn an_unverified_address_is_said_to_be_that(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -145,7 +145,7 @@ both! {
         }
     }
 
-    /// req_044, A-62: a token comes in one header and nowhere else.
+    /// req_044, A-62: a token is accepted in a single header only.
     async fn a_token_comes_in_one_header(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -170,7 +170,7 @@ both! {
         server.get_with_bearer(&format!("{PATH}?access_token=other"), &token).await.expect(200);
     }
 
-    /// req_047, A-76, A-78: what is no living access token of ours is refused as such.
+    /// req_047, A-76, A-78: everything except a valid access token of this server is rejected.
     async fn what_is_no_access_token_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,11 +1,11 @@
-//! What somebody began with an application, and goes on with later: after a restart, after another
-//! process was at the database.
+//! Flows in progress, to be continued later: after a restart, or after another process used the
+//! database.
 
 use super::client::{Client, NewClient};
 use super::member::Member;
 use super::server::Server;
 
-/// A person, an application, and one of each thing that can be begun between them.
+/// A member, a client, and a flow of each kind in progress.
 pub(crate) struct Begun {
     person: Member,
     app: Client,
@@ -26,7 +26,7 @@ pub(crate) async fn pair(server: &Server, name: &'static str) -> (Member, Client
 }
 
 impl Begun {
-    /// Begins it all.
+    /// Starts a flow of each kind.
     pub(crate) async fn on(server: &Server, name: &'static str) -> Self {
         let (person, app) = pair(server, name).await;
         let first = server.tokens(&person, &app, &[]).await;
@@ -43,7 +43,7 @@ impl Begun {
         }
     }
 
-    /// Everything goes on, and what was spent stays so.
+    /// Expects that all flows continue, and that used items stay used.
     pub(crate) async fn goes_on(self, server: &Server) {
         let Self { person, app, .. } = &self;
         server.poll(app, &self.device_code).await.expect(200);

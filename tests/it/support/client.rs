@@ -13,7 +13,7 @@ use super::server::Server;
 
 /// The verifier of every test's code flow.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-/// Its S256 challenge (RFC 7636, appendix B).
+/// The S256 challenge of the verifier (RFC 7636, appendix B).
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// The S256 challenge of a verifier.
@@ -77,7 +77,7 @@ impl Server {
         self.client(NewClient::default()).await
     }
 
-    /// A confidential application of somebody, with the code, refresh and client credentials grants.
+    /// A confidential client with an owner and the grants code, refresh and client credentials.
     pub(crate) async fn confidential_client(&self, owner: &AccountId) -> Client {
         self.client(NewClient {
             client_id: "service",
@@ -147,7 +147,7 @@ impl Server {
         client
     }
 
-    /// Exchanges a code, as the client it was issued to does it.
+    /// Exchanges a code as its own client.
     pub(crate) async fn exchange(&self, client: &Client, code: &str) -> Answer {
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -186,7 +186,7 @@ impl Server {
 }
 
 impl Client {
-    /// Its credentials in a form.
+    /// The client's credentials as form parameters.
     pub(crate) fn credentials(&self) -> Vec<(&str, &str)> {
         let secret = self
             .secret

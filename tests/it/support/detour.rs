@@ -1,4 +1,4 @@
-//! A browser that was sent away while its authorization request waits: to sign in, or after a form.
+//! A browser whose authorization request is pending: during sign-in, or after a form.
 
 use serde_json::json;
 
@@ -7,20 +7,20 @@ use super::client::Client;
 use super::member::Member;
 use super::server::Server;
 
-/// A browser that was sent away: the request it comes back to, and the cookie that it keeps.
+/// A browser with a pending request: the request's id and cookie.
 pub(crate) struct Detour {
     pub(crate) request_id: String,
     pub(crate) cookie: String,
 }
 
 impl Detour {
-    /// Somebody who is not signed in follows a client's link.
+    /// Follows a client's link without a session.
     pub(crate) async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
         let answer = server.authorize(None, client, changed).await;
         Self::of(&answer.expect(302))
     }
 
-    /// What an answer sent the browser away with.
+    /// Reads the redirect of a response.
     #[track_caller]
     pub(crate) fn of(answer: &Answer) -> Self {
         let request_id = answer.sent("request_id").unwrap_or_else(|| {
@@ -34,12 +34,12 @@ impl Detour {
         }
     }
 
-    /// The cookies of this browser while somebody is signed in.
+    /// The cookies of this browser with a session.
     fn cookies(&self, member: &Member) -> String {
         format!("{}; {}", member.cookie(), self.cookie)
     }
 
-    /// Somebody signed in in this browser and opens the consent page.
+    /// Opens the consent page after sign-in.
     pub(crate) async fn open(&self, server: &Server, member: &Member) -> Answer {
         let path = format!(
             "/api/oauth/authorize/consent?request_id={}",
@@ -51,7 +51,7 @@ impl Detour {
             .await
     }
 
-    /// Somebody decides in this browser.
+    /// Decides in this browser.
     pub(crate) async fn decide(&self, server: &Server, member: &Member, decision: &str) -> Answer {
         let body = json!({ "request_id": self.request_id, "decision": decision });
         let request = server.request("POST", "/api/oauth/authorize/consent");
@@ -70,7 +70,7 @@ impl Detour {
     }
 }
 
-/// How many requests wait for a decision or for somebody to sign in.
+/// The number of requests that wait for a decision or a sign-in.
 pub(crate) async fn stored(server: &Server) -> i64 {
     let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";
     let pending = "SELECT COUNT(*) AS n FROM auth_pending_requests";

@@ -1,4 +1,4 @@
-//! Device flows and the people who decide them.
+//! Device flows and their decisions.
 
 use serde_json::json;
 
@@ -8,13 +8,13 @@ use super::member::Member;
 use super::server::Server;
 
 impl Server {
-    /// Opens a device flow as its person does, which claims it.
+    /// Opens a device flow as a member, which claims the device.
     pub(crate) async fn open_device(&self, member: &Member, user_code: &str) -> Answer {
         let path = format!("/api/oauth/device/consent?user_code={user_code}");
         self.get_as(member, &path).await
     }
 
-    /// Somebody's decision of a device flow that they opened.
+    /// Decides an opened device flow.
     pub(crate) async fn decide_device(
         &self,
         member: &Member,
@@ -26,7 +26,7 @@ impl Server {
             .await
     }
 
-    /// The device code of a flow that somebody approved.
+    /// The device code of an approved flow.
     pub(crate) async fn approved_device(
         &self,
         member: &Member,

@@ -1,4 +1,4 @@
-//! JWTs as an attacker, or a careless neighbour with the same key, would make them.
+//! Forged JWTs: by an attacker, or by another service with the same key.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::database::signing_key;
 
-/// What is signed: header and payload.
+/// The signed text: header and payload.
 fn input(header: &str, payload: &str) -> String {
     let encode = |part: &str| URL_SAFE_NO_PAD.encode(part);
     format!("{}.{}", encode(header), encode(payload))
@@ -44,7 +44,7 @@ fn our_key() -> KeyPair {
     KeyPair::from_pkcs8(pem::parse(pem).unwrap().contents()).unwrap()
 }
 
-/// Signed with the server's own key, whatever header and payload say.
+/// Signs any header and payload with the server's own key.
 pub(crate) fn signed(header: &Value, payload: &Value) -> String {
     signed_text(&header.to_string(), &payload.to_string())
 }
@@ -54,13 +54,13 @@ pub(crate) fn signed_text(header: &str, payload: &str) -> String {
     rsa(&our_key(), &RSA_PKCS1_SHA256, &input(header, payload))
 }
 
-/// Signed with the server's own key, by an algorithm that it does not use.
+/// Signs with the server's own key and another algorithm.
 pub(crate) fn signed_rs512(header: &Value, payload: &Value) -> String {
     let input = input(&header.to_string(), &payload.to_string());
     rsa(&our_key(), &RSA_PKCS1_SHA512, &input)
 }
 
-/// Signed with another RSA key.
+/// Signs with another RSA key.
 pub(crate) fn signed_by_another(header: &Value, payload: &Value) -> String {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let input = input(&header.to_string(), &payload.to_string());

@@ -1,5 +1,5 @@
-//! The world outside, as a test makes it: names with addresses that nobody checked, and hosts behind
-//! them that speak TLS and answer as badly as they like. Nothing leaves this computer.
+//! A simulated internet: names with arbitrary addresses, and TLS hosts with arbitrary responses.
+//! Nothing leaves this computer.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,14 +19,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::server::Setup;
 
-/// A world with nobody in it.
+/// An empty internet.
 #[derive(Clone)]
 pub(crate) struct Outside(Arc<World>);
 
 struct World {
-    /// The answers for a name, one after the other; the last one again and again.
+    /// The DNS responses of a name, in sequence; the last one repeats.
     names: Mutex<HashMap<String, Vec<Vec<IpAddr>>>>,
-    /// Where the host of an address listens.
+    /// The listening socket of an address.
     doors: Mutex<HashMap<IpAddr, SocketAddr>>,
     resolved: AtomicUsize,
     dialled: Mutex<Vec<IpAddr>>,
@@ -56,14 +56,14 @@ impl Outside {
         }))
     }
 
-    /// A setup whose server lives in this world, and waits for it long enough for a busy machine.
+    /// A setup whose server uses this internet, with timeouts for a busy machine.
     pub(crate) fn around(&self, mut setup: Setup) -> Setup {
         setup.network = Arc::<World>::clone(&self.0);
         setup.patience.fetch = Duration::from_secs(20);
         setup
     }
 
-    /// Gives a name addresses, for one time of asking each.
+    /// Sets the DNS responses of a name, each used once.
     pub(crate) fn name(&self, name: &str, answers: &[&[&str]]) {
         let parse = |answer: &&[&str]| answer.iter().map(|one| one.parse().unwrap()).collect();
         let answers = answers.iter().map(parse).collect();
@@ -74,7 +74,7 @@ impl Outside {
             .insert(name.to_owned(), answers);
     }
 
-    /// How often a name was looked up.
+    /// The number of name resolutions.
     pub(crate) fn resolved(&self) -> usize {
         self.0.resolved.load(Ordering::SeqCst)
     }
@@ -84,7 +84,7 @@ impl Outside {
         self.0.dialled.lock().unwrap().clone()
     }
 
-    /// A host with a name and a public address of its own.
+    /// A host with a name and a public address.
     pub(crate) async fn host(&self, name: &str) -> Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = {
@@ -152,14 +152,14 @@ impl Network for World {
     }
 }
 
-/// What a host does with a request.
+/// The response of a host.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
-    /// Sends this, whatever it is, and hangs up.
+    /// Sends these bytes and closes.
     Raw(Vec<u8>),
-    /// Sends this, and then one byte after the other without end, slowly.
+    /// Sends these bytes, and then slow single bytes without end.
     Drip(Vec<u8>),
-    /// Sends this, and then this again and again as fast as it is taken.
+    /// Sends the first bytes, and then the second bytes again and again.
     Flood(Vec<u8>, Vec<u8>),
     /// Takes the request and says nothing.
     Silence,
@@ -206,19 +206,19 @@ impl Host {
         format!("https://{}{path}", self.name)
     }
 
-    /// What it replies at a path.
+    /// Sets the response at a path.
     pub(crate) fn reply(&self, path: &str, reply: Reply) {
         let mut replies = self.inner.replies.lock().unwrap();
         replies.insert(path.to_owned(), reply);
     }
 
-    /// Its requests of a path, each with its head and body.
+    /// The requests to a path, with head and body.
     pub(crate) fn asked_at(&self, path: &str) -> Vec<String> {
         let is_at = |request: &String| request.split(' ').nth(1) == Some(path);
         self.asked().into_iter().filter(is_at).collect()
     }
 
-    /// Publishes the document of a client at a path, and gives its id.
+    /// Publishes a client metadata document at a path, and returns the client id.
     pub(crate) fn publish(&self, path: &str, changes: &Value) -> String {
         self.publish_with(path, "", changes)
     }
@@ -236,12 +236,12 @@ impl Host {
         id
     }
 
-    /// The requests that it got, each with its head and body.
+    /// All requests, with head and body.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.asked.lock().unwrap().clone()
     }
 
-    /// How many connections it has open.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.inner.open.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Many requests at the same moment, and the forms that they send.
+//! Concurrent requests, and their forms.
 
 use reqwest::RequestBuilder;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ pub(crate) async fn at_once(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     running.join_all().await
 }
 
-/// How many answers have a status. None may be an error of the server's own.
+/// The number of responses with a status. Fails for any server error.
 #[track_caller]
 pub(crate) fn count(answers: &[Answer], status: u16) -> usize {
     for answer in answers {
@@ -72,13 +72,13 @@ impl Client {
     }
 }
 
-/// A form without one of its parameters.
+/// A form without a parameter.
 pub(crate) fn without<'a>(form: &[(&'a str, &'a str)], name: &str) -> Form<'a> {
     let kept = form.iter().filter(|(known, _)| *known != name);
     kept.copied().collect()
 }
 
-/// A form with another value of one of its parameters.
+/// A form with another value of a parameter.
 pub(crate) fn with<'a>(form: &[(&'a str, &'a str)], name: &'a str, value: &'a str) -> Form<'a> {
     let mut form = without(form, name);
     form.push((name, value));

@@ -1,4 +1,4 @@
-//! Relying parties that nobody here wrote: how they speak HTTP, and the person beside them.
+//! Independent relying parties: their HTTP client, and the member at the browser.
 
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 
@@ -9,7 +9,7 @@ use super::server::Server;
 pub(crate) struct Http(reqwest::Client);
 
 impl Http {
-    /// One that finds a server on this machine.
+    /// A relying party for a server on this machine.
     pub(crate) fn of(server: &Server) -> Self {
         Self(server.http.clone())
     }
@@ -46,7 +46,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
 }
 
 impl Server {
-    /// What a person who is signed in does in a browser: follow, approve. Gives where they end up.
+    /// Follows a URL in a browser with a session, approves, and returns the last URL.
     pub(crate) async fn approve_in_browser(&self, member: &Member, url: &url::Url) -> url::Url {
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let consent = self.get_as(member, &path).await.expect(302);

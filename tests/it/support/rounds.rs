@@ -1,7 +1,7 @@
-//! How often a test is done and what it held: one round in `make test`; in `make soak` as many as
-//! it takes to reach a figure, while there is time.
+//! Rounds of a test: a single round in `make test`; in `make soak` as many rounds as reach a figure
+//! within the time.
 //!
-//! The same code runs in both. `tests/soak` says by four variables how long a test goes on.
+//! Both run the same code. `tests/soak` controls the rounds by four variables.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use storyden_auth::clock::Stopwatch;
 
 /// The seed of the round that `make test` runs.
 const SEED: u64 = 1;
-/// Seconds between two lines that say how far it came.
+/// Seconds between two progress lines.
 const SAY_EVERY: f64 = 10.0;
 
-/// Figures of a test over all its rounds, in the order in which they came up. Clones are the same.
+/// Figures of a test, summed over its rounds, in order of appearance. Clones share the figures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Held(Arc<Mutex<Vec<(&'static str, u64)>>>);
 
@@ -44,7 +44,7 @@ impl Held {
         }
     }
 
-    /// A figure; 0 when nothing was said of it.
+    /// A figure; 0 if absent.
     pub(crate) fn figure(&self, what: &str) -> u64 {
         let figures = self.0.lock().unwrap();
         let found = figures.iter().find(|(name, _)| *name == what);
@@ -62,13 +62,13 @@ impl fmt::Display for Held {
     }
 }
 
-/// What `tests/soak` asks for.
+/// The request of `tests/soak`.
 struct Plan {
-    /// The figure that ends the test, and how high it must be.
+    /// The figure that ends the test, and its target.
     until: (String, u64),
     /// For how many seconds at most.
     seconds: f64,
-    /// Where the figures go at the end.
+    /// The file for the figures at the end.
     report: PathBuf,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    /// As `tests/soak` asks for them, or one.
+    /// Reads the plan of `tests/soak`; a single round without a plan.
     pub(crate) fn planned() -> Self {
         let plan = variable("SOAK_UNTIL").map(|until| {
             let (target, what) = until.split_once(' ').expect("SOAK_UNTIL=\"500 kills\"");
@@ -103,17 +103,17 @@ impl Rounds {
         }
     }
 
-    /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
+    /// True under `make soak`: the machine is otherwise idle, and time limits are asserted.
     pub(crate) fn at_length(&self) -> bool {
         self.plan.is_some()
     }
 
-    /// The seed of the next round; none when it was enough.
+    /// The seed of the next round; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<u64> {
         let seconds = self.since.seconds();
         let enough = match &self.plan {
             None => self.begun == 1,
-            // At least one, however short the time.
+            // At least a single round, however short the time.
             Some(plan) => self.begun > 0 && (self.reached(plan) || seconds >= plan.seconds),
         };
         if self.begun > 0 && (enough || seconds - self.said_at >= SAY_EVERY) {
@@ -132,7 +132,7 @@ impl Rounds {
         Some(self.first_seed + self.begun - 1)
     }
 
-    /// Says which round failed, so that it can be run again.
+    /// Reports the seed of a failed round, for a repetition.
     #[expect(clippy::print_stderr, reason = "for who looks for the failure")]
     pub(crate) fn failed(&self) {
         if self.at_length() {
@@ -151,7 +151,7 @@ impl Rounds {
         self.plan.as_ref().is_none_or(|plan| self.reached(plan))
     }
 
-    /// How far it came.
+    /// Prints the progress.
     #[expect(clippy::print_stderr, reason = "the figures, for who asks for them")]
     fn say(&self) {
         if let Some(plan) = &self.plan {
