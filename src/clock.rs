@@ -6,18 +6,47 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-/// An instant, in UTC, with nanoseconds.
+/// The instant that Unix time counts from.
+const UNIX_EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
+
+/// An instant, in UTC, with nanoseconds, from [`Timestamp::FIRST`] to [`Timestamp::LAST`]: the years that
+/// RFC 3339 and both engines can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The instant that a date and time with an offset names.
+    /// The first instant: `0000-01-01T00:00:00Z`.
+    pub const FIRST: Self = Self(datetime!(0000-01-01 00:00 UTC));
+    /// The last instant: `9999-12-31T23:59:59.999999999Z`.
+    pub const LAST: Self = Self(datetime!(9999-12-31 23:59:59.999_999_999 UTC));
+
+    /// The range in words, for the answer to a request with another instant.
+    pub const RANGE: &str = "from 0000-01-01T00:00:00Z to 9999-12-31T23:59:59Z";
+
+    /// The instant that a date and time with an offset names, or the nearest one in range.
     #[must_use]
     pub fn new(at: OffsetDateTime) -> Self {
-        Self(at.to_offset(time::UtcOffset::UTC))
+        Self::exactly(at).unwrap_or(if at.year() > 0 {
+            Self::LAST
+        } else {
+            Self::FIRST
+        })
+    }
+
+    /// The instant that a date and time with an offset names; `None` if out of range in UTC.
+    fn exactly(at: OffsetDateTime) -> Option<Self> {
+        let at = at.checked_to_offset(time::UtcOffset::UTC)?;
+        (at >= Self::FIRST.0).then_some(Self(at))
+    }
+
+    /// The instant so many whole seconds after 1970-01-01T00:00:00Z, or the nearest one in range.
+    #[must_use]
+    pub fn from_unix_seconds(seconds: i64) -> Self {
+        UNIX_EPOCH + Duration::seconds(seconds)
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z, as `exp` and `iat` have it (RFC 7519 §2).
@@ -40,12 +69,12 @@ impl Timestamp {
             .expect("a UTC instant between the years 0 and 9999 has an RFC 3339 form")
     }
 
-    /// Reads the RFC 3339 form, in whatever zone; `None` when it is another text.
+    /// Reads the RFC 3339 form with any offset; `None` for another text, and for an instant that is out
+    /// of range in UTC.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let form = &time::format_description::well_known::Rfc3339;
-        let at = OffsetDateTime::parse(text, form).ok()?;
-        Some(Self::new(at.to_offset(time::UtcOffset::UTC)))
+        Self::exactly(OffsetDateTime::parse(text, form).ok()?)
     }
 
     /// The IMF-fixdate form of HTTP headers (RFC 9110 §5.6.7).
@@ -63,17 +92,18 @@ impl Timestamp {
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Stops at the ends of the calendar rather than overflow.
+    /// Stops at the ends of the range.
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(by))
+        Self::new(self.0.saturating_add(by))
     }
 }
 
 impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
+    /// Stops at the ends of the range.
     fn sub(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(by))
+        Self::new(self.0.saturating_sub(by))
     }
 }
 
@@ -126,7 +156,7 @@ impl Clock {
         match &*self.0 {
             Source::Machine { ahead } => {
                 let ahead = Duration::microseconds(ahead.load(Ordering::Relaxed));
-                Timestamp(machine_now() + ahead)
+                Timestamp::new(machine_now()) + ahead
             }
             Source::Fixed { micros } => at_micros(micros.load(Ordering::SeqCst)),
         }
@@ -136,7 +166,8 @@ impl Clock {
     pub fn turn(&self, by: Duration) {
         if let Source::Fixed { micros } = &*self.0 {
             let by = i64::try_from(by.whole_microseconds()).unwrap_or(0);
-            micros.fetch_add(by, Ordering::SeqCst);
+            let turned = |micros: i64| Some(micros.saturating_add(by));
+            let _ = micros.fetch_update(Ordering::SeqCst, Ordering::SeqCst, turned);
         }
     }
 
@@ -145,7 +176,7 @@ impl Clock {
     pub fn follow(&self, theirs: Timestamp, asked: MachineInstant) {
         if let Source::Machine { ahead } = &*self.0 {
             let answered = machine_now();
-            let middle: OffsetDateTime = asked.0 + (answered - asked.0) / 2;
+            let middle = asked.0.saturating_add((answered - asked.0) / 2);
             let lead: Duration = theirs.0 - middle;
             let micros = i64::try_from(lead.whole_microseconds()).unwrap_or(0);
             ahead.store(micros, Ordering::Relaxed);
@@ -213,6 +244,87 @@ fn micros_of(at: OffsetDateTime) -> i64 {
 }
 
 fn at_micros(micros: i64) -> Timestamp {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
-    Timestamp(at.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    UNIX_EPOCH + Duration::microseconds(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_instant_out_of_range_is_not_read() {
+        for text in [
+            "9999-12-31T23:59:59-23:59",
+            "9999-12-31T23:59:59.999999999-00:01",
+            "0000-01-01T00:00:00+00:01",
+            "0000-01-01T00:00:00+23:59",
+            "10000-01-01T00:00:00Z",
+            "-0001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
+        let read = |text| Timestamp::parse_rfc3339(text).unwrap().to_rfc3339();
+        for text in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"] {
+            assert_eq!(read(text), text);
+        }
+        assert_eq!(read("9999-12-31T23:59:59+00:01"), "9999-12-31T23:58:59Z");
+    }
+
+    /// An instant with any offset, at the ends of the range half of the time.
+    fn instants() -> impl Strategy<Value = OffsetDateTime> {
+        let edges = prop_oneof![
+            Just(i64::MIN / 2),
+            Just(time::PrimitiveDateTime::MIN.assume_utc().unix_timestamp()),
+            Just(Timestamp::FIRST.unix_seconds()),
+            Just(Timestamp::LAST.unix_seconds()),
+        ];
+        let seconds = prop_oneof![
+            (edges, -200_000_i64..200_000).prop_map(|(edge, by)| edge.saturating_add(by)),
+            any::<i64>(),
+        ];
+        let parts = (seconds, 0_u32..1_000_000_000, -1_439_i32..=1_439);
+        parts.prop_map(|(seconds, nanos, minutes)| {
+            let (first, last) = (
+                time::PrimitiveDateTime::MIN.assume_utc(),
+                time::PrimitiveDateTime::MAX.assume_utc(),
+            );
+            let seconds = seconds.clamp(first.unix_timestamp(), last.unix_timestamp());
+            let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let at = at.replace_nanosecond(nanos).unwrap();
+            // The digits with another offset: the instant may then be out of range in UTC.
+            at.replace_offset(time::UtcOffset::from_whole_seconds(minutes * 60).unwrap())
+        })
+    }
+
+    proptest! {
+        /// T18: every instant has every text form, and arithmetic stays in range.
+        #[test]
+        fn no_instant_and_no_duration_panics(
+            at in instants(), other in instants(), seconds: i64, nanos in -999_999_999_i32..=999_999_999,
+        ) {
+            let by = Duration::new(seconds.clamp(i64::MIN + 1, i64::MAX - 1), nanos);
+            let (at, other) = (Timestamp::new(at), Timestamp::new(other));
+            for one in [at, other, at + by, at - by, Timestamp::from_unix_seconds(seconds), at_micros(seconds)] {
+                prop_assert!(Timestamp::FIRST <= one && one <= Timestamp::LAST);
+                prop_assert_eq!(Timestamp::parse_rfc3339(&one.to_rfc3339()), Some(one));
+                prop_assert!(one.to_http_date().ends_with(" GMT"));
+                prop_assert!(Timestamp::from_unix_seconds(one.unix_seconds()) <= one);
+            }
+            prop_assert_eq!(at + (other - at), other);
+            let clock = Clock::fixed(at);
+            clock.turn(by);
+            prop_assert!(clock.now() <= Timestamp::LAST);
+        }
+
+        /// T18: no text makes the reader panic.
+        #[test]
+        fn any_text_is_an_instant_or_is_refused(
+            text in r"[-+]?[0-9]{4,5}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,12})?(Z|[-+][0-2][0-9]:[0-5][0-9])",
+        ) {
+            if let Some(at) = Timestamp::parse_rfc3339(&text) {
+                prop_assert!(Timestamp::FIRST <= at && at <= Timestamp::LAST);
+            }
+        }
+    }
 }

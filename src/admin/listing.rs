@@ -66,7 +66,10 @@ impl Asked {
         let Some(text) = self.0.get(name) else {
             return Ok(None);
         };
-        let refused = || format!("{name} must be a time as in 2026-01-31T12:00:00Z (RFC 3339)");
+        let refused = || {
+            let range = Timestamp::RANGE;
+            format!("{name} must be a time as in 2026-01-31T12:00:00Z (RFC 3339), {range}")
+        };
         Timestamp::parse_rfc3339(text)
             .map(Some)
             .ok_or_else(|| ApiError::invalid(refused()))

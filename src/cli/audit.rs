@@ -63,7 +63,10 @@ impl Moment {
 fn moment(text: &str) -> Result<Moment, String> {
     let at = Timestamp::parse_rfc3339(text).map(Moment::At);
     at.or_else(|| parse_duration(text).map(Moment::Ago))
-        .ok_or_else(|| "a time looks like 24h (ago) or 2026-01-31T12:00:00Z".to_owned())
+        .ok_or_else(|| {
+            let range = Timestamp::RANGE;
+            format!("a time looks like 24h (ago) or 2026-01-31T12:00:00Z, {range}")
+        })
 }
 
 fn event(text: &str) -> Result<Event, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 use serde_json::Value;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use url::Url;
 
 use super::Credentials;
@@ -105,8 +105,7 @@ pub async fn prove(
             })
         })?;
     let spent = Secret::new(format!("{}\0{}", client.row_id, once.jti)).hash();
-    let expires_at = OffsetDateTime::from_unix_timestamp(once.expires_at);
-    let expires_at = Timestamp::new(expires_at.map_err(|_| refuse("has no exp that is a time"))?);
+    let expires_at = Timestamp::from_unix_seconds(once.expires_at);
     let first = app
         .db
         .write((spent, expires_at), |tx, (spent, expires_at)| {

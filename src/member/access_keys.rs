@@ -196,7 +196,10 @@ pub async fn create(
 
 fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| {
-        ApiError::invalid("expires_at must be a time as in 2030-01-31T12:00:00Z (RFC 3339)")
+        ApiError::invalid(format!(
+            "expires_at must be a time as in 2030-01-31T12:00:00Z (RFC 3339), {}",
+            Timestamp::RANGE
+        ))
     })
 }
 

@@ -6,9 +6,9 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type, TypeInfo as _, ValueRef as _};
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
+use time::macros::{datetime, format_description};
+use time::{Duration, OffsetDateTime};
 
 use crate::clock::Timestamp;
 use crate::secret::SecretHash;
@@ -144,9 +144,17 @@ pub fn to_sqlite_text(at: Timestamp) -> String {
     format!("{text}+00:00")
 }
 
-/// Reads every form that Storyden itself reads back.
+/// Reads every form that Storyden itself reads back. An instant that is out of range, which Go writes
+/// with a sign or with more than four digits of the year, becomes the nearest one in range.
 #[must_use]
 pub fn from_sqlite_text(text: &str) -> Option<Timestamp> {
+    let year = text.bytes().take_while(u8::is_ascii_digit).count();
+    if text.starts_with('-') && text.len() > 10 {
+        return Some(Timestamp::FIRST);
+    }
+    if year > 4 && text.as_bytes().get(year) == Some(&b'-') {
+        return Some(Timestamp::LAST);
+    }
     let text = text.strip_suffix(" UTC").unwrap_or(text); // Go's own: `… +0000 UTC`
     if let Some(text) = text.strip_suffix(" +0000") {
         return from_sqlite_text(text);
@@ -178,7 +186,7 @@ impl<'r> Decode<'r, Sqlite> for Timestamp {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         if value.type_info().name() == "INTEGER" {
             let seconds = <i64 as Decode<Sqlite>>::decode(value)?;
-            return Ok(Self::new(OffsetDateTime::from_unix_timestamp(seconds)?));
+            return Ok(Self::from_unix_seconds(seconds));
         }
         let text = <&str as Decode<Sqlite>>::decode(value)?;
         from_sqlite_text(text).ok_or_else(|| format!("a time column holds {text:?}").into())
@@ -201,8 +209,12 @@ impl Type<Postgres> for Timestamp {
 }
 
 impl<'r> Decode<'r, Postgres> for Timestamp {
+    /// A `timestamptz` counts microseconds from the year 2000. Its range is wider than that of
+    /// [`OffsetDateTime`], whose decoder panics beyond it, as at `infinity`.
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
-        <OffsetDateTime as Decode<Postgres>>::decode(value).map(Self::new)
+        const EPOCH: OffsetDateTime = datetime!(2000-01-01 00:00 UTC);
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        Ok(Self::new(EPOCH) + Duration::microseconds(micros))
     }
 }
 
@@ -333,6 +345,29 @@ mod tests {
         assert_eq!(from_sqlite_text("soon"), None);
     }
 
+    /// A row that a Storyden wrote is shown, whatever its instant.
+    #[test]
+    fn an_instant_out_of_range_becomes_the_nearest_one() {
+        for text in [
+            "9999-12-31 23:59:59-23:59",
+            "9999-12-31T23:59:59-00:01",
+            "10000-01-01 00:00:00+00:00",
+            "292277026596-12-04 15:30:07+00:00",
+        ] {
+            assert_eq!(at(text), Timestamp::LAST, "{text}");
+        }
+        for text in [
+            "0000-01-01 00:00:00+01:00",
+            "0000-01-01T00:00:00+23:59",
+            "-0001-12-31 23:00:00+00:00",
+            "-292277022399-01-01 00:00:00 +0000 UTC",
+        ] {
+            assert_eq!(at(text), Timestamp::FIRST, "{text}");
+        }
+        assert_eq!(from_sqlite_text("-"), None);
+        assert_eq!(from_sqlite_text("12345"), None);
+    }
+
     #[test]
     fn the_written_form_is_storydens() {
         let written = |text| to_sqlite_text(at(text));
@@ -350,9 +385,22 @@ mod tests {
     proptest! {
         /// T18: every instant survives the text form, to the nanosecond.
         #[test]
-        fn an_instant_survives_its_text(nanos in 0..4_102_444_800_000_000_000_i128) {
-            let at = Timestamp::new(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap());
+        fn an_instant_survives_its_text(
+            seconds in Timestamp::FIRST.unix_seconds()..=Timestamp::LAST.unix_seconds(),
+            nanos in 0..1_000_000_000_i64,
+        ) {
+            let at = Timestamp::from_unix_seconds(seconds) + Duration::nanoseconds(nanos);
             prop_assert_eq!(from_sqlite_text(&to_sqlite_text(at)), Some(at));
+        }
+
+        /// T18: no text of a time column makes the reader panic.
+        #[test]
+        fn any_text_is_an_instant_or_none(
+            text in r"[-+]?[0-9]{1,6}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,12})?( ?[-+][0-2][0-9]:?[0-5][0-9]|Z)?( UTC)?",
+        ) {
+            if let Some(at) = from_sqlite_text(&text) {
+                prop_assert!(Timestamp::FIRST <= at && at <= Timestamp::LAST);
+            }
         }
     }
 }
