@@ -25,12 +25,20 @@ use crate::{accounts, keys, store};
 /// Seconds that a client is asked to wait when something of ours is away.
 pub(crate) const AWAY: u64 = 2;
 
+/// The answer to a request with a text that no database stores.
+const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
+
 impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {
         if error.is_passing() {
             let mut away = Self::temporarily_unavailable("The server is busy; try again shortly");
             away.detail = Some(std::sync::Arc::new(error));
             return away.retry_after(AWAY);
+        }
+        if let store::Error::Unstorable(cause) = error {
+            let mut refused = Self::invalid_request(UNSTORABLE);
+            refused.detail = cause.map(|cause| std::sync::Arc::new(cause) as _);
+            return refused;
         }
         Self::server_error(error)
     }
@@ -315,6 +323,10 @@ impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         let mut problem = if error.is_passing() {
             Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(AWAY)
+        } else if let store::Error::Unstorable(cause) = error {
+            let mut problem = Self::invalid(UNSTORABLE);
+            problem.cause = cause.map(Into::into);
+            return problem;
         } else {
             Self::new(Kind::Internal, "The server could not answer this request")
         };

@@ -1,4 +1,4 @@
-//! Strict JSON parsing (A-67): unique names per object, at most eight levels, no trailing data.
+//! Strict JSON parsing (A-67): unique names per object, at most eight levels, no trailing data, no U+0000.
 //!
 //! Input that two parsers read differently is rejected: with two members of one name, one program
 //! checks the first and the next program uses the second.
@@ -21,7 +21,10 @@ pub fn parse(text: &[u8]) -> Result<Value, String> {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => {
-                format!("a name is repeated, or the document has more than 8 levels: {place}")
+                format!(
+                    "a name is repeated, a text has U+0000, or the document has more than 8 levels: \
+                     {place}"
+                )
             }
             _ => format!("the document is not JSON: {place}"),
         }
@@ -74,7 +77,7 @@ impl<'de> Visitor<'de> for Level {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+        storable(value.to_owned()).map(Value::String)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -90,6 +93,7 @@ impl<'de> Visitor<'de> for Level {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            let name = storable(name)?;
             let value = members.next_value_seed(self.below()?)?;
             if object.insert(name, value).is_some() {
                 return Err(A::Error::custom("a name is repeated"));
@@ -97,6 +101,14 @@ impl<'de> Visitor<'de> for Level {
         }
         Ok(Value::Object(object))
     }
+}
+
+/// Refuses a text with U+0000 (A-66).
+fn storable<E: Error>(text: String) -> Result<String, E> {
+    if text.contains('\0') {
+        return Err(E::custom("a text has U+0000"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -122,6 +134,8 @@ mod tests {
             r#"{"a": 1},"#,
             r#"{"a": 1e999}"#,
             r#""\ud800""#,
+            r#"{"a": ["x\u0000"]}"#,
+            r#"{"a\u0000": 1}"#,
             "{'a': 1}",
             "{\"a\": \"\n\"}",
             "\u{feff}{}",

@@ -7,6 +7,8 @@ use super::Error;
 
 /// The most authorization servers of a resource.
 const SERVERS_MAX: usize = 16;
+/// The longest URL, in bytes. A unique index holds two, and PostgreSQL allows 2,704 bytes for its rows.
+const URL_MAX: usize = 1_024;
 
 /// A protected resource's metadata (RFC 9728 §2), checked.
 #[derive(Clone, Debug)]
@@ -170,6 +172,9 @@ impl ServerMetadata {
 pub fn check_endpoint(name: &str, text: &str) -> Result<Url, Error> {
     let wrong = |why: &str| Error::refused(format!("{name} {why}"));
     let url = Url::parse(text).map_err(|_| wrong("is no absolute URL"))?;
+    if text.len() > URL_MAX || url.as_str().len() > URL_MAX {
+        return Err(wrong("has more than 1024 bytes"));
+    }
     let here = crate::oauth::redirect_uri::is_loopback(&url);
     if url.scheme() != "https" && !(url.scheme() == "http" && here) {
         return Err(wrong("must begin with https://"));

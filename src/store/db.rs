@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{Error, Result};
 use super::readers::Readers;
 use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
-use super::value::Value;
+use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 
 /// How many writers may wait for SQLite's one writing connection; the next is told to come back.
@@ -141,6 +141,7 @@ impl Db {
 
     /// Every row of a query.
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
+        require_storable(args)?;
         Ok(match self {
             Self::Sqlite(db) => {
                 let mut reader = db.readers.take().await?;
@@ -162,6 +163,7 @@ impl Db {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
+        require_storable(args)?;
         Ok(match self {
             Self::Sqlite(db) => {
                 let mut reader = db.readers.take().await?;
@@ -366,6 +368,7 @@ impl SqliteDb {
 impl Tx {
     /// Every row of a query.
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
+        require_storable(args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 bind!(sqlx::query_as(sql), args, json_blob)
@@ -386,6 +389,7 @@ impl Tx {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
+        require_storable(args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 bind!(sqlx::query_as(sql), args, json_blob)
@@ -402,6 +406,7 @@ impl Tx {
 
     /// Runs one statement; the number of rows it changed.
     pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
+        require_storable(args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 let query = bind!(sqlx::query(sql), args, json_blob);

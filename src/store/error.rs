@@ -27,6 +27,10 @@ pub enum Error {
     /// The task of the transaction was ended before it was done.
     #[error("the transaction was aborted")]
     Aborted,
+    /// A parameter holds a text that no column stores: with U+0000, or too long for an index. The cause
+    /// is PostgreSQL's answer, if the statement was sent.
+    #[error("a text has the character U+0000 or is too long to be stored")]
+    Unstorable(#[source] Option<sqlx::Error>),
     /// A fault of the statement or of a stored value.
     #[error("the database refused a statement")]
     Other(#[source] sqlx::Error),
@@ -61,6 +65,7 @@ impl From<sqlx::Error> for Error {
                     sqlx::error::ErrorKind::ForeignKeyViolation => Self::Gone,
                     _ if matches!(&*code, "40001" | "40P01") => Self::Conflict(error),
                     _ if is_passing(&code) => Self::Unavailable(error),
+                    _ if is_unstorable(&code) => Self::Unstorable(Some(error)),
                     _ => Self::Other(error),
                 }
             }
@@ -87,4 +92,10 @@ fn is_passing(code: &str) -> bool {
     }
     let primary = code.parse::<u32>().map(|code| code & 0xFF);
     matches!(primary, Ok(5 | 6 | 8 | 10 | 13 | 14))
+}
+
+/// SQLSTATE of PostgreSQL for a parameter that cannot be stored: 22001 (too long for its column), 22021
+/// and 22P05 (a character that the encoding does not have), 54000 (too long for an index).
+fn is_unstorable(code: &str) -> bool {
+    matches!(code, "22001" | "22021" | "22P05" | "54000")
 }

@@ -10,6 +10,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::{datetime, format_description};
 use time::{Duration, OffsetDateTime};
 
+use super::error::Error;
 use crate::clock::Timestamp;
 use crate::secret::SecretHash;
 
@@ -35,9 +36,47 @@ impl Value {
         Self::Json(names.map_or(serde_json::Value::Null, Into::into))
     }
 
+    /// True if the value has the character U+0000: PostgreSQL stores it in no text and in no `jsonb`.
+    fn has_nul(&self) -> bool {
+        match self {
+            Self::Text(text) => text.as_deref().is_some_and(has_nul),
+            Self::Json(json) => json_has_nul(json),
+            Self::Int(_) | Self::Bool(_) | Self::Time(_) => false,
+        }
+    }
+
     /// A JSON list of names.
     pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Json(names.into_iter().collect())
+    }
+}
+
+/// Refuses parameters that an engine cannot store. Every statement passes here, so that both engines
+/// answer alike: the request is refused (400), and nothing is broken (500).
+///
+/// # Errors
+/// [`Error::Unstorable`].
+pub(super) fn require_storable(args: &[Value]) -> Result<(), Error> {
+    if args.iter().any(Value::has_nul) {
+        return Err(Error::Unstorable(None));
+    }
+    Ok(())
+}
+
+fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+fn json_has_nul(json: &serde_json::Value) -> bool {
+    match json {
+        serde_json::Value::String(text) => has_nul(text),
+        serde_json::Value::Array(items) => items.iter().any(json_has_nul),
+        serde_json::Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| has_nul(name) || json_has_nul(value)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            false
+        }
     }
 }
 
