@@ -36,6 +36,10 @@ const FRESH_MAX: Duration = Duration::hours(1);
 /// How long after its last reading a snapshot serves while its host does not answer.
 const STALE_MAX: Duration = Duration::hours(24);
 
+/// The answer while a document cannot be fetched, whatever the reason.
+const UNREACHABLE: &str =
+    "The client's metadata document cannot be had now: its host does not answer";
+
 /// Documents that are being read.
 pub type DocumentFlights = Flights<Result<Client, OAuthError>>;
 
@@ -204,26 +208,28 @@ async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, D
 /// What the person who is asked is told; the details of the network are for the log.
 fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
     use fetch::Error::{
-        Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable,
+        Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable, Unresolved,
     };
+    use fetch::address::Unfit::{Address, Addresses};
+    // The id itself says so: the answer tells nothing about the network behind this server.
+    let named = is_named_so(client_id);
     if storydens {
-        let named = matches!(error, Unfit(_)) && is_named_so(client_id);
         return match error {
             Unfit(_) if named => {
                 format!("Invalid CIMD client ID: '{client_id}' cimd client_id host is not allowed")
             }
-            Unfit(_) => "CIMD client host is not allowed".to_owned(),
+            Unfit(_) | Unresolved => "CIMD client host is not allowed".to_owned(),
             NotJson => "CIMD client metadata is not JSON".to_owned(),
             TooLong(_) => "Failed to read CIMD client metadata".to_owned(),
             _ => "Failed to fetch CIMD client metadata".to_owned(),
         };
     }
     match error {
-        // not which address: that would map the network behind this server
+        // A name of an internal network and a name that does not exist get the same answer: another
+        // one would map the network behind this server.
+        Unfit(Address | Addresses) if !named => UNREACHABLE.to_owned(),
         Unfit(why) => format!("The client's metadata document is not fetched: {why}"),
-        Busy | NoTrust | Unreachable | Slow => {
-            "The client's metadata document cannot be had now: its host does not answer".to_owned()
-        }
+        Busy | NoTrust | Unresolved | Unreachable | Slow => UNREACHABLE.to_owned(),
         Status(_) | NotJson | Compressed | TooLong(_) => {
             format!("The client's metadata document cannot be used: {error}")
         }

@@ -115,7 +115,10 @@ pub enum Error {
     /// TLS cannot be set up here.
     #[error("this server has no certificate authorities")]
     NoTrust,
-    /// There was no whole answer: no address, no connection, TLS that does not hold, a broken body.
+    /// The host's name has no address. Nothing was sent.
+    #[error("the name of the host has no address")]
+    Unresolved,
+    /// There was no whole answer: no connection, TLS that does not hold, a broken body.
     #[error("the host did not answer")]
     Unreachable,
     /// The time limit was exceeded.
@@ -140,7 +143,7 @@ impl Error {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::NoTrust | Self::Unreachable | Self::Slow => true,
+            Self::Busy | Self::NoTrust | Self::Unresolved | Self::Unreachable | Self::Slow => true,
             Self::Status(status) => *status >= 500 || *status == 429,
             Self::Unfit(_) | Self::NotJson | Self::Compressed | Self::TooLong(_) => false,
         }
@@ -302,10 +305,18 @@ fn reason(error: &reqwest::Error) -> Error {
         if let Some(unfit) = error.downcast_ref::<Unfit>() {
             return Error::Unfit(unfit.clone());
         }
+        if error.is::<Unresolved>() {
+            return Error::Unresolved;
+        }
         cause = error.source();
     }
     Error::Unreachable
 }
+
+/// The failure of [`Resolver`] to find an address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name of the host has no address")]
+struct Unresolved;
 
 /// Resolves a name and accepts it if every address passes. The checked address is dialled; the name is
 /// not resolved again (A-90, DNS rebinding).
@@ -319,7 +330,11 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (opening, network) = (self.opening, Arc::clone(&self.network));
         Box::pin(async move {
-            let addresses = network.addresses(name.as_str().to_owned()).await?;
+            let found = network.addresses(name.as_str().to_owned()).await;
+            let addresses = found.unwrap_or_default();
+            if addresses.is_empty() {
+                return Err(Unresolved.into());
+            }
             if addresses.len() > ADDRESSES_MAX {
                 return Err(Unfit::Addresses.into());
             }

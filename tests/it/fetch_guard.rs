@@ -207,6 +207,37 @@ both! {
         assert_eq!((outside.resolved(), outside.dialled()), (2, vec![host.address]));
     }
 
+    /// a name of an internal network and a name that does not exist get the same answer, at the
+    /// device start, which needs no account, and at authorize: the guard maps no network for strangers.
+    async fn an_internal_name_is_not_told_from_an_unknown_one(setup: Setup) {
+        for profile in ["standards", "storyden"] {
+            let outside = Outside::new();
+            let setup = outside.around(setup.clone()).with("OAUTH_PROFILE", profile).with("OAUTH_CIMD_ENABLED", "true");
+            let server = setup.start().await;
+            let frigg = server.member(&format!("frigg{}", profile.len()), &[]).await;
+            outside.name("internal.example", &[&["10.0.0.5"]]);
+            outside.name("mixed.example", &[&["93.184.216.34", "127.0.0.1"]]);
+            outside.name("crowd.example", &[&["93.184.216.34"; 40]]);
+            outside.name("empty.example", &[&[]]);
+            let mut answers = BTreeSet::new();
+            for name in ["internal", "mixed", "crowd", "empty", "unknown"] {
+                let id = format!("https://{name}.example/c");
+                let form = [("client_id", id.as_str()), ("scope", "openid")];
+                for answer in [
+                    server.post_form("/api/oauth/device_authorization", &form).await,
+                    server.authorize(Some(&frigg), &client(&id), &[]).await,
+                ] {
+                    let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+                    headers.sort();
+                    // The two endpoints differ in their headers, and in `storyden` in their words.
+                    answers.insert((answer.status, answer.body.clone(), headers));
+                }
+            }
+            assert_eq!(answers.len(), 2, "{profile}: {answers:#?}");
+            assert_eq!(outside.dialled(), Vec::<IpAddr>::new());
+        }
+    }
+
     /// this server is not asked about itself, and no port but those that are allowed.
     async fn own_host_and_other_ports_are_refused(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
