@@ -280,7 +280,12 @@ fn check_changes(
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
         redirect_uris: uris.map(|uris| rules.redirect_uris(uris)).transpose()?,
-        name: asked.name.map(|name| rules.name(&name)).transpose()?,
+        // A name that stays is not refused: it may be older than a rule.
+        name: asked
+            .name
+            .filter(|name| *name != client.name)
+            .map(|name| rules.name(&name))
+            .transpose()?,
         ..Changes::default()
     };
     if let Some(uris) = &changes.redirect_uris

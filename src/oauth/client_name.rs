@@ -65,7 +65,7 @@ pub(super) fn is_shown(character: char) -> bool {
 
 /// True if a name starts with a reserved word as a person reads it: ignoring case, separators between
 /// letters, and look-alike letters of other alphabets (UTS #39).
-fn looks_reserved(name: &str) -> bool {
+pub(super) fn looks_reserved(name: &str) -> bool {
     let folded: String = name.nfkc().collect::<String>().to_lowercase();
     let read: String = skeleton(&folded).filter(|c| c.is_alphanumeric()).collect();
     let wanted: String = skeleton(RESERVED).collect();

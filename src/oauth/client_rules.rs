@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::auth_method::AuthMethod;
+use super::client_name::looks_reserved;
 use super::grant_type::{ClientType, GrantType};
 use super::permission::{Permission, PermissionSet};
 use super::redirect_uri::{self, RefusedUri};
@@ -77,6 +78,12 @@ impl Rules {
         if !name.chars().all(is_shown) {
             return Err(invalid(
                 "name has characters that are not shown: control, direction or zero-width characters",
+            ));
+        }
+        // The consent page shows the name. Administrators may name the community's own applications.
+        if looks_reserved(name) && !self.held.permits(Permission::Administrator) {
+            return Err(invalid(
+                "name is, or looks like, a name of Storyden itself; choose another",
             ));
         }
         Ok(name.to_owned())
@@ -262,6 +269,17 @@ mod tests {
                 assert!(rules.name(&format!("a{hidden}b")).is_err(), "{hidden:?}");
             }
         }
+    }
+
+    /// a member's application is not called as the community's own software is.
+    #[test]
+    fn a_reserved_name_is_for_administrators() {
+        for name in ["Storyden", "St\u{43e}ryden CLI", " storyden-cli"] {
+            assert!(STANDARDS.name(name).is_err(), "{name}");
+            let named = STORYDEN.name(name.trim());
+            assert_eq!(named.as_deref(), Ok(name.trim()));
+        }
+        assert!(STANDARDS.name("Notes for Storyden").is_ok());
     }
 
     #[test]

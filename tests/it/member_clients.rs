@@ -61,6 +61,26 @@ async fn audited(server: &Server, event: &str) -> i64 {
 }
 
 both! {
+    /// a member's application is not called as the community's own software is, neither when it is
+    /// made nor later; an administrator's may be, and a name that stays is no reason to refuse a change.
+    async fn a_reserved_name_is_for_administrators(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, odin) = (server.member("frigg", &[]).await, server.admin("odin").await);
+        let row = made(&server, &frigg).await;
+        let path = format!("{PATH}/{row}");
+        for name in ["Storyden", "storyden-cli", "St\u{43e}ryden", " S t o r y d e n "] {
+            let answer = create(&server, &frigg, json!({ "name": name })).await.expect(400);
+            assert!(answer.text("detail").contains("a name of Storyden itself"), "{}", answer.body);
+            let renamed = send_as(&server, &frigg, "PATCH", &path, Some(&json!({ "name": name }))).await;
+            assert!(renamed.expect(400).text("detail").contains("a name of Storyden itself"));
+        }
+        create(&server, &frigg, json!({ "name": "Notes for Storyden" })).await.expect(200);
+        create(&server, &odin, json!({ "name": "Storyden Mobile" })).await.expect(200);
+        server.sql("UPDATE oauth_clients SET name = 'Storyden' WHERE id = $1", &[&row]).await;
+        let body = json!({ "name": "Storyden", "allowed_scopes": [] });
+        send_as(&server, &frigg, "PATCH", &path, Some(&body)).await.expect(200);
+    }
+
     /// Contract 14, issue 5: somebody with USE_OAUTH_CLIENTS makes, reads, changes and deletes an
     /// application; the trail has it.
     async fn a_member_manages_what_they_made(setup: Setup) {
