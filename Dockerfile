@@ -9,7 +9,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --profile dist \
     && cp target/dist/storyden-auth /storyden-auth \
-    && mkdir /data
+    && mkdir -m 700 /data
 
 # No shell and no package manager; certificates and time zones are there.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -632,6 +632,26 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
         .map_err(|error| fault(error.to_string()))
 }
 
+/// The variables of a file that hold a secret, of this server or of a Storyden, in order; none if the file
+/// cannot be read.
+#[must_use]
+pub fn secrets_in(path: &Path) -> Vec<String> {
+    let is_secret = |(name, value): &(&String, &String)| {
+        let has_password = || Url::parse(value).is_ok_and(|url| url.password().is_some());
+        let ends = ["_KEY", "_KEY_BASE64", "_SECRET", "_PASSWORD"];
+        let is_named_so = ends.iter().any(|end| name.ends_with(end));
+        !value.is_empty() && (is_named_so || name.ends_with("_URL") && has_password())
+    };
+    let variables = read_env_file(path).unwrap_or_default();
+    let mut names: Vec<String> = variables
+        .iter()
+        .filter(is_secret)
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::clock::Stopwatch;
+use crate::files;
 use crate::secret::{Secret, hex};
 use crate::telemetry::metrics;
 
@@ -134,7 +135,7 @@ impl SigningKey {
             }
             Err(_) => {}
         }
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        files::create_folder(folder).map_err(failed)?;
         let key = Self::generate()?;
         match write_private(&path, key.to_pem()?.as_bytes()) {
             // Another process was first: its key is the key.
@@ -418,14 +419,7 @@ fn is_type(given: &str, typ: &str) -> bool {
 /// When it cannot be written, or is there.
 pub fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
+    let mut file = files::create(path)?;
     file.write_all(text)?;
     file.sync_all()
 }

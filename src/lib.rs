@@ -36,6 +36,7 @@ pub mod telemetry;
 
 // Small things with one meaning each.
 pub mod clock;
+pub mod files;
 pub mod ids;
 pub mod random;
 pub mod secret;

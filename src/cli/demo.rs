@@ -51,6 +51,7 @@ impl Demo {
         let address = listener.local_addr().unwrap_or(self.listen);
         let config = Config::for_demo(env_file, &self.dir, address).map_err(Error::Settings)?;
         telemetry::start(&config);
+        let _lock = serve::lock(&config)?;
         let app = App::new(config, Sources::machine()).await?;
         serve::migrate(&app).await?;
         let seeded = seed::seed(&app, self.reset_passwords).await?;

@@ -3,9 +3,11 @@
 mod addresses;
 mod beside;
 mod database;
+mod files;
 mod issuer;
 mod key;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use super::{Error, output};
 use crate::config::{Config, Fault};
 
-/// Check the configuration, the database, the signing key and the public addresses.
+/// Check the configuration, the database, the files, the signing key and the public addresses.
 ///
 /// Every finding says what to do. The exit code is 1 when something has failed.
 #[derive(Args, Debug)]
@@ -93,10 +95,14 @@ impl Findings {
 
 impl Doctor {
     /// Checks everything.
-    pub(super) async fn run(self, config: Result<Config, Vec<Fault>>) -> Result<ExitCode, Error> {
+    pub(super) async fn run(
+        self,
+        config: Result<Config, Vec<Fault>>,
+        env_file: Option<&Path>,
+    ) -> Result<ExitCode, Error> {
         let mut findings = Findings::default();
         match config {
-            Ok(config) => examine(&config, &mut findings).await,
+            Ok(config) => examine(&config, env_file, &mut findings).await,
             Err(faults) => {
                 for fault in faults {
                     let advice = format!("correct {} and run doctor again", fault.variable);
@@ -121,9 +127,10 @@ impl Doctor {
     }
 }
 
-async fn examine(config: &Config, findings: &mut Findings) {
+async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findings) {
     findings.ok("configuration", "every setting can be used");
     let owner = database::examine(config, findings).await;
+    files::examine(config, env_file, owner, findings);
     let key = key::examine(config, findings);
     if config.oauth_enabled {
         findings.ok("oauth", "OAUTH_ENABLED is true");

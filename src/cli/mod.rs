@@ -87,6 +87,9 @@ pub enum Error {
     /// The server cannot be put together.
     #[error(transparent)]
     App(#[from] app::Error),
+    /// Another process serves from the SQLite file.
+    #[error(transparent)]
+    Lock(#[from] store::lock::Error),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -166,7 +169,10 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Remote(remote) => remote.run(settings()?).await,
         Command::Session(session) => session.run(settings()?).await,
         Command::OpenApi => openapi::run(&settings()?),
-        Command::Doctor(doctor) => doctor.run(Config::from_environment(env_file)).await,
+        Command::Doctor(doctor) => {
+            let settings = Config::from_environment(env_file);
+            doctor.run(settings, env_file).await
+        }
         Command::Healthcheck(healthcheck) => healthcheck.run(&settings()?).await,
     }
 }

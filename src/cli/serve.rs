@@ -1,6 +1,7 @@
 //! `serve`: migrate, serve, drain on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,10 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use crate::app::{App, Sources};
 use crate::config::Config;
+use crate::keys::SigningKey;
 use crate::profile::Profile;
-use crate::store::migrate;
+use crate::remote::seal;
+use crate::store::lock::ServerLock;
+use crate::store::url::DatabaseUrl;
+use crate::store::{inspect, migrate};
 use crate::telemetry::prometheus;
-use crate::{server, telemetry};
+use crate::{files, server, telemetry};
 
 /// Migrate the database and serve: the default command.
 #[derive(Args, Debug, Default)]
@@ -29,8 +34,10 @@ impl Serve {
     /// Serves until a signal says to stop.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         telemetry::start(&config);
+        let _lock = lock(&config)?;
         let app = App::new(config, Sources::machine()).await?;
         if self.no_migrate {
+            make_private(&app).await?;
             refuse_pending(&app).await?;
         } else {
             migrate(&app).await?;
@@ -41,8 +48,46 @@ impl Serve {
     }
 }
 
+/// Takes the lock of the SQLite file until the value is dropped. Not in `Db::open`: commands work beside a
+/// server.
+pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
+    match config.database() {
+        DatabaseUrl::Sqlite(url) => Ok(ServerLock::take(&url)?),
+        DatabaseUrl::Postgres(_) => Ok(None),
+    }
+}
+
+/// Removes the rights of group and others on the database, except on one of a Storyden, and on the generated
+/// keys.
+async fn make_private(app: &App) -> Result<(), Error> {
+    let folder = &app.config.data_dir;
+    let keys = [SigningKey::file_in(folder), seal::file_in(folder)];
+    let mut open: Vec<(PathBuf, u32)> = open_to_others(keys);
+    if let DatabaseUrl::Sqlite(url) = app.config.database() {
+        let of_database = open_to_others(url.files());
+        if !of_database.is_empty() && !inspect::is_storydens(&app.db).await? {
+            open.extend(of_database);
+        }
+    }
+    for (path, mode) in open {
+        let (file, was) = (path.display(), format!("{mode:04o}"));
+        match files::make_private(&path) {
+            Ok(()) => tracing::warn!(%file, was, "others could read a file: its mode is 0600 now"),
+            Err(error) => tracing::warn!(%file, was, %error, "others can read a file"),
+        }
+    }
+    Ok(())
+}
+
+/// Returns the files that group or others have rights on, each with its mode.
+pub(super) fn open_to_others(paths: impl IntoIterator<Item = PathBuf>) -> Vec<(PathBuf, u32)> {
+    let mode = |path: PathBuf| files::open_to_others(&path).map(|mode| (path, mode));
+    paths.into_iter().filter_map(mode).collect()
+}
+
 /// Runs pending migrations and logs their names.
 pub(super) async fn migrate(app: &App) -> Result<(), Error> {
+    make_private(app).await?;
     let ran = migrate::run(&app.db, app.clock.now()).await?;
     if !ran.is_empty() {
         tracing::info!(migrations = ?ran, "migrated");

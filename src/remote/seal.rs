@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use super::Error;
 use crate::app::App;
 use crate::config::TokenStorage;
+use crate::files;
 use crate::keys::write_private;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -120,15 +121,21 @@ fn read_key(app: &App) -> Result<LessSafeKey, Error> {
     ))
 }
 
+/// The file in which `DATA_DIR` holds the generated key.
+#[must_use]
+pub fn file_in(folder: &Path) -> PathBuf {
+    folder.join(KEY_FILE)
+}
+
 fn generated(folder: &Path, random: &Random) -> Option<Vec<u8>> {
-    let path: PathBuf = folder.join(KEY_FILE);
+    let path = file_in(folder);
     let read = || {
         STANDARD
             .decode(std::fs::read_to_string(&path).ok()?.trim())
             .ok()
     };
     read().or_else(|| {
-        std::fs::create_dir_all(folder).ok()?;
+        files::create_folder(folder).ok()?;
         let new = STANDARD.encode(random.bytes::<KEY_LENGTH>());
         // If another process wrote a key first, that key is used.
         let _ = write_private(&path, new.as_bytes());

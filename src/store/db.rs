@@ -22,6 +22,7 @@ use super::readers::Readers;
 use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
+use crate::files;
 
 /// How many writers may wait for SQLite's one writing connection; the next is told to come back.
 const WRITERS_WAITING: usize = 1_024;
@@ -314,14 +315,20 @@ impl Db {
     }
 }
 
+/// Makes an empty file for the owner alone, if there is none, and its folder. SQLite would make it readable
+/// for others, and gives the files beside it the mode that it has.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    files::create_folder(files::folder_of(path))?;
+    match files::create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    }
+}
+
 impl SqliteDb {
     async fn open(url: &SqliteUrl) -> Result<Self> {
-        if url.mode == SqliteMode::Create
-            && let Some(folder) = url.path.parent().filter(|folder| *folder != Path::new(""))
-        {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .map_err(sqlx::Error::Io)?;
+        if url.mode == SqliteMode::Create {
+            create_private(&url.path).map_err(sqlx::Error::Io)?;
         }
         let options = SqliteConnectOptions::new()
             .filename(&url.path)

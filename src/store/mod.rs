@@ -22,6 +22,7 @@ mod error;
 pub mod indexes;
 pub mod inspect;
 pub mod leases;
+pub mod lock;
 pub mod migrate;
 pub mod paging;
 mod readers;

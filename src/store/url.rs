@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
+use crate::files;
+
 /// Where the data is.
 #[derive(Clone)]
 pub enum DatabaseUrl {
@@ -84,6 +86,23 @@ impl SqliteUrl {
             mode: SqliteMode::Create,
             pragmas: Vec::new(),
         }
+    }
+
+    /// The file without symbolic links, as SQLite names the files beside it.
+    #[must_use]
+    pub fn real_path(&self) -> PathBuf {
+        std::fs::canonicalize(&self.path).unwrap_or_else(|_| {
+            let folder = std::fs::canonicalize(files::folder_of(&self.path));
+            let name = self.path.file_name().unwrap_or_default();
+            folder.map_or_else(|_| self.path.clone(), |folder| folder.join(name))
+        })
+    }
+
+    /// The file and the files that SQLite keeps beside it, whether they exist or not.
+    #[must_use]
+    pub fn files(&self) -> [PathBuf; 4] {
+        let path = self.real_path();
+        ["", "-wal", "-shm", "-journal"].map(|suffix| files::with_suffix(&path, suffix))
     }
 
     fn parse(rest: &str) -> Result<Self, String> {

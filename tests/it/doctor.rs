@@ -89,6 +89,11 @@ async fn key_of(setup: &Setup) -> Value {
     shown["jwk"].clone()
 }
 
+fn widen(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 both! {
     /// A server that runs alone and answers under its address has nothing to be told.
     async fn a_server_that_runs_is_well(setup: Setup) {
@@ -260,5 +265,43 @@ both! {
         assert_eq!(found.code, Some(1));
         let said = found.of("database");
         assert!(said.iter().any(|(status, _)| *status == "fail"), "{said:?}");
+    }
+
+    /// A file that others can read is named with what is in it: the database, the keys, the settings.
+    async fn files_that_others_can_read_are_named(setup: Setup) {
+        let settings_file = setup.folder.join("settings.env");
+        std::fs::write(&settings_file, "LOG_LEVEL=info\nREMOTE_TOKEN_KEY=x\nDATABASE_PASSWORD=\n").unwrap();
+        let shown = settings_file.display().to_string();
+        let command = ["doctor", "--json", "--env-file", &shown];
+        let look = async || {
+            let ended = setup.run(&command, &[]).await;
+            Findings { code: ended.code, found: serde_json::from_str(&ended.stdout).unwrap() }
+        };
+        widen(&settings_file, 0o640);
+        look().await.expect(("files", "warn"), "settings.env has the mode 0640: its group can read REMOTE_TOKEN_KEY");
+        widen(&settings_file, 0o644);
+        look().await.expect(("files", "fail"), "settings.env has the mode 0644: everybody can read REMOTE_TOKEN_KEY");
+        widen(&settings_file, 0o600);
+        if setup.engine == Engine::Postgres {
+            return look().await.expect_well("files");
+        }
+        let (database, key) = (setup.folder.join("test.db"), setup.folder.join("remote-token.key"));
+        std::fs::write(&key, "x").unwrap();
+        widen(&key, 0o600);
+        widen(&database, 0o600);
+        look().await.expect_well("files");
+        widen(&key, 0o604);
+        widen(&database, 0o644);
+        let found = look().await;
+        assert_eq!(found.code, Some(1));
+        found.expect(("files", "fail"), "remote-token.key has the mode 0604");
+        found.expect(("files", "fail"), "test.db has the mode 0644: everybody can read the database");
+        widen(&setup.folder, 0o777);
+        look().await.expect(("files", "warn"), "others can replace the database and its keys");
+        widen(&setup.folder, 0o755);
+        let storyden = setup.beside_a_storyden().await;
+        widen(&key, 0o600);
+        look().await.expect(("files", "warn"), "test.db has the mode 0644: others can read the database");
+        drop(storyden);
     }
 }

@@ -1,5 +1,8 @@
 //! The program as an operator meets it: starting, refusing to start, ending, crashing.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use storyden_auth::clock::Clock;
 
 use crate::support::journal::PATIENCE;
@@ -11,6 +14,16 @@ async fn at(setup: &Setup, address: &str) -> crate::support::Server {
     let mut server = setup.start().await;
     address.clone_into(&mut server.address);
     server
+}
+
+/// The rights on a file or folder.
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Lets others read a file, as an older version left it.
+fn widen(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 both! {
@@ -107,12 +120,7 @@ both! {
         let shown = setup.run(&["key", "show", "--json"], &settings).await;
         let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
         assert_eq!(shown["kid"], first);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let file = setup.folder.join("oauth-signing-key.pem");
-            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
-        }
+        assert_eq!(mode(&setup.folder.join("oauth-signing-key.pem")), 0o600);
     }
 
     async fn commands_work_while_a_server_runs(setup: Setup) {
@@ -123,5 +131,78 @@ both! {
         let list = setup.run(&["account", "list", "--json"], &[]).await;
         assert!(list.stdout.contains("odin"), "{}", list.stdout);
         program.kill().await;
+    }
+
+    /// T1: a second server on one SQLite file refuses to start, and says which file and which process;
+    /// commands work meanwhile, and after a kill the file is free. On PostgreSQL replicas start.
+    async fn one_server_per_sqlite_file(setup: Setup) {
+        let first = setup.spawn(free_port()).await;
+        if setup.engine == Engine::Postgres {
+            setup.spawn(free_port()).await.kill().await;
+            return first.kill().await;
+        }
+        let listen = format!("127.0.0.1:{}", free_port());
+        let second = setup.run(&["serve"], &[("LISTEN_ADDR", &listen)]).await;
+        assert_eq!(second.code, Some(1), "{second:?}");
+        for part in ["test.db is in use by", &format!("the process id {};", first.pid()), "DATA_DIR"] {
+            assert!(second.stderr.contains(part), "{part}: {}", second.stderr);
+        }
+        for command in [
+            &["account", "create", "--handle", "odin", "--admin", "--json"][..], &["client", "list"],
+            &["doctor"], &["migrate"], &["grant", "revoke", "--account", "odin", "--yes"],
+        ] {
+            let ended = setup.run(command, &[]).await;
+            assert!(!ended.stderr.contains("is in use"), "{command:?}: {}", ended.stderr);
+        }
+        first.kill().await;
+        setup.spawn(free_port()).await.kill().await;
+    }
+
+    /// The files of a new server are for its owner alone, whatever the umask; the files of an older
+    /// one become so at its next start, unless they are a Storyden's.
+    async fn files_are_for_the_owner_alone(setup: Setup) {
+        if setup.engine == Engine::Postgres {
+            return;
+        }
+        let folder = setup.folder.join("new/data");
+        let data = folder.display().to_string();
+        let settings = [("DATABASE_URL", ""), ("DATA_DIR", data.as_str()), ("OAUTH_SIGNING_KEY_BASE64", "")];
+        let program = setup.spawn_with(free_port(), &settings).await;
+        let create = ["account", "create", "--handle", "odin", "--json"];
+        assert_eq!(setup.run(&create, &settings).await.code, Some(0));
+        assert_eq!((mode(&setup.folder.join("new")), mode(&folder)), (0o700, 0o700));
+        let names: Vec<String> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        for name in ["storyden-auth.db", "storyden-auth.db-wal", "storyden-auth.db-shm", "oauth-signing-key.pem"] {
+            assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+        }
+        for name in &names {
+            assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
+        }
+        program.kill().await;
+
+        let keys = ["oauth-signing-key.pem", "remote-token.key"].map(|name| folder.join(name));
+        std::fs::write(&keys[1], "x").unwrap();
+        let database = ["", "-wal", "-shm"].map(|end| folder.join(format!("storyden-auth.db{end}")));
+        for file in keys.iter().chain(&database) {
+            widen(file);
+        }
+        let mut program = setup.spawn_with(free_port(), &settings).await;
+        for file in keys.iter().chain(&database) {
+            assert_eq!(mode(file), 0o600, "{}", file.display());
+        }
+        program.terminate().await;
+        let _ = program.line().await;
+        let (code, _) = program.wait().await;
+        assert_eq!(code, Some(0));
+
+        let file = setup.folder.join("test.db");
+        let storyden = setup.beside_a_storyden().await;
+        widen(&file);
+        setup.spawn(free_port()).await.kill().await;
+        assert_eq!(mode(&file), 0o644);
+        drop(storyden);
     }
 }

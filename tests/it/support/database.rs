@@ -40,6 +40,8 @@ impl TestDatabase {
         let file = folder.join("test.db");
         if let Some(bytes) = TEMPLATE.get() {
             std::fs::write(&file, bytes).unwrap();
+            // As the server makes it.
+            storyden_auth::files::make_private(&file).unwrap();
         } else {
             migrate_at(&format!("sqlite://{}", file.display())).await;
             // A bystander that started at the same time may have been first: both are the same.

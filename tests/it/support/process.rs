@@ -144,7 +144,8 @@ impl Process {
         assert!(limited.await.unwrap().success());
     }
 
-    fn pid(&self) -> String {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> String {
         self.child.id().unwrap().to_string()
     }
 

@@ -1,0 +1,107 @@
+//! Files that other users of this machine can read or replace.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Findings, Owner};
+use crate::cli::serve::open_to_others;
+use crate::config::{Config, secrets_in};
+use crate::files;
+use crate::remote::seal;
+use crate::store::url::DatabaseUrl;
+
+const CHECK: &str = "files";
+
+/// The rights of everybody but the owner and the group.
+const EVERYBODY: u32 = 0o007;
+
+/// Looks at the modes of the database, the key of remote connections, the settings and their folders.
+pub(super) fn examine(
+    config: &Config,
+    env_file: Option<&Path>,
+    owner: Owner,
+    findings: &mut Findings,
+) {
+    let before = findings.0.len();
+    if let DatabaseUrl::Sqlite(url) = config.database() {
+        examine_database(url.files(), owner, findings);
+        examine_folder(files::folder_of(&url.real_path()), findings);
+    }
+    for (path, mode) in open_to_others([seal::file_in(&config.data_dir)]) {
+        let advice = "and authorize the remote connections again if somebody may have read it";
+        report(&path, mode, "the key that seals tokens", advice, findings);
+    }
+    if let Some(path) = env_file {
+        examine_settings(path, findings);
+    }
+    if findings.0.len() == before {
+        findings.ok(CHECK, "others can read or replace none of them");
+    }
+}
+
+/// Names a file with what others can read in it. A group that may read it can be intended.
+fn report(path: &Path, mode: u32, what: &str, advice: &str, findings: &mut Findings) {
+    let path = path.display();
+    let readers = if mode & EVERYBODY == 0 {
+        "its group"
+    } else {
+        "everybody"
+    };
+    let found = format!("{path} has the mode {mode:04o}: {readers} can read {what}");
+    let advice = format!("chmod 600 {path}, {advice}");
+    if mode & EVERYBODY == 0 {
+        findings.warn(CHECK, found, advice);
+    } else {
+        findings.fail(CHECK, found, advice);
+    }
+}
+
+/// The database has the hashes of passwords, sessions and tokens.
+fn examine_database(paths: [PathBuf; 4], owner: Owner, findings: &mut Findings) {
+    for (path, mode) in open_to_others(paths) {
+        if owner == Owner::Alone {
+            let advice = "as `serve` does when it starts";
+            report(&path, mode, "the database", advice, findings);
+            continue;
+        }
+        let path = path.display();
+        findings.warn(
+            CHECK,
+            format!("{path} has the mode {mode:04o}: others can read the database"),
+            format!(
+                "chmod 600 {path}, if Storyden runs as the same user; this server leaves the modes of a \
+                 Storyden's files as they are"
+            ),
+        );
+    }
+}
+
+/// The right to write to a folder is the right to replace its files. A sticky folder, as `/tmp`, lets
+/// nobody but the owner do so.
+fn examine_folder(folder: &Path, findings: &mut Findings) {
+    let Ok(about) = std::fs::metadata(folder) else {
+        return;
+    };
+    let mode = about.permissions().mode();
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        let (folder, mode) = (folder.display(), mode & 0o777);
+        findings.warn(
+            CHECK,
+            format!(
+                "{folder} has the mode {mode:04o}: others can replace the database and its keys"
+            ),
+            format!("chmod 700 {folder}"),
+        );
+    }
+}
+
+fn examine_settings(path: &Path, findings: &mut Findings) {
+    let secrets = secrets_in(path);
+    if secrets.is_empty() {
+        return;
+    }
+    for (path, mode) in open_to_others([path.to_owned()]) {
+        let advice = "and replace the secrets if somebody may have read it";
+        report(&path, mode, &secrets.join(", "), advice, findings);
+    }
+}

@@ -1,0 +1,126 @@
+//! The lock of the one server of an SQLite file.
+//!
+//! Each of two servers on one file would have its own rate limits and poll times, and a restore under a running
+//! server would be lost. The lock is advisory (`flock`), on a separate file, and ends with the process, also
+//! after `kill -9`. A lock on the database file itself is not possible: closing any handle of that file
+//! drops SQLite's POSIX locks in this process. `serve`, `demo` and `restore` take the lock; other commands
+//! work beside a server. A Storyden beside this server does not know the lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use super::url::{SqliteMode, SqliteUrl};
+use crate::files;
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it.
+    #[error("{} is in use by {holder}; {ADVICE}", database.display())]
+    Held {
+        /// The database file.
+        database: PathBuf,
+        /// The process, as far as it is known.
+        holder: String,
+    },
+    /// The lock file cannot be made or read.
+    #[error("the lock file {} cannot be used", .0.display())]
+    File(PathBuf, #[source] io::Error),
+}
+
+const ADVICE: &str = "an SQLite file has one server: stop that one first, or give this one another DATA_DIR \
+                      or DATABASE_URL (several servers need PostgreSQL)";
+
+/// The lock, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct ServerLock {
+    _file: File,
+}
+
+impl ServerLock {
+    /// Takes the lock of an SQLite file; `None` if the file is opened to read only, which changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Held`] while another process has it.
+    pub fn take(url: &SqliteUrl) -> Result<Option<Self>, Error> {
+        if url.mode == SqliteMode::ReadOnly {
+            return Ok(None);
+        }
+        if url.mode == SqliteMode::Create {
+            let folder = files::folder_of(&url.path);
+            files::create_folder(folder).map_err(|error| Error::File(folder.to_owned(), error))?;
+        }
+        let database = url.real_path();
+        let path = files::with_suffix(&database, ".lock");
+        let failed = |error| Error::File(path.clone(), error);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        let mut file = opened.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut process = String::new();
+                let read = file.read_to_string(&mut process);
+                let process = process.trim();
+                let is_known = read.is_ok() && process.parse::<u32>().is_ok();
+                let holder = if is_known {
+                    format!("the storyden-auth with the process id {process}")
+                } else {
+                    "another storyden-auth".to_owned()
+                };
+                return Err(Error::Held { database, holder });
+            }
+            // Some network file systems: the server works there as it did, without this protection.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                let path = path.display();
+                tracing::warn!(%path, "the file system has no locks: a second server is not refused");
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Some(Self { _file: file }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_by_whatever_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = SqliteUrl::file(folder.path().join("new/file.db"));
+        let lock = ServerLock::take(&url).unwrap().unwrap();
+        std::fs::write(&url.path, "").unwrap();
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&url.path, &link).unwrap();
+        for path in [
+            url.path.clone(),
+            folder.path().join("new/../new/file.db"),
+            link,
+        ] {
+            let refused = ServerLock::take(&SqliteUrl::file(path)).unwrap_err();
+            let own = format!("the process id {}", std::process::id());
+            assert!(refused.to_string().contains(&own), "{refused}");
+            assert!(
+                refused.to_string().contains("new/file.db is in use"),
+                "{refused}"
+            );
+        }
+        let reader = SqliteUrl {
+            mode: SqliteMode::ReadOnly,
+            ..url.clone()
+        };
+        assert!(ServerLock::take(&reader).unwrap().is_none());
+        drop(lock);
+        assert!(ServerLock::take(&url).unwrap().is_some());
+    }
+}
