@@ -1,8 +1,10 @@
 //! The command line: a file per subcommand. Results go to stdout, logs and errors to stderr.
 
 mod account;
+mod archive;
 mod arguments;
 mod audit;
+mod backup;
 mod client;
 mod demo;
 mod doctor;
@@ -15,6 +17,7 @@ mod openapi;
 mod output;
 mod password;
 mod remote;
+mod restore;
 mod role;
 mod serve;
 mod session;
@@ -49,6 +52,8 @@ enum Command {
     Demo(demo::Demo),
     Login(login::Login),
     Migrate(migrate::Migrate),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Members' accounts: create, list, suspend, reinstate, set the password.
     #[command(subcommand)]
     Account(account::Account),
@@ -159,6 +164,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Demo(demo) => demo.run(env_file).await,
         Command::Login(login) => login.run().await,
         Command::Migrate(migrate) => migrate.run(settings()?).await,
+        Command::Backup(backup) => backup.run(&settings()?).await,
+        Command::Restore(restore) => restore.run(&settings()?).await,
         Command::Account(account) => account.run(settings()?).await,
         Command::Role(role) => role.run(settings()?).await,
         Command::Client(client) => client.run(settings()?).await,

@@ -78,6 +78,23 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
+/// The newest migration that this program knows.
+#[must_use]
+pub fn newest_known() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
+
+/// The newest migration that ran on a database, which a later version of this program may have made; 0
+/// if none did.
+pub async fn newest_applied(db: &Db) -> Result<i64> {
+    if !has_table(db, "auth_migrations").await? {
+        return Ok(0);
+    }
+    let applied = db.fetch_all::<Applied>(APPLIED, &[]).await?;
+    Ok(applied.last().map_or(0, |row| row.version))
+}
+
 /// The statements that make Storyden's own tables.
 pub(super) fn storydens_tables(db: &Db) -> &'static str {
     db.pick(STORYDEN.sqlite, STORYDEN.postgres)

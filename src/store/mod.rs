@@ -15,6 +15,7 @@ pub mod client_documents;
 pub mod client_list;
 pub mod clients;
 pub mod closing;
+pub mod copy;
 pub mod db;
 pub mod device_authorizations;
 pub mod device_list;

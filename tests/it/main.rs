@@ -26,6 +26,7 @@ mod authorization_code;
 mod authorize;
 mod authorize_by_form;
 mod away;
+mod backup;
 mod bad_input;
 mod beside;
 mod budget;

@@ -1,0 +1,332 @@
+//! The file of a backup: a plain tar archive that holds `manifest.json`, `database.sqlite3` and the key files
+//! of `DATA_DIR`, in this order.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, output};
+use crate::config::Config;
+use crate::files;
+use crate::keys::SigningKey;
+use crate::remote::seal;
+use crate::secret::hex;
+
+/// The version of the archive format.
+const FORMAT: u32 = 1;
+/// The entry that lists the others; always the first.
+const MANIFEST: &str = "manifest.json";
+/// The entry of the database.
+pub(super) const DATABASE: &str = "database.sqlite3";
+/// The longest manifest, in bytes.
+const MANIFEST_MAX: u64 = 64 * 1_024;
+/// The longest key file, in bytes.
+const KEY_MAX: u64 = 64 * 1_024;
+/// The size of a read, in bytes.
+const CHUNK: usize = 256 * 1_024;
+/// The interval of progress messages.
+const NOTE_EVERY: Duration = Duration::from_secs(3);
+
+/// The contents of an archive.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// [`FORMAT`].
+    format: u32,
+    /// The version of the program that made the archive.
+    pub(super) version: String,
+    /// The instant before the copy (RFC 3339).
+    pub(super) created_at: String,
+    /// The newest migration of the database.
+    pub(super) migration: i64,
+    /// The journal mode of the database.
+    pub(super) journal_mode: String,
+    /// The entries.
+    pub(super) files: Vec<Entry>,
+}
+
+/// A file in an archive.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Its name: that of `DATA_DIR`, or [`DATABASE`].
+    pub(super) name: String,
+    /// Its length in bytes.
+    size: u64,
+    /// The SHA-256 of its bytes, in hex.
+    sha256: String,
+}
+
+/// A file that is deleted when it is dropped, unless it was kept.
+#[derive(Debug)]
+pub(super) struct Temporary(Option<PathBuf>);
+
+impl Temporary {
+    /// Creates an empty file with the mode 0600. Replaces the leftover of an interrupted command.
+    pub(super) fn create(path: PathBuf) -> Result<(Self, File), Error> {
+        let _ = std::fs::remove_file(&path);
+        let file = files::create(&path).map_err(|error| failed("made", &path, error))?;
+        Ok((Self(Some(path)), file))
+    }
+
+    /// The path.
+    pub(super) fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Renames the file, over an existing one.
+    pub(super) fn rename(mut self, to: &Path) -> Result<(), Error> {
+        std::fs::rename(self.path(), to).map_err(|error| failed("put in place", to, error))?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The count of processed bytes, for [`watched`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Done(Arc<AtomicU64>);
+
+impl Done {
+    /// Counts bytes.
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs a future and prints its progress every few seconds.
+pub(super) async fn watched<T>(
+    work: impl Future<Output = T>,
+    what: &str,
+    total: u64,
+    done: impl Fn() -> u64,
+) -> T {
+    const MIB: u64 = 1_024 * 1_024;
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Ok(outcome) = tokio::time::timeout(NOTE_EVERY, &mut work).await {
+            return outcome;
+        }
+        let (done, total) = (done() / MIB, total.div_ceil(MIB));
+        output::note(&format!("{what}: {done} of about {total} MiB"));
+    }
+}
+
+/// Runs blocking work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|_| Err(Error::because("the command broke off")))
+}
+
+/// An error of a file.
+pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
+    Error::Io(format!("{} cannot be {done}", path.display()), error)
+}
+
+/// The key files that `DATA_DIR` may hold, each with its name in an archive.
+pub(super) fn key_files(config: &Config) -> [PathBuf; 2] {
+    [
+        SigningKey::file_in(&config.data_dir),
+        seal::file_in(&config.data_dir),
+    ]
+}
+
+/// The name of a file in an archive.
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+impl Manifest {
+    /// The manifest of a database and of the keys that exist.
+    pub(super) fn of(
+        database: &Path,
+        keys: &[PathBuf],
+        done: &Done,
+        (created_at, migration, journal_mode): (String, i64, String),
+    ) -> Result<Self, Error> {
+        let mut entries = vec![Entry::of(DATABASE.to_owned(), database, done)?];
+        for key in keys {
+            entries.push(Entry::of(name_of(key), key, done)?);
+        }
+        Ok(Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            created_at,
+            migration,
+            journal_mode,
+            files: entries,
+        })
+    }
+
+    /// Rejects an unknown format, and names other than those of a backup: names become paths (path traversal).
+    fn check(self) -> Result<Self, Error> {
+        let damaged = |why: &str| Err(Error::because(format!("the archive is damaged: {why}")));
+        if self.format != FORMAT {
+            return Err(Error::because(format!(
+                "the archive has the format {}, made by version {}; use that version or a newer one",
+                self.format, self.version
+            )));
+        }
+        let Some((database, keys)) = self.files.split_first() else {
+            return damaged("it has no files");
+        };
+        let known = [
+            SigningKey::file_in(Path::new("")),
+            seal::file_in(Path::new("")),
+        ];
+        let are_known = keys.iter().enumerate().all(|(place, key)| {
+            let is_first = !keys[..place].iter().any(|other| other.name == key.name);
+            is_first && key.size <= KEY_MAX && known.iter().any(|path| name_of(path) == key.name)
+        });
+        if database.name != DATABASE || !are_known {
+            return damaged("it has files that no backup has");
+        }
+        Ok(self)
+    }
+}
+
+impl Entry {
+    fn of(name: String, path: &Path, done: &Done) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| failed("read", path, error))?;
+        let (size, sha256) =
+            pour(file, &mut io::sink(), done).map_err(|error| failed("read", path, error))?;
+        Ok(Self { name, size, sha256 })
+    }
+}
+
+/// Copies a reader into a writer; returns the length and the SHA-256.
+fn pour(mut from: impl Read, to: &mut impl io::Write, done: &Done) -> io::Result<(u64, String)> {
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = from.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((size, hex(&hash.finalize())));
+        }
+        to.write_all(&chunk[..read])?;
+        hash.update(&chunk[..read]);
+        size += read as u64;
+        done.add(read);
+    }
+}
+
+/// Writes an archive of files that are in the order of the manifest.
+pub(super) fn write(
+    to: &mut File,
+    manifest: &Manifest,
+    paths: &[&Path],
+    done: &Done,
+) -> Result<(), Error> {
+    let broken = |error| Error::Io("the archive cannot be written".to_owned(), error);
+    let text = serde_json::to_vec_pretty(manifest).map_err(|error| broken(error.into()))?;
+    let mut archive = tar::Builder::new(io::BufWriter::with_capacity(CHUNK, to));
+    let header = |size| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(size);
+        header
+    };
+    let size = text.len() as u64;
+    archive
+        .append_data(&mut header(size), MANIFEST, text.as_slice())
+        .map_err(broken)?;
+    for (entry, path) in manifest.files.iter().zip(paths) {
+        let file = File::open(path).map_err(|error| failed("read", path, error))?;
+        // A file that grew meanwhile must not shift what comes after it.
+        let counted = Counted(file.take(entry.size), done);
+        archive
+            .append_data(&mut header(entry.size), &entry.name, counted)
+            .map_err(broken)?;
+    }
+    let mut buffer = archive.into_inner().map_err(broken)?;
+    buffer.flush().map_err(broken)?;
+    buffer.get_ref().sync_all().map_err(broken)
+}
+
+/// A reader that counts its bytes.
+struct Counted<'a, R>(R, &'a Done);
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(into)?;
+        self.1.add(read);
+        Ok(read)
+    }
+}
+
+/// Extracts the files of an archive and checks each against the manifest. `place` maps a name to the path of
+/// the extracted file.
+///
+/// # Errors
+/// When the archive cannot be read, is damaged, or no archive of a backup.
+pub(super) fn read(
+    path: &Path,
+    done: &Done,
+    place: impl Fn(&str) -> PathBuf,
+) -> Result<(Manifest, Vec<Temporary>), Error> {
+    let broken = |error| {
+        let text = format!(
+            "{} is no archive of `backup`, or is damaged",
+            path.display()
+        );
+        Error::Io(text, error)
+    };
+    let file = File::open(path).map_err(|error| failed("read", path, error))?;
+    let mut archive = tar::Archive::new(BufReader::with_capacity(CHUNK, file));
+    let mut entries = archive.entries().map_err(broken)?;
+    let mut next = |name: &str| {
+        let entry = entries
+            .next()
+            .unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
+        let entry = entry.map_err(broken)?;
+        let is_it = entry
+            .path()
+            .is_ok_and(|path| path.as_ref() == Path::new(name));
+        if is_it && entry.header().entry_type().is_file() {
+            return Ok(entry);
+        }
+        Err(broken(io::Error::other(format!(
+            "{name} is not where it belongs"
+        ))))
+    };
+    let manifest = next(MANIFEST)?.take(MANIFEST_MAX);
+    let manifest: Manifest =
+        serde_json::from_reader(manifest).map_err(|error| broken(error.into()))?;
+    let manifest = manifest.check()?;
+    let mut taken = Vec::with_capacity(manifest.files.len());
+    for wanted in &manifest.files {
+        let entry = next(&wanted.name)?;
+        let (temporary, mut file) = Temporary::create(place(&wanted.name))?;
+        let (size, sha256) = pour(entry, &mut file, done).map_err(broken)?;
+        if (size, &sha256) != (wanted.size, &wanted.sha256) {
+            let text = format!(
+                "the archive is damaged: {} is not what was backed up",
+                wanted.name
+            );
+            return Err(Error::because(text));
+        }
+        let synced = file.sync_all();
+        synced.map_err(|error| failed("written", temporary.path(), error))?;
+        taken.push(temporary);
+    }
+    Ok((manifest, taken))
+}

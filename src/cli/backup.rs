@@ -1,0 +1,124 @@
+//! `backup`: one file with the database and the key files, made while a server runs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::archive::{self, Done, Manifest, Temporary, blocking, failed, watched};
+use super::migrate::without_making;
+use super::{Error, output};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::url::DatabaseUrl;
+use crate::store::{Db, copy, inspect};
+use crate::{files, telemetry};
+
+/// Write the SQLite database and the key files of `DATA_DIR` into one file, while a server runs.
+///
+/// The file is a tar archive for its owner alone (mode 0600). It holds private keys and the hashes of passwords
+/// and tokens: keep it as safe as the server. Secrets in environment variables are not in it. The folder of
+/// FILE needs room for twice the database meanwhile. With PostgreSQL, use `pg_dump`.
+#[derive(Args, Debug)]
+pub(super) struct Backup {
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace a file that exists.
+    #[arg(long)]
+    force: bool,
+    /// Print JSON: `{"file", "created_at", "size", "files"}`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Backup {
+    /// Makes the archive under another name, and gives it its name when it is complete.
+    pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
+        telemetry::start(config);
+        if let DatabaseUrl::Postgres(_) = config.database() {
+            return Err(Error::because(
+                "the database is PostgreSQL, which has its own tools: pg_dump --format=custom --file=FILE \
+                 \"$DATABASE_URL\"; keep OAUTH_SIGNING_KEY_BASE64 and REMOTE_TOKEN_KEY with the dump",
+            ));
+        }
+        self.refuse_existing()?;
+        let Some(config) = without_making(config.clone()) else {
+            return Err(Error::because(
+                "there is no SQLite file yet: DATABASE_URL or DATA_DIR names none that exists",
+            ));
+        };
+        let db = Db::open(&config.database()).await?;
+        let made = self.make(&config, &db).await;
+        db.close().await;
+        let (manifest, size) = made?;
+        let names: Vec<&str> = manifest.files.iter().map(|entry| &*entry.name).collect();
+        if self.json {
+            output::print_json(&serde_json::json!({
+                "file": self.file,
+                "created_at": manifest.created_at,
+                "size": size,
+                "files": names,
+            }))?;
+        } else {
+            output::print(&output::facts([
+                ("file", self.file.display().to_string()),
+                ("made", manifest.created_at.clone()),
+                ("bytes", size.to_string()),
+                ("holds", names.join(", ")),
+            ]))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn refuse_existing(&self) -> Result<(), Error> {
+        if self.force || !self.file.exists() {
+            return Ok(());
+        }
+        let file = self.file.display();
+        Err(Error::because(format!(
+            "{file} exists; choose another name, or --force to replace it"
+        )))
+    }
+
+    async fn make(&self, config: &Config, db: &Db) -> Result<(Manifest, u64), Error> {
+        // The instant before the copy: everything up to it is in the backup.
+        let created_at = Clock::machine().now().to_rfc3339();
+        let beside = |suffix: &str| files::with_suffix(&self.file, suffix);
+        let (database, file) = Temporary::create(beside(".database.partial"))?;
+        drop(file);
+        let facts = copy::facts(db).await?;
+        let journal_mode = inspect::journal_mode(db).await?.unwrap_or_default();
+        let length = || std::fs::metadata(database.path()).map_or(0, |about| about.len());
+        let copied = copy::copy(db, database.path());
+        watched(copied, "copied", facts.size, length).await?;
+        let keys = archive::key_files(config).into_iter();
+        let keys: Vec<PathBuf> = keys.filter(|key| key.exists()).collect();
+        let (whole, mut to) = Temporary::create(beside(".partial"))?;
+        let (hashed, written) = (Done::default(), Done::default());
+        let count = {
+            let (hashed, written) = (hashed.clone(), written.clone());
+            move || hashed.bytes().midpoint(written.bytes())
+        };
+        let about = (created_at, facts.migration, journal_mode);
+        let source = database.path().to_owned();
+        let archived = blocking(move || {
+            let manifest = Manifest::of(&source, &keys, &hashed, about)?;
+            let paths: Vec<&Path> = std::iter::once(&source)
+                .chain(&keys)
+                .map(|path| &**path)
+                .collect();
+            archive::write(&mut to, &manifest, &paths, &written)?;
+            Ok(manifest)
+        });
+        let manifest = watched(archived, "archived", facts.size, count).await?;
+        let about = std::fs::metadata(whole.path());
+        let size = about
+            .map_err(|error| failed("read", whole.path(), error))?
+            .len();
+        self.refuse_existing()?; // another backup may have been made meanwhile
+        whole.rename(&self.file)?;
+        files::sync_folder_of(&self.file).map_err(|error| failed("synced", &self.file, error))?;
+        Ok((manifest, size))
+    }
+}

@@ -1,0 +1,315 @@
+//! `restore`: the database and the key files of a backup, in place of those that are there.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::archive::{self, DATABASE, Done, Manifest, Temporary, blocking, failed, watched};
+use super::{Error, output, serve};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::url::{DatabaseUrl, SqliteMode, SqliteUrl};
+use crate::store::{Db, copy, migrate};
+use crate::{files, telemetry};
+
+/// Put the database and the key files of a backup in the place of those that are there.
+///
+/// Refuses while a server runs on the SQLite file. The archive is verified before anything is touched, and
+/// the database again afterwards. Nothing is deleted: files that are replaced, with what the -wal of a crash held, are
+/// kept beside the new ones, with .before-restore-TIME in their names. Stop a Storyden on the same file first.
+#[derive(Args, Debug)]
+pub(super) struct Restore {
+    /// The archive of `backup`.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Verify the archive and change nothing; a server may run.
+    #[arg(long)]
+    check: bool,
+    /// Print JSON: `{"created_at", "version", "files", "kept"}`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Restore {
+    /// Verifies the archive and, unless it is only checked, puts it in place:
+    ///
+    /// 1. take the lock of the server;
+    /// 2. take every file out of the archive, beside its place, and check its hash;
+    /// 3. check the database: its integrity, and that this program is not too old for it;
+    /// 4. make sure that no other process has the old file open;
+    /// 5. set the old files aside, and give the new ones their names;
+    /// 6. check the database in its place.
+    pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
+        telemetry::start(config);
+        let url = match config.database() {
+            DatabaseUrl::Sqlite(url) if url.mode != SqliteMode::ReadOnly => url,
+            DatabaseUrl::Sqlite(_) => {
+                return Err(Error::because(
+                    "DATABASE_URL opens the file to read only: take mode=ro out of it",
+                ));
+            }
+            DatabaseUrl::Postgres(_) => {
+                return Err(Error::because(
+                    "the database is PostgreSQL, which has its own tools: pg_restore --clean --if-exists \
+                     --dbname=\"$DATABASE_URL\" FILE",
+                ));
+            }
+        };
+        for folder in [files::folder_of(&url.path), &config.data_dir] {
+            files::create_folder(folder).map_err(|error| failed("made", folder, error))?;
+        }
+        let lock = if self.check {
+            None
+        } else {
+            serve::lock(config)?
+        };
+        let target = url.real_path();
+        let (manifest, taken) = self.take(config, &target).await?;
+        let is_storydens = verify(taken[0].path(), &manifest).await?;
+        let kept = if self.check {
+            Vec::new()
+        } else {
+            let kept = put_in_place(config, &target, &manifest, taken, is_storydens).await?;
+            verify_in_place(&url, &kept).await?;
+            kept
+        };
+        drop(lock);
+        self.tell(&manifest, &kept)?;
+        if is_storydens && !self.check {
+            output::note(
+                "A Storyden has its tables in this database: start it again, since it keeps sessions and accounts \
+                 in memory.",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Step 2: every file, beside its place.
+    async fn take(
+        &self,
+        config: &Config,
+        target: &Path,
+    ) -> Result<(Manifest, Vec<Temporary>), Error> {
+        let (file, target) = (self.file.clone(), target.to_owned());
+        let total = std::fs::metadata(&file).map_or(0, |about| about.len());
+        let suffix = if self.check {
+            ".checking"
+        } else {
+            ".restoring"
+        };
+        let folder = config.data_dir.clone();
+        let done = Done::default();
+        let count = done.clone();
+        let read = blocking(move || {
+            archive::read(&file, &done, |name| {
+                let place = if name == DATABASE {
+                    target.clone()
+                } else {
+                    folder.join(name)
+                };
+                files::with_suffix(&place, suffix)
+            })
+        });
+        watched(read, "verified", total, move || count.bytes()).await
+    }
+
+    fn tell(&self, manifest: &Manifest, kept: &[PathBuf]) -> Result<(), Error> {
+        let names: Vec<&str> = manifest.files.iter().map(|entry| &*entry.name).collect();
+        if self.json {
+            return output::print_json(&serde_json::json!({
+                "created_at": manifest.created_at,
+                "version": manifest.version,
+                "files": names,
+                "kept": kept,
+            }));
+        }
+        let mut rows = vec![
+            ("made", manifest.created_at.clone()),
+            ("by version", manifest.version.clone()),
+            (
+                if self.check { "good" } else { "restored" },
+                names.join(", "),
+            ),
+        ];
+        rows.extend(kept.iter().map(|path| ("kept", path.display().to_string())));
+        output::print(&output::facts(rows))
+    }
+}
+
+/// Step 3. Returns true for the database of a Storyden.
+async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
+    let db = copy::open(path)
+        .await
+        .map_err(|error| damaged(path, &error.to_string()))?;
+    let verified = verify_open(&db, path).await;
+    let verified = match verified {
+        Ok(facts) => copy::use_journal(&db, &manifest.journal_mode)
+            .await
+            .map(|()| facts)
+            .map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    db.close().await;
+    let facts = verified?;
+    let known = migrate::newest_known();
+    if facts.migration > known {
+        return Err(Error::because(format!(
+            "the database in the archive has migration {}, and this program knows none after {known}: use version \
+             {} or a newer one",
+            facts.migration, manifest.version
+        )));
+    }
+    Ok(facts.is_storydens)
+}
+
+async fn verify_open(db: &Db, path: &Path) -> Result<copy::Facts, Error> {
+    let size = std::fs::metadata(path).map_or(0, |about| about.len());
+    let faults = watched(copy::faults(db), "checked", size, || 0).await;
+    match faults {
+        Ok(faults) if faults.is_empty() => Ok(copy::facts(db).await?),
+        Ok(faults) => Err(damaged(path, &faults.join("; "))),
+        Err(error) => Err(damaged(path, &super::with_causes(&error))),
+    }
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::because(format!("{} is no whole database: {why}", path.display()))
+}
+
+/// Step 6.
+async fn verify_in_place(url: &SqliteUrl, kept: &[PathBuf]) -> Result<(), Error> {
+    let kept: Vec<String> = kept.iter().map(|path| path.display().to_string()).collect();
+    let verified = match Db::open(&DatabaseUrl::Sqlite(url.clone())).await {
+        Ok(db) => {
+            let verified = verify_open(&db, &url.path).await;
+            db.close().await;
+            verified.map(drop)
+        }
+        Err(error) => Err(error.into()),
+    };
+    verified.map_err(|error| {
+        let kept = kept.join(", ");
+        let why = super::with_causes(&error);
+        Error::because(format!("{why}; the files before the restore are: {kept}"))
+    })
+}
+
+/// Steps 4 and 5. Returns the files that were set aside.
+async fn put_in_place(
+    config: &Config,
+    target: &Path,
+    manifest: &Manifest,
+    taken: Vec<Temporary>,
+    is_storydens: bool,
+) -> Result<Vec<PathBuf>, Error> {
+    if target.exists() {
+        match copy::settle(target).await {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => {
+                let text = format!(
+                    "{} is open in another process, as a Storyden or a command: stop it first",
+                    target.display()
+                );
+                return Err(Error::because(text));
+            }
+            Err(error) => output::note(&format!(
+                "the present database cannot be read ({}); it is kept as it is",
+                super::with_causes(&error)
+            )),
+        }
+    }
+    let now = Clock::machine().now().to_rfc3339();
+    let now: String = now
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() && *c != '.')
+        .collect();
+    let aside = Aside(format!(".before-restore-{now}"));
+    let mut kept = Vec::new();
+    let mut taken: Vec<(&str, Temporary)> = manifest
+        .files
+        .iter()
+        .map(|entry| &*entry.name)
+        .zip(taken)
+        .collect();
+    // The keys first: until the last rename, the old database is in its place.
+    taken.reverse();
+    for (name, new) in taken {
+        if name == DATABASE {
+            take_over_rights(new.path(), target, is_storydens);
+            // SQLite would replay a log that is left over the new file. `settle` wrote it into the old one, if that
+            // could be read.
+            for suffix in ["-wal", "-journal"] {
+                let log = files::with_suffix(target, suffix);
+                if log.exists() {
+                    let to = files::with_suffix(&aside.of(target), suffix);
+                    std::fs::rename(&log, &to).map_err(|error| failed("set aside", &log, error))?;
+                    kept.push(to);
+                }
+            }
+            // The index of the log holds nothing of its own.
+            let _ = std::fs::remove_file(files::with_suffix(target, "-shm"));
+            kept.extend(aside.keep(target)?);
+            new.rename(target)?;
+            files::sync_folder_of(target).map_err(|error| failed("synced", target, error))?;
+            continue;
+        }
+        let place = config.data_dir.join(name);
+        let same = std::fs::read(&place).ok() == std::fs::read(new.path()).ok();
+        if !same {
+            take_over_rights(new.path(), &place, false);
+            kept.extend(aside.keep(&place)?);
+            new.rename(&place)?;
+            files::sync_folder_of(&place).map_err(|error| failed("synced", &place, error))?;
+        }
+    }
+    kept.sort();
+    Ok(kept)
+}
+
+/// The suffix of the files that are set aside.
+struct Aside(String);
+
+impl Aside {
+    fn of(&self, path: &Path) -> PathBuf {
+        files::with_suffix(path, &self.0)
+    }
+
+    /// Adds a second name to an existing file (hard link), so that the file is never missing: a server that
+    /// starts in that moment would make an empty database. Renames on a file system without hard links.
+    fn keep(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let to = self.of(path);
+        let kept = std::fs::hard_link(path, &to).or_else(|_| std::fs::rename(path, &to));
+        kept.map_err(|error| failed("set aside", path, error))?;
+        Ok(Some(to))
+    }
+}
+
+/// Sets the owner of the replaced file, or of the folder, on a new file: `restore` may run as root, and the server
+/// as another user. The database of a Storyden keeps its mode too.
+fn take_over_rights(new: &Path, replaced: &Path, mode_too: bool) {
+    let before = std::fs::metadata(replaced);
+    if mode_too && let Ok(before) = &before {
+        let _ = std::fs::set_permissions(new, before.permissions());
+    }
+    let Ok(owner) = before.or_else(|_| std::fs::metadata(files::folder_of(replaced))) else {
+        return;
+    };
+    let lock = files::with_suffix(replaced, ".lock");
+    for path in [new, &lock] {
+        let differs = std::fs::metadata(path)
+            .is_ok_and(|is| (is.uid(), is.gid()) != (owner.uid(), owner.gid()));
+        if differs
+            && let Err(error) = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+        {
+            let path = path.display();
+            output::note(&format!(
+                "{path} keeps its owner, which is not the server's: {error}"
+            ));
+        }
+    }
+}

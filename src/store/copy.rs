@@ -1,0 +1,180 @@
+//! Copies of an SQLite file: `VACUUM INTO` while a server writes, and checks before a copy replaces the file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::db::Db;
+use super::error::{Error, Result};
+use super::migrate;
+use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
+use super::value::Value;
+
+/// How long another process may hold its lock before the file counts as in use.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most faults of a file that are told.
+const FAULTS: usize = 10;
+
+/// A text that a pragma or a function gives.
+#[derive(sqlx::FromRow)]
+struct Text {
+    text: String,
+}
+
+/// A number that a pragma gives.
+#[derive(sqlx::FromRow)]
+struct Number {
+    n: i64,
+}
+
+/// The facts about a database file that its copy is checked against.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The newest migration that ran; 0 if none did.
+    pub migration: i64,
+    /// True if a Storyden has its tables there.
+    pub is_storydens: bool,
+    /// The size in bytes, without free pages.
+    pub size: u64,
+}
+
+/// Copies the committed state into an empty file at `to`. Writers continue on a file with a write-ahead log, and
+/// wait on a file with a rollback journal, as a Storyden has.
+///
+/// # Errors
+/// When the file cannot be read, or the copy not written.
+pub async fn copy(db: &Db, to: &Path) -> Result<()> {
+    let to = to.to_str().ok_or_else(no_text)?;
+    // Outside of a transaction, and so through a reader.
+    db.fetch_all::<Text>("VACUUM INTO $1", &[Value::from(to)])
+        .await?;
+    Ok(())
+}
+
+/// Reads the facts about a file.
+///
+/// # Errors
+/// When the file is no database, or cannot be read.
+pub async fn facts(db: &Db) -> Result<Facts> {
+    let size: Number = db
+        .fetch_one(
+            "SELECT (c.page_count - f.freelist_count) * s.page_size AS n \
+             FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s",
+            &[],
+        )
+        .await?;
+    Ok(Facts {
+        migration: migrate::newest_applied(db).await?,
+        is_storydens: super::inspect::is_storydens(db).await?,
+        size: size.n.unsigned_abs(),
+    })
+}
+
+/// Returns the faults that SQLite finds in a file; none in an intact file.
+///
+/// # Errors
+/// When the file is no database, or cannot be read.
+pub async fn faults(db: &Db) -> Result<Vec<String>> {
+    let found: Vec<Text> = db
+        .fetch_all(
+            "SELECT integrity_check AS text FROM pragma_integrity_check",
+            &[],
+        )
+        .await?;
+    let found = found.into_iter().map(|row| row.text);
+    Ok(found.filter(|text| text != "ok").take(FAULTS).collect())
+}
+
+/// Opens a file that exists, with no other setting than its own.
+///
+/// # Errors
+/// When the file is no database.
+pub async fn open(path: &Path) -> Result<Db> {
+    let mut url = SqliteUrl::file(path.to_owned());
+    url.mode = SqliteMode::ReadWrite;
+    Db::open(&DatabaseUrl::Sqlite(url)).await
+}
+
+/// Sets the journal mode of the source on a copy, which `VACUUM INTO` makes with a rollback journal.
+///
+/// # Errors
+/// When the file cannot be written.
+pub async fn use_journal(db: &Db, mode: &str) -> Result<()> {
+    match db {
+        Db::Sqlite(sqlite) if mode == "wal" => sqlite.use_wal().await,
+        _ => Ok(()),
+    }
+}
+
+/// Checkpoints the write-ahead log of a file before the file is replaced, and checks that no other process has
+/// the file open: SQLite then refuses the exclusive lock. (An idle process on a file with a rollback journal
+/// holds no lock and is not detected.)
+///
+/// # Errors
+/// [`Error::Unavailable`] while another process has the file open; other errors for a damaged file.
+pub async fn settle(path: &Path) -> Result<()> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(SETTLE_TIMEOUT)
+        .locking_mode(SqliteLockingMode::Exclusive);
+    let mut connection = options.connect().await?;
+    let locked = sqlx::raw_sql("BEGIN EXCLUSIVE; COMMIT")
+        .execute(&mut connection)
+        .await;
+    connection.close().await?;
+    locked.map(drop).map_err(Error::from)
+}
+
+fn no_text() -> Error {
+    Error::Other(sqlx::Error::Configuration(
+        "the path is no UTF-8, which SQLite needs".into(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn new(path: &Path) -> Db {
+        let url = DatabaseUrl::Sqlite(SqliteUrl::file(path.to_owned()));
+        let db = Db::open(&url).await.unwrap();
+        migrate::run(&db, crate::clock::Timestamp::FIRST)
+            .await
+            .unwrap();
+        db
+    }
+
+    #[tokio::test]
+    async fn a_copy_has_what_is_committed_and_its_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = new(&folder.path().join("a.db")).await;
+        let path = folder.path().join("b.db");
+        copy(&db, &path).await.unwrap();
+        assert!(copy(&db, &path).await.is_err(), "it is no empty file");
+        let copied = open(&path).await.unwrap();
+        use_journal(&copied, "wal").await.unwrap();
+        assert_eq!(faults(&copied).await.unwrap(), Vec::<String>::new());
+        let (was, is) = (facts(&db).await.unwrap(), facts(&copied).await.unwrap());
+        assert_eq!((was.migration, was.is_storydens), (is.migration, false));
+        assert!(is.migration > 0 && is.size > 4_096);
+        copied.close().await;
+        assert!(!folder.path().join("b.db-wal").exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_in_use_is_not_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let db = new(&path).await;
+        let refused = settle(&path).await.unwrap_err();
+        assert!(refused.is_passing(), "{refused:?}");
+        db.close().await;
+        settle(&path).await.unwrap();
+        std::fs::write(&path, [7; 9_000]).unwrap();
+        let refused = settle(&path).await.unwrap_err();
+        assert!(!refused.is_passing(), "{refused:?}");
+    }
+}
