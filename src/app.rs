@@ -8,10 +8,11 @@ use crate::clients::documents::DocumentFlights;
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
 use crate::endpoints::token::polls::Polls;
+use crate::endpoints::token::redemptions::Redemptions;
 use crate::endpoints::well_known::Documents;
 use crate::fetch::Fetch;
 use crate::fetch::network::{Network, System};
-use crate::keys::{self, Keys, SigningKey};
+use crate::keys::{self, Keys, SigningKey, SigningLimits};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
 use crate::oauth::resource::KnownResources;
@@ -45,6 +46,8 @@ pub struct App {
     pub budget: Budget,
     /// When devices polled last.
     pub polls: Polls,
+    /// Codes and refresh tokens that are being redeemed.
+    pub redemptions: Redemptions,
     /// The server's metadata, as it is sent.
     pub documents: Documents,
     /// What tokens may be for (RFC 8707).
@@ -114,6 +117,8 @@ pub struct Sources {
     pub cost: Cost,
     /// How long peers are waited for.
     pub patience: Patience,
+    /// Limits of the signing queue.
+    pub signing: SigningLimits,
     /// The network that the way out goes over.
     pub network: Arc<dyn Network>,
 }
@@ -127,6 +132,7 @@ impl Sources {
             random: Random::system(),
             cost: Cost::Standard,
             patience: Patience::default(),
+            signing: SigningLimits::default(),
             network: Arc::new(System),
         }
     }
@@ -143,6 +149,7 @@ impl App {
             random,
             cost,
             patience,
+            signing: _, // there is no signer here
             network,
         } = sources;
         let db = Db::open(&config.database())
@@ -164,6 +171,7 @@ impl App {
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
+            redemptions: Redemptions::default(),
             documents: Documents::default(),
             readiness: Readiness::default(),
             patience,
@@ -185,8 +193,9 @@ impl App {
         } else {
             None
         };
+        let signing = sources.signing;
         let mut app = Self::without_keys(config, sources).await?;
-        app.keys = key.map(Keys::new);
+        app.keys = key.map(|key| Keys::new(key, signing));
         Ok(app)
     }
 }

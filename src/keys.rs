@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -17,15 +18,30 @@ use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Stopwatch;
 use crate::files;
 use crate::secret::{Secret, hex};
 use crate::telemetry::metrics;
 
-/// How long a signature may wait for its turn; then the answer is 503 (design: nothing is burnt).
-const QUEUE_TIMEOUT: Duration = Duration::from_millis(250);
+/// Limits of the signing queue. A request beyond them is answered 503, before anything is consumed.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningLimits {
+    /// The most requests that wait for a processor.
+    pub waiting: usize,
+    /// The longest wait of a request.
+    pub deadline: Duration,
+}
+
+impl Default for SigningLimits {
+    fn default() -> Self {
+        Self {
+            waiting: 1_024,
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
 
 /// Longer tokens are not looked at.
 const TOKEN_MAX: usize = 8 * 1_024;
@@ -242,42 +258,94 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// The signer: a key and its queue.
+/// The signer: a key and its queue, first come, first served. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Keys {
     key: SigningKey,
+    /// One permit per processor.
     turns: Arc<Semaphore>,
+    /// One permit per free place in the queue.
+    places: Arc<Semaphore>,
+    limits: SigningLimits,
+    signatures: Arc<AtomicU64>,
+}
+
+/// A processor reserved for the signatures of one request.
+#[derive(Debug)]
+pub struct SigningTurn {
+    key: SigningKey,
+    /// Shared with the thread that signs: a client that disconnects does not free the processor
+    /// before the thread is done with it.
+    permit: Arc<OwnedSemaphorePermit>,
+    signatures: Arc<AtomicU64>,
+}
+
+impl SigningTurn {
+    /// Signs claims; `typ` goes into the header.
+    ///
+    /// # Errors
+    /// [`Error::Signature`] when the library fails.
+    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
+        let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
+        let (key, permit) = (self.key.clone(), Arc::clone(&self.permit));
+        self.signatures.fetch_add(1, Ordering::Relaxed);
+        let signed = tokio::task::spawn_blocking(move || {
+            let token = key.sign(typ, &claims);
+            drop(permit);
+            token
+        });
+        signed.await.map_err(|_| Error::Signature)?
+    }
 }
 
 impl Keys {
     /// A signer with as many signatures at a time as there are processors.
     #[must_use]
-    pub fn new(key: SigningKey) -> Self {
+    pub fn new(key: SigningKey, limits: SigningLimits) -> Self {
         let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
             key,
             turns: Arc::new(Semaphore::new(turns)),
+            places: Arc::new(Semaphore::new(limits.waiting)),
+            limits,
+            signatures: Arc::default(),
         }
     }
 
-    /// Signs claims; `typ` goes into the header.
+    /// Waits for a processor. One turn serves all signatures of a request, so that a request with an
+    /// ID token does not queue twice.
     ///
     /// # Errors
-    /// [`Error::Busy`] after a quarter of a second in the queue.
-    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
+    /// [`Error::Busy`] at once when the queue is full, or at the end of its deadline.
+    pub async fn turn(&self) -> Result<SigningTurn, Error> {
+        let permit = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(permit) => {
+                metrics::waited_to_sign(0.0);
+                permit
+            }
+            Err(_) => self.wait_for_turn().await?,
+        };
+        Ok(SigningTurn {
+            key: self.key.clone(),
+            permit: Arc::new(permit),
+            signatures: Arc::clone(&self.signatures),
+        })
+    }
+
+    async fn wait_for_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let Ok(_place) = self.places.try_acquire() else {
+            metrics::signing_refused("full");
+            return Err(Error::Busy);
+        };
         let stopwatch = Stopwatch::start();
-        let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn = tokio::time::timeout(QUEUE_TIMEOUT, turn).await;
+        let turn = Arc::clone(&self.turns).acquire_owned(); // the semaphore is fair
+        let turn = tokio::time::timeout(self.limits.deadline, turn).await;
         metrics::waited_to_sign(stopwatch.seconds());
-        let turn = turn.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
-        let key = self.key.clone();
-        let signed = tokio::task::spawn_blocking(move || {
-            let token = key.sign(typ, &claims);
-            drop(turn);
-            token
-        });
-        signed.await.map_err(|_| Error::Signature)?
+        let Ok(turn) = turn else {
+            metrics::signing_refused("deadline");
+            return Err(Error::Busy);
+        };
+        turn.map_err(|_| Error::Busy)
     }
 
     /// The claims of a token of a type that this server signed; `None` for every other text. Only
@@ -312,10 +380,22 @@ impl Keys {
         data.header.crit.is_none().then_some(data)
     }
 
-    /// How many signatures could be made at once now.
+    /// The processors that sign nothing now.
     #[must_use]
     pub fn free_turns(&self) -> usize {
         self.turns.available_permits()
+    }
+
+    /// The requests that wait for a processor.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.limits.waiting - self.places.available_permits()
+    }
+
+    /// The signatures begun since the start.
+    #[must_use]
+    pub fn signatures(&self) -> u64 {
+        self.signatures.load(Ordering::Relaxed)
     }
 
     /// The public keys (RFC 7517 §5).

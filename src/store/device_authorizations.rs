@@ -297,28 +297,25 @@ pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) ->
     Ok(changed > 0)
 }
 
-/// Lengthens the interval of a device that polls too fast (RFC 8628 §3.5).
-pub async fn slow_down(db: &Db, id: &DeviceAuthorizationId, interval_seconds: i64) -> Result<()> {
-    db.execute(
-        "UPDATE oauth_device_authorisations SET poll_interval_seconds = $2 \
-         WHERE id = $1 AND poll_interval_seconds < $2",
-        vec![id.into(), interval_seconds.into()],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Writes when devices polled last, many in one transaction; in the order of `polls`, so that two
-/// replicas that write the same devices do not wait for each other.
-pub async fn record_polls(tx: &mut Tx, polls: &[(DeviceAuthorizationId, Timestamp)]) -> Result<()> {
+/// Writes the last polls of devices and their intervals, many in one transaction; in the order of
+/// `polls`, so that two replicas that write the same devices do not wait for each other.
+pub async fn record_polls(
+    tx: &mut Tx,
+    polls: &[(DeviceAuthorizationId, Timestamp, i64)],
+) -> Result<()> {
     let sql = tx.pick(
-        "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1 \
-         AND (last_polled_at IS NULL OR julianday(last_polled_at) < julianday($2))",
-        "UPDATE oauth_device_authorisations SET last_polled_at = $2 WHERE id = $1 \
-         AND (last_polled_at IS NULL OR last_polled_at < $2)",
+        "UPDATE oauth_device_authorisations SET last_polled_at = CASE \
+         WHEN julianday(last_polled_at) >= julianday($2) THEN last_polled_at ELSE $2 END, \
+         poll_interval_seconds = MAX(poll_interval_seconds, $3) WHERE id = $1 \
+         AND (last_polled_at IS NULL OR julianday(last_polled_at) < julianday($2) \
+         OR poll_interval_seconds < $3)",
+        "UPDATE oauth_device_authorisations SET last_polled_at = GREATEST(last_polled_at, $2), \
+         poll_interval_seconds = GREATEST(poll_interval_seconds, $3) WHERE id = $1 \
+         AND (last_polled_at IS NULL OR last_polled_at < $2 OR poll_interval_seconds < $3)",
     );
-    for (id, at) in polls {
-        tx.execute(sql, &[id.into(), (*at).into()]).await?;
+    for (id, at, interval_seconds) in polls {
+        tx.execute(sql, &[id.into(), (*at).into(), (*interval_seconds).into()])
+            .await?;
     }
     Ok(())
 }

@@ -25,7 +25,12 @@ pub fn token_request(grant: &'static str, outcome: &'static str) {
     counter!("oauth_token_requests_total", "grant" => grant, "outcome" => outcome).increment(1);
 }
 
-/// Counts how long a signature waited for its turn, in seconds.
+/// Records how long a request waited for a processor to sign on, in seconds.
 pub fn waited_to_sign(seconds: f64) {
     histogram!("oauth_signing_wait_seconds").record(seconds);
+}
+
+/// Counts a request that the signing queue refused: `full`, or `deadline`.
+pub fn signing_refused(reason: &'static str) {
+    counter!("oauth_signing_refused_total", "reason" => reason).increment(1);
 }

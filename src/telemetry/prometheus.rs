@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,8 @@ async fn show(State(app): State<Shared>) -> impl IntoResponse {
     gauge!("db_connections_idle").set(number(load.idle));
     if let Some(keys) = &app.keys {
         gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
+        gauge!("oauth_signing_waiting").set(number(keys.waiting()));
+        counter!("oauth_signatures_total").absolute(keys.signatures());
     }
     let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
     (

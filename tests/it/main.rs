@@ -85,6 +85,7 @@ mod revocation;
 mod sd;
 mod shown_consent;
 mod sign_in;
+mod signing_queue;
 mod state_changes;
 mod stored_forms;
 mod storydens_file;

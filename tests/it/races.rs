@@ -130,6 +130,23 @@ async fn race_refresh_tokens_without_window(servers: &[Server]) {
     }
 }
 
+/// The signatures that a server made so far.
+fn signatures(server: &Server) -> u64 {
+    server.app.keys.as_ref().unwrap().signatures()
+}
+
+/// Sends a form 64 times at once: one answer has tokens, and it alone was signed for.
+async fn one_signs(server: &Server, form: &[(&str, &str)]) {
+    let before = signatures(server);
+    let won = winner(&rush(std::slice::from_ref(server), form, 64).await);
+    assert!(!won.text("id_token").is_empty());
+    assert_eq!(
+        signatures(server) - before,
+        2,
+        "an access token and an ID token"
+    );
+}
+
 async fn race_consents(servers: &[Server], decisions: [&str; 2]) {
     let server = &servers[0];
     let frigg = server.member("frigg", &[]).await;
@@ -229,6 +246,22 @@ both! {
     async fn without_a_window_one_use_of_a_refresh_token_wins_on_two_replicas(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s");
         race_refresh_tokens_without_window(&servers(&setup, 2).await).await;
+    }
+
+    /// T6, A-15, A-45, A-25: of simultaneous redemptions of a code, a device code or a refresh token one
+    /// signs; the others are refused before they do.
+    async fn one_of_many_redemptions_signs(setup: Setup) {
+        let setup = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s");
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let scope = "openid offline_access";
+        let code = server.code(&frigg, &app, &[("scope", scope)]).await;
+        one_signs(&server, &app.exchange_form(&code)).await;
+        let device_code = server.approved_device(&frigg, &app, scope).await;
+        one_signs(&server, &app.poll_form(&device_code)).await;
+        let tokens = server.tokens(&frigg, &app, &[("scope", scope)]).await;
+        one_signs(&server, &app.refresh_form(&tokens.text("refresh_token"))).await;
     }
 
     /// T6, A-52, P2: of simultaneous approvals one makes a code.

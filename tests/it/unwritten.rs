@@ -1,6 +1,7 @@
 //! A step that the database did not take: nothing of it happened, and it can be made again (P3).
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use time::Duration;
 
 use crate::support::{Answer, Server, both};
 
@@ -20,7 +21,8 @@ impl Holder {
             return Self::Sqlite(connection);
         }
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let lock = "BEGIN; LOCK TABLE oauth_refresh_tokens IN SHARE ROW EXCLUSIVE MODE";
+        let lock = "BEGIN; LOCK TABLE oauth_refresh_tokens, oauth_device_authorisations \
+                    IN SHARE ROW EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
         Self::Postgres(connection)
     }
@@ -65,5 +67,23 @@ both! {
     async fn what_could_not_be_written_can_be_tried_again(setup: Setup) {
         let server = setup.start().await;
         nothing_is_burnt(&server, &setup.database.url).await;
+    }
+
+    /// req_084, A-41: a poll that only waits needs no writer; an approved device is told to poll later
+    /// (RFC 8628 §3.5), and gets its tokens then.
+    async fn a_database_that_is_not_written_ends_no_device_flow(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let started = server.start_device(&app, "openid").await.expect(200).text("device_code");
+        let approved = server.approved_device(&frigg, &app, "openid").await;
+        let holder = Holder::take(&setup.database.url).await;
+        server.poll(&app, &started).await.expect_error(400, "authorization_pending");
+        server.poll(&app, &started).await.expect_error(400, "slow_down");
+        server.poll(&app, &approved).await.expect_error(400, "slow_down");
+        holder.release().await;
+        server.turn(Duration::seconds(10));
+        server.poll(&app, &approved).await.expect(200);
+        server.poll(&app, &started).await.expect_error(400, "authorization_pending");
     }
 }

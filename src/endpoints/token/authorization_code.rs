@@ -54,6 +54,7 @@ impl Exchange<'_> {
             Some(text) => Some(CodeVerifier::parse(text.reveal()).ok_or_else(malformed)?),
             None => None,
         };
+        let _turn = app.redemptions.turn(&self.code.hash()).await?;
         for _ in 0..ATTEMPTS {
             let now = app.clock.now();
             let code = self.decide(app, verifier.as_ref(), now).await?;

@@ -1,14 +1,15 @@
 //! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::polls::Poll;
 use super::{ATTEMPTS, won};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{DeviceAuthorizationId, GrantId};
-use crate::oauth::OAuthError;
 use crate::oauth::device_grant::DeviceState;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -30,14 +31,42 @@ pub(super) async fn answer(
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description));
     }
+    let _turn = match app.redemptions.turn(&device_code.hash()).await {
+        Ok(turn) => turn,
+        Err(busy) => return Err(poll_later(busy)),
+    };
     for _ in 0..ATTEMPTS {
         let now = app.clock.now();
         let (device, account) = decide(app, client, device_code, now).await?;
-        if let Some(tokens) = redeem(app, client, (&device, &account), resource, now).await? {
-            return Ok(tokens);
+        match redeem(app, client, (&device, &account), resource, now).await {
+            Ok(Some(tokens)) => return Ok(tokens),
+            Ok(None) => {}
+            Err(error) => {
+                if error.code == ErrorCode::TemporarilyUnavailable {
+                    let interval_seconds = device.grant.interval_seconds;
+                    let poll = Poll {
+                        at: now,
+                        interval_seconds,
+                    };
+                    app.polls.record(&device.id, poll);
+                }
+                return Err(poll_later(error));
+            }
         }
     }
     Err(used())
+}
+
+/// Tells a device whose tokens cannot be made now to poll again, later than before. RFC 8628 §3.5:
+/// every code but `authorization_pending` and `slow_down` ends the flow at the device, and of the two
+/// `slow_down` takes load off a busy server. A 503 would cost the person the approval.
+fn poll_later(error: OAuthError) -> OAuthError {
+    if error.code != ErrorCode::TemporarilyUnavailable {
+        return error;
+    }
+    let mut later = OAuthError::slow_down("The server is busy; increase the interval");
+    later.detail = error.detail;
+    later
 }
 
 /// The approved device authorization and who approved it, or what the device is told instead.
@@ -52,25 +81,32 @@ async fn decide(
     let mut device = found.ok_or_else(|| {
         OAuthError::invalid_grant("Device code is invalid or does not match client")
     })?;
-    let last = app.polls.last(&device.id);
-    device.grant.last_polled_at = device.grant.last_polled_at.max(last);
+    if let Some(poll) = app.polls.last(&device.id) {
+        let grant = &mut device.grant;
+        grant.last_polled_at = grant.last_polled_at.max(Some(poll.at));
+        grant.interval_seconds = grant.interval_seconds.max(poll.interval_seconds);
+    }
+    let record = |at, interval_seconds| {
+        let poll = Poll {
+            at,
+            interval_seconds,
+        };
+        app.polls.record(&device.id, poll);
+    };
     match device.grant.state(app.config.profile, now) {
         DeviceState::Consumed => Err(used()),
         DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown(interval) => {
-            if app.config.profile.early_polls_count() {
-                app.polls.record(&device.id, now);
-            }
-            if interval > device.grant.interval_seconds {
-                device_authorizations::slow_down(&app.db, &device.id, interval).await?;
-            }
+            let counts = app.config.profile.early_polls_count();
+            let last = device.grant.last_polled_at.filter(|_| !counts);
+            record(last.unwrap_or(now), interval);
             Err(OAuthError::slow_down(
                 "Polling too frequently; increase the interval",
             ))
         }
         DeviceState::Pending => {
-            app.polls.record(&device.id, now);
+            record(now, device.grant.interval_seconds);
             Err(OAuthError::authorization_pending(
                 "User has not yet approved the device authorisation",
             ))

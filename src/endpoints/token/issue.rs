@@ -78,6 +78,12 @@ impl Issue<'_> {
         let issuer = app.config.issuer();
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
+        // Read before the turn: a processor that is reserved waits for no database.
+        let person = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
+            Some(person_claims(app, self.account, self.scope).await?)
+        } else {
+            None
+        };
         let claims = AccessTokenClaims {
             aud: app.resources.audience(self.resources),
             client_id: &self.client.client_id,
@@ -91,9 +97,9 @@ impl Issue<'_> {
             scope: self.scope.to_string(),
             sub: &self.account.id,
         };
-        let access_token = keys.sign(access_token_type(app), &claims).await?;
-        let id_token = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
-            let person = person_claims(app, self.account, self.scope).await?;
+        let turn = keys.turn().await?;
+        let access_token = turn.sign(access_token_type(app), &claims).await?;
+        let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
                 at_hash: at_hash(&access_token),
                 aud: &self.client.client_id,
@@ -108,7 +114,7 @@ impl Issue<'_> {
                     ..person
                 },
             };
-            Some(keys.sign("JWT", &claims).await?)
+            Some(turn.sign("JWT", &claims).await?)
         } else {
             None
         };

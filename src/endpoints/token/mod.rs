@@ -8,6 +8,7 @@ mod client_credentials;
 mod device_code;
 mod issue;
 pub mod polls;
+pub mod redemptions;
 mod refresh_token;
 
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
-//! When devices polled last: in memory at once, in the database in batches.
+//! Polls of devices: in memory at once, in the database in batches.
 //!
-//! The later of the two counts. What a crash forgets is at most a second of polls, which costs
-//! nothing but that a device may poll once too early.
+//! The later time and the longer interval count. A crash forgets at most a second of polls; the
+//! price is that a device may poll once too early. No poll waits for the writer of the database.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,17 +11,26 @@ use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
 use crate::store::{Db, device_authorizations};
 
-/// How many devices are remembered.
+/// The most devices that are remembered.
 const DEVICES_MAX: u64 = 200_000;
 
-/// How many poll times are written in one transaction.
+/// The most polls that are written in one transaction.
 const AT_ONCE: usize = 200;
+
+/// The last poll of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// The time of the last poll that counts.
+    pub at: Timestamp,
+    /// Seconds between polls from then on.
+    pub interval_seconds: i64,
+}
 
 /// The last polls of devices.
 #[derive(Debug)]
 pub struct Polls {
-    last: moka::sync::Cache<DeviceAuthorizationId, Timestamp>,
-    unwritten: Mutex<HashMap<DeviceAuthorizationId, Timestamp>>,
+    last: moka::sync::Cache<DeviceAuthorizationId, Poll>,
+    unwritten: Mutex<HashMap<DeviceAuthorizationId, Poll>>,
     /// Held while poll times are written, so that [`Polls::write`] returns after a write in progress.
     writing: tokio::sync::Mutex<()>,
 }
@@ -41,23 +50,26 @@ impl Polls {
         }
     }
 
-    /// When a device polled last, as far as this process knows.
+    /// The last poll of a device that this process answered.
     #[must_use]
-    pub fn last(&self, device: &DeviceAuthorizationId) -> Option<Timestamp> {
+    pub fn last(&self, device: &DeviceAuthorizationId) -> Option<Poll> {
         self.last.get(device)
     }
 
-    /// Notes a poll.
-    pub fn record(&self, device: &DeviceAuthorizationId, now: Timestamp) {
-        self.last.insert(device.clone(), now);
-        self.unwritten().insert(device.clone(), now);
+    /// Records a poll.
+    pub fn record(&self, device: &DeviceAuthorizationId, poll: Poll) {
+        self.last.insert(device.clone(), poll);
+        self.unwritten().insert(device.clone(), poll);
     }
 
-    /// Writes the poll times that are not in the database yet. A failure is logged: the times stay in
+    /// Writes the polls that are not in the database yet. A failure is logged: the polls stay in
     /// memory, and the next poll of the device is written.
     pub async fn write(&self, db: &Db) {
         let _writing = self.writing.lock().await;
-        let mut polls: Vec<_> = self.unwritten().drain().collect();
+        let polls = std::mem::take(&mut *self.unwritten()).into_iter();
+        let mut polls: Vec<_> = polls
+            .map(|(device, poll)| (device, poll.at, poll.interval_seconds))
+            .collect();
         polls.sort_unstable();
         for chunk in polls.chunks(AT_ONCE) {
             let written = db.write(chunk.to_vec(), |tx, polls| {
@@ -69,7 +81,7 @@ impl Polls {
         }
     }
 
-    fn unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Timestamp>> {
+    fn unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Poll>> {
         self.unwritten
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

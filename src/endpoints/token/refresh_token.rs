@@ -66,9 +66,13 @@ impl Refresh<'_> {
     /// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
     pub(super) async fn answer(&self) -> Result<TokenResponse, OAuthError> {
         let app = self.app;
+        let presented = self.presented.hash();
         for _ in 0..ATTEMPTS {
+            // Only the first use takes its turn to the end: a repeat changes no token, so that many
+            // of them are answered side by side.
+            let turn = app.redemptions.turn(&presented).await?;
             let now = app.clock.now();
-            let found = refresh_tokens::find(&app.db, &self.presented.hash()).await?;
+            let found = refresh_tokens::find(&app.db, &presented).await?;
             // Of another client: refused, and nothing is revoked.
             let token = found
                 .filter(|token| token.client == self.client.row_id)
@@ -76,7 +80,11 @@ impl Refresh<'_> {
             if token.account.suspended || !token.account.may_use_clients() {
                 return Err(not_good());
             }
-            let tokens = match state_of(&token, now, app.config.reuse_window()) {
+            let state = state_of(&token, now, app.config.reuse_window());
+            if state != RefreshState::Live {
+                drop(turn);
+            }
+            let tokens = match state {
                 RefreshState::Live => self.rotate(token, now).await?,
                 RefreshState::Repeat => Some(self.repeat(token, now).await?),
                 RefreshState::Reused => return Err(self.end_family(token, now).await?),

@@ -155,9 +155,13 @@ fn fresh(chance: &mut StdRng) -> Item {
 }
 
 impl Load {
-    /// Whether the client is put off, by an error of the protocol or by a redirect with one (RFC 6749
-    /// §4.1.2.1). A slow machine does that as well: a signature is waited for a quarter of a second.
+    /// True if the client is put off, by an error of the protocol or by a redirect with one (RFC 6749
+    /// §4.1.2.1); a device that polls, by `slow_down` (RFC 8628 §3.5).
     fn is_put_off(&self, answer: &Answer) -> bool {
+        if answer.status == 400 && answer.text("error") == "slow_down" {
+            self.server.held.count("put off as a device", 1);
+            return true;
+        }
         let by_redirect = || answer.status == 302 && answer.sent("error").as_deref() == Some(AWAY);
         let what = match answer.find_header("retry-after") {
             _ if answer.status != 503 && !by_redirect() => return false,

@@ -11,6 +11,7 @@ use storyden_auth::app::{App, Shared, Sources};
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
 use storyden_auth::fetch::network::{Network, System};
+use storyden_auth::keys::SigningLimits;
 use storyden_auth::random::Random;
 use storyden_auth::server::{self, Patience};
 use storyden_auth::store::value::Value;
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     /// How long the server waits for a peer.
     pub(crate) patience: Patience,
+    /// Limits of the signing queue.
+    pub(crate) signing: SigningLimits,
     /// What a test that rolls dice begins with.
     pub(crate) seed: u64,
     /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
@@ -85,6 +88,7 @@ async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result
         folder: folder.path().to_owned(),
         clock: Clock::fixed(Timestamp::new(BEGIN)),
         patience: Patience::default(),
+        signing: SigningLimits::default(),
         seed,
         at_length: rounds.at_length(),
         held: rounds.held.clone(),
@@ -139,6 +143,7 @@ impl Setup {
             random: Random::seeded(u64::from(port)),
             cost: Cost::Cheap,
             patience: self.patience,
+            signing: self.signing,
             network: Arc::clone(&self.network),
         };
         let app = Arc::new(App::new(config, sources).await.unwrap());

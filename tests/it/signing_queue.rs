@@ -1,0 +1,131 @@
+//! The signing queue: bounded in length and time, and nothing is consumed beyond it (A-80, P3).
+
+use std::time::Duration;
+
+use storyden_auth::keys::{SigningLimits, SigningTurn};
+use tokio::task::JoinSet;
+
+use crate::support::race::Form;
+use crate::support::{Answer, Server, both};
+
+const LONG: Duration = Duration::from_hours(1);
+
+/// Reserves every processor that signs, until the result is dropped.
+async fn busy(server: &Server) -> Vec<SigningTurn> {
+    let keys = server.app.keys.as_ref().unwrap();
+    let mut turns = Vec::new();
+    for _ in 0..keys.free_turns() {
+        turns.push(keys.turn().await.unwrap());
+    }
+    turns
+}
+
+fn waiting(server: &Server) -> usize {
+    server.app.keys.as_ref().unwrap().waiting()
+}
+
+/// Fails unless the client is asked to send the same request again.
+#[track_caller]
+fn comes_back(answer: Answer) {
+    let answer = answer.expect_error(503, "temporarily_unavailable");
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+}
+
+/// One request of each grant but the device grant: refused while no signature can be made, and good
+/// afterwards.
+async fn nothing_is_consumed(server: &Server) {
+    let frigg = server.member("frigg", &["USE_OAUTH_CLIENTS"]).await;
+    let app = server.public_client().await;
+    let service = server.confidential_client(&frigg.id).await;
+    let code = server.code(&frigg, &app, &[]).await;
+    let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
+    let mut itself: Form<'_> = vec![("grant_type", "client_credentials")];
+    itself.extend(service.credentials());
+    let forms = [app.exchange_form(&code), app.refresh_form(&token), itself];
+    let turns = busy(server).await;
+    for form in &forms {
+        comes_back(server.token(form).await);
+    }
+    drop(turns);
+    for form in &forms {
+        server.token(form).await.expect(200);
+    }
+}
+
+both! {
+    /// A-80, P3: a full queue refuses at once, with `Retry-After`, and no code or token is consumed.
+    async fn a_full_queue_consumes_nothing(setup: Setup) {
+        let mut setup = setup;
+        setup.signing = SigningLimits { waiting: 0, deadline: LONG };
+        nothing_is_consumed(&setup.start().await).await;
+    }
+
+    /// A-80, P3: the same at the end of the deadline.
+    async fn a_wait_that_is_too_long_consumes_nothing(setup: Setup) {
+        let mut setup = setup;
+        setup.signing = SigningLimits { waiting: 8, deadline: Duration::from_millis(50) };
+        nothing_is_consumed(&setup.start().await).await;
+    }
+
+    /// the queue is as long as its limit; requests in it are served, later ones refused.
+    async fn requests_in_the_queue_are_served(setup: Setup) {
+        let mut setup = setup;
+        setup.signing = SigningLimits { waiting: 2, deadline: LONG };
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let mut tokens = Vec::new();
+        for _ in 0..3 {
+            tokens.push(server.tokens(&frigg, &app, &[]).await.text("refresh_token"));
+        }
+        let turns = busy(&server).await;
+        let mut queue = JoinSet::new();
+        for token in &tokens[..2] {
+            let request = server.token_request(&app.refresh_form(token));
+            queue.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+        }
+        while waiting(&server) < 2 {
+            tokio::task::yield_now().await;
+        }
+        comes_back(server.refresh(&app, &tokens[2]).await);
+        assert_eq!(waiting(&server), 2);
+        drop(turns);
+        for answer in queue.join_all().await {
+            answer.expect(200);
+        }
+        server.refresh(&app, &tokens[2]).await.expect(200);
+        assert_eq!(waiting(&server), 0);
+    }
+
+    /// req_084, A-41: a poll that only waits needs no signature, so that a full queue does not change its
+    /// answer. An approved device is told to poll later, as a client gives up at a 503 (RFC 8628 §3.5).
+    async fn a_full_queue_ends_no_device_flow(setup: Setup) {
+        let mut setup = setup;
+        setup.signing = SigningLimits { waiting: 0, deadline: LONG };
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let approved = server.approved_device(&frigg, &app, "openid offline_access").await;
+        let denied = server.start_device(&app, "openid").await.expect(200);
+        server.open_device(&frigg, &denied.text("user_code")).await.expect(200);
+        server.decide_device(&frigg, &denied.text("user_code"), "deny").await.expect(200);
+        let started = server.start_device(&app, "openid").await.expect(200).text("device_code");
+        let turns = busy(&server).await;
+        for (code, error) in [
+            (&denied.text("device_code"), "access_denied"),
+            (&started, "authorization_pending"),
+            (&started, "slow_down"),
+            (&approved, "slow_down"),
+        ] {
+            let answer = server.poll(&app, code).await.expect_error(400, error);
+            assert_eq!(answer.find_header("retry-after"), None);
+        }
+        drop(turns);
+        server.turn(time::Duration::seconds(10)); // as it was told
+        server.poll(&app, &approved).await.expect(200);
+        server.turn(time::Duration::minutes(10));
+        let turns = busy(&server).await;
+        server.poll(&app, &started).await.expect_error(400, "expired_token");
+        drop(turns);
+    }
+}
