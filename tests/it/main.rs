@@ -34,6 +34,7 @@ mod canaries;
 mod chains;
 mod cleanup;
 mod client_assertions;
+mod client_address;
 mod client_authentication;
 mod client_credentials;
 mod client_documents;

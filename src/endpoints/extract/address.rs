@@ -1,9 +1,10 @@
-//! Where a request comes from: the peer or, behind trusted proxies, what they say.
+//! The client's address: the peer's or, behind trusted proxies, the address that they report.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use crate::app::{App, Shared};
@@ -28,23 +29,69 @@ impl ClientAddress {
         let mut address = peer
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             .to_canonical();
-        let forwarded = parts.headers.get_all("x-forwarded-for");
-        let hops: Vec<&str> = forwarded
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|v| v.split(','))
-            .collect();
-        for hop in hops.iter().rev() {
+        // Each proxy appends the address of its own peer, so that an element counts only if all proxies
+        // to the right of it are trusted. The client wrote the rest, and may have written anything.
+        for hop in hops(&parts.headers) {
             if !app.config.trusted_proxies.contain(address) {
                 break;
             }
-            let hop = hop.trim();
-            let behind = hop
-                .parse::<IpAddr>()
-                .or_else(|_| hop.parse::<SocketAddr>().map(|at| at.ip()));
-            let Ok(behind) = behind else { break };
-            address = behind.to_canonical();
+            let Some(behind) = read(hop) else { break };
+            address = behind;
         }
         Self(address)
+    }
+}
+
+/// The elements of `X-Forwarded-For` from the last to the first, of all its lines, as bytes: one that
+/// is no text hides no other. Empty elements do not count (RFC 9110 §5.6.1).
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    lines
+        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|hop| !hop.is_empty())
+}
+
+/// The address of an element: bare, with a port, or in brackets. An IPv4 address in IPv6 form is IPv4.
+fn read(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .and_then(|text| text.parse().ok().map(IpAddr::V6));
+    let address = bare
+        .or_else(|| text.parse().ok())
+        .or_else(|| text.parse().ok().map(|at: SocketAddr| at.ip()))?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_has_many_forms() {
+        for (hop, address) in [
+            ("203.0.113.7", Some("203.0.113.7")),
+            ("203.0.113.7:443", Some("203.0.113.7")),
+            ("2001:db8::7", Some("2001:db8::7")),
+            ("[2001:db8::7]", Some("2001:db8::7")),
+            ("[2001:db8::7]:443", Some("2001:db8::7")),
+            ("::ffff:203.0.113.7", Some("203.0.113.7")),
+            ("[::ffff:203.0.113.7]:443", Some("203.0.113.7")),
+            ("[203.0.113.7]", None),
+            ("[2001:db8::7", None),
+            ("203.0.113.7:", None),
+            ("203.0.113.7:65536", None),
+            ("unknown", None),
+            ("_hidden", None),
+            ("203.0.113.007", None),
+            ("203.0.113.7 203.0.113.8", None),
+            ("\u{e9}", None),
+        ] {
+            let expected = address.map(|text| text.parse().unwrap());
+            assert_eq!(read(hop.as_bytes()), expected, "{hop}");
+        }
+        assert_eq!(read(b"\x80203.0.113.7"), None);
     }
 }

@@ -1,0 +1,63 @@
+//! The address of a client behind proxies, as the audit trail has it.
+
+use reqwest::header::HeaderValue;
+use serde_json::json;
+
+use crate::support::{Member, PASSWORD, Server, both};
+
+/// The address in the audit trail of a sign-in with these lines of `X-Forwarded-For`.
+async fn address_of(server: &Server, odin: &Member, lines: &[&[u8]]) -> String {
+    let body = json!({ "identifier": "frigg", "token": PASSWORD });
+    let mut request = server
+        .request("POST", "/api/auth/password/signin")
+        .json(&body);
+    for line in lines {
+        request = request.header("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+    }
+    server.send(request).await.expect(200);
+    server.turn(time::Duration::seconds(1)); // the newest entry is this one
+    let path = "/api/admin/audit?event=signed_in";
+    let trail = server.get_as(odin, path).await.expect(200).json();
+    trail["entries"][0]["address"].as_str().unwrap().to_owned()
+}
+
+both! {
+    /// an element counts if all proxies to the right of it are trusted. Bytes that are no text, empty
+    /// elements and whatever else the client wrote to the left of it change nothing.
+    async fn the_address_is_the_last_that_no_trusted_proxy_has(setup: Setup) {
+        let proxies = "127.0.0.0/8, 10.0.0.0/8, 2001:db8:ff::/48";
+        let server = setup.with("TRUSTED_PROXIES", proxies).start().await;
+        let odin = server.admin("odin").await;
+        server.member("frigg", &[]).await;
+        let cases: &[(&[&[u8]], &str)] = &[
+            (&[], "127.0.0.1"),
+            (&[b"203.0.113.7"], "203.0.113.7"),
+            (&[b"\x80\xff, 203.0.113.7"], "203.0.113.7"),
+            (&[b"caf\xc3\xa9,203.0.113.7"], "203.0.113.7"),
+            (&[b"\xe9", b"203.0.113.7"], "203.0.113.7"),
+            (&[b"198.51.100.1", b"203.0.113.7"], "203.0.113.7"),
+            (&[b"198.51.100.1, 203.0.113.7", b"10.0.0.2, 10.0.0.3"], "203.0.113.7"),
+            (&[b"\x80", b"203.0.113.7, 10.0.0.2", b"10.0.0.3"], "203.0.113.7"),
+            (&[b", ,198.51.100.1 ,\t203.0.113.7 , ,", b"", b" , "], "203.0.113.7"),
+            (&[b"203.0.113.7:50000"], "203.0.113.7"),
+            (&[b"[2001:db8::7]:50000, [2001:db8:ff::1]:443"], "2001:db8::7"),
+            (&[b"[2001:db8::7], ::ffff:10.0.0.2"], "2001:db8::7"),
+            (&[b"::ffff:203.0.113.7"], "203.0.113.7"),
+            // What a trusted proxy wrote is no address: the proxy is what is known.
+            (&[b"203.0.113.7, \x80"], "127.0.0.1"),
+            (&[b"203.0.113.7, unknown, 10.0.0.2"], "10.0.0.2"),
+        ];
+        for (lines, address) in cases {
+            assert_eq!(address_of(&server, &odin, lines).await, *address, "{lines:?}");
+        }
+    }
+
+    /// a peer that is no trusted proxy says nothing about addresses.
+    async fn a_peer_that_is_not_trusted_chooses_no_address(setup: Setup) {
+        let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
+        let odin = server.admin("odin").await;
+        server.member("frigg", &[]).await;
+        let lines: &[&[u8]] = &[b"203.0.113.7"];
+        assert_eq!(address_of(&server, &odin, lines).await, "127.0.0.1");
+    }
+}
