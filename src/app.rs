@@ -18,7 +18,7 @@ use crate::limits::budget::{Budget, Size};
 use crate::oauth::resource::KnownResources;
 use crate::random::Random;
 use crate::remote::seal::Sealer;
-use crate::server::Patience;
+use crate::server::{ConnectionLimits, Patience, Places};
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
 
@@ -66,6 +66,8 @@ pub struct App {
     pub readiness: Readiness,
     /// How long peers are waited for.
     pub patience: Patience,
+    /// The connections.
+    pub places: Arc<Places>,
 }
 
 /// Whether new requests are welcome.
@@ -119,6 +121,8 @@ pub struct Sources {
     pub patience: Patience,
     /// Limits of the signing queue.
     pub signing: SigningLimits,
+    /// Bounds on connections.
+    pub connections: ConnectionLimits,
     /// The network that the way out goes over.
     pub network: Arc<dyn Network>,
 }
@@ -133,6 +137,7 @@ impl Sources {
             cost: Cost::Standard,
             patience: Patience::default(),
             signing: SigningLimits::default(),
+            connections: ConnectionLimits::of_process(),
             network: Arc::new(System),
         }
     }
@@ -150,6 +155,7 @@ impl App {
             cost,
             patience,
             signing: _, // there is no signer here
+            connections,
             network,
         } = sources;
         let db = Db::open(&config.database())
@@ -175,6 +181,7 @@ impl App {
             documents: Documents::default(),
             readiness: Readiness::default(),
             patience,
+            places: Arc::new(Places::new(connections)),
             keys: None,
             config,
             db,

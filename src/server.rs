@@ -2,30 +2,38 @@
 //!
 //! HTTP/1.1, as proxies speak it. A peer that says nothing, or says it one byte at a time, costs one
 //! socket and nothing else: headers must arrive within 5 s, a connection may idle for 60 s,
-//! and there is a bound on connections.
+//! connections are bounded in total and per network, and idle ones give way to new ones.
+
+mod heads;
+mod places;
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use self::heads::Heads;
+use self::places::{BodyLength, Phase, Place};
 use crate::app::Shared;
 use crate::jobs;
 use crate::router::router;
+
+pub use self::places::{ConnectionLimits, Load, Places, Refused};
 
 /// How long a peer is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +60,6 @@ impl Default for Patience {
     }
 }
 
-/// How many connections there may be, where the process may have as many files.
-const CONNECTIONS_MAX: u64 = 10_000;
-/// How many files are left for the database and the rest.
-const FILES_RESERVED: u64 = 128;
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
 /// How long requests in flight have to finish at the end.
@@ -71,7 +75,6 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     let jobs = jobs::start(&app, &stop);
     let service = router(Arc::clone(&app));
     let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(connections_max()));
     let mut refused = 0_u64;
     loop {
         let accepted = tokio::select! {
@@ -90,20 +93,32 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            refused += 1;
-            if refused.is_power_of_two() {
-                tracing::warn!(refused, "connections were refused: there are too many");
+        // A trusted proxy has the connections of all its clients, so it has no share.
+        let is_proxy = app.config.trusted_proxies.contain(peer.ip());
+        let place = match app.places.take((!is_proxy).then(|| peer.ip())).await {
+            Ok(place) => place,
+            Err(reason) => {
+                refused += 1;
+                if refused.is_power_of_two() {
+                    tracing::warn!(?reason, refused, "connections were refused");
+                }
+                continue;
             }
-            continue;
         };
-        let connection =
-            connections.watch(connection(stream, (peer, app.patience), service.clone()));
+        let connection = connection(
+            stream,
+            (peer, app.patience),
+            service.clone(),
+            Arc::clone(&place),
+        );
+        let connection = connections.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = place.closed() => tracing::debug!("an idle connection was closed for room"),
             }
-            drop(place);
         });
     }
     app.readiness.drain();
@@ -125,40 +140,41 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     Ok(())
 }
 
-/// As many connections as the process may have files for; its limit is raised first.
-fn connections_max() -> usize {
-    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
-    let room = files
-        .saturating_sub(FILES_RESERVED)
-        .clamp(64, CONNECTIONS_MAX);
-    usize::try_from(room).unwrap_or(64)
-}
-
 /// One connection with its limits.
 fn connection(
     stream: TcpStream,
     (peer, patience): (SocketAddr, Patience),
     router: Router,
+    place: Arc<Place>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {
     let _ = stream.set_nodelay(true);
-    let phase = Arc::new(Mutex::new(Phase::Idle));
     let io = TokioIo::new(Watched {
         stream,
-        phase: Arc::clone(&phase),
+        place: Arc::clone(&place),
         timer: Box::pin(tokio::time::sleep(patience.idle)),
         patience,
-        head: Head::default(),
+        heads: Heads::default(),
+        held: Vec::new(),
+        held_from: 0,
     });
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, phase) = (router.clone(), Arc::clone(&phase));
-        set(&phase, Phase::Answering);
+        let (router, place) = (router.clone(), Arc::clone(&place));
+        let body = body_length(request.body());
+        let is_open = place.begin_answer(body);
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(patience);
         async move {
-            let response = router.oneshot(request).await;
-            set(&phase, Phase::Idle);
-            response
+            if !is_open {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+            }
+            let Ok(mut response) = router.oneshot(request).await;
+            place.answered();
+            if body == BodyLength::Chunked {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close); // see `heads`
+            }
+            Ok(response)
         }
     });
     hyper::server::conn::http1::Builder::new()
@@ -168,61 +184,22 @@ fn connection(
         .serve_connection(io, service)
 }
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Between requests.
-    Idle,
-    /// Reading the head of a request.
-    Reading,
-    /// A handler has the request; its own limits hold.
-    Answering,
-}
-
-fn set(phase: &Mutex<Phase>, to: Phase) {
-    *phase
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = to;
-}
-
-/// How far the head of a request is read, by its lines.
-#[derive(Debug, Default)]
-struct Head {
-    last: u8,
-    begun: bool,
-    line_is_empty: bool,
-    ended: bool,
-}
-
-impl Head {
-    /// Spoils every line feed of a head that has no carriage return before it. hyper takes
-    /// one for the end of a line, where a proxy in front may not; a zero it refuses with 400.
-    fn refuse_bare_line_feeds(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            if self.ended {
-                return; // what follows is a body
-            }
-            match *byte {
-                b'\n' if self.last != b'\r' => *byte = 0,
-                b'\n' => {
-                    self.ended = self.begun && self.line_is_empty;
-                    self.line_is_empty = true;
-                }
-                b'\r' => {}
-                _ => (self.begun, self.line_is_empty) = (true, false),
-            }
-            self.last = *byte;
-        }
-    }
+/// The length of a body as hyper parsed it: exact without a body and with a `Content-Length`.
+fn body_length(body: &Incoming) -> BodyLength {
+    let exact = body.size_hint().exact();
+    exact.map_or(BodyLength::Chunked, BodyLength::Known)
 }
 
 /// A stream that gives up on a peer that is too slow for what it is doing.
 struct Watched {
     stream: TcpStream,
-    phase: Arc<Mutex<Phase>>,
+    place: Arc<Place>,
     timer: Pin<Box<Sleep>>,
     patience: Patience,
-    head: Head,
+    heads: Heads,
+    /// Bytes that arrived with a head or a body and belong to what follows it, from `held_from` on.
+    held: Vec<u8>,
+    held_from: usize,
 }
 
 impl Watched {
@@ -236,34 +213,79 @@ impl Watched {
     }
 }
 
+impl Watched {
+    /// Hands on the bytes of the current head or body, those that are held first.
+    fn hand_on(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(())); // the end of the stream
+            }
+            self.note_head()?;
+            let read = &mut buffer.filled_mut()[before..];
+            let passed = self.heads.pass(read);
+            self.held = read[passed..].to_vec();
+            buffer.set_filled(before + passed);
+        } else {
+            self.note_head()?;
+            let end = self.held.len().min(self.held_from + buffer.remaining());
+            let held = &mut self.held[self.held_from..end];
+            let passed = self.heads.pass(held);
+            buffer.put_slice(&held[..passed]);
+            self.held_from += passed;
+            if self.held_from == self.held.len() {
+                (self.held, self.held_from) = (Vec::new(), 0);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Records that a head begins or goes on, unless an earlier request is still being answered.
+    fn note_head(&mut self) -> io::Result<()> {
+        if !self.heads.in_head() || self.place.phase() != Phase::Idle {
+            return Ok(());
+        }
+        if !self.place.begin_head() {
+            return Err(io::ErrorKind::ConnectionAborted.into()); // closed for room
+        }
+        let patience = self.patience.head;
+        self.restart(patience);
+        Ok(())
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let phase = *self
-            .phase
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if phase == Phase::Answering {
+        if self.heads.needs_body()
+            && let Some(body) = self.place.take_body()
+        {
+            self.heads.set_body(body);
+        }
+        // Nothing more until the length of the body is known: see `heads`.
+        let in_head = self.heads.in_head();
+        let read = if self.heads.needs_body() {
+            Poll::Pending
+        } else {
+            self.hand_on(context, buffer)
+        };
+        if in_head && self.heads.is_refused() {
+            // hyper looks at a head that came in pieces once an empty line is there.
+            (self.held, self.held_from) = (b"\r\n\r\n".to_vec(), 0);
+        }
+        if read.is_ready() || self.place.phase() == Phase::Answering {
             return read;
         }
-        if read.is_pending() {
-            let time_is_up = self.timer.as_mut().poll(context);
-            return time_is_up.map(|()| Err(io::ErrorKind::TimedOut.into()));
-        }
-        if phase == Phase::Idle && buffer.filled().len() > before {
-            set(&self.phase, Phase::Reading);
-            let patience = self.patience.head;
-            self.restart(patience);
-            self.head = Head::default();
-        }
-        let read_now = &mut buffer.filled_mut()[before..];
-        self.head.refuse_bare_line_feeds(read_now);
-        read
+        let time_is_up = self.timer.as_mut().poll(context);
+        time_is_up.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -312,7 +334,12 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // All bodies of answers are in memory, so that hyper flushes once it has written the whole answer.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            self.place.sent();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

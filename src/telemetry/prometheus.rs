@@ -65,6 +65,14 @@ async fn show(State(app): State<Shared>) -> impl IntoResponse {
     gauge!("db_writers_waiting").set(number(load.writers_waiting));
     gauge!("db_connections").set(f64::from(load.connections));
     gauge!("db_connections_idle").set(number(load.idle));
+    let connections = app.places.load();
+    gauge!("http_connections_open").set(number(connections.open));
+    gauge!("http_connections_idle").set(number(connections.idle));
+    counter!("http_connections_refused_total", "reason" => "share")
+        .absolute(connections.refused_by_share);
+    counter!("http_connections_refused_total", "reason" => "full")
+        .absolute(connections.refused_when_full);
+    counter!("http_connections_closed_for_room_total").absolute(connections.closed_for_room);
     if let Some(keys) = &app.keys {
         gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
         gauge!("oauth_signing_waiting").set(number(keys.waiting()));

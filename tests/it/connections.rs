@@ -112,6 +112,59 @@ both! {
         }
     }
 
+    /// A-71: a bare line feed is refused in every request of a connection, whatever came before it and
+    /// however it arrived.
+    async fn a_bare_line_feed_is_refused_in_every_request(setup: Setup) {
+        let server = setup.start().await;
+        let plain = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+        let body = "POST /api/auth/logout HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na\n\r\n\n";
+        for bad in [
+            "GET /healthz HTTP/1.1\nHost: a\n\n",
+            "GET /healthz HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nHost: a\r\n\n",
+            "\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            for (before, answers) in [
+                (String::new(), vec![400]),
+                (plain.to_owned(), vec![200, 400]),
+                (body.to_owned(), vec![302, 400]),
+                (plain.repeat(20), [vec![200; 20], vec![400]].concat()),
+                (format!("{body}{plain}{body}"), vec![302, 200, 302, 400]),
+            ] {
+                let request = before + bad;
+                assert_eq!(statuses(&server, &request).await, answers, "{request:?}");
+            }
+            // On a connection that was kept alive, and in two pieces.
+            let mut stream = connected(&server, plain).await;
+            let mut answer = vec![0; 4_096];
+            let read = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+            let (first, rest) = bad.split_at(10);
+            stream.write_all(first.as_bytes()).await.unwrap();
+            stream.write_all(rest.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400"), "{bad:?}: {answer}");
+        }
+        // Line feeds of a body change nothing about the request after it.
+        assert_eq!(statuses(&server, &format!("{body}{}", head("GET /healthz HTTP/1.1", ""))).await, [302, 200]);
+    }
+
+    /// A-71: only the parser knows where chunks end, so that a request in chunks is the last of its
+    /// connection and no head after it is read.
+    async fn a_request_in_chunks_is_the_last_of_its_connection(setup: Setup) {
+        let server = setup.start().await;
+        let chunked = "POST /api/oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+                       Content-Type: application/x-www-form-urlencoded\r\n\r\n\
+                       5\r\ngrant\r\n8\r\n_type=\n\n\r\n0\r\n\r\n";
+        for after in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /healthz HTTP/1.1\nHost: a\n\n"] {
+            let answer = server.raw(format!("{chunked}{after}").as_bytes()).await;
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+            assert!(answer.contains("unsupported_grant_type"), "{answer}");
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+        }
+    }
+
     /// A-71: line feeds of a body are its own business, also of one that comes with its head.
     async fn line_feeds_of_a_body_stay(setup: Setup) {
         let server = setup.start().await;

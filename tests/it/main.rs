@@ -33,11 +33,14 @@ mod budget;
 mod canaries;
 mod chains;
 mod cleanup;
-mod client_assertions;
 mod client_address;
+mod client_assertions;
 mod client_authentication;
 mod client_credentials;
 mod client_documents;
+// Loopback has more than one IPv4 address on Linux alone.
+#[cfg(target_os = "linux")]
+mod connection_limits;
 mod connections;
 mod consent;
 mod consent_facts;

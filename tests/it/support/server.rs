@@ -13,7 +13,7 @@ use storyden_auth::config::Config;
 use storyden_auth::fetch::network::{Network, System};
 use storyden_auth::keys::SigningLimits;
 use storyden_auth::random::Random;
-use storyden_auth::server::{self, Patience};
+use storyden_auth::server::{self, ConnectionLimits, Patience};
 use storyden_auth::store::value::Value;
 use time::Duration;
 use time::macros::datetime;
@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) patience: Patience,
     /// Limits of the signing queue.
     pub(crate) signing: SigningLimits,
+    /// Bounds on connections.
+    pub(crate) connections: ConnectionLimits,
     /// What a test that rolls dice begins with.
     pub(crate) seed: u64,
     /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
@@ -89,6 +91,7 @@ async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result
         clock: Clock::fixed(Timestamp::new(BEGIN)),
         patience: Patience::default(),
         signing: SigningLimits::default(),
+        connections: ConnectionLimits::of_process(),
         seed,
         at_length: rounds.at_length(),
         held: rounds.held.clone(),
@@ -144,6 +147,7 @@ impl Setup {
             cost: Cost::Cheap,
             patience: self.patience,
             signing: self.signing,
+            connections: self.connections,
             network: Arc::clone(&self.network),
         };
         let app = Arc::new(App::new(config, sources).await.unwrap());

@@ -1,0 +1,457 @@
+//! Places for connections: a bound on all of them, a share for each network, and idle connections that
+//! give way to new ones.
+//!
+//! A connection costs memory and a file whether it is used or not, so an address that opens many and
+//! uses none would lock out everybody else. Idle connections are kept in the order in which they
+//! are closed: those that were answered before, then those that sent nothing yet, then those in the
+//! middle of a head, each the longest idle first. A connection that is being answered is never closed.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// The most connections of a process that may have as many files.
+const CONNECTIONS_MAX: u64 = 10_000;
+/// Files left for the database and the rest.
+const FILES_RESERVED: u64 = 128;
+
+/// Bounds on open connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// All connections.
+    pub total: usize,
+    /// The share of an IPv4 address or an IPv6 /64 that is not in `TRUSTED_PROXIES`.
+    pub per_network: usize,
+}
+
+impl ConnectionLimits {
+    /// As many connections as this process may have files for, after raising its limit; a tenth of
+    /// them for one network.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
+        let total = files
+            .saturating_sub(FILES_RESERVED)
+            .clamp(64, CONNECTIONS_MAX);
+        let total = usize::try_from(total).unwrap_or(64);
+        Self {
+            total,
+            per_network: (total / 10).max(32),
+        }
+    }
+}
+
+/// The reason why a connection got no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its network has its share, and none of that is idle.
+    Share,
+    /// All places are taken, and no connection is idle.
+    Full,
+}
+
+/// Counts of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Open now.
+    pub open: usize,
+    /// Open and idle, so that they give way to new ones.
+    pub idle: usize,
+    /// Refused since the start, as [`Refused::Share`].
+    pub refused_by_share: u64,
+    /// Refused since the start, as [`Refused::Full`].
+    pub refused_when_full: u64,
+    /// Closed since the start while idle, for a new one.
+    pub closed_for_room: u64,
+}
+
+/// The connections of a server.
+#[derive(Debug)]
+pub struct Places {
+    limits: ConnectionLimits,
+    free: Arc<Semaphore>,
+    index: Mutex<Index>,
+    refused_by_share: AtomicU64,
+    refused_when_full: AtomicU64,
+    closed_for_room: AtomicU64,
+}
+
+/// The order in which idle connections give way, by rank and then by age.
+type IdleKey = (Rank, u64);
+
+/// The first to give way comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Between two requests: its client reconnects and sends the next.
+    KeptAlive,
+    /// No byte arrived yet.
+    Silent,
+    /// In the middle of a head.
+    Head,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    /// Grows with each entry, so that a smaller number is an older entry.
+    next: u64,
+    idle: BTreeMap<IdleKey, Idle>,
+    networks: HashMap<IpAddr, Network>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    network: Option<IpAddr>,
+    close: CancellationToken,
+}
+
+/// The connections of one network.
+#[derive(Debug, Default)]
+struct Network {
+    open: usize,
+    idle: BTreeSet<IdleKey>,
+}
+
+impl Index {
+    fn insert(&mut self, rank: Rank, idle: Idle) -> IdleKey {
+        let key = (rank, self.next);
+        self.next += 1;
+        if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
+            network.idle.insert(key);
+        }
+        self.idle.insert(key, idle);
+        key
+    }
+
+    /// `None` if the connection was closed for room.
+    fn remove(&mut self, key: IdleKey) -> Option<Idle> {
+        let idle = self.idle.remove(&key)?;
+        if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
+            network.idle.remove(&key);
+        }
+        Some(idle)
+    }
+
+    /// Closes the connection that gives way first, of a network or of all; false if none is idle.
+    fn close_first(&mut self, of: Option<IpAddr>) -> bool {
+        let first = match of {
+            Some(at) => self
+                .networks
+                .get(&at)
+                .and_then(|at| at.idle.first().copied()),
+            None => self.idle.first_key_value().map(|(key, _)| *key),
+        };
+        let closed = first.and_then(|key| self.remove(key));
+        closed.inspect(|idle| idle.close.cancel()).is_some()
+    }
+}
+
+impl Places {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(limits: ConnectionLimits) -> Self {
+        Self {
+            limits,
+            free: Arc::new(Semaphore::new(limits.total)),
+            index: Mutex::default(),
+            refused_by_share: AtomicU64::new(0),
+            refused_when_full: AtomicU64::new(0),
+            closed_for_room: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts of connections.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            open: self.limits.total - self.free.available_permits(),
+            idle: self.index().idle.len(),
+            refused_by_share: self.refused_by_share.load(Ordering::Relaxed),
+            refused_when_full: self.refused_when_full.load(Ordering::Relaxed),
+            closed_for_room: self.closed_for_room.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Gives a new connection a place, and closes an idle one where that is needed. `address` is the
+    /// peer's; `None` for a trusted proxy, which has no share. Called by the accept loop alone.
+    ///
+    /// # Errors
+    /// [`Refused`] when no idle connection can give way.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Place>, Refused> {
+        let network = address.map(network_of);
+        let permit = if self.make_room(network)? {
+            // The task of the closed connection drops its permit when it runs next.
+            Arc::clone(&self.free).acquire_owned().await
+        } else {
+            Ok(Arc::clone(&self.free)
+                .try_acquire_owned()
+                .map_err(|_| Refused::Full)?)
+        };
+        let permit = permit.map_err(|_| Refused::Full)?; // never closed
+        let close = CancellationToken::new();
+        let mut index = self.index();
+        if let Some(network) = network {
+            index.networks.entry(network).or_default().open += 1;
+        }
+        let idle = Idle {
+            network,
+            close: close.clone(),
+        };
+        let key = index.insert(Rank::Silent, idle);
+        drop(index);
+        let state = State {
+            phase: Phase::Idle,
+            key: Some(key),
+            body: None,
+        };
+        Ok(Arc::new(Place {
+            places: Arc::clone(self),
+            network,
+            close,
+            state: Mutex::new(state),
+            _permit: permit,
+        }))
+    }
+
+    /// Closes an idle connection if the network has its share or all places are taken. True if it did.
+    fn make_room(&self, network: Option<IpAddr>) -> Result<bool, Refused> {
+        let mut index = self.index();
+        let open = |at| index.networks.get(&at).map_or(0, |network| network.open);
+        let (of, refused) = if network.is_some_and(|at| open(at) >= self.limits.per_network) {
+            (network, Refused::Share)
+        } else if self.free.available_permits() == 0 {
+            (None, Refused::Full)
+        } else {
+            return Ok(false);
+        };
+        let (counter, outcome) = match (index.close_first(of), refused) {
+            (true, _) => (&self.closed_for_room, Ok(true)),
+            (false, Refused::Share) => (&self.refused_by_share, Err(refused)),
+            (false, Refused::Full) => (&self.refused_when_full, Err(refused)),
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The network that shares a share: an IPv4 address, or an IPv6 /64.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The phase of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Between requests.
+    Idle,
+    /// Reading the head of a request.
+    Reading,
+    /// A handler has the request; its own limits hold.
+    Answering,
+    /// The answer is on its way out.
+    Sending,
+}
+
+/// The length of a request's body, as it was parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyLength {
+    /// So many bytes; none without a body.
+    Known(u64),
+    /// In chunks.
+    Chunked,
+}
+
+/// The place of one connection, freed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    network: Option<IpAddr>,
+    close: CancellationToken,
+    state: Mutex<State>,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// The entry in the index while the connection is idle.
+    key: Option<IdleKey>,
+    /// The body length of the request that was parsed last, until the stream takes it.
+    body: Option<BodyLength>,
+}
+
+impl Place {
+    /// Waits until the connection is closed for room.
+    pub(super) async fn closed(&self) {
+        self.close.cancelled().await;
+    }
+
+    /// The phase of the connection.
+    pub(super) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    /// Records that a head began. False if the connection was closed for room: nothing may be read.
+    pub(super) fn begin_head(&self) -> bool {
+        self.enter(Phase::Reading, Some(Rank::Head))
+    }
+
+    /// Records that a request was parsed. False if the connection was closed for room: the request
+    /// must not be answered.
+    pub(super) fn begin_answer(&self, body: BodyLength) -> bool {
+        self.state().body = Some(body);
+        self.enter(Phase::Answering, None)
+    }
+
+    /// Records that a handler has answered. The connection is not idle before the answer is sent.
+    pub(super) fn answered(&self) {
+        self.enter(Phase::Sending, None);
+    }
+
+    /// Records that every byte of the answer, if there is one, was sent.
+    pub(super) fn sent(&self) {
+        if self.phase() == Phase::Sending {
+            self.enter(Phase::Idle, Some(Rank::KeptAlive));
+        }
+    }
+
+    /// Takes the body length of the request that was parsed last.
+    pub(super) fn take_body(&self) -> Option<BodyLength> {
+        self.state().body.take()
+    }
+
+    fn enter(&self, phase: Phase, rank: Option<Rank>) -> bool {
+        let mut state = self.state();
+        let mut index = self.places.index();
+        if let Some(key) = state.key.take()
+            && index.remove(key).is_none()
+        {
+            return false;
+        }
+        state.phase = phase;
+        state.key = rank.map(|rank| {
+            let idle = Idle {
+                network: self.network,
+                close: self.close.clone(),
+            };
+            index.insert(rank, idle)
+        });
+        true
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let key = self.state().key;
+        let mut index = self.places.index();
+        if let Some(key) = key {
+            index.remove(key);
+        }
+        if let Some(network) = self.network
+            && let Entry::Occupied(mut of) = index.networks.entry(network)
+        {
+            of.get_mut().open -= 1;
+            if of.get().open == 0 {
+                of.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(total: usize, per_network: usize) -> Arc<Places> {
+        Arc::new(Places::new(ConnectionLimits { total, per_network }))
+    }
+
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn is_closed(place: &Place) -> bool {
+        place.close.is_cancelled()
+    }
+
+    /// the order in which idle connections give way, and that none is left behind.
+    #[tokio::test]
+    async fn kept_alive_gives_way_before_silent_before_a_head() {
+        let places = places(4, 4);
+        let head = places.take(Some(at("192.0.2.1"))).await.unwrap();
+        assert!(head.begin_head());
+        let silent = places.take(Some(at("192.0.2.2"))).await.unwrap();
+        let kept = places.take(Some(at("192.0.2.3"))).await.unwrap();
+        assert!(kept.begin_head() && kept.begin_answer(BodyLength::Known(0)));
+        kept.answered();
+        let busy = places.take(Some(at("192.0.2.4"))).await.unwrap();
+        assert!(busy.begin_head() && busy.begin_answer(BodyLength::Known(0)));
+        kept.sent();
+        let mut answering = vec![busy];
+        for gives_way in [kept, silent, head] {
+            assert!(!is_closed(&gives_way));
+            let newcomer = tokio::spawn({
+                let places = Arc::clone(&places);
+                async move { places.take(Some(at("192.0.2.5"))).await }
+            });
+            gives_way.closed().await;
+            assert!(!gives_way.begin_answer(BodyLength::Known(0)));
+            drop(gives_way);
+            let newcomer = newcomer.await.unwrap().unwrap();
+            assert!(newcomer.begin_answer(BodyLength::Known(0)));
+            answering.push(newcomer);
+        }
+        let refused = places.take(Some(at("192.0.2.6"))).await;
+        assert_eq!(refused.err(), Some(Refused::Full));
+        assert!(!answering.iter().any(|place| is_closed(place)));
+        let load = places.load();
+        assert_eq!((load.open, load.closed_for_room), (4, 3));
+        assert_eq!((load.refused_when_full, load.refused_by_share), (1, 0));
+    }
+
+    /// one /64 is one network, and nothing of a network is left when it has gone.
+    #[tokio::test]
+    async fn one_network_has_one_share() {
+        let places = places(100, 2);
+        let busy = async |text: &str| {
+            let place = places.take(Some(at(text))).await?;
+            assert!(place.begin_answer(BodyLength::Known(0)));
+            Ok::<_, Refused>(place)
+        };
+        let first = busy("2001:db8::1").await.unwrap();
+        let second = busy("2001:db8::2").await.unwrap();
+        assert_eq!(busy("2001:db8::3").await.err(), Some(Refused::Share));
+        let elsewhere = busy("2001:db8:0:1::1").await.unwrap();
+        let mapped = busy("::ffff:192.0.2.1").await.unwrap();
+        let plain = busy("192.0.2.1").await.unwrap();
+        assert_eq!(busy("192.0.2.1").await.err(), Some(Refused::Share));
+        drop(first);
+        let third = busy("2001:db8::3").await.unwrap();
+        drop((second, third, elsewhere, mapped, plain));
+        let index = places.index();
+        assert!(index.networks.is_empty() && index.idle.is_empty());
+        drop(index);
+        assert_eq!(places.load().open, 0);
+    }
+}
