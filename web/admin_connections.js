@@ -41,6 +41,7 @@ function shown(connection, again) {
   const tone = { connected: "good", error: "warn" }[status] ?? "over";
   const connect = button(status === "connected" ? words.reconnect : words.connect, () => authorize(connection.id));
   connect.setAttribute("aria-label", `${connect.textContent}: ${name}`);
+  connect.setAttribute("data-guarded", "");
   const remove = button(words.remove, () => removal(connection, again), "quiet-danger");
   remove.setAttribute("aria-label", line(words.removeNamed, { name }));
   const said = connection.last_error ? el("p", { class: "note" }, line(words.lastError, { said: visible(connection.last_error).slice(0, 300) })) : null;

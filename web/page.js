@@ -1,6 +1,7 @@
 // What every page does: elements, messages, focus, and buttons that send once.
 
 import { now } from "./api.js";
+import { hold } from "./guard.js";
 import { exact, relative, texts } from "./words.js";
 
 for (const place of document.querySelectorAll("[data-host]")) place.textContent = location.host;
@@ -24,6 +25,7 @@ export function show(part) {
   for (const other of $("main").children) {
     if (other.tagName !== "NOSCRIPT") other.hidden = other !== part;
   }
+  hold();
   const heading = part.querySelector("h1");
   if (heading) {
     document.title = heading.textContent;

@@ -83,6 +83,7 @@ const FILES: &[File] = &[
     script!("device.js"),
     script!("dialog.js"),
     script!("frame.js"),
+    script!("guard.js"),
     script!("index.js"),
     script!("login.js"),
     script!("logout.js"),
@@ -107,9 +108,14 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The headers of every answer here, beside its own policy.
 ///
-/// No `Cross-Origin-Opener-Policy`: a client that opens the authorization request in a pop-up
-/// window would lose that window.
-const GUARDS: [(HeaderName, HeaderValue); 4] = [
+/// `Cross-Origin-Opener-Policy`: a page that opened this one in a window of its own can neither navigate
+/// that window nor learn when it closes (double-clickjacking, XS-Leaks). A client that opens the
+/// authorization request in a pop-up window loses its handle of that window.
+const GUARDS: [(HeaderName, HeaderValue); 5] = [
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")), // RFC 9700 §4.16
     (
         header::REFERRER_POLICY,

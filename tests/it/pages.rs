@@ -44,6 +44,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/device.js", "text/javascript; charset=utf-8"),
     ("/web/dialog.js", "text/javascript; charset=utf-8"),
     ("/web/frame.js", "text/javascript; charset=utf-8"),
+    ("/web/guard.js", "text/javascript; charset=utf-8"),
     ("/web/index.js", "text/javascript; charset=utf-8"),
     ("/web/login.js", "text/javascript; charset=utf-8"),
     ("/web/logout.js", "text/javascript; charset=utf-8"),
@@ -73,6 +74,7 @@ both! {
                  connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
             );
             assert_eq!(page.header("x-frame-options"), "DENY");
+            assert_eq!(page.header("cross-origin-opener-policy"), "same-origin");
             assert_eq!(page.header("referrer-policy"), "no-referrer");
             assert_eq!(page.header("x-content-type-options"), "nosniff");
             for loaded in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "<style", " style=", " onclick="] {

@@ -121,6 +121,47 @@ export async function sees(page, name) {
   await heading(page, name).waitFor();
 }
 
+/** Waits until a button that is held back for a moment acts (web/guard.js). */
+export async function ready(button) {
+  await button.and(button.page().locator(':not([aria-disabled="true"], :disabled)')).waitFor();
+}
+
+/** A page of which the clock stands still until `page.clock.runFor` moves it. */
+export async function stopClock(page) {
+  const now = Date.now();
+  await page.clock.install({ time: now });
+  await page.clock.pauseAt(now + 1000);
+}
+
+/** Tries a button in every way while it is held back, and fails if it is not, or moves when it is ready.
+ *  `moved` says whether something happened. */
+export async function isHeldBack(page, button, moved) {
+  assert.equal(await button.getAttribute('aria-disabled'), 'true');
+  const inPage = () => button.evaluate((element) => {
+    const { left, top, width, height } = element.getBoundingClientRect();
+    return { left: left + scrollX, top: top + scrollY, width, height };
+  });
+  await button.scrollIntoViewIfNeeded();
+  const before = await inPage();
+  const place = await button.boundingBox();
+  await button.click({ force: true });
+  for (const key of ['Enter', ' ']) {
+    await button.focus();
+    await page.keyboard.press(key);
+  }
+  // A press that begins early and ends late is none.
+  await page.mouse.move(place.x + place.width / 2, place.y + place.height / 2);
+  await page.mouse.down();
+  await page.clock.runFor(499);
+  assert.equal(await button.getAttribute('aria-disabled'), 'true');
+  await page.clock.runFor(1);
+  await ready(button);
+  await page.mouse.up();
+  await page.clock.runFor(1); // what the page does after a release
+  assert.equal(await moved(), false);
+  assert.deepEqual(await inPage(), before);
+}
+
 /** A text with its parts filled in, as the pages do it. */
 export function said(text, parts = {}) {
   return text.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');

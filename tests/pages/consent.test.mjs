@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { texts } from '../../web/texts.js';
-import { DESKTOP, PHONE, browse, callback, look, lookAround, said, sees, signIn } from './browser.mjs';
+import { DESKTOP, PHONE, browse, callback, isHeldBack, look, lookAround, ready, said, sees, signIn, stopClock } from './browser.mjs';
 import { begin } from './code_flow.mjs';
 import { auth, client, expire, issuer, member } from './community.mjs';
 
@@ -233,6 +233,63 @@ test('issue 8: an expired request, one that was answered, two tabs, the back but
   await sees(page, words.over.title);
   await page.goto(new URL('/oauth/authorize/consent', page.url()).href);
   await sees(page, words.over.title);
+});
+
+test('req_127: a click soon after the page was shown, focused or brought up again allows nothing', async (t) => {
+  const [frigg, app, back] = [member('Frigg'), client(), await callback(t)];
+  const page = await browse(t, frigg);
+  await stopClock(page);
+  const sent = [];
+  page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  const { url, finish } = await begin(app, back.uri);
+  await page.goto(url);
+  await sees(page, asks('Reading list'));
+  await page.getByText(`@${frigg.handle}`).waitFor(); // the last that comes
+  const moved = async () => sent.length > 0 || !(await allow(page).isVisible());
+  await isHeldBack(page, allow(page), moved);
+  for (const raise of [
+    () => dispatchEvent(new Event('focus')),
+    () => document.dispatchEvent(new Event('visibilitychange')),
+    () => dispatchEvent(new PageTransitionEvent('pageshow')),
+  ]) {
+    await ready(allow(page));
+    await page.evaluate(raise);
+    await isHeldBack(page, allow(page), moved);
+  }
+  // While another window has the focus nothing makes it ready.
+  await page.evaluate(() => {
+    document.hasFocus = () => false;
+    dispatchEvent(new Event('blur'));
+  });
+  await page.clock.runFor(10_000);
+  assert.equal(await allow(page).getAttribute('aria-disabled'), 'true');
+  await page.evaluate(() => {
+    delete document.hasFocus;
+    dispatchEvent(new Event('focus'));
+  });
+  await page.clock.runFor(500);
+  await allow(page).focus();
+  await page.keyboard.press('Enter');
+  await finish(await back.next());
+  assert.equal(sent.length, 1);
+});
+
+test('req_127: an application that opens the request in a window of its own loses that window', async (t) => {
+  const [app, back] = [client(), await callback(t)];
+  const page = await browse(t, member('Frigg'));
+  await page.goto(back.uri);
+  await back.next();
+  const { url, finish } = await begin(app, back.uri);
+  const opened = page.waitForEvent('popup');
+  await page.evaluate((address) => {
+    globalThis.opened = window.open(address, 'consent', 'popup');
+  }, url);
+  const popup = await opened;
+  await sees(popup, asks('Reading list'));
+  await page.waitForFunction(() => globalThis.opened.closed);
+  assert.equal(await popup.evaluate(() => window.opener), null);
+  await allow(popup).click();
+  await finish(await back.next());
 });
 
 test('issue 8: a double click decides once', async (t) => {

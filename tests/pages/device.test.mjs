@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { texts } from '../../web/texts.js';
-import { PHONE, browse, look, lookAround, open, said, sees } from './browser.mjs';
+import { PHONE, browse, isHeldBack, look, lookAround, open, said, sees, stopClock } from './browser.mjs';
 import { auth, deviceClient, expire, issuer, member, poll, startDevice } from './community.mjs';
 
 const words = texts.device;
@@ -104,6 +104,26 @@ test('A-37: a client that inherits everything has its powers named and asked for
   await allow(page).click();
   await page.getByRole('button', { name: words.confirm }).click();
   await sees(page, words.allowed.title);
+});
+
+test('req_127: a click soon after the page or the second question was shown allows nothing', async (t) => {
+  const odin = member('Odin', { admin: true });
+  const cli = { client_id: 'storyden-cli' };
+  const device = await startDevice(cli);
+  const page = await browse(t, odin);
+  await stopClock(page);
+  const sent = [];
+  page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  await open(page, page_of(device));
+  await sees(page, asks('Storyden'));
+  await page.getByText(`@${odin.handle}`).waitFor(); // the last that comes
+  await isHeldBack(page, allow(page), async () => !(await allow(page).isVisible()));
+  await allow(page).click();
+  await sees(page, said(words.confirmHeading, { client: 'Storyden' }));
+  await isHeldBack(page, page.getByRole('button', { name: words.confirm }), async () => sent.length > 0);
+  await page.getByRole('button', { name: words.confirm }).click();
+  await sees(page, words.allowed.title);
+  assert.equal(sent.length, 1);
 });
 
 test('issue 8: no code, a wrong one, an expired one, a used one, somebody else\'s, too many', async (t) => {
