@@ -4,9 +4,9 @@
 //! With both, the bearer decides, never silently the cookie.
 
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, COOKIE};
+use axum::http::header::AUTHORIZATION;
 
-use crate::accounts::access_keys;
+use crate::accounts::{access_keys, session_cookie};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::AccessKeyId;
@@ -19,9 +19,6 @@ use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
 use crate::store::{self, accounts, sessions};
-
-/// The cookie of a session (contract 3.2).
-pub const SESSION_COOKIE: &str = "storyden-session";
 
 /// Who makes a request.
 #[derive(Debug)]
@@ -151,12 +148,13 @@ impl Caller {
 #[derive(Clone, Copy, Debug)]
 pub struct WrongCredential;
 
-/// The live session of a request's cookie.
-async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
-    match cookie(headers, SESSION_COOKIE) {
-        Some(cookie) => sessions::find(&app.db, &cookie.hash(), app.clock.now()).await,
-        None => Ok(None),
-    }
+/// Finds the live session of a request: that of the first cookie that is valid.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
+    let tokens = session_cookie::tokens(&app.config, headers);
+    sessions::find(&app.db, &tokens, app.clock.now()).await
 }
 
 /// What the `Authorization` header holds.
@@ -193,21 +191,6 @@ pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
     } else {
         Bearer::None
     }
-}
-
-/// The value of a cookie.
-#[must_use]
-pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
-    let values = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let mut pairs = values
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(key, _)| key.trim() == name)
-        .map(|(_, value)| Secret::new(value.trim()))
 }
 
 /// Checks an access token (RFC 9068 §4) and loads its account. `None` for a token that is malformed,

@@ -2,6 +2,7 @@
 
 pub mod access_keys;
 pub mod caller;
+pub mod cookies;
 pub mod guard;
 pub mod handle;
 pub mod passwords;

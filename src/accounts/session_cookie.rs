@@ -1,26 +1,195 @@
-//! The cookie of a session as browsers get it (contract 3.2, A-55).
+//! The session cookie (storyden-contract.md#session-cookie, A-55).
+//!
+//! A browser may hold several session cookies, set under earlier settings: profile, domain, public
+//! address. All are read, the first valid value counts, and signing out clears all.
 
-use super::caller::SESSION_COOKIE;
-use crate::app::App;
+use axum::http::HeaderMap;
+use url::Host;
+
+use super::cookies::{self, Scope};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::secret::{Secret, SecretHash};
+use crate::store;
+use crate::store::audit::{self, Entry};
+use crate::store::sessions::{self, TOKENS_MAX};
 
-/// The `Set-Cookie` of a session; with an empty value and the present time, the one that ends it.
+/// The name of the session cookie at a Storyden (storyden-contract.md#session-cookie).
+const NAME: &str = "storyden-session";
+
+/// The name with the prefix [`cookies::HOST_PREFIX`].
+const HOST_NAME: &str = "__Host-storyden-session";
+
+/// The most domains in which the cookie is cleared: the host of the API and the names above it.
+const DOMAINS_MAX: usize = 6;
+
+/// The name of the session cookie that this server sets.
+///
+/// The prefix needs https and no domain. Storyden's frontend looks for the cookie by name, so the prefix
+/// is for servers with the built-in pages.
 #[must_use]
-pub fn session_cookie(app: &App, value: &str, expires_at: Timestamp) -> String {
-    let domain = match cookie_domain(&app.config) {
-        Some(domain) => format!("; Domain={domain}"),
-        None => String::new(),
-    };
-    let secure = if app.config.secure_cookies() {
-        "; Secure"
+pub fn name(config: &Config) -> &'static str {
+    let is_https = config.public_api_address.scheme() == "https";
+    if is_https && config.web_enabled && cookie_domain(config).is_none() {
+        HOST_NAME
     } else {
-        ""
+        NAME
+    }
+}
+
+/// The hashes of the session tokens of a request, at most [`TOKENS_MAX`]. Values under the prefixed name
+/// come first: other hosts cannot plant them. The profile `storyden` reads Storyden's name alone, because
+/// a Storyden could not end a session under the prefixed name.
+#[must_use]
+pub fn tokens(config: &Config, headers: &HeaderMap) -> Vec<SecretHash> {
+    if config.profile.cookie_names_its_domain() {
+        read(headers, &[NAME])
+    } else {
+        every_token(headers)
+    }
+}
+
+/// The hashes of the session tokens under both names, in every profile: for signing out.
+#[must_use]
+pub fn every_token(headers: &HeaderMap) -> Vec<SecretHash> {
+    read(headers, &[HOST_NAME, NAME])
+}
+
+/// Ends the sessions of some tokens, and writes an audit line for each open session. `entry` is that line
+/// without account and session.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke_all(
+    tx: &mut store::Tx,
+    tokens: &[SecretHash],
+    entry: &Entry,
+) -> store::Result<()> {
+    for token in tokens {
+        if let Some(ended) = sessions::revoke(tx, token, entry.at).await? {
+            let entry = entry.clone().by(&ended.account_id).subject(&ended.id);
+            audit::insert(tx, &entry).await?;
+        }
+    }
+    Ok(())
+}
+
+fn read(headers: &HeaderMap, names: &[&str]) -> Vec<SecretHash> {
+    let mut found: Vec<Secret> = Vec::new();
+    let values = names.iter().flat_map(|name| cookies::values(headers, name));
+    for token in values.filter(|value| is_token(value)).map(Secret::new) {
+        if found.len() == TOKENS_MAX {
+            tracing::debug!("a request has more than {TOKENS_MAX} session cookies");
+            break;
+        }
+        if !found.contains(&token) {
+            found.push(token);
+        }
+    }
+    found.iter().map(Secret::hash).collect()
+}
+
+/// Checks the form of a session token: 32 bytes in base64url.
+fn is_token(value: &str) -> bool {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    value.len() == 43 && value.bytes().all(is_base64url)
+}
+
+/// The `Set-Cookie` headers of a new session. Session cookies of other scopes are cleared first if the
+/// browser sent any.
+#[must_use]
+pub fn begin(
+    config: &Config,
+    headers: &HeaderMap,
+    session: &Secret,
+    expires_at: Timestamp,
+) -> Vec<String> {
+    let ours = scope(config);
+    let mut set = Vec::new();
+    if has_others(config, headers) {
+        set.extend(cleared_others(config, &ours));
+    }
+    let secure = config.secure_cookies();
+    set.push(ours.set(session.reveal(), &expires(expires_at), secure));
+    set
+}
+
+/// The `Set-Cookie` headers that sign a browser out: a header for every scope that this server uses under
+/// some settings. The profile `storyden` clears Storyden's scope alone, unless the browser sent cookies of
+/// more than that scope.
+#[must_use]
+pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> {
+    let ours = scope(config);
+    let mut set = vec![ours.set("", &expires(now), config.secure_cookies())];
+    if !config.profile.cookie_names_its_domain() || has_others(config, headers) {
+        set.extend(cleared_others(config, &ours));
+    }
+    set
+}
+
+/// True if a request has session cookies of more than the current scope.
+fn has_others(config: &Config, headers: &HeaderMap) -> bool {
+    let count = |name| cookies::values(headers, name).count();
+    let ours = count(name(config));
+    ours > 1 || count(NAME) + count(HOST_NAME) > ours
+}
+
+fn expires(at: Timestamp) -> String {
+    format!("Expires={}", at.to_http_date())
+}
+
+/// Clears the cookie in every scope except the current scope. The date is long past, so that a browser
+/// with a slow clock drops the cookies too.
+fn cleared_others(config: &Config, ours: &Scope) -> impl Iterator<Item = String> {
+    const PAST: &str = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    let secure = config.secure_cookies();
+    let others = scopes(config)
+        .into_iter()
+        .filter(move |scope| scope != ours);
+    others.map(move |scope| scope.set("", PAST, secure))
+}
+
+/// The current scope of the cookie.
+fn scope(config: &Config) -> Scope {
+    Scope {
+        name: name(config).to_owned(),
+        path: "/".to_owned(),
+        domain: cookie_domain(config),
+    }
+}
+
+/// Every scope that this server uses under some settings, at this host.
+fn scopes(config: &Config) -> Vec<Scope> {
+    let scope = |name: &str, domain: Option<String>| Scope {
+        name: name.to_owned(),
+        path: "/".to_owned(),
+        domain,
     };
-    let expires = expires_at.to_http_date();
-    format!(
-        "{SESSION_COOKIE}={value}; Path=/{domain}; Expires={expires}; HttpOnly; SameSite=Lax{secure}"
-    )
+    let mut scopes = vec![scope(NAME, None)];
+    if config.public_api_address.scheme() == "https" {
+        scopes.push(scope(HOST_NAME, None));
+    }
+    let domains = domains(config).into_iter();
+    scopes.extend(domains.map(|domain| scope(NAME, Some(domain))));
+    scopes
+}
+
+/// The host of the API and the names above it, except top-level domains: the domains of cookies that a
+/// browser sends to the API.
+fn domains(config: &Config) -> Vec<String> {
+    match config.public_api_address.host() {
+        Some(Host::Domain(name)) => {
+            let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
+            let names = starts.map(|at| &name[at..]);
+            names
+                .filter(|part| *part == name || part.contains('.'))
+                .take(DOMAINS_MAX)
+                .map(str::to_owned)
+                .collect()
+        }
+        Some(host) => vec![host.to_string()],
+        None => Vec::new(),
+    }
 }
 
 /// The domain that the API and the pages share; none, so that the cookie stays with one host, where
@@ -39,4 +208,53 @@ pub fn cookie_domain(config: &Config) -> Option<String> {
     } else {
         api
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let value = |name: &str| {
+            let found = settings.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Config::from_lookup(&value).unwrap()
+    }
+
+    #[test]
+    fn the_prefix_needs_https_one_host_and_our_pages() {
+        let https = ("PUBLIC_API_ADDRESS", "https://auth.example");
+        assert_eq!(name(&config(&[https])), HOST_NAME);
+        for (settings, why) in [
+            (vec![], "plain http"),
+            (
+                vec![
+                    https,
+                    ("WEB_ENABLED", "false"),
+                    ("PUBLIC_WEB_ADDRESS", "https://auth.example"),
+                ],
+                "other pages",
+            ),
+            (
+                vec![https, ("PUBLIC_WEB_ADDRESS", "https://www.auth.example")],
+                "two hosts",
+            ),
+            (vec![https, ("OAUTH_PROFILE", "storyden")], "storyden"),
+        ] {
+            assert_eq!(name(&config(&settings)), NAME, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_domains_are_the_host_and_the_names_above_it() {
+        let of = |address| domains(&config(&[("PUBLIC_API_ADDRESS", address)]));
+        assert_eq!(
+            of("https://a.b.forum.example/x"),
+            ["a.b.forum.example", "b.forum.example", "forum.example"]
+        );
+        assert_eq!(of("http://localhost:8000"), ["localhost"]);
+        assert_eq!(of("https://192.0.2.1"), ["192.0.2.1"]);
+        assert_eq!(of("https://a.b.c.d.e.f.g.h.example").len(), DOMAINS_MAX);
+    }
 }

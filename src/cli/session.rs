@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::account::find;
 use super::{Error, open, output};
-use crate::accounts::caller::SESSION_COOKIE;
+use crate::accounts::session_cookie;
 use crate::config::Config;
 use crate::member::session;
 
@@ -47,7 +47,7 @@ impl Session {
         let (value, expires_at) = session::begin(&app, &account.id).await?;
         if json {
             output::print_json(&serde_json::json!({
-                "cookie": SESSION_COOKIE,
+                "cookie": session_cookie::name(&app.config),
                 "value": value.reveal(),
                 "expires_at": expires_at,
             }))?;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::authorize::{
-    accept, add_default_scope, adopt_kept, answer_location, browser_of, error_location,
-    parameters_of, wrong_credential,
+    accept, add_default_scope, adopt_kept, answer_location, browsers_of, error_location,
+    parameters_of, pending_request_done, wrong_credential,
 };
 use super::consent::{self, Undecided};
 use super::extract::{ClientAddress, JsonBody, decode};
@@ -26,11 +26,11 @@ use crate::clients::{find_for, require_grant};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
-use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri::{is_registered, resolve};
 use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::access_keys;
@@ -155,24 +155,36 @@ pub async fn show(
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
+) -> Response {
+    let request_id = decode(query.as_deref().unwrap_or_default(), &["request_id"]).ok();
+    let request_id = request_id.and_then(|query| query.get("request_id").map(Secret::new));
+    let outcome = shown(&app, query, address, &headers).await;
+    answer(&app, &headers, request_id.as_ref(), outcome)
+}
+
+async fn shown(
+    app: &App,
+    query: Option<String>,
+    address: ClientAddress,
+    headers: &HeaderMap,
 ) -> Result<Json<Consent>, Refusal> {
-    let decider = require_decider(&app, &headers).await?;
+    let decider = require_decider(app, headers).await?;
     let account = &decider.account;
-    require_enabled(&app)?;
+    require_enabled(app)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
     if !query.repeated.is_empty() && app.config.profile.consent_is_validated_first() {
         return Err(ApiError::invalid("request_id is given more than once").into());
     }
     let query = query.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
-    let request = undecided(&app, &decider, &request_id, &headers, address).await?;
+    let request = undecided(app, &decider, &request_id, headers, address).await?;
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
     let granted = undecided_of(&request, account, &requested)
-        .show(&app)
+        .show(app)
         .await?;
     let uri = Some(request.redirect_uri.as_str());
-    let facts = facts::of(&app, &request.client, &account.id, &granted, uri).await?;
+    let facts = facts::of(app, &request.client, &account.id, &granted, uri).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,
@@ -256,26 +268,59 @@ pub async fn decide(
     address: ClientAddress,
     headers: HeaderMap,
     body: Result<JsonBody<Decide>, ApiError>,
+) -> Response {
+    let request_id = body.as_ref().ok().map(|body| body.0.request_id.clone());
+    let outcome = decided(&app, address, &headers, body).await;
+    answer(&app, &headers, request_id.as_ref(), outcome)
+}
+
+/// Answers, and clears the cookie of a pending request that now belongs to the account, is decided or
+/// cannot be decided any more.
+fn answer<T: Serialize>(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: Option<&Secret>,
+    outcome: Result<Json<T>, Refusal>,
+) -> Response {
+    let is_done = match &outcome {
+        Ok(_) | Err(Refusal::Location(..)) => true,
+        Err(Refusal::OAuth(error)) => error.code == ErrorCode::InvalidRequest,
+        Err(Refusal::Problem(_) | Refusal::SignIn) => false,
+    };
+    let response = outcome.into_response();
+    match request_id {
+        Some(request_id) if is_done => {
+            pending_request_done(app, headers, &request_id.hash(), response)
+        }
+        _ => response,
+    }
+}
+
+async fn decided(
+    app: &App,
+    address: ClientAddress,
+    headers: &HeaderMap,
+    body: Result<JsonBody<Decide>, ApiError>,
 ) -> Result<Json<Decided>, Refusal> {
-    require_own_origin(&app, &Method::POST, &headers)?;
-    let body = validated_first(&app, body)?;
-    let decider = require_decider(&app, &headers).await?;
+    require_own_origin(app, &Method::POST, headers)?;
+    let body = validated_first(app, body)?;
+    let decider = require_decider(app, headers).await?;
     let JsonBody(Decide {
         request_id,
         decision,
         client_version,
     }) = body?;
-    require_enabled(&app)?;
+    require_enabled(app)?;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(&app, &decider, &request_id, &headers, address).await?;
+    let request = undecided(app, &decider, &request_id, headers, address).await?;
     let decided = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
-            approve(&app, &decider, &request, version, address).await?
+            approve(app, &decider, &request, version, address).await?
         }
-        Decision::Deny => deny(&app, &request, address).await?,
+        Decision::Deny => deny(app, &request, address).await?,
     };
     Ok(Json(decided))
 }
@@ -469,11 +514,13 @@ async fn adopt(
     headers: &HeaderMap,
     ClientAddress(address): ClientAddress,
 ) -> Result<AuthorizationRequest, Refusal> {
-    let browser = browser_of(headers, request_id).ok_or_else(|| unknown(app))?;
-    let pending =
-        authorization_requests::find_pending(&app.db, request_id, &browser.hash()).await?;
+    let browsers = browsers_of(headers, request_id);
+    if browsers.is_empty() {
+        return Err(unknown(app).into());
+    }
+    let pending = authorization_requests::find_pending(&app.db, request_id).await?;
     let now = app.clock.now();
-    let Some(pending) = pending.filter(|pending| now < pending.expires_at) else {
+    let Some(pending) = pending.filter(|pending| pending.is_open(&browsers, now)) else {
         return find_adopted(app, request_id).await;
     };
     let mut parameters = parameters_of(&pending.parameters.0);

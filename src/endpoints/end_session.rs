@@ -12,7 +12,7 @@
 //! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, SET_COOKIE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -21,8 +21,9 @@ use url::form_urlencoded::Serializer;
 
 use super::extract::{ClientAddress, Decoded, decode, read_form};
 use super::require_enabled;
-use crate::accounts::caller::{SESSION_COOKIE, cookie};
-use crate::accounts::session_cookie::session_cookie;
+use crate::accounts::caller::session_of;
+use crate::accounts::cookies::set_cookies;
+use crate::accounts::session_cookie;
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::answers;
@@ -30,8 +31,8 @@ use crate::oauth::OAuthError;
 use crate::oauth::access_token::Audience;
 use crate::oauth::redirect_uri::with_parameters;
 use crate::pages;
-use crate::store::audit::{self, Entry, Event};
-use crate::store::{client_details, sessions};
+use crate::store::audit::{Entry, Event};
+use crate::store::client_details;
 
 /// The parameters that this endpoint knows (§2).
 const KNOWN: &[&str] = &[
@@ -132,7 +133,7 @@ pub async fn end_session_by_form(
     request: Request,
 ) -> Response {
     match read_form(app.config.profile, request, KNOWN).await {
-        Ok(form) => redirect(&endpoint(&app, form.values.iter()), None),
+        Ok(form) => redirect(&endpoint(&app, form.values.iter()), Vec::new()),
         Err(error) => refuse(error, &headers),
     }
 }
@@ -146,35 +147,25 @@ async fn answer(
     require_enabled(app)?;
     let asked = Asked::read(app, &decode(query, KNOWN)?.without_repeats()?).await?;
     let now = app.clock.now();
-    let Some(token) = cookie(headers, SESSION_COOKIE) else {
-        return Ok(asked.leave(app, None));
-    };
-    let Some(session) = sessions::find(&app.db, &token.hash(), now).await? else {
-        return Ok(asked.leave(app, None));
+    let Some(session) = session_of(app, headers).await? else {
+        return Ok(asked.leave(app, Vec::new()));
     };
     if asked.subject.as_deref() != Some(session.account.id.as_str()) {
         return Ok(asked.ask(app));
     }
-    let entry = Entry::new(Event::SignedOut, now)
-        .by(&session.account.id)
-        .subject(&session.id)
-        .from(address.0);
+    let entry = Entry::new(Event::SignedOut, now).from(address.0);
     let entry = match &asked.client_id {
         Some(client_id) => entry.client(client_id),
         None => entry,
     };
-    let input = (token.hash(), entry);
+    let input = (session_cookie::every_token(headers), entry);
     app.db
-        .write(input, |tx, (token, entry)| {
-            Box::pin(async move {
-                match sessions::revoke(tx, token, entry.at).await? {
-                    Some(_) => audit::insert(tx, entry).await,
-                    None => Ok(()), // ended by another tab
-                }
-            })
+        .write(input, |tx, (tokens, entry)| {
+            Box::pin(session_cookie::revoke_all(tx, tokens, entry))
         })
         .await?;
-    Ok(asked.leave(app, Some(session_cookie(app, "", now))))
+    let cookies = session_cookie::end(&app.config, headers, now);
+    Ok(asked.leave(app, cookies))
 }
 
 impl Asked {
@@ -212,7 +203,7 @@ impl Asked {
     }
 
     /// Steps 2 and 3: to where the application wants the person, or to the front page.
-    fn leave(&self, app: &App, cookie: Option<String>) -> Response {
+    fn leave(&self, app: &App, cookies: Vec<String>) -> Response {
         let location = if let Some(target) = &self.target {
             let state = self.state.as_deref().map(|state| ("state", state));
             with_parameters(target, state.as_slice())
@@ -220,7 +211,7 @@ impl Asked {
             let web = app.config.web_address();
             web.as_str().trim_end_matches('/').to_owned()
         };
-        redirect(&location, cookie)
+        redirect(&location, cookies)
     }
 
     /// Step 4. The page returns with the remaining parameters, without the hint.
@@ -237,7 +228,7 @@ impl Asked {
             let back = back.strip_prefix(&origin).unwrap_or(&back);
             page.query_pairs_mut().append_pair("return_url", back);
         }
-        redirect(page.as_str(), None)
+        redirect(page.as_str(), Vec::new())
     }
 }
 
@@ -293,20 +284,18 @@ fn endpoint(
 }
 
 /// A redirect that caches do not store (RFC 9700 §4.12: 303).
-fn redirect(location: &str, cookie: Option<String>) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let cookie = cookie
-        .map(|cookie| HeaderValue::from_str(&cookie))
-        .transpose();
-    match (HeaderValue::from_str(location), cookie) {
-        (Ok(location), Ok(cookie)) => {
-            headers.insert(LOCATION, location);
-            headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
-            response
-        }
-        (Err(error), _) | (_, Err(error)) => OAuthError::server_error(error).into_response(),
+fn redirect(location: &str, cookies: Vec<String>) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => (
+            StatusCode::SEE_OTHER,
+            [
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                (LOCATION, location),
+            ],
+            set_cookies(cookies),
+        )
+            .into_response(),
+        Err(error) => OAuthError::server_error(error).into_response(),
     }
 }
 

@@ -4,15 +4,17 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::ToSchema;
 
-use crate::accounts::caller::{Caller, SESSION_COOKIE, cookie};
+use crate::accounts::caller::Caller;
+use crate::accounts::cookies::set_cookies;
 use crate::accounts::guard::require_own_origin;
-use crate::accounts::session_cookie::session_cookie;
+use crate::accounts::session_cookie;
 use crate::app::{App, Shared};
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
@@ -81,7 +83,7 @@ pub async fn sign_in(
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     JsonBody(SignIn { identifier, token }): JsonBody<SignIn>,
-) -> Result<([(HeaderName, String); 2], Json<SignedIn>), ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     require_length(&token, "The password is shorter than any that exists here")?;
     if app.config.profile.sign_in_tells_handles() {
@@ -132,9 +134,12 @@ pub async fn sign_in(
         Err(store::Error::Lost) => return Err(wrong()), // it was changed in that moment
         begun => begun?,
     };
-    let cookie = session_cookie(&app, session.reveal(), expires_at);
-    let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
-    Ok((headers, Json(SignedIn { id: row.account_id })))
+    let cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    Ok((
+        [(CACHE_CONTROL, "no-store")],
+        set_cookies(cookies),
+        Json(SignedIn { id: row.account_id }),
+    ))
 }
 
 /// Refuses what is too short for a password.
@@ -255,7 +260,7 @@ pub async fn sign_out(
     State(app): State<Shared>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-) -> Result<(StatusCode, [(HeaderName, String); 4]), ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     let caller = Caller::of(&app, &headers).await?;
     if let Caller::PersonalKey(_)
@@ -266,16 +271,11 @@ pub async fn sign_out(
         return Err(ApiError::forbidden("This credential has no session to end"));
     }
     let now = app.clock.now();
-    if let Some(session) = cookie(&headers, SESSION_COOKIE) {
+    let tokens = session_cookie::every_token(&headers);
+    if !tokens.is_empty() {
         let entry = Entry::new(Event::SignedOut, now).from(address);
-        let ended = app.db.write((session.hash(), entry), |tx, (token, entry)| {
-            Box::pin(async move {
-                if let Some(ended) = sessions::revoke(tx, token, entry.at).await? {
-                    let entry = entry.clone().by(&ended.account_id).subject(&ended.id);
-                    audit::insert(tx, &entry).await?;
-                }
-                Ok(())
-            })
+        let ended = app.db.write((tokens, entry), |tx, (tokens, entry)| {
+            Box::pin(session_cookie::revoke_all(tx, tokens, entry))
         });
         ended.await?;
     }
@@ -285,12 +285,12 @@ pub async fn sign_out(
         StatusCode::FOUND,
         [
             (LOCATION, web.as_str().trim_end_matches('/').to_owned()),
-            (SET_COOKIE, session_cookie(&app, "", now)),
             (HeaderName::from_static("clear-site-data"), clear.to_owned()),
             (
                 CACHE_CONTROL,
                 "no-cache, no-store, must-revalidate".to_owned(),
             ),
         ],
+        set_cookies(session_cookie::end(&app.config, &headers, now)),
     ))
 }

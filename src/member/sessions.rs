@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::entry;
+use crate::accounts::cookies::set_cookies;
 use crate::accounts::guard::Person;
-use crate::accounts::session_cookie::session_cookie;
+use crate::accounts::session_cookie;
 use crate::app::Shared;
 use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, Decoded, PathId, decode};
@@ -17,7 +18,7 @@ use crate::ids::{AccountId, SessionId};
 use crate::oauth::permission::Permission;
 use crate::store;
 use crate::store::accounts::Account;
-use crate::store::audit::{self, Event};
+use crate::store::audit::{self, Entry, Event};
 use crate::store::closing::{self, Closed, Closing, LastingCredentials};
 use crate::store::sessions;
 
@@ -129,8 +130,14 @@ pub async fn delete(
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
-) -> Result<StatusCode, ApiError> {
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
     let (id, account) = (SessionId::new(id), person.0.account.id);
+    let cookies = if id == person.0.id {
+        session_cookie::end(&app.config, &headers, app.clock.now())
+    } else {
+        Vec::new()
+    };
     let entry = entry(&app, Event::SignedOut, &account, address).subject(&id);
     let write = app
         .db
@@ -147,7 +154,7 @@ pub async fn delete(
             Kind::NotFound,
             "You have no open session with this id",
         )),
-        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
+        written => Ok(written.map(|()| (StatusCode::NO_CONTENT, set_cookies(cookies)))?),
     }
 }
 
@@ -181,21 +188,31 @@ pub async fn delete_all(
     person: Person,
     RawQuery(query): RawQuery,
     ClientAddress(address): ClientAddress,
-) -> Result<([(HeaderName, String); 1], Json<Closed>), ApiError> {
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
     let account = person.0.account.id;
+    let tokens = session_cookie::every_token(&headers);
     let closing = closing(query.as_deref(), account.clone())?;
     let entry = entry(&app, Event::SessionsEnded, &account, address);
     let now = entry.at;
-    let write = app.db.write((closing, entry), |tx, (closing, entry)| {
+    let input = (closing, tokens, entry);
+    let write = app.db.write(input, |tx, (closing, tokens, entry)| {
         Box::pin(async move {
             audit::insert(tx, entry).await?;
-            closing.close(tx, entry).await
+            let closed = closing.close(tx, entry).await?;
+            // sessions of other accounts in this browser, from before a change of settings
+            let entry = Entry {
+                event: Event::SignedOut,
+                ..entry.clone()
+            };
+            session_cookie::revoke_all(tx, tokens, &entry).await?;
+            Ok(closed)
         })
     });
     let ended = write.await?;
     let left = closing::count(&app.db, &account, now).await?;
-    let cookie = session_cookie(&app, "", now);
-    Ok(([(SET_COOKIE, cookie)], Json(Closed { ended, left })))
+    let cookies = session_cookie::end(&app.config, &headers, now);
+    Ok((set_cookies(cookies), Json(Closed { ended, left })))
 }
 
 /// Reads what ends besides the sessions.

@@ -3,14 +3,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, Method};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, Method};
+use axum::response::IntoResponse;
 
 use super::entry;
 use super::session::{SignIn, SignedIn, begin, check_new_password};
+use crate::accounts::cookies::set_cookies;
 use crate::accounts::guard::require_own_origin;
 use crate::accounts::handle;
-use crate::accounts::session_cookie::session_cookie;
+use crate::accounts::session_cookie;
 use crate::app::Shared;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
@@ -47,7 +49,7 @@ pub async fn sign_up(
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     body: Result<JsonBody<SignIn>, ApiError>,
-) -> Result<([(HeaderName, String); 2], Json<SignedIn>), ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     if !app.config.signup_enabled {
         let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
@@ -96,7 +98,10 @@ pub async fn sign_up(
         written => written?,
     }
     let (session, expires_at) = begin(&app, &id).await?;
-    let cookie = session_cookie(&app, session.reveal(), expires_at);
-    let headers = [(SET_COOKIE, cookie), (CACHE_CONTROL, "no-store".to_owned())];
-    Ok((headers, Json(SignedIn { id })))
+    let cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    Ok((
+        [(CACHE_CONTROL, "no-store")],
+        set_cookies(cookies),
+        Json(SignedIn { id }),
+    ))
 }

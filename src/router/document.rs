@@ -5,7 +5,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::openapi::server::Server;
 use utoipa::openapi::{OpenApi, RefOr};
 
-use crate::accounts::caller::SESSION_COOKIE;
+use crate::accounts::session_cookie;
 use crate::config::Config;
 use crate::error::{OAuthErrorBody, Problem};
 
@@ -29,7 +29,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
     let base = base.strip_suffix("/api").unwrap_or(&base);
     document.servers = Some(vec![Server::new(base)]);
     let components = document.components.get_or_insert_default();
-    for (name, scheme) in security_schemes() {
+    for (name, scheme) in security_schemes(config) {
         components
             .security_schemes
             .insert(name.to_owned(), scheme.into());
@@ -81,13 +81,13 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
 }
 
 /// Security schemes (storyden-contract.md#credentials).
-fn security_schemes() -> [(&'static str, SecurityScheme); 5] {
+fn security_schemes(config: &Config) -> [(&'static str, SecurityScheme); 5] {
     let http = |scheme, description: &str| {
         let mut http = Http::new(scheme);
         http.description = Some(description.to_owned());
         SecurityScheme::Http(http)
     };
-    let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "A browser session");
+    let cookie = ApiKeyValue::with_description(session_cookie::name(config), "A browser session");
     [
         (
             "access_key",

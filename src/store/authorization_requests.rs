@@ -239,6 +239,8 @@ pub async fn deny_all(
 /// A request of somebody who is not signed in yet.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct PendingRequest {
+    /// The hash of the cookie that binds it to the browser.
+    browser_hash: String,
     /// The row of who asks; none while the document of their id was not read.
     pub client_id: Option<ClientRowId>,
     /// What was asked: the parameters of the authorization request.
@@ -249,16 +251,22 @@ pub struct PendingRequest {
     pub expires_at: Timestamp,
 }
 
-/// The request that this browser left behind to sign in.
-pub async fn find_pending(
-    db: &Db,
-    request_id: &SecretHash,
-    browser: &SecretHash,
-) -> Result<Option<PendingRequest>> {
+impl PendingRequest {
+    /// True if one of a browser's cookies binds the request to it and the request has not expired.
+    #[must_use]
+    pub fn is_open(&self, browsers: &[SecretHash], now: Timestamp) -> bool {
+        let bound_to = SecretHash::stored(self.browser_hash.clone());
+        browsers.contains(&bound_to) && now < self.expires_at
+    }
+}
+
+/// Finds the request that a browser left behind to sign in; [`PendingRequest::is_open`] tells whether
+/// it is this browser's.
+pub async fn find_pending(db: &Db, request_id: &SecretHash) -> Result<Option<PendingRequest>> {
     db.fetch_optional(
-        "SELECT client_id, parameters, created_at, expires_at FROM auth_pending_requests \
-         WHERE request_id_hash = $1 AND browser_hash = $2",
-        &[request_id.into(), browser.into()],
+        "SELECT browser_hash, client_id, parameters, created_at, expires_at \
+         FROM auth_pending_requests WHERE request_id_hash = $1",
+        &[request_id.into()],
     )
     .await
 }

@@ -3,9 +3,13 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 use crate::secret::SecretHash;
+
+/// The most tokens that are looked up at once: [`find`] has as many places.
+pub const TOKENS_MAX: usize = 8;
 
 /// A live session with its account.
 #[derive(Clone, Debug)]
@@ -21,33 +25,46 @@ pub struct Session {
 #[derive(sqlx::FromRow)]
 struct SessionRow {
     session_id: SessionId,
+    session_token_hash: String,
     session_created_at: Timestamp,
     session_expires_at: Timestamp,
     #[sqlx(flatten)]
     account: AccountColumns,
 }
 
-/// Finds the session of a cookie, unless expired or revoked.
-pub async fn find(db: &Db, token: &SecretHash, now: Timestamp) -> Result<Option<Session>> {
+/// Finds the first of some tokens whose session has neither expired nor been revoked. Of more than
+/// [`TOKENS_MAX`] tokens the last are ignored.
+pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = concat!(
-        "SELECT x.id AS session_id, x.created_at AS session_created_at, \
-         x.expires_at AS session_expires_at, ",
+        "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
+         x.created_at AS session_created_at, x.expires_at AS session_expires_at, ",
         account_columns!(),
         " FROM sessions x JOIN accounts a ON a.id = x.account_id ",
         account_roles!(),
-        " WHERE x.token_hash = $1 AND x.revoked_at IS NULL"
+        " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL"
     );
-    let rows: Vec<SessionRow> = db.fetch_all(SQL, &[token.into()]).await?;
-    let account = Account::from_rows(rows.iter().map(|row| &row.account));
-    let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
+    let Some(first) = tokens.first() else {
         return Ok(None);
     };
-    let session = Session {
-        id: row.session_id,
+    // One statement for any number: the first token fills the places that are left.
+    let places: [Value; TOKENS_MAX] =
+        std::array::from_fn(|place| tokens.get(place).unwrap_or(first).into());
+    let rows: Vec<SessionRow> = db.fetch_all(SQL, &places).await?;
+    Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
+}
+
+/// Puts the rows of one token together, if its session is live.
+fn live(rows: &[SessionRow], token: &SecretHash, now: Timestamp) -> Option<Session> {
+    let of_token = |row: &&SessionRow| {
+        row.session_token_hash == token.as_str() && row.session_expires_at > now
+    };
+    let row = rows.iter().find(of_token)?;
+    let account = Account::from_rows(rows.iter().filter(of_token).map(|row| &row.account))?;
+    Some(Session {
+        id: row.session_id.clone(),
         created_at: row.session_created_at,
         account,
-    };
-    Ok((row.session_expires_at > now).then_some(session))
+    })
 }
 
 /// A new session.

@@ -45,8 +45,8 @@ both! {
         assert_eq!((to, id.len()), ("https://auth.example/api/oauth/authorize", 43));
         assert_eq!(answer.header("cache-control"), "no-store");
         let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
-        assert!(cookie.starts_with("storyden-auth-request-"));
-        assert_eq!(attributes, "Path=/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        assert!(cookie.starts_with("__Host-storyden-auth-request-"));
+        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
     }
 
     /// req_165, req_163: with a session, the browser continues to the consent page.
@@ -58,7 +58,8 @@ both! {
         let answer = detour.resume(&server, Some(&frigg)).await.expect(302);
         assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         assert_eq!(answer.sent("request_id").as_deref(), Some(detour.request_id.as_str()));
-        assert_eq!(answer.find_header("set-cookie"), None);
+        let name = detour.cookie.split('=').next().unwrap();
+        assert!(answer.header("set-cookie").starts_with(&format!("{name}=; Path=/; Max-Age=0;"))); // it is done
         // from here on an ordinary request of this account
         let consent = server.consent(&frigg, &detour.request_id).await.expect(200).json();
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");
@@ -223,9 +224,10 @@ both! {
         }
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         detour.resume(&server, Some(&frigg)).await.expect(302);
-        refused(detour.resume(&server, Some(&frigg)).await, "invalid_request");
+        // both over, and the browser forgets them
+        detour.resume(&server, Some(&frigg)).await.expect_error(400, "invalid_request");
         server.turn(Duration::microseconds(1));
-        refused(other.resume(&server, Some(&frigg)).await, "invalid_request");
+        other.resume(&server, Some(&frigg)).await.expect_error(400, "invalid_request");
         // a form cannot name a request that waits
         let form = [("request_id", other.request_id.as_str())];
         refused(server.post_form(PATH, &form).await, "invalid_request");

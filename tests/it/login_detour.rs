@@ -4,10 +4,10 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, Detour, Member, Server, both};
+use crate::support::{Answer, Detour, Member, NewClient, Server, both};
 
 /// How the browser's cookie for a request that waits begins; eight hex digits follow.
-const COOKIE: &str = "storyden-auth-request-";
+const COOKIE: &str = "__Host-storyden-auth-request-";
 
 /// Somebody opens the consent page of a request in a browser that may keep a cookie.
 async fn open(server: &Server, member: &Member, request_id: &str, browser: Option<&str>) -> Answer {
@@ -39,13 +39,21 @@ both! {
 
     /// the cookie that binds the request is out of reach for scripts and other sites.
     async fn the_request_is_bound_to_the_browser_by_a_cookie(setup: Setup) {
-        let server = setup.start().await;
+        let server = setup.clone().start().await;
         let app = server.public_client().await;
         let answer = server.authorize(None, &app, &[]).await;
         let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(cookie.starts_with(COOKIE));
-        assert_eq!(cookie.len(), COOKIE.len() + 8 + 1 + 43);
-        assert_eq!(attributes, "Path=/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        // a secret, and the time by which a browser with many forgets the oldest
+        assert_eq!(cookie.len(), COOKIE.len() + 8 + 1 + 43 + ".1767225600000".len());
+        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        let server = setup.with("PUBLIC_API_ADDRESS", "http://localhost:8000/forum").start().await;
+        let app = NewClient { client_id: "local", ..NewClient::default() };
+        let app = server.client(app).await;
+        let answer = server.authorize(None, &app, &[]).await;
+        let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
+        assert!(cookie.starts_with("storyden-auth-request-"), "{cookie}");
+        assert_eq!(attributes, "Path=/forum/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax");
     }
 
     /// A-59, req_170: after sign-in the very same request goes on; nothing of it is lost.

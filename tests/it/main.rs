@@ -44,6 +44,7 @@ mod connection_limits;
 mod connections;
 mod consent;
 mod consent_facts;
+mod cookies;
 mod crash;
 mod device_authorization;
 mod device_code;

@@ -65,7 +65,7 @@ both! {
             assert_eq!(answer.json(), json!({ "id": frigg.id.as_str() }));
             assert_eq!(answer.header("cache-control"), "no-store");
             let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
-            assert_eq!(cookie.len(), "storyden-session=".len() + 43);
+            assert_eq!(cookie.len(), "__Host-storyden-session=".len() + 43);
             assert_eq!(
                 attributes,
                 "Path=/; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure"
@@ -275,9 +275,14 @@ both! {
         assert!(is_signed_in(&other, &frigg.session).await);
         let answer = sign_out(&server, &frigg).await.expect(302);
         assert_eq!(answer.header("location"), "https://auth.example");
+        let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
         assert_eq!(
-            answer.header("set-cookie"),
-            "storyden-session=; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure"
+            cookies,
+            [
+                "__Host-storyden-session=; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
+                "storyden-session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
+                "storyden-session=; Path=/; Domain=auth.example; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
+            ]
         );
         assert_eq!(
             answer.header("clear-site-data"),

@@ -1,15 +1,15 @@
 //! Requests that wait: while their person signs in, or until the browser comes back from a form
 //! post. They are bound to the browser by a short-lived cookie that nobody can read.
 
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use super::super::extract::{ClientAddress, Decoded};
 use super::accept::REQUEST_TTL;
+use super::pending_cookie::{self, browsers_of};
 use super::{Asked, KNOWN, Refusal, Target, Unseen, client_of, consent_page, redirect};
-use crate::accounts::caller::cookie;
+use crate::accounts::cookies::set_cookies;
 use crate::app::App;
 use crate::clients::documents;
 use crate::clock::Timestamp;
@@ -17,13 +17,9 @@ use crate::ids::ClientRowId;
 use crate::limits::{PENDING_REQUESTS, network_of};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
-use crate::secret::{Secret, SecretHash};
+use crate::secret::Secret;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
-
-/// How the cookies begin that bind waiting requests to the browser they were made in, one cookie
-/// per request: a form that another site posts comes without any, and must not take those away.
-const BROWSER_COOKIE: &str = "storyden-auth-request-";
 
 /// The parameter that carries a waiting request's id.
 pub(super) const REQUEST_ID: &str = "request_id";
@@ -61,15 +57,20 @@ impl Request<'_> {
         &self,
         app: &App,
         address: ClientAddress,
+        headers: &HeaderMap,
         next: Next,
     ) -> Result<Response, Refusal> {
-        let (request_id, browser) = if let Some(kept) = self.kept {
-            (kept.request_id.clone(), None)
+        let (request_id, cookies) = if let Some(kept) = self.kept {
+            let request_id = kept.request_id.clone();
+            let cookies = pending_cookie::clear_oldest(app, headers, &request_id.hash());
+            (request_id, cookies)
         } else {
             let browser = Secret::generate(&app.random);
-            (self.insert(app, address, &browser).await?, Some(browser))
+            let request_id = self.insert(app, address, &browser).await?;
+            let cookies = pending_cookie::begin(app, headers, &request_id.hash(), &browser);
+            (request_id, cookies)
         };
-        let mut response = match next {
+        let response = match next {
             // RFC 9700 §4.12: a POST is followed by GET
             Next::Authorize => redirect(StatusCode::SEE_OTHER, &resume_location(app, &request_id)),
             Next::Login => {
@@ -80,11 +81,7 @@ impl Request<'_> {
                 )
             }
         };
-        let cookie = browser.map(|browser| browser_cookie(app, &request_id.hash(), &browser));
-        if let Some(Ok(cookie)) = cookie.map(|cookie| HeaderValue::from_str(&cookie)) {
-            response.headers_mut().insert(SET_COOKIE, cookie);
-        }
-        Ok(response)
+        Ok((set_cookies(cookies), response).into_response())
     }
 
     async fn insert(
@@ -133,10 +130,10 @@ pub(super) async fn load(
 ) -> Result<Target, OAuthError> {
     let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
     let hash = request_id.hash();
-    let browser = browser_of(headers, &hash).ok_or_else(gone)?.hash();
-    let pending = authorization_requests::find_pending(&app.db, &hash, &browser).await?;
+    let browsers = browsers_of(headers, &hash);
+    let pending = authorization_requests::find_pending(&app.db, &hash).await?;
     let pending = pending
-        .filter(|pending| app.clock.now() < pending.expires_at)
+        .filter(|pending| pending.is_open(&browsers, app.clock.now()))
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
     let kept = Some(Kept {
@@ -179,31 +176,6 @@ pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> sto
         return Err(store::Error::Lost);
     }
     authorization_requests::insert(tx, new).await
-}
-
-/// What binds a waiting request to this browser, if it has it.
-pub(in super::super) fn browser_of(headers: &HeaderMap, request_id: &SecretHash) -> Option<Secret> {
-    cookie(headers, &cookie_name(request_id))
-}
-
-fn cookie_name(request_id: &SecretHash) -> String {
-    format!("{BROWSER_COOKIE}{}", &request_id.as_str()[..8])
-}
-
-fn browser_cookie(app: &App, request_id: &SecretHash, browser: &Secret) -> String {
-    let name = cookie_name(request_id);
-    let path = Url::parse(&app.config.endpoint_base()).map(|url| url.path().to_owned());
-    let path = path.unwrap_or_else(|_| "/api".to_owned());
-    let secure = if app.config.secure_cookies() {
-        "; Secure"
-    } else {
-        ""
-    };
-    format!(
-        "{name}={}; Path={path}/oauth; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-        browser.reveal(),
-        REQUEST_TTL.whole_seconds(),
-    )
 }
 
 /// Authorize itself, to go on with a kept request.

@@ -13,6 +13,7 @@
 
 mod accept;
 mod kept;
+mod pending_cookie;
 mod storyden;
 
 use axum::extract::{RawQuery, Request, State};
@@ -25,6 +26,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
 use crate::accounts::caller::{Caller, Decider};
+use crate::accounts::cookies::set_cookies;
 use crate::accounts::guard::require_not_suspended;
 use crate::app::{App, Shared};
 use crate::clients::documents::{self, Visitor};
@@ -36,14 +38,15 @@ use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::redirect_uri::{resolve, with_parameters, with_parameters_sorted};
 use crate::pages;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::authorization_requests;
 use crate::store::client_details;
 use crate::store::clients::Client;
 
 pub(super) use accept::accept;
-pub(super) use kept::{adopt as adopt_kept, browser_of, parameters_of};
+pub(super) use kept::{adopt as adopt_kept, parameters_of};
+pub(super) use pending_cookie::browsers_of;
 
 /// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
 const KNOWN: &[&str] = &[
@@ -160,7 +163,17 @@ pub async fn authorize(
     let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
     let mut target = target(&app, decoded, address, &headers).await;
     if let Ok(Target::Kept(request_id)) = target {
+        let hash = request_id.hash();
         target = kept::load(&app, request_id, address, &headers).await;
+        if let Err(error) = target {
+            let is_over = error.status() == StatusCode::BAD_REQUEST;
+            let response = refuse_here(error, &headers);
+            return if is_over {
+                pending_request_done(&app, &headers, &hash, response)
+            } else {
+                response
+            };
+        }
     }
     let asked = match target {
         Ok(Target::New(asked)) => asked,
@@ -215,7 +228,9 @@ pub async fn authorize_by_form(
     let asked = match target(&app, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::Unseen(unseen)) => {
-            let outcome = unseen.keep(&app, address, kept::Next::Authorize).await;
+            let outcome = unseen
+                .keep(&app, address, &headers, kept::Next::Authorize)
+                .await;
             return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
         }
         Ok(Target::Kept(_)) => {
@@ -226,7 +241,9 @@ pub async fn authorize_by_form(
         }
         Err(error) => return refuse_here(error, &headers),
     };
-    let outcome = asked.keep(&app, address, kept::Next::Authorize).await;
+    let outcome = asked
+        .keep(&app, address, &headers, kept::Next::Authorize)
+        .await;
     outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
 }
 
@@ -341,13 +358,14 @@ impl Unseen {
             let description = "Nobody is signed in, so the client's metadata document was not read";
             return Err(Refusal::Here(OAuthError::invalid_client(description)));
         }
-        self.keep(app, address, kept::Next::Login).await
+        self.keep(app, address, headers, kept::Next::Login).await
     }
 
     async fn keep(
         &self,
         app: &App,
         address: ClientAddress,
+        headers: &HeaderMap,
         next: kept::Next,
     ) -> Result<Response, Refusal> {
         let request = kept::Request {
@@ -355,7 +373,7 @@ impl Unseen {
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
         };
-        request.keep(app, address, next).await
+        request.keep(app, address, headers, next).await
     }
 }
 
@@ -401,6 +419,7 @@ impl Asked {
         &self,
         app: &App,
         address: ClientAddress,
+        headers: &HeaderMap,
         next: kept::Next,
     ) -> Result<Response, Refusal> {
         let request = kept::Request {
@@ -408,7 +427,7 @@ impl Asked {
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
         };
-        request.keep(app, address, next).await
+        request.keep(app, address, headers, next).await
     }
 
     /// Step 2.
@@ -429,7 +448,7 @@ impl Asked {
             None if Interaction::is_silent(&self.parameters.values) => {
                 return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
             }
-            None => return self.keep(app, address, kept::Next::Login).await,
+            None => return self.keep(app, address, headers, kept::Next::Login).await,
         };
         require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
         let interaction = interaction.map_err(Refusal::ByRedirect)?;
@@ -438,9 +457,10 @@ impl Asked {
             if interaction.silent {
                 return Err(login_required());
             }
-            return self.keep(app, address, kept::Next::Login).await;
+            return self.keep(app, address, headers, kept::Next::Login).await;
         }
-        self.store(app, &decider, interaction.silent).await
+        let stored = self.store(app, &decider, interaction.silent).await?;
+        Ok(self.done(app, headers, stored))
     }
 
     /// Steps 3 and 4.
@@ -490,6 +510,14 @@ impl Asked {
         }
     }
 
+    /// Clears the cookie of a request that was kept, and that is now stored or refused.
+    fn done(&self, app: &App, headers: &HeaderMap, response: Response) -> Response {
+        match &self.kept {
+            Some(kept) => pending_request_done(app, headers, &kept.request_id.hash(), response),
+            None => response,
+        }
+    }
+
     fn refuse(&self, app: &App, refusal: Refusal, headers: &HeaderMap) -> Response {
         match refusal {
             Refusal::Here(error) => refuse_here(error, headers),
@@ -498,10 +526,21 @@ impl Asked {
                 error.log();
                 let state = self.parameters.get("state");
                 let location = error_location(app, &self.redirect_uri, state, &error);
-                redirect(StatusCode::FOUND, &location)
+                self.done(app, headers, redirect(StatusCode::FOUND, &location))
             }
         }
     }
+}
+
+/// Adds to an answer that the browser forgets the cookie of a pending request.
+pub(super) fn pending_request_done(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+    response: Response,
+) -> Response {
+    let cookies = pending_cookie::done(app, headers, request_id);
+    (set_cookies(cookies), response).into_response()
 }
 
 fn login_required() -> Refusal {

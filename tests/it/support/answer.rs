@@ -77,13 +77,18 @@ impl Answer {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// The value of a cookie that it sets.
+    /// The value of a cookie that it sets, with the prefix `__Host-` or without. Cookies of other scopes are
+    /// cleared before.
     #[track_caller]
     pub(crate) fn cookie(&self, name: &str) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();
-        let mut pairs = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next());
-        let found = pairs.find_map(|pair| pair.strip_prefix(&format!("{name}=")));
-        found
+        let pairs = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next());
+        let values = pairs.filter_map(|pair| {
+            let pair = pair.strip_prefix("__Host-").unwrap_or(pair);
+            pair.strip_prefix(&format!("{name}="))
+        });
+        values
+            .last()
             .unwrap_or_else(|| panic!("no cookie {name} in {:?}", self.headers))
             .to_owned()
     }

@@ -10,6 +10,7 @@ mod detour;
 mod device;
 pub(crate) mod forgery;
 mod growth;
+mod jar;
 pub(crate) mod journal;
 mod member;
 pub(crate) mod outside;
@@ -28,6 +29,7 @@ pub(crate) use database::Engine;
 
 pub(crate) use detour::{Detour, stored, to_consent, to_login};
 pub(crate) use growth::Tokens;
+pub(crate) use jar::Jar;
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use postgres::OwnPostgres;
 pub(crate) use process::{Process, free_port};

@@ -1,0 +1,146 @@
+//! Cookies that bind pending authorization requests to the browser.
+//!
+//! Each request has a cookie: a form posted by another site arrives without cookies (`SameSite=Lax`), and
+//! must not overwrite the cookies of other requests. A cookie is cleared once the request is done. The
+//! oldest are cleared if a browser has many: proxies refuse requests with long headers (nginx: 8 KiB), and
+//! sign-in would fail until the cookies expire.
+
+use std::cmp::Reverse;
+
+use axum::http::HeaderMap;
+use url::Url;
+
+use super::accept::REQUEST_TTL;
+use crate::accounts::cookies::{self, HOST_PREFIX, Scope};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::secret::{Secret, SecretHash};
+
+/// The first part of the name; eight hexadecimal digits of the request id's hash follow.
+const NAME: &str = "storyden-auth-request-";
+
+/// The first part of the name with the prefix [`HOST_PREFIX`].
+const HOST_NAME: &str = "__Host-storyden-auth-request-";
+
+/// The most cookies that a browser keeps; together they are shorter than 2 KiB.
+const MOST: usize = 16;
+
+/// The most cookies that an answer clears: proxies bound the header of an answer too (nginx: 4 KiB).
+const CLEARED_AT_ONCE: usize = 16;
+
+/// Writes the cookie of a new request, and clears the oldest cookies beyond [`MOST`].
+pub(super) fn begin(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+    browser: &Secret,
+) -> Vec<String> {
+    let cookie = scope(app, &current_name(app, request_id));
+    let value = format!("{}.{}", browser.reveal(), milliseconds(app.clock.now()));
+    let lifetime = format!("Max-Age={}", REQUEST_TTL.whole_seconds());
+    let secure = app.config.secure_cookies();
+    let mut set = vec![cookie.set(&value, &lifetime, secure)];
+    set.extend(clear_oldest(app, headers, request_id));
+    set
+}
+
+/// Clears the oldest cookies, so that [`MOST`] stay, the cookie of this request among them.
+pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHash) -> Vec<String> {
+    let mut others: Vec<(&str, i64)> = Vec::new();
+    for (name, value) in cookies::pairs(headers) {
+        let is_other = id_of(name).is_some_and(|id| id != short(request_id));
+        if is_other && !others.iter().any(|(known, _)| *known == name) {
+            others.push((name, started_at(value)));
+        }
+    }
+    // A browser sends older cookies first (RFC 6265 §5.4), which decides between equal times.
+    others.reverse();
+    others.sort_by_key(|(_, started_at)| Reverse(*started_at));
+    let beyond = others.iter().skip(MOST - 1).rev();
+    let oldest = beyond.take(CLEARED_AT_ONCE);
+    oldest.map(|(name, _)| clear(app, name)).collect()
+}
+
+/// Clears the cookie of a request that is done, if the browser brought it.
+pub(in super::super) fn done(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+) -> Vec<String> {
+    names(request_id)
+        .into_iter()
+        .filter(|name| cookies::values(headers, name).next().is_some())
+        .map(|name| clear(app, &name))
+        .collect()
+}
+
+/// The hashes of the cookies of a request; empty if the browser sent none.
+pub(in super::super) fn browsers_of(
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+) -> Vec<SecretHash> {
+    let names = names(request_id);
+    let values = names.iter().flat_map(|name| cookies::values(headers, name));
+    let browsers = values.map(|value| value.split_once('.').map_or(value, |(browser, _)| browser));
+    browsers
+        .map(|browser| Secret::new(browser).hash())
+        .collect()
+}
+
+/// The name of the cookie of a request: with the prefix if the API has https.
+fn current_name(app: &App, request_id: &SecretHash) -> String {
+    let [host_name, name] = names(request_id);
+    if app.config.public_api_address.scheme() == "https" {
+        host_name
+    } else {
+        name
+    }
+}
+
+fn names(request_id: &SecretHash) -> [String; 2] {
+    let id = short(request_id);
+    [format!("{HOST_NAME}{id}"), format!("{NAME}{id}")]
+}
+
+fn short(request_id: &SecretHash) -> &str {
+    &request_id.as_str()[..8]
+}
+
+/// Reads the digits of a name; `None` for other cookies.
+fn id_of(name: &str) -> Option<&str> {
+    let id = name.strip_prefix(HOST_NAME).or(name.strip_prefix(NAME))?;
+    let is_ours = id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_ours.then_some(id)
+}
+
+/// Reads the time of a request from the cookie, in milliseconds; 0 for a value without a time.
+fn started_at(value: &str) -> i64 {
+    let time = value
+        .split_once('.')
+        .and_then(|(_, time)| time.parse().ok());
+    time.unwrap_or(0)
+}
+
+fn milliseconds(at: Timestamp) -> i128 {
+    at.to_offset_date_time().unix_timestamp_nanos() / 1_000_000
+}
+
+fn clear(app: &App, name: &str) -> String {
+    scope(app, name).set("", "Max-Age=0", app.config.secure_cookies())
+}
+
+/// The scope of a cookie of this name: the prefix demands every path.
+fn scope(app: &App, name: &str) -> Scope {
+    let path = if name.starts_with(HOST_PREFIX) {
+        "/".to_owned()
+    } else {
+        let base = Url::parse(&app.config.endpoint_base());
+        let base = base.map_or_else(|_| "/api".to_owned(), |url| url.path().to_owned());
+        format!("{base}/oauth")
+    };
+    Scope {
+        name: name.to_owned(),
+        path,
+        domain: None,
+    }
+}

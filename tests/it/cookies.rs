@@ -1,0 +1,488 @@
+//! The cookies of a browser: the valid value of several, clearing, and the bound (A-55).
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::support::{Answer, CHALLENGE, Jar, PASSWORD, Server, Setup, both};
+
+const AUTH: &str = "https://auth.example";
+const SIGN_IN: &str = "/api/auth/password/signin";
+const LOGOUT: &str = "/api/auth/logout";
+const SESSIONS: &str = "/api/auth/sessions";
+const CONSENT: &str = "/api/oauth/authorize/consent";
+const PLAIN: &str = "storyden-session";
+const PREFIXED: &str = "__Host-storyden-session";
+
+/// Signs in with [`PASSWORD`].
+async fn sign_in(server: &Server, jar: &mut Jar, handle: &str) -> Answer {
+    let body = json!({ "identifier": handle, "token": PASSWORD });
+    let answer = jar.send(server, ("POST", SIGN_IN), Some(&body)).await;
+    answer.expect(200)
+}
+
+/// The handle of the signed-in account, if a browser has a valid session.
+async fn signed_in(server: &Server, jar: &Jar) -> Option<String> {
+    let answer = jar.clone().send(server, ("GET", SESSIONS), None).await;
+    if answer.status != 200 {
+        answer.expect(401);
+        return None;
+    }
+    Some(
+        answer.json()["account"]["handle"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    )
+}
+
+/// A server with these settings, on the database of the others.
+async fn with(setup: &Setup, settings: &[(&str, &str)]) -> Server {
+    let setup = settings.iter().fold(setup.clone(), |setup, (name, value)| {
+        setup.with(name, value)
+    });
+    setup.start().await
+}
+
+/// The settings under which the cookie has another name or domain, each with the public address.
+const FORMS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "https://api.forum.example",
+        &[
+            ("OAUTH_PROFILE", "storyden"),
+            ("PUBLIC_API_ADDRESS", "https://api.forum.example"),
+        ],
+    ),
+    (
+        "https://api.forum.example",
+        &[
+            ("OAUTH_PROFILE", "storyden"),
+            ("PUBLIC_API_ADDRESS", "https://api.forum.example"),
+            ("PUBLIC_WEB_ADDRESS", "https://forum.example"),
+        ],
+    ),
+    (
+        "https://api.forum.example",
+        &[("PUBLIC_API_ADDRESS", "https://api.forum.example")],
+    ),
+    (
+        "https://api.forum.example",
+        &[
+            ("PUBLIC_API_ADDRESS", "https://api.forum.example"),
+            ("PUBLIC_WEB_ADDRESS", "https://forum.example"),
+        ],
+    ),
+    (
+        "https://api.forum.example",
+        &[
+            ("PUBLIC_API_ADDRESS", "https://api.forum.example"),
+            ("PUBLIC_WEB_ADDRESS", "https://api.forum.example"),
+            ("WEB_ENABLED", "false"),
+        ],
+    ),
+    (
+        "https://forum.example",
+        &[
+            ("OAUTH_PROFILE", "storyden"),
+            ("PUBLIC_API_ADDRESS", "https://forum.example"),
+        ],
+    ),
+];
+
+/// Starts an authorization request as a browser that follows a client's link.
+async fn start(server: &Server, jar: &mut Jar, scope: &str) -> Answer {
+    let path = format!(
+        "/api/oauth/authorize?response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb\
+         &scope={scope}&code_challenge={CHALLENGE}&code_challenge_method=S256"
+    );
+    jar.send(server, ("GET", &path), None).await
+}
+
+/// The id of the pending request.
+fn pending_id(answer: Answer) -> String {
+    let answer = answer.expect(302);
+    let back = answer.sent("return_url").unwrap();
+    back.split_once("request_id=").unwrap().1.to_owned()
+}
+
+/// The names of the cookies of pending requests.
+fn pending(jar: &Jar) -> Vec<String> {
+    let names = jar
+        .names()
+        .into_iter()
+        .filter(|name| name.contains("storyden-auth-request-"));
+    names.map(str::to_owned).collect()
+}
+
+both! {
+    /// A-55: the cookie has the prefix if a browser accepts the prefix, and Storyden's name in all other cases.
+    async fn the_session_cookie_has_the_host_prefix_where_it_can(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let mut jar = Jar::new(AUTH);
+        let answer = sign_in(&server, &mut jar, "frigg").await;
+        assert!(answer.header("set-cookie").starts_with("__Host-storyden-session="));
+        assert_eq!(jar.names(), [PREFIXED]);
+        assert_eq!(signed_in(&server, &jar).await.as_deref(), Some("frigg"));
+        for settings in [
+            &[("PUBLIC_API_ADDRESS", "http://localhost:8000")][..],
+            &[("OAUTH_PROFILE", "storyden")],
+            &[("PUBLIC_WEB_ADDRESS", "https://www.auth.example")],
+            &[("WEB_ENABLED", "false"), ("PUBLIC_WEB_ADDRESS", AUTH)],
+        ] {
+            let server = with(&setup, settings).await;
+            let address = if settings[0].1.starts_with("http://") { settings[0].1 } else { AUTH };
+            let mut jar = Jar::new(address);
+            sign_in(&server, &mut jar, "frigg").await;
+            assert_eq!(jar.names(), [PLAIN], "{settings:?}");
+            assert_eq!(signed_in(&server, &jar).await.as_deref(), Some("frigg"));
+        }
+    }
+
+    /// A-55: a session under the name from before an upgrade goes on, and signing out ends it.
+    async fn a_session_under_the_old_name_goes_on_and_ends(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let mut jar = Jar::new(AUTH);
+        jar.put(PLAIN, &frigg.session);
+        assert_eq!(signed_in(&server, &jar).await.as_deref(), Some("frigg"));
+        let before = jar.clone();
+        jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
+        assert_eq!(jar.names(), [""; 0]);
+        assert_eq!(signed_in(&server, &before).await, None);
+    }
+
+    /// A-55: of several cookies of a name, in several headers, the valid value counts.
+    async fn the_valid_cookie_of_several_counts(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
+        let old = server.sign_in_again(&frigg).await;
+        server.call_as(&old, ("POST", LOGOUT), None).await.expect(302);
+        let never = "A".repeat(43);
+        let read = async |headers: &[Vec<u8>]| {
+            let mut request = server.request("GET", SESSIONS);
+            for header in headers {
+                request = request.header("cookie", reqwest::header::HeaderValue::from_bytes(header).unwrap());
+            }
+            let answer = server.send(request).await;
+            (answer.status == 200).then(|| answer.json()["account"]["handle"].as_str().unwrap().to_owned())
+        };
+        let cookie = |name: &str, value: &str| format!("{name}={value}");
+        let (stale, good) = (cookie(PLAIN, &old.session), cookie(PLAIN, &frigg.session));
+        let unknown = cookie(PLAIN, &never);
+        let planted: Vec<String> = (0..40).map(|n| format!("{PLAIN}={n:0>43}")).collect();
+        for headers in [
+            vec![format!("{stale}; {good}")],
+            vec![format!("{unknown}; {stale}; {PLAIN}=; {good}")],
+            vec![stale.clone(), good.clone()],
+            vec![cookie(PREFIXED, &old.session), good.clone()],
+            vec![cookie(PREFIXED, &never), stale.clone(), good.clone()],
+            vec![cookie(PREFIXED, &frigg.session), cookie(PLAIN, &thor.session)],
+            vec![cookie(PLAIN, &thor.session), cookie(PREFIXED, &frigg.session)],
+            vec![format!("theme=\u{e9}; {good}")],
+            vec![format!("{}{good}", format!("{PLAIN}=x; ").repeat(40))],
+            vec![cookie(PREFIXED, &frigg.session), planted.join("; ")],
+        ] {
+            let headers: Vec<Vec<u8>> = headers.into_iter().map(String::into_bytes).collect();
+            assert_eq!(read(&headers).await.as_deref(), Some("frigg"), "{headers:?}");
+        }
+        let expired = format!("{stale}; {good}").into_bytes();
+        server.turn(Duration::days(90));
+        assert_eq!(read(&[expired]).await, None);
+    }
+
+    /// A-60: after a change of profile, domain or address, signing in and signing out work with all the
+    /// cookies that the browser kept.
+    async fn signing_out_clears_every_cookie_that_was_ever_set(setup: Setup) {
+        let mut servers = Vec::new();
+        for (address, settings) in FORMS {
+            servers.push((*address, with(&setup, settings).await));
+        }
+        servers[0].1.member("frigg", &[]).await;
+        for (last, server) in &servers {
+            let mut jar = Jar::new(last);
+            // each form was set once, under the settings of that time
+            for (address, server) in &servers {
+                jar = jar.at(address);
+                sign_in(server, &mut jar, "frigg").await;
+            }
+            jar = jar.at(last);
+            sign_in(server, &mut jar, "frigg").await;
+            assert_eq!(signed_in(server, &jar).await.as_deref(), Some("frigg"));
+            jar.send(server, ("POST", LOGOUT), None).await.expect(302);
+            assert_eq!(signed_in(server, &jar).await, None);
+            let left = jar.header(LOGOUT, server.clock.now().to_offset_date_time());
+            assert_eq!(left, "", "{last}");
+        }
+    }
+
+    /// A-60: cookies of every scope at once are read, ended and cleared.
+    async fn signing_out_ends_every_session_of_the_browser(setup: Setup) {
+        for ways_out in [("POST", LOGOUT), ("DELETE", SESSIONS)] {
+            let server = with(&setup, &[("PUBLIC_API_ADDRESS", "https://api.forum.example")]).await;
+            let frigg = server.member(if ways_out.0 == "POST" { "frigg" } else { "idun" }, &[]).await;
+            let mut jar = Jar::new("https://api.forum.example");
+            for (address, settings) in FORMS {
+                let server = with(&setup, settings).await;
+                let mut other = Jar::new(address); // a sign-in that saw no other cookie
+                let answer = sign_in(&server, &mut other, &frigg.handle).await;
+                jar = jar.at(address);
+                jar.store(&answer, server.clock.now().to_offset_date_time());
+            }
+            jar = jar.at("https://api.forum.example");
+            assert!(jar.names().len() >= 4, "{:?}", jar.names());
+            let before = jar.clone();
+            let answer = jar.send(&server, ways_out, None).await;
+            assert!([302, 200].contains(&answer.status), "{}", answer.status);
+            let now = server.clock.now().to_offset_date_time();
+            assert_eq!(jar.header(SESSIONS, now), "", "{ways_out:?}");
+            assert_eq!(signed_in(&server, &before).await, None);
+        }
+    }
+
+    /// A-60, req_185: signing out on behalf of an application clears every cookie too.
+    async fn an_application_signs_the_whole_browser_out(setup: Setup) {
+        let server = setup.start().await;
+        let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
+        let app = server.public_client().await;
+        let hint = server.tokens(&frigg, &app, &[]).await.text("id_token");
+        let mut jar = Jar::new(AUTH);
+        jar.put(PREFIXED, &frigg.session);
+        jar.put(PLAIN, &thor.session);
+        let path = format!("/api/oauth/end_session?id_token_hint={hint}");
+        jar.send(&server, ("GET", &path), None).await.expect(303);
+        assert_eq!(jar.names(), [""; 0]);
+        for member in [&frigg, &thor] {
+            server.get_as(member, SESSIONS).await.expect(401);
+        }
+    }
+
+    /// A-60: ending the current session from the list clears the cookie of this browser.
+    async fn ending_the_own_session_clears_the_cookie(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        let mut jar = Jar::new(AUTH);
+        sign_in(&server, &mut jar, "frigg").await;
+        let list = jar.send(&server, ("GET", SESSIONS), None).await.expect(200).json();
+        let sessions = list["sessions"].as_array().unwrap();
+        let current = sessions.iter().find(|session| session["current"] == true).unwrap();
+        let path = format!("{SESSIONS}/{}", current["id"].as_str().unwrap());
+        jar.send(&server, ("DELETE", &path), None).await.expect(204);
+        assert_eq!(jar.names(), [""; 0]);
+    }
+
+    /// storyden-contract.md#session-cookie: in the profile `storyden` the cookie is Storyden's and no other is set or cleared,
+    /// unless the browser brought another.
+    async fn storyden_sets_and_clears_its_own_cookie(setup: Setup) {
+        let server = with(&setup, &[("OAUTH_PROFILE", "storyden")]).await;
+        let frigg = server.member("frigg", &[]).await;
+        let mut jar = Jar::new(AUTH);
+        let attributes = "Path=/; Domain=auth.example; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure";
+        for _ in 0..2 {
+            let answer = sign_in(&server, &mut jar, "frigg").await;
+            assert_eq!(answer.header("set-cookie").split_once("; ").unwrap().1, attributes);
+        }
+        let answer = jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
+        let now = "Thu, 01 Jan 2026 00:00:00 GMT";
+        let ended = format!("storyden-session=; Path=/; Domain=auth.example; Expires={now}; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(answer.header("set-cookie"), ended);
+        // A Storyden reads no other name, so no other name signs anybody in.
+        jar.put(PREFIXED, &frigg.session);
+        assert_eq!(signed_in(&server, &jar).await, None);
+        jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
+        assert_eq!(jar.names(), [""; 0]);
+        server.get_as(&frigg, SESSIONS).await.expect(401);
+    }
+
+    /// A-55: the command names the cookie that the server sets, and prints a session.
+    async fn the_command_names_the_cookie(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        for (address, name) in [(AUTH, PREFIXED), ("http://localhost:8000", PLAIN)] {
+            let create = ["session", "create", "frigg", "--json"];
+            let ended = setup.run(&create, &[("PUBLIC_API_ADDRESS", address)]).await;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let made: Value = serde_json::from_str(&ended.stdout).unwrap();
+            assert_eq!(made["cookie"], name);
+            let cookie = format!("{name}={}", made["value"].as_str().unwrap());
+            server.send(server.request("GET", SESSIONS).header("cookie", cookie)).await.expect(200);
+        }
+    }
+
+    /// A-55: the cookie of a pending request is for this host alone, and cleared when the account has the request.
+    async fn the_cookie_of_a_pending_request_goes_with_the_request(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let mut jar = Jar::new(AUTH);
+        let answer = start(&server, &mut jar, "openid").await;
+        let (pair, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
+        assert!(pair.starts_with("__Host-storyden-auth-request-"), "{pair}");
+        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        let request_id = pending_id(answer);
+        jar.put(PLAIN, &frigg.session);
+        // opened
+        let path = format!("{CONSENT}?request_id={request_id}");
+        jar.send(&server, ("GET", &path), None).await.expect(200);
+        assert_eq!(pending(&jar), [""; 0]);
+        // decided without being opened, either way
+        for decision in ["approve", "deny"] {
+            let mut other = Jar::new(AUTH);
+            let request_id = pending_id(start(&server, &mut other, "openid").await);
+            other.put(PLAIN, &frigg.session);
+            let body = json!({ "request_id": request_id, "decision": decision });
+            other.send(&server, ("POST", CONSENT), Some(&body)).await.expect(200);
+            assert_eq!(pending(&other), [""; 0]);
+        }
+        // gone on with at authorize
+        let mut other = Jar::new(AUTH);
+        let request_id = pending_id(start(&server, &mut other, "openid").await);
+        other.put(PLAIN, &frigg.session);
+        let resumed = format!("/api/oauth/authorize?request_id={request_id}");
+        assert_eq!(other.send(&server, ("GET", &resumed), None).await.expect(302).location().path(), "/oauth/authorize/consent");
+        assert_eq!(pending(&other), [""; 0]);
+    }
+
+    /// A-55: the cookie is cleared if the request failed or expired, and stays until the person has signed
+    /// in.
+    async fn the_cookie_of_a_failed_request_is_cleared(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let open = async |jar: &mut Jar, request_id: &str, status: u16| {
+            jar.send(&server, ("GET", &format!("{CONSENT}?request_id={request_id}")), None).await.expect(status);
+        };
+        // told to the client
+        let mut jar = Jar::new(AUTH);
+        let failed = pending_id(start(&server, &mut jar, "nonsense").await);
+        open(&mut jar, &failed, 401).await;
+        assert_eq!(pending(&jar).len(), 1, "nobody is signed in yet");
+        jar.put(PLAIN, &frigg.session);
+        open(&mut jar, &failed, 400).await;
+        assert_eq!(pending(&jar), [""; 0]);
+        let failed = pending_id({
+            let mut guest = jar.clone();
+            guest.send(&server, ("POST", LOGOUT), None).await.expect(302);
+            let answer = start(&server, &mut guest, "nonsense").await;
+            jar.store(&answer, server.clock.now().to_offset_date_time());
+            answer
+        });
+        let again = server.sign_in_again(&frigg).await;
+        jar.put(PREFIXED, &again.session);
+        let resumed = format!("/api/oauth/authorize?request_id={failed}");
+        let answer = jar.send(&server, ("GET", &resumed), None).await.expect(302);
+        assert_eq!(answer.location().host_str(), Some("app.example"));
+        assert_eq!(pending(&jar), [""; 0]);
+        // expired: a browser whose clock is late still sends the cookie
+        for path in [CONSENT, "/api/oauth/authorize"] {
+            let mut jar = Jar::new(AUTH);
+            let answer = start(&server, &mut jar, "openid").await;
+            let (name, value) = answer.header("set-cookie").split(';').next().unwrap().split_once('=').unwrap();
+            let cookies = format!("{name}={value}; {}", again.cookie());
+            let late = pending_id(answer.clone());
+            server.turn(Duration::minutes(11));
+            let request = server.request("GET", &format!("{path}?request_id={late}")).header("cookie", cookies);
+            let answer = server.send(request).await.expect(400);
+            let cleared = answer.header("set-cookie");
+            assert!(cleared.starts_with(&format!("{name}=; Path=/; Max-Age=0")), "{cleared}");
+        }
+    }
+
+    /// A-55: of several cookies of a pending request the right value counts, also in the form and under the
+    /// name from before an upgrade.
+    async fn the_right_cookie_of_a_pending_request_counts(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        for form in 0..3 {
+            let mut jar = Jar::new(AUTH);
+            let answer = start(&server, &mut jar, "openid").await;
+            let (name, value) = answer.header("set-cookie").split(';').next().unwrap().split_once('=').unwrap();
+            let wrong = "B".repeat(43);
+            let bare = value.split('.').next().unwrap();
+            let plain = name.trim_start_matches("__Host-");
+            let cookies = match form {
+                0 => format!("{name}={wrong}; {name}={value}"),
+                1 => format!("{plain}={bare}"),
+                _ => format!("{name}={wrong}.1; {plain}={wrong}; {plain}={bare}"),
+            };
+            let path = format!("{CONSENT}?request_id={}", pending_id(answer.clone()));
+            let request = server.request("GET", &path).header("cookie", format!("{cookies}; {}", frigg.cookie()));
+            server.send(request).await.expect(200);
+        }
+    }
+
+    /// A-65: a browser with 160 unfinished sign-ins sends a short header, and the newest can be finished.
+    async fn the_cookies_of_pending_requests_are_bounded(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        server.public_client().await;
+        let mut jar = Jar::new(AUTH);
+        let mut ids = Vec::new();
+        for number in 0..160 {
+            if number % 7 == 0 {
+                server.turn(Duration::seconds(1)); // many within the same millisecond, and not
+            }
+            let answer = start(&server, &mut jar, "openid").await;
+            let headers: usize = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+            assert!(headers < 2_048, "an answer has {headers} bytes of headers");
+            ids.push(pending_id(answer));
+            let sent = jar.header("/api/oauth/authorize", server.clock.now().to_offset_date_time());
+            assert!(sent.len() < 2_048, "{} bytes of cookies", sent.len());
+        }
+        assert_eq!(pending(&jar).len(), 16);
+        sign_in(&server, &mut jar, "frigg").await;
+        for (age, request_id) in ids.iter().rev().enumerate() {
+            let status = if age < 16 { 200 } else { 400 };
+            if age < 18 {
+                let path = format!("{CONSENT}?request_id={request_id}");
+                jar.send(&server, ("GET", &path), None).await.expect(status);
+            }
+        }
+        assert_eq!(pending(&jar), [""; 0]);
+        let body = json!({ "request_id": ids[159], "decision": "approve" });
+        let approved = jar.send(&server, ("POST", CONSENT), Some(&body)).await.expect(200);
+        assert!(approved.sent("code").is_some());
+        assert!(!frigg.session.is_empty());
+    }
+
+    /// A-65: cookies set by answers to forms of other sites are cleared by the next request. The header of
+    /// each answer stays short.
+    async fn many_cookies_at_once_are_cleared_step_by_step(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        server.public_client().await;
+        let mut jar = Jar::new(AUTH);
+        let now = server.clock.now().to_offset_date_time();
+        for _ in 0..60 {
+            // a form that another site posts brings no cookie (`SameSite=Lax`)
+            let form = [
+                ("response_type", "code"), ("client_id", "app"), ("scope", "openid"),
+                ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"),
+            ];
+            let answer = server.post_form("/api/oauth/authorize", &form).await.expect(303);
+            jar.store(&answer, now);
+        }
+        assert_eq!(pending(&jar).len(), 60);
+        let mut newest = String::new();
+        for left in [45, 30, 16] {
+            let answer = start(&server, &mut jar, "openid").await;
+            let headers: usize = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+            assert!(headers < 3_072, "an answer has {headers} bytes of headers");
+            newest = pending_id(answer);
+            assert_eq!(pending(&jar).len(), left);
+        }
+        sign_in(&server, &mut jar, "frigg").await;
+        let path = format!("{CONSENT}?request_id={newest}");
+        jar.send(&server, ("GET", &path), None).await.expect(200);
+        // a form that goes on by GET brings its cookies, and is counted then
+        let form = [("response_type", "code"), ("client_id", "app"), ("scope", "openid"), ("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
+        let answer = server.post_form("/api/oauth/authorize", &form).await.expect(303);
+        jar.store(&answer, now);
+        jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
+        let before = pending(&jar).len();
+        let go_on = answer.location();
+        let path = format!("{}?{}", go_on.path(), go_on.query().unwrap());
+        jar.send(&server, ("GET", &path), None).await.expect(302);
+        assert_eq!(pending(&jar).len(), before.min(16));
+    }
+}
