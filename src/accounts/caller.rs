@@ -194,8 +194,8 @@ pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
 }
 
 /// Checks an access token (RFC 9068 §4) and loads its account. `None` for a token that is malformed,
-/// expired or revoked with its grant, and for an account that is suspended, gone or may not use
-/// applications any more.
+/// expired or revoked, alone or with its grant, or whose client was deleted, and for an account that is
+/// suspended, gone or may not use applications any more.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -217,9 +217,13 @@ async fn find_access_token(
     let Some(token) = read_access_token(app, token, whom) else {
         return Ok(None);
     };
-    let (grant, jti) = (token.grant.as_ref(), token.jti.as_deref());
-    let account =
-        accounts::find_by_token(&app.db, &token.account, (grant, jti), app.clock.now()).await?;
+    let origin = accounts::TokenOrigin {
+        account: &token.account,
+        grant: token.grant.as_ref(),
+        jti: token.jti.as_deref(),
+        client_id: token.client_id.as_deref(),
+    };
+    let account = accounts::find_by_token(&app.db, origin, app.clock.now()).await?;
     Ok(account
         .filter(|account| !account.suspended)
         .map(|account| (token, account)))

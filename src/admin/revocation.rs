@@ -18,7 +18,7 @@ use crate::error::answers::{
 use crate::error::{ApiError, Kind};
 use crate::ids::AccountId;
 use crate::store::accounts;
-use crate::store::audit::{self, Event};
+use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::store::revocation::{self, Ended, Target};
 
@@ -100,14 +100,7 @@ pub async fn revoke(
     let ended = if sent.dry_run {
         revocation::count(&app.db, &target, entry.at).await?
     } else {
-        let ended = app.db.write((target, entry), |tx, (target, entry)| {
-            Box::pin(async move {
-                let ended = revocation::revoke(tx, target, "administrator", entry.at).await?;
-                audit::insert(tx, entry).await?;
-                Ok(ended)
-            })
-        });
-        ended.await?
+        revocation::revoke_and_count(&app.db, target, "administrator", entry).await?
     };
     let dry_run = sent.dry_run;
     Ok(Json(Revoked { ended, dry_run }))

@@ -11,10 +11,11 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::AccountId;
+use crate::store;
 use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::closing::{self, Closing, LastingCredentials};
-use crate::store::{self, revocation};
+use crate::store::revocation::{self, Target};
 
 /// Commands for members' accounts.
 #[derive(Debug, Subcommand)]
@@ -270,6 +271,7 @@ impl SetPassword {
             client_secrets: !self.keep_client_secrets,
             because: "password_changed",
         };
+        let counted = closing.count_granted(&app.db, entry.at).await?;
         let write = app
             .db
             .write((closing, hash, entry), |tx, (closing, hash, entry)| {
@@ -279,7 +281,7 @@ impl SetPassword {
                     closing.close(tx, entry).await
                 })
             });
-        let ended = write.await?;
+        let ended = write.await?.or_counted(counted);
         let left = closing::count(&app.db, &account.id, app.clock.now()).await?;
         let shown = password.made.then(|| password.secret.reveal());
         if self.json {
@@ -344,7 +346,10 @@ async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result
                 Box::pin(async move {
                     let found = accounts::set_suspended(tx, handle, *at, entry.at).await?;
                     if at.is_some() {
-                        revocation::close_account(tx, id, None, "suspended", entry.at).await?;
+                        let (because, now) = ("suspended", entry.at);
+                        revocation::close_account(tx, id, None, because, now).await?;
+                        let target = Target::of_account(id);
+                        revocation::end_own_tokens(tx, &target, because, now).await?;
                     }
                     if found {
                         audit::insert(tx, entry).await?;

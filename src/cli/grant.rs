@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{Error, account, client, open, output};
 use crate::app::App;
 use crate::config::Config;
-use crate::store::audit::{self, Entry, Event};
+use crate::store::audit::{Entry, Event};
 use crate::store::revocation::{self, Ended, Target};
 
 /// Commands for grants.
@@ -18,8 +18,9 @@ pub(super) enum Grant {
 
 /// Revoke grants: of an account, to an application, or of an account to an application.
 ///
-/// Refresh tokens, codes, approved devices and access tokens of the grants stop at once. A Storyden
-/// that checks access tokens by itself accepts them until expiry.
+/// Refresh tokens, codes, approved devices and access tokens of the grants stop at once, also the access
+/// tokens that an application got for itself (`client_credentials`), until it asks for the next one. A
+/// Storyden that checks access tokens by itself accepts them until expiry.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth grant revoke --account frigg --client my-app --dry-run"
@@ -80,13 +81,7 @@ impl Revoke {
                 None => return Err(Error::because("nothing was ended; say --yes to end it")),
             }
         }
-        let ended = app.db.write((target, entry), |tx, (target, entry)| {
-            Box::pin(async move {
-                let ended = revocation::revoke(tx, target, "administrator", entry.at).await?;
-                audit::insert(tx, entry).await?;
-                Ok(ended)
-            })
-        });
+        let ended = revocation::revoke_and_count(&app.db, target, "administrator", entry);
         self.print(&ended.await?)
     }
 

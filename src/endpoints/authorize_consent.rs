@@ -436,7 +436,8 @@ enum Approved {
 impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
         let now = self.code.created_at;
-        if !clients::hold_as_shown(tx, &self.code.client, &self.client_version).await? {
+        let (client, account) = (&self.code.client, &self.code.account);
+        if !clients::hold_as_shown(tx, client, account, &self.client_version).await? {
             return Ok(Approved::ClientChanged);
         }
         let key = self.access_key.as_ref();

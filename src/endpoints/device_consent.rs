@@ -254,10 +254,11 @@ enum Approved {
 
 impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
-        if !store::clients::hold_as_shown(tx, &self.client, &self.client_version).await? {
+        let (device, account, now) = (&self.device, &self.account, self.entry.at);
+        let shown = &self.client_version;
+        if !store::clients::hold_as_shown(tx, &self.client, account, shown).await? {
             return Ok(Approved::ClientChanged);
         }
-        let (device, account, now) = (&self.device, &self.account, self.entry.at);
         if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {
             return Ok(Approved::AlreadyDecided);
         }

@@ -10,15 +10,14 @@ use super::{refuse_client, require_enabled};
 use crate::accounts::caller::read_access_token;
 use crate::app::{App, Shared};
 use crate::clients;
-use crate::clock::Timestamp;
 use crate::error::answers;
-use crate::ids::{GrantId, RefreshTokenId};
+use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
 use crate::secret::Secret;
-use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::Client;
+use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
 
@@ -96,30 +95,14 @@ async fn answer(
     match read_access_token(app, &token, ForWhom::Anybody) {
         Some(token) => {
             let event = match &token.grant {
-                Some(_) => Event::GrantRevoked,
-                None => Event::AccessTokenRevoked,
+                Some(_) if !token.for_client_itself => Event::GrantRevoked,
+                _ => Event::AccessTokenRevoked,
             };
             let entry = entry(event).of(&token.account);
             end_access_token(app, &client, token, entry).await
         }
         None => Ok(()), // §2.2: it is good for nothing, which is what was wanted
     }
-}
-
-/// What is written, and its line of the audit trail.
-struct Ending {
-    what: What,
-    entry: Entry,
-}
-
-/// What ends.
-enum What {
-    /// A refresh token with its grant and all that came of either.
-    Family(Option<GrantId>, RefreshTokenId),
-    /// A grant.
-    Grant(GrantId),
-    /// One access token, until it expires by itself.
-    AccessToken(String, Timestamp),
 }
 
 /// Ends the whole grant: every refresh token of it and, by its `gid`, every access token (§2.1).
@@ -136,11 +119,16 @@ async fn end_refresh_token(
     let subject = grant
         .as_ref()
         .map_or_else(|| token.id.to_string(), GrantId::to_string);
-    let ending = Ending {
-        what: What::Family(grant, token.id),
-        entry: entry.subject(subject),
+    let member = Member {
+        token: Some(token.id),
+        grant,
     };
-    ending.write(app).await
+    end_family(app, member, entry.subject(subject)).await
+}
+
+async fn end_family(app: &App, member: Member, entry: Entry) -> Result<(), OAuthError> {
+    refresh_token_family::end(&app.db, member, true, BECAUSE, entry).await?;
+    Ok(())
 }
 
 async fn end_access_token(
@@ -158,47 +146,33 @@ async fn end_access_token(
     if owner != client.client_id {
         return Err(of_another_client());
     }
-    let (what, subject) = match (token.grant, token.jti, token.expires_at) {
-        (Some(grant), ..) => (What::Grant(grant.clone()), grant.to_string()),
+    // A token that the client got for itself ends alone: its grant has all the others.
+    let grant = token.grant.filter(|_| !token.for_client_itself);
+    match (grant, token.jti, token.expires_at) {
+        (Some(grant), ..) => {
+            let entry = entry.subject(&grant);
+            let member = Member {
+                token: None,
+                grant: Some(grant),
+            };
+            end_family(app, member, entry).await
+        }
         (None, Some(jti), Some(end)) => {
             let now = app.clock.now();
             let left = Duration::seconds(end.saturating_sub(now.unix_seconds()).min(LIFE_MAX) + 1);
-            (What::AccessToken(jti.clone(), now + left), jti)
+            let entry = entry.subject(&jti);
+            let input = (jti, now + left, entry);
+            let revoked = app.db.write(input, |tx, (jti, end, entry)| {
+                Box::pin(async move {
+                    if revoked_tokens::insert(tx, jti, *end).await? {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(())
+                })
+            });
+            Ok(revoked.await?)
         }
-        (None, ..) => return Err(cannot()),
-    };
-    let ending = Ending {
-        what,
-        entry: entry.subject(subject),
-    };
-    ending.write(app).await
-}
-
-impl Ending {
-    async fn write(self, app: &App) -> Result<(), OAuthError> {
-        let write = app.db.write(self, |tx, ending| Box::pin(ending.commit(tx)));
-        Ok(write.await?)
-    }
-
-    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
-        let now = self.entry.at;
-        let ended = match &self.what {
-            What::Grant(grant) => refresh_tokens::revoke_grant(tx, grant, BECAUSE, now).await?,
-            What::Family(grant, token) => {
-                let grant_ended = match grant {
-                    Some(grant) => refresh_tokens::revoke_grant(tx, grant, BECAUSE, now).await?,
-                    None => refresh_tokens::revoke(tx, token, now).await?,
-                };
-                // those that a Storyden made of it are no members of the grant
-                let rest = refresh_tokens::revoke_descendants(tx, token, BECAUSE, now).await?;
-                grant_ended || rest
-            }
-            What::AccessToken(jti, end) => revoked_tokens::insert(tx, jti, *end).await?,
-        };
-        if ended {
-            audit::insert(tx, &self.entry).await?;
-        }
-        Ok(())
+        (None, ..) => Err(cannot()),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Shared, follow_database_clock};
 use crate::clock::Timestamp;
 use crate::store::indexes::Outcome;
-use crate::store::{cleanup, indexes, leases};
+use crate::store::{cleanup, indexes, leases, revocation};
 
 /// How often rows that have had their time are deleted.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
@@ -17,6 +17,10 @@ const CLEANUP_EVERY: Duration = Duration::from_hours(1);
 const CLEANUP_LEASE: Span = Span::minutes(10);
 /// How often poll times are written.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two looks for open revocations.
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
+/// The time that a replica which applies revocations keeps the others from it, if it dies.
+const REVOCATIONS_LEASE: Span = Span::minutes(10);
 /// How often closed refresh windows are wiped and the database's clock is looked at.
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -26,6 +30,12 @@ pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTr
     tasks.spawn(every(CLEANUP_EVERY, app.clone(), stop.clone(), clean_up));
     tasks.spawn(every(POLLS_EVERY, app.clone(), stop.clone(), write_polls));
     tasks.spawn(every(MINUTE, app.clone(), stop.clone(), each_minute));
+    tasks.spawn(every(
+        REVOCATIONS_EVERY,
+        app.clone(),
+        stop.clone(),
+        apply_revocations,
+    ));
     tasks.close();
     tasks
 }
@@ -81,6 +91,30 @@ pub async fn clean_up(app: Shared) {
     shorten_audit_trail(&app, now).await;
     if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
+    }
+}
+
+/// Updates and deletes the rows that open revocations cover; one replica at a time.
+pub async fn apply_revocations(app: Shared) {
+    match revocation::are_open(&app.db).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "open revocations could not be read"),
+    }
+    let now = app.clock.now();
+    let holder = app.random.base64url::<16>();
+    let until = now + REVOCATIONS_LEASE;
+    match leases::take(&app.db, "revocations", &holder, now, until).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "open revocations could not be applied"),
+    }
+    match revocation::apply(&app.db, now, || app.readiness.is_draining()).await {
+        Ok(applied) => tracing::info!(?applied, "revocations were applied"),
+        Err(error) => tracing::warn!(%error, "open revocations could not be applied"),
+    }
+    if let Err(error) = leases::release(&app.db, "revocations", &holder).await {
+        tracing::warn!(%error, "the lease of open revocations was not given back");
     }
 }
 

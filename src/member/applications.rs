@@ -16,8 +16,8 @@ use crate::ids::ClientRowId;
 use crate::oauth::scope::Scope;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
-use crate::store::revocation::{self, Target};
-use crate::store::{applications, authorization_requests, clients};
+use crate::store::revocation;
+use crate::store::{applications, clients};
 
 /// An application that somebody authorized.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -125,13 +125,8 @@ pub async fn revoke(
             (account, client.row_id, entry),
             |tx, (account, client, entry)| {
                 Box::pin(async move {
-                    let target = Target {
-                        account: Some(account.clone()),
-                        client: Some(client.clone()),
-                    };
-                    let now = entry.at;
-                    authorization_requests::deny_all(tx, account, Some(client), now).await?;
-                    revocation::revoke(tx, &target, "member", now).await?;
+                    let given = (account, client);
+                    revocation::revoke_application(tx, given, "member", entry.at).await?;
                     audit::insert(tx, entry).await
                 })
             },

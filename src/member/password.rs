@@ -113,6 +113,7 @@ pub async fn change(
         client_secrets: end_client_secrets,
         because: "password_changed",
     };
+    let counted = closing.count_granted(&app.db, entry.at).await?;
     let changed = app
         .db
         .write(
@@ -132,7 +133,7 @@ pub async fn change(
         // another change was first: what was given as the current password is so no longer
         Err(store::Error::Lost) => Err(wrong()),
         changed => {
-            let ended = changed?;
+            let ended = changed?.or_counted(counted);
             let left = closing::count(&app.db, &account, app.clock.now()).await?;
             Ok(Json(Closed { ended, left }))
         }

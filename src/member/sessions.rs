@@ -195,6 +195,7 @@ pub async fn delete_all(
     let closing = closing(query.as_deref(), account.clone())?;
     let entry = entry(&app, Event::SessionsEnded, &account, address);
     let now = entry.at;
+    let counted = closing.count_granted(&app.db, now).await?;
     let input = (closing, tokens, entry);
     let write = app.db.write(input, |tx, (closing, tokens, entry)| {
         Box::pin(async move {
@@ -209,7 +210,7 @@ pub async fn delete_all(
             Ok(closed)
         })
     });
-    let ended = write.await?;
+    let ended = write.await?.or_counted(counted);
     let left = closing::count(&app.db, &account, now).await?;
     let cookies = session_cookie::end(&app.config, &headers, now);
     Ok((set_cookies(cookies), Json(Closed { ended, left })))

@@ -13,6 +13,9 @@ pub const STORYDEN: &str = "storyden";
 /// The header type that keeps an access token from being taken for an ID token (RFC 9068 §2.1).
 pub const TYPE: &str = "at+jwt";
 
+/// The `gty` of a token that a client got for itself: `sub` is then the client's owner.
+pub const CLIENT_CREDENTIALS: &str = "client-credentials";
+
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Debug, Serialize)]
 pub struct AccessTokenClaims<'a> {
@@ -25,10 +28,9 @@ pub struct AccessTokenClaims<'a> {
     pub client_id: &'a str,
     /// Expiry, in seconds since 1970.
     pub exp: i64,
-    /// The grant behind the token; absent for client credentials.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gid: Option<&'a GrantId>,
-    /// `client-credentials` if the client acts for itself; `sub` is then the client's owner.
+    /// The grant behind the token.
+    pub gid: &'a GrantId,
+    /// [`CLIENT_CREDENTIALS`] if the client acts for itself; `sub` is then the client's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gty: Option<&'static str>,
     /// Time of issue, in seconds since 1970.
@@ -52,6 +54,8 @@ pub struct VerifiedAccessToken {
     pub scope: Scope,
     /// The grant behind the token.
     pub grant: Option<GrantId>,
+    /// True if the client acts for itself (RFC 6749 §4.4).
+    pub for_client_itself: bool,
     /// The client that the token was issued to; absent in a token from Storyden.
     pub client_id: Option<String>,
     /// The audience.
@@ -80,6 +84,8 @@ pub struct ReadClaims {
     scope: Option<String>,
     #[serde(default)]
     gid: Option<String>,
+    #[serde(default)]
+    gty: Option<String>,
     #[serde(default)]
     client_id: Option<String>,
     #[serde(default)]
@@ -148,6 +154,7 @@ impl ReadClaims {
             account: AccountId::new(self.sub),
             scope,
             grant: self.gid.map(GrantId::new),
+            for_client_itself: self.gty.as_deref() == Some(CLIENT_CREDENTIALS),
             client_id: self.client_id,
             audience: self.aud,
             jti: self.jti,

@@ -19,7 +19,7 @@ pub struct RefreshGrant {
     pub revoked_at: Option<Timestamp>,
     /// True if the token has a successor.
     pub rotated: bool,
-    /// True if the grant was revoked.
+    /// True if the grant was revoked, or an open revocation covers the token.
     pub grant_revoked: bool,
     /// True if the successor can still be derived: this was the grant's last rotation, and the
     /// successor is unused, not revoked and not expired.

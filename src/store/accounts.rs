@@ -3,6 +3,7 @@
 use super::access_keys::{ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::grant_ended;
 use super::paging::Total;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
@@ -135,28 +136,54 @@ struct TokenAccountRow {
     approver: ApproverColumns,
 }
 
+/// The claims of an access token that say what it came of.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenOrigin<'a> {
+    /// The account that the token acts for.
+    pub account: &'a AccountId,
+    /// The grant; absent in a token from Storyden.
+    pub grant: Option<&'a GrantId>,
+    /// The unique id.
+    pub jti: Option<&'a str>,
+    /// The public id of the client; absent in a token from Storyden.
+    pub client_id: Option<&'a str>,
+}
+
 /// The account behind an access token, with the permissions that it holds now; `None` after the end
-/// of the token's grant, of the access key that approved the grant, or of the token by its `jti`. A
-/// grant without a row was not ended: clean-up deletes rows.
+/// of the token's grant, of the access key that approved the grant, of its client, or of the token by its
+/// `jti`. A grant without a row was not ended: clean-up deletes rows.
 pub async fn find_by_token(
     db: &Db,
-    id: &AccountId,
-    (grant, jti): (Option<&GrantId>, Option<&str>),
+    token: TokenOrigin<'_>,
     now: Timestamp,
 ) -> Result<Option<Account>> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        account_columns!(),
-        ", ",
-        approver_columns!("g"),
-        " FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
-         LEFT JOIN authentications v ON v.id = g.access_key_id ",
-        account_roles!(),
-        " WHERE a.id = $1 AND g.revoked_at IS NULL AND NOT EXISTS \
-         (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3)"
-    );
-    let args = [id.into(), grant.into(), jti.map(str::to_owned).into()];
-    let rows: Vec<TokenAccountRow> = db.fetch_all(SQL, &args).await?;
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT ",
+                account_columns!(),
+                ", ",
+                approver_columns!("g"),
+                " FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
+                 LEFT JOIN authentications v ON v.id = g.access_key_id ",
+                account_roles!(),
+                " WHERE a.id = $1 AND (g.id IS NULL OR NOT ",
+                grant_ended!($engine, "g"),
+                ") AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3) \
+                 AND ($4 IS NULL OR EXISTS (SELECT 1 FROM oauth_clients c \
+                     WHERE c.client_id = $4 AND (g.id IS NULL OR g.client_id = c.id)))"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let text = |value: Option<&str>| Value::from(value.map(str::to_owned));
+    let parameters = [
+        token.account.into(),
+        token.grant.into(),
+        text(token.jti),
+        text(token.client_id),
+    ];
+    let rows: Vec<TokenAccountRow> = db.fetch_all(sql, &parameters).await?;
     let account = Account::from_rows(rows.iter().map(|row| &row.account));
     let (Some(row), Some(account)) = (rows.first(), account) else {
         return Ok(None);

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
+use super::clients::is_not_deleted;
 use super::db::Db;
 use super::error::Result;
+use super::open_revocations::{grant_ended, refresh_token_ended};
 use super::paging::{Page, Pages, Total};
 use super::value::Value;
 use crate::clock::Timestamp;
@@ -28,19 +30,14 @@ pub struct Application {
     pub scope: Scope,
 }
 
-/// An access key `v` that is good at `$2`.
-macro_rules! live_key {
-    ($instant_open:literal, $instant_close:literal) => {
+/// A condition: a session approved the grant `g`, or an access key that is good at `$2`.
+macro_rules! approved_by_live_key {
+    ($engine:ident) => {
         concat!(
-            "v.id = g.access_key_id AND NOT v.disabled AND (v.expires_at IS NULL OR ",
-            $instant_open,
-            "v.expires_at",
-            $instant_close,
-            " > ",
-            $instant_open,
-            "$2",
-            $instant_close,
-            ")"
+            "(g.access_key_id IS NULL OR EXISTS (SELECT 1 FROM authentications v \
+             WHERE v.id = g.access_key_id AND NOT v.disabled AND (v.expires_at IS NULL OR ",
+            alive!(@ after $engine, "v.expires_at", "$2"),
+            ")))"
         )
     };
 }
@@ -48,46 +45,48 @@ macro_rules! live_key {
 /// What is alive: `$1` is the account, `$2` now and `$3` the time before which the access tokens of a
 /// grant without a refresh token are over. A row per grant and per refresh token.
 macro_rules! alive {
-    ($instant_open:literal, $instant_close:literal) => {
+    ($engine:ident) => {
         concat!(
             "SELECT g.client_id, g.created_at AS given_at, \
              COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
              FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
-             WHERE g.account_id = $1 AND g.revoked_at IS NULL AND (g.access_key_id IS NULL OR \
-             EXISTS (SELECT 1 FROM authentications v WHERE ",
-            live_key!($instant_open, $instant_close),
-            ")) AND (",
-            $instant_open,
-            "g.created_at",
-            $instant_close,
-            " > ",
-            $instant_open,
-            "$3",
-            $instant_close,
+             WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
+            grant_ended!($engine, "g"),
+            " AND ",
+            approved_by_live_key!($engine),
+            " AND (",
+            alive!(@ after $engine, "g.created_at", "$3"),
             " OR EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN oauth_refresh_tokens r \
              ON r.id = m.token_id WHERE m.grant_id = g.id AND r.revoked_at IS NULL AND ",
-            $instant_open,
-            "r.expires_at",
-            $instant_close,
-            " > ",
-            $instant_open,
-            "$2",
-            $instant_close,
+            alive!(@ after $engine, "r.expires_at", "$2"),
             ")) UNION ALL \
              SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
              FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
-            $instant_open,
-            "t.expires_at",
-            $instant_close,
-            " > ",
-            $instant_open,
-            "$2",
-            $instant_close,
+            alive!(@ after $engine, "t.expires_at", "$2"),
+            " AND NOT ",
+            refresh_token_ended!($engine, "t"),
             " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
-             ON g.id = m.grant_id WHERE m.token_id = t.id AND (g.revoked_at IS NOT NULL OR \
-             g.access_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM authentications v WHERE ",
-            live_key!($instant_open, $instant_close),
-            ")))"
+             ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
+            approved_by_live_key!($engine),
+            ")"
+        )
+    };
+    (@ after sqlite, $time:literal, $other:literal) => {
+        concat!("julianday(", $time, ") > julianday(", $other, ")")
+    };
+    (@ after postgres, $time:literal, $other:literal) => {
+        concat!($time, " > ", $other)
+    };
+}
+
+/// The client has something that is alive, and is not being deleted.
+macro_rules! authorized {
+    ($engine:ident) => {
+        concat!(
+            " FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
+            alive!($engine),
+            ") x) AND ",
+            is_not_deleted!("c")
         )
     };
 }
@@ -117,35 +116,23 @@ pub async fn list(
 ) -> Result<(Vec<Application>, Pages)> {
     let parameters: [Value; 3] = [account.into(), now.into(), (now - access_token_ttl).into()];
     let count = db.pick(
-        concat!(
-            "SELECT COUNT(*) AS n FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
-            alive!("julianday(", ")"),
-            ") x)"
-        ),
-        concat!(
-            "SELECT COUNT(*) AS n FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
-            alive!("", ""),
-            ") x)"
-        ),
+        concat!("SELECT COUNT(*) AS n", authorized!(sqlite)),
+        concat!("SELECT COUNT(*) AS n", authorized!(postgres)),
     );
     let total: Total = db.fetch_one(count, &parameters).await?;
-    let named = db.pick(
-        concat!(
-            "SELECT c.id, c.client_id, c.name FROM oauth_clients c \
-             WHERE c.id IN (SELECT x.client_id FROM (",
-            alive!("julianday(", ")"),
-            ") x) ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
-        ),
-        concat!(
-            "SELECT c.id, c.client_id, c.name FROM oauth_clients c \
-             WHERE c.id IN (SELECT x.client_id FROM (",
-            alive!("", ""),
-            ") x) ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
-        ),
-    );
+    macro_rules! named {
+        ($engine:ident) => {
+            concat!(
+                "SELECT c.id, c.client_id, c.name",
+                authorized!($engine),
+                " ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
+            )
+        };
+    }
+    let named = db.pick(named!(sqlite), named!(postgres));
     let bounded: Vec<Value> = parameters.iter().cloned().chain(page.bounds()).collect();
     let rows: Vec<NamedRow> = db.fetch_all(named, &bounded).await?;
-    let alive = db.pick(alive!("julianday(", ")"), alive!("", ""));
+    let alive = db.pick(alive!(sqlite), alive!(postgres));
     let alive: Vec<AliveRow> = db.fetch_all(alive, &parameters).await?;
     let mut by_client: HashMap<ClientRowId, Vec<AliveRow>> = HashMap::new();
     for row in alive {

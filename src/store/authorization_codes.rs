@@ -4,6 +4,7 @@ use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::code_ended;
 use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
@@ -33,6 +34,8 @@ pub struct AuthorizationCode {
     pub expires_at: Timestamp,
     /// When it was exchanged.
     pub consumed_at: Option<Timestamp>,
+    /// True if a revocation covers it whose rows are not all updated yet.
+    pub revoked: bool,
     /// When the person signed in; unknown of a code that Storyden made.
     pub auth_time: Option<Timestamp>,
     /// What the tokens are for (RFC 8707); none for the community's own API.
@@ -54,6 +57,7 @@ struct CodeRow {
     auth_time: Option<Timestamp>,
     redirect_uri_given: Option<Flag>,
     resources: Option<JsonColumn<Option<Vec<String>>>>,
+    revoked: Flag,
     #[sqlx(flatten)]
     approver: ApproverColumns,
     #[sqlx(flatten)]
@@ -62,21 +66,28 @@ struct CodeRow {
 
 /// The code of a hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
-    const SQL: &str = concat!(
-        "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, k.nonce, \
-         k.code_challenge, k.expires_at, k.consumed_at, \
-         CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
-         i.redirect_uri_given, i.resources, ",
-        approver_columns!("i"),
-        ", ",
-        account_columns!(),
-        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
-         LEFT JOIN auth_request_details i ON i.code_id = k.id \
-         LEFT JOIN authentications v ON v.id = i.access_key_id ",
-        account_roles!(),
-        " WHERE k.code_hash = $1"
-    );
-    let rows: Vec<CodeRow> = db.fetch_all(SQL, &[code.into()]).await?;
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
+                 k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
+                 CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
+                 i.redirect_uri_given, i.resources, ",
+                code_ended!($engine, "k"),
+                " AS revoked, ",
+                approver_columns!("i"),
+                ", ",
+                account_columns!(),
+                " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
+                 LEFT JOIN auth_request_details i ON i.code_id = k.id \
+                 LEFT JOIN authentications v ON v.id = i.access_key_id ",
+                account_roles!(),
+                " WHERE k.code_hash = $1"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let rows: Vec<CodeRow> = db.fetch_all(sql, &[code.into()]).await?;
     let account = Account::from_rows(rows.iter().map(|row| &row.account));
     let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
         return Ok(None);
@@ -92,6 +103,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         code_challenge: CodeChallenge::stored(row.code_challenge),
         expires_at: row.expires_at,
         consumed_at: row.consumed_at,
+        revoked: row.revoked.0,
         auth_time: row.auth_time,
         resources: row.resources.and_then(|list| list.0),
         redirect_uri_given: row.redirect_uri_given.is_none_or(|given| given.0),
@@ -146,15 +158,19 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
     Ok(())
 }
 
-/// Spends a code, if nobody did before and its account is not suspended.
+/// Spends a code, if nobody did before, no revocation covers it and its account is not suspended.
 pub async fn consume(tx: &mut Tx, id: &AuthorizationCodeId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_authorisation_codes SET consumed_at = $2 \
-             WHERE id = $1 AND consumed_at IS NULL AND EXISTS \
-             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE oauth_authorisation_codes AS k SET consumed_at = $2 \
+                 WHERE k.id = $1 AND k.consumed_at IS NULL AND EXISTS \
+                 (SELECT 1 FROM accounts a WHERE a.id = k.account_id AND a.deleted_at IS NULL) \
+                 AND NOT ",
+                code_ended!($engine, "k")
+            )
+        };
+    }
+    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }

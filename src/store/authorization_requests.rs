@@ -1,9 +1,10 @@
 //! Authorization requests that wait for a decision: `oauth_authorisation_requests`, and those of
 //! people who are not signed in yet: `auth_pending_requests`.
 
-use super::clients::{Client, ClientColumns, client_columns};
+use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::{newest_revocation, request_ended};
 use super::shown_consents::{self, Shown, ShownColumns, shown_columns};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
@@ -63,17 +64,27 @@ struct RequestRow {
 
 /// The request of an id, with its client.
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
-    const SQL: &str = concat!(
-        "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, q.scope, \
-         q.state, q.nonce, q.code_challenge, q.expires_at, q.created_at AS request_created_at, \
-         (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL) AS decided, ",
-        shown_columns!(),
-        ", ",
-        client_columns!(),
-        " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
-         LEFT JOIN auth_shown_consents s ON s.request_id = q.id WHERE q.request_id_hash = $1"
-    );
-    let row: Option<RequestRow> = db.fetch_optional(SQL, &[request_id.into()]).await?;
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
+                 q.scope, q.state, q.nonce, q.code_challenge, q.expires_at, \
+                 q.created_at AS request_created_at, \
+                 (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
+                request_ended!($engine, "q"),
+                ") AS decided, ",
+                shown_columns!(),
+                ", ",
+                client_columns!(),
+                " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
+                 LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
+                 WHERE q.request_id_hash = $1 AND ",
+                is_not_deleted!("c")
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let row: Option<RequestRow> = db.fetch_optional(sql, &[request_id.into()]).await?;
     Ok(row.map(|row| AuthorizationRequest {
         id: row.request_id,
         account: row.request_account_id,
@@ -152,9 +163,12 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO auth_request_details \
-         (request_id, auth_time, auth_time_unknown, redirect_uri_given, resources) \
-         VALUES ($1, $2, $3, $4, $5)",
+        concat!(
+            "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
+             redirect_uri_given, resources, revocation_id) VALUES ($1, $2, $3, $4, $5, ",
+            newest_revocation!(),
+            ")"
+        ),
         &[
             (&new.id).into(),
             new.auth_time.unwrap_or(new.created_at).into(),
@@ -177,10 +191,14 @@ pub async fn link_code(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_request_details \
-         (request_id, auth_time, auth_time_unknown, redirect_uri_given, code_id, access_key_id) \
-         VALUES ($1, $2, $3, $3, $4, $5) ON CONFLICT (request_id) \
-         DO UPDATE SET code_id = excluded.code_id, access_key_id = excluded.access_key_id",
+        concat!(
+            "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
+             redirect_uri_given, code_id, access_key_id, revocation_id) \
+             VALUES ($1, $2, $3, $3, $4, $5, ",
+            newest_revocation!(),
+            ") ON CONFLICT (request_id) DO UPDATE SET code_id = excluded.code_id, \
+             access_key_id = excluded.access_key_id, revocation_id = excluded.revocation_id"
+        ),
         &[
             request.into(),
             now.into(),
@@ -193,18 +211,24 @@ pub async fn link_code(
     Ok(())
 }
 
-/// Marks a request approved, if nobody decided it before, it has not expired and its account is not
-/// suspended (A-52, A-53).
+/// Marks a request approved, if nobody decided it before, it has not expired, no revocation covers it
+/// and its account is not suspended (A-52, A-53).
 pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
+    macro_rules! sql {
+        ($engine:ident, $in_time:literal) => {
+            concat!(
+                "UPDATE oauth_authorisation_requests AS q SET approved_at = $2 \
+                 WHERE q.id = $1 AND q.approved_at IS NULL AND q.denied_at IS NULL AND ",
+                $in_time,
+                " AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = q.account_id \
+                 AND a.deleted_at IS NULL) AND NOT ",
+                request_ended!($engine, "q")
+            )
+        };
+    }
     let sql = tx.pick(
-        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
-         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
-         AND julianday(expires_at) > julianday($2) AND EXISTS \
-         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
-        "UPDATE oauth_authorisation_requests SET approved_at = $2 \
-         WHERE id = $1 AND approved_at IS NULL AND denied_at IS NULL \
-         AND expires_at > $2 AND EXISTS \
-         (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
+        sql!(sqlite, "julianday(q.expires_at) > julianday($2)"),
+        sql!(postgres, "q.expires_at > $2"),
     );
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
@@ -219,21 +243,6 @@ pub async fn deny(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> R
         )
         .await?;
     Ok(changed > 0)
-}
-
-/// Denies every request of an account that nobody decided, of one client where one is named.
-pub async fn deny_all(
-    tx: &mut Tx,
-    account: &AccountId,
-    client: Option<&ClientRowId>,
-    now: Timestamp,
-) -> Result<u64> {
-    tx.execute(
-        "UPDATE oauth_authorisation_requests SET denied_at = $3 WHERE account_id = $1 \
-         AND ($2 IS NULL OR client_id = $2) AND approved_at IS NULL AND denied_at IS NULL",
-        &[account.into(), client.into(), now.into()],
-    )
-    .await
 }
 
 /// A request of somebody who is not signed in yet.

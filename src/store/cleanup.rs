@@ -145,6 +145,17 @@ macro_rules! rows_of_unused_registrations {
     };
 }
 
+/// A grant without a refresh token and a code, and not the live grant of a client's own tokens.
+macro_rules! unused_grant {
+    () => {
+        " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m WHERE m.grant_id = x.id) \
+         AND (x.code_id IS NULL OR NOT EXISTS \
+             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id)) \
+         AND NOT (x.client_credentials AND x.revoked_at IS NULL AND EXISTS \
+             (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id))"
+    };
+}
+
 /// In order: rows that point before rows that are pointed at.
 const STEPS: &[Step] = &[
     // an hour, so that a late poll hears `expired_token` (RFC 8628 §3.5)
@@ -307,16 +318,34 @@ const STEPS: &[Step] = &[
         "client_id",
         " AND NOT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id)"
     ),
-    // two days: longer than any access token that names one (the settings allow 24 h)
+    // Two days: longer than any access token that names one (the settings allow 24 h). Counted from the
+    // revocation where there was one: a grant of a deleted client has no refresh tokens left, and its
+    // last access token may be minutes old. The live grant of a client's own tokens stays.
+    Step {
+        what: "grants",
+        keep: Duration::days(2),
+        sqlite: concat!(
+            "DELETE FROM auth_grants WHERE id IN (SELECT x.id FROM auth_grants x \
+             WHERE julianday(x.created_at) < julianday($1) \
+             AND (x.revoked_at IS NULL OR julianday(x.revoked_at) < julianday($1))",
+            unused_grant!(),
+            " LIMIT $2)"
+        ),
+        postgres: concat!(
+            "DELETE FROM auth_grants WHERE id IN (SELECT x.id FROM auth_grants x \
+             WHERE x.created_at < $1 AND (x.revoked_at IS NULL OR x.revoked_at < $1)",
+            unused_grant!(),
+            " LIMIT $2)"
+        ),
+    },
+    // The newest stays, so that no number comes twice on SQLite.
     rows!(
-        "grants",
+        "revocations",
         Duration::days(2),
-        "auth_grants",
+        "auth_revocations",
         "id",
-        "created_at",
-        " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m WHERE m.grant_id = x.id) \
-         AND (x.code_id IS NULL OR NOT EXISTS \
-             (SELECT 1 FROM oauth_authorisation_codes k WHERE k.id = x.code_id))"
+        "done_at",
+        " AND x.id < (SELECT MAX(n.id) FROM auth_revocations n)"
     ),
 ];
 

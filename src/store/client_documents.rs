@@ -2,7 +2,7 @@
 //! Storyden keeps it and in `auth_clients`.
 
 use super::client_details::{self, Details};
-use super::clients::{self, Client, ClientColumns, client_columns};
+use super::clients::{self, Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation;
@@ -94,7 +94,8 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {
         "SELECT ",
         client_columns!(),
         ", y.jwks, y.jwks_uri, y.confirmed_at, y.fresh_until FROM oauth_clients c \
-         LEFT JOIN auth_clients y ON y.client_id = c.id WHERE c.client_id = $1"
+         LEFT JOIN auth_clients y ON y.client_id = c.id WHERE c.client_id = $1 AND ",
+        is_not_deleted!("c")
     );
     let row: Option<SnapshotRow> = db.fetch_optional(SQL, &[client_id.into()]).await?;
     Ok(row.map(|row| Snapshot {

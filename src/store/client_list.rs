@@ -1,6 +1,6 @@
 //! The clients that administrators see (contract 15): everybody's, a page at a time.
 
-use super::clients::{Client, ClientColumns, client_columns};
+use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::Db;
 use super::error::Result;
 use super::paging::{Page, Pages, Total};
@@ -45,10 +45,13 @@ fn containing(text: &str) -> String {
 /// The parameters of [`Filter`].
 macro_rules! filtered {
     () => {
-        " FROM oauth_clients c WHERE ($1 IS NULL OR c.account_id = $1) \
-         AND ($2 IS NULL OR c.client_id = $2) \
-         AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
-             OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\')"
+        concat!(
+            " FROM oauth_clients c WHERE ($1 IS NULL OR c.account_id = $1) \
+             AND ($2 IS NULL OR c.client_id = $2) \
+             AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
+                 OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\') AND ",
+            is_not_deleted!("c")
+        )
     };
 }
 

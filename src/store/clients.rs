@@ -5,7 +5,10 @@ use sha2::{Digest as _, Sha256};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations;
+use super::own_grants;
 use super::paging::Total;
+use super::revocation::{self, BATCH, Target};
 use super::value::{Flag, JsonColumn, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -35,7 +38,15 @@ macro_rules! client_columns {
     };
 }
 
-pub(super) use client_columns;
+/// A condition: the client `$c` is not one whose rows are still being deleted. Such a row is named
+/// after its own id, which no client that is made can be.
+macro_rules! is_not_deleted {
+    ($c:literal) => {
+        concat!($c, ".client_id <> 'deleted:' || ", $c, ".id")
+    };
+}
+
+pub(super) use {client_columns, is_not_deleted};
 
 /// The columns of `client_columns!`.
 #[derive(sqlx::FromRow)]
@@ -203,7 +214,8 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
         client_columns!(),
-        " FROM oauth_clients c WHERE c.client_id = $1"
+        " FROM oauth_clients c WHERE c.client_id = $1 AND ",
+        is_not_deleted!("c")
     );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[client_id.into()]).await?;
     Ok(row.map(Client::from))
@@ -214,7 +226,8 @@ pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
         client_columns!(),
-        " FROM oauth_clients c WHERE c.id = $1"
+        " FROM oauth_clients c WHERE c.id = $1 AND ",
+        is_not_deleted!("c")
     );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[id.into()]).await?;
     Ok(row.map(Client::from))
@@ -238,7 +251,9 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
         client_columns!(),
-        " FROM oauth_clients c ORDER BY c.created_at, c.id"
+        " FROM oauth_clients c WHERE ",
+        is_not_deleted!("c"),
+        " ORDER BY c.created_at, c.id"
     );
     let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[]).await?;
     Ok(rows.into_iter().map(Client::from).collect())
@@ -455,9 +470,13 @@ pub async fn update(
     }
     if changes.secret_hash.is_some() {
         forget_old_secret(tx, id).await?;
+        own_grants::end(tx, id, SECRET_REPLACED, now).await?;
     }
     Ok(touched > 0)
 }
+
+/// The reason of a grant that ended because its client's secret was replaced without an overlap.
+const SECRET_REPLACED: &str = "secret_replaced";
 
 /// A change of a client's secret.
 #[derive(Clone)]
@@ -472,8 +491,9 @@ pub struct Rotation {
     pub now: Timestamp,
 }
 
-/// Gives a client another secret; whether there is such a client. The one before that, if it was
-/// still good, is good no longer.
+/// Gives a client another secret; true if there is such a client. A secret that an earlier overlap
+/// kept is forgotten. Without an overlap the access tokens that the client got for itself end too; with
+/// one, the old secret is still trusted, and they expire by themselves.
 pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
     let client = &rotation.client;
     // First, since it locks the row: of two rotations at once the second replaces what the first made.
@@ -494,7 +514,10 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
             )
             .await?;
         }
-        None => forget_old_secret(tx, client).await?,
+        None => {
+            forget_old_secret(tx, client).await?;
+            own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
+        }
     }
     tx.execute(
         "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
@@ -540,6 +563,7 @@ pub async fn end_secrets_of(tx: &mut Tx, owner: &AccountId, now: Timestamp) -> R
         )
         .await?;
         forget_old_secret(tx, &row.id).await?;
+        own_grants::end(tx, &row.id, "secret_ended", now).await?;
         ended.push(row.client_id);
     }
     Ok(ended)
@@ -561,17 +585,26 @@ struct RowId {
     _id: ClientRowId,
 }
 
-/// Holds a client to the end of the transaction, before anything that belongs to it is changed: then
-/// its deletion waits for this transaction, or this one comes too late.
+/// Holds a client and an account to the end of the transaction, before anything is made that the one
+/// gives the other: then a deletion or a revocation waits for this transaction, or this one sees it.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when it was deleted.
-pub async fn hold(tx: &mut Tx, id: &ClientRowId) -> Result<()> {
+/// [`super::Error::Gone`] when one of them was deleted.
+pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Result<()> {
     let sql = tx.pick(
-        "SELECT id FROM oauth_clients WHERE id = $1", // the transaction is the lock
-        "SELECT id FROM oauth_clients WHERE id = $1 FOR KEY SHARE",
+        concat!(
+            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
+            is_not_deleted!("c") // the transaction is the lock
+        ),
+        concat!(
+            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
+            is_not_deleted!("c"),
+            " FOR KEY SHARE OF c, a"
+        ),
     );
-    let held: Option<RowId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let held: Option<RowId> = tx
+        .fetch_optional(sql, &[client.into(), account.into()])
+        .await?;
     held.map(drop).ok_or(super::Error::Gone)
 }
 
@@ -582,55 +615,184 @@ struct ShownColumns {
     redirect_uris: JsonColumn<Option<Vec<String>>>,
 }
 
-/// Holds a client to the end of the transaction as [`hold`] does, and its name, owner and redirect
-/// URIs with it. False if they are not those of the fingerprint any more.
+/// Holds a client and an account to the end of the transaction as [`hold`] does, and the client's name,
+/// owner and redirect URIs with it. False if they are not those of the fingerprint any more.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when it was deleted.
-pub async fn hold_as_shown(tx: &mut Tx, id: &ClientRowId, shown: &str) -> Result<bool> {
+/// [`super::Error::Gone`] when one of them was deleted.
+pub async fn hold_as_shown(
+    tx: &mut Tx,
+    client: &ClientRowId,
+    account: &AccountId,
+    shown: &str,
+) -> Result<bool> {
     let sql = tx.pick(
-        "SELECT name, account_id, redirect_uris FROM oauth_clients WHERE id = $1", // the transaction is the lock
-        "SELECT name, account_id, redirect_uris FROM oauth_clients WHERE id = $1 FOR SHARE",
+        concat!(
+            "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
+             WHERE c.id = $1 AND a.id = $2 AND ",
+            is_not_deleted!("c") // the transaction is the lock
+        ),
+        concat!(
+            "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
+             WHERE c.id = $1 AND a.id = $2 AND ",
+            is_not_deleted!("c"),
+            " FOR SHARE OF c FOR KEY SHARE OF a"
+        ),
     );
-    let row: Option<ShownColumns> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let row: Option<ShownColumns> = tx
+        .fetch_optional(sql, &[client.into(), account.into()])
+        .await?;
     let row = row.ok_or(super::Error::Gone)?;
     let redirect_uris = row.redirect_uris.0.unwrap_or_default();
     Ok(fingerprint(&row.name, row.account_id.as_ref(), &redirect_uris) == shown)
 }
 
-/// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. Its
-/// row is locked first, so that nothing new points at it, and goes last, since the others do. Its
-/// grants are ended and stay a while, so that their access tokens are refused. Whether there was such
-/// a client.
-pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
-    let lock = tx.pick(
-        "SELECT id FROM oauth_clients WHERE id = $1", // the transaction is the lock
-        "SELECT id FROM oauth_clients WHERE id = $1 FOR UPDATE",
+/// Locks a client against [`hold`] to the end of the transaction; true if it is there.
+pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
+    let sql = tx.pick(
+        concat!(
+            "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
+            is_not_deleted!("c") // the transaction is the lock
+        ),
+        concat!(
+            "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
+            is_not_deleted!("c"),
+            " FOR UPDATE"
+        ),
     );
-    tx.execute(lock, &[id.into()]).await?;
+    let row: Option<RowId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    Ok(row.is_some())
+}
+
+/// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. True if
+/// there was such a client. Its grants are ended and stay a while, so that their access tokens are
+/// refused.
+///
+/// The rows of a client that has many are deleted by a job ([`super::revocation::apply`]). Its own row
+/// stays until then, since the others point at it, without anything that this server or a Storyden
+/// would accept: no public id, no secret, no owner, no grants, scopes and redirect URIs.
+pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
+    if !lock(tx, id).await? {
+        return Ok(false);
+    }
+    revocation::end_grants_of_client(tx, id, now).await?;
     tx.execute(
-        "UPDATE auth_grants SET revoked_at = $2, revoked_because = 'client_deleted', salt = NULL \
-         WHERE client_id = $1 AND revoked_at IS NULL",
-        &[id.into(), now.into()],
+        "DELETE FROM auth_clients WHERE client_id = $1",
+        &[id.into()],
     )
     .await?;
-    let mut deleted = 0;
-    for sql in [
-        "DELETE FROM auth_device_origins WHERE device_id IN \
-         (SELECT id FROM oauth_device_authorisations WHERE client_id = $1)",
-        "DELETE FROM auth_refresh_tokens WHERE token_id IN \
-         (SELECT id FROM oauth_refresh_tokens WHERE client_id = $1)",
-        "DELETE FROM auth_clients WHERE client_id = $1",
-        "DELETE FROM auth_pending_requests WHERE client_id = $1",
-        "DELETE FROM auth_request_details WHERE request_id IN \
-         (SELECT id FROM oauth_authorisation_requests WHERE client_id = $1)",
-        "DELETE FROM oauth_authorisation_requests WHERE client_id = $1",
-        "DELETE FROM oauth_authorisation_codes WHERE client_id = $1",
-        "DELETE FROM oauth_device_authorisations WHERE client_id = $1",
-        "DELETE FROM oauth_refresh_tokens WHERE client_id = $1",
-        "DELETE FROM oauth_clients WHERE id = $1",
-    ] {
-        deleted = tx.execute(sql, &[id.into()]).await?;
+    if delete_rows(tx, id).await? < BATCH.unsigned_abs() {
+        let sql = "DELETE FROM oauth_clients WHERE id = $1";
+        return Ok(tx.execute(sql, &[id.into()]).await? > 0);
     }
-    Ok(deleted > 0) // the last one's
+    let nothing = || Value::names([]);
+    tx.execute(
+        "UPDATE oauth_clients SET client_id = 'deleted:' || id, client_secret_hash = NULL, \
+         account_id = NULL, redirect_uris = $3, allowed_scopes = $4, allowed_grants = $5, \
+         updated_at = $2 WHERE id = $1",
+        &[id.into(), now.into(), nothing(), nothing(), nothing()],
+    )
+    .await?;
+    let target = Target::of_client(id);
+    open_revocations::insert(tx, open_revocations::CLIENT, &target, "client_deleted", now).await?;
+    Ok(true)
+}
+
+/// Deletes a batch of the rows of a deleted client, and its own row with the last ones. Gives how many
+/// rows it deleted.
+pub(super) async fn delete_batch(db: &Db, id: ClientRowId) -> Result<u64> {
+    db.write(id, |tx, id| {
+        Box::pin(async move {
+            let deleted = delete_rows(tx, id).await?;
+            if deleted >= BATCH.unsigned_abs() {
+                return Ok(deleted);
+            }
+            let sql = concat!(
+                "DELETE FROM oauth_clients WHERE id = $1 AND NOT (",
+                is_not_deleted!("oauth_clients"),
+                ")"
+            );
+            Ok(deleted + tx.execute(sql, &[id.into()]).await?)
+        })
+    })
+    .await
+}
+
+#[derive(sqlx::FromRow)]
+struct ChildRow {
+    id: String,
+}
+
+/// Deletes up to [`BATCH`] rows that point at a client, with their side rows. Fewer than that were the
+/// last.
+async fn delete_rows(tx: &mut Tx, id: &ClientRowId) -> Result<u64> {
+    /// Rows by the ids of a JSON list, which is `$1`.
+    macro_rules! delete {
+        ($table:literal, $key:literal) => {
+            [
+                concat!(
+                    "DELETE FROM ",
+                    $table,
+                    " WHERE ",
+                    $key,
+                    " IN (SELECT value FROM json_each(CAST($1 AS TEXT)))"
+                ),
+                concat!(
+                    "DELETE FROM ",
+                    $table,
+                    " WHERE ",
+                    $key,
+                    " IN (SELECT jsonb_array_elements_text($1))"
+                ),
+            ]
+        };
+    }
+    const DEVICE_ORIGINS: [&str; 2] = delete!("auth_device_origins", "device_id");
+    const DEVICES: [&str; 2] = delete!("oauth_device_authorisations", "id");
+    const MEMBERSHIPS: [&str; 2] = delete!("auth_refresh_tokens", "token_id");
+    const TOKENS: [&str; 2] = delete!("oauth_refresh_tokens", "id");
+    const DETAILS: [&str; 2] = delete!("auth_request_details", "request_id");
+    const SHOWN: [&str; 2] = delete!("auth_shown_consents", "request_id");
+    const REQUESTS: [&str; 2] = delete!("oauth_authorisation_requests", "id");
+    const CODES: [&str; 2] = delete!("oauth_authorisation_codes", "id");
+    const PENDING: [&str; 2] = delete!("auth_pending_requests", "request_id_hash");
+    let kinds: [(&'static str, &[[&'static str; 2]]); 5] = [
+        (
+            "SELECT request_id_hash AS id FROM auth_pending_requests WHERE client_id = $1 LIMIT $2",
+            &[PENDING],
+        ),
+        (
+            "SELECT id FROM oauth_authorisation_requests WHERE client_id = $1 LIMIT $2",
+            &[DETAILS, SHOWN, REQUESTS],
+        ),
+        (
+            "SELECT id FROM oauth_authorisation_codes WHERE client_id = $1 LIMIT $2",
+            &[CODES],
+        ),
+        (
+            "SELECT id FROM oauth_device_authorisations WHERE client_id = $1 LIMIT $2",
+            &[DEVICE_ORIGINS, SHOWN, DEVICES],
+        ),
+        (
+            "SELECT id FROM oauth_refresh_tokens WHERE client_id = $1 LIMIT $2",
+            &[MEMBERSHIPS, TOKENS],
+        ),
+    ];
+    let mut left = BATCH;
+    for (select, deletes) in kinds {
+        let rows: Vec<ChildRow> = tx.fetch_all(select, &[id.into(), left.into()]).await?;
+        if rows.is_empty() {
+            continue;
+        }
+        let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
+        for [sqlite, postgres] in deletes {
+            let sql = tx.pick(sqlite, postgres);
+            tx.execute(sql, std::slice::from_ref(&ids)).await?;
+        }
+        left -= i64::try_from(rows.len()).unwrap_or(left);
+        if left <= 0 {
+            break;
+        }
+    }
+    Ok((BATCH - left).unsigned_abs())
 }

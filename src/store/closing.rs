@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::audit::{self, Entry, Event};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::{self, Ended};
+use super::revocation::{self, Ended, Target};
 use super::{access_keys, clients, sessions};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -51,6 +51,13 @@ pub struct EndedCredentials {
 }
 
 impl EndedCredentials {
+    /// The same, with grants that were counted before if there were many.
+    #[must_use]
+    pub fn or_counted(mut self, counted: Ended) -> Self {
+        self.granted = self.granted.or_counted(counted);
+        self
+    }
+
     /// Grants to applications.
     #[must_use]
     pub fn grants(&self) -> u64 {
@@ -77,6 +84,12 @@ pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<Lasti
 }
 
 impl Closing {
+    /// Counts what applications were given, before the transaction of [`Closing::close`], which updates a
+    /// part of many rows.
+    pub async fn count_granted(&self, db: &Db, now: Timestamp) -> Result<Ended> {
+        revocation::count_approved(db, &Target::of_account(&self.account), now).await
+    }
+
     /// Ends it, with a line of the audit trail for each key and each secret; `entry` is the line of the
     /// whole, which the caller writes.
     pub async fn close(&self, tx: &mut Tx, entry: &Entry) -> Result<EndedCredentials> {

@@ -2,10 +2,12 @@
 //! `auth_device_origins`.
 
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::clients::{Client, ClientColumns, client_columns};
+use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::{device_ended, newest_revocation};
 use super::shown_consents::{Shown, ShownColumns, shown_columns};
+use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::oauth::device_grant::DeviceGrant;
@@ -62,6 +64,8 @@ impl GrantColumns {
 #[derive(sqlx::FromRow)]
 struct PolledRow {
     device_client_id: ClientRowId,
+    /// True if an open revocation covers the approval: the device hears that it was denied.
+    revoked: Flag,
     #[sqlx(flatten)]
     columns: GrantColumns,
     #[sqlx(flatten)]
@@ -70,20 +74,30 @@ struct PolledRow {
 
 /// The device authorization of a device code.
 pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<PolledDevice>> {
-    const SQL: &str = concat!(
-        "SELECT d.client_id AS device_client_id, ",
-        grant_columns!(),
-        ", ",
-        account_columns!(),
-        " FROM oauth_device_authorisations d \
-         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
-        account_roles!(),
-        " WHERE d.device_code_hash = $1"
-    );
-    let rows: Vec<PolledRow> = db.fetch_all(SQL, &[device_code.into()]).await?;
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT d.client_id AS device_client_id, ",
+                device_ended!($engine, "d"),
+                " AS revoked, ",
+                grant_columns!(),
+                ", ",
+                account_columns!(),
+                " FROM oauth_device_authorisations d \
+                 LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
+                account_roles!(),
+                " WHERE d.device_code_hash = $1"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let rows: Vec<PolledRow> = db.fetch_all(sql, &[device_code.into()]).await?;
     let account = Account::from_rows(rows.iter().map(|row| &row.account));
     Ok(rows.into_iter().next().map(|row| PolledDevice {
-        grant: row.columns.grant(),
+        grant: DeviceGrant {
+            denied: row.columns.denied_at.is_some() || row.revoked.0,
+            ..row.columns.grant()
+        },
         id: row.columns.device_id,
         client: row.device_client_id,
         scope: row.columns.scope,
@@ -143,7 +157,8 @@ pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<De
         client_columns!(),
         " FROM oauth_device_authorisations d JOIN oauth_clients c ON c.id = d.client_id \
          LEFT JOIN auth_device_origins o ON o.device_id = d.id \
-         LEFT JOIN auth_shown_consents s ON s.request_id = d.id WHERE d.user_code_hash = $1"
+         LEFT JOIN auth_shown_consents s ON s.request_id = d.id WHERE d.user_code_hash = $1 AND ",
+        is_not_deleted!("c")
     );
     let row: Option<RequestRow> = db.fetch_optional(SQL, &[user_code.into()]).await?;
     Ok(row.map(|row| DeviceRequest {
@@ -262,6 +277,15 @@ pub async fn approve(
             &[id.into(), now.into(), account.into(), scope.into()],
         )
         .await?;
+    tx.execute(
+        concat!(
+            "UPDATE auth_device_origins SET revocation_id = ",
+            newest_revocation!(),
+            " WHERE device_id = $1"
+        ),
+        &[id.into()],
+    )
+    .await?;
     Ok(changed > 0)
 }
 
@@ -283,18 +307,22 @@ pub async fn deny(
     Ok(changed > 0)
 }
 
-/// Spends it, if nobody did before and the account that approved it is not suspended.
+/// Spends it, if nobody did before, no revocation covers it and the account that approved it is not
+/// suspended.
 pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_device_authorisations SET consumed_at = $2, last_polled_at = $2 \
-             WHERE id = $1 AND consumed_at IS NULL AND denied_at IS NULL \
-             AND approved_at IS NOT NULL AND EXISTS \
-             (SELECT 1 FROM accounts a WHERE a.id = approved_by_account_id AND a.deleted_at IS NULL)",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE oauth_device_authorisations AS d SET consumed_at = $2, last_polled_at = $2 \
+                 WHERE d.id = $1 AND d.consumed_at IS NULL AND d.denied_at IS NULL \
+                 AND d.approved_at IS NOT NULL AND EXISTS (SELECT 1 FROM accounts a \
+                 WHERE a.id = d.approved_by_account_id AND a.deleted_at IS NULL) AND NOT ",
+                device_ended!($engine, "d")
+            )
+        };
+    }
+    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Writes the last polls of devices and their intervals, many in one transaction; in the order of

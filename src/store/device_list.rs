@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::db::Db;
 use super::error::Result;
+use super::open_revocations::device_ended;
 use super::paging::{Page, Pages, Total};
 use super::value::Value;
 use crate::clock::Timestamp;
@@ -114,14 +115,18 @@ pub struct Filter {
 
 /// The parameters of [`Filter`] and the time, `$4`; the stages in the order in which a poll sees them.
 macro_rules! filtered {
-    ($expired:literal) => {
+    ($engine:ident, $expired:literal) => {
         concat!(
             " FROM oauth_device_authorisations d \
              WHERE ($1 IS NULL OR d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
-             AND ($2 IS NULL OR d.client_id = $2) AND ($3 IS NULL OR $3 = CASE \
+             AND ($2 IS NULL OR d.client_id = $2) \
+             AND NOT EXISTS (SELECT 1 FROM auth_revocations w WHERE w.done_at IS NULL \
+                 AND w.kind = 'client' AND w.client_id = d.client_id) \
+             AND ($3 IS NULL OR $3 = CASE \
              WHEN d.consumed_at IS NOT NULL THEN 'consumed' \
-             WHEN d.denied_at IS NOT NULL THEN 'denied' \
-             WHEN ",
+             WHEN d.denied_at IS NOT NULL OR d.approved_at IS NOT NULL AND ",
+            device_ended!($engine, "d"),
+            " THEN 'denied' WHEN ",
             $expired,
             " THEN 'expired' WHEN d.approved_at IS NOT NULL THEN 'approved' ELSE 'pending' END)"
         )
@@ -130,21 +135,25 @@ macro_rules! filtered {
 
 macro_rules! filtered_sqlite {
     () => {
-        filtered!("julianday(d.expires_at) <= julianday($4)")
+        filtered!(sqlite, "julianday(d.expires_at) <= julianday($4)")
     };
 }
 
 macro_rules! filtered_postgres {
     () => {
-        filtered!("d.expires_at <= $4")
+        filtered!(postgres, "d.expires_at <= $4")
     };
 }
 
 macro_rules! listed {
-    ($filtered:expr, $order:literal) => {
+    ($engine:ident, $filtered:expr, $order:literal) => {
         concat!(
             "SELECT d.approved_at, d.approved_by_account_id, d.client_id, d.consumed_at, \
-             d.created_at, d.denied_at, d.expires_at, d.id, d.last_polled_at, \
+             d.created_at, CASE WHEN d.denied_at IS NULL AND d.consumed_at IS NULL \
+                 AND d.approved_at IS NOT NULL AND ",
+            device_ended!($engine, "d"),
+            " THEN (SELECT MAX(w.created_at) FROM auth_revocations w WHERE w.done_at IS NULL) \
+             ELSE d.denied_at END AS denied_at, d.expires_at, d.id, d.last_polled_at, \
              d.poll_interval_seconds, d.scope, d.user_code_display AS user_code",
             $filtered,
             $order,
@@ -175,17 +184,22 @@ pub async fn list(
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
         db.pick(
-            listed!(filtered_sqlite!(), ""),
-            listed!(filtered_postgres!(), ""),
+            listed!(sqlite, filtered_sqlite!(), ""),
+            listed!(postgres, filtered_postgres!(), ""),
         )
     } else {
         // SQLite holds text with the offset of its writer, so instants are compared
         db.pick(
             listed!(
+                sqlite,
                 filtered_sqlite!(),
                 " ORDER BY julianday(d.created_at), d.id"
             ),
-            listed!(filtered_postgres!(), " ORDER BY d.created_at, d.id"),
+            listed!(
+                postgres,
+                filtered_postgres!(),
+                " ORDER BY d.created_at, d.id"
+            ),
         )
     };
     let devices: Vec<ListedDevice> = db.fetch_all(list, &parameters).await?;

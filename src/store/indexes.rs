@@ -74,8 +74,27 @@ pub const INDEXES: &[Index] = &[
     ),
     index!("oauth_refresh_tokens", "client_id", "(client_id)"),
     index!("oauth_refresh_tokens", "account_id", "(account_id)"),
+    // What a revocation ends, found without reading the tokens that were used or have expired.
+    index!(
+        "oauth_refresh_tokens",
+        "live_client_id",
+        "(client_id, julianday(expires_at)) WHERE revoked_at IS NULL",
+        "(client_id, expires_at) WHERE revoked_at IS NULL"
+    ),
+    index!(
+        "oauth_refresh_tokens",
+        "live_account_id",
+        "(account_id, julianday(expires_at)) WHERE revoked_at IS NULL",
+        "(account_id, expires_at) WHERE revoked_at IS NULL"
+    ),
     expiry!("oauth_authorisation_codes"),
     index!("oauth_authorisation_codes", "client_id", "(client_id)"),
+    index!(
+        "oauth_authorisation_codes",
+        "live_client_id",
+        "(client_id, julianday(expires_at)) WHERE consumed_at IS NULL",
+        "(client_id, expires_at) WHERE consumed_at IS NULL"
+    ),
     index!("oauth_authorisation_codes", "account_id", "(account_id)"),
     expiry!("oauth_authorisation_requests"),
     index!("oauth_authorisation_requests", "client_id", "(client_id)"),

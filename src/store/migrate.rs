@@ -40,6 +40,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0002_growth.sql"),
     },
     Migration {
+        version: 3,
+        name: "revocation_marks",
+        sqlite: include_str!("../../migrations/sqlite/0003_revocation_marks.sql"),
+        postgres: include_str!("../../migrations/postgres/0003_revocation_marks.sql"),
+    },
+    Migration {
         version: 4,
         name: "shown_consent",
         sqlite: include_str!("../../migrations/sqlite/0004_shown_consent.sql"),

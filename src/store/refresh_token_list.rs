@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::clients::is_not_deleted;
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::refresh_token_ended;
 use super::paging::{Page, Pages, Total};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, RefreshTokenId};
@@ -53,21 +55,35 @@ pub struct Filter {
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedToken>, Pages)> {
     let [size, before] = page.bounds();
     let (account, client) = (filter.account.as_ref(), filter.client.as_ref());
-    let tokens: Vec<ListedToken> = db
-        .fetch_all(
-            "SELECT t.id, t.created_at, t.client_id AS oauth_client_id, c.client_id, \
-             c.name AS client_name, t.account_id, t.scope, t.expires_at, t.revoked_at, \
-             t.replaced_by_token_id, t.last_used_at \
-             FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id \
-             WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2) \
-             ORDER BY t.created_at DESC, t.id DESC LIMIT $3 OFFSET $4",
-            &[account.into(), client.into(), size, before],
-        )
-        .await?;
+    // A token of an ended grant is over before its own row says so.
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT t.id, t.created_at, t.client_id AS oauth_client_id, c.client_id, \
+                 c.name AS client_name, t.account_id, t.scope, t.expires_at, \
+                 CASE WHEN t.revoked_at IS NULL AND ",
+                refresh_token_ended!($engine, "t"),
+                " THEN COALESCE((SELECT g.revoked_at FROM auth_refresh_tokens m \
+                     JOIN auth_grants g ON g.id = m.grant_id WHERE m.token_id = t.id), \
+                     (SELECT MAX(v.created_at) FROM auth_revocations v WHERE v.done_at IS NULL)) \
+                 ELSE t.revoked_at END AS revoked_at, \
+                 t.replaced_by_token_id, t.last_used_at \
+                 FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id \
+                 WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2) AND ",
+                is_not_deleted!("c"),
+                " ORDER BY t.created_at DESC, t.id DESC LIMIT $3 OFFSET $4"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let parameters = [account.into(), client.into(), size, before];
+    let tokens: Vec<ListedToken> = db.fetch_all(sql, &parameters).await?;
     let total: Total = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM oauth_refresh_tokens t \
-             WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2)",
+             WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2) \
+             AND NOT EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL \
+                 AND v.kind = 'client' AND v.client_id = t.client_id)",
             &[account.into(), client.into()],
         )
         .await?;

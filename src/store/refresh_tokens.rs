@@ -7,7 +7,8 @@ use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::value::{JsonColumn, Value};
+use super::open_revocations::{grant_ended, newest_revocation, refresh_token_ended};
+use super::value::{Flag, JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
     AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId,
@@ -33,16 +34,17 @@ pub struct RefreshToken {
     pub successor: Option<Successor>,
     /// Its grant; none for a token that Storyden made and nobody used here yet.
     pub grant: Option<Grant>,
+    /// True if its grant was ended, or a revocation covers it, whatever its own row says.
+    pub ended: bool,
 }
 
 impl RefreshToken {
     /// True if neither the grant was ended nor the access key that approved it. A token that a
-    /// Storyden made, and that was not used here yet, has no grant to end.
+    /// Storyden made, and that was not used here yet, has no grant: a revocation covers the token itself.
     #[must_use]
     pub fn is_granted(&self, now: Timestamp) -> bool {
-        self.grant
-            .as_ref()
-            .is_none_or(|grant| !grant.revoked && grant.approver.counts(&self.account, now))
+        let counts = |grant: &Grant| grant.approver.counts(&self.account, now);
+        !self.ended && self.grant.as_ref().is_none_or(counts)
     }
 }
 
@@ -64,8 +66,6 @@ pub struct Successor {
 pub struct Grant {
     /// The `gid` of its access tokens.
     pub id: GrantId,
-    /// Whether it was ended.
-    pub revoked: bool,
     /// The credential that approved.
     pub approver: Approver,
     /// The salt of the last rotation, hex, while its window is open.
@@ -93,7 +93,7 @@ struct TokenRow {
     successor_expires_at: Option<Timestamp>,
     successor_revoked_at: Option<Timestamp>,
     grant_id: Option<GrantId>,
-    grant_revoked_at: Option<Timestamp>,
+    ended: Flag,
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
     grant_auth_time: Option<Timestamp>,
@@ -121,6 +121,7 @@ impl TokenRow {
             _ => None,
         };
         RefreshToken {
+            ended: self.ended.0,
             id: self.token_id,
             client: self.token_client_id,
             account,
@@ -130,7 +131,6 @@ impl TokenRow {
             successor,
             grant: self.grant_id.map(|id| Grant {
                 id,
-                revoked: self.grant_revoked_at.is_some(),
                 approver: self.approver.approver(),
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
@@ -144,26 +144,32 @@ impl TokenRow {
 
 /// The refresh token of a hash.
 pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
-    const SQL: &str = concat!(
-        "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
-         t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
-         n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
-         g.id AS grant_id, g.revoked_at AS grant_revoked_at, g.salt AS grant_salt, \
-         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
-         g.resources AS grant_resources, \
-         g.created_at AS grant_created_at, t.created_at, ",
-        approver_columns!("g"),
-        ", ",
-        account_columns!(),
-        " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
-         LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
-         LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
-         LEFT JOIN auth_grants g ON g.id = m.grant_id \
-         LEFT JOIN authentications v ON v.id = g.access_key_id ",
-        account_roles!(),
-        " WHERE t.token_hash = $1"
-    );
-    let mut rows: Vec<TokenRow> = db.fetch_all(SQL, &[token.into()]).await?;
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
+                 t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
+                 n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
+                 g.id AS grant_id, g.salt AS grant_salt, \
+                 g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
+                 g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
+                refresh_token_ended!($engine, "t"),
+                " AS ended, ",
+                approver_columns!("g"),
+                ", ",
+                account_columns!(),
+                " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
+                 LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
+                 LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
+                 LEFT JOIN auth_grants g ON g.id = m.grant_id \
+                 LEFT JOIN authentications v ON v.id = g.access_key_id ",
+                account_roles!(),
+                " WHERE t.token_hash = $1"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let mut rows: Vec<TokenRow> = db.fetch_all(sql, &[token.into()]).await?;
     let Some(account) = Account::from_rows(rows.iter().map(|row| &row.account)) else {
         return Ok(None);
     };
@@ -194,8 +200,12 @@ pub struct NewGrant {
 /// Stores a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
-        "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-         resources, access_key_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        concat!(
+            "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
+             resources, access_key_id, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ",
+            newest_revocation!(),
+            ")"
+        ),
         &[
             (&new.id).into(),
             (&new.account).into(),
@@ -265,7 +275,7 @@ pub async fn join_grant(tx: &mut Tx, token: &RefreshTokenId, grant: &GrantId) ->
     Ok(())
 }
 
-/// Notes a rotation on the grant and locks it to the end of the transaction. Whether it is alive:
+/// Notes a rotation on the grant and locks it to the end of the transaction. True if it is alive:
 /// a rotation that runs into the end of its family stops here (A-27).
 pub async fn lock_for_rotation(
     tx: &mut Tx,
@@ -274,27 +284,35 @@ pub async fn lock_for_rotation(
     salt: &str,
     now: Timestamp,
 ) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE auth_grants SET salt = $3, rotated_token_id = $2, rotated_at = $4 \
-             WHERE id = $1 AND revoked_at IS NULL",
-            &[grant.into(), used.into(), salt.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE auth_grants AS g SET salt = $3, rotated_token_id = $2, rotated_at = $4 \
+                 WHERE g.id = $1 AND NOT ",
+                grant_ended!($engine, "g")
+            )
+        };
+    }
+    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    let parameters = [grant.into(), used.into(), salt.into(), now.into()];
+    Ok(tx.execute(sql, &parameters).await? > 0)
 }
 
-/// Spends a token, if nobody did before, its client is there and its account not suspended.
+/// Spends a token, if nobody did before, no revocation ended it and its account is not suspended.
 pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_refresh_tokens SET revoked_at = $2, last_used_at = $2 \
-             WHERE id = $1 AND revoked_at IS NULL AND EXISTS \
-             (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.deleted_at IS NULL)",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE oauth_refresh_tokens AS t SET revoked_at = $2, last_used_at = $2 \
+                 WHERE t.id = $1 AND t.revoked_at IS NULL AND EXISTS \
+                 (SELECT 1 FROM accounts a WHERE a.id = t.account_id AND a.deleted_at IS NULL) \
+                 AND NOT ",
+                refresh_token_ended!($engine, "t")
+            )
+        };
+    }
+    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Links a spent token to the one that took its place.
@@ -307,99 +325,12 @@ pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Re
     Ok(())
 }
 
-/// Ends a grant with every live token of it; whether it was alive.
-pub async fn revoke_grant(
-    tx: &mut Tx,
-    grant: &GrantId,
-    because: &'static str,
-    now: Timestamp,
-) -> Result<bool> {
-    // The grant first: a rotation in flight holds it, and what that inserted is seen below (A-27).
-    let ended = tx
-        .execute(
-            "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3, salt = NULL \
-             WHERE id = $1 AND revoked_at IS NULL",
-            &[grant.into(), now.into(), because.into()],
-        )
-        .await?;
-    tx.execute(
-        "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN \
-         (SELECT token_id FROM auth_refresh_tokens WHERE grant_id = $1)",
-        &[grant.into(), now.into()],
-    )
-    .await?;
-    Ok(ended > 0)
-}
-
-#[derive(sqlx::FromRow)]
-struct GrantIdRow {
-    id: GrantId,
-}
-
-#[derive(sqlx::FromRow)]
-struct TokenIdRow {
-    id: RefreshTokenId,
-}
-
-/// The tokens that took a token's place, one after the other, whoever made them.
-macro_rules! descendants {
-    () => {
-        "WITH RECURSIVE chain (id, next) AS ( \
-             SELECT id, replaced_by_token_id FROM oauth_refresh_tokens WHERE id = $1 \
-             UNION SELECT t.id, t.replaced_by_token_id FROM oauth_refresh_tokens t \
-             JOIN chain c ON t.id = c.next) "
-    };
-}
-
-/// Ends what came of a token, as when it was used again: every token after it in its chain, whoever made
-/// those, and every grant that one of them belongs to. Whether anything was alive.
-pub async fn revoke_descendants(
-    tx: &mut Tx,
-    token: &RefreshTokenId,
-    because: &'static str,
-    now: Timestamp,
-) -> Result<bool> {
-    const GRANTS: &str = concat!(
-        descendants!(),
-        "SELECT DISTINCT g.id FROM auth_refresh_tokens m JOIN chain c ON c.id = m.token_id \
-         JOIN auth_grants g ON g.id = m.grant_id WHERE g.revoked_at IS NULL"
-    );
-    const LIVE: &str = concat!(
-        descendants!(),
-        "SELECT t.id FROM oauth_refresh_tokens t JOIN chain c ON c.id = t.id \
-         WHERE t.revoked_at IS NULL AND t.id <> $1"
-    );
-    let mut any = false;
-    // Looked at anew until nothing is alive: a rotation that was in flight, and that an update had
-    // to wait for, has added a token that the update did not see (A-27).
-    loop {
-        let grants: Vec<GrantIdRow> = tx.fetch_all(GRANTS, &[token.into()]).await?;
-        for grant in &grants {
-            any |= revoke_grant(tx, &grant.id, because, now).await?;
-        }
-        let live: Vec<TokenIdRow> = tx.fetch_all(LIVE, &[token.into()]).await?;
-        if live.is_empty() && grants.is_empty() {
-            return Ok(any);
-        }
-        for row in live {
-            any |= revoke(tx, &row.id, now).await?;
-        }
-    }
-}
-
-/// Revokes one token; whether it was alive.
-pub async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
-            &[id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
-}
-
 /// The live grant that came of a code.
 pub async fn grant_of_code(db: &Db, code: &AuthorizationCodeId) -> Result<Option<GrantId>> {
+    #[derive(sqlx::FromRow)]
+    struct GrantIdRow {
+        id: GrantId,
+    }
     let row: Option<GrantIdRow> = db
         .fetch_optional(
             "SELECT id FROM auth_grants WHERE code_id = $1 AND revoked_at IS NULL",

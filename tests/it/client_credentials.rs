@@ -2,10 +2,12 @@
 
 use storyden_auth::ids::AccountId;
 use storyden_auth::oauth::grant_type::GrantType;
+use storyden_auth::secret::Secret;
+use storyden_auth::store::clients;
 use time::Duration;
 
-use crate::support::race::Form;
-use crate::support::{Answer, Client, NewClient, Server, both};
+use crate::support::race::{Form, at_once, count};
+use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
 /// A token for the client itself, with a scope unless it is empty.
 async fn ask(server: &Server, client: &Client, scope: &str) -> Answer {
@@ -28,6 +30,35 @@ async fn service(server: &Server, owner: Option<&AccountId>, scope: &'static str
         ..NewClient::default()
     };
     server.client(new).await
+}
+
+/// True if an access token is good everywhere here: at userinfo, at introspection and at the API. False
+/// if it is good nowhere.
+async fn is_good(server: &Server, administrator: &Member, token: &str) -> bool {
+    let userinfo = server.get_with_bearer("/api/oauth/userinfo", token).await;
+    let key = server.access_key(administrator, "sdpak").await;
+    let asked = server.request("POST", "/api/oauth/introspect");
+    let asked = asked.bearer_auth(key).form(&[("token", token)]);
+    let active = server.send(asked).await.expect(200).json()["active"] == true;
+    // The API refuses access tokens here with 403, and credentials that are not good with 401.
+    let sessions = server.get_with_bearer("/api/auth/sessions", token).await;
+    let good = [userinfo.status == 200, active, sessions.status == 403];
+    assert!(good == [true; 3] || good == [false; 3], "{good:?}");
+    active
+}
+
+/// The client that has the id of the last one.
+async fn client_again(server: &Server) -> Client {
+    let found = clients::find(&server.app.db, "service")
+        .await
+        .unwrap()
+        .unwrap();
+    Client {
+        row_id: found.row_id,
+        client_id: found.client_id,
+        secret: None,
+        redirect_uri: String::new(),
+    }
 }
 
 both! {
@@ -91,7 +122,7 @@ both! {
         assert_eq!(claims["sub"], frigg.id.as_str());
         assert_eq!(claims["client_id"], "service");
         assert_eq!(claims["gty"], "client-credentials");
-        assert_eq!(claims.get("gid"), None);
+        assert_eq!(claims["gid"].as_str().unwrap().len(), 20); // what ends it
         let access_token = tokens.text("access_token");
         let refused = server.get_with_bearer("/api/oauth/userinfo", &access_token).await;
         refused.expect_error(403, "insufficient_scope");
@@ -136,5 +167,186 @@ both! {
         server.turn(Duration::hours(1));
         server.reinstate(&frigg).await;
         ask(&server, &client, "").await.expect(200);
+    }
+
+    /// the token of a client ends with the client, whichever program deleted it, and a client of
+    /// the same id that is made afterwards does not bring it back.
+    async fn its_tokens_end_with_the_client(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // userinfo without openid
+        let (odin, frigg) = (server.admin("odin").await, server.admin("frigg").await);
+        for by_storyden in [false, true] {
+            let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
+            let token = ask(&server, &client, "").await.expect(200).text("access_token");
+            assert!(is_good(&server, &odin, &token).await);
+            if by_storyden {
+                server.sql("DELETE FROM oauth_clients WHERE client_id = 'service'", &[]).await;
+            } else {
+                let path = format!("/api/auth/oauth/clients/{}", client.row_id);
+                let delete = server.request("DELETE", &path).header("cookie", frigg.cookie());
+                server.send(delete).await.expect(204);
+            }
+            assert!(!is_good(&server, &odin, &token).await, "by Storyden: {by_storyden}");
+            service(&server, Some(&frigg.id), "READ_PROFILE").await;
+            assert!(!is_good(&server, &odin, &token).await, "by Storyden: {by_storyden}");
+            server.delete_client(&client_again(&server).await).await;
+        }
+    }
+
+    /// the tokens of a client end when an administrator or its owner ends what it was given, and
+    /// the next one is good at once.
+    async fn its_tokens_end_with_a_revocation(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
+        let (account, row) = (frigg.id.as_str(), client.row_id.as_str());
+        let path = "/api/admin/oauth/revoke";
+        for body in [
+            serde_json::json!({ "client_id": "service" }),
+            serde_json::json!({ "account_id": account }),
+            serde_json::json!({ "account_id": account, "client_id": row }),
+        ] {
+            let tokens = [ask(&server, &client, "").await, ask(&server, &client, "").await];
+            let tokens = tokens.map(|answer| answer.expect(200).text("access_token"));
+            let ended = server.post_as(&odin, path, &body).await.expect(200).json();
+            assert_eq!(ended["grants"], 1, "{body}"); // one for all of its tokens
+            for token in &tokens {
+                assert!(!is_good(&server, &odin, token).await, "{body}");
+            }
+        }
+        let token = ask(&server, &client, "").await.expect(200).text("access_token");
+        let application = format!("/api/auth/oauth/applications/{row}");
+        let end = server.request("DELETE", &application).header("cookie", frigg.cookie());
+        server.send(end).await.expect(204);
+        assert!(!is_good(&server, &odin, &token).await);
+        // What others gave does not end what the client got for itself.
+        let token = ask(&server, &client, "").await.expect(200).text("access_token");
+        let body = serde_json::json!({ "account_id": odin.id.as_str() });
+        server.post_as(&odin, path, &body).await.expect(200);
+        assert!(is_good(&server, &odin, &token).await);
+        server.turn(Duration::minutes(15));
+        assert!(!is_good(&server, &odin, &token).await);
+    }
+
+    /// a secret that is replaced ends the client's own tokens and nothing that members approved;
+    /// with an overlap the old secret is still trusted, and they expire by themselves.
+    async fn its_tokens_end_with_the_secret(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.admin("frigg").await);
+        let client = server.confidential_client(&frigg.id).await;
+        let approved = server.tokens(&frigg, &client, &[]).await;
+        let own = ask(&server, &client, "").await.expect(200).text("access_token");
+        let path = format!("/api/auth/oauth/clients/{}/secret", client.row_id);
+        let body = serde_json::json!({ "overlap_seconds": 60 });
+        let rotated = server.post_as(&frigg, &path, &body).await.expect(200);
+        assert!(is_good(&server, &odin, &own).await);
+        let by_old_secret = ask(&server, &client, "").await.expect(200).text("access_token");
+        let body = serde_json::json!({ "overlap_seconds": 0 });
+        let again = server.post_as(&frigg, &path, &body).await.expect(200);
+        for token in [&own, &by_old_secret] {
+            assert!(!is_good(&server, &odin, token).await);
+        }
+        assert!(is_good(&server, &odin, &approved.text("access_token")).await);
+        for secret in [client.secret.clone().unwrap(), rotated.text("client_secret")] {
+            let old = Client { secret: Some(secret), ..client.clone() };
+            ask(&server, &old, "").await.expect_error(400, "invalid_client");
+        }
+        let client = Client { secret: Some(again.text("client_secret")), ..client };
+        let own = ask(&server, &client, "").await.expect(200).text("access_token");
+        assert!(is_good(&server, &odin, &own).await);
+        // An administrator stores another hash.
+        let hash = server.app.passwords.hash(&Secret::new("another")).await.unwrap();
+        let change = serde_json::json!({ "client_secret_hash": hash });
+        let path = format!("/api/admin/oauth/clients/{}", client.row_id);
+        let update = server.request("PATCH", &path).header("cookie", odin.cookie()).json(&change);
+        server.send(update).await.expect(200);
+        assert!(!is_good(&server, &odin, &own).await);
+    }
+
+    /// of tokens that are asked for while the secret is replaced, none with the old secret is good
+    /// afterwards, on either replica; the first tokens of a client, asked for at once, are all good.
+    async fn a_secret_replaced_in_parallel_leaves_no_token(setup: Setup) {
+        let setup = setup.with("OAUTH_PROFILE", "storyden");
+        let (server, replica) = (setup.start().await, setup.start().await);
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
+        let mut form: Form<'_> = vec![("grant_type", "client_credentials")];
+        form.extend(client.credentials());
+        let requests = (0..8).map(|at| [&server, &replica][at % 2].token_request(&form));
+        let answers = at_once(requests.collect()).await;
+        assert_eq!(count(&answers, 200), 8);
+        for answer in &answers {
+            assert!(is_good(&server, &odin, &answer.text("access_token")).await);
+        }
+        for round in 0..6 {
+            let secret = format!("secret {round}");
+            let hash = server.app.passwords.hash(&Secret::new("s")).await.unwrap();
+            server.sql("UPDATE oauth_clients SET client_secret_hash = $1", &[&hash]).await;
+            let old = Client { secret: Some("s".to_owned()), ..client.clone() };
+            let mut form: Form<'_> = vec![("grant_type", "client_credentials")];
+            form.extend(old.credentials());
+            let requests = (0..8).map(|at| [&server, &replica][at % 2].token_request(&form));
+            let rotation = clients::Rotation {
+                client: client.row_id.clone(),
+                hash: server.app.passwords.hash(&Secret::new(&secret)).await.unwrap(),
+                old_until: None,
+                now: server.clock.now(),
+            };
+            let rotate = server.app.db.write(rotation, |tx, rotation| {
+                Box::pin(clients::rotate_secret(tx, rotation))
+            });
+            let (answers, rotated) = tokio::join!(at_once(requests.collect()), rotate);
+            assert!(rotated.unwrap());
+            for answer in &answers {
+                if answer.status == 200 {
+                    assert!(!is_good(&server, &odin, &answer.text("access_token")).await);
+                } else {
+                    answer.clone().expect_error(400, "invalid_client");
+                }
+            }
+        }
+    }
+
+    /// signing out everywhere ends what a member approved, and not what their applications got for
+    /// themselves; a suspension ends that for good. The grant of such tokens is no authorized application.
+    async fn signing_out_leaves_its_tokens(setup: Setup) {
+        let mut setup = setup.with("OAUTH_PROFILE", "storyden");
+        setup.clock = storyden_auth::clock::Clock::machine(); // for the command
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
+        let token = ask(&server, &client, "").await.expect(200).text("access_token");
+        let list = server.get_as(&frigg, "/api/auth/oauth/applications").await.expect(200).json();
+        assert_eq!(list["applications"], serde_json::json!([]));
+        let everywhere = server.request("DELETE", "/api/auth/sessions").header("cookie", frigg.cookie());
+        server.send(everywhere).await.expect(200);
+        assert!(is_good(&server, &odin, &token).await);
+        for command in ["suspend", "reinstate"] {
+            let done = setup.run(&["account", command, "frigg"], &[]).await;
+            assert_eq!(done.code, Some(0), "{done:?}");
+            assert!(!is_good(&server, &odin, &token).await, "{command}");
+        }
+        let token = ask(&server, &client, "").await.expect(200).text("access_token");
+        assert!(is_good(&server, &odin, &token).await);
+    }
+
+    /// The grant of a client's own tokens stays while the client is there, and an ended grant stays as
+    /// long as an access token of it may live, however old it is.
+    async fn its_grant_is_kept_while_it_is_needed(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
+        ask(&server, &client, "").await.expect(200);
+        server.turn(Duration::days(3));
+        crate::cleanup::clean_up(&server).await;
+        let token = ask(&server, &client, "").await.expect(200).text("access_token");
+        let grants = "SELECT COUNT(*) AS n FROM auth_grants";
+        assert_eq!(server.count(grants, &[]).await, 1);
+        server.delete_client(&client).await;
+        service(&server, Some(&frigg.id), "READ_PROFILE").await;
+        crate::cleanup::clean_up(&server).await;
+        assert!(!is_good(&server, &odin, &token).await);
+        server.turn(Duration::days(3));
+        crate::cleanup::clean_up(&server).await;
+        assert_eq!(server.count(grants, &[]).await, 0);
     }
 }

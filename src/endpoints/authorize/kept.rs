@@ -171,7 +171,7 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
 /// # Errors
 /// [`store::Error::Lost`] when it was taken before.
 pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
-    clients::hold(tx, &new.client).await?;
+    clients::hold(tx, &new.client, &new.account).await?;
     if !authorization_requests::take_pending(tx, &new.request_id).await? {
         return Err(store::Error::Lost);
     }

@@ -17,9 +17,10 @@ use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
-use crate::store::audit::{self, Entry, Event};
+use crate::store::audit::{Entry, Event};
 use crate::store::authorization_codes::{self, AuthorizationCode};
 use crate::store::clients::{self, Client};
+use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
 /// A second use this soon after the first is a client that sent twice: it is refused and no more.
@@ -92,6 +93,7 @@ impl Exchange<'_> {
             return Err(not_good());
         }
         if now >= code.expires_at
+            || code.revoked
             || code.account.suspended
             || !code.account.may_use_clients()
             || !code.approver.counts(&code.account, now)
@@ -134,16 +136,11 @@ impl Exchange<'_> {
             .client(&self.client.client_id)
             .subject(&code.id)
             .from(self.address);
-        app.db
-            .write((grant, entry), |tx, (grant, entry)| {
-                Box::pin(async move {
-                    if refresh_tokens::revoke_grant(tx, grant, "code_replay", entry.at).await? {
-                        audit::insert(tx, entry).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
+        let member = Member {
+            token: None,
+            grant: Some(grant),
+        };
+        refresh_token_family::end(&app.db, member, true, "code_replay", entry).await?;
         Ok(())
     }
 
@@ -168,7 +165,8 @@ impl Exchange<'_> {
             client: self.client,
             account: &code.account,
             scope: &scope,
-            grant: Some(&grant),
+            grant: &grant,
+            for_client_itself: false,
             nonce: code.nonce.as_deref(),
             auth_time: code.auth_time,
             resources: resources.as_deref(),
@@ -221,7 +219,7 @@ struct Redemption {
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
-        clients::hold(tx, &self.grant.client).await?;
+        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if let Some(key) = &self.grant.access_key
             && !access_keys::hold_live(tx, key, self.grant.created_at).await?
         {

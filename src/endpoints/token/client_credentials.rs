@@ -1,12 +1,19 @@
 //! The client credentials grant (RFC 6749 §4.4): a client acts for itself, with what its owner holds.
 
+use super::ATTEMPTS;
 use super::issue::{Issue, TokenResponse};
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;
-use crate::store::clients::{self, Client};
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::clients::Client;
+use crate::store::own_grants;
 
-/// Load, decide, sign, answer: nothing is stored, and there is no refresh token (§4.4.3).
+/// Load, decide, sign, answer. The tokens of a client share one grant, which its first token makes;
+/// there is no refresh token (§4.4.3).
 ///
 /// # Errors
 /// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have,
@@ -17,19 +24,8 @@ pub(super) async fn answer(
     requested: Option<&Scope>,
     resource: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
-    let owner = clients::owner(&app.db, &client.row_id).await?;
-    let owner =
-        owner.ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
-    if owner.suspended {
-        return Err(OAuthError::unauthorized_client(
-            "The account of this client is suspended",
-        ));
-    }
-    if !owner.may_use_clients() {
-        return Err(OAuthError::unauthorized_client(
-            "The account of this client lacks the permission USE_OAUTH_CLIENTS",
-        ));
-    }
+    let now = app.clock.now();
+    let (owner, grant) = owner_and_grant(app, client, now).await?;
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
     let scope =
         granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
@@ -39,10 +35,57 @@ pub(super) async fn answer(
         client,
         account: &owner,
         scope: &scope,
-        grant: None,
+        grant: &grant,
+        for_client_itself: true,
         nonce: None,
         auth_time: None,
         resources: resources.as_deref(),
     };
-    issue.sign(app, app.clock.now()).await
+    issue.sign(app, now).await
+}
+
+/// The owner of a client, not suspended, and the grant of its tokens.
+///
+/// A revocation, a deletion and a rotation without overlap end the grant. The grant is read together
+/// with the stored secret, after the client authenticated: so a token made with a replaced secret
+/// belongs to a grant that ended with that secret.
+async fn owner_and_grant(
+    app: &App,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(Account, GrantId), OAuthError> {
+    for _ in 0..ATTEMPTS {
+        let found = own_grants::find(&app.db, &client.row_id).await?;
+        let mut found = found
+            .ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
+        if found.owner.suspended {
+            return Err(OAuthError::unauthorized_client(
+                "The account of this client is suspended",
+            ));
+        }
+        if !found.owner.may_use_clients() {
+            return Err(OAuthError::unauthorized_client(
+                "The account of this client lacks the permission USE_OAUTH_CLIENTS",
+            ));
+        }
+        if !found.is_of_the_same_secret(client) {
+            return Err(OAuthError::invalid_client("Invalid client_secret"));
+        }
+        if let Some(grant) = found.grant.take() {
+            return Ok((found.owner, grant));
+        }
+        let owner = found.owner.clone();
+        let first = found.first(&client.row_id, now);
+        let made = app
+            .db
+            .write(first, |tx, first| Box::pin(own_grants::insert(tx, first)));
+        match made.await {
+            Ok(grant) => return Ok((owner, grant)),
+            Err(store::Error::Lost) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(OAuthError::temporarily_unavailable(
+        "The client is being changed; send the request again",
+    ))
 }

@@ -137,7 +137,8 @@ async fn redeem(
         client,
         account,
         scope: &scope,
-        grant: Some(&grant),
+        grant: &grant,
+        for_client_itself: false,
         nonce: None,
         auth_time: None,
         resources: resources.as_deref(),
@@ -173,7 +174,7 @@ struct Redemption {
 
 impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
-        clients::hold(tx, &self.grant.client).await?;
+        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
             return Err(store::Error::Lost);
         }

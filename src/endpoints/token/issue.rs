@@ -51,8 +51,10 @@ pub(super) struct Issue<'a> {
     pub account: &'a Account,
     /// What they permit.
     pub scope: &'a Scope,
-    /// The grant they come of; none for a client that acts for itself.
-    pub grant: Option<&'a GrantId>,
+    /// The grant they come of.
+    pub grant: &'a GrantId,
+    /// True for a client that acts for itself: no ID token and no refresh token.
+    pub for_client_itself: bool,
     /// The client's `nonce`.
     pub nonce: Option<&'a str>,
     /// When the person signed in, if that is known.
@@ -79,7 +81,7 @@ impl Issue<'_> {
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
         // Read before the turn: a processor that is reserved waits for no database.
-        let person = if self.grant.is_some() && self.scope.contains(ScopeName::Openid) {
+        let person = if !self.for_client_itself && self.scope.contains(ScopeName::Openid) {
             Some(person_claims(app, self.account, self.scope).await?)
         } else {
             None
@@ -90,7 +92,9 @@ impl Issue<'_> {
             exp,
             auth_time: self.auth_time.map(Timestamp::unix_seconds),
             gid: self.grant,
-            gty: self.grant.is_none().then_some("client-credentials"),
+            gty: self
+                .for_client_itself
+                .then_some(access_token::CLIENT_CREDENTIALS),
             iat,
             iss: &issuer,
             jti: URL_SAFE_NO_PAD.encode(app.random.bytes::<12>()),
@@ -191,7 +195,6 @@ pub(super) fn first_refresh_token(
     granted: &Scope,
     now: Timestamp,
 ) -> Option<(Secret, NewToken)> {
-    let grant = issue.grant?;
     let wanted = issue.scope.contains(ScopeName::OfflineAccess);
     if !wanted || !issue.client.may_use(GrantType::RefreshToken) {
         return None;
@@ -203,7 +206,7 @@ pub(super) fn first_refresh_token(
         scope: granted.to_string(),
         account: issue.account.id.clone(),
         client: issue.client.row_id.clone(),
-        grant: grant.clone(),
+        grant: issue.grant.clone(),
         created_at: now,
         expires_at: app.config.refresh_token_end(now, now),
     };

@@ -19,6 +19,7 @@ use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
+use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
 
 /// What a use of the token is now.
@@ -141,7 +142,8 @@ impl Refresh<'_> {
             client: self.client,
             account: &token.account,
             scope: &scope,
-            grant: Some(grant),
+            grant,
+            for_client_itself: false,
             nonce: None, // OpenID Connect Core §12.2
             auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
             resources: resources.as_deref(),
@@ -229,21 +231,13 @@ impl Refresh<'_> {
     ) -> Result<OAuthError, OAuthError> {
         let reused = token.id.clone();
         let entry = self.entry(Event::RefreshTokenReused, &token, now);
-        let ended = self
-            .app
-            .db
-            .write((token.id, entry), |tx, (token, entry)| {
-                Box::pin(async move {
-                    let because = "refresh_reuse";
-                    let ended =
-                        refresh_tokens::revoke_descendants(tx, token, because, entry.at).await?;
-                    if ended {
-                        audit::insert(tx, entry).await?;
-                    }
-                    Ok(ended)
-                })
-            })
-            .await?;
+        let member = Member {
+            token: Some(token.id),
+            grant: token.grant.map(|grant| grant.id),
+        };
+        let because = "refresh_reuse";
+        let db = &self.app.db;
+        let ended = refresh_token_family::end(db, member, false, because, entry).await?;
         if ended {
             tracing::warn!(token = %reused, "a refresh token was used again: its family is ended");
         }
@@ -262,7 +256,7 @@ struct Rotation {
 impl Rotation {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let now = self.next.created_at;
-        clients::hold(tx, &self.next.client).await?;
+        clients::hold(tx, &self.next.client, &self.next.account).await?;
         if let Some(grant) = &self.first_touch {
             // The token's own row first: whoever else touches it for the first time waits here.
             if !refresh_tokens::consume(tx, &self.used, now).await? {

@@ -1,0 +1,223 @@
+//! Revocations whose rows are not all updated yet: `auth_revocations`, and the conditions that every
+//! check of a grant, code, device, request or refresh token contains.
+//!
+//! A row that this server made carries the number of the newest revocation at that time, so that
+//! "made before" does not depend on clocks: a transaction that makes such a row locks its client and
+//! account first ([`super::clients::hold`]), and a revocation locks the same rows before it takes its
+//! number. A row that another program made has no number and is compared by time.
+
+use time::Duration;
+
+use super::db::{Db, Tx};
+use super::error::Result;
+use super::revocation::Target;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, ClientRowId};
+
+/// Clock skew allowed to a Storyden beside this server: what it makes this long after a revocation
+/// counts as made before.
+const SKEW: Duration = Duration::seconds(5);
+
+/// A condition: an open revocation of this kind covers a row. `$number` is the row's revocation
+/// number, `$made` the time that counts where it has none.
+macro_rules! covered {
+    (sqlite, $kind:expr, $account:expr, $client:expr, $number:expr, $made:expr) => {
+        $crate::store::open_revocations::covered!(@ $kind, $account, $client, $number,
+            "julianday(", $made, ") <= julianday(v.cut_off)")
+    };
+    (postgres, $kind:expr, $account:expr, $client:expr, $number:expr, $made:expr) => {
+        $crate::store::open_revocations::covered!(@ $kind, $account, $client, $number,
+            "", $made, " <= v.cut_off")
+    };
+    (@ $kind:expr, $account:expr, $client:expr, $number:expr, $open:literal, $made:expr, $close:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL AND v.kind = ", $kind,
+            " AND (v.account_id IS NULL OR v.account_id = ", $account,
+            ") AND (v.client_id IS NULL OR v.client_id = ", $client,
+            ") AND COALESCE(", $number, " < v.id, ", $open, $made, $close, "))"
+        )
+    };
+}
+
+/// A condition: the grant `$g` (of `auth_grants`) was ended.
+macro_rules! grant_ended {
+    ($engine:ident, $g:literal) => {
+        concat!(
+            "(",
+            $g,
+            ".revoked_at IS NOT NULL OR ",
+            $crate::store::open_revocations::covered!(
+                $engine,
+                concat!(
+                    "CASE WHEN ",
+                    $g,
+                    ".client_credentials THEN 'own_grant' ELSE 'grant' END"
+                ),
+                concat!($g, ".account_id"),
+                concat!($g, ".client_id"),
+                concat!($g, ".revocation_id"),
+                concat!($g, ".created_at")
+            ),
+            ")"
+        )
+    };
+}
+
+/// A condition: the grant of the refresh token `$t` was ended or, where it has none (a Storyden made
+/// it), a revocation covers it.
+macro_rules! refresh_token_ended {
+    ($engine:ident, $t:literal) => {
+        concat!(
+            "COALESCE((SELECT ",
+            $crate::store::open_revocations::grant_ended!($engine, "tg"),
+            " FROM auth_refresh_tokens tm JOIN auth_grants tg ON tg.id = tm.grant_id \
+             WHERE tm.token_id = ",
+            $t,
+            ".id), ",
+            $crate::store::open_revocations::covered!(
+                $engine,
+                "'refresh_token'",
+                concat!($t, ".account_id"),
+                concat!($t, ".client_id"),
+                "NULL",
+                concat!($t, ".created_at")
+            ),
+            ")"
+        )
+    };
+}
+
+/// A condition: a revocation covers the authorization code `$k`.
+macro_rules! code_ended {
+    ($engine:ident, $k:literal) => {
+        $crate::store::open_revocations::covered!(
+            $engine,
+            "'code'",
+            concat!($k, ".account_id"),
+            concat!($k, ".client_id"),
+            concat!(
+                "(SELECT kd.revocation_id FROM auth_request_details kd WHERE kd.code_id = ",
+                $k,
+                ".id)"
+            ),
+            concat!($k, ".created_at")
+        )
+    };
+}
+
+/// A condition: a revocation covers the approval of the device authorization `$d`.
+macro_rules! device_ended {
+    ($engine:ident, $d:literal) => {
+        $crate::store::open_revocations::covered!(
+            $engine,
+            "'device'",
+            concat!($d, ".approved_by_account_id"),
+            concat!($d, ".client_id"),
+            concat!(
+                "(SELECT dd.revocation_id FROM auth_device_origins dd WHERE dd.device_id = ",
+                $d,
+                ".id)"
+            ),
+            concat!($d, ".approved_at")
+        )
+    };
+}
+
+/// A condition: a revocation covers the authorization request `$q`.
+macro_rules! request_ended {
+    ($engine:ident, $q:literal) => {
+        $crate::store::open_revocations::covered!(
+            $engine,
+            "'request'",
+            concat!($q, ".account_id"),
+            concat!($q, ".client_id"),
+            concat!(
+                "(SELECT qd.revocation_id FROM auth_request_details qd WHERE qd.request_id = ",
+                $q,
+                ".id)"
+            ),
+            concat!($q, ".created_at")
+        )
+    };
+}
+
+/// The number that a row gets which is made now.
+macro_rules! newest_revocation {
+    () => {
+        "(SELECT COALESCE(MAX(nv.id), 0) FROM auth_revocations nv)"
+    };
+}
+
+pub(super) use {
+    code_ended, covered, device_ended, grant_ended, newest_revocation, refresh_token_ended,
+    request_ended,
+};
+
+/// A revocation that is not done.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct OpenRevocation {
+    pub(super) id: i64,
+    /// The name of a kind of rows, or [`CLIENT`].
+    pub(super) kind: String,
+    account_id: Option<AccountId>,
+    client_id: Option<ClientRowId>,
+    pub(super) because: String,
+    /// The time that the rows get.
+    pub(super) created_at: Timestamp,
+}
+
+/// The kind of a deletion: the client's row and everything that belongs to it.
+pub(super) const CLIENT: &str = "client";
+
+impl OpenRevocation {
+    pub(super) fn target(&self) -> Target {
+        Target {
+            account: self.account_id.clone(),
+            client: self.client_id.clone(),
+        }
+    }
+}
+
+/// Opens a revocation: from the commit on, what it covers is ended.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    kind: &'static str,
+    target: &Target,
+    because: &str,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_revocations (kind, account_id, client_id, because, created_at, cut_off) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            kind.into(),
+            target.account.as_ref().into(),
+            target.client.as_ref().into(),
+            because.into(),
+            now.into(),
+            (now + SKEW).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Every revocation that is not done, oldest first: grants come before the refresh tokens of theirs.
+pub(super) async fn list(db: &Db) -> Result<Vec<OpenRevocation>> {
+    db.fetch_all(
+        "SELECT id, kind, account_id, client_id, because, created_at FROM auth_revocations \
+         WHERE done_at IS NULL ORDER BY id",
+        &[],
+    )
+    .await
+}
+
+/// Closes a revocation whose rows are all updated.
+pub(super) async fn close(db: &Db, id: i64, now: Timestamp) -> Result<()> {
+    db.execute(
+        "UPDATE auth_revocations SET done_at = $2 WHERE id = $1",
+        vec![id.into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}

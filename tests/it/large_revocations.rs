@@ -1,0 +1,413 @@
+//! Revocations and deletions of more than one transaction updates: what they cover is over at once, and
+//! a job updates the rows (`auth_revocations`).
+
+use serde_json::{Value, json};
+use storyden_auth::store::{leases, revocation};
+use time::Duration;
+
+use crate::support::race::{at_once, count};
+use crate::support::{Answer, Client, Member, NewClient, PASSWORD, Server, both};
+
+const USERINFO: &str = "/api/oauth/userinfo";
+const REVOKE: &str = "/api/admin/oauth/revoke";
+
+/// Copies of each row, more than two batches.
+const COPIES: u64 = 450;
+
+/// What a member gave an application: tokens, and what waits to be used.
+struct Given {
+    tokens: Answer,
+    request_id: String,
+    code: String,
+    device_code: String,
+}
+
+async fn give(server: &Server, member: &Member, app: &Client) -> Given {
+    Given {
+        tokens: server.tokens(member, app, &[]).await,
+        request_id: server.pending(member, app, &[]).await,
+        code: server.code(member, app, &[]).await,
+        device_code: server.approved_device(member, app, "openid").await,
+    }
+}
+
+/// Copies everything that is alive, so that a batch does not cover it.
+async fn copy(server: &Server) {
+    let copied = [
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO auth_grants (id, account_id, client_id, created_at, revocation_id) \
+             SELECT g.id || '-' || i, g.account_id, g.client_id, g.created_at, g.revocation_id \
+             FROM auth_grants g, n",
+            &[],
+        ),
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO oauth_refresh_tokens \
+             (id, created_at, token_hash, scope, expires_at, account_id, client_id) \
+             SELECT t.id || '-' || i, t.created_at, t.token_hash || i, t.scope, t.expires_at, \
+             t.account_id, t.client_id FROM oauth_refresh_tokens t, n WHERE t.revoked_at IS NULL",
+            &[],
+        ),
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO auth_refresh_tokens (token_id, grant_id) \
+             SELECT m.token_id || '-' || i, m.grant_id || '-' || i FROM auth_refresh_tokens m, n",
+            &[],
+        ),
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO oauth_authorisation_codes (id, created_at, code_hash, redirect_uri, scope, \
+             code_challenge, expires_at, account_id, client_id) \
+             SELECT k.id || '-' || i, k.created_at, k.code_hash || i, k.redirect_uri, k.scope, \
+             k.code_challenge, k.expires_at, k.account_id, k.client_id \
+             FROM oauth_authorisation_codes k, n WHERE k.consumed_at IS NULL",
+            &[],
+        ),
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO oauth_authorisation_requests (id, created_at, request_id_hash, redirect_uri, \
+             scope, code_challenge, expires_at, account_id, client_id) \
+             SELECT q.id || '-' || i, q.created_at, q.request_id_hash || i, q.redirect_uri, q.scope, \
+             q.code_challenge, q.expires_at, q.account_id, q.client_id \
+             FROM oauth_authorisation_requests q, n WHERE q.approved_at IS NULL",
+            &[],
+        ),
+        server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO oauth_device_authorisations (id, created_at, device_code_hash, user_code_hash, \
+             user_code_display, scope, expires_at, approved_at, approved_by_account_id, client_id) \
+             SELECT d.id || '-' || i, d.created_at, d.device_code_hash || i, d.user_code_hash || i, \
+             d.user_code_display, d.scope, d.expires_at, d.approved_at, d.approved_by_account_id, \
+             d.client_id FROM oauth_device_authorisations d, n WHERE d.consumed_at IS NULL",
+            &[],
+        ),
+    ];
+    for rows in copied {
+        assert_eq!(rows.await, COPIES);
+    }
+}
+
+/// Deletes what was given, so that the next round begins with nothing.
+async fn wipe(server: &Server) {
+    for sql in [
+        "DELETE FROM oauth_refresh_tokens",
+        "DELETE FROM auth_refresh_tokens",
+        "DELETE FROM auth_grants",
+        "DELETE FROM oauth_authorisation_codes",
+        "DELETE FROM oauth_authorisation_requests",
+        "DELETE FROM auth_request_details",
+        "DELETE FROM oauth_device_authorisations",
+        "DELETE FROM auth_device_origins",
+    ] {
+        server.sql(sql, &[]).await;
+    }
+}
+
+/// Keeps the job from updating rows, as another replica that just died does.
+async fn keep_the_job_away(server: &Server) {
+    let (db, now) = (&server.app.db, server.clock.now());
+    let until = now + Duration::days(1);
+    while !leases::take(db, "revocations", "a test", now, until)
+        .await
+        .unwrap()
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Updates the rows of all open revocations, as the job does.
+async fn apply(server: &Server) {
+    let now = server.clock.now();
+    let applied = revocation::apply(&server.app.db, now, || false)
+        .await
+        .unwrap();
+    assert!(applied.closed > 0 && applied.rows > COPIES, "{applied:?}");
+    assert!(!revocation::are_open(&server.app.db).await.unwrap());
+}
+
+/// Nothing of it is good; the device and the client hear what they hear of a small revocation.
+async fn is_over(server: &Server, app: &Client, given: &Given) {
+    let access_token = given.tokens.text("access_token");
+    let userinfo = server.get_with_bearer(USERINFO, &access_token).await;
+    userinfo.expect_error(401, "invalid_token");
+    let refreshed = server
+        .refresh(app, &given.tokens.text("refresh_token"))
+        .await;
+    refreshed.expect_error(400, "invalid_grant");
+    let exchanged = server.exchange(app, &given.code).await;
+    exchanged.expect_error(400, "invalid_grant");
+    let polled = server.poll(app, &given.device_code).await;
+    polled.expect_error(400, "access_denied");
+}
+
+/// The request can no longer be approved.
+async fn is_decided(server: &Server, member: &Member, given: &Given) {
+    let decided = server.decide(member, &given.request_id, "approve").await;
+    decided.expect_error(400, "invalid_request");
+}
+
+/// Everything of it is good.
+async fn is_alive(server: &Server, app: &Client, given: &Given) {
+    let access_token = given.tokens.text("access_token");
+    server
+        .get_with_bearer(USERINFO, &access_token)
+        .await
+        .expect(200);
+    server
+        .refresh(app, &given.tokens.text("refresh_token"))
+        .await
+        .expect(200);
+    server.exchange(app, &given.code).await.expect(200);
+    server.poll(app, &given.device_code).await.expect(200);
+}
+
+/// The pages of a member and of an administrator list nothing as alive.
+async fn nothing_is_listed(server: &Server, member: &Member, administrator: &Member) {
+    let applications = server.get_as(member, "/api/auth/oauth/applications").await;
+    assert_eq!(applications.expect(200).json()["applications"], json!([]));
+    let tokens = server
+        .get_as(member, "/api/auth/oauth/tokens")
+        .await
+        .expect(200)
+        .json();
+    let tokens = tokens["tokens"].as_array().unwrap().clone();
+    assert!(!tokens.is_empty());
+    for token in tokens {
+        assert!(token["revoked_at"].is_string(), "{token}");
+    }
+    let path = "/api/admin/oauth/device-authorizations?state=approved&account_id=";
+    let path = format!("{path}{}", member.id);
+    let devices = server.get_as(administrator, &path).await.expect(200).json();
+    assert_eq!(devices["device_authorisations"], json!([]));
+}
+
+const LIVE_TOKENS: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
+const LIVE_GRANTS: &str = "SELECT COUNT(*) AS n FROM auth_grants WHERE revoked_at IS NULL";
+
+both! {
+    /// Issue 13, A-27: a large revocation updates a bounded number of rows, and from its commit on
+    /// nothing that it covers is accepted, listed or counted; what is approved afterwards is good, though the
+    /// clock stands still. The job leaves that alone.
+    async fn a_large_revocation_ends_everything_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let loki = server.member("loki", &[]).await;
+        keep_the_job_away(&server).await;
+        for (client_id, body) in [
+            ("one", json!({ "account_id": frigg.id.as_str() })),
+            ("two", json!({ "account_id": frigg.id.as_str(), "client_id": "two" })),
+            ("three", json!({ "client_id": "three" })),
+        ] {
+            let app = server.client(NewClient { client_id, ..NewClient::default() }).await;
+            let first = give(&server, &frigg, &app).await;
+            copy(&server).await;
+            let second = give(&server, &frigg, &app).await;
+            let of_another = if body["account_id"].is_string() { Some(give(&server, &loki, &app).await) } else { None };
+            let mut dry = body.clone();
+            dry["dry_run"] = json!(true);
+            let counted = server.post_as(&odin, REVOKE, &dry).await.expect(200).json();
+            let ended = server.post_as(&odin, REVOKE, &body).await.expect(200).json();
+            for what in ["codes", "device_authorizations", "grants", "refresh_tokens"] {
+                assert_eq!((&ended[what], &counted[what]), (&json!(COPIES + 2), &json!(COPIES + 2)), "{what}");
+            }
+            let others = i64::from(of_another.is_some());
+            assert_eq!(server.count(LIVE_TOKENS, &[]).await, 252 + others);
+            assert_eq!(server.count(LIVE_GRANTS, &[]).await, 252 + others);
+            let again = server.post_as(&odin, REVOKE, &dry).await.expect(200).json();
+            for what in ["codes", "device_authorizations", "grants", "refresh_tokens"] {
+                assert_eq!(again[what], 0, "{what}");
+            }
+            nothing_is_listed(&server, &frigg, &odin).await;
+            for given in [&first, &second] {
+                is_over(&server, &app, given).await;
+            }
+            let anew = [give(&server, &frigg, &app).await, give(&server, &frigg, &app).await];
+            is_alive(&server, &app, &anew[0]).await;
+            apply(&server).await;
+            is_alive(&server, &app, &anew[1]).await;
+            if let Some(given) = &of_another {
+                is_alive(&server, &app, given).await;
+            }
+            for given in [&first, &second] {
+                is_over(&server, &app, given).await;
+            }
+            // Nothing is left of the round but the new ones.
+            assert_eq!(server.count(LIVE_TOKENS, &[]).await, 2 + others);
+            wipe(&server).await;
+        }
+    }
+
+    /// Issue 13, A-60: the same of what members end themselves: an application, all sessions, the password.
+    /// Requests that wait for a decision end as well.
+    async fn what_a_member_ends_is_over_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let odin = server.admin("odin").await;
+        let app = server.public_client().await;
+        keep_the_job_away(&server).await;
+        for (handle, way) in [("frigg", "application"), ("loki", "sessions"), ("thor", "password")] {
+            let mut member = server.member(handle, &[]).await;
+            let first = give(&server, &member, &app).await;
+            copy(&server).await;
+            let second = give(&server, &member, &app).await;
+            let cookie = member.cookie();
+            match way {
+                "application" => {
+                    let path = format!("/api/auth/oauth/applications/{}", app.row_id);
+                    server.send(server.request("DELETE", &path).header("cookie", cookie)).await.expect(204);
+                }
+                "sessions" => {
+                    let request = server.request("DELETE", "/api/auth/sessions");
+                    server.send(request.header("cookie", cookie)).await.expect(200);
+                    member = server.sign_in_again(&member).await;
+                }
+                _ => {
+                    let body = json!({ "current": PASSWORD, "new": "another long password" });
+                    server.post_as(&member, "/api/auth/password", &body).await.expect(200);
+                }
+            }
+            for given in [&first, &second] {
+                is_over(&server, &app, given).await;
+                is_decided(&server, &member, given).await;
+            }
+            nothing_is_listed(&server, &member, &odin).await;
+            let anew = give(&server, &member, &app).await;
+            apply(&server).await;
+            is_alive(&server, &app, &anew).await;
+            for given in [&first, &second] {
+                is_over(&server, &app, given).await;
+                is_decided(&server, &member, given).await;
+            }
+            wipe(&server).await;
+        }
+    }
+
+    /// Issue 13: what a Storyden gave has no side row, and a large revocation covers it by time.
+    async fn what_a_storyden_gave_is_over_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        keep_the_job_away(&server).await;
+        give(&server, &frigg, &app).await;
+        copy(&server).await;
+        let given = give(&server, &frigg, &app).await;
+        for sql in [
+            "DELETE FROM auth_refresh_tokens", "DELETE FROM auth_grants", "DELETE FROM auth_request_details",
+            "DELETE FROM auth_device_origins",
+        ] {
+            server.sql(sql, &[]).await;
+        }
+        let body = json!({ "client_id": "app" });
+        let ended = server.post_as(&odin, REVOKE, &body).await.expect(200).json();
+        assert_eq!(ended["refresh_tokens"], COPIES + 2);
+        let refreshed = server.refresh(&app, &given.tokens.text("refresh_token")).await;
+        refreshed.expect_error(400, "invalid_grant");
+        server.exchange(&app, &given.code).await.expect_error(400, "invalid_grant");
+        server.poll(&app, &given.device_code).await.expect_error(400, "access_denied");
+        // Its clock may be some seconds ahead; what comes later is not covered.
+        server.turn(Duration::seconds(6));
+        let later = give(&server, &frigg, &app).await;
+        for sql in ["DELETE FROM auth_refresh_tokens", "DELETE FROM auth_request_details", "DELETE FROM auth_device_origins"] {
+            server.sql(sql, &[]).await;
+        }
+        apply(&server).await;
+        assert_eq!(server.count(LIVE_TOKENS, &[]).await, 1);
+        is_alive(&server, &app, &later).await;
+    }
+
+    /// Issue 13, A-27: rotations, exchanges and polls in flight while a large revocation commits leave
+    /// nothing alive, on two replicas.
+    async fn grants_in_flight_do_not_survive_a_large_revocation(setup: Setup) {
+        let (server, replica) = (setup.start().await, setup.start().await);
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let app = server.public_client().await;
+        keep_the_job_away(&server).await;
+        for round in 0..6 {
+            give(&server, &frigg, &app).await;
+            copy(&server).await;
+            let mut requests = Vec::new();
+            for at in 0..4 {
+                let given = give(&server, &frigg, &app).await;
+                let on = [&server, &replica][at % 2];
+                requests.push(on.token_request(&app.refresh_form(&given.tokens.text("refresh_token"))));
+                requests.push(on.token_request(&app.exchange_form(&given.code)));
+                requests.push(on.token_request(&app.poll_form(&given.device_code)));
+            }
+            let account = frigg.id.as_str();
+            let body = [json!({ "client_id": "app" }), json!({ "account_id": account })][round % 2].clone();
+            let (answers, revoked) = tokio::join!(at_once(requests), server.post_as(&odin, REVOKE, &body));
+            revoked.expect(200);
+            count(&answers, 200);
+            for answer in answers.iter().filter(|answer| answer.status == 200) {
+                let userinfo = replica.get_with_bearer(USERINFO, &answer.text("access_token")).await;
+                userinfo.expect_error(401, "invalid_token");
+                if let Value::String(token) = &answer.json()["refresh_token"] {
+                    replica.refresh(&app, token).await.expect_error(400, "invalid_grant");
+                }
+            }
+            apply(&server).await;
+            assert_eq!(server.count(LIVE_TOKENS, &[]).await + server.count(LIVE_GRANTS, &[]).await, 0);
+            wipe(&server).await;
+        }
+    }
+
+    /// Issue 13, A-107: a client with many rows is deleted at once: nothing of it is accepted or listed, and
+    /// its id is free. The job deletes the rows, and the new client keeps its own.
+    async fn a_client_with_many_rows_is_gone_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
+        let new = NewClient { owner: Some(frigg.id.clone()), ..NewClient::default() };
+        let app = server.client(new.clone()).await;
+        let key = server.access_key(&odin, "sdpak").await;
+        keep_the_job_away(&server).await;
+        for path in ["/api/auth/oauth/clients", "/api/admin/oauth/clients"] {
+            let by = if path.contains("admin") { &odin } else { &frigg };
+            let app = if path.contains("admin") { server.client(new.clone()).await } else { app.clone() };
+            let first = give(&server, &frigg, &app).await;
+            copy(&server).await;
+            let second = give(&server, &frigg, &app).await;
+            let one = format!("{path}/{}", app.row_id);
+            let delete = || server.request("DELETE", &one).header("cookie", by.cookie());
+            server.send(delete()).await.expect(204);
+            let rows = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE client_id = $1";
+            assert!(server.count(rows, &[app.row_id.as_str()]).await > 200);
+            for given in [&first, &second] {
+                let access_token = given.tokens.text("access_token");
+                server.get_with_bearer(USERINFO, &access_token).await.expect_error(401, "invalid_token");
+                server.exchange(&app, &given.code).await.expect_error(400, "invalid_client");
+                server.poll(&app, &given.device_code).await.expect_error(400, "invalid_client");
+                let token = given.tokens.text("refresh_token");
+                server.refresh(&app, &token).await.expect_error(400, "invalid_client");
+                is_decided(&server, &frigg, given).await;
+                for token in [&access_token, &token] {
+                    let asked = server.request("POST", "/api/oauth/introspect").bearer_auth(&key);
+                    let asked = server.send(asked.form(&[("token", token)])).await.expect(200);
+                    assert_eq!(asked.json(), json!({ "active": false }));
+                }
+            }
+            server.send(delete()).await.expect(if path.contains("admin") { 404 } else { 400 });
+            server.get_as(by, &one).await.expect(404);
+            for (who, list, what) in [
+                (&frigg, "/api/auth/oauth/clients", "clients"),
+                (&odin, "/api/admin/oauth/clients", "clients"),
+                (&frigg, "/api/auth/oauth/applications", "applications"),
+                (&frigg, "/api/auth/oauth/tokens", "tokens"),
+                (&odin, "/api/admin/oauth/refresh-tokens", "tokens"),
+            ] {
+                let listed = server.get_as(who, list).await.expect(200).json();
+                assert_eq!(listed[what], json!([]), "{list}: {listed}");
+            }
+            let anew = server.client(new.clone()).await;
+            let given = give(&server, &frigg, &anew).await;
+            apply(&server).await;
+            assert_eq!(server.count(rows, &[app.row_id.as_str()]).await, 0);
+            let old = "SELECT COUNT(*) AS n FROM oauth_clients WHERE id = $1";
+            assert_eq!(server.count(old, &[app.row_id.as_str()]).await, 0);
+            is_alive(&server, &anew, &given).await;
+            let access_token = first.tokens.text("access_token");
+            server.get_with_bearer(USERINFO, &access_token).await.expect_error(401, "invalid_token");
+            server.delete_client(&anew).await;
+            server.sql("DELETE FROM auth_grants", &[]).await;
+        }
+    }
+}

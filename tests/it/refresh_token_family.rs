@@ -1,0 +1,201 @@
+//! Reuse detection on chains of any length, whichever program made them (RFC 9700 §4.14.2).
+
+use storyden_auth::secret::Secret;
+
+use crate::support::race::{at_once, count};
+use crate::support::{Client, Member, NewClient, Server, both};
+
+/// Tokens of a chain; in `make soak` as many as an account collects that refreshes every two minutes for a
+/// year.
+fn length(at_length: bool) -> u32 {
+    if at_length { 300_000 } else { 5_000 }
+}
+
+const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
+const LIVE_GRANTS: &str = "SELECT COUNT(*) AS n FROM auth_grants WHERE revoked_at IS NULL";
+
+/// Puts a chain between the first token of a grant and its second: the first names the chain's first, and
+/// the chain's last the second.
+async fn lengthen(server: &Server, tokens: u32, members: bool) {
+    let rows = server
+        .sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < CAST($1 AS INTEGER)) \
+             INSERT INTO oauth_refresh_tokens (id, created_at, token_hash, scope, expires_at, revoked_at, \
+             last_used_at, account_id, client_id) SELECT 'chain-' || i, t.created_at, 'hash-' || i, t.scope, \
+             t.expires_at, t.created_at, t.created_at, t.account_id, t.client_id \
+             FROM oauth_refresh_tokens t, n WHERE t.replaced_by_token_id IS NOT NULL",
+            &[&tokens.to_string()],
+        )
+        .await;
+    assert_eq!(rows, u64::from(tokens));
+    if members {
+        server
+            .sql(
+                "INSERT INTO auth_refresh_tokens (token_id, grant_id) \
+                 SELECT t.id, g.id FROM oauth_refresh_tokens t, auth_grants g WHERE t.id LIKE 'chain-%'",
+                &[],
+            )
+            .await;
+    }
+    let last = format!("chain-{tokens}");
+    server
+        .sql(
+            "UPDATE oauth_refresh_tokens SET replaced_by_token_id = \
+             (SELECT f.replaced_by_token_id FROM oauth_refresh_tokens f \
+             WHERE f.id NOT LIKE 'chain-%' AND f.replaced_by_token_id IS NOT NULL) WHERE id = $1",
+            &[&last],
+        )
+        .await;
+    server
+        .sql(
+            "UPDATE oauth_refresh_tokens SET replaced_by_token_id = \
+             'chain-' || (CAST(substr(id, 7) AS INTEGER) + 1) WHERE id LIKE 'chain-%' AND id <> $1",
+            &[&last],
+        )
+        .await;
+    server
+        .sql(
+            "UPDATE oauth_refresh_tokens SET replaced_by_token_id = 'chain-1' \
+             WHERE id NOT LIKE 'chain-%' AND replaced_by_token_id IS NOT NULL",
+            &[],
+        )
+        .await;
+    server
+        .sql(
+            "UPDATE auth_grants SET rotated_token_id = $1 WHERE rotated_token_id IS NOT NULL",
+            &[&last],
+        )
+        .await;
+}
+
+/// A chain of this length: its first token, which was used, and its last.
+async fn chain(
+    server: &Server,
+    (member, app): (&Member, &Client),
+    tokens: u32,
+    members: bool,
+) -> (String, String) {
+    let first = server.tokens(member, app, &[]).await.text("refresh_token");
+    let second = server.refresh(app, &first).await.expect(200);
+    server.turn(time::Duration::minutes(1));
+    lengthen(server, tokens, members).await;
+    (first, second.text("refresh_token"))
+}
+
+both! {
+    /// A-24, A-27, issue 13: the first use of a stolen token ends a family of any length.
+    async fn a_stolen_token_ends_a_long_family(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let length = length(setup.at_length);
+        let (first, last) = chain(&server, (&frigg, &app), length, true).await;
+        server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+        server.held.count("tokens of chains", length as usize);
+        assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
+        server.refresh(&app, &last).await.expect_error(400, "invalid_grant");
+        let audited = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'refresh_token_reused'";
+        assert_eq!(server.count(audited, &[]).await, 1);
+        // Only the grant and the last token were changed, and no one later finds anything alive.
+        server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+        assert_eq!(server.count(audited, &[]).await, 1);
+    }
+
+    /// A-24, A-27, issue 13: also one that a Storyden made, which has no grant, and whose last token was
+    /// used here.
+    async fn a_stolen_token_ends_a_long_family_of_a_storyden(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let length = length(setup.at_length);
+        for used_here in [false, true] {
+            let app = if used_here {
+                server.client(NewClient { client_id: "other", ..NewClient::default() }).await
+            } else {
+                app.clone()
+            };
+            let (first, mut last) = chain(&server, (&frigg, &app), length, false).await;
+            server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
+            server.sql("DELETE FROM auth_grants", &[]).await;
+            if used_here {
+                last = server.refresh(&app, &last).await.expect(200).text("refresh_token");
+            }
+            server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+            server.held.count("tokens of chains", length as usize);
+            assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
+            server.refresh(&app, &last).await.expect_error(400, "invalid_grant");
+            server.sql("DELETE FROM oauth_refresh_tokens", &[]).await;
+        }
+    }
+
+    /// A-27, issue 13: a chain of ours that a Storyden went on with ends as a whole, by reuse, by a code's
+    /// replay and by revocation (RFC 7009) with any of its tokens.
+    async fn what_a_storyden_made_of_a_grant_ends_with_it(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for way in ["reuse", "code", "refresh token", "access token"] {
+            let code = server.code(&frigg, &app, &[]).await;
+            let given = server.exchange(&app, &code).await.expect(200);
+            let token = given.text("refresh_token");
+            let next = server.refresh(&app, &token).await.expect(200).text("refresh_token");
+            server.turn(time::Duration::minutes(1));
+            let by_storyden = Secret::new(format!("by a Storyden, {way}"));
+            server.sql(
+                "INSERT INTO oauth_refresh_tokens (id, created_at, token_hash, scope, expires_at, account_id, \
+                 client_id) SELECT 'storyden-' || $1, t.created_at, $2, t.scope, t.expires_at, t.account_id, \
+                 t.client_id FROM oauth_refresh_tokens t WHERE t.token_hash = $3",
+                &[way, by_storyden.hash().as_str(), Secret::new(next.as_str()).hash().as_str()],
+            ).await;
+            server.sql(
+                "UPDATE oauth_refresh_tokens SET revoked_at = created_at, replaced_by_token_id = 'storyden-' || $1 \
+                 WHERE token_hash = $2",
+                &[way, Secret::new(next.as_str()).hash().as_str()],
+            ).await;
+            assert_eq!(server.count(LIVE, &[]).await, 1);
+            match way {
+                "reuse" => drop(server.refresh(&app, &token).await.expect_error(400, "invalid_grant")),
+                "code" => drop(server.exchange(&app, &code).await.expect_error(400, "invalid_grant")),
+                "refresh token" => {
+                    let form = [("token", &*token), ("client_id", "app")];
+                    server.post_form("/api/oauth/revoke", &form).await.expect(200);
+                }
+                _ => {
+                    let form = [("token", &*given.text("access_token")), ("client_id", "app")];
+                    server.post_form("/api/oauth/revoke", &form).await.expect(200);
+                }
+            }
+            assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0), "{way}");
+            server.refresh(&app, by_storyden.reveal()).await.expect_error(400, "invalid_grant");
+        }
+    }
+
+    /// A-27, issue 13: rotations of the last token while a stolen one of a long chain is used leave nothing
+    /// alive, whichever program made the chain.
+    async fn rotations_in_flight_do_not_survive_their_long_family(setup: Setup) {
+        let (server, replica) = (setup.start().await, setup.start().await);
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for members in [true, false] {
+            let (first, last) = chain(&server, (&frigg, &app), 3_000, members).await;
+            if !members {
+                server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
+                server.sql("DELETE FROM auth_grants", &[]).await;
+            }
+            let (old, new) = (app.refresh_form(&first), app.refresh_form(&last));
+            let requests = (0..8).map(|at| {
+                let on = [&server, &replica][at % 2];
+                on.token_request(if at < 4 { &new } else { &old })
+            });
+            let answers = at_once(requests.collect()).await;
+            count(&answers, 200);
+            assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
+            for answer in answers.iter().filter(|answer| answer.status == 200) {
+                let leaf = answer.text("refresh_token");
+                server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
+            }
+            server.sql("DELETE FROM oauth_refresh_tokens", &[]).await;
+            server.sql("DELETE FROM auth_grants", &[]).await;
+        }
+    }
+}
