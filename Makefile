@@ -3,6 +3,9 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help test check lint coverage soak bench
+# Parts of the soak: `make soak growth` runs that part alone.
+PARTS = crash away drain chains races growth
+.PHONY: $(PARTS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -18,8 +21,10 @@ lint: ## formatting, clippy and docs only
 coverage: ## each requirement id with the file and line of its test
 	@tests/requirements --list
 
-soak: ## crashes, lost databases, races and chains at length; SOAK_MINUTES=20
-	@tests/run soak
+soak: ## crashes, lost databases, races, chains and growth at length, or one part: make soak growth
+	@SOAK_PARTS="$(filter $(PARTS),$(MAKECMDGOALS))" tests/run soak
+
+$(PARTS): soak ;
 
 bench: ## what the release server does per second, on both engines; asserts nothing
 	@bench/run

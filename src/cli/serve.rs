@@ -146,6 +146,7 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     if let Some(address) = app.config.metrics_addr {
         let listener = listen("METRICS_ADDR", address).await?;
         tracing::info!(%address, "serving metrics");
+        prometheus::install();
         tokio::spawn(prometheus::serve(Arc::clone(&app), listener, stop.clone()));
     }
     server::run(app, listener, stop)

@@ -7,14 +7,20 @@ use time::Duration as Span;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Shared, follow_database_clock};
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
+use crate::store::cleanup::Pass;
 use crate::store::indexes::Outcome;
 use crate::store::{cleanup, indexes, leases, revocation};
+use crate::telemetry::metrics;
 
 /// How often rows that have had their time are deleted.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
+/// Pause before the next pass when one left rows that are due.
+const CLEANUP_SOON: Duration = Duration::from_secs(5);
 /// How long a replica that does the clean-up keeps the others from it.
 const CLEANUP_LEASE: Span = Span::minutes(10);
+/// Seconds that a pass takes at most, well within its lease.
+const CLEANUP_SECONDS: f64 = 300.0;
 /// How often poll times are written.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
 /// Pause between two looks for open revocations.
@@ -27,7 +33,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Starts every job; they end soon after `stop`.
 pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
     let tasks = tokio_util::task::TaskTracker::new();
-    tasks.spawn(every(CLEANUP_EVERY, app.clone(), stop.clone(), clean_up));
+    tasks.spawn(clean_up_regularly(app.clone(), stop.clone()));
+    tasks.spawn(keep_indexes(app.clone(), stop.clone()));
     tasks.spawn(every(POLLS_EVERY, app.clone(), stop.clone(), write_polls));
     tasks.spawn(every(MINUTE, app.clone(), stop.clone(), each_minute));
     tasks.spawn(every(
@@ -56,42 +63,85 @@ where
     }
 }
 
-/// Makes the indexes that a Storyden dropped when it started. True once all that can be made are there:
-/// without them a pass of the clean-up is slow, and still correct.
-pub async fn make_indexes(app: &App) -> bool {
+/// What came of a look at the indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexes {
+    /// All are there.
+    Complete,
+    /// Another process makes them, or the database is not available.
+    Later,
+    /// An index could not be made. Without it a pass of the clean-up is slow, and still correct.
+    Failed,
+}
+
+/// Makes the indexes that a Storyden dropped when it started.
+pub async fn make_indexes(app: &App) -> Indexes {
     match indexes::make_missing(&app.db, || app.readiness.is_draining()).await {
         Ok(Outcome::Complete(made)) => {
             if !made.is_empty() {
                 tracing::info!(indexes = ?made, "made missing indexes");
             }
-            true
+            Indexes::Complete
         }
-        Ok(Outcome::InProgress) => false,
-        Err(error) => {
-            tracing::warn!(%error, "missing indexes were not made");
-            true
-        }
+        Ok(Outcome::InProgress) => Indexes::Later,
+        Err(error) if error.is_passing() => Indexes::Later,
+        Err(_) => Indexes::Failed, // each was logged
     }
 }
 
-/// Deletes what has had its time; one replica at a time (contract 17.2).
-pub async fn clean_up(app: Shared) {
+/// Looks every minute whether an index is missing, and every hour once that did not help.
+async fn keep_indexes(app: Shared, stop: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        pause = match make_indexes(&app).await {
+            Indexes::Failed => CLEANUP_EVERY,
+            Indexes::Complete | Indexes::Later => MINUTE,
+        };
+    }
+}
+
+/// Runs passes of the clean-up: every hour, and the next one at once while rows are left that are due.
+async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        let finished = clean_up(app.clone()).await;
+        pause = if finished {
+            CLEANUP_EVERY
+        } else {
+            CLEANUP_SOON
+        };
+    }
+}
+
+/// Deletes rows whose time has passed; one replica at a time (storyden-contract.md#clean-up). False if rows are left that
+/// are due.
+pub async fn clean_up(app: Shared) -> bool {
     let now = app.clock.now();
     let holder = app.random.base64url::<16>();
     match leases::take(&app.db, "cleanup", &holder, now, now + CLEANUP_LEASE).await {
         Ok(true) => {}
-        Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "the clean-up could not begin"),
+        Ok(false) => return true,
+        Err(error) => {
+            tracing::warn!(%error, "the clean-up could not begin");
+            return true;
+        }
     }
-    make_indexes(&app).await;
-    let deleted = cleanup::run(&app.db, now, || app.readiness.is_draining()).await;
-    if !deleted.is_empty() {
-        tracing::info!(?deleted, "cleaned up");
-    }
-    shorten_audit_trail(&app, now).await;
+    let finished = match make_indexes(&app).await {
+        Indexes::Later => false,
+        Indexes::Complete | Indexes::Failed => delete_due(&app, now).await,
+    };
     if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
     }
+    finished
 }
 
 /// Updates and deletes the rows that open revocations cover; one replica at a time.
@@ -118,18 +168,29 @@ pub async fn apply_revocations(app: Shared) {
     }
 }
 
-/// Deletes what of the audit trail is older than it is kept.
-async fn shorten_audit_trail(app: &App, now: Timestamp) {
+/// Runs a pass over every table.
+async fn delete_due(app: &App, now: Timestamp) -> bool {
+    let since = Stopwatch::start();
+    let stop = || app.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
+    let pass = cleanup::run(&app.db, now, stop).await;
+    report(&pass);
     let keep = app.config.audit_retention;
     if keep.is_zero() {
-        return;
+        return pass.finished;
     }
-    let stop = || app.readiness.is_draining();
-    match cleanup::audit_trail(&app.db, now - keep, stop).await {
-        Ok(0) => {}
-        Ok(lines) => tracing::info!(lines, "shortened the audit trail"),
-        Err(error) => tracing::warn!(%error, "the audit trail was not shortened"),
+    let trail = cleanup::audit_trail(&app.db, now - keep, now, stop).await;
+    report(&trail);
+    pass.finished && trail.finished
+}
+
+fn report(pass: &Pass) {
+    if !pass.deleted.is_empty() {
+        let Pass {
+            deleted, finished, ..
+        } = pass;
+        tracing::info!(?deleted, finished, "cleaned up");
     }
+    metrics::cleaned_up(pass);
 }
 
 /// Writes when devices polled last.
@@ -137,14 +198,30 @@ pub async fn write_polls(app: Shared) {
     app.polls.write(&app.db).await;
 }
 
-/// Makes missing indexes, wipes the salts of closed refresh windows, and follows the database's clock.
-async fn each_minute(app: Shared) {
-    make_indexes(&app).await;
+/// Deletes expired pending requests, wipes the salts of closed refresh windows,
+/// follows the database's clock, and counts the backlog of the clean-up for the metrics.
+pub async fn each_minute(app: Shared) {
+    let now = app.clock.now();
+    let stop = || app.readiness.is_draining();
+    report(&cleanup::pending_requests(&app.db, now, stop).await);
+    if app.config.metrics_addr.is_some() {
+        count_backlog(&app, now).await;
+    }
     let closed = app.clock.now() - app.config.reuse_window();
     if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
         tracing::warn!(%error, "the salts of closed windows were not wiped");
     }
     if let Err(error) = follow_database_clock(&app.db, &app.clock).await {
         tracing::warn!(%error, "the database's clock was not read");
+    }
+}
+
+async fn count_backlog(app: &App, now: Timestamp) {
+    let counted = cleanup::backlog(&app.db, now, app.config.audit_retention).await;
+    match (counted, cleanup::progress(&app.db).await) {
+        (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "the backlog of the clean-up was not counted");
+        }
     }
 }

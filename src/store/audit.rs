@@ -287,13 +287,3 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedEnt
     let pages = page.of(total.n, entries.len());
     Ok((entries, pages))
 }
-
-/// Deletes at most `most` lines from before a time; how many it deleted.
-pub async fn delete_before(db: &Db, before: Timestamp, most: i64) -> Result<u64> {
-    db.execute(
-        "DELETE FROM auth_audit WHERE id IN (SELECT e.id FROM auth_audit e \
-         WHERE e.created_at < $1 ORDER BY e.created_at LIMIT $2)",
-        vec![before.into(), most.into()],
-    )
-    .await
-}

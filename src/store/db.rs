@@ -114,7 +114,12 @@ impl Db {
                 let options: PgConnectOptions = url.parse()?;
                 let options = options
                     .application_name("storyden-auth")
-                    .options([("statement_timeout", "3000"), ("timezone", "UTC")]);
+                    // Compiling a short statement takes longer than the statement.
+                    .options([
+                        ("statement_timeout", "3000"),
+                        ("timezone", "UTC"),
+                        ("jit", "off"),
+                    ]);
                 let pool = PgPoolOptions::new()
                     .max_connections(16)
                     .acquire_timeout(ACQUIRE_TIMEOUT)

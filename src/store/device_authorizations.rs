@@ -236,11 +236,15 @@ pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
     Ok(())
 }
 
-/// Deletes every device authorization that has expired, as Storyden does when one is started.
+/// Deletes device authorizations that have expired, as Storyden does when one is started; of many the
+/// oldest, so that a start stays short, and the clean-up deletes the others.
 pub async fn delete_expired(db: &Db, now: Timestamp) -> Result<()> {
     let sql = db.pick(
-        "DELETE FROM oauth_device_authorisations WHERE julianday(expires_at) < julianday($1)",
-        "DELETE FROM oauth_device_authorisations WHERE expires_at < $1",
+        "DELETE FROM oauth_device_authorisations WHERE id IN (SELECT d.id \
+         FROM oauth_device_authorisations d WHERE julianday(d.expires_at) < julianday($1) \
+         ORDER BY julianday(d.expires_at) LIMIT 100)",
+        "DELETE FROM oauth_device_authorisations WHERE id IN (SELECT d.id \
+         FROM oauth_device_authorisations d WHERE d.expires_at < $1 ORDER BY d.expires_at LIMIT 100)",
     );
     db.execute(sql, vec![now.into()]).await?;
     Ok(())

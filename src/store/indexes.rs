@@ -238,6 +238,21 @@ impl Made {
         }
     }
 
+    /// Counts the tables that got an index, so that the planner uses it (PostgreSQL).
+    async fn analyze(&self, connection: &mut PgConnection) {
+        let mut tables: Vec<&str> = INDEXES
+            .iter()
+            .filter(|index| self.names.contains(&index.name))
+            .map(|index| index.table)
+            .collect();
+        tables.dedup();
+        for table in tables {
+            if let Err(error) = run(connection, &format!("ANALYZE {table}")).await {
+                tracing::warn!(%error, table, "a table was not analyzed");
+            }
+        }
+    }
+
     fn outcome(self) -> Result<Outcome> {
         match self.error {
             Some(error) => Err(error),
@@ -289,6 +304,7 @@ async fn make_on_postgres(
             make_concurrently(&mut connection, index, invalid).await,
         );
     }
+    made.analyze(&mut connection).await;
     connection.close().await?;
     made.outcome()
 }

@@ -20,6 +20,13 @@ const LATENCIES: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+/// Begins to record: before the jobs start, whose first figures are set at once.
+pub fn install() {
+    if recorder().is_some() {
+        super::metrics::describe();
+    }
+}
+
 /// The process's one recorder; `None` when something else records already.
 fn recorder() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();

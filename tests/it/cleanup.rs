@@ -1,10 +1,17 @@
 //! Clean-up: deleted and kept rows (storyden-contract.md#clean-up).
 
-use storyden_auth::jobs;
-use storyden_auth::store::{cleanup, leases};
-use time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{NewClient, Server, both};
+use serde_json::Value;
+use storyden_auth::jobs;
+use storyden_auth::store::cleanup::Progress;
+use storyden_auth::store::{cleanup, leases};
+use storyden_auth::telemetry::prometheus;
+use time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{NewClient, Server, Setup, Tokens, both};
 
 /// A pass of the clean-up. Without the lease, which the pass of the server's start may still hold.
 pub(crate) async fn clean_up(server: &Server) {
@@ -15,6 +22,43 @@ pub(crate) async fn clean_up(server: &Server) {
 async fn clean_up_after(server: &Server, time: Duration) {
     server.turn(time);
     clean_up(server).await;
+}
+
+/// The rows of a step that are due.
+async fn backlog(server: &Server, step: &str) -> i64 {
+    let retention = server.app.config.audit_retention;
+    let counted = cleanup::backlog(&server.app.db, server.clock.now(), retention).await;
+    let counted = counted.unwrap();
+    counted
+        .iter()
+        .find(|known| known.step == step)
+        .unwrap()
+        .rows
+}
+
+/// The state of a step.
+async fn progress(server: &Server, step: &str) -> Progress {
+    let known = cleanup::progress(&server.app.db).await.unwrap();
+    known.into_iter().find(|known| known.name == step).unwrap()
+}
+
+/// Waits for the pass of the server's start, which may still be at work.
+pub(crate) async fn first_pass_is_over(server: &Server) {
+    while cleanup::progress(&server.app.db).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The findings of `doctor` about the clean-up, each with its status.
+async fn findings(setup: &Setup) -> Vec<String> {
+    let ended = setup.run(&["doctor", "--json"], &[]).await;
+    let found: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let of_clean_up = found.iter().filter(|found| found["check"] == "clean-up");
+    let text = |found: &Value| {
+        let [status, finding] = ["status", "finding"].map(|name| found[name].as_str().unwrap());
+        format!("{status}: {finding}")
+    };
+    of_clean_up.map(text).collect()
 }
 
 /// The number of rows of a table.
@@ -231,5 +275,159 @@ both! {
             looks += 1;
             assert!(looks < 10_000, "no pass ran");
         }
+    }
+
+    /// P7: a chain that is over goes in one pass, however long it is, and its grant with it.
+    async fn a_long_chain_goes_in_one_pass(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let over = Tokens { prefix: "over", chains: 1, length: 450, days: -8 };
+        setup.make_tokens(&frigg, &app, over).await;
+        let young = Tokens { prefix: "week", chains: 2, length: 3, days: -6 };
+        setup.make_tokens(&frigg, &app, young).await;
+        assert_eq!(backlog(&server, "refresh tokens").await, 450);
+        clean_up(&server).await;
+        assert_eq!(backlog(&server, "refresh tokens").await, 0);
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_refresh_tokens")), (6, 6));
+        assert_eq!(rows!(server, "auth_grants"), 2);
+    }
+
+    /// A-24, P7: expired tokens of a chain that lives stay, however many there are, and hold up nothing.
+    async fn expired_tokens_of_living_chains_hold_up_nothing(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        // Ten minutes between rotations: most of the chain expired more than a week ago.
+        let living = Tokens { prefix: "long", chains: 2, length: 1_500, days: 1 };
+        setup.make_tokens(&frigg, &app, living).await;
+        let over = Tokens { prefix: "over", chains: 300, length: 1, days: -8 };
+        setup.make_tokens(&frigg, &app, over).await;
+        clean_up(&server).await;
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_grants")), (3_000, 2));
+    }
+
+    /// P7: a pass that had no time left says so, and the next goes on.
+    async fn a_pass_that_was_stopped_is_continued(setup: Setup) {
+        let server = setup.start().await;
+        first_pass_is_over(&server).await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let over = Tokens { prefix: "over", chains: 500, length: 1, days: -8 };
+        setup.make_tokens(&frigg, &app, over).await;
+        let (db, now, asked) = (&server.app.db, server.clock.now(), AtomicUsize::new(0));
+        let pass = cleanup::run(db, now, || asked.fetch_add(1, Ordering::Relaxed) > 5).await;
+        assert!(!pass.finished, "{pass:?}");
+        let left = rows!(server, "oauth_refresh_tokens");
+        assert!((1..500).contains(&left), "{left}");
+        let pass = cleanup::run(db, now, || false).await;
+        assert!(pass.finished, "{pass:?}");
+        assert_eq!(rows!(server, "oauth_refresh_tokens"), 0);
+        assert!(jobs::clean_up(server.app.clone()).await);
+    }
+
+    /// P7: pending authorization requests, which anybody may make, go within a minute of their expiry.
+    async fn pending_requests_go_every_minute(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        server.authorize(None, &app, &[]).await.expect(302);
+        server.turn(Duration::minutes(9));
+        server.authorize(None, &app, &[]).await.expect(302);
+        server.turn(Duration::minutes(2));
+        assert_eq!(backlog(&server, "pending requests").await, 1);
+        jobs::each_minute(server.app.clone()).await;
+        assert_eq!(rows!(server, "auth_pending_requests"), 1);
+    }
+
+    /// P7: rows of ours whose parents a Storyden deleted go as well, once a day.
+    async fn side_rows_without_parents_go_once_a_day(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        clean_up(&server).await;
+        server.start_device(&app, "openid").await.expect(200);
+        server.pending(&frigg, &app, &[]).await;
+        server.tokens(&frigg, &app, &[]).await;
+        for sql in [
+            "DELETE FROM oauth_device_authorisations",
+            "DELETE FROM oauth_authorisation_requests",
+            "DELETE FROM oauth_authorisation_codes",
+            "DELETE FROM oauth_refresh_tokens",
+        ] {
+            server.sql(sql, &[]).await;
+        }
+        clean_up_after(&server, Duration::hours(23)).await;
+        assert_eq!((rows!(server, "auth_device_origins"), rows!(server, "auth_request_details")), (1, 2));
+        clean_up_after(&server, Duration::hours(1)).await;
+        assert_eq!((rows!(server, "auth_device_origins"), rows!(server, "auth_request_details")), (0, 0));
+        assert_eq!((rows!(server, "auth_refresh_tokens"), rows!(server, "auth_grants")), (0, 1));
+        clean_up_after(&server, Duration::hours(25)).await;
+        assert_eq!(rows!(server, "auth_grants"), 0);
+    }
+
+    /// P7: a row that cannot be deleted stops neither the rows before it nor the other steps, and the
+    /// failure is told until the step completes.
+    async fn a_step_that_fails_is_told_and_the_others_run(setup: Setup) {
+        let server = setup.start().await;
+        first_pass_is_over(&server).await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let over = Tokens { prefix: "over", chains: 300, length: 1, days: -8 };
+        setup.make_tokens(&frigg, &app, over).await;
+        let mut database = setup.other_process().await;
+        let refuse = database.pick(
+            "CREATE TRIGGER refuse BEFORE DELETE ON oauth_refresh_tokens \
+             WHEN old.id = 'over0000000000000000' BEGIN SELECT RAISE(ABORT, 'not this row'); END",
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
+             AS $$ BEGIN RAISE 'not this row'; END $$; \
+             CREATE TRIGGER refuse BEFORE DELETE ON oauth_refresh_tokens \
+             FOR EACH ROW WHEN (old.id = 'over0000000000000000') EXECUTE FUNCTION refuse()",
+        );
+        database.run(refuse).await;
+        server.turn(Duration::days(91)); // the sessions' time
+        let pass = cleanup::run(&server.app.db, server.clock.now() + Duration::days(7), || false).await;
+        assert_eq!(pass.failed, ["refresh tokens"], "{pass:?}");
+        assert!(pass.finished, "it waits for the next regular pass");
+        assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "sessions")), (1, 0));
+        let known = progress(&server, "refresh tokens").await;
+        assert!(known.error.unwrap().contains("not this row"));
+        let told = findings(&setup).await;
+        assert!(told.iter().any(|line| line.starts_with("warn: refresh tokens: 1 due,")), "{told:?}");
+        database.run(database.pick("DROP TRIGGER refuse", "DROP TRIGGER refuse ON oauth_refresh_tokens")).await;
+        clean_up(&server).await;
+        assert_eq!(progress(&server, "refresh tokens").await.error, None);
+        assert_eq!(rows!(server, "oauth_refresh_tokens"), 0);
+    }
+
+    /// P7: doctor and the metrics tell what is due and when each step last ran through.
+    async fn the_backlog_is_told(setup: Setup) {
+        let server = setup.clone().with("METRICS_ADDR", "127.0.0.1:9100").start().await;
+        first_pass_is_over(&server).await;
+        prometheus::install();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(prometheus::serve(server.app.clone(), listener, stop.clone()));
+        let app = server.public_client().await;
+        server.authorize(None, &app, &[]).await.expect(302);
+        server.turn(Duration::days(1));
+        assert_eq!(backlog(&server, "pending requests").await, 1);
+        jobs::each_minute(server.app.clone()).await;
+        let known = progress(&server, "pending requests").await;
+        assert_eq!(known.completed_at, Some(server.clock.now()));
+        assert_eq!((known.deleted, known.error), (1, None));
+        let shown = server.http.get(format!("http://{address}/metrics")).send().await.unwrap();
+        let shown = shown.text().await.unwrap();
+        for line in [
+            "# HELP cleanup_backlog_rows ",
+            "cleanup_backlog_rows{step=\"pending requests\"} ",
+            "cleanup_backlog_rows{step=\"refresh tokens\"} ",
+            "# HELP cleanup_last_completed_timestamp_seconds ",
+            "cleanup_last_completed_timestamp_seconds{step=\"grants\"} ",
+            "# HELP cleanup_rows_deleted_total ",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+        stop.cancel();
     }
 }

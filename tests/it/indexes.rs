@@ -1,7 +1,7 @@
 //! The indexes of this server on Storyden's tables: made again after a Storyden dropped them.
 
 use serde_json::Value;
-use storyden_auth::jobs;
+use storyden_auth::jobs::{self, Indexes};
 use storyden_auth::store::indexes::{self, INDEXES, Outcome};
 
 use crate::support::{Setup, Tokens, both};
@@ -41,7 +41,7 @@ both! {
         assert_eq!(status, "warn");
         assert!(text.contains("auth_oauth_refresh_tokens_replaced_by_token_id"), "{text}");
         let server = setup.start().await;
-        while !jobs::make_indexes(&server.app).await {
+        while jobs::make_indexes(&server.app).await == Indexes::Later {
             tokio::task::yield_now().await; // the job of the server's start is at it
         }
         assert_eq!(storyden.indexes_of_ours().await, every_name());
@@ -62,7 +62,7 @@ both! {
         storyden.run(invalid).await;
         assert_eq!(storyden.indexes_of_ours().await.len(), INDEXES.len() - 1);
         let server = setup.start().await;
-        while !jobs::make_indexes(&server.app).await {
+        while jobs::make_indexes(&server.app).await == Indexes::Later {
             tokio::task::yield_now().await; // the job of the server's start is at it
         }
         assert_eq!(storyden.indexes_of_ours().await, every_name());

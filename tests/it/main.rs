@@ -54,6 +54,7 @@ mod disk;
 mod doctor;
 mod drain;
 mod fetch_guard;
+mod growth;
 mod headers;
 mod house;
 mod indexes;

@@ -9,12 +9,16 @@ use crate::app::{App, Sources};
 use crate::cli::migrate::without_making;
 use crate::cli::with_causes;
 use crate::config::Config;
+use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
 use crate::store::url::{DatabaseUrl, SqliteMode};
-use crate::store::{self, Db, indexes, inspect, migrate};
+use crate::store::{self, Db, cleanup, indexes, inspect, migrate};
 
 /// How far PostgreSQL's clock may be from this machine's.
 const CLOCK_MAX: Duration = Duration::seconds(5);
+
+/// How long ago a step of the clean-up may have completed: the slowest run once a day.
+const COMPLETED_WITHIN: Duration = Duration::hours(26);
 
 /// Looks at the database, and makes none; whose it is.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
@@ -81,9 +85,60 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner
     examine_clock(app, findings);
     if !pending.contains(&"storyden") && examine_tables(app, findings).await? {
         examine_indexes(app, findings).await?;
+        if pending.is_empty() {
+            examine_clean_up(app, findings).await?;
+        }
         examine_time_texts(app, findings).await?;
     }
     Ok(owner)
+}
+
+/// The backlog of the clean-up, and when each step last ran through.
+async fn examine_clean_up(app: &App, findings: &mut Findings) -> store::Result<()> {
+    let now = app.clock.now();
+    let progress = cleanup::progress(&app.db).await?;
+    let backlog = cleanup::backlog(&app.db, now, app.config.audit_retention).await?;
+    let mut behind = false;
+    for Backlog { step, rows } in &backlog {
+        let Some(known) = progress.iter().find(|known| known.name == *step) else {
+            continue;
+        };
+        let due = if *rows < COUNTED {
+            format!("{rows} due")
+        } else {
+            format!("at least {COUNTED} due")
+        };
+        let completed = match known.completed_at {
+            Some(at) => format!("last completed at {}", at.to_rfc3339()),
+            None => "never completed".to_owned(),
+        };
+        let finding = format!("{step}: {due}, {completed}, {} deleted", known.deleted);
+        if let Some(error) = &known.error {
+            behind = true;
+            let advice = "the log of `serve` has more; if it is a timeout, see that the finding `indexes` is \
+                          ok, and leave `serve` running: it tries again every hour with smaller batches";
+            findings.warn("clean-up", format!("{finding}; it failed: {error}"), advice);
+        } else if known
+            .completed_at
+            .is_none_or(|at| now - at > COMPLETED_WITHIN)
+        {
+            behind = true;
+            let advice = "leave `serve` running: it continues while rows are due, a pass every hour at least";
+            findings.warn("clean-up", finding, advice);
+        } else if *rows > 0 {
+            findings.ok("clean-up", finding);
+        }
+    }
+    if progress.is_empty() {
+        let due: i64 = backlog.iter().map(|step| step.rows).sum();
+        let finding = format!("has not run yet, {due} rows are due; `serve` runs it");
+        findings.ok("clean-up", finding);
+    } else if !behind {
+        let last = progress.iter().filter_map(|known| known.completed_at).max();
+        let last = last.map_or_else(String::new, |at| format!("; last at {}", at.to_rfc3339()));
+        findings.ok("clean-up", format!("every step ran through{last}"));
+    }
+    Ok(())
 }
 
 /// The indexes of this server on Storyden's tables.

@@ -20,6 +20,14 @@ pub(crate) struct Tokens {
 }
 
 impl Setup {
+    /// Drops the indexes of ours on Storyden's tables, as a Storyden does when it starts.
+    pub(crate) async fn drop_indexes(&self) {
+        let mut database = self.other_process().await;
+        for index in database.indexes_of_ours().await {
+            database.run(&format!("DROP INDEX {index}")).await;
+        }
+    }
+
     /// Makes refresh tokens, and lets PostgreSQL count its rows. A million take about half a minute, half
     /// of it for indexes that are there.
     pub(crate) async fn make_tokens(&self, of: &Member, client: &Client, tokens: Tokens) {
@@ -39,6 +47,10 @@ impl Setup {
                 "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -100000",
                 "SET session_replication_role = replica",
             ))
+            .await;
+        // In one transaction, as a server makes them: a grant without a token is clean-up's.
+        database
+            .run(database.pick("BEGIN IMMEDIATE", "BEGIN"))
             .await;
         let numbers = database.pick(
             "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ROWS)",
@@ -93,8 +105,9 @@ impl Setup {
                 id(&format!("n % {chains}"))
             ))
             .await;
+        database.run("COMMIT").await;
         database
-            .run(database.pick("PRAGMA optimize", "ANALYZE"))
+            .run(database.pick("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM ANALYZE"))
             .await;
     }
 }

@@ -1,0 +1,53 @@
+//! The backlog of the clean-up: rows that are due and still there.
+
+use time::Duration;
+
+use super::WINDOW;
+use super::steps::{self, Find, Step};
+use crate::clock::Timestamp;
+use crate::store::db::Db;
+use crate::store::error::Result;
+use crate::store::paging::Total;
+use crate::store::value::Value;
+
+/// Bound of a count, so that it is cheap however much is due. Where no index tells which rows are due, the
+/// count is that of the due rows in one window of a walk, the one with the smallest keys.
+pub const COUNTED: i64 = 10_000;
+
+/// The backlog of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The step.
+    pub step: &'static str,
+    /// Rows that are due, counted up to [`COUNTED`].
+    pub rows: i64,
+}
+
+/// Counts the rows that each step would delete now; the audit trail is kept for `audit_retention`, without
+/// an end when that is zero.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn backlog(db: &Db, now: Timestamp, audit_retention: Duration) -> Result<Vec<Backlog>> {
+    let mut found = Vec::new();
+    for step in steps::STEPS {
+        found.push(count(db, step, now - step.keep).await?);
+    }
+    if !audit_retention.is_zero() {
+        found.push(count(db, &steps::AUDIT_TRAIL, now - audit_retention).await?);
+    }
+    Ok(found)
+}
+
+async fn count(db: &Db, step: &Step, before: Timestamp) -> Result<Backlog> {
+    let most = match step.find {
+        Find::Due(_) => COUNTED,
+        Find::Walk { .. } => WINDOW,
+    };
+    let parameters = [before.into(), most.into(), Value::Text(None)];
+    let total: Total = db.fetch_one(step.count.of(db), &parameters).await?;
+    Ok(Backlog {
+        step: step.name,
+        rows: total.n,
+    })
+}

@@ -1,0 +1,344 @@
+//! Clean-up: the deletion of rows whose time has passed, in small batches.
+//!
+//! Times are compared as instants: `julianday(…)` on SQLite, where rows carry the zone of the process that
+//! wrote them. A batch reads the ids of due rows, and deletes these rows with the rows that belong to them
+//! in one short transaction. The size of a batch follows the time that the last one took, so that no other
+//! write waits long, and between two batches others have their turn: SQLite has one writer.
+
+mod backlog;
+mod progress;
+mod steps;
+
+use std::time::Duration;
+
+use super::db::Db;
+use super::error::Result;
+use super::value::{Flag, Value};
+use crate::clock::{Stopwatch, Timestamp};
+pub use backlog::{Backlog, COUNTED, backlog};
+pub use progress::{Progress, progress};
+use steps::{Delete, Find, Sql, Step};
+
+/// The most rows of a batch.
+const BATCH: usize = 200;
+
+/// Seconds that a batch may take before the next one is made smaller.
+const BATCH_SECONDS: f64 = 0.04;
+
+/// Seconds from the beginning of a full batch to that of the next. With `BATCH` this bounds what a pass asks
+/// of a disk, and is still three times as fast as the fastest measured growth.
+const PACE_SECONDS: f64 = 0.1;
+
+/// Rows that a walk through a table looks at in one query.
+const WINDOW: i64 = 1_000;
+
+/// Seconds that a pass spends on one step before the others have their turn.
+const STEP_SECONDS: f64 = 120.0;
+
+/// Rows that a pass deleted, by step, for each step that deleted any.
+pub type Deleted = Vec<(&'static str, u64)>;
+
+/// A pass of the clean-up.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Rows that were deleted, side rows included.
+    pub deleted: Deleted,
+    /// Steps that failed.
+    pub failed: Vec<&'static str>,
+    /// False if rows are left that are due: the next pass should come soon.
+    pub finished: bool,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+struct Run {
+    step: &'static str,
+    deleted: u64,
+    /// True if nothing was left that is due.
+    completed: bool,
+    error: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    id: String,
+    due: Flag,
+    /// Where the search goes on: the time of the row on PostgreSQL, or the id of a walk.
+    place: Option<String>,
+}
+
+impl Sql {
+    fn of(self, db: &Db) -> &'static str {
+        db.pick(self.sqlite, self.postgres)
+    }
+}
+
+/// One pass over every table. A step that fails is logged, and the others run; `stop` is asked between
+/// batches.
+pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
+    let known = progress(db).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the progress of the clean-up was not read");
+        Vec::new()
+    });
+    let is_due = |step: &&Step| match step.find {
+        Find::Due(_) => true,
+        Find::Walk { every, .. } => !known.iter().any(|known| {
+            known.name == step.name && known.completed_at.is_some_and(|at| now - at < every)
+        }),
+    };
+    let mut runs = Vec::new();
+    for step in steps::STEPS.iter().filter(is_due) {
+        runs.push(run_step(db, step, now - step.keep, &stop).await);
+    }
+    finish(db, runs, now).await
+}
+
+/// Deletes the pending authorization requests that have expired.
+pub async fn pending_requests(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
+    let run = run_step(db, &steps::PENDING_REQUESTS, now, &stop).await;
+    if run.deleted == 0 && run.error.is_none() {
+        // Not worth a write every minute: the hourly pass notes that the step completed.
+        return Pass {
+            finished: run.completed,
+            ..Pass::default()
+        };
+    }
+    finish(db, vec![run], now).await
+}
+
+/// Deletes the lines of the audit trail from before a time.
+pub async fn audit_trail(
+    db: &Db,
+    before: Timestamp,
+    now: Timestamp,
+    stop: impl Fn() -> bool,
+) -> Pass {
+    let run = run_step(db, &steps::AUDIT_TRAIL, before, &stop).await;
+    finish(db, vec![run], now).await
+}
+
+/// Notes what came of the steps.
+async fn finish(db: &Db, runs: Vec<Run>, now: Timestamp) -> Pass {
+    let mut pass = Pass {
+        finished: true,
+        ..Pass::default()
+    };
+    for run in &runs {
+        // A step that failed has to wait for the next regular pass.
+        pass.finished &= run.completed || run.error.is_some();
+        if run.deleted > 0 {
+            pass.deleted.push((run.step, run.deleted));
+        }
+        if run.error.is_some() {
+            pass.failed.push(run.step);
+        }
+    }
+    if let Err(error) = progress::record(db, runs, now).await {
+        tracing::warn!(%error, "the progress of the clean-up was not noted");
+    }
+    pass
+}
+
+/// How many rows the next batch has.
+struct Size(usize);
+
+impl Size {
+    /// Adapts to the time that a batch took.
+    fn follow(&mut self, seconds: f64) {
+        if seconds > BATCH_SECONDS {
+            self.0 = (self.0 / 2).max(1);
+        } else if seconds < BATCH_SECONDS / 2.0 {
+            self.0 = (self.0 * 2).min(BATCH);
+        }
+    }
+
+    /// Adapts to a batch that failed, perhaps by a timeout. False if it was the smallest.
+    fn shrink(&mut self) -> bool {
+        let may_try_again = self.0 > 1;
+        self.0 = (self.0 / 8).max(1);
+        may_try_again
+    }
+}
+
+/// Runs one step until nothing is left that is due, or its time is over.
+async fn run_step(
+    db: &Db,
+    step: &'static Step,
+    before: Timestamp,
+    stop: &impl Fn() -> bool,
+) -> Run {
+    let mut run = Run {
+        step: step.name,
+        deleted: 0,
+        completed: false,
+        error: None,
+    };
+    let (since, mut size) = (Stopwatch::start(), Size(BATCH));
+    let mut search = Search::new(step, before);
+    while since.seconds() < STEP_SECONDS && !stop() {
+        let batch = Stopwatch::start();
+        match search.batch(db, size.0).await {
+            Ok(None) => {
+                run.completed = true;
+                break;
+            }
+            Ok(Some(Batch {
+                deleted,
+                seconds,
+                full,
+            })) => {
+                run.deleted += deleted;
+                size.follow(seconds);
+                if full {
+                    rest(batch.seconds()).await;
+                }
+            }
+            Err(error) if size.shrink() => {
+                tracing::debug!(%error, step = step.name, "a batch of the clean-up failed");
+            }
+            Err(error) => {
+                tracing::warn!(%error, step = step.name, "a step of the clean-up failed");
+                run.error = Some(with_cause(&error));
+                break;
+            }
+        }
+    }
+    run
+}
+
+fn with_cause(error: &super::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Leaves the database to others, at least for as long as the batch took.
+async fn rest(seconds: f64) {
+    let pause = (PACE_SECONDS - seconds).max(seconds).min(1.0);
+    tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+}
+
+/// A batch that was deleted.
+struct Batch {
+    deleted: u64,
+    /// How long the transaction took.
+    seconds: f64,
+    /// True if as many rows were due as it could have.
+    full: bool,
+}
+
+/// The search of a step for due rows.
+struct Search {
+    step: &'static Step,
+    before: Timestamp,
+    /// Where the last batch ended.
+    place: Option<String>,
+    /// True if rows were deleted since the search began at the beginning: the rows before them in their
+    /// chains are due now.
+    deleted: bool,
+}
+
+impl Search {
+    fn new(step: &'static Step, before: Timestamp) -> Self {
+        Self {
+            step,
+            before,
+            place: None,
+            deleted: false,
+        }
+    }
+
+    /// Deletes one batch; `None` when the search found nothing more.
+    async fn batch(&mut self, db: &Db, size: usize) -> Result<Option<Batch>> {
+        loop {
+            let found = self.find(db, size).await?;
+            let Some(last) = found.last() else {
+                if !self.begin_again() {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let last = last.place.clone();
+            let due: Vec<&str> = found
+                .iter()
+                .filter(|row| row.due.0)
+                .map(|row| row.id.as_str())
+                .take(size)
+                .collect();
+            if due.is_empty() {
+                self.place = last; // a window of a walk without a row that is due
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let full = due.len() == size;
+            let write = Stopwatch::start();
+            let deleted = delete(db, self.step, Value::names(due), self.before).await?;
+            let seconds = write.seconds();
+            if deleted == 0 && last == self.place {
+                return Ok(None); // another process was first
+            }
+            self.deleted |= deleted > 0;
+            // A window of a walk is looked at again while it had due rows.
+            if deleted == 0 || matches!(self.step.find, Find::Due(_)) {
+                self.place = last;
+            }
+            return Ok(Some(Batch {
+                deleted,
+                seconds,
+                full,
+            }));
+        }
+    }
+
+    async fn find(&self, db: &Db, size: usize) -> Result<Vec<FoundRow>> {
+        let (sql, most) = match self.step.find {
+            Find::Due(sql) => (sql, i64::try_from(size).unwrap_or(i64::MAX)),
+            Find::Walk { sql, .. } => (sql, WINDOW),
+        };
+        let place = Value::Text(self.place.clone());
+        db.fetch_all(sql.of(db), &[self.before.into(), most.into(), place])
+            .await
+    }
+
+    /// Begins at the beginning once more; false if that would find nothing.
+    fn begin_again(&mut self) -> bool {
+        let again = matches!(self.step.find, Find::Due(_)) && self.deleted && self.place.is_some();
+        self.place = None;
+        self.deleted = false;
+        again
+    }
+}
+
+/// Deletes rows with the rows that belong to them; how many rows that were.
+async fn delete(db: &Db, step: &'static Step, ids: Value, before: Timestamp) -> Result<u64> {
+    db.write((step, ids, before), |tx, (step, ids, before)| {
+        Box::pin(async move {
+            let mut rows = 0;
+            for statement in step.delete {
+                rows += match statement {
+                    Delete::Ids(sql) => {
+                        let sql = tx.pick(sql.sqlite, sql.postgres);
+                        tx.execute(sql, &[ids.clone()]).await?
+                    }
+                    Delete::IdsBefore(sql) => {
+                        let sql = tx.pick(sql.sqlite, sql.postgres);
+                        tx.execute(sql, &[ids.clone(), (*before).into()]).await?
+                    }
+                };
+            }
+            Ok(rows)
+        })
+    })
+    .await
+}
+
+/// Wipes the salts of rotations made before `closed`: their successors can no longer be derived.
+pub async fn wipe_salts(db: &Db, closed: Timestamp) -> Result<u64> {
+    let sql = db.pick(
+        "UPDATE auth_grants SET salt = NULL \
+         WHERE salt IS NOT NULL AND julianday(rotated_at) < julianday($1)",
+        "UPDATE auth_grants SET salt = NULL WHERE salt IS NOT NULL AND rotated_at < $1",
+    );
+    db.execute(sql, vec![closed.into()]).await
+}

@@ -1,0 +1,65 @@
+//! The state of each step of the clean-up, `auth_jobs`.
+
+use super::Run;
+use crate::clock::Timestamp;
+use crate::store::db::Db;
+use crate::store::error::Result;
+
+/// The state of a step, as the last pass left it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Progress {
+    /// The step.
+    pub name: String,
+    /// When the step last found nothing left to delete.
+    pub completed_at: Option<Timestamp>,
+    /// Rows that the step deleted, in total, side rows included.
+    pub deleted: i64,
+    /// When the step last failed; none once it completed after that.
+    pub failed_at: Option<Timestamp>,
+    /// Why it failed then.
+    pub error: Option<String>,
+}
+
+/// The state of every step that ran.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn progress(db: &Db) -> Result<Vec<Progress>> {
+    db.fetch_all(
+        "SELECT name, completed_at, deleted, failed_at, error FROM auth_jobs ORDER BY name",
+        &[],
+    )
+    .await
+}
+
+/// Notes what came of steps. A step that ran out of time changes nothing but its count.
+pub(super) async fn record(db: &Db, runs: Vec<Run>, now: Timestamp) -> Result<()> {
+    db.write((runs, now), |tx, (runs, now)| {
+        Box::pin(async move {
+            for run in runs {
+                let completed = run.completed.then_some(*now);
+                let failed = run.error.as_ref().map(|_| *now);
+                tx.execute(
+                    "INSERT INTO auth_jobs (name, completed_at, deleted, failed_at, error) \
+                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET \
+                     deleted = auth_jobs.deleted + excluded.deleted, \
+                     completed_at = COALESCE(excluded.completed_at, auth_jobs.completed_at), \
+                     failed_at = CASE WHEN excluded.completed_at IS NULL AND excluded.error IS NULL \
+                         THEN auth_jobs.failed_at ELSE excluded.failed_at END, \
+                     error = CASE WHEN excluded.completed_at IS NULL AND excluded.error IS NULL \
+                         THEN auth_jobs.error ELSE excluded.error END",
+                    &[
+                        run.step.into(),
+                        completed.into(),
+                        i64::try_from(run.deleted).unwrap_or(i64::MAX).into(),
+                        failed.into(),
+                        run.error.clone().into(),
+                    ],
+                )
+                .await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}

@@ -1,0 +1,158 @@
+//! P7: a server in its third year: the clean-up of many rows holds up nobody and keeps its pace.
+//!
+//! A few hundred rows in `make test`; a million in `make soak`, which holds the figures as ratios.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use storyden_auth::clock::Stopwatch;
+use storyden_auth::jobs::{self, Indexes};
+use tokio::task::JoinHandle;
+
+use crate::cleanup::first_pass_is_over;
+use crate::support::{Client, Member, NewClient, Server, Tokens, both};
+
+/// Rotations of each chain: a day of an application that refreshes every half an hour.
+const LENGTH: u32 = 50;
+/// Refreshes from which the idle p99 is taken.
+const IDLE: usize = 500;
+/// How many times its idle p99 a write may wait.
+const WAIT: f64 = 10.0;
+/// The rate among many rows as a share of that among few.
+const RATE: f64 = 0.8;
+
+/// Another client that refreshes all the time.
+struct Writer {
+    server: Arc<Server>,
+    app: Client,
+    token: String,
+}
+
+impl Writer {
+    async fn new(server: &Arc<Server>, of: &Member, app: &Client) -> Self {
+        Self {
+            server: Arc::clone(server),
+            app: app.clone(),
+            token: server.tokens(of, app, &[]).await.text("refresh_token"),
+        }
+    }
+
+    /// One refresh; how long it took, in seconds.
+    async fn write(&mut self) -> f64 {
+        let since = Stopwatch::start();
+        let answer = self.server.refresh(&self.app, &self.token).await;
+        let seconds = since.seconds();
+        self.token = answer.expect(200).text("refresh_token");
+        seconds
+    }
+
+    /// The 99th percentile of refreshes while nothing else happens.
+    async fn idle(&mut self) -> f64 {
+        let mut seconds = Vec::with_capacity(IDLE);
+        for _ in 0..IDLE {
+            seconds.push(self.write().await);
+        }
+        seconds.sort_by(f64::total_cmp);
+        seconds[IDLE * 99 / 100]
+    }
+
+    /// Refreshes until told to stop; itself and each time that it took.
+    fn start(mut self, stop: &Arc<AtomicBool>) -> JoinHandle<(Self, Vec<f64>)> {
+        let stop = Arc::clone(stop);
+        tokio::spawn(async move {
+            let mut seconds = Vec::new();
+            while seconds.is_empty() || !stop.load(Ordering::Relaxed) {
+                seconds.push(self.write().await);
+            }
+            seconds.sort_by(f64::total_cmp);
+            (self, seconds)
+        })
+    }
+}
+
+const EXPIRED: &str =
+    "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE id LIKE 'over%' OR id LIKE 'past%'";
+
+/// Runs passes until nothing is left; expired tokens that were deleted per second.
+async fn clean_up(server: &Server) -> f64 {
+    let expired = server.count(EXPIRED, &[]).await;
+    let since = Stopwatch::start();
+    while !jobs::clean_up(server.app.clone()).await {}
+    let seconds = since.seconds();
+    assert_eq!(server.count(EXPIRED, &[]).await, 0);
+    f64::from(i32::try_from(expired).unwrap()) / seconds
+}
+
+/// A figure of a report, in whole numbers.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a figure of a test"
+)]
+fn whole(figure: f64) -> usize {
+    figure.round() as usize
+}
+
+both! {
+    /// P7: the clean-up of 500,000 expired among 1,000,000 refresh tokens makes no other write wait longer
+    /// than ten times its idle p99, and is as fast as that of 5,000 among 10,000. Indexes that a Storyden
+    /// dropped are made before, beside the same writes.
+    async fn clean_up_holds_up_no_other_write(setup: Setup) {
+        let server = Arc::new(setup.start().await);
+        first_pass_is_over(&server).await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let other = NewClient { client_id: "other", ..NewClient::default() };
+        let other = server.client(other).await;
+        let chains = |few: u32, many: u32| if setup.at_length { few * many / LENGTH } else { few / 1_000 };
+        let few = Tokens { prefix: "over", chains: chains(5_000, 1), length: LENGTH, days: -8 };
+        let live = Tokens { prefix: "live", days: 20, ..few };
+        setup.make_tokens(&frigg, &app, few).await;
+        setup.make_tokens(&frigg, &app, live).await;
+        let rate_of_few = clean_up(&server).await;
+
+        setup.drop_indexes().await;
+        let many = Tokens { prefix: "past", chains: chains(5_000, 100), ..few };
+        setup.make_tokens(&frigg, &app, many).await;
+        setup.make_tokens(&frigg, &app, Tokens { prefix: "good", days: 20, ..many }).await;
+        let mut writer = Writer::new(&server, &frigg, &other).await;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let writing = writer.start(&stop);
+        let since = Stopwatch::start();
+        while jobs::make_indexes(&server.app).await == Indexes::Later {
+            tokio::task::yield_now().await;
+        }
+        let making = since.seconds();
+        stop.store(true, Ordering::Relaxed);
+        let (back, seconds) = writing.await.unwrap();
+        writer = back;
+        server.held.longest("ms to make the indexes", making);
+        server.held.longest("ms waited meanwhile", seconds[seconds.len() - 1]);
+
+        let idle = writer.idle().await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let writing = writer.start(&stop);
+        let rate_of_many = clean_up(&server).await;
+        stop.store(true, Ordering::Relaxed);
+        let (_, seconds) = writing.await.unwrap();
+        let (p99, longest) = (seconds[seconds.len() * 99 / 100], seconds[seconds.len() - 1]);
+
+        let deleted = (few.chains + many.chains) * LENGTH;
+        server.held.count("expired tokens", usize::try_from(deleted).unwrap());
+        server.held.count("per second of few", whole(rate_of_few));
+        server.held.count("per second of many", whole(rate_of_many));
+        server.held.count("other writes", seconds.len());
+        server.held.longest("ms idle p99", idle);
+        server.held.longest("ms p99 meanwhile", p99);
+        server.held.longest("ms longest", longest);
+        let left = "SELECT COUNT(*) AS n FROM auth_refresh_tokens WHERE token_id LIKE 'live%' OR token_id LIKE 'good%'";
+        assert_eq!(server.count(left, &[]).await, i64::from(deleted));
+        let grants = "SELECT COUNT(*) AS n FROM auth_grants WHERE id LIKE 'over%' OR id LIKE 'past%'";
+        assert_eq!(server.count(grants, &[]).await, 0);
+        if setup.at_length {
+            assert!(longest <= WAIT * idle, "a write waited {longest} s, idle p99 is {idle} s");
+            assert!(rate_of_many >= RATE * rate_of_few, "{rate_of_many}/s of many, {rate_of_few}/s of few");
+        }
+    }
+}
