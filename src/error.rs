@@ -74,6 +74,7 @@ impl OAuthError {
     pub fn status(&self) -> StatusCode {
         match self.code {
             ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if self.limited => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::TemporarilyUnavailable if self.retry_after.is_some() => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -148,8 +148,7 @@ async fn check_signature(
 async fn fetch_set(app: &App, client: &Client, uri: &str) -> Result<KeySet, OAuthError> {
     let row = client.row_id.as_str();
     app.limits.spend(&[(KEYS_CLIENT, row)]).map_err(|wait| {
-        let description = "The keys of this client were fetched too often";
-        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+        OAuthError::limited("The keys of this client were fetched too often", wait.0)
     })?;
     let set = app.remote_keys.flights.fetch(uri, read_set(app, uri));
     set.await.ok_or_else(|| {

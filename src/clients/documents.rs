@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::fetch::{self, Found, Question};
 use crate::ids::{AccountId, ClientRowId};
-use crate::limits::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, network_of};
+use crate::limits::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_document::{self, ClientDocument};
 use crate::oauth::client_id_url;
@@ -87,16 +87,11 @@ pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Cl
 
 /// Counts a reading for whom it is.
 fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
-    let network = network_of(visitor.address);
-    let mut limits = vec![(DOCUMENTS_ADDRESS, network.as_str())];
-    limits.extend(
-        visitor
-            .account
-            .map(|account| (DOCUMENTS_ACCOUNT, account.as_str())),
-    );
+    let mut limits = networks(DOCUMENTS_ADDRESS, visitor.address);
+    let account = visitor.account.map(ToString::to_string);
+    limits.extend(account.map(|account| (DOCUMENTS_ACCOUNT, account)));
     app.limits.spend(&limits).map_err(|wait| {
-        let description = "Too many client metadata documents were asked for";
-        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+        OAuthError::limited("Too many client metadata documents were requested", wait.0)
     })
 }
 

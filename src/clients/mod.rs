@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::app::App;
-use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, network_of};
+use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -114,12 +114,8 @@ pub async fn prove(
     if is_remembered() {
         return Ok(());
     }
-    let network = network_of(address);
-    let pair = format!("{}\0{network}", client.row_id);
-    let limits = [
-        (CLIENT_SECRET, pair.as_str()),
-        (CLIENT_SECRET_ADDRESS, network.as_str()),
-    ];
+    let mut limits = networks_with(CLIENT_SECRET, client.row_id.as_str(), address);
+    limits.extend(networks(CLIENT_SECRET_ADDRESS, address));
     if let Err(wait) = app.limits.check(&limits) {
         return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }

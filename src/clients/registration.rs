@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::secrets;
 use crate::app::App;
 use crate::ids::ClientRowId;
-use crate::limits::{REGISTRATIONS, network_of};
+use crate::limits::{REGISTRATIONS, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::{About, ClientMetadata};
@@ -87,12 +87,10 @@ pub async fn register(
         let description = "There are too many registrations here; unused ones go after a day";
         return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL));
     }
-    let network = network_of(address);
-    let limits = [(REGISTRATIONS, network.as_str())];
-    app.limits.spend(&limits).map_err(|wait| {
-        let description = "Too many registrations from this address";
-        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
-    })?;
+    let limits = networks(REGISTRATIONS, address);
+    app.limits
+        .spend(&limits)
+        .map_err(|wait| OAuthError::limited("Too many registrations from this network", wait.0))?;
     let secret = secret_for(app, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
     let client = client_of(app, &metadata, hash);

@@ -15,7 +15,7 @@ use crate::clients::documents::{self, Visitor};
 use crate::clients::{self, Credentials, builtin};
 use crate::error::answers;
 use crate::ids::DeviceAuthorizationId;
-use crate::limits::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, network_of};
+use crate::limits::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -115,14 +115,11 @@ async fn answer(
     };
     let scope = scope_of(app.config.profile, scope.as_deref(), refusal)?;
     check_scope(app.config.profile, &client, &scope)?;
-    let network = network_of(address.0);
-    let limits = [
-        (DEVICE_STARTS, network.as_str()),
-        (DEVICE_STARTS_CLIENT, client.row_id.as_str()),
-    ];
+    let mut limits = networks(DEVICE_STARTS, address.0);
+    limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
     app.limits.spend(&limits).map_err(|wait| {
-        let description = "Too many device authorizations from this address or by this client";
-        OAuthError::temporarily_unavailable(description).retry_after(wait.0)
+        let description = "Too many device authorizations from this network or by this client";
+        OAuthError::limited(description, wait.0)
     })?;
     if app.config.profile.device_start_deletes_expired() {
         device_authorizations::delete_expired(&app.db, app.clock.now()).await?;

@@ -21,7 +21,7 @@ use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
-use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, network_of};
+use crate::limits::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::{Scope, ScopePolicy};
@@ -330,11 +330,8 @@ async fn undecided(
     user_code: &str,
     ClientAddress(address): ClientAddress,
 ) -> Result<DeviceRequest, OAuthError> {
-    let network = network_of(address);
-    let limits = [
-        (USER_CODE_ACCOUNT, account.id.as_str()),
-        (USER_CODE_ADDRESS, network.as_str()),
-    ];
+    let mut limits = networks(USER_CODE_ADDRESS, address);
+    limits.push((USER_CODE_ACCOUNT, account.id.to_string()));
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
         tracing::warn!(account = %account.id, "too many wrong user codes");
         OAuthError::invalid_request("Too many wrong codes; wait before trying again")

@@ -18,8 +18,8 @@ pub mod token;
 pub mod userinfo;
 pub mod well_known;
 
+use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
@@ -40,14 +40,13 @@ fn refuse_client(app: &App, error: OAuthError) -> Response {
     response
 }
 
+/// The description of a refusal by the budget of an address.
+const OVER_BUDGET: &str = "Too many requests from this address; wait before the next";
+
 /// The answer to an address that spent its budget.
 #[must_use]
 pub fn over_budget(wait: u64) -> Response {
-    let description = "Too many requests from this address; wait before the next";
-    let error = OAuthError::temporarily_unavailable(description).retry_after(wait);
-    let mut response = error.into_response();
-    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS; // RFC 6585 §4
-    response
+    OAuthError::limited(OVER_BUDGET, wait).into_response()
 }
 
 /// The answer to a bearer that is not good, with a challenge that says so (RFC 6750 §3.1).

@@ -11,7 +11,7 @@ use crate::accounts::guard::Person;
 use crate::app::Shared;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
-use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
+use crate::limits::{SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::closing::{self, Closed, Closing};
@@ -82,12 +82,8 @@ pub async fn change(
         let detail = "This account has no password; an administrator can give it one";
         return Err(ApiError::invalid(detail));
     };
-    let network = network_of(address);
-    let pair = format!("{account}\0{network}");
-    let limits = [
-        (SIGN_IN_ACCOUNT, pair.as_str()),
-        (SIGN_IN_ADDRESS, network.as_str()),
-    ];
+    let mut limits = networks(SIGN_IN_ADDRESS, address);
+    limits.push((SIGN_IN_PAIR, format!("{account}\0{}", network_of(address))));
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
         let detail = "Too many wrong passwords; wait before trying again";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)

@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
 use crate::ids::{AccountId, SessionId};
-use crate::limits::{SIGN_IN_ACCOUNT, SIGN_IN_ADDRESS, network_of};
+use crate::limits::{SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts;
@@ -101,12 +101,8 @@ pub async fn sign_in(
         || identifier.to_lowercase(),
         |row| row.account_id.to_string(),
     );
-    let network = network_of(address);
-    let pair = format!("{who}\0{network}");
-    let limits = [
-        (SIGN_IN_ACCOUNT, pair.as_str()),
-        (SIGN_IN_ADDRESS, network.as_str()),
-    ];
+    let mut limits = networks(SIGN_IN_ADDRESS, address);
+    limits.push((SIGN_IN_PAIR, format!("{who}\0{}", network_of(address))));
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
         ApiError::new(
             Kind::TooManyRequests,

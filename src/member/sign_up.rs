@@ -17,7 +17,7 @@ use crate::app::Shared;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
 use crate::ids::AccountId;
-use crate::limits::{SIGN_UPS, network_of};
+use crate::limits::{SIGN_UPS, networks};
 use crate::store;
 use crate::store::accounts::{self, NewAccount};
 use crate::store::audit::{self, Event};
@@ -61,11 +61,10 @@ pub async fn sign_up(
         ApiError::invalid(detail)
             .title("Handle must be lowercase letters, numbers, hyphens, and underscores only")
     })?;
-    let network = network_of(address);
     app.limits
-        .spend(&[(SIGN_UPS, network.as_str())])
+        .spend(&networks(SIGN_UPS, address))
         .map_err(|wait| {
-            let detail = "Too many sign-ups from this address; wait before trying again";
+            let detail = "Too many sign-ups from this network; wait before trying again";
             ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
         })?;
     let new = NewAccount {

@@ -79,6 +79,8 @@ pub struct OAuthError {
     pub description: Cow<'static, str>,
     /// Seconds until the same request may succeed.
     pub retry_after: Option<u64>,
+    /// True if a rate limit refused the request: status 429, whatever the code (RFC 6585 §4).
+    pub limited: bool,
     /// True if authentication by the `Authorization` header failed (RFC 6749 §5.2).
     pub challenge: bool,
     /// The internal cause, for the log.
@@ -105,6 +107,7 @@ impl OAuthError {
             code,
             description: description.into(),
             retry_after: None,
+            limited: false,
             challenge: false,
             detail: None,
         }
@@ -160,6 +163,14 @@ impl OAuthError {
             "The server could not answer this request",
         );
         error.detail = Some(Arc::from(detail.into()));
+        error
+    }
+
+    /// A rate limit refused the request; `wait` is the number of seconds until it may be repeated.
+    #[must_use]
+    pub fn limited(description: impl Into<Cow<'static, str>>, wait: u64) -> Self {
+        let mut error = Self::temporarily_unavailable(description).retry_after(wait);
+        error.limited = true;
         error
     }
 

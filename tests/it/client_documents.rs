@@ -313,7 +313,7 @@ both! {
             server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(400);
         }
         let id = host.url("/missing/60");
-        let answer = server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(503);
+        let answer = server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(429);
         assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
         assert_eq!(host.asked().len(), 60);
     }

@@ -256,7 +256,7 @@ both! {
             server.start_device(&app, "openid").await.expect(200);
         }
         let answer = server.start_device(&app, "openid").await;
-        let answer = answer.expect_error(503, "temporarily_unavailable");
+        let answer = answer.expect_error(429, "temporarily_unavailable");
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 600);
         let other = server.request("POST", "/api/oauth/device_authorization");
         let other = other.header("x-forwarded-for", "203.0.113.9").form(&[("client_id", "app")]);

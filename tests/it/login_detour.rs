@@ -263,7 +263,7 @@ both! {
         for _ in 0..3 {
             server.authorize(None, &app, &[]).await.expect(302);
         }
-        let answer = server.authorize(None, &app, &[]).await.expect_error(503, "temporarily_unavailable");
+        let answer = server.authorize(None, &app, &[]).await.expect_error(429, "temporarily_unavailable");
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((600..=601).contains(&wait), "{wait}");
         assert_eq!(answer.find_header("location"), None);

@@ -60,6 +60,7 @@ mod house;
 mod indexes;
 mod introspection;
 mod large_revocations;
+mod limits;
 mod login_detour;
 mod logout;
 mod member_access_keys;

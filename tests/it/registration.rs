@@ -395,7 +395,7 @@ both! {
         for _ in 0..2 {
             from("2001:db8::1").await.expect(201);
         }
-        let refused = from("2001:db8::ffff").await.expect_error(503, "temporarily_unavailable");
+        let refused = from("2001:db8::ffff").await.expect_error(429, "temporarily_unavailable");
         assert_eq!(refused.header("retry-after"), "3601");
         from("2001:db8:0:1::1").await.expect(201);
         server.turn(Duration::hours(1));

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::clients::documents;
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
-use crate::limits::{PENDING_REQUESTS, network_of};
+use crate::limits::{PENDING_REQUESTS, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 use crate::secret::Secret;
@@ -91,11 +91,10 @@ impl Request<'_> {
         browser: &Secret,
     ) -> Result<Secret, Refusal> {
         app.limits
-            .spend(&[(PENDING_REQUESTS, &network_of(address))])
+            .spend(&networks(PENDING_REQUESTS, address))
             .map_err(|wait| {
-                let busy =
-                    OAuthError::temporarily_unavailable("Too many requests from this address");
-                Refusal::Here(busy.retry_after(wait.0))
+                let description = "Too many authorization requests from this network";
+                Refusal::Here(OAuthError::limited(description, wait.0))
             })?;
         let mut parameters = self.parameters.values.clone();
         if let Some(name) = self.parameters.repeated.first() {

@@ -48,6 +48,10 @@ pub(super) use accept::accept;
 pub(super) use kept::{adopt as adopt_kept, parameters_of};
 pub(super) use pending_cookie::browsers_of;
 
+/// The longest parameters of one authorization request together, in bytes as stored: requests are
+/// kept for strangers, so a small request must not become a large row.
+const PARAMETERS_BYTES_MAX: usize = 8 * 1_024;
+
 /// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
 const KNOWN: &[&str] = &[
     "response_type",
@@ -265,7 +269,7 @@ async fn target(
     headers: &HeaderMap,
 ) -> Result<Target, OAuthError> {
     require_enabled(app)?;
-    let mut parameters = decoded?;
+    let mut parameters = decoded?.within(PARAMETERS_BYTES_MAX)?;
     let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
     if let Some(name) = parameters.repeated.iter().find(decisive) {
         return Err(OAuthError::invalid_request(format!(
@@ -625,7 +629,5 @@ pub(super) fn wrong_credential() -> ApiError {
 /// `temporarily_unavailable` when there were too many.
 fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
     let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
-    bound.map_err(|wait| {
-        OAuthError::temporarily_unavailable("Too many requests of this account").retry_after(wait.0)
-    })
+    bound.map_err(|wait| OAuthError::limited("Too many requests of this account", wait.0))
 }

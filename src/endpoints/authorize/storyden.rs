@@ -10,7 +10,8 @@ use super::super::extract::{ClientAddress, Decoded, decode_leniently};
 use super::super::require_enabled;
 use super::accept::REQUEST_TTL;
 use super::{
-    bound_requests, consent_page, error_location, redirect, refuse_here, wrong_credential,
+    PARAMETERS_BYTES_MAX, bound_requests, consent_page, error_location, redirect, refuse_here,
+    wrong_credential,
 };
 use crate::accounts::caller::{Caller, Decider, WrongCredential, require_may_authorize};
 use crate::accounts::guard::require_not_suspended;
@@ -62,7 +63,8 @@ pub(super) async fn authorize(
         return problem.into_response();
     }
     // 2. the validator
-    let decoded = match decode_leniently(query, DECLARED) {
+    let decoded = decode_leniently(query, DECLARED);
+    let decoded = match decoded.and_then(|decoded| decoded.within(PARAMETERS_BYTES_MAX)) {
         Ok(decoded) => decoded,
         Err(error) => return ApiError::invalid(error.description).into_response(),
     };

@@ -74,6 +74,22 @@ impl Decoded {
             .ok_or_else(|| OAuthError::invalid_request(missing))
     }
 
+    /// Refuses parameters that are longer than `most` bytes together, as JSON: the stored form, in
+    /// which a control character takes six bytes.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn within(self, most: usize) -> Result<Self, OAuthError> {
+        let stored = serde_json::to_vec(&self.values).map_err(OAuthError::server_error)?;
+        if stored.len() <= most {
+            return Ok(self);
+        }
+        let most = most / 1_024;
+        Err(OAuthError::invalid_request(format!(
+            "the parameters are longer than {most} KiB together; send shorter ones"
+        )))
+    }
+
     /// Refuses repeated parameters (RFC 6749 §3.1).
     ///
     /// # Errors

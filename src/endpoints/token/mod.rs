@@ -18,7 +18,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
 use super::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
-use super::{over_budget, refuse_client};
+use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::app::{App, Shared};
 use crate::clients;
 use crate::error::answers;
@@ -203,16 +203,12 @@ pub async fn token(
         Ok(form) => answer(&app, &headers, &form, address).await,
         Err(error) => Err(error),
     };
-    let is_bad_poll = |error: &OAuthError| {
-        grant == Some(GrantType::DeviceCode)
-            && !matches!(
-                error.code,
-                ErrorCode::AuthorizationPending | ErrorCode::SlowDown
-            )
+    let outcome = match outcome {
+        Err(error) if grant == Some(GrantType::DeviceCode) && !answers_a_poll(&error) => {
+            Err(charge_poll(&app, error, address))
+        }
+        outcome => outcome,
     };
-    if outcome.as_ref().is_err_and(is_bad_poll) {
-        let _ = app.budget.spend(address.0, 1);
-    }
     metrics::token_request(
         grant.map_or("none", GrantType::stored_name),
         outcome
@@ -223,6 +219,29 @@ pub async fn token(
         Ok(tokens) => axum::Json(tokens).into_response(),
         Err(error) => refuse_client(&app, error),
     }
+}
+
+/// True for the answers of RFC 8628 §3.5 to a device with a device code of this server. They cost
+/// nothing, so that 10,000 devices behind one address are never refused; `Polls` sets the pace.
+fn answers_a_poll(error: &OAuthError) -> bool {
+    use ErrorCode::{AccessDenied, AuthorizationPending, ExpiredToken, SlowDown};
+    matches!(
+        error.code,
+        AuthorizationPending | SlowDown | AccessDenied | ExpiredToken
+    )
+}
+
+/// Counts a poll with an unknown device code, or of an unknown client, against the budget of its
+/// address; 429 once that is spent. Only the answer tells these polls from the free ones.
+fn charge_poll(app: &App, error: OAuthError, ClientAddress(address): ClientAddress) -> OAuthError {
+    if app.config.profile.budget_covers_everything() || error.status().is_server_error() {
+        return error; // counted before, or not the client's fault
+    }
+    let left = app.budget.spend(address, 1);
+    if left.within {
+        return error;
+    }
+    OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
 /// Counts a request against the budget of its address, unless it is a poll, which has a pace of its
