@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::accounts::device_cookie::DeviceKey;
 use crate::accounts::passwords::{self, Cost, Passwords};
 use crate::clients::assertion::RemoteKeys;
 use crate::clients::documents::DocumentFlights;
@@ -12,13 +13,16 @@ use crate::endpoints::token::redemptions::Redemptions;
 use crate::endpoints::well_known::Documents;
 use crate::fetch::Fetch;
 use crate::fetch::network::{Network, System};
+use crate::ids::AccountId;
 use crate::keys::{self, Keys, SigningKey, SigningLimits};
 use crate::limits::Limits;
 use crate::limits::budget::{Budget, Size};
+use crate::limits::refusals::Refusals;
 use crate::oauth::resource::KnownResources;
 use crate::random::Random;
 use crate::remote::seal::Sealer;
 use crate::server::{ConnectionLimits, Patience, Places};
+use crate::store::audit::{Entry, Event};
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
 
@@ -42,6 +46,10 @@ pub struct App {
     pub passwords: Passwords,
     /// Counts of failures.
     pub limits: Limits,
+    /// Refusals on their way to the audit trail.
+    pub refusals: Refusals,
+    /// The key of device cookies.
+    pub device_key: DeviceKey,
     /// What addresses may ask for.
     pub budget: Budget,
     /// When devices polled last.
@@ -174,6 +182,8 @@ impl App {
             flights: DocumentFlights::default(),
             remote_keys: RemoteKeys::new(),
             passwords: Passwords::new(cost, &random)?,
+            refusals: Refusals::default(),
+            device_key: DeviceKey::default(),
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
@@ -204,6 +214,25 @@ impl App {
         let mut app = Self::without_keys(config, sources).await?;
         app.keys = key.map(|key| Keys::new(key, signing));
         Ok(app)
+    }
+}
+
+impl App {
+    /// Records a refusal of the request in progress.
+    pub fn refused(&self, event: Event) {
+        self.refusals.record(Entry::new(event, self.clock.now()));
+    }
+
+    /// Records a refusal that concerns an account.
+    pub fn refused_account(&self, event: Event, account: &AccountId) {
+        let entry = Entry::new(event, self.clock.now());
+        self.refusals.record(entry.of(account));
+    }
+
+    /// Records a refusal that concerns a client, by its public id.
+    pub fn refused_client(&self, event: Event, client_id: &str) {
+        let entry = Entry::new(event, self.clock.now());
+        self.refusals.record(entry.client(client_id));
     }
 }
 

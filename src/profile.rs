@@ -139,6 +139,8 @@ differences! {
     unknown_refresh_tokens_are_deleted;
     /// Sign-in tells unknown handles (404) from wrong passwords (401), and knows no addresses.
     sign_in_tells_handles;
+    /// Signing in sets the session cookie alone, no device cookie; signing out clears every cookie.
+    sign_in_sets_one_cookie;
 }
 
 impl Profile {

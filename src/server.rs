@@ -132,6 +132,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
             tracing::warn!("some requests did not finish in time");
         }
         jobs.wait().await;
+        jobs::write_refusals(Arc::clone(&app)).await; // also of the requests that finished last
         app.db.close().await;
     };
     if tokio::time::timeout(END, end).await.is_err() {

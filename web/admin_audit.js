@@ -43,6 +43,7 @@ function shown(entry, me) {
       entry.actor_id ? filled(words.actor, { account: accountName(entry.actor_id, me) }) : null,
       isOther ? filled(words.concerns, { account: accountName(entry.account_id, me) }) : null,
       ofClient,
+      entry.count ? filled(words.count, { count: String(entry.count) }) : null,
       entry.address ? filled(words.address, { address: visible(entry.address) }) : null,
     ),
     el("details", {}, el("summary", {}, texts.lists.more), more(entry)),

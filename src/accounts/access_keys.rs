@@ -7,6 +7,7 @@ use crate::limits::ACCESS_KEY;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys::{self, AccessKey};
+use crate::store::audit::{Entry, Event};
 
 /// What a personal key begins with.
 pub const PERSONAL: &str = "sdpak_";
@@ -62,14 +63,17 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
     let Some((identifier, secret)) = parts(bearer) else {
         return Ok(None);
     };
-    let found = access_keys::find(&app.db, identifier).await?;
-    let Some(key) = found.filter(|key| key.is_live(app.clock.now())) else {
+    let Some(key) = access_keys::find(&app.db, identifier).await? else {
+        app.refused(Event::AccessKeyFailed);
         return Ok(None);
     };
+    if !key.is_live(app.clock.now()) {
+        return Ok(None);
+    }
     if app.passwords.remembers(&secret, &key.secret_hash) {
         return Ok(Some(key));
     }
-    let good = match is_secret_of(app, identifier, &secret, &key.secret_hash).await {
+    let good = match is_secret_of(app, &key, &secret).await {
         Ok(good) => good,
         Err(passwords::Error::Busy) => return Err(store::Error::Busy),
         Err(error) => {
@@ -89,16 +93,21 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
 
 async fn is_secret_of(
     app: &App,
-    identifier: &str,
+    key: &AccessKey,
     secret: &Secret,
-    stored: &str,
 ) -> Result<bool, passwords::Error> {
+    let stored = key.secret_hash.as_str();
     let _turn = app.passwords.turn_of(stored).await?;
     if app.passwords.remembers(secret, stored) {
         return Ok(true);
     }
-    let limits = [(ACCESS_KEY, identifier)];
+    let limits = [(ACCESS_KEY, key.identifier.as_str())];
+    let refused = |event| {
+        let entry = Entry::new(event, app.clock.now()).of(&key.account.id);
+        app.refusals.record(entry.subject(&key.id));
+    };
     if app.limits.check(&limits).is_err() {
+        refused(Event::AccessKeyLimited);
         return Ok(false);
     }
     if app.passwords.verify_secret(secret, stored).await? {
@@ -106,6 +115,6 @@ async fn is_secret_of(
         return Ok(true);
     }
     app.limits.fail(&limits);
-    tracing::warn!(key = identifier, "a wrong access key was presented");
+    refused(Event::AccessKeyFailed);
     Ok(false)
 }

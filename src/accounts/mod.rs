@@ -3,6 +3,7 @@
 pub mod access_keys;
 pub mod caller;
 pub mod cookies;
+pub mod device_cookie;
 pub mod guard;
 pub mod handle;
 pub mod passwords;

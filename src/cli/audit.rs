@@ -114,6 +114,7 @@ fn table(entries: Vec<ListedEntry>) -> String {
         [
             entry.created_at.to_rfc3339(),
             entry.event,
+            entry.occurrences.to_string(),
             text(entry.actor_id),
             text(entry.account_id),
             entry.client_id.unwrap_or_default(),
@@ -123,7 +124,7 @@ fn table(entries: Vec<ListedEntry>) -> String {
     });
     output::table(
         [
-            "TIME", "EVENT", "ACTOR", "ACCOUNT", "CLIENT", "SUBJECT", "ADDRESS",
+            "TIME", "EVENT", "COUNT", "ACTOR", "ACCOUNT", "CLIENT", "SUBJECT", "ADDRESS",
         ],
         rows,
     )

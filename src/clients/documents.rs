@@ -91,6 +91,10 @@ fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
     let account = visitor.account.map(ToString::to_string);
     limits.extend(account.map(|account| (DOCUMENTS_ACCOUNT, account)));
     app.limits.spend(&limits).map_err(|wait| {
+        match visitor.account {
+            Some(account) => app.refused_account(Event::ClientDocumentLimited, account),
+            None => app.refused(Event::ClientDocumentLimited),
+        }
         OAuthError::limited("Too many client metadata documents were requested", wait.0)
     })
 }

@@ -29,12 +29,14 @@ pub struct Registration {
 /// `invalid_token`, alike for a client that nobody knows and for a token of another one (RFC 7592 §3).
 pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registration, OAuthError> {
     let refused = || OAuthError::invalid_token("The registration access token is not good here");
-    let client = clients::find(&app.db, client_id)
-        .await?
-        .ok_or_else(refused)?;
+    let Some(client) = clients::find(&app.db, client_id).await? else {
+        app.refused(Event::RegistrationTokenFailed);
+        return Err(refused());
+    };
     let details = client_details::find(&app.db, &client.row_id).await?;
     let is_its_own = details.registration_token == Some(token.hash());
     if !is_its_own || client.owner.is_some() {
+        app.refused_client(Event::RegistrationTokenFailed, client_id);
         return Err(refused());
     }
     let keys = client_documents::keys(&app.db, &client.row_id).await?;

@@ -15,11 +15,12 @@ use std::net::IpAddr;
 
 use crate::app::App;
 use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
-use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::{ErrorCode, OAuthError};
 use crate::random::Random;
 use crate::secret::Secret;
+use crate::store::audit::Event;
 use crate::store::clients::{self, Client};
 use documents::Visitor;
 
@@ -82,7 +83,15 @@ pub async fn prove(
 ) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
     if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
-        return assertion::prove(app, client, credentials).await;
+        let proven = assertion::prove(app, client, credentials).await;
+        return proven.inspect_err(|error| {
+            let event = match error.code {
+                _ if error.limited => Event::ClientAuthenticationLimited,
+                ErrorCode::InvalidClient => Event::ClientAuthenticationFailed,
+                _ => return,
+            };
+            app.refused_client(event, &client.client_id);
+        });
     }
     if credentials.assertion.is_some() {
         return Err(refuse(
@@ -117,6 +126,7 @@ pub async fn prove(
     let mut limits = networks_with(CLIENT_SECRET, client.row_id.as_str(), address);
     limits.extend(networks(CLIENT_SECRET_ADDRESS, address));
     if let Err(wait) = app.limits.check(&limits) {
+        app.refused_client(Event::ClientAuthenticationLimited, &client.client_id);
         return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
     for hash in client.secret_hashes(now) {
@@ -133,7 +143,7 @@ pub async fn prove(
     }
     app.limits.fail(&limits);
     drop(turn);
-    tracing::warn!(client = %client.row_id, "a client presented a wrong secret");
+    app.refused_client(Event::ClientAuthenticationFailed, &client.client_id);
     Err(refuse("Invalid client_secret"))
 }
 

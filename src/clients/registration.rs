@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::secrets;
 use crate::app::App;
 use crate::ids::ClientRowId;
-use crate::limits::{REGISTRATIONS, networks};
+use crate::limits::{REGISTRATIONS, networks, site_of};
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::{About, ClientMetadata};
@@ -22,6 +22,10 @@ use crate::store::clients::{self, Client};
 
 /// Seconds after which a full server may have room again: the clean-up is hourly.
 const FULL: u64 = 3_600;
+
+/// A network (IPv4 /24, IPv6 /48) holds this part of `OAUTH_DYNAMIC_REGISTRATION_MAX` at most, so that
+/// one network cannot fill the server for all others.
+const NETWORK_SHARE: i64 = 4;
 
 /// A client that was registered, as it is told (RFC 7591 §3.2.1).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -78,19 +82,23 @@ pub async fn register(
     metadata: ClientMetadata,
     address: IpAddr,
 ) -> Result<Registered, OAuthError> {
-    let max = i64::try_from(app.config.registration_max).unwrap_or(i64::MAX);
-    if client_details::are_registrations_full(&app.db, max).await? {
-        tracing::warn!(
-            max,
-            "a registration was refused: there are as many as may be"
-        );
-        let description = "There are too many registrations here; unused ones go after a day";
-        return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL));
-    }
     let limits = networks(REGISTRATIONS, address);
     app.limits
         .spend(&limits)
         .map_err(|wait| OAuthError::limited("Too many registrations from this network", wait.0))?;
+    let max = i64::try_from(app.config.registration_max).unwrap_or(i64::MAX);
+    if client_details::are_registrations_full(&app.db, max).await? {
+        tracing::warn!(max, "OAUTH_DYNAMIC_REGISTRATION_MAX is reached");
+        let description = "There are too many registrations here; unused ones go after a day";
+        return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL));
+    }
+    let network = site_of(address);
+    let share = (max / NETWORK_SHARE).max(1);
+    if client_details::registrations_from(&app.db, &network, share).await? >= share {
+        let description = "This network has registered as many clients as it may; unused ones are \
+                           deleted after a day";
+        return Err(OAuthError::limited(description, FULL));
+    }
     let secret = secret_for(app, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
     let client = client_of(app, &metadata, hash);
@@ -103,12 +111,13 @@ pub async fn register(
         .from(address);
     let keys = metadata.keys.clone();
     let answer = answer(app, &client, metadata, secret.as_ref(), token.as_ref());
-    let input = (client, details, keys, entry);
+    let input = (client, (details, network), keys, entry);
     app.db
-        .write(input, |tx, (client, details, keys, entry)| {
+        .write(input, |tx, (client, (details, network), keys, entry)| {
             Box::pin(async move {
                 clients::insert(tx, client).await?;
                 client_details::save(tx, &client.row_id, details).await?;
+                client_details::set_network(tx, &client.row_id, network).await?;
                 client_documents::save_keys(tx, &client.row_id, keys).await?;
                 audit::insert(tx, entry).await
             })

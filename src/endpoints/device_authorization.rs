@@ -24,6 +24,7 @@ use crate::oauth::user_code::UserCode;
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::audit::Event;
 use crate::store::client_details;
 use crate::store::clients::Client;
 use crate::store::device_authorizations::{self, NewDevice};
@@ -80,7 +81,14 @@ pub async fn start(
 ) -> Response {
     match answer(&app, address, request).await {
         Ok(started) => Json(started).into_response(),
-        Err(error) => refuse_client(&app, error),
+        Err(error) => {
+            if error.limited {
+                app.refused(Event::DeviceStartLimited);
+            } else if error.detail.is_none() {
+                app.refused(Event::DeviceStartRefused);
+            }
+            refuse_client(&app, error)
+        }
     }
 }
 

@@ -333,7 +333,7 @@ async fn undecided(
     let mut limits = networks(USER_CODE_ADDRESS, address);
     limits.push((USER_CODE_ACCOUNT, account.id.to_string()));
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
-        tracing::warn!(account = %account.id, "too many wrong user codes");
+        app.refused_account(Event::UserCodeLimited, &account.id);
         OAuthError::invalid_request("Too many wrong codes; wait before trying again")
             .retry_after(wait.0)
     })?;
@@ -349,6 +349,7 @@ async fn undecided(
         Ok(request)
     } else {
         attempt.failed();
+        app.refused_account(Event::UserCodeFailed, &account.id);
         Err(unavailable())
     }
 }

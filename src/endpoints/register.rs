@@ -13,6 +13,7 @@ use crate::error::{ApiError, OAuthErrorBody, Problem, answers};
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::Asked;
 use crate::oauth::strict_json;
+use crate::store::audit::Event;
 
 /// Why a registration is refused.
 enum Refusal {
@@ -54,8 +55,18 @@ pub async fn register(
 ) -> Response {
     match answer(&app, address, request).await {
         Ok(registered) => (StatusCode::CREATED, Json(registered)).into_response(),
-        Err(Refusal::OAuth(error)) => error.into_response(),
-        Err(Refusal::Problem(problem)) => problem.into_response(),
+        Err(Refusal::OAuth(error)) => {
+            if error.limited {
+                app.refused(Event::RegistrationLimited);
+            } else if error.detail.is_none() {
+                app.refused(Event::RegistrationRefused);
+            }
+            error.into_response()
+        }
+        Err(Refusal::Problem(problem)) => {
+            app.refused(Event::RegistrationRefused);
+            problem.into_response()
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::app::{App, Shared, follow_database_clock};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::store::cleanup::Pass;
 use crate::store::indexes::Outcome;
-use crate::store::{cleanup, indexes, leases, revocation};
+use crate::store::{audit, cleanup, indexes, leases, revocation};
 use crate::telemetry::metrics;
 
 /// How often rows that have had their time are deleted.
@@ -43,6 +43,7 @@ pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTr
         stop.clone(),
         apply_revocations,
     ));
+    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), write_refusals));
     tasks.close();
     tasks
 }
@@ -196,6 +197,30 @@ fn report(pass: &Pass) {
 /// Writes when devices polled last.
 pub async fn write_polls(app: Shared) {
     app.polls.write(&app.db).await;
+}
+
+/// Writes the refusals of past minutes into the audit trail, and all of them once the server drains.
+pub async fn write_refusals(app: Shared) {
+    let entries = if app.readiness.is_draining() {
+        app.refusals.take_all()
+    } else {
+        app.refusals.take_complete(app.clock.now())
+    };
+    if entries.is_empty() {
+        return;
+    }
+    let write = app.db.write(entries.clone(), |tx, entries| {
+        Box::pin(async move {
+            for entry in entries {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = write.await {
+        tracing::warn!(%error, "refusals were not written to the audit trail; the next pass tries again");
+        app.refusals.put_back(entries);
+    }
 }
 
 /// Deletes expired pending requests, wipes the salts of closed refresh windows,

@@ -8,6 +8,7 @@
 //! of one length, and beyond [`COUNTS_MAX`] the least recently used count is dropped.
 
 pub mod budget;
+pub mod refusals;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use time::Duration;
 
 use crate::clock::{Clock, Timestamp};
+use crate::telemetry::metrics;
 
 /// The number of counts in memory.
 const COUNTS_MAX: u64 = 100_000;
@@ -66,9 +68,10 @@ pub const SIGN_IN_IDENTIFIER: Rule =
     Rule::new("sign-in-identifier", 30, Duration::minutes(15)).gradual();
 /// Wrong passwords from one address.
 pub const SIGN_IN_ADDRESS: Rule = Rule::new("sign-in-address", 100, Duration::minutes(15));
-/// Wrong passwords from one browser that signed in to the account before, by its device cookie or its
-/// session. Then the browser is a stranger.
-pub const SIGN_IN_BROWSER: Rule = Rule::new("sign-in-browser", 10, Duration::minutes(30));
+/// Wrong passwords from one browser that signed in to the account before, by its session or its device
+/// cookie; the failures of a device cookie are kept in the database and never forgiven. A browser
+/// that spent this budget is a stranger.
+pub const SIGN_IN_BROWSER: Rule = Rule::new("sign-in-browser", 10, Duration::hours(1));
 /// Wrong current passwords while an account changes its password, from all addresses together.
 pub const PASSWORD_CHANGE: Rule = Rule::new("password-change", 10, Duration::minutes(15));
 /// Wrong secrets of one client from one address (RFC 6749 §2.3.1).
@@ -155,7 +158,9 @@ impl Limits {
             let count = self.counts.get(&key(*rule, name.as_ref()))?;
             let mut count = locked(&count);
             self.forget(*rule, &mut count, now);
-            self.wait(*rule, &count, now)
+            let wait = self.wait(*rule, &count, now)?;
+            metrics::limited(rule.name);
+            Some(wait)
         });
         waits.max().map_or(Ok(()), Err)
     }
@@ -241,7 +246,9 @@ impl Limits {
             .then(|| Wait(left.whole_seconds().unsigned_abs() + 1))
     }
 
-    fn allowed(&self, rule: Rule) -> u64 {
+    /// The failures that a rule allows at this `RATE_LIMIT`.
+    #[must_use]
+    pub fn allowed(&self, rule: Rule) -> u64 {
         (rule.failures.saturating_mul(self.scale) / 5_000).max(1)
     }
 

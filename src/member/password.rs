@@ -3,15 +3,19 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::AppendHeaders;
 use serde::Deserialize;
 
 use super::entry;
 use super::session::{PASSWORD_MAX, check_new_password};
+use crate::accounts::device_cookie::{self, SigningIn};
 use crate::accounts::guard::Person;
 use crate::app::Shared;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
-use crate::limits::{SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
+use crate::limits::{PASSWORD_CHANGE, SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::closing::{self, Closed, Closing};
@@ -66,8 +70,9 @@ pub async fn change(
     State(app): State<Shared>,
     person: Person,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     body: Result<JsonBody<ChangePassword>, ApiError>,
-) -> Result<Json<Closed>, ApiError> {
+) -> Result<(AppendHeaders<Option<(HeaderName, String)>>, Json<Closed>), ApiError> {
     let JsonBody(ChangePassword {
         current,
         new,
@@ -75,6 +80,7 @@ pub async fn change(
         end_client_secrets,
     }) = body?;
     let session = person.0;
+    let handle = session.account.handle.to_lowercase();
     let account = session.account.id;
     check_new_password(&new)?;
     let row = accounts::find_password_of(&app.db, &account).await?;
@@ -83,8 +89,10 @@ pub async fn change(
         return Err(ApiError::invalid(detail));
     };
     let mut limits = networks(SIGN_IN_ADDRESS, address);
-    limits.push((SIGN_IN_PAIR, format!("{account}\0{}", network_of(address))));
+    limits.push((SIGN_IN_PAIR, format!("{handle}\0{}", network_of(address))));
+    limits.push((PASSWORD_CHANGE, account.to_string()));
     let attempt = app.limits.attempt(&limits).map_err(|wait| {
+        app.refused_account(Event::PasswordChangeLimited, &account);
         let detail = "Too many wrong passwords; wait before trying again";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
     })?;
@@ -96,12 +104,13 @@ pub async fn change(
             .await?
     {
         attempt.failed();
+        app.refused_account(Event::PasswordChangeFailed, &account);
         return Err(wrong());
     }
     drop(attempt);
     let hash = app.passwords.hash(&new).await?;
     let entry = entry(&app, Event::PasswordChanged, &account, address);
-    let hashes = (row.password_hash, hash);
+    let hashes = (row.password_hash, hash.clone());
     let closing = Closing {
         account: account.clone(),
         keep: Some(session.id),
@@ -125,15 +134,20 @@ pub async fn change(
             },
         )
         .await;
-    match changed {
+    let ended = match changed {
         // another change was first: what was given as the current password is so no longer
-        Err(store::Error::Lost) => Err(wrong()),
-        changed => {
-            let ended = changed?.or_counted(counted);
-            let left = closing::count(&app.db, &account, app.clock.now()).await?;
-            Ok(Json(Closed { ended, left }))
-        }
-    }
+        Err(store::Error::Lost) => return Err(wrong()),
+        changed => changed?.or_counted(counted),
+    };
+    let left = closing::count(&app.db, &account, app.clock.now()).await?;
+    let who = SigningIn {
+        account: &account,
+        password_hash: &hash,
+    };
+    // the device cookie of the browser is bound to the old password
+    let device = device_cookie::remember(&app, &headers, who).await;
+    let device = device.map(|cookie| (SET_COOKIE, cookie));
+    Ok((AppendHeaders(device), Json(Closed { ended, left })))
 }
 
 fn wrong() -> ApiError {

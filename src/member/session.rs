@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::caller::Caller;
 use crate::accounts::cookies::set_cookies;
+use crate::accounts::device_cookie::{self, KnownBrowser, SigningIn};
 use crate::accounts::guard::require_own_origin;
 use crate::accounts::session_cookie;
 use crate::app::{App, Shared};
@@ -20,10 +21,12 @@ use crate::clock::Timestamp;
 use crate::endpoints::extract::{ClientAddress, JsonBody};
 use crate::error::{ApiError, Kind, answers};
 use crate::ids::{AccountId, SessionId};
-use crate::limits::{SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
+use crate::limits::{
+    Attempt, SIGN_IN_ADDRESS, SIGN_IN_IDENTIFIER, SIGN_IN_PAIR, Wait, network_of, networks,
+};
 use crate::secret::Secret;
 use crate::store;
-use crate::store::accounts;
+use crate::store::accounts::{self, PasswordRow};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::sessions::{self, NewSession};
 
@@ -95,15 +98,14 @@ pub async fn sign_in(
         ));
     }
     let row = accounts::find_password(&app.db, &identifier).await?;
-    // By account where there is one, so that its handle and its address are not two; counted before
-    // it is checked, so that many at once do not pass together.
-    let who = row.as_ref().map_or_else(
-        || identifier.to_lowercase(),
-        |row| row.account_id.to_string(),
-    );
-    let mut limits = networks(SIGN_IN_ADDRESS, address);
-    limits.push((SIGN_IN_PAIR, format!("{who}\0{}", network_of(address))));
-    let attempt = app.limits.attempt(&limits).map_err(|wait| {
+    let who = row.as_ref().map(signing_in);
+    let browser = device_cookie::recognize(&app, &headers, who).await?;
+    let refused = |event| match &row {
+        Some(row) => app.refused_account(event, &row.account_id),
+        None => app.refused(event),
+    };
+    let attempt = attempt(&app, &identifier, address, browser.as_ref()).map_err(|wait| {
+        refused(Event::SignInLimited);
         ApiError::new(
             Kind::TooManyRequests,
             "Too many wrong passwords; wait before trying again",
@@ -113,8 +115,15 @@ pub async fn sign_in(
     // One hash is paid for and one answer given, whether the name exists or not.
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
     let matches = app.passwords.verify(&token, stored).await?;
+    if !matches {
+        refused(Event::SignInFailed);
+    }
     let Some(row) = row.filter(|_| matches) else {
         attempt.failed();
+        if let Some(browser) = browser {
+            app.limits.fail(&networks(SIGN_IN_ADDRESS, address));
+            browser.count_failure(&app).await?;
+        }
         return Err(wrong());
     };
     drop(attempt);
@@ -124,18 +133,46 @@ pub async fn sign_in(
     // always a new session, whatever cookie came along
     let held = Held {
         address,
-        password_hash: row.password_hash,
+        password_hash: row.password_hash.clone(),
     };
     let (session, expires_at) = match begin_from(&app, &row.account_id, Some(held)).await {
         Err(store::Error::Lost) => return Err(wrong()), // it was changed in that moment
         begun => begun?,
     };
-    let cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    cookies.extend(device_cookie::remember(&app, &headers, signing_in(&row)).await);
     Ok((
         [(CACHE_CONTROL, "no-store")],
         set_cookies(cookies),
         Json(SignedIn { id: row.account_id }),
     ))
+}
+
+fn signing_in(row: &PasswordRow) -> SigningIn<'_> {
+    SigningIn {
+        account: &row.account_id,
+        password_hash: &row.password_hash,
+    }
+}
+
+/// Counts an attempt before the password is checked, so that many at once do not pass together.
+///
+/// A stranger is counted by the identifier as typed, never by its account: otherwise the limit of one
+/// identifier would tell which other identifiers belong to the same account.
+fn attempt<'a>(
+    app: &'a App,
+    identifier: &str,
+    address: IpAddr,
+    browser: Option<&KnownBrowser>,
+) -> Result<Attempt<'a>, Wait> {
+    if let Some(browser) = browser {
+        return app.limits.attempt(&browser.subject());
+    }
+    let typed = identifier.to_lowercase(); // as the account is looked up
+    let mut subjects = networks(SIGN_IN_ADDRESS, address);
+    subjects.push((SIGN_IN_PAIR, format!("{typed}\0{}", network_of(address))));
+    subjects.push((SIGN_IN_IDENTIFIER, typed));
+    app.limits.attempt(&subjects)
 }
 
 /// Refuses what is too short for a password.
@@ -168,6 +205,7 @@ async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError
     if known.is_some() {
         return Ok(());
     }
+    app.refused(Event::SignInFailed);
     let title = "No account was found with the provided handle.";
     Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
@@ -276,7 +314,12 @@ pub async fn sign_out(
         ended.await?;
     }
     let web = app.config.web_address();
-    let clear = "\"cache\", \"cookies\", \"storage\", \"executionContexts\"";
+    // "cookies" would take the device cookie too, with every other cookie of the domain.
+    let clear = if app.config.profile.sign_in_sets_one_cookie() {
+        "\"cache\", \"cookies\", \"storage\", \"executionContexts\""
+    } else {
+        "\"cache\", \"storage\", \"executionContexts\""
+    };
     Ok((
         StatusCode::FOUND,
         [

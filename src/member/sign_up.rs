@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use super::entry;
 use super::session::{SignIn, SignedIn, begin, check_new_password};
 use crate::accounts::cookies::set_cookies;
+use crate::accounts::device_cookie::{self, SigningIn};
 use crate::accounts::guard::require_own_origin;
 use crate::accounts::handle;
 use crate::accounts::session_cookie;
@@ -52,6 +53,7 @@ pub async fn sign_up(
 ) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&app, &Method::POST, &headers)?;
     if !app.config.signup_enabled {
+        app.refused(Event::SignUpRefused);
         let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
         return Err(ApiError::forbidden(detail));
     }
@@ -64,16 +66,18 @@ pub async fn sign_up(
     app.limits
         .spend(&networks(SIGN_UPS, address))
         .map_err(|wait| {
+            app.refused(Event::SignUpLimited);
             let detail = "Too many sign-ups from this network; wait before trying again";
             ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
         })?;
+    let hash = app.passwords.hash(&token).await?;
     let new = NewAccount {
         id: AccountId::generate(),
         name: handle.clone(),
         handle,
         admin: false,
         email: None,
-        password_hash: Some(app.passwords.hash(&token).await?),
+        password_hash: Some(hash.clone()),
     };
     let id = new.id.clone();
     let entry = entry(&app, Event::AccountCreated, &id, address);
@@ -90,6 +94,7 @@ pub async fn sign_up(
     });
     match write.await {
         Err(store::Error::Taken(_)) => {
+            app.refused(Event::SignUpRefused);
             let detail = "This handle is taken; choose another";
             return Err(ApiError::new(Kind::AlreadyExists, detail)
                 .title("The specified handle has already been registered."));
@@ -97,7 +102,12 @@ pub async fn sign_up(
         written => written?,
     }
     let (session, expires_at) = begin(&app, &id).await?;
-    let cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    let who = SigningIn {
+        account: &id,
+        password_hash: &hash,
+    };
+    cookies.extend(device_cookie::remember(&app, &headers, who).await);
     Ok((
         [(CACHE_CONTROL, "no-store")],
         set_cookies(cookies),

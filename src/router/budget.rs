@@ -15,6 +15,7 @@ use crate::endpoints::extract::ClientAddress;
 use crate::endpoints::{over_budget, token};
 use crate::error::{ApiError, Kind};
 use crate::limits::budget::Left;
+use crate::store::audit::Event;
 
 /// Counts a request of an address, and answers it when it is within the budget.
 pub(super) async fn spend(
@@ -43,6 +44,7 @@ pub(super) async fn spend(
     }
     let left = app.budget.spend(address, cost);
     if !left.within {
+        app.refused(Event::RequestLimited);
         return told(refuse(&app, &path, left), left);
     }
     let response = next.run(request).await;

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
@@ -33,12 +33,14 @@ use crate::admin::{
 use crate::app::Shared;
 use crate::config::Config;
 use crate::endpoints::{
-    authorize, authorize_consent, device_authorization, device_consent, end_session, extract,
+    authorize, authorize_consent, device_authorization, device_consent, end_session,
+    extract::{self, ClientAddress},
     health, introspection, openapi, register, registration_management, remote_callback,
     revocation as revoke, token, userinfo, well_known,
 };
 use crate::error::answers::{Broken, EitherBroken, OAuthBroken};
 use crate::error::{ApiError, Kind};
+use crate::limits::refusals::from_address;
 use crate::member::{self, session};
 use crate::oauth::OAuthError;
 use crate::profile::Profile;
@@ -82,10 +84,13 @@ pub fn router(app: Shared) -> Router {
         return routes
             .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
             .layer(from_fn(budget::spend))
+            .layer(from_fn_with_state(app.clone(), remember_address))
             .layer(Extension(Arc::clone(&app)))
             .layer(from_fn_with_state(app, cors::as_storyden));
     }
-    routes.layer(Extension(app)) // for the layers of the groups, which are made without it
+    routes
+        .layer(from_fn_with_state(app.clone(), remember_address))
+        .layer(Extension(app)) // for the layers of the groups, which are made without it
 }
 
 /// The document of the API, as `/api/openapi.json` serves it.
@@ -258,6 +263,14 @@ fn no_store() -> HeaderValue {
 /// A header that a handler may have set otherwise.
 fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Makes the address of a request known to the record of refusals.
+async fn remember_address(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let ClientAddress(address) = ClientAddress::of(&parts, &app);
+    let request = Request::from_parts(parts, body);
+    from_address(address, next.run(request)).await
 }
 
 /// `HEAD` would do what `GET` does: keep a request, claim a code. It is another method here.

@@ -95,6 +95,46 @@ events! {
     RefreshRepeated = "refresh_repeated",
     /// A code was used again, and its grant ended.
     CodeReplayed = "code_replayed",
+    /// Wrong passwords at sign-in.
+    SignInFailed = "sign_in_failed",
+    /// Sign-in attempts refused by a limit.
+    SignInLimited = "sign_in_limited",
+    /// Wrong current passwords at a change of password.
+    PasswordChangeFailed = "password_change_failed",
+    /// Changes of a password refused by a limit.
+    PasswordChangeLimited = "password_change_limited",
+    /// Wrong client secrets and client assertions.
+    ClientAuthenticationFailed = "client_authentication_failed",
+    /// Client authentication refused by a limit.
+    ClientAuthenticationLimited = "client_authentication_limited",
+    /// Unknown access keys, and wrong secrets of known ones.
+    AccessKeyFailed = "access_key_failed",
+    /// Access keys refused by a limit.
+    AccessKeyLimited = "access_key_limited",
+    /// Wrong user codes.
+    UserCodeFailed = "user_code_failed",
+    /// User codes refused by a limit.
+    UserCodeLimited = "user_code_limited",
+    /// Refused client registrations (RFC 7591).
+    RegistrationRefused = "registration_refused",
+    /// Client registrations refused by a limit.
+    RegistrationLimited = "registration_limited",
+    /// Wrong registration access tokens (RFC 7592).
+    RegistrationTokenFailed = "registration_token_failed",
+    /// Refused sign-ups.
+    SignUpRefused = "sign_up_refused",
+    /// Sign-ups refused by a limit.
+    SignUpLimited = "sign_up_limited",
+    /// Refused device authorization requests.
+    DeviceStartRefused = "device_start_refused",
+    /// Device authorization requests refused by a limit.
+    DeviceStartLimited = "device_start_limited",
+    /// Authorization requests refused by a limit.
+    AuthorizationRequestLimited = "authorization_request_limited",
+    /// Fetches of client metadata documents refused by a limit.
+    ClientDocumentLimited = "client_document_limited",
+    /// Requests of an address that spent `RATE_LIMIT`.
+    RequestLimited = "request_limited",
 }
 
 /// A line of the trail.
@@ -116,6 +156,8 @@ pub struct Entry {
     pub address: Option<String>,
     /// The trace id of the request, which its log lines and errors carry too.
     pub trace_id: String,
+    /// The number of equal events that the line stands for.
+    pub occurrences: u32,
 }
 
 impl Entry {
@@ -131,6 +173,7 @@ impl Entry {
             subject: None,
             address: None,
             trace_id: trace_id(),
+            occurrences: 1,
         }
     }
 
@@ -182,8 +225,8 @@ impl Entry {
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_audit \
-         (id, created_at, event, actor_id, account_id, client_id, subject_id, address, trace_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         (id, created_at, event, actor_id, account_id, client_id, subject_id, address, trace_id, \
+         occurrences) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             (&AuditId::generate()).into(),
             entry.at.into(),
@@ -194,6 +237,7 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
             entry.subject.clone().into(),
             entry.address.clone().into(),
             entry.trace_id.as_str().into(),
+            i64::from(entry.occurrences).into(),
         ],
     )
     .await?;
@@ -216,6 +260,11 @@ pub struct ListedEntry {
     /// The public id of the client it concerns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// The number of equal refusals within a minute, if there was more than one. The address is then
+    /// their common network (IPv4 /24, IPv6 /48), unless all came from one address.
+    #[serde(rename = "count", skip_serializing_if = "is_one")]
+    #[schema(minimum = 2, required = false)]
+    pub occurrences: i64,
     /// When it happened.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
@@ -228,6 +277,11 @@ pub struct ListedEntry {
     pub subject_id: Option<String>,
     /// The trace id of the request.
     pub trace_id: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_one(count: &i64) -> bool {
+    *count == 1
 }
 
 /// Which lines are listed: those that fit everything that is named.
@@ -275,7 +329,7 @@ macro_rules! filtered {
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedEntry>, Pages)> {
     const LIST: &str = concat!(
         "SELECT e.id, e.created_at, e.event, e.actor_id, e.account_id, e.client_id, e.subject_id, \
-         e.address, e.trace_id",
+         e.address, e.trace_id, e.occurrences",
         filtered!(),
         " ORDER BY e.created_at DESC, e.id DESC LIMIT $7 OFFSET $8"
     );

@@ -97,3 +97,26 @@ pub async fn are_registrations_full(db: &Db, max: i64) -> Result<bool> {
         .await?;
     Ok(count.n >= max)
 }
+
+/// Stores the network that registered a client.
+pub async fn set_network(tx: &mut Tx, client: &ClientRowId, network: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_clients SET registered_from = $2 WHERE client_id = $1",
+        &[client.into(), network.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Counts the clients that a network registered, up to `most`. Simultaneous registrations may each
+/// be accepted as the last.
+pub async fn registrations_from(db: &Db, network: &str, most: i64) -> Result<i64> {
+    let count: Count = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM (SELECT c.id FROM auth_clients d \
+             JOIN oauth_clients c ON c.id = d.client_id WHERE d.registered_from = $1 LIMIT $2) x",
+            &[network.into(), most.into()],
+        )
+        .await?;
+    Ok(count.n)
+}

@@ -51,6 +51,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0004_shown_consent.sql"),
         postgres: include_str!("../../migrations/postgres/0004_shown_consent.sql"),
     },
+    Migration {
+        version: 5,
+        name: "limits",
+        sqlite: include_str!("../../migrations/sqlite/0005_limits.sql"),
+        postgres: include_str!("../../migrations/postgres/0005_limits.sql"),
+    },
 ];
 
 #[derive(sqlx::FromRow)]

@@ -79,3 +79,25 @@ pub fn describe() {
         "Steps of the clean-up of this process that failed; the next pass tries them again."
     );
 }
+
+/// Counts a refused attempt by its event in the audit trail.
+pub fn refused(event: &'static str) {
+    counter!("auth_refusals_total", "event" => event).increment(1);
+}
+
+/// Counts an attempt that a limit refused, by the name of the limit.
+pub fn limited(limit: &'static str) {
+    counter!("auth_limited_total", "limit" => limit).increment(1);
+}
+
+/// Gives the metrics of refusals their HELP text.
+pub fn describe_refusals() {
+    describe_counter!(
+        "auth_refusals_total",
+        "Refused attempts by their event in the audit trail: wrong credentials (*_failed), limits (*_limited), refused registrations, sign-ups and device starts (*_refused)"
+    );
+    describe_counter!(
+        "auth_limited_total",
+        "Attempts refused by a limit on failures, by the name of the limit"
+    );
+}

@@ -31,11 +31,13 @@ pub fn install() {
 fn recorder() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let install = || {
-        PrometheusBuilder::new()
+        let recorder = PrometheusBuilder::new()
             .set_buckets(LATENCIES)
             .ok()?
             .install_recorder()
-            .ok()
+            .ok()?;
+        super::metrics::describe_refusals();
+        Some(recorder)
     };
     HANDLE.get_or_init(install).as_ref()
 }

@@ -49,6 +49,7 @@ mod crash;
 mod device_authorization;
 mod device_code;
 mod device_consent;
+mod device_cookie;
 #[cfg(target_os = "linux")]
 mod disk;
 mod doctor;
@@ -84,6 +85,7 @@ mod protected_resource;
 mod races;
 mod refresh_token;
 mod refresh_token_family;
+mod refusals;
 mod registration;
 mod registration_management;
 mod remote_connections;

@@ -407,14 +407,53 @@ both! {
         let server = open(setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "2")).await;
         server.public_client().await; // made by hand, and not counted
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
-        for _ in 0..2 {
-            register(&server, &document).await.expect(201);
+        let from = |address: &'static str| {
+            let request = server.request("POST", PATH).header("x-forwarded-for", address);
+            server.send(request.json(&document))
+        };
+        for address in ["192.0.2.1", "198.51.100.1"] {
+            from(address).await.expect(201);
         }
-        let full = register(&server, &document).await.expect_error(503, "temporarily_unavailable");
+        let full = from("203.0.113.1").await.expect_error(503, "temporarily_unavailable");
         assert_eq!(full.header("retry-after"), "3600");
         server.turn(Duration::hours(24) + Duration::seconds(1));
         clean_up(&server).await;
-        register(&server, &document).await.expect(201);
+        from("203.0.113.1").await.expect(201);
+    }
+
+    /// req_142: one network registers a quarter of all clients at most, on all replicas and after a
+    /// restart, so that it cannot fill the server for all others.
+    async fn one_network_cannot_fill_the_server(setup: Setup) {
+        let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "8");
+        let (server, replica) = (open(setup.clone()).await, open(setup).await);
+        let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
+        let from = |server: &Server, address: &'static str| {
+            let request = server.request("POST", PATH).header("x-forwarded-for", address);
+            let request = request.json(&document);
+            async move { Answer::of(request.send().await.unwrap()).await }
+        };
+        let (first, second) = ("2001:db8:1::1", "2001:db8:1:ff00::1");
+        from(&server, first).await.expect(201);
+        let kept = from(&replica, second).await.expect(201);
+        for server in [&server, &replica] {
+            for address in [first, second, "2001:db8:1:1::1"] {
+                let refused = from(server, address).await.expect_error(429, "temporarily_unavailable");
+                assert_eq!(refused.header("retry-after"), "3600");
+            }
+        }
+        for address in ["2001:db8:2::1", "192.0.2.1", "192.0.2.200", "198.51.100.1"] {
+            from(&server, address).await.expect(201);
+        }
+        from(&server, "192.0.2.3").await.expect(429);
+        // a deleted registration makes room, in the registration's own network
+        let path = format!("{PATH}/{}", kept.text("client_id"));
+        let delete = server.request("DELETE", &path).bearer_auth(kept.text("registration_access_token"));
+        server.send(delete).await.expect(204);
+        from(&server, first).await.expect(201);
+        from(&server, first).await.expect(429);
+        server.turn(Duration::hours(24) + Duration::seconds(1));
+        clean_up(&server).await;
+        from(&server, first).await.expect(201);
     }
 
     /// req_142: a registration that nobody uses goes after a day, with what points at it; one that

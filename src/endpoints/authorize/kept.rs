@@ -18,6 +18,7 @@ use crate::limits::{PENDING_REQUESTS, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 use crate::secret::Secret;
+use crate::store::audit::Event;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
 
@@ -93,6 +94,7 @@ impl Request<'_> {
         app.limits
             .spend(&networks(PENDING_REQUESTS, address))
             .map_err(|wait| {
+                app.refused(Event::AuthorizationRequestLimited);
                 let description = "Too many authorization requests from this network";
                 Refusal::Here(OAuthError::limited(description, wait.0))
             })?;

@@ -40,6 +40,7 @@ use crate::oauth::redirect_uri::{resolve, with_parameters, with_parameters_sorte
 use crate::pages;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
+use crate::store::audit::Event;
 use crate::store::authorization_requests;
 use crate::store::client_details;
 use crate::store::clients::Client;
@@ -629,5 +630,8 @@ pub(super) fn wrong_credential() -> ApiError {
 /// `temporarily_unavailable` when there were too many.
 fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
     let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
-    bound.map_err(|wait| OAuthError::limited("Too many requests of this account", wait.0))
+    bound.map_err(|wait| {
+        app.refused_account(Event::AuthorizationRequestLimited, account);
+        OAuthError::limited("Too many requests of this account", wait.0)
+    })
 }

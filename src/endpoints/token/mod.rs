@@ -29,6 +29,7 @@ use crate::oauth::{ErrorCode, OAuthError};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::telemetry::metrics;
 
@@ -241,6 +242,7 @@ fn charge_poll(app: &App, error: OAuthError, ClientAddress(address): ClientAddre
     if left.within {
         return error;
     }
+    app.refused(Event::RequestLimited);
     OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
@@ -258,6 +260,7 @@ fn count(
     if left.within {
         return Ok(());
     }
+    app.refused(Event::RequestLimited);
     Err(Box::new(over_budget(left.wait)))
 }
 

@@ -594,6 +594,13 @@ pub(super) const STEPS: &[Step] = &[
         &[delete!("auth_revoked_tokens", "jti")]
     ),
     due!(
+        "failures of device cookies",
+        Duration::ZERO,
+        "auth_device_failures",
+        "device_id",
+        &[delete!("auth_device_failures", "device_id")]
+    ),
+    due!(
         "client assertions",
         Duration::ZERO,
         "auth_assertions",

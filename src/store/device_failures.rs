@@ -1,0 +1,29 @@
+//! Wrong passwords from browsers with a device cookie: `auth_device_failures`. A job deletes a row
+//! when its cookie has expired.
+
+use super::db::Db;
+use super::error::Result;
+use crate::clock::Timestamp;
+
+#[derive(sqlx::FromRow)]
+struct DeviceRow {
+    failures: i64,
+}
+
+/// Adds a wrong password to the count of a device.
+pub async fn add(db: &Db, device: &str, expires_at: Timestamp) -> Result<()> {
+    db.execute(
+        "INSERT INTO auth_device_failures (device_id, failures, expires_at) VALUES ($1, 1, $2) \
+         ON CONFLICT (device_id) DO UPDATE SET failures = auth_device_failures.failures + 1",
+        vec![device.into(), expires_at.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The wrong passwords of a device.
+pub async fn count(db: &Db, device: &str) -> Result<u64> {
+    let sql = "SELECT failures FROM auth_device_failures WHERE device_id = $1";
+    let row: Option<DeviceRow> = db.fetch_optional(sql, &[device.into()]).await?;
+    Ok(row.map_or(0, |row| row.failures.unsigned_abs()))
+}

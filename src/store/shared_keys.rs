@@ -1,0 +1,31 @@
+//! Random keys that every replica uses: `auth_shared_keys`.
+
+use super::db::Db;
+use super::error::Result;
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    secret: String,
+}
+
+const FIND: &str = "SELECT secret FROM auth_shared_keys WHERE name = $1";
+
+/// The key of a name.
+pub async fn find(db: &Db, name: &'static str) -> Result<Option<Secret>> {
+    let row: Option<KeyRow> = db.fetch_optional(FIND, &[name.into()]).await?;
+    Ok(row.map(|row| Secret::new(row.secret)))
+}
+
+/// Stores a key unless there is one; returns the stored key.
+pub async fn insert(db: &Db, name: &'static str, key: &Secret, now: Timestamp) -> Result<Secret> {
+    db.execute(
+        "INSERT INTO auth_shared_keys (name, secret, created_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (name) DO NOTHING",
+        vec![name.into(), key.reveal().into(), now.into()],
+    )
+    .await?;
+    let row: KeyRow = db.fetch_one(FIND, &[name.into()]).await?;
+    Ok(Secret::new(row.secret))
+}
