@@ -5,7 +5,7 @@
 CREATE TABLE auth_shown_consents (
     request_id text NOT NULL PRIMARY KEY, -- oauth_authorisation_requests.id or oauth_device_authorisations.id
     scope text NOT NULL,              -- scopes that every page so far showed as granted; before the first page, what it would have shown
-    client_fingerprint text NOT NULL, -- SHA-256 of the client's name, owner and redirect URIs on the first page
+    client_fingerprint text NOT NULL, -- SHA-256 of the client's name, owner and redirect URIs as shown; empty after pages that showed different ones
     shown_at datetime NULL            -- when the first page was shown; NULL: none was
 );
 

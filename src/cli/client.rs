@@ -252,7 +252,7 @@ impl RotateSecret {
         let overlap = self.overlap.unwrap_or(Duration::ZERO);
         let now = app.clock.now();
         let entry = Entry::new(Event::ClientSecretRotated, now).client(&client.client_id);
-        let rotated = secrets::rotate(app, &client, overlap, entry).await;
+        let rotated = secrets::rotate(app, &client, overlap, entry, None).await;
         let secret = rotated.map_err(|error| match error {
             secrets::Error::Hashing(error) => error.into(),
             secrets::Error::Store(store::Error::Gone) => no_client(&self.client_id),

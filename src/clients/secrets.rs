@@ -4,9 +4,11 @@ use time::Duration;
 
 use crate::accounts::passwords;
 use crate::app::App;
+use crate::ids::SessionId;
 use crate::secret::Secret;
 use crate::store::audit::{self, Entry};
 use crate::store::clients::{self, Client, Rotation};
+use crate::store::sessions;
 use crate::store::{self};
 
 /// The longest that a replaced secret stays good.
@@ -33,7 +35,8 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Replaces a client's secret and keeps the old secret valid for `overlap`.
+/// Replaces a client's secret and keeps the old secret valid for `overlap`. A `session` that
+/// asked for it must be open when it is stored, or nothing is: [`store::Error::Lost`].
 ///
 /// # Errors
 /// As above.
@@ -42,6 +45,7 @@ pub async fn rotate(
     client: &Client,
     overlap: Duration,
     entry: Entry,
+    session: Option<SessionId>,
 ) -> Result<Secret, Error> {
     let (secret, hash) = generate(app).await?;
     let now = app.clock.now();
@@ -53,14 +57,22 @@ pub async fn rotate(
     };
     let write = app
         .db
-        .write((rotation, entry), |tx, (rotation, entry)| {
-            Box::pin(async move {
-                if !clients::rotate_secret(tx, rotation).await? {
-                    return Err(store::Error::Gone);
-                }
-                audit::insert(tx, entry).await
-            })
-        })
+        .write(
+            (rotation, entry, session),
+            |tx, (rotation, entry, session)| {
+                Box::pin(async move {
+                    if let Some(session) = session
+                        && !sessions::hold(tx, session).await?
+                    {
+                        return Err(store::Error::Lost);
+                    }
+                    if !clients::rotate_secret(tx, rotation).await? {
+                        return Err(store::Error::Gone);
+                    }
+                    audit::insert(tx, entry).await
+                })
+            },
+        )
         .await;
     write?;
     Ok(secret)

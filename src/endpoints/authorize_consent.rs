@@ -207,7 +207,7 @@ pub struct Decide {
     request_id: Secret,
     decision: Decision,
     /// What the request said with the page that was shown; an approval of a client that changed since
-    /// is refused with `consent_required`. Left out, it is that of the first page.
+    /// is refused with `consent_required`. Left out, every page so far must have shown this client.
     client_version: Option<String>,
 }
 
@@ -315,14 +315,14 @@ async fn decided(
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
     let request = undecided(app, &decider, &request_id, headers, address).await?;
-    let decided = match decision {
+    let answer = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
             approve(app, &decider, &request, version, address).await?
         }
         Decision::Deny => deny(app, &request, address).await?,
     };
-    Ok(Json(decided))
+    Ok(Json(answer))
 }
 
 async fn approve(

@@ -38,7 +38,8 @@ impl Undecided<'_> {
         let granted = self.granted();
         if let Some(shown) = self.shown.filter(|shown| shown.on_a_page) {
             let still_shown = granted.within(&shown.scope);
-            if still_shown.len() == shown.scope.len() {
+            let is_same = shown.client.is_empty() || shown.client == self.client.fingerprint();
+            if is_same && still_shown.len() == shown.scope.len() {
                 return Ok(still_shown);
             }
         }

@@ -137,7 +137,7 @@ pub struct Decide {
     user_code: Secret,
     decision: Decision,
     /// What the request said with the page that was shown; an approval of a client that changed since
-    /// is refused with `consent_required`. Left out, it is that of the first page.
+    /// is refused with `consent_required`. Left out, every page so far must have shown this client.
     client_version: Option<String>,
 }
 

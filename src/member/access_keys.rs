@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::client_body::given;
-use super::{entry, require_room};
+use super::{entry, require_open, require_room, unless_signed_out};
 use crate::accounts::access_keys::generate;
 use crate::accounts::guard::{KeyHolder, Person};
 use crate::app::Shared;
@@ -148,7 +148,7 @@ pub async fn create(
 ) -> Result<Json<IssuedKey>, ApiError> {
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
-    let account = person.0.account;
+    let (session, account) = (person.0.id, person.0.account);
     let (profile, now) = (app.config.profile, app.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
     let name = if profile.access_keys_are_storydens() {
@@ -180,14 +180,16 @@ pub async fn create(
         expires_at,
     };
     let entry = entry(&app, Event::AccessKeyCreated, &account.id, address).subject(&new.id);
-    app.db
-        .write((new, entry), |tx, (new, entry)| {
+    let write = app
+        .db
+        .write((session, new, entry), |tx, (session, new, entry)| {
             Box::pin(async move {
+                require_open(tx, session).await?;
                 access_keys::insert(tx, new).await?;
                 audit::insert(tx, entry).await
             })
-        })
-        .await?;
+        });
+    write.await.map_err(unless_signed_out)?;
     Ok(Json(IssuedKey {
         key: Key::shown(profile, listed, !profile.access_keys_are_storydens()),
         secret: secret.reveal().to_owned(),

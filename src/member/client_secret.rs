@@ -9,7 +9,7 @@ use time::Duration;
 use super::client_body::RotateSecret;
 use super::clients::owned;
 use super::refusal::Refusal;
-use super::{require_manager, require_room};
+use super::{require_manager, require_room, unless_signed_out};
 use crate::accounts::guard::Person;
 use crate::app::Shared;
 use crate::clients::secrets::{self, OVERLAP_MAX};
@@ -78,7 +78,11 @@ pub async fn rotate(
     }
     require_room(&app, account, 0, 1)?;
     let at = entry.at;
-    let secret = secrets::rotate(&app, &client, overlap, entry).await?;
+    let secret = secrets::rotate(&app, &client, overlap, entry, Some(person.0.id.clone())).await;
+    let secret = secret.map_err(|error| match error {
+        secrets::Error::Store(error) => unless_signed_out(error).into(),
+        error @ secrets::Error::Hashing(_) => Refusal::from(error),
+    })?;
     Ok(Json(RotatedSecret {
         client_id: client.client_id,
         client_secret: secret.reveal().to_owned(),

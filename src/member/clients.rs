@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::client_body::{CreateClient, UpdateClient};
 use super::refusal::Refusal;
-use super::{entry, require_manager, require_room};
+use super::{entry, require_manager, require_open, require_room, unless_signed_out};
 use crate::accounts::guard::Person;
 use crate::app::{App, Shared};
 use crate::clients::resource::ClientResource;
@@ -100,7 +100,7 @@ pub async fn create(
 ) -> Result<Json<IssuedClient>, ApiError> {
     require_manager(&app, &person)?;
     person.require(Permission::UseOauthClients)?;
-    let account = person.0.account;
+    let (session, account) = (person.0.id, person.0.account);
     let client = check(&app, &account, &body?.0)?;
     let have = clients::count_of(&app.db, &account.id).await?;
     require_room(&app, &account.id, have, MOST)?;
@@ -118,14 +118,15 @@ pub async fn create(
     let entry = entry(&app, Event::ClientCreated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    app.db
-        .write((client.clone(), entry), |tx, (client, entry)| {
-            Box::pin(async move {
-                clients::insert(tx, client).await?;
-                audit::insert(tx, entry).await
-            })
+    let input = (session, client.clone(), entry);
+    let write = app.db.write(input, |tx, (session, client, entry)| {
+        Box::pin(async move {
+            require_open(tx, session).await?;
+            clients::insert(tx, client).await?;
+            audit::insert(tx, entry).await
         })
-        .await?;
+    });
+    write.await.map_err(unless_signed_out)?;
     Ok(Json(IssuedClient {
         client: ClientResource::shown(app.config.profile, client),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),

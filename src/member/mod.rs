@@ -19,9 +19,10 @@ use crate::accounts::guard::Person;
 use crate::app::App;
 use crate::endpoints::extract::{Decoded, decode};
 use crate::error::{ApiError, Kind};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, SessionId};
 use crate::limits::MADE;
 use crate::oauth::permission::Permission;
+use crate::store;
 use crate::store::audit::{Entry, Event};
 use crate::store::paging::Page;
 
@@ -58,4 +59,21 @@ fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<
         let detail = "Too much was made within an hour; wait before making more";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
     })
+}
+
+/// Stops a transaction of a session that was ended meanwhile: what outlives a session is not made by one
+/// that was signed out.
+async fn require_open(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
+    if store::sessions::hold(tx, session).await? {
+        return Ok(());
+    }
+    Err(store::Error::Lost)
+}
+
+/// The answer to the error of such a transaction.
+fn unless_signed_out(error: store::Error) -> ApiError {
+    match error {
+        store::Error::Lost => ApiError::unauthenticated(),
+        error => error.into(),
+    }
 }

@@ -177,3 +177,20 @@ pub async fn revoke_all(
     )
     .await
 }
+
+#[derive(sqlx::FromRow)]
+struct SessionIdRow {
+    #[sqlx(rename = "id")]
+    _id: SessionId,
+}
+
+/// Holds an open session to the end of the transaction, so that the end of every session of the account
+/// waits for what this transaction writes, and then ends that too. False if the session was ended.
+pub async fn hold(tx: &mut Tx, id: &SessionId) -> Result<bool> {
+    let sql = tx.pick(
+        "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", // the transaction is the lock
+        "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR SHARE",
+    );
+    let held: Option<SessionIdRow> = tx.fetch_optional(sql, &[id.into()]).await?;
+    Ok(held.is_some())
+}

@@ -2,8 +2,8 @@
 //!
 //! A request gets its row when it is made, with what the page would show at that time. The first page
 //! replaces it with what it shows; later pages can only narrow the scopes, so that each of several open
-//! tabs showed at least what is granted. The fingerprint stays that of the first page: a decision that
-//! does not say which version of the client it is about means that one.
+//! tabs showed at least what is granted. The fingerprint stays while every page showed the same client.
+//! A decision that does not say which version of the client it is about is good only for that one.
 
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -17,7 +17,7 @@ use crate::oauth::scope::Scope;
 pub struct Shown {
     /// The scopes that were shown as granted.
     pub scope: Scope,
-    /// The fingerprint of the client on the first page.
+    /// The fingerprint of the client; empty after pages that showed different ones.
     pub client: String,
     /// False if the row only tells what a page would have shown when the request was made.
     pub on_a_page: bool,
@@ -34,6 +34,10 @@ pub(super) use shown_columns;
 
 /// The columns of `shown_columns!`.
 #[derive(sqlx::FromRow)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "other tables are joined beside them"
+)]
 pub struct ShownColumns {
     shown_scope: Option<String>,
     shown_client: Option<String>,
@@ -109,8 +113,13 @@ pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
     let before = before.map(|row| Scope::stored(&row.scope));
     let narrowed = page.scope.within(&before.unwrap_or_default());
     tx.execute(
-        "UPDATE auth_shown_consents SET scope = $2 WHERE request_id = $1",
-        &[page.request.as_str().into(), narrowed.to_string().into()],
+        "UPDATE auth_shown_consents SET scope = $2, client_fingerprint = \
+         CASE WHEN client_fingerprint = $3 THEN client_fingerprint ELSE '' END WHERE request_id = $1",
+        &[
+            page.request.as_str().into(),
+            narrowed.to_string().into(),
+            page.client.as_str().into(),
+        ],
     )
     .await?;
     Ok(narrowed)

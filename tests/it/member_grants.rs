@@ -345,6 +345,38 @@ both! {
         }
     }
 
+    /// Issue 13: a key, an application or a secret that is made in the very moment in which everything
+    /// is ended does not outlive that.
+    async fn nothing_made_in_that_moment_is_left(setup: Setup) {
+        let server = setup.start().await;
+        let owner = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
+        let service = server.confidential_client(&owner.id).await;
+        let application = json!({
+            "name": "Robot", "type": "confidential", "pkce_required": true, "redirect_uris": [],
+            "allowed_scopes": ["READ_PROFILE"], "allowed_grants": ["client_credentials"],
+        });
+        for round in 0..5 {
+            let phone = server.sign_in_again(&owner).await;
+            let rotate = format!("/api/auth/oauth/clients/{}/secret", service.row_id);
+            let (name, overlap) = (json!({ "name": "thief" }), json!({ "overlap_seconds": 0 }));
+            let everything = format!("{SESSIONS}?end_access_keys=true&end_client_secrets=true");
+            let (key, made, secret, out) = tokio::join!(
+                server.post_as(&phone, "/api/auth/access-keys", &name),
+                server.post_as(&phone, "/api/auth/oauth/clients", &application),
+                server.post_as(&phone, &rotate, &overlap),
+                delete_as(&server, &phone, &everything),
+            );
+            out.expect(200);
+            for answer in [key, made, secret] {
+                assert!([200, 401].contains(&answer.status), "{answer:?}");
+            }
+            let again = server.sign_in_again(&owner).await;
+            let told = server.get_as(&again, SESSIONS).await.expect(200).json();
+            let nothing = json!({ "access_keys": 0, "client_secrets": 0 });
+            assert_eq!(told["lasting"], nothing, "round {round}");
+        }
+    }
+
     /// Issue 13: what works without a session is told beforehand, is ended where that is asked for, and
     /// the answer says what ended and what is left.
     async fn keys_and_client_secrets_are_ended_where_asked(setup: Setup) {

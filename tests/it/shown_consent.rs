@@ -235,6 +235,27 @@ both! {
         }
     }
 
+    /// Issue 13: a client that is renamed for one page and back is not approved by a decision that does
+    /// not say which page it is about.
+    async fn a_client_renamed_for_one_page_is_not_approved(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        for code in [true, false] {
+            let flow = Flow::start(&server, &frigg, &app, "openid", code).await;
+            let first = flow.page(&server, &frigg).await;
+            server.sql("UPDATE oauth_clients SET name = 'Bank'", &[]).await;
+            assert_eq!(flow.page(&server, &frigg).await["client_name"], "Bank");
+            server.sql("UPDATE oauth_clients SET name = 'The app'", &[]).await;
+            to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+            let again = flow.page(&server, &frigg).await;
+            assert_eq!(again["client_version"], first["client_version"]);
+            to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+            let version = Some(&again["client_version"]);
+            flow.decide(&server, &frigg, "approve", version).await.expect(200);
+        }
+    }
+
     /// Issue 13: a changed client can be denied, and a change of anything else asks for no second look.
     async fn a_changed_client_can_be_denied(setup: Setup) {
         let server = setup.start().await;
