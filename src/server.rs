@@ -4,6 +4,7 @@
 //! socket and nothing else: headers must arrive within 5 s, a connection may idle for 60 s,
 //! connections are bounded in total and per network, and idle ones give way to new ones.
 
+mod body;
 mod heads;
 mod places;
 
@@ -27,6 +28,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use self::body::RequestBody;
 use self::heads::Heads;
 use self::places::{BodyLength, Phase, Place};
 use crate::app::Shared;
@@ -162,7 +164,13 @@ fn connection(
         let (router, place) = (router.clone(), Arc::clone(&place));
         let body = body_length(request.body());
         let is_open = place.begin_answer(body);
-        let mut request: Request = request.map(axum::body::Body::new);
+        let of = Arc::clone(&place);
+        let mut request: Request = request.map(|incoming| {
+            axum::body::Body::new(RequestBody {
+                incoming,
+                place: of,
+            })
+        });
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(patience);
         async move {

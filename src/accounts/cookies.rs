@@ -54,7 +54,6 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
 }
 
 /// The headers that set or clear cookies, one per cookie, to be appended to an answer.
-#[must_use]
 pub fn set_cookies(cookies: Vec<String>) -> AppendHeaders<Vec<(HeaderName, String)>> {
     let headers = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));
     AppendHeaders(headers.collect())

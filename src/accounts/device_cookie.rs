@@ -277,9 +277,8 @@ async fn known_key(app: &App) -> Result<Option<Secret>, store::Error> {
         return Ok(Some(key.clone()));
     }
     let key = shared_keys::find(&app.db, KEY_NAME).await?;
-    Ok(key.map(|key| {
+    Ok(key.inspect(|key| {
         let _ = app.device_key.0.set(key.clone());
-        key
     }))
 }
 

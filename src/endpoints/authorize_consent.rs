@@ -304,7 +304,7 @@ async fn decided(
 ) -> Result<Json<Decided>, Refusal> {
     require_own_origin(app, &Method::POST, headers)?;
     let body = validated_first(app, body)?;
-    let decider = require_decider(app, headers).await?;
+    let person = require_decider(app, headers).await?;
     let JsonBody(Decide {
         request_id,
         decision,
@@ -314,11 +314,11 @@ async fn decided(
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(app, &decider, &request_id, headers, address).await?;
+    let request = undecided(app, &person, &request_id, headers, address).await?;
     let answer = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
-            approve(app, &decider, &request, version, address).await?
+            approve(app, &person, &request, version, address).await?
         }
         Decision::Deny => deny(app, &request, address).await?,
     };

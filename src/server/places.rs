@@ -2,9 +2,10 @@
 //! give way to new ones.
 //!
 //! A connection costs memory and a file whether it is used or not, so an address that opens many and
-//! uses none would lock out everybody else. Idle connections are kept in the order in which they
-//! are closed: those that were answered before, then those that sent nothing yet, then those in the
-//! middle of a head, each the longest idle first. A connection that is being answered is never closed.
+//! uses none would lock out all others. Connections that wait for their client are kept in the
+//! order in which they are closed: those that were answered before, then those that sent nothing yet,
+//! then those in the middle of a head, then of a body, each the longest waiting first. A request that
+//! has arrived is never cut off.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -60,7 +61,7 @@ pub enum Refused {
 pub struct Load {
     /// Open now.
     pub open: usize,
-    /// Open and idle, so that they give way to new ones.
+    /// Open and waiting for their client, so that they give way to new ones.
     pub idle: usize,
     /// Refused since the start, as [`Refused::Share`].
     pub refused_by_share: u64,
@@ -93,6 +94,8 @@ enum Rank {
     Silent,
     /// In the middle of a head.
     Head,
+    /// In the middle of a body. A cut costs the same as a client that hangs up.
+    Body,
 }
 
 #[derive(Debug, Default)]
@@ -291,7 +294,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The entry in the index while the connection is idle.
+    /// The entry in the index while the connection waits for its client.
     key: Option<IdleKey>,
     /// The body length of the request that was parsed last, until the stream takes it.
     body: Option<BodyLength>,
@@ -317,7 +320,15 @@ impl Place {
     /// must not be answered.
     pub(super) fn begin_answer(&self, body: BodyLength) -> bool {
         self.state().body = Some(body);
-        self.enter(Phase::Answering, None)
+        let rank = (body != BodyLength::Known(0)).then_some(Rank::Body);
+        self.enter(Phase::Answering, rank)
+    }
+
+    /// Records that all of the body has arrived.
+    pub(super) fn received(&self) {
+        if self.phase() == Phase::Answering {
+            self.enter(Phase::Answering, None);
+        }
     }
 
     /// Records that a handler has answered. The connection is not idle before the answer is sent.
@@ -395,10 +406,12 @@ mod tests {
         place.close.is_cancelled()
     }
 
-    /// the order in which idle connections give way, and that none is left behind.
+    /// the order in which connections give way, and that none is left behind.
     #[tokio::test]
-    async fn kept_alive_gives_way_before_silent_before_a_head() {
-        let places = places(4, 4);
+    async fn kept_alive_gives_way_before_silent_before_a_head_before_a_body() {
+        let places = places(5, 5);
+        let body = places.take(Some(at("192.0.2.7"))).await.unwrap();
+        assert!(body.begin_head() && body.begin_answer(BodyLength::Chunked));
         let head = places.take(Some(at("192.0.2.1"))).await.unwrap();
         assert!(head.begin_head());
         let silent = places.take(Some(at("192.0.2.2"))).await.unwrap();
@@ -406,10 +419,11 @@ mod tests {
         assert!(kept.begin_head() && kept.begin_answer(BodyLength::Known(0)));
         kept.answered();
         let busy = places.take(Some(at("192.0.2.4"))).await.unwrap();
-        assert!(busy.begin_head() && busy.begin_answer(BodyLength::Known(0)));
+        assert!(busy.begin_head() && busy.begin_answer(BodyLength::Known(1)));
+        busy.received();
         kept.sent();
         let mut answering = vec![busy];
-        for gives_way in [kept, silent, head] {
+        for gives_way in [kept, silent, head, body] {
             assert!(!is_closed(&gives_way));
             let newcomer = tokio::spawn({
                 let places = Arc::clone(&places);
@@ -426,7 +440,7 @@ mod tests {
         assert_eq!(refused.err(), Some(Refused::Full));
         assert!(!answering.iter().any(|place| is_closed(place)));
         let load = places.load();
-        assert_eq!((load.open, load.closed_for_room), (4, 3));
+        assert_eq!((load.open, load.closed_for_room), (5, 4));
         assert_eq!((load.refused_when_full, load.refused_by_share), (1, 0));
     }
 

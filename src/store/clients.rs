@@ -503,21 +503,18 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
             &[client.into(), rotation.now.into()],
         )
         .await?;
-    match rotation.old_until {
-        Some(until) => {
-            tx.execute(
-                "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
-                 SELECT c.id, c.client_secret_hash, $2 FROM oauth_clients c WHERE c.id = $1 \
-                 ON CONFLICT (client_id) DO UPDATE SET old_secret_hash = excluded.old_secret_hash, \
-                 old_secret_until = excluded.old_secret_until",
-                &[client.into(), until.into()],
-            )
-            .await?;
-        }
-        None => {
-            forget_old_secret(tx, client).await?;
-            own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
-        }
+    if let Some(until) = rotation.old_until {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
+             SELECT c.id, c.client_secret_hash, $2 FROM oauth_clients c WHERE c.id = $1 \
+             ON CONFLICT (client_id) DO UPDATE SET old_secret_hash = excluded.old_secret_hash, \
+             old_secret_until = excluded.old_secret_until",
+            &[client.into(), until.into()],
+        )
+        .await?;
+    } else {
+        forget_old_secret(tx, client).await?;
+        own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
     }
     tx.execute(
         "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",

@@ -445,6 +445,25 @@ both! {
         assert!(!frigg.session.is_empty());
     }
 
+    /// cookies that another host of the site planted, with any time, displace no pending request.
+    async fn planted_cookies_displace_no_pending_request(setup: Setup) {
+        let server = setup.start().await;
+        server.member("frigg", &[]).await;
+        server.public_client().await;
+        let mut jar = Jar::new(AUTH);
+        let first = pending_id(start(&server, &mut jar, "openid").await);
+        for number in 0..20 {
+            let value = format!("{}.9999999999999", "C".repeat(43));
+            jar.put(&format!("storyden-auth-request-{number:0>8}"), &value);
+        }
+        let second = pending_id(start(&server, &mut jar, "openid").await);
+        sign_in(&server, &mut jar, "frigg").await;
+        for request_id in [first, second] {
+            let path = format!("{CONSENT}?request_id={request_id}");
+            jar.send(&server, ("GET", &path), None).await.expect(200);
+        }
+    }
+
     /// cookies set by answers to forms of other sites are cleared by the next request. The header of
     /// each answer stays short.
     async fn many_cookies_at_once_are_cleared_step_by_step(setup: Setup) {

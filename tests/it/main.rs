@@ -70,6 +70,7 @@ mod member_grants;
 mod member_secrets;
 mod member_sign_up;
 mod metadata;
+mod metrics;
 mod oauth2_client;
 mod openapi;
 mod openid_client;

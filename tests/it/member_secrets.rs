@@ -48,7 +48,8 @@ async fn service(
 async fn rotate(server: &Server, client: &Client, overlap: Duration) -> String {
     let stored = clients::find(&server.app.db, &client.client_id).await;
     let entry = Entry::new(Event::ClientSecretRotated, server.clock.now());
-    let secret = secrets::rotate(&server.app, &stored.unwrap().unwrap(), overlap, entry).await;
+    let secret =
+        secrets::rotate(&server.app, &stored.unwrap().unwrap(), overlap, entry, None).await;
     secret.unwrap().reveal().to_owned()
 }
 

@@ -25,6 +25,9 @@ const HOST_NAME: &str = "__Host-storyden-auth-request-";
 /// The most cookies that a browser keeps; together they are shorter than 2 KiB.
 const MOST: usize = 16;
 
+/// The most cookies that are compared; a browser keeps fewer for a host.
+const READ_MAX: usize = 200;
+
 /// The most cookies that an answer clears: proxies bound the header of an answer too (nginx: 4 KiB).
 const CLEARED_AT_ONCE: usize = 16;
 
@@ -47,15 +50,17 @@ pub(super) fn begin(
 /// Clears the oldest cookies, so that [`MOST`] stay, the cookie of this request among them.
 pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHash) -> Vec<String> {
     let mut others: Vec<(&str, i64)> = Vec::new();
-    for (name, value) in cookies::pairs(headers) {
-        let is_other = id_of(name).is_some_and(|id| id != short(request_id));
-        if is_other && !others.iter().any(|(known, _)| *known == name) {
+    let is_other = |name| id_of(name).is_some_and(|id| id != short(request_id));
+    let pairs = cookies::pairs(headers).filter(|(name, _)| is_other(name));
+    for (name, value) in pairs.take(READ_MAX) {
+        if !others.iter().any(|(known, _)| *known == name) {
             others.push((name, started_at(value)));
         }
     }
-    // A browser sends older cookies first (RFC 6265 §5.4), which decides between equal times.
+    // A browser sends older cookies first (RFC 6265 §5.4), which decides between equal times. Cookies
+    // without the prefix come last: another host of the site can plant those, with any time.
     others.reverse();
-    others.sort_by_key(|(_, started_at)| Reverse(*started_at));
+    others.sort_by_key(|(name, started_at)| (!name.starts_with(HOST_PREFIX), Reverse(*started_at)));
     let beyond = others.iter().skip(MOST - 1).rev();
     let oldest = beyond.take(CLEARED_AT_ONCE);
     oldest.map(|(name, _)| clear(app, name)).collect()

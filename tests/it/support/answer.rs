@@ -83,12 +83,12 @@ impl Answer {
     pub(crate) fn cookie(&self, name: &str) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();
         let pairs = cookies.filter_map(|cookie| cookie.to_str().unwrap().split(';').next());
-        let values = pairs.filter_map(|pair| {
+        let mut values = pairs.filter_map(|pair| {
             let pair = pair.strip_prefix("__Host-").unwrap_or(pair);
             pair.strip_prefix(&format!("{name}="))
         });
         values
-            .last()
+            .next_back()
             .unwrap_or_else(|| panic!("no cookie {name} in {:?}", self.headers))
             .to_owned()
     }

@@ -102,13 +102,18 @@ impl Setup {
     }
 }
 
-/// The variables by which `TEST_DATE` of `tests/run` gives a program another date.
+/// The variables by which `TEST_DATE` of `tests/run` gives a program another date. Not the memory that
+/// libfaketime shares: a program that is killed may have locked the memory.
 #[expect(
     clippy::disallowed_methods,
     reason = "they belong to the machine, not to the settings"
 )]
 fn faked_time() -> impl Iterator<Item = (String, String)> {
-    std::env::vars().filter(|(name, _)| name == "LD_PRELOAD" || name.contains("FAKE"))
+    std::env::vars().filter(|(name, _)| match name.as_str() {
+        "LD_PRELOAD" | "NO_FAKE_STAT" => true,
+        "FAKETIME_SHARED" => false,
+        other => other.starts_with("FAKETIME"),
+    })
 }
 
 /// A port that no other program is given before this process ends.
