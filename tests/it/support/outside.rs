@@ -59,7 +59,7 @@ impl Outside {
     /// A setup whose server uses this internet, with timeouts for a busy machine.
     pub(crate) fn around(&self, mut setup: Setup) -> Setup {
         setup.network = Arc::<World>::clone(&self.0);
-        setup.patience.fetch = Duration::from_secs(20);
+        setup.patience.fetch = Duration::from_mins(2);
         setup
     }
 
