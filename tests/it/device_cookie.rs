@@ -54,7 +54,7 @@ async fn sign_in_with(server: &Server, identifier: &str, password: &str, cookie:
 /// The device cookie of an answer, as a browser sends it back.
 #[track_caller]
 fn device_of(answer: &Answer) -> String {
-    format!("{DEVICE}={}", answer.cookie(DEVICE))
+    format!("{DEVICE}={}", answer.cookie("storyden-auth-device"))
 }
 
 /// Signs in as a browser that was never here: its device cookie.

@@ -151,6 +151,13 @@ impl Jar {
             .collect()
     }
 
+    /// Drops the cookies of a name, with the prefix `__Host-` or without.
+    pub(crate) fn forget(&mut self, name: &str) {
+        let is_named =
+            |cookie: &Stored| cookie.name.strip_prefix("__Host-").unwrap_or(&cookie.name) == name;
+        self.cookies.retain(|cookie| !is_named(cookie));
+    }
+
     /// Adds a host-only cookie for every path.
     pub(crate) fn put(&mut self, name: &str, value: &str) {
         self.cookies.push(Stored {
