@@ -422,7 +422,12 @@ class Server:
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            return Answer(answer.status, dict((name.lower(), value) for name, value in answer.getheaders()), answer.read())
+            found = {}
+            for name, value in answer.getheaders():
+                name = name.lower()
+                # A response sets several cookies, each in a header of its own (RFC 6265 §3).
+                found[name] = f"{found[name]}\n{value}" if name in found and name == "set-cookie" else value
+            return Answer(answer.status, found, answer.read())
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, {}, repr(error).encode())
         finally:
@@ -536,7 +541,7 @@ class Answer:
 
     @property
     def cookie(self):
-        found = re.match(r"storyden-session=([^;]+)", self.headers.get("set-cookie", ""))
+        found = re.search(r"^storyden-session=([^;]+)", self.headers.get("set-cookie", ""), re.MULTILINE)
         return found[1] if found else None
 
     def __str__(self):
