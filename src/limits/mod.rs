@@ -5,7 +5,7 @@
 //! addresses counts each of these networks, with a larger budget for the wider ones.
 //!
 //! Each process counts for itself, and a restart starts from zero. Memory is bounded: keys are hashes
-//! of one length, and beyond [`COUNTS_MAX`] the least recently used count is dropped.
+//! of one length, and beyond `COUNTS_MAX` the least recently used count is dropped.
 
 pub mod budget;
 pub mod refusals;

@@ -2,7 +2,7 @@
 //!
 //! An attacker must not choose how much is written. Equal refusals of one minute are one line of the
 //! audit trail, with a count: equal in event, account, client and network (IPv4 /24, IPv6 /48). The log
-//! has the first of them at once. Beyond [`LINES_MAX`] lines a minute, the rest is one line per event.
+//! has the first of them at once. Beyond `LINES_MAX` lines a minute, the rest is one line per event.
 
 use std::collections::HashMap;
 use std::future::Future;

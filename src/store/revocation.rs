@@ -1,6 +1,6 @@
 //! The end of all that was granted by an account, to a client, or by the one to the other.
 //!
-//! A revocation of any size is a transaction of constant size: it updates at most [`BATCH`] rows of each
+//! A revocation of any size is a transaction of constant size: it updates at most `BATCH` rows of each
 //! kind and, where more are left, opens a revocation (`auth_revocations`). Every check asks for open
 //! revocations, so what they cover is ended at once; [`apply`] then updates the rows in batches.
 
