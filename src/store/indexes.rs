@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::paging::Total;
 use super::value::Flag;
 
 /// Name of the PostgreSQL advisory lock of the session that makes indexes: "staidx" in ASCII.
@@ -151,6 +152,29 @@ struct Missing {
     index: &'static Index,
     /// True if an invalid index of that name has to be dropped first.
     invalid: bool,
+}
+
+/// Rows of a table that a pass of the clean-up reads quickly without an index.
+const SMALL: i64 = 10_000;
+
+/// True if a table has so many rows that a pass of the clean-up should wait for the indexes.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn are_needed(db: &Db) -> Result<bool> {
+    let total: Total = db
+        .fetch_one(
+            "SELECT COUNT(*) AS n FROM ( \
+             SELECT n FROM (SELECT 1 AS n FROM oauth_refresh_tokens LIMIT $1) a UNION ALL \
+             SELECT n FROM (SELECT 1 AS n FROM oauth_authorisation_codes LIMIT $1) b UNION ALL \
+             SELECT n FROM (SELECT 1 AS n FROM oauth_authorisation_requests LIMIT $1) c UNION ALL \
+             SELECT n FROM (SELECT 1 AS n FROM oauth_device_authorisations LIMIT $1) d UNION ALL \
+             SELECT n FROM (SELECT 1 AS n FROM oauth_clients LIMIT $1) e UNION ALL \
+             SELECT n FROM (SELECT 1 AS n FROM sessions LIMIT $1) f) rows",
+            &[SMALL.into()],
+        )
+        .await?;
+    Ok(total.n >= SMALL)
 }
 
 /// The indexes that are missing or invalid.
