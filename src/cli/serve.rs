@@ -118,6 +118,8 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     let address = app.config.listen_addr;
     let issuer = app.config.issuer();
     let engine = app.config.database().engine();
+    // Before the log tells that the server runs: a signal from then on drains, and does not kill.
+    let stop = stop_on_signal();
     tracing::info!(%address, issuer, engine, "serving");
     if !app.config.oauth_enabled {
         tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
@@ -141,8 +143,6 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
             "OAUTH_PROFILE=storyden: answers as a Storyden gives them"
         );
     }
-    let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
     if let Some(address) = app.config.metrics_addr {
         let listener = listen("METRICS_ADDR", address).await?;
         tracing::info!(%address, "serving metrics");
@@ -156,17 +156,23 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
+/// Registers the handlers of SIGTERM and SIGINT at once, and cancels the token when either arrives.
+fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     ) else {
         tracing::error!("signals cannot be heard");
-        return;
+        return stop;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    stop.cancel();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    stop
 }
