@@ -19,7 +19,7 @@ use crate::store;
 use crate::store::access_keys;
 use crate::store::access_keys::OwnedKey;
 use crate::store::audit::{self, Event};
-use crate::store::paging::{Page, Pages};
+use crate::store::paging::Pages;
 
 /// An access key with its owner; the secret is nowhere.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -128,8 +128,7 @@ pub async fn list(
     let asked = Asked::read(query.as_deref(), &["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
     let profile = app.config.profile;
-    let whole = profile.admin_lists_are_whole() && !asked.is_paged();
-    let page = if whole { Page::WHOLE } else { asked.page()? };
+    let (page, whole) = asked.page_or_whole(profile)?;
     let (keys, pages) = access_keys::list_all(&app.db, owner.as_ref(), page).await?;
     let keys = keys.into_iter().map(|key| ShownKey::of(profile, key));
     Ok(Json(KeyList {

@@ -25,7 +25,7 @@ use crate::store;
 use crate::store::audit::{self, Event};
 use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Changes, Client};
-use crate::store::paging::{Page, Pages};
+use crate::store::paging::Pages;
 
 /// The owner's id in JSON if the stored id was invalid (storyden-contract.md#administration).
 const NO_ACCOUNT: &str = "00000000000000000000";
@@ -74,8 +74,7 @@ pub async fn list(
         client_id: asked.text("client_id"),
         text: asked.text("q"),
     };
-    let whole = app.config.profile.admin_lists_are_whole() && !asked.is_paged();
-    let page = if whole { Page::WHOLE } else { asked.page()? };
+    let (page, whole) = asked.page_or_whole(app.config.profile)?;
     let (clients, pages) = client_list::list(&app.db, &filter, page).await?;
     let shown = |client| ClientResource::shown(app.config.profile, client);
     Ok(Json(ClientList {

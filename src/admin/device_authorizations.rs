@@ -10,7 +10,7 @@ use crate::app::Shared;
 use crate::error::ApiError;
 use crate::error::answers::{Broken, Forbidden, Invalid, Unauthenticated};
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
-use crate::store::paging::{Page, Pages};
+use crate::store::paging::Pages;
 
 /// A page of device authorizations, or all of them at once.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -61,8 +61,7 @@ pub async fn list(
         stage: asked.one_of("state", Stage::from_name, &stages)?,
     };
     let (profile, now) = (app.config.profile, app.clock.now());
-    let whole = profile.admin_lists_are_whole() && !asked.is_paged();
-    let page = if whole { Page::WHOLE } else { asked.page()? };
+    let (page, whole) = asked.page_or_whole(profile)?;
     // Poll times are written in batches: the list shows what is in the rows, and those are up to date.
     app.polls.write(&app.db).await;
     let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::endpoints::extract::{Decoded, decode};
 use crate::error::ApiError;
 use crate::ids::{AccountId, ClientRowId};
+use crate::profile::Profile;
 use crate::store;
 use crate::store::clients::{self, Client};
 use crate::store::paging::Page;
@@ -75,9 +76,16 @@ impl Asked {
             .ok_or_else(|| ApiError::invalid(refused()))
     }
 
-    /// True if a page was requested.
-    pub(super) fn is_paged(&self) -> bool {
-        self.0.get("page").is_some() || self.0.get("page_size").is_some()
+    /// The requested page, and true if the list is whole instead: in Storyden's profile, unless a page was requested.
+    ///
+    /// # Errors
+    /// 400 for an invalid page size.
+    pub(super) fn page_or_whole(&self, profile: Profile) -> Result<(Page, bool), ApiError> {
+        let is_paged = self.0.get("page").is_some() || self.0.get("page_size").is_some();
+        if profile.admin_lists_are_whole() && !is_paged {
+            return Ok((Page::WHOLE, true));
+        }
+        Ok((self.page()?, false))
     }
 
     /// The requested page; 1 if absent or invalid (storyden-contract.md#refresh-token-lists).

@@ -60,8 +60,9 @@ pub fn cleanup_backlog(backlog: &[Backlog], progress: &[Progress]) {
     }
 }
 
-/// Describes the metrics of the clean-up (`# HELP`).
+/// Describes the metrics (`# HELP`).
 pub fn describe() {
+    describe_refusals();
     describe_gauge!(
         "cleanup_backlog_rows",
         "Rows that are due for deletion and still there, by step, counted up to 10000, each minute."
@@ -91,7 +92,7 @@ pub fn limited(limit: &'static str) {
 }
 
 /// Gives the metrics of refusals their HELP text.
-pub fn describe_refusals() {
+fn describe_refusals() {
     describe_counter!(
         "auth_refusals_total",
         "Refused attempts by their event in the audit trail: wrong credentials (*_failed), limits (*_limited), refused registrations, sign-ups and device starts (*_refused)"

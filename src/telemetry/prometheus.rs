@@ -22,9 +22,7 @@ const LATENCIES: &[f64] = &[
 
 /// Begins to record: before the jobs start, whose first figures are set at once.
 pub fn install() {
-    if recorder().is_some() {
-        super::metrics::describe();
-    }
+    recorder();
 }
 
 /// The process's one recorder; `None` when something else records already.
@@ -36,7 +34,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
             .ok()?
             .install_recorder()
             .ok()?;
-        super::metrics::describe_refusals();
+        super::metrics::describe();
         Some(recorder)
     };
     HANDLE.get_or_init(install).as_ref()
