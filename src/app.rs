@@ -1,4 +1,4 @@
-//! Everything a request needs, built once: by `serve`, by every command and by tests.
+//! Application state: everything a request needs, built once by `serve`, by every command and by tests.
 
 use std::sync::Arc;
 
@@ -26,76 +26,76 @@ use crate::store::audit::{Entry, Event};
 use crate::store::url::DatabaseUrl;
 use crate::store::{self, Db};
 
-/// What handlers share.
+/// State shared by all handlers.
 pub type Shared = Arc<App>;
 
-/// The server without its routes.
+/// The server without the routes.
 #[derive(Debug)]
 pub struct App {
     /// The settings.
     pub config: Config,
     /// The database.
     pub db: Db,
-    /// The signer; none when OAuth is off.
+    /// Signing keys; `None` if OAuth is off.
     pub keys: Option<Keys>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Chance.
+    /// Source of randomness.
     pub random: Random,
-    /// Argon2id.
+    /// Argon2id password hashing.
     pub passwords: Passwords,
-    /// Counts of failures.
+    /// Limits on failed attempts.
     pub limits: Limits,
-    /// Refusals on their way to the audit trail.
+    /// Refusals not written to the audit trail yet.
     pub refusals: Refusals,
-    /// The key of device cookies.
+    /// Key of the device cookies.
     pub device_key: DeviceKey,
-    /// What addresses may ask for.
+    /// Rate limit per address.
     pub budget: Budget,
-    /// When devices polled last.
+    /// Last polls of devices.
     pub polls: Polls,
-    /// Codes and refresh tokens that are being redeemed.
+    /// Redemptions of codes and refresh tokens in progress.
     pub redemptions: Redemptions,
-    /// The server's metadata, as it is sent.
+    /// Metadata documents of this server, as sent.
     pub documents: Documents,
-    /// What tokens may be for (RFC 8707).
+    /// Known resources (RFC 8707).
     pub resources: KnownResources,
-    /// What seals the tokens of remote connections, once it was needed.
+    /// Encryption of remote tokens, with the key loaded at first use.
     pub sealer: Sealer,
-    /// The way out to the documents and keys of clients.
+    /// Outgoing requests for documents and keys of clients, behind the SSRF guard.
     pub documents_fetch: Fetch,
-    /// The way out to remote servers.
+    /// Outgoing requests to remote servers, behind the SSRF guard.
     pub remote_fetch: Fetch,
-    /// Documents of clients that are being read.
+    /// Single flight for client metadata documents.
     pub flights: DocumentFlights,
-    /// Keys of clients that were fetched.
+    /// Cache of the key sets of clients.
     pub remote_keys: RemoteKeys,
-    /// Whether `/readyz` says yes.
+    /// Readiness, as reported by `/readyz`.
     pub readiness: Readiness,
-    /// How long peers are waited for.
+    /// Connection timeouts.
     pub patience: Patience,
-    /// The connections.
+    /// Connection slots.
     pub places: Arc<Places>,
 }
 
-/// Whether new requests are welcome.
+/// Readiness for new requests.
 #[derive(Debug, Default)]
 pub struct Readiness(std::sync::atomic::AtomicBool);
 
 impl Readiness {
-    /// Whether the server is on its way out.
+    /// Returns true once the server is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Says no from now on.
+    /// Reports "not ready" from now on.
     pub fn drain(&self) {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
-/// Why there is no [`App`].
+/// The reason why an [`App`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database cannot be opened.
@@ -104,39 +104,39 @@ pub enum Error {
     /// The signing key cannot be used.
     #[error("OAUTH_SIGNING_KEY_BASE64 {0}")]
     Key(#[source] keys::Error),
-    /// There is no key, and none is made beside a PostgreSQL.
+    /// No signing key is set, and with PostgreSQL no key is generated.
     #[error(
         "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, since every \
          replica must have the same. Make one with `storyden-auth key generate --json` and set its \
          `base64`, or set OAUTH_ENABLED=false"
     )]
     NoKey,
-    /// Argon2 failed.
+    /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
 }
 
-/// What tests choose and `serve` does not.
+/// Dependencies that tests replace; `serve` uses [`Sources::machine`].
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Chance.
+    /// Source of randomness.
     pub random: Random,
-    /// What hashes cost.
+    /// Cost of password hashes.
     pub cost: Cost,
-    /// How long peers are waited for.
+    /// Connection timeouts.
     pub patience: Patience,
     /// Limits of the signing queue.
     pub signing: SigningLimits,
-    /// Bounds on connections.
+    /// Connection limits.
     pub connections: ConnectionLimits,
-    /// The network that the way out goes over.
+    /// The network of outgoing requests.
     pub network: Arc<dyn Network>,
 }
 
 impl Sources {
-    /// The machine's clock and chance.
+    /// Returns the machine's clock and randomness, and the standard limits.
     #[must_use]
     pub fn machine() -> Self {
         Self {
@@ -152,17 +152,17 @@ impl Sources {
 }
 
 impl App {
-    /// Opens the database and puts everything together, without a signer.
+    /// Opens the database and builds the state without signing keys.
     ///
     /// # Errors
-    /// [`Error::Database`] when the database cannot be opened.
+    /// [`Error::Database`] if the database cannot be opened.
     pub async fn without_keys(config: Config, sources: Sources) -> Result<Self, Error> {
         let Sources {
             clock,
             random,
             cost,
             patience,
-            signing: _, // there is no signer here
+            signing: _, // unused without signing keys
             connections,
             network,
         } = sources;
@@ -200,10 +200,10 @@ impl App {
         })
     }
 
-    /// The same with the signing key of the settings, unless OAuth is off.
+    /// Builds the state with the configured signing key, unless OAuth is off.
     ///
     /// # Errors
-    /// Also when there is no key, or it cannot be used.
+    /// As [`App::without_keys`], and if there is no signing key or the key cannot be used.
     pub async fn new(config: Config, sources: Sources) -> Result<Self, Error> {
         let key = if config.oauth_enabled {
             Some(signing_key(&config)?)
@@ -229,7 +229,7 @@ impl App {
         self.refusals.record(entry.of(account));
     }
 
-    /// Records a refusal that concerns a client, by its public id.
+    /// Records a refusal that concerns a client, by public id.
     pub fn refused_client(&self, event: Event, client_id: &str) {
         let entry = Entry::new(event, self.clock.now());
         self.refusals.record(entry.client(client_id));
@@ -244,10 +244,11 @@ fn budget_of(config: &Config) -> Size {
     }
 }
 
-/// The signing key that the settings name, or the generated one of `DATA_DIR`.
+/// Reads the signing key of the settings, or the generated key in `DATA_DIR`.
 ///
 /// # Errors
-/// [`Error::Key`] when it cannot be used, [`Error::NoKey`] when there is none beside a PostgreSQL.
+/// [`Error::Key`] if the key cannot be used, [`Error::NoKey`] if no key is set and the database is
+/// PostgreSQL.
 pub fn signing_key(config: &Config) -> Result<SigningKey, Error> {
     let kid = config.signing_key_id.as_deref();
     match (&config.signing_key, config.database()) {
@@ -259,10 +260,10 @@ pub fn signing_key(config: &Config) -> Result<SigningKey, Error> {
     }
 }
 
-/// Makes a clock follow PostgreSQL's, so that replicas agree on what has expired.
+/// Makes a clock follow PostgreSQL's clock, so that replicas agree on expiry.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn follow_database_clock(db: &Db, clock: &Clock) -> Result<(), store::Error> {
     let asked = MachineInstant::now();
     if let Some(theirs) = db.clock().await? {

@@ -1,7 +1,7 @@
-//! Time as a value: everything that asks what time it is asks a [`Clock`].
+//! Time as a value: all code that needs the current time takes a [`Clock`].
 //!
-//! On PostgreSQL the clock follows the database's, so that replicas on machines that disagree
-//! still agree on what has expired. In tests it stands still until it is turned.
+//! On PostgreSQL the clock follows the database's clock, so that replicas on machines with different
+//! clocks agree on expiry. In tests the clock stands still until moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
-/// The instant that Unix time counts from.
+/// The epoch of Unix time.
 const UNIX_EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
 
-/// An instant, in UTC, with nanoseconds, from [`Timestamp::FIRST`] to [`Timestamp::LAST`]: the years that
+/// An instant in UTC with nanoseconds, from [`Timestamp::FIRST`] to [`Timestamp::LAST`]: the years that
 /// RFC 3339 and both engines can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
@@ -24,10 +24,10 @@ impl Timestamp {
     /// The last instant: `9999-12-31T23:59:59.999999999Z`.
     pub const LAST: Self = Self(datetime!(9999-12-31 23:59:59.999_999_999 UTC));
 
-    /// The range in words, for the answer to a request with another instant.
+    /// The range in words, for the error of a request with an instant out of range.
     pub const RANGE: &str = "from 0000-01-01T00:00:00Z to 9999-12-31T23:59:59Z";
 
-    /// The instant that a date and time with an offset names, or the nearest one in range.
+    /// Converts a date and time with an offset; out of range, the nearest instant in range.
     #[must_use]
     pub fn new(at: OffsetDateTime) -> Self {
         Self::exactly(at).unwrap_or(if at.year() > 0 {
@@ -37,31 +37,31 @@ impl Timestamp {
         })
     }
 
-    /// The instant that a date and time with an offset names; `None` if out of range in UTC.
+    /// Converts a date and time with an offset; `None` if out of range in UTC.
     fn exactly(at: OffsetDateTime) -> Option<Self> {
         let at = at.checked_to_offset(time::UtcOffset::UTC)?;
         (at >= Self::FIRST.0).then_some(Self(at))
     }
 
-    /// The instant so many whole seconds after 1970-01-01T00:00:00Z, or the nearest one in range.
+    /// Returns the instant `seconds` after 1970-01-01T00:00:00Z, or the nearest instant in range.
     #[must_use]
     pub fn from_unix_seconds(seconds: i64) -> Self {
         UNIX_EPOCH + Duration::seconds(seconds)
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z, as `exp` and `iat` have it (RFC 7519 §2).
+    /// Returns whole seconds since 1970-01-01T00:00:00Z, the form of `exp` and `iat` (RFC 7519 §2).
     #[must_use]
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
     }
 
-    /// The same instant as a value of the `time` crate, in UTC.
+    /// Returns the instant as a value of the `time` crate, in UTC.
     #[must_use]
     pub fn to_offset_date_time(self) -> OffsetDateTime {
         self.0
     }
 
-    /// RFC 3339 in UTC with `Z`: fraction digits as many as needed, none when zero.
+    /// Formats as RFC 3339 in UTC with `Z`, with no more fraction digits than needed.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         self.0
@@ -69,15 +69,14 @@ impl Timestamp {
             .expect("a UTC instant between the years 0 and 9999 has an RFC 3339 form")
     }
 
-    /// Reads the RFC 3339 form with any offset; `None` for another text, and for an instant that is out
-    /// of range in UTC.
+    /// Parses RFC 3339 with any offset; `None` for other text, and for an instant out of range in UTC.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let form = &time::format_description::well_known::Rfc3339;
         Self::exactly(OffsetDateTime::parse(text, form).ok()?)
     }
 
-    /// The IMF-fixdate form of HTTP headers (RFC 9110 §5.6.7).
+    /// Formats as IMF-fixdate for HTTP headers (RFC 9110 §5.6.7).
     #[must_use]
     pub fn to_http_date(self) -> String {
         const FORM: &[time::format_description::BorrowedFormatItem<'_>] = time::macros::format_description!(
@@ -92,7 +91,7 @@ impl Timestamp {
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Stops at the ends of the range.
+    /// Saturates at the ends of the range.
     fn add(self, by: Duration) -> Self {
         Self::new(self.0.saturating_add(by))
     }
@@ -101,7 +100,7 @@ impl std::ops::Add<Duration> for Timestamp {
 impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
-    /// Stops at the ends of the range.
+    /// Saturates at the ends of the range.
     fn sub(self, by: Duration) -> Self {
         Self::new(self.0.saturating_sub(by))
     }
@@ -121,20 +120,20 @@ impl serde::Serialize for Timestamp {
     }
 }
 
-/// Where the time comes from. Clones share it.
+/// A source of the current time. Clones share the source.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    /// The machine's clock and what the database's is ahead of it, in microseconds.
+    /// The machine's clock, and the lead of the followed clock in microseconds.
     Machine { ahead: AtomicI64 },
     /// A clock that stands still; microseconds since 1970.
     Fixed { micros: AtomicI64 },
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Returns the machine's clock.
     #[must_use]
     pub fn machine() -> Self {
         Self(Arc::new(Source::Machine {
@@ -142,7 +141,7 @@ impl Clock {
         }))
     }
 
-    /// A clock that shows `at` (cut to microseconds) until it is turned.
+    /// Returns a clock that shows `at` (truncated to microseconds) until moved.
     #[must_use]
     pub fn fixed(at: Timestamp) -> Self {
         Self(Arc::new(Source::Fixed {
@@ -150,7 +149,7 @@ impl Clock {
         }))
     }
 
-    /// Now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
@@ -162,7 +161,7 @@ impl Clock {
         }
     }
 
-    /// Turns a fixed clock forward (or back). A machine's clock is not turned.
+    /// Moves a fixed clock forward or back; no effect on the machine's clock.
     pub fn turn(&self, by: Duration) {
         if let Source::Fixed { micros } = &*self.0 {
             let by = i64::try_from(by.whole_microseconds()).unwrap_or(0);
@@ -171,8 +170,8 @@ impl Clock {
         }
     }
 
-    /// Follows another clock, which showed `theirs` when this machine's showed the instant between
-    /// `asked` and now. A fixed clock follows nobody.
+    /// Follows a clock that showed `theirs` halfway between `asked` and now, by this machine's clock.
+    /// No effect on a fixed clock.
     pub fn follow(&self, theirs: Timestamp, asked: MachineInstant) {
         if let Source::Machine { ahead } = &*self.0 {
             let answered = machine_now();
@@ -183,7 +182,7 @@ impl Clock {
         }
     }
 
-    /// How far the followed clock is ahead of this machine's.
+    /// Returns the lead of the followed clock over this machine's clock.
     #[must_use]
     pub fn ahead(&self) -> Duration {
         match &*self.0 {
@@ -193,24 +192,24 @@ impl Clock {
     }
 }
 
-/// What the machine's own clock showed, whatever clock is followed.
+/// A reading of the machine's own clock, without the lead of a followed clock.
 #[derive(Clone, Copy, Debug)]
 pub struct MachineInstant(OffsetDateTime);
 
 impl MachineInstant {
-    /// The machine's clock now.
+    /// Reads the machine's clock.
     #[must_use]
     pub fn now() -> Self {
         Self(machine_now())
     }
 }
 
-/// How long something takes, by the machine's monotonic time whatever clock is followed.
+/// A stopwatch on the machine's monotonic clock, independent of a followed clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    /// Starts now.
+    /// Starts the stopwatch.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
@@ -220,7 +219,7 @@ impl Stopwatch {
         Self(std::time::Instant::now())
     }
 
-    /// Seconds since the start.
+    /// Returns the seconds since the start.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
@@ -271,7 +270,7 @@ mod tests {
         assert_eq!(read("9999-12-31T23:59:59+00:01"), "9999-12-31T23:58:59Z");
     }
 
-    /// An instant with any offset, at the ends of the range half of the time.
+    /// Generates instants with any offset, half near the ends of the range.
     fn instants() -> impl Strategy<Value = OffsetDateTime> {
         let edges = prop_oneof![
             Just(i64::MIN / 2),
@@ -292,7 +291,7 @@ mod tests {
             let seconds = seconds.clamp(first.unix_timestamp(), last.unix_timestamp());
             let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let at = at.replace_nanosecond(nanos).unwrap();
-            // The digits with another offset: the instant may then be out of range in UTC.
+            // Replace the offset but keep the digits, so that the instant may be out of range in UTC.
             at.replace_offset(time::UtcOffset::from_whole_seconds(minutes * 60).unwrap())
         })
     }
@@ -317,7 +316,7 @@ mod tests {
             prop_assert!(clock.now() <= Timestamp::LAST);
         }
 
-        /// T18: no text makes the reader panic.
+        /// T18: no text makes the parser panic.
         #[test]
         fn any_text_is_an_instant_or_is_refused(
             text in r"[-+]?[0-9]{4,5}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,12})?(Z|[-+][0-2][0-9]:[0-5][0-9])",

@@ -1,7 +1,7 @@
-//! Every setting: one struct, read from the environment (and `--env-file`), checked as a whole.
+//! Settings of the server, read from the environment (and `--env-file`) and checked as a whole.
 //!
-//! Names and defaults are Storyden's where it has them, so that a Storyden's environment can be
-//! handed over as it is; a variable that nobody here knows is no error.
+//! Names and defaults match Storyden's where Storyden has the setting, so that a Storyden's environment
+//! works unchanged. Unknown variables are ignored.
 
 mod parse;
 
@@ -27,23 +27,23 @@ pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
 };
 
-/// A variable, for `config/storyden-auth.env` and the documentation.
+/// An environment variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// Its name.
+    /// Name of the variable.
     pub name: &'static str,
-    /// What it is when it is not set; empty when something else says.
+    /// Default value; empty if derived from other settings.
     pub default: &'static str,
-    /// What it does, in one line.
+    /// Description in a single line.
     pub doc: &'static str,
 }
 
-/// A value that stops the start.
+/// An invalid setting, which stops the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The variable.
     pub variable: &'static str,
-    /// What is wrong with it and what would do.
+    /// The fault, and the values that are accepted.
     pub problem: String,
 }
 
@@ -53,7 +53,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Makes the struct, the list of variables and the reader from one table.
+/// Makes the struct, the list of variables and the reader from a single table.
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $name:literal or $default:literal;)*) => {
         /// The settings.
@@ -68,7 +68,7 @@ macro_rules! settings {
                 $(Variable { name: $name, default: $default, doc: concat!($($doc),+) },)*
             ];
 
-            /// Reads every variable; an empty one counts as not set.
+            /// Reads every variable; an empty variable counts as not set.
             fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
                 let mut faults = Vec::new();
                 $(let $field = {
@@ -91,99 +91,111 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Where the data is: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
+    /// Database: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
     database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
-    /// The folder of the SQLite file and of the generated signing key.
+    /// Folder of the SQLite file and of the generated signing key.
     data_dir: PathBuf = "DATA_DIR" or "data";
-    /// The address and port to listen on.
+    /// Address and port to listen on.
     listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
-    /// Where clients reach this server: the issuer. Must be https unless it is this computer.
+    /// URL of this server for clients: the issuer. Must be https, except on this computer.
     public_api_address: Url = "PUBLIC_API_ADDRESS" or "http://localhost:8000";
-    /// Where people reach the pages. Not set: the API address while `WEB_ENABLED`, else `http://localhost:3000`.
+    /// URL of the pages. Not set: the API address with `WEB_ENABLED`, `http://localhost:3000` without.
     public_web_address: Option<Url> = "PUBLIC_WEB_ADDRESS" or "";
-    /// Further origins whose pages may call the API with a session, separated by commas.
+    /// Further origins with pages that may call the API with a session, separated by commas.
     cors_allowed_origins: Origins = "CORS_ALLOWED_ORIGINS" or "";
-    /// Networks whose X-Forwarded-For is believed, separated by commas, as in 10.0.0.0/8.
+    /// Networks of proxies trusted to set X-Forwarded-For, separated by commas, as in 10.0.0.0/8.
     trusted_proxies: Proxies = "TRUSTED_PROXIES" or "";
-    /// How much is logged: error, warn, info, debug or trace.
+    /// Log level: error, warn, info, debug or trace.
     log_level: Level = "LOG_LEVEL" or "info";
-    /// How it is logged: text for people, json for machines.
+    /// Log format: text for people, json for machines.
     log_format: LogFormat = "LOG_FORMAT" or "text";
-    /// The address and port where Prometheus may read `/metrics`; not set: nowhere.
+    /// Address and port where Prometheus may read `/metrics`. Not set: no metrics endpoint.
     metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
-    /// Requests that one address may make in `RATE_LIMIT_PERIOD`. Scales the limits on failures too: 10000 doubles them.
+    /// Requests allowed to an address in `RATE_LIMIT_PERIOD`. Scales the limits on failed attempts too:
+    /// 10000 doubles the limits.
     rate_limit: u64 = "RATE_LIMIT" or "5000";
-    /// The sliding window of `RATE_LIMIT`.
+    /// Sliding window of `RATE_LIMIT`.
     rate_limit_period: Duration = "RATE_LIMIT_PERIOD" or "1h";
-    /// How finely that window slides.
+    /// Width of the buckets of that window.
     rate_limit_bucket: Duration = "RATE_LIMIT_BUCKET" or "1m";
-    /// How many units a request costs that comes without a valid credential.
+    /// Units that a request without a valid credential costs.
     rate_limit_guest_cost: u64 = "RATE_LIMIT_GUEST_COST" or "1";
-    /// Whether the authorization server is on. Off, its endpoints say so.
+    /// Enables the authorization server. While disabled, the endpoints answer with an error.
     oauth_enabled: bool = "OAUTH_ENABLED" or "true";
-    /// Whose answers are given: standards (the RFCs') or storyden (a Storyden's, to the letter).
+    /// Behaviour of responses: standards (the RFCs) or storyden (exactly like a Storyden).
     profile: Profile = "OAUTH_PROFILE" or "standards";
-    /// How long access tokens and ID tokens are good.
+    /// Lifetime of access tokens and ID tokens.
     access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
-    /// How long a refresh token is good, anew at each rotation.
+    /// Lifetime of a refresh token, renewed at each rotation.
     refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
-    /// How long an approval lasts in all, however often it is refreshed. Not set: 4320h, in the profile storyden without end.
+    /// Lifetime of an approval, refreshes included. Not set: 4320h; unlimited in the profile storyden.
     grant_ttl: Option<Duration> = "OAUTH_GRANT_TTL" or "";
-    /// How long an authorization code is good; at most 10m. Not set: 60s, in the profile storyden 10m.
+    /// Lifetime of an authorization code; at most 10m. Not set: 60s; 10m in the profile storyden.
     authorization_code_ttl: Option<Duration> = "OAUTH_AUTHORISATION_CODE_TTL" or "";
-    /// How long device and user codes are good.
+    /// Lifetime of device and user codes.
     device_code_ttl: Duration = "OAUTH_DEVICE_CODE_TTL" or "10m";
-    /// How often a device may poll; 0s lets it poll as it likes.
+    /// Minimum time between polls of a device; 0s allows any rate.
     device_poll_every: Duration = "OAUTH_DEVICE_POLL_EVERY" or "5s";
-    /// The page where a person enters a user code. Not set: /oauth/consent on the web address.
+    /// Page to enter a user code. Not set: /oauth/consent on the web address.
     device_consent_url: Option<Url> = "OAUTH_DEVICE_AUTHORISATION_CONSENT_URL" or "";
-    /// The page where a person approves a code flow. Not set: /oauth/authorize/consent on the web address.
+    /// Page to approve a code flow. Not set: /oauth/authorize/consent on the web address.
     code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
-    /// The page where a person signs in. Not set: /login on the web address.
+    /// Sign-in page. Not set: /login on the web address.
     login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
-    /// The RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite only).
+    /// RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite
+    /// only).
     signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
-    /// The kid of the signing key. Not set: derived from the key.
+    /// Key id (kid) of the signing key. Not set: derived from the key.
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
-    /// How long a lost answer to a refresh may be asked for again; 0s never.
+    /// Time in which a client may repeat a refresh after a lost response; 0s: never.
     refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
-    /// How long the audit trail is kept; 0 keeps it for ever.
+    /// Retention of the audit trail; 0 keeps entries for ever.
     audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
-    /// Whether the built-in client storyden-cli exists.
+    /// Enables the built-in client storyden-cli.
     cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
-    /// Whether anybody may make an account by themselves; beside a Storyden that is Storyden's.
+    /// Enables sign-up without an administrator; next to a Storyden, leave sign-up to Storyden.
     signup_enabled: bool = "SIGNUP_ENABLED" or "false";
-    /// Whether applications may register themselves (RFC 7591).
+    /// Enables dynamic client registration (RFC 7591).
     registration_enabled: bool = "OAUTH_DYNAMIC_REGISTRATION_ENABLED" or "false";
-    /// The permissions that they may have beside openid, profile, email and `offline_access`, separated by commas or spaces; privileged ones only when named here. Not set: the six that read, in the profile storyden every unprivileged one.
+    /// Permissions allowed to dynamically registered clients besides openid, profile, email and
+    /// `offline_access`, separated by commas or spaces; privileged permissions only if named here. Not
+    /// set: the six read permissions; every unprivileged permission in the profile storyden.
     registration_permissions: Option<Permissions> = "OAUTH_DYNAMIC_REGISTRATION_ALLOWED_SCOPES" or "";
-    /// How many applications that registered themselves there may be.
+    /// Maximum number of dynamically registered clients.
     registration_max: u64 = "OAUTH_DYNAMIC_REGISTRATION_MAX" or "10000";
-    /// Whether applications may introduce themselves by a URL as their client id (client ID metadata documents). Not set: true, in the profile storyden false.
+    /// Enables URLs as client ids (client ID metadata documents). Not set: true; false in the profile
+    /// storyden.
     cimd_enabled: Option<bool> = "OAUTH_CIMD_ENABLED" or "";
-    /// The permissions that they may have beside openid, profile, email and `offline_access`, separated by commas or spaces. Not set: the six that read.
+    /// Permissions allowed to clients from metadata documents besides openid, profile, email and
+    /// `offline_access`, separated by commas or spaces. Not set: the six read permissions.
     cimd_permissions: Option<Permissions> = "OAUTH_CIMD_ALLOWED_SCOPES" or "";
-    /// Whether privileged permissions may be among `OAUTH_CIMD_ALLOWED_SCOPES`; otherwise those named there are passed over.
+    /// Allows privileged permissions in `OAUTH_CIMD_ALLOWED_SCOPES`; when false, privileged permissions
+    /// there are ignored.
     cimd_privileged: bool = "OAUTH_CIMD_ALLOW_PRIVILEGED_SCOPES" or "false";
-    /// The ports that documents and keys of applications are fetched from, separated by commas.
+    /// Ports for fetching documents and keys of clients, separated by commas.
     cimd_ports: Ports = "OAUTH_CIMD_ALLOWED_PORTS" or "443";
-    /// For development alone: fetch them from any address and port, by plain http too, and check no certificate.
+    /// Development only: fetch documents and keys of clients from any address and port, also by plain
+    /// http, without certificate checks.
     cimd_insecure: bool = "OAUTH_CIMD_ALLOW_INSECURE_FETCH" or "false";
-    /// Further resources that tokens may be for (RFC 8707), as absolute URIs separated by commas or spaces; such a token is for that resource alone.
+    /// Further resources that tokens may be for (RFC 8707), as absolute URIs separated by commas or
+    /// spaces; such a token is for that resource alone.
     resources: Resources = "OAUTH_RESOURCES" or "";
-    /// How the tokens of remote connections are kept: sealed with a key, or storyden: in the clear, for a Storyden that uses them too. Not set: sealed, in the profile storyden as that.
+    /// Storage of the tokens of remote connections: sealed (encrypted), or storyden (unencrypted, for a
+    /// Storyden that uses the tokens too). Not set: sealed; storyden in the profile storyden.
     remote_token_storage: Option<TokenStorage> = "REMOTE_TOKEN_STORAGE" or "";
-    /// The key that seals them: base64 of 32 bytes. Not set: generated into `DATA_DIR` (SQLite only).
+    /// Key that seals the tokens of remote connections: base64 of 32 bytes. Not set: generated into
+    /// `DATA_DIR` (SQLite only).
     remote_token_key: Option<Secret> = "REMOTE_TOKEN_KEY" or "";
-    /// For development alone: remote servers on this computer, by plain http too. Not set: false, in the profile storyden true.
+    /// Development only: allow remote servers on this computer, also by plain http. Not set: false;
+    /// true in the profile storyden.
     remote_insecure: Option<bool> = "REMOTE_ALLOW_INSECURE" or "";
-    /// The ports that remote servers are asked on, separated by commas.
+    /// Ports of remote servers, separated by commas.
     remote_ports: Ports = "REMOTE_ALLOWED_PORTS" or "443";
-    /// Whether backends may be given access tokens of remote connections.
+    /// Enables the endpoint that gives backends the access tokens of remote connections.
     remote_tokens_given: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
-    /// Whether a Storyden beside this server has an MCP endpoint, which the resource metadata then name.
+    /// Names the MCP endpoint of a Storyden next to this server in the resource metadata.
     mcp_enabled: bool = "MCP_ENABLED" or "false";
-    /// Whether the built-in pages are served.
+    /// Enables the built-in pages.
     web_enabled: bool = "WEB_ENABLED" or "true";
 }
 
@@ -191,7 +203,7 @@ impl Config {
     /// Reads and checks the settings through `get`.
     ///
     /// # Errors
-    /// Every fault there is, not just the first.
+    /// All faults, not only the first.
     pub fn from_lookup(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
         let config = Self::read(get)?;
         let faults = config.faults();
@@ -210,8 +222,8 @@ impl Config {
         Self::from_lookup(&environment(env_file)?)
     }
 
-    /// The settings of `demo`: how it logs, how long things live and its limits come from the
-    /// environment; where it is, where its data is and what it is called do not.
+    /// Returns the settings of `demo`: log format, lifetimes and limits come from the environment;
+    /// addresses, data folder and names do not.
     ///
     /// # Errors
     /// As [`Config::from_environment`].
@@ -245,7 +257,7 @@ impl Config {
         })
     }
 
-    /// What `config/storyden-auth.env` holds: every variable with its default.
+    /// Returns the text of `config/storyden-auth.env`: every variable with the default.
     #[must_use]
     pub fn env_file_text() -> String {
         let mut text = String::from(
@@ -259,7 +271,7 @@ impl Config {
         text
     }
 
-    /// What is wrong although each value by itself is well-formed.
+    /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |variable, problem: &str| {
@@ -313,7 +325,8 @@ impl Config {
         if self.code_ttl() > Duration::minutes(10) {
             fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
         }
-        // An ended grant is remembered for longer than this, so that its access tokens are refused.
+        // The clean-up keeps a revoked grant for longer, so that access tokens of the grant are
+        // refused.
         if self.access_token_ttl > Duration::hours(24) {
             fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
         }
@@ -334,7 +347,7 @@ impl Config {
         faults
     }
 
-    /// The database, also when none is named.
+    /// Returns the configured database, or the default SQLite file in `DATA_DIR`.
     #[must_use]
     pub fn database(&self) -> DatabaseUrl {
         self.database_url.clone().unwrap_or_else(|| {
@@ -342,14 +355,14 @@ impl Config {
         })
     }
 
-    /// How long an authorization code lives.
+    /// Returns the lifetime of an authorization code.
     #[must_use]
     pub fn code_ttl(&self) -> Duration {
         self.authorization_code_ttl
             .unwrap_or(self.profile.code_ttl())
     }
 
-    /// When a refresh token ends that is made now, in a grant that began at some time.
+    /// Returns the expiry of a refresh token issued now, in a grant that started at `begun`.
     #[must_use]
     pub fn refresh_token_end(&self, now: Timestamp, begun: Timestamp) -> Timestamp {
         let end = now + self.refresh_token_ttl;
@@ -357,7 +370,7 @@ impl Config {
         last.map_or(end, |ttl| end.min(begun + ttl))
     }
 
-    /// How long a lost answer to a refresh may be asked for again.
+    /// Returns the window in which a client may repeat a refresh after a lost response.
     #[must_use]
     pub fn reuse_window(&self) -> Duration {
         if self.profile.refresh_reuse_is_strict() {
@@ -367,7 +380,7 @@ impl Config {
         }
     }
 
-    /// What applications may have that registered themselves.
+    /// Returns the scope allowed to self-registered clients.
     #[must_use]
     pub fn registration_scope(&self) -> Scope {
         let permissions = match self.registration_permissions {
@@ -383,19 +396,20 @@ impl Config {
         standard.chain(permissions).collect()
     }
 
-    /// What tokens may be for (RFC 8707).
+    /// Returns the resources that tokens may be for (RFC 8707).
     #[must_use]
     pub fn known_resources(&self) -> KnownResources {
         KnownResources::new(&self.issuer(), &self.resources.0)
     }
 
-    /// Whether a client id may be the URL of a document.
+    /// Returns true if a client id may be the URL of a metadata document.
     #[must_use]
     pub fn documents_enabled(&self) -> bool {
         self.oauth_enabled && self.cimd_enabled.unwrap_or(self.profile.documents_are_on())
     }
 
-    /// What applications may have that introduce themselves by a document (contract 13.5).
+    /// Returns the scope allowed to clients from metadata documents
+    /// (storyden-contract.md#mapping-a-document).
     #[must_use]
     pub fn document_scope(&self) -> Scope {
         let permissions = match self.cimd_permissions {
@@ -410,7 +424,7 @@ impl Config {
             .collect()
     }
 
-    /// What clients of strangers may be fetched from.
+    /// Returns the SSRF rules for documents and keys of clients.
     #[must_use]
     pub fn document_rules(&self) -> fetch::Rules {
         fetch::Rules {
@@ -424,7 +438,7 @@ impl Config {
         }
     }
 
-    /// What remote servers may be asked.
+    /// Returns the SSRF rules for remote servers.
     #[must_use]
     pub fn remote_rules(&self) -> fetch::Rules {
         fetch::Rules {
@@ -438,14 +452,15 @@ impl Config {
         }
     }
 
-    /// Whether remote servers may be on this computer.
+    /// Returns true if remote servers may be on loopback addresses.
     #[must_use]
     pub fn remote_is_insecure(&self) -> bool {
         self.remote_insecure
             .unwrap_or(self.profile.remote_connections_are_storydens())
     }
 
-    /// The client id of this community where it is a client of others: its own metadata document.
+    /// Returns the client id of this server as a client of remote servers: the URL of the metadata
+    /// document.
     #[must_use]
     pub fn own_client_id(&self) -> Url {
         let mut client_id = self.public_api_address.clone();
@@ -453,8 +468,9 @@ impl Config {
         client_id
     }
 
-    /// What this community calls itself where it is a client of others. In `standards` its host, since
-    /// anybody may call themselves Storyden, and a server like this one refuses that.
+    /// Returns the client name of this server as a client of remote servers. In `standards` the name is
+    /// the host of the web address, because servers such as this reserve the name Storyden against
+    /// impersonation.
     #[must_use]
     pub fn own_name(&self) -> String {
         if self.profile.remote_connections_are_storydens() {
@@ -464,7 +480,7 @@ impl Config {
         web.host_str().unwrap_or("Storyden").to_owned()
     }
 
-    /// The page that a browser comes back to from a remote server.
+    /// Returns the page that a remote server redirects the browser to.
     #[must_use]
     pub fn remote_callback_page(&self) -> Url {
         let mut page = self.web_address();
@@ -472,7 +488,7 @@ impl Config {
         page
     }
 
-    /// How the tokens of remote connections are kept.
+    /// Returns the storage form of remote tokens.
     #[must_use]
     pub fn remote_storage(&self) -> TokenStorage {
         let usual = if self.profile.remote_connections_are_storydens() {
@@ -483,26 +499,26 @@ impl Config {
         self.remote_token_storage.unwrap_or(usual)
     }
 
-    /// The hosts of this server's own addresses.
+    /// Returns the hosts of this server's own addresses.
     fn own_hosts(&self) -> Vec<String> {
         let web = self.web_address();
         let hosts = [self.public_api_address.host_str(), web.host_str()];
         hosts.into_iter().flatten().map(str::to_owned).collect()
     }
 
-    /// The issuer (RFC 8414 §2): the API address without one trailing slash.
+    /// Returns the issuer (RFC 8414 §2): the API address, less a trailing slash.
     #[must_use]
     pub fn issuer(&self) -> String {
         without_slash(self.public_api_address.as_str()).to_owned()
     }
 
-    /// The path of the issuer, without slashes at its ends; empty when it has none.
+    /// Returns the path of the issuer, without slashes at the ends; empty for an issuer without a path.
     #[must_use]
     pub fn issuer_path(&self) -> &str {
         self.public_api_address.path().trim_matches('/')
     }
 
-    /// What the addresses of endpoints begin with: the API address with `/api`.
+    /// Returns the base URL of the endpoints: the API address with `/api`.
     #[must_use]
     pub fn endpoint_base(&self) -> String {
         let base = self.public_api_address.as_str().trim_end_matches('/');
@@ -513,8 +529,8 @@ impl Config {
         }
     }
 
-    /// What a `WWW-Authenticate` header asks for: a bearer token, with where the metadata of the API
-    /// stand (RFC 9728 §5.1) and what was wrong with the token that came (RFC 6750 §3.1).
+    /// Returns the `WWW-Authenticate` challenge for a bearer token, with the URL of the API's resource
+    /// metadata (RFC 9728 §5.1) and the error of a rejected token (RFC 6750 §3.1).
     #[must_use]
     pub fn bearer_challenge(&self, error: Option<(&str, &str)>) -> String {
         let issuer = self.issuer();
@@ -529,7 +545,7 @@ impl Config {
         format!("Bearer resource_metadata=\"{metadata}\"{error}")
     }
 
-    /// Where people reach the pages.
+    /// Returns the base URL of the pages.
     #[must_use]
     pub fn web_address(&self) -> Url {
         match &self.public_web_address {
@@ -539,13 +555,13 @@ impl Config {
         }
     }
 
-    /// The page where a person signs in.
+    /// Returns the sign-in page.
     #[must_use]
     pub fn login_page(&self) -> Url {
         self.login_url.clone().unwrap_or_else(|| self.page("login"))
     }
 
-    /// The page where a person approves a code flow.
+    /// Returns the consent page of code flows.
     #[must_use]
     pub fn code_consent_page(&self) -> Url {
         self.code_consent_url
@@ -553,7 +569,7 @@ impl Config {
             .unwrap_or_else(|| self.page("oauth/authorize/consent"))
     }
 
-    /// The page where a person enters a user code.
+    /// Returns the page to enter a user code.
     #[must_use]
     pub fn device_consent_page(&self) -> Url {
         self.device_consent_url
@@ -561,13 +577,13 @@ impl Config {
             .unwrap_or_else(|| self.page("oauth/consent"))
     }
 
-    /// The page where a person says whether they want to sign out.
+    /// Returns the page that confirms a sign-out.
     #[must_use]
     pub fn logout_page(&self) -> Url {
         self.page("logout")
     }
 
-    /// A page below the web address, whose path it keeps.
+    /// Returns a page below the path of the web address.
     fn page(&self, path: &str) -> Url {
         let mut url = self.web_address();
         let below = format!("{}/{path}", url.path().trim_end_matches('/'));
@@ -575,7 +591,7 @@ impl Config {
         url
     }
 
-    /// Origins whose pages may use a session here: web, API and what the operator added.
+    /// Returns the origins with pages that may use a session here: web, API and configured origins.
     #[must_use]
     pub fn allowed_origins(&self) -> Vec<String> {
         let own = [self.web_address(), self.public_api_address.clone()];
@@ -584,14 +600,15 @@ impl Config {
             .collect()
     }
 
-    /// Whether cookies are marked `Secure`: always, unless the API is plain http on this computer.
+    /// Returns true if cookies are marked `Secure`: always, unless the API is plain http on this
+    /// computer.
     #[must_use]
     pub fn secure_cookies(&self) -> bool {
         self.profile.cookie_names_its_domain() || self.public_api_address.scheme() == "https"
     }
 }
 
-/// Plain http is for loopback addresses, `localhost` and names under it.
+/// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.
 fn is_this_computer(url: &Url) -> bool {
     let named = url
         .host_str()
@@ -599,7 +616,7 @@ fn is_this_computer(url: &Url) -> bool {
     url.scheme() == "http" && (is_loopback(url) || named)
 }
 
-/// A text without one slash at its end.
+/// Removes a trailing slash, but not a second.
 fn without_slash(text: &str) -> &str {
     text.strip_suffix('/').unwrap_or(text)
 }
@@ -632,8 +649,8 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
         .map_err(|error| fault(error.to_string()))
 }
 
-/// The variables of a file that hold a secret, of this server or of a Storyden, in order; none if the file
-/// cannot be read.
+/// Returns the variables with a secret, of this server or of a Storyden, in a file, in order; empty if
+/// the file cannot be read.
 #[must_use]
 pub fn secrets_in(path: &Path) -> Vec<String> {
     let is_secret = |(name, value): &(&String, &String)| {

@@ -1,8 +1,8 @@
-//! How errors become answers, and the one place where a failure of ours is logged.
+//! Conversion of errors into responses, and the only place that logs internal failures.
 //!
-//! Two shapes: the protocol's endpoints say `{"error", "error_description"}` (RFC 6749 §5.2),
-//! everything else `application/problem+json` (RFC 9457). Causes stay in the log, under the trace
-//! id that the answer carries.
+//! Two shapes: protocol endpoints answer `{"error", "error_description"}` (RFC 6749 §5.2), all other
+//! endpoints `application/problem+json` (RFC 9457). Causes stay in the log, under the trace id of the
+//! response.
 
 pub mod answers;
 
@@ -22,10 +22,10 @@ use crate::oauth::{ErrorCode, OAuthError};
 use crate::telemetry::trace_id;
 use crate::{accounts, keys, store};
 
-/// Seconds that a client is asked to wait when something of ours is away.
+/// `Retry-After` of a 503 while the database is unavailable, in seconds.
 pub(crate) const AWAY: u64 = 2;
 
-/// The answer to a request with a text that no database stores.
+/// Error text for a request with text that no database can store.
 const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
 
 impl From<store::Error> for OAuthError {
@@ -69,7 +69,7 @@ impl From<accounts::passwords::Error> for OAuthError {
 }
 
 impl OAuthError {
-    /// The status of an answer with this error (RFC 6749 §5.2, RFC 6750 §3.1).
+    /// Returns the HTTP status of this error (RFC 6749 §5.2, RFC 6750 §3.1).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.code {
@@ -81,13 +81,14 @@ impl OAuthError {
             ErrorCode::InvalidClient if self.challenge => StatusCode::UNAUTHORIZED,
             ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
             ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
-            // Too many tries: the code says what was wrong with them, the status that they stop.
+            // Too many attempts: the code names the fault of the attempt, the status is the rate
+            // limit's.
             _ if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }
 
-    /// Logs what is ours to mend.
+    /// Logs the internal cause; the client never sees the cause.
     pub fn log(&self) {
         if let Some(detail) = &self.detail {
             log_cause(&**detail, self.code == ErrorCode::ServerError);
@@ -107,22 +108,22 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// The body of a protocol's error (RFC 6749 §5.2).
+/// Body of a protocol error (RFC 6749 §5.2).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthError)]
 pub struct OAuthErrorBody {
-    /// What is wrong, for programs.
+    /// Error code, for programs.
     error: &'static str,
-    /// What is wrong, for whoever writes them.
+    /// Description of the error, for developers.
     error_description: Cow<'static, str>,
-    /// Where the page sends the browser, so that the client hears of it; the consents have it.
+    /// Redirect target that reports the error to the client; only in answers of the consent operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Uri)]
     location: Option<String>,
 }
 
 impl OAuthErrorBody {
-    /// The body of an error and, where there is one, the way on.
+    /// Builds the body of an error, with the redirect target, if any.
     #[must_use]
     pub fn of(error: &OAuthError, location: Option<String>) -> Self {
         Self {
@@ -133,30 +134,30 @@ impl OAuthErrorBody {
     }
 }
 
-/// The kinds of problem (contract 1.2).
+/// Kind of a problem (storyden-contract.md#error-bodies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The request is malformed.
     InvalidArgument,
-    /// Nobody is signed in.
+    /// The request has no valid credential.
     Unauthenticated,
-    /// Somebody is, and may not.
+    /// The caller lacks a permission.
     PermissionDenied,
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound,
-    /// The method does not exist here.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// There is one already.
+    /// The object exists already.
     AlreadyExists,
     /// The body is too long.
     TooLarge,
-    /// The body has another media type.
+    /// The media type of the body is not supported.
     UnsupportedMediaType,
-    /// Too many tries.
+    /// Too many attempts.
     TooManyRequests,
-    /// Something of ours is away.
+    /// A part of the server, such as the database, is unavailable.
     Unavailable,
-    /// Something of ours broke.
+    /// An internal failure.
     Internal,
 }
 
@@ -188,7 +189,7 @@ impl Kind {
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::TooManyRequests => "too-many-requests",
             Self::Unavailable => "unavailable",
-            Self::MethodNotAllowed | Self::Internal => "internal", // contract 1.1
+            Self::MethodNotAllowed | Self::Internal => "internal", // storyden-contract.md#paths
         }
     }
 }
@@ -196,47 +197,47 @@ impl Kind {
 /// The media type of a problem (RFC 9457 §3).
 const PROBLEM: &str = "application/problem+json";
 
-/// The body of a problem (RFC 9457 §3.1, contract 1.1).
+/// Body of a problem (RFC 9457 §3.1, storyden-contract.md#error-bodies).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = APIError)]
 pub struct Problem {
-    /// What to change.
+    /// Explanation of the problem and of the required change.
     detail: Cow<'static, str>,
-    /// The title, for clients that were written against older Storyden.
+    /// Same as `title`, for clients of older Storyden versions.
     error: &'static str,
-    /// The detail, for the same.
+    /// Same as `detail`, for clients of older Storyden versions.
     message: Cow<'static, str>,
-    /// More for programs, where there is more.
+    /// Details for programs, if any.
     metadata: Metadata,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What a person may do.
+    /// Suggested next step for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggested: Option<&'static str>,
-    /// What is wrong, in short.
+    /// Short summary of the problem.
     title: &'static str,
-    /// What the server's log has this request under.
+    /// Id of this request in the server's log.
     trace_id: String,
-    /// The kind, as a URN.
+    /// Type of the problem, as a URN.
     #[serde(rename = "type")]
     #[schema(format = Uri)]
     kind: String,
 }
 
-/// What a problem has for programs.
+/// Details of a problem for programs.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = APIErrorMetadata)]
 struct Metadata {
-    /// Which problem it is.
+    /// Code of the specific problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
-    /// What a person may do.
+    /// Suggested next step for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggested: Option<&'static str>,
 }
 
-/// Why a request outside the protocol is refused.
+/// An error of a request outside the OAuth protocol.
 #[derive(Debug)]
 pub struct ApiError {
     kind: Kind,
@@ -250,7 +251,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// A problem of a kind; `detail` says what to change.
+    /// Creates a problem of a kind; `detail` tells the reader how to change the request.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -265,13 +266,13 @@ impl ApiError {
         }
     }
 
-    /// A malformed request.
+    /// Creates the problem of a malformed request.
     #[must_use]
     pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::InvalidArgument, detail)
     }
 
-    /// Nobody is signed in.
+    /// Creates the problem of a request without a valid credential.
     #[must_use]
     pub fn unauthenticated() -> Self {
         Self::new(Kind::Unauthenticated, "Sign in first").title(
@@ -280,36 +281,37 @@ impl ApiError {
         )
     }
 
-    /// Somebody is signed in, and may not.
+    /// Creates the problem of a caller without the permission.
     #[must_use]
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::PermissionDenied, detail)
             .title("You don\u{2019}t have access to this right now.")
     }
 
-    /// A title of its own.
+    /// Sets a specific title.
     #[must_use]
     pub fn title(mut self, title: &'static str) -> Self {
         self.title = Some(title);
         self
     }
 
-    /// A word for programs and a hint for people.
+    /// Sets a code for programs and a suggestion for users.
     #[must_use]
     pub fn suggest(mut self, code: &'static str, suggested: &'static str) -> Self {
         (self.code, self.suggested) = (Some(code), Some(suggested));
         self
     }
 
-    /// Says after how many seconds the request may be tried again.
+    /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
-    /// Asks for a bearer token, with the code of what was wrong with the one that came (RFC 6750 §3,
-    /// RFC 9728 §5.1). In the profile `storyden` nobody is asked here (contract 1.4).
+    /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
+    /// §3, RFC 9728 §5.1). The profile `storyden` has no challenge here
+    /// (storyden-contract.md#headers-and-limits).
     #[must_use]
     pub fn challenged(mut self, app: &App, error: Option<&'static str>) -> Self {
         if !app.config.profile.only_userinfo_challenges() {
@@ -410,8 +412,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Logs why a request was not served: as an error when something broke, as a warning when it may
-/// pass.
+/// Logs the cause of a failed request: as an error if internal, as a warning if temporary.
 fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
     let cause = chain(error);
     if broke {
@@ -421,7 +422,7 @@ fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
     }
 }
 
-/// An error and all that caused it, in one line.
+/// Joins an error and all causes in a single line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

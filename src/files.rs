@@ -1,7 +1,7 @@
-//! Files and folders for the owner alone: the database, the keys, the backups.
+//! Private files and folders (database, keys, backups), accessible only to the owner.
 //!
-//! New ones get their mode when they are made, whatever the umask says, so that there is no moment in which
-//! others can open them.
+//! New files and folders get the private mode at creation, independent of the umask, so that other
+//! users can never open a new file.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -9,22 +9,22 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// The rights of group and others.
+/// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder and the folders above it, if they are missing, with the mode 0700. The mode of a folder
-/// that exists stays: it may be `/srv` or `/tmp`.
+/// Creates a folder and missing parent folders with mode 0700. The mode of an existing folder stays:
+/// the folder may be `/srv` or `/tmp`.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If a folder cannot be created.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Makes a new file with the mode 0600.
+/// Creates a new file with mode 0600.
 ///
 /// # Errors
-/// When it cannot be made, or exists.
+/// If the file cannot be created, or exists.
 pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -33,38 +33,39 @@ pub fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The mode of a file that group or others have rights on; `None` for a private or a missing file.
+/// Returns the mode of a file that group or others can access; `None` for a private or missing file.
 #[must_use]
 pub fn open_to_others(path: &Path) -> Option<u32> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & OTHERS != 0).then_some(mode)
 }
 
-/// Takes the rights of group and others on a file. The path is not opened: closing a database file that
-/// this process has open elsewhere would drop SQLite's locks on it (POSIX `fcntl` locks).
+/// Removes the permissions of group and others. The path is not opened: closing a database file that
+/// this process also has open in SQLite would drop SQLite's locks (POSIX `fcntl` locks belong to the
+/// process).
 ///
 /// # Errors
-/// When the file is another user's.
+/// If the file belongs to a different user.
 pub fn make_private(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(0o600))
 }
 
-/// Makes the names in a folder durable: that of a new file, or of a renamed one.
+/// Syncs the folder of a file, so that a new or renamed entry survives a crash.
 ///
 /// # Errors
-/// When the folder cannot be synced.
+/// If the folder cannot be synced.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-/// The folder of a file; `.` for a bare name.
+/// Returns the folder of a file; `.` for a bare name.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     folder.unwrap_or(Path::new("."))
 }
 
-/// The path with a suffix to its last name, as in `storyden-auth.db` and `-wal`.
+/// Appends a suffix to the last name of a path, for example `-wal` to `storyden-auth.db`.
 #[must_use]
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);

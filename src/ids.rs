@@ -1,4 +1,4 @@
-//! Row ids: xids in their 20-character lower-case text form, with a type per noun.
+//! Row ids: xids in the 20-character lower-case text form, with a type per noun.
 
 /// Defines the id type of a noun.
 macro_rules! id {
@@ -11,21 +11,21 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// A fresh id.
+            /// Generates an id.
             #[must_use]
             pub fn generate() -> Self {
                 Self(xid::new().to_string())
             }
 
-            /// An id from the database or from input; an invalid id finds no row.
+            /// Wraps an id from the database or from input; an invalid id finds no row.
             #[must_use]
             pub fn new(value: impl Into<String>) -> Self {
                 let value = value.into();
-                // no engine looks for a zero
+                // U+0000 is not storable; an empty id finds no row
                 Self(if value.contains('\0') { String::new() } else { value })
             }
 
-            /// The 20 characters.
+            /// Returns the 20 characters.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -49,7 +49,7 @@ id!(
     RemoteConnectionId
 );
 id!(
-    /// An authorization of such a connection that is under way: `oauth_remote_authorisation_flows.id`.
+    /// An authorization flow of a remote connection: `oauth_remote_authorisation_flows.id`.
     RemoteFlowId
 );
 id!(
@@ -65,7 +65,7 @@ id!(
     ClientRowId
 );
 id!(
-    /// A code flow waiting for a decision: `oauth_authorisation_requests.id`.
+    /// An authorization request that waits for a decision: `oauth_authorisation_requests.id`.
     AuthorizationRequestId
 );
 id!(
@@ -73,7 +73,7 @@ id!(
     AuthorizationCodeId
 );
 id!(
-    /// A device flow: `oauth_device_authorisations.id`.
+    /// A device authorization: `oauth_device_authorisations.id`.
     DeviceAuthorizationId
 );
 id!(
@@ -81,8 +81,7 @@ id!(
     RefreshTokenId
 );
 id!(
-    /// A grant: an approval and all its tokens through every rotation. The `gid` claim of access
-    /// tokens.
+    /// A grant: an approval with all tokens through every rotation. The `gid` claim of access tokens.
     GrantId
 );
 id!(
@@ -90,6 +89,6 @@ id!(
     AccessKeyId
 );
 id!(
-    /// A line of the audit trail: `auth_audit.id`.
+    /// An audit entry: `auth_audit.id`.
     AuditId
 );

@@ -1,7 +1,7 @@
-//! Signing keys: the only place that makes or checks a JWT.
+//! Signing keys: the only module that signs or verifies JWTs.
 //!
-//! Signatures are made by aws-lc-rs with a key that is parsed once, off the async threads and a few
-//! at a time, so that answering stays fast while RSA works. They are checked by `jsonwebtoken`.
+//! aws-lc-rs signs with a key that is parsed once, on blocking threads and a few at a time, so that RSA
+//! does not delay other requests. `jsonwebtoken` verifies signatures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use crate::files;
 use crate::secret::{Secret, hex};
 use crate::telemetry::metrics;
 
-/// Limits of the signing queue. A request beyond them is answered 503, before anything is consumed.
+/// Limits of the signing queue. A request beyond the limits gets 503 before anything is consumed.
 #[derive(Clone, Copy, Debug)]
 pub struct SigningLimits {
-    /// The most requests that wait for a processor.
+    /// Maximum number of requests that wait for a processor.
     pub waiting: usize,
-    /// The longest wait of a request.
+    /// Maximum wait of a request.
     pub deadline: Duration,
 }
 
@@ -43,22 +43,22 @@ impl Default for SigningLimits {
     }
 }
 
-/// Longer tokens are not looked at.
+/// Maximum length of a token to verify, in bytes.
 const TOKEN_MAX: usize = 8 * 1_024;
 
-/// The file of a generated key, in `DATA_DIR`.
+/// File name of the generated key, in `DATA_DIR`.
 const KEY_FILE: &str = "oauth-signing-key.pem";
 
-/// Why there is no signing key, or no signature.
+/// A fault of the signing key, or a signature that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The text is no base64.
+    /// The text is not base64.
     #[error("is not base64; `storyden-auth key generate --json` prints a value that is")]
     Base64,
-    /// The text is no PEM of a private key.
+    /// The text is not the PEM of a private key.
     #[error("is not the PEM of a private key (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)")]
     Pem,
-    /// The key is not RSA, or damaged.
+    /// The key is not RSA, or is damaged.
     #[error("is not an RSA key that can be used; it must be RSA, PKCS#8 or PKCS#1")]
     Key,
     /// The key is too short.
@@ -70,7 +70,7 @@ pub enum Error {
     /// Too many signatures are waiting.
     #[error("too many signatures are waiting")]
     Busy,
-    /// The signature was not made.
+    /// Signing failed.
     #[error("the signature was not made")]
     Signature,
 }
@@ -85,7 +85,7 @@ struct Parsed {
     verifier: DecodingKey,
 }
 
-/// A public key as JWKS has it (RFC 7517 §4, RFC 7518 §6.3).
+/// A public key in JWKS form (RFC 7517 §4, RFC 7518 §6.3).
 #[derive(Clone, Debug, Serialize)]
 #[expect(
     missing_docs,
@@ -102,10 +102,10 @@ pub struct Jwk {
 }
 
 impl SigningKey {
-    /// Makes an RSA-2048 key.
+    /// Generates an RSA-2048 key.
     ///
     /// # Errors
-    /// [`Error::Key`] when the library fails.
+    /// [`Error::Key`] if the library fails.
     pub fn generate() -> Result<Self, Error> {
         Self::from_pair(
             KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?,
@@ -116,7 +116,7 @@ impl SigningKey {
     /// Reads the value of `OAUTH_SIGNING_KEY_BASE64`: base64 of a PEM.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// [`Error::Base64`], or as [`SigningKey::from_pem`].
     pub fn from_base64(text: &Secret, kid: Option<&str>) -> Result<Self, Error> {
         let packed: String = text.reveal().split_whitespace().collect();
         let pem = STANDARD.decode(packed).map_err(|_| Error::Base64)?;
@@ -126,7 +126,7 @@ impl SigningKey {
     /// Reads a PEM, PKCS#8 or PKCS#1.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// [`Error::Pem`], [`Error::Key`] or [`Error::Short`], depending on the fault.
     pub fn from_pem(text: &[u8], kid: Option<&str>) -> Result<Self, Error> {
         let block = pem::parse(text).map_err(|_| Error::Pem)?;
         let pair = match block.tag() {
@@ -137,10 +137,10 @@ impl SigningKey {
         Self::from_pair(pair.map_err(|_| Error::Key)?, kid)
     }
 
-    /// The key of `DATA_DIR`, made there (mode 0600) when there is none.
+    /// Reads the key in `DATA_DIR`; generates the key (mode 0600) if absent.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be read or written; what is wrong with the key otherwise.
+    /// [`Error::File`] if the file cannot be read or written, or as [`SigningKey::from_pem`].
     pub fn from_folder(folder: &Path, kid: Option<&str>) -> Result<Self, Error> {
         let path = folder.join(KEY_FILE);
         let failed = |error| Error::File(path.clone(), error);
@@ -154,7 +154,7 @@ impl SigningKey {
         files::create_folder(folder).map_err(failed)?;
         let key = Self::generate()?;
         match write_private(&path, key.to_pem()?.as_bytes()) {
-            // Another process was first: its key is the key.
+            // A concurrent process was first: use that key.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid)
             }
@@ -163,13 +163,13 @@ impl SigningKey {
         }
     }
 
-    /// Whether `DATA_DIR` holds a key.
+    /// Returns true if `DATA_DIR` contains a key.
     #[must_use]
     pub fn is_in_folder(folder: &Path) -> bool {
         Self::file_in(folder).exists()
     }
 
-    /// Where `DATA_DIR` holds its key.
+    /// Returns the path of the key in `DATA_DIR`.
     #[must_use]
     pub fn file_in(folder: &Path) -> PathBuf {
         folder.join(KEY_FILE)
@@ -190,16 +190,16 @@ impl SigningKey {
         })))
     }
 
-    /// The `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
+    /// Returns the `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.0.kid
     }
 
-    /// PKCS#8 PEM.
+    /// Encodes the key as PKCS#8 PEM.
     ///
     /// # Errors
-    /// [`Error::Key`] when the library fails.
+    /// [`Error::Key`] if the library fails.
     pub fn to_pem(&self) -> Result<String, Error> {
         let der: Pkcs8V1Der<'_> = self.0.pair.as_der().map_err(|_| Error::Key)?;
         let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
@@ -209,7 +209,7 @@ impl SigningKey {
         ))
     }
 
-    /// The value that `OAUTH_SIGNING_KEY_BASE64` takes.
+    /// Encodes the key as the value of `OAUTH_SIGNING_KEY_BASE64`.
     ///
     /// # Errors
     /// As [`SigningKey::to_pem`].
@@ -217,7 +217,7 @@ impl SigningKey {
         Ok(STANDARD.encode(self.to_pem()?))
     }
 
-    /// The public half.
+    /// Returns the public key.
     #[must_use]
     pub fn jwk(&self) -> Jwk {
         let public = self.0.pair.public_key();
@@ -258,33 +258,33 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// The signer: a key and its queue, first come, first served. Clones share the queue.
+/// The signing key with a first-in, first-out queue. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Keys {
     key: SigningKey,
-    /// One permit per processor.
+    /// A permit per processor.
     turns: Arc<Semaphore>,
-    /// One permit per free place in the queue.
+    /// A permit per free place in the queue.
     places: Arc<Semaphore>,
     limits: SigningLimits,
     signatures: Arc<AtomicU64>,
 }
 
-/// A processor reserved for the signatures of one request.
+/// A processor reserved for the signatures of a request.
 #[derive(Debug)]
 pub struct SigningTurn {
     key: SigningKey,
-    /// Shared with the thread that signs: a client that disconnects does not free the processor
-    /// before the thread is done with it.
+    /// Shared with the signing thread: if the client disconnects, the processor stays reserved until
+    /// that thread is done.
     permit: Arc<OwnedSemaphorePermit>,
     signatures: Arc<AtomicU64>,
 }
 
 impl SigningTurn {
-    /// Signs claims; `typ` goes into the header.
+    /// Signs claims; `typ` is the type in the header.
     ///
     /// # Errors
-    /// [`Error::Signature`] when the library fails.
+    /// [`Error::Signature`] if the library fails.
     pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Error> {
         let claims = serde_json::to_vec(claims).map_err(|_| Error::Signature)?;
         let (key, permit) = (self.key.clone(), Arc::clone(&self.permit));
@@ -299,7 +299,7 @@ impl SigningTurn {
 }
 
 impl Keys {
-    /// A signer with as many signatures at a time as there are processors.
+    /// Creates a signer with as many concurrent signatures as there are processors.
     #[must_use]
     pub fn new(key: SigningKey, limits: SigningLimits) -> Self {
         let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -312,11 +312,11 @@ impl Keys {
         }
     }
 
-    /// Waits for a processor. One turn serves all signatures of a request, so that a request with an
-    /// ID token does not queue twice.
+    /// Waits for a processor. A turn serves all signatures of a request, so that a request with an ID
+    /// token does not queue twice.
     ///
     /// # Errors
-    /// [`Error::Busy`] at once when the queue is full, or at the end of its deadline.
+    /// [`Error::Busy`] at once if the queue is full, or at the end of the deadline.
     pub async fn turn(&self) -> Result<SigningTurn, Error> {
         let permit = match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(permit) => {
@@ -348,79 +348,80 @@ impl Keys {
         turn.map_err(|_| Error::Busy)
     }
 
-    /// The claims of a token of a type that this server signed; `None` for every other text. Only
-    /// the header and the signature are checked here: RS256 by our key, whatever the header points at.
+    /// Verifies a token of type `typ` signed by this server and returns the claims; `None` for any
+    /// other text. Checks only the header and the signature, with RS256 and this server's key; `jku`,
+    /// `jwk` and `x5u` are ignored.
     #[must_use]
     pub fn verify<T: DeserializeOwned>(&self, typ: &str, token: &str) -> Option<T> {
         let TokenData { header, claims } = self.decode(token)?;
         let is_of_type = header.typ.is_some_and(|given| is_type(&given, typ)); // RFC 9068 §4, RFC 8725 §3.11
-        // no other key exists, and none is fetched
+        // no other key exists, and no key is fetched
         let is_of_key = header.kid.is_none_or(|kid| kid == self.key.kid());
         (is_of_type && is_of_key).then_some(claims)
     }
 
-    /// The same for a token of any type and any key id: our key's signature is what counts.
+    /// Verifies a token of any type and any `kid` by the signature alone, and returns the claims.
     #[must_use]
     pub fn verify_any<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
         self.decode(token).map(|data| data.claims)
     }
 
-    /// Checks the signature, and reads header and claims once.
+    /// Verifies the signature and decodes header and claims.
     fn decode<T: DeserializeOwned>(&self, token: &str) -> Option<TokenData<T>> {
         if token.len() > TOKEN_MAX {
             return None;
         }
         let mut validation = Validation::new(Algorithm::RS256);
         validation.required_spec_claims.clear();
-        validation.validate_exp = false; // by our own clock, by the caller
+        validation.validate_exp = false; // the caller checks `exp` by the `Clock`
         validation.validate_nbf = false;
         validation.validate_aud = false;
         let data = jsonwebtoken::decode(token, &self.key.0.verifier, &validation).ok()?;
-        // RFC 7515 §4.1.11: there is no extension that we know
+        // RFC 7515 §4.1.11: no extension is supported, so any `crit` is rejected
         data.header.crit.is_none().then_some(data)
     }
 
-    /// The processors that sign nothing now.
+    /// Returns the number of free processors.
     #[must_use]
     pub fn free_turns(&self) -> usize {
         self.turns.available_permits()
     }
 
-    /// The requests that wait for a processor.
+    /// Returns the number of requests that wait for a processor.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.limits.waiting - self.places.available_permits()
     }
 
-    /// The signatures begun since the start.
+    /// Returns the number of signatures started since the process started.
     #[must_use]
     pub fn signatures(&self) -> u64 {
         self.signatures.load(Ordering::Relaxed)
     }
 
-    /// The public keys (RFC 7517 §5).
+    /// Returns the public keys as a JWK Set (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
         serde_json::json!({ "keys": [self.key.jwk()] })
     }
 
-    /// The key that signs.
+    /// Returns the signing key.
     #[must_use]
     pub fn signing_key(&self) -> &SigningKey {
         &self.key
     }
 }
 
-/// Why a client assertion proves nothing.
+/// The reason why a client assertion is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unproven {
-    /// It is no JWT, or is signed in a way that is not for assertions.
+    /// Not a JWT, or with an algorithm, type or extension not allowed for assertions.
     Malformed,
-    /// None of the keys made its signature: others may have.
+    /// No given key verifies the signature; newer keys of the client may.
     NoKey,
 }
 
-/// How an assertion may be signed: with a key that its signer alone has.
+/// Signature algorithms for assertions: asymmetric only, so that only the signer has the key.
 const ASSERTION_ALGORITHMS: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::RS384,
@@ -433,13 +434,13 @@ const ASSERTION_ALGORITHMS: &[Algorithm] = &[
     Algorithm::EdDSA,
 ];
 
-/// The names of those algorithms (RFC 8414 §2, `token_endpoint_auth_signing_alg_values_supported`).
+/// Names of these algorithms (RFC 8414 §2, `token_endpoint_auth_signing_alg_values_supported`).
 pub const ASSERTION_ALGORITHM_NAMES: &[&str] = &[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
 
-/// The claims of an assertion before its signature is checked: they say which client's keys to look
-/// at, and nothing else may come of them.
+/// Decodes the claims of an assertion without verification, only to find the client and the keys. Do
+/// not use the claims in any other way before [`check_assertion`].
 #[must_use]
 pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
     if assertion.len() > TOKEN_MAX {
@@ -449,10 +450,10 @@ pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
-/// Checks the signature of an assertion with somebody's public keys (RFC 7523 §3 rule 9).
+/// Verifies the signature of an assertion with a client's public keys (RFC 7523 §3 rule 9).
 ///
 /// # Errors
-/// Why it proves nothing.
+/// [`Unproven`] with the reason.
 pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), Unproven> {
     if assertion.len() > TOKEN_MAX {
         return Err(Unproven::Malformed);
@@ -463,17 +464,17 @@ pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), 
         .as_deref()
         .is_some_and(|typ| is_type(typ, "at+jwt"));
     if !ASSERTION_ALGORITHMS.contains(&header.alg) || header.crit.is_some() || is_access_token {
-        return Err(Unproven::Malformed); // `none` and shared keys among them
+        return Err(Unproven::Malformed); // `none` and HMAC too
     }
     let mut validation = Validation::new(header.alg);
     validation.required_spec_claims.clear();
-    validation.validate_exp = false; // by our own clock, by the caller
+    validation.validate_exp = false; // the caller checks `exp` by the `Clock`
     validation.validate_nbf = false;
     validation.validate_aud = false;
     let keys = jwks.get("keys").and_then(serde_json::Value::as_array);
     let signed = keys.into_iter().flatten().any(|key| {
         let Ok(key) = serde_json::from_value::<TheirJwk>(key.clone()) else {
-            return false; // of a kind that nobody here knows
+            return false; // an unsupported key type
         };
         let is_named = header.kid.is_none() || key.common.key_id == header.kid;
         let is_for_signing = key.common.public_key_use != Some(PublicKeyUse::Encryption);
@@ -486,17 +487,18 @@ pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), 
     if signed { Ok(()) } else { Err(Unproven::NoKey) }
 }
 
-/// Whether a header's `typ` is a type; it has no case and may be written in full (RFC 7515 §4.1.9).
+/// Compares the `typ` of a header without regard to case, with or without `application/` (RFC 7515
+/// §4.1.9).
 fn is_type(given: &str, typ: &str) -> bool {
     let given = given.to_ascii_lowercase();
     let given = given.strip_prefix("application/").unwrap_or(&given);
     given.eq_ignore_ascii_case(typ)
 }
 
-/// Writes a file that only its owner may read, and that was not there before.
+/// Writes a new file that only the owner can read, and syncs the file.
 ///
 /// # Errors
-/// When it cannot be written, or is there.
+/// If the file cannot be written, or exists.
 pub fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut file = files::create(path)?;

@@ -1,13 +1,14 @@
 //! storyden-auth: the OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 //!
-//! The map of the house. Doors use rooms and tools, rooms use tools, and no door uses another:
-//! `docs/architecture.md` has the picture, `tests/it/house.rs` holds it.
+//! Layers: entry points use domain modules and foundations, domain modules use foundations, and entry
+//! points do not use each other. `docs/architecture.md` has the diagram; `tests/it/house.rs` enforces
+//! the rules.
 
-// The way in: every route on one screen, and the connections behind it.
+// Entry: all routes, and the connections.
 pub mod router;
 pub mod server;
 
-// Doors: the protocol's endpoints, the member's and the administrators' JSON, the built-in pages, jobs,
+// Entry points: protocol endpoints, JSON APIs of members and administrators, built-in pages, jobs,
 // commands.
 pub mod admin;
 pub mod cli;
@@ -16,15 +17,15 @@ pub mod jobs;
 pub mod member;
 pub mod pages;
 
-// Rooms: the protocol, pure; who is this client; who is this person; this server as a client of
-// others; the only SQL.
+// Domain: the protocol (pure), client identification, accounts, remote connections (this server as a
+// client), and all SQL.
 pub mod accounts;
 pub mod clients;
 pub mod oauth;
 pub mod remote;
 pub mod store;
 
-// What everything is built from, once: settings, profile, keys, limits, the way out, logs.
+// Foundations, built once at the start: settings, profile, keys, limits, outgoing requests, logs.
 pub mod app;
 pub mod config;
 pub mod error;
@@ -34,7 +35,7 @@ pub mod limits;
 pub mod profile;
 pub mod telemetry;
 
-// Small things with one meaning each.
+// Basic types with a single purpose each.
 pub mod clock;
 pub mod files;
 pub mod ids;

@@ -20,13 +20,13 @@ enum Source {
 }
 
 impl Random {
-    /// Unpredictable chance, fit for secrets.
+    /// Returns the operating system's generator, fit for secrets.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// The sequence of a seed, for tests.
+    /// Returns a generator with a fixed seed, for tests.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(
@@ -34,7 +34,7 @@ impl Random {
         )))))
     }
 
-    /// `N` random bytes.
+    /// Returns `N` random bytes.
     #[must_use]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -45,13 +45,13 @@ impl Random {
         bytes
     }
 
-    /// `N` random bytes, base64url without padding.
+    /// Returns `N` random bytes, base64url without padding.
     #[must_use]
     pub fn base64url<const N: usize>(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<N>())
     }
 
-    /// `length` symbols of an alphabet, each as likely as the other.
+    /// Returns `length` symbols of an alphabet, uniformly distributed.
     #[must_use]
     pub fn symbols(&self, alphabet: &[u8], length: usize) -> String {
         let pick = |_| match &self.0 {

@@ -1,4 +1,4 @@
-//! Secrets and their hashes, as distinct types.
+//! Secrets and hashes of secrets, as distinct types.
 //!
 //! A [`Secret`] is redacted in `Debug` and logs, and wiped from memory. A [`SecretHash`] may be stored
 //! and looked up. Opaque values (codes, tokens, request ids, session cookies) have 256 random bits, so
@@ -15,25 +15,25 @@ use crate::random::Random;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a value that came from outside.
+    /// Wraps a value from outside.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// A fresh opaque value: 32 random bytes, base64url without padding (43 characters).
+    /// Generates an opaque value: 32 random bytes, base64url without padding (43 characters).
     #[must_use]
     pub fn generate(random: &Random) -> Self {
         Self::new(random.base64url::<32>())
     }
 
-    /// The value, for checks and for the response that issues the secret.
+    /// Returns the value, for checks and for the response that issues the secret.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Lower-case hex SHA-256: the form in which opaque values are stored.
+    /// Returns the lower-case hex SHA-256, the stored form of opaque values.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
         SecretHash(hex(&Sha256::digest(self.0.as_bytes())))
@@ -65,13 +65,13 @@ impl<'de> serde::Deserialize<'de> for Secret {
 pub struct SecretHash(String);
 
 impl SecretHash {
-    /// A stored hash.
+    /// Wraps a stored hash.
     #[must_use]
     pub fn stored(value: String) -> Self {
         Self(value)
     }
 
-    /// The stored text.
+    /// Returns the stored text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,7 +92,7 @@ impl PartialEq for SecretHash {
 
 impl Eq for SecretHash {}
 
-/// Lower-case hexadecimal.
+/// Encodes bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

@@ -1,8 +1,8 @@
-//! Connections: accepting them, their time limits, and the drain at the end.
+//! HTTP/1.1 connections: accept, timeouts, and draining at shutdown.
 //!
-//! HTTP/1.1, as proxies speak it. A peer that says nothing, or says it one byte at a time, costs one
-//! socket and nothing else: headers must arrive within 5 s, a connection may idle for 60 s,
-//! connections are bounded in total and per network, and idle ones give way to new ones.
+//! A peer that sends nothing, or a byte at a time (slow loris), costs a socket and no more:
+//! request heads must arrive within 5 s, a connection may idle for 60 s, connections are bounded in
+//! total and per network, and new connections evict idle connections.
 
 mod body;
 mod heads;
@@ -37,17 +37,17 @@ use crate::router::router;
 
 pub use self::places::{ConnectionLimits, Load, Places, Refused};
 
-/// How long a peer is waited for.
+/// Timeouts of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For the head of a request, once it began.
+    /// For the head of a request, after the first byte.
     pub head: Duration,
     /// For the body of a request.
     pub body: Duration,
-    /// Between requests, and for a peer that takes no more of an answer.
+    /// Between requests, and for a peer that stops reading a response.
     pub idle: Duration,
-    /// For a host that this server asks, from its name to the last byte of its answer; twice as long in
-    /// the profile `storyden` (contract 13.3).
+    /// For an outgoing request, from the name lookup to the last byte of the response; twice as long in
+    /// the profile `storyden` (storyden-contract.md#fetching-a-document).
     pub fetch: Duration,
 }
 
@@ -62,17 +62,17 @@ impl Default for Patience {
     }
 }
 
-/// The longest head of a request, in bytes.
+/// Maximum length of a request head, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
-/// How long requests in flight have to finish at the end.
+/// Time for requests in flight to finish at shutdown.
 const DRAIN: Duration = Duration::from_secs(6);
-/// How long all of the end may take; containers are killed at 10 s.
+/// Time for the whole shutdown; containers are killed after 10 s.
 const END: Duration = Duration::from_millis(7_500);
 
-/// Serves until `stop`: then readiness is off, what is in flight finishes, and the jobs end.
+/// Serves until `stop`, then turns readiness off, lets requests in flight finish and ends the jobs.
 ///
 /// # Errors
-/// When the listener breaks for good.
+/// Never at present: failed accepts are retried.
 pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let jobs = jobs::start(&app, &stop);
     let service = router(Arc::clone(&app));
@@ -86,7 +86,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of files, or a peer that was gone before it was greeted: go on.
+                // `accept` failed (EMFILE, or the peer reset): back off and continue.
                 refused += 1;
                 if refused.is_power_of_two() {
                     tracing::warn!(%error, refused, "connections were not accepted");
@@ -95,7 +95,8 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
                 continue;
             }
         };
-        // A trusted proxy has the connections of all its clients, so it has no share.
+        // A trusted proxy has the connections of all clients behind that proxy, so the limit per
+        // network does not apply.
         let is_proxy = app.config.trusted_proxies.contain(peer.ip());
         let place = match app.places.take((!is_proxy).then(|| peer.ip())).await {
             Ok(place) => place,
@@ -134,7 +135,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
             tracing::warn!("some requests did not finish in time");
         }
         jobs.wait().await;
-        jobs::write_refusals(Arc::clone(&app)).await; // also of the requests that finished last
+        jobs::write_refusals(Arc::clone(&app)).await; // includes refusals of the last requests
         app.db.close().await;
     };
     if tokio::time::timeout(END, end).await.is_err() {
@@ -143,7 +144,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
     Ok(())
 }
 
-/// One connection with its limits.
+/// Serves a connection with the timeouts.
 fn connection(
     stream: TcpStream,
     (peer, patience): (SocketAddr, Patience),
@@ -188,25 +189,25 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(None) // the stream has limits of its own
+        .header_read_timeout(None) // `Watched` enforces the timeouts
         .max_buf_size(HEAD_MAX)
         .serve_connection(io, service)
 }
 
-/// The length of a body as hyper parsed it: exact without a body and with a `Content-Length`.
+/// Returns the body length as parsed by hyper: exact without a body and with a `Content-Length`.
 fn body_length(body: &Incoming) -> BodyLength {
     let exact = body.size_hint().exact();
     exact.map_or(BodyLength::Chunked, BodyLength::Known)
 }
 
-/// A stream that gives up on a peer that is too slow for what it is doing.
+/// A stream that times out on a peer that is too slow for the current phase.
 struct Watched {
     stream: TcpStream,
     place: Arc<Place>,
     timer: Pin<Box<Sleep>>,
     patience: Patience,
     heads: Heads,
-    /// Bytes that arrived with a head or a body and belong to what follows it, from `held_from` on.
+    /// Bytes that arrived with a head or a body and belong to the next part, from `held_from` on.
     held: Vec<u8>,
     held_from: usize,
 }
@@ -223,7 +224,7 @@ impl Watched {
 }
 
 impl Watched {
-    /// Hands on the bytes of the current head or body, those that are held first.
+    /// Passes the bytes of the current head or body to hyper, held bytes first.
     fn hand_on(
         &mut self,
         context: &mut Context<'_>,
@@ -254,13 +255,13 @@ impl Watched {
         Poll::Ready(Ok(()))
     }
 
-    /// Records that a head begins or goes on, unless an earlier request is still being answered.
+    /// Records that a head begins or continues, unless an earlier request is still being answered.
     fn note_head(&mut self) -> io::Result<()> {
         if !self.heads.in_head() || self.place.phase() != Phase::Idle {
             return Ok(());
         }
         if !self.place.begin_head() {
-            return Err(io::ErrorKind::ConnectionAborted.into()); // closed for room
+            return Err(io::ErrorKind::ConnectionAborted.into()); // evicted for a new connection
         }
         let patience = self.patience.head;
         self.restart(patience);
@@ -279,7 +280,7 @@ impl AsyncRead for Watched {
         {
             self.heads.set_body(body);
         }
-        // Nothing more until the length of the body is known: see `heads`.
+        // No more bytes until the length of the body is known: see `heads`.
         let in_head = self.heads.in_head();
         let read = if self.heads.needs_body() {
             Poll::Pending
@@ -287,7 +288,8 @@ impl AsyncRead for Watched {
             self.hand_on(context, buffer)
         };
         if in_head && self.heads.is_refused() {
-            // hyper looks at a head that came in pieces once an empty line is there.
+            // hyper parses a head that arrived in pieces only at an empty line, so append an empty
+            // line.
             (self.held, self.held_from) = (b"\r\n\r\n".to_vec(), 0);
         }
         if read.is_ready() || self.place.phase() == Phase::Answering {
@@ -299,8 +301,8 @@ impl AsyncRead for Watched {
 }
 
 impl Watched {
-    /// What became of a write: bytes that moved are a sign of life, and a peer that takes none is
-    /// given up like one that sends none.
+    /// Handles the result of a write: progress restarts the idle timeout, and a peer that stops reading
+    /// times out like a peer that stops sending.
     fn written<T>(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -310,7 +312,8 @@ impl Watched {
             let patience = self.patience.idle;
             self.restart(patience);
         }
-        // Also after the last byte of an answer: nobody reads again before the timer wakes them.
+        // Also register the timer's waker after the last byte of a response: no read may follow before
+        // the timer fires.
         let time_is_up = self.timer.as_mut().poll(context);
         if written.is_ready() {
             return written;
@@ -343,7 +346,7 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // All bodies of answers are in memory, so that hyper flushes once it has written the whole answer.
+        // Response bodies are in memory, so hyper flushes only after the whole response is written.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         if flushed.is_ready() {
             self.place.sent();

@@ -1,5 +1,5 @@
-//! Access keys as bearer credentials (contract 3.3): `sdpak_` for a person, `sdbak_` for a bot, then
-//! twelve characters that name the key and thirty-two that prove it.
+//! Access keys as bearer credentials (storyden-contract.md#access-keys): `sdpak_` (personal) or
+//! `sdbak_` (bot), then a public part of 12 characters and a secret of 32.
 
 use crate::accounts::passwords;
 use crate::app::App;
@@ -9,23 +9,24 @@ use crate::store;
 use crate::store::access_keys::{self, AccessKey};
 use crate::store::audit::{Entry, Event};
 
-/// What a personal key begins with.
+/// Prefix of personal keys.
 pub const PERSONAL: &str = "sdpak_";
-/// What a bot's key begins with.
+/// Prefix of bot keys.
 pub const BOT: &str = "sdbak_";
 
-/// How long the part is that names a key, without the kind.
+/// Length of the public part, without the prefix.
 const NAME: usize = 12;
-/// How long the part is that proves it.
+/// Length of the secret.
 const SECRET: usize = 32;
 
-/// The characters of a key.
+/// Alphabet of both parts.
 const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Makes a personal key: its public part, the Argon2id hash of its secret, and the whole of it.
+/// Generates a personal key. Returns the public part, the Argon2id hash of the secret, and the full
+/// key.
 ///
 /// # Errors
-/// When too many hashes are being made.
+/// [`passwords::Error::Busy`] if the hashing queue is full.
 pub async fn generate(app: &App) -> Result<(String, String, Secret), passwords::Error> {
     let identifier = format!("{PERSONAL}{}", app.random.symbols(ALPHABET, NAME));
     let secret = Secret::new(app.random.symbols(ALPHABET, SECRET));
@@ -34,13 +35,13 @@ pub async fn generate(app: &App) -> Result<(String, String, Secret), passwords::
     Ok((identifier, hash, key))
 }
 
-/// Whether a bearer has the form of an access key.
+/// True if a bearer credential has the form of an access key.
 #[must_use]
 pub fn looks_like_one(bearer: &Secret) -> bool {
     parts(bearer).is_some()
 }
 
-/// The public and the secret part of a key.
+/// Splits a key into the public part (with the prefix) and the secret.
 fn parts(bearer: &Secret) -> Option<(&str, Secret)> {
     let text = bearer.reveal();
     let rest = text
@@ -51,14 +52,13 @@ fn parts(bearer: &Secret) -> Option<(&str, Secret)> {
     Some((identifier, Secret::new(secret)))
 }
 
-/// The key behind a bearer, if it is one that is good now.
+/// Finds the valid access key of a bearer credential; `None` if there is no such key.
 ///
-/// A key that matched once is remembered as client secrets are, so that a program that uses it
-/// again costs no hash. Wrong ones are checked one at a time, and after too many not at all for a
-/// while.
+/// A verified secret is cached, so that later requests with the same key need no Argon2id hash.
+/// Unverified secrets of a key are hashed sequentially, and rate-limited after repeated failures.
 ///
 /// # Errors
-/// When the database does not answer, or too many others are being checked.
+/// If the database is unavailable, or the hashing queue is full.
 pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, store::Error> {
     let Some((identifier, secret)) = parts(bearer) else {
         return Ok(None);
@@ -84,8 +84,8 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
     if !good {
         return Ok(None);
     }
-    // The hash took its time: a key that was ended meanwhile must not be used, and the account may
-    // have lost permissions.
+    // Read the key again: during the slow hash, the key may have been revoked, or the account may have
+    // lost permissions.
     let again = access_keys::find(&app.db, identifier).await?;
     let is_same = |again: &AccessKey| again.id == key.id && again.secret_hash == key.secret_hash;
     Ok(again.filter(|again| is_same(again) && again.is_live(app.clock.now())))

@@ -1,7 +1,7 @@
-//! Who makes a request: the session of a cookie, the person behind an access token or an access
-//! key, or a guest.
+//! Authentication of a request: by session cookie, access token or access key.
 //!
-//! With both, the bearer decides, never silently the cookie.
+//! If a request has both a cookie and a bearer credential, the bearer decides; in the profile
+//! `storyden` a valid cookie decides.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -20,30 +20,31 @@ use crate::store::accounts::Account;
 use crate::store::sessions::Session;
 use crate::store::{self, accounts, sessions};
 
-/// Who makes a request.
+/// The authenticated caller of a request.
 #[derive(Debug)]
 pub enum Caller {
-    /// Nobody we know.
+    /// No credential.
     Guest,
-    /// A person with a browser session.
+    /// A browser session.
     Session(Session),
-    /// A client with an access token of a person, and what the token permits of what they hold.
+    /// A client with an access token: the account, and the account's permissions within the token's
+    /// scope.
     AccessToken(Account, PermissionSet),
-    /// A program with a person's own access key.
+    /// A personal access key.
     PersonalKey(AccessKey),
-    /// A program with a bot's access key.
+    /// A bot's access key.
     BotKey(AccessKey),
-    /// A good bearer whose account lost the permission that this kind of bearer needs at each use:
+    /// A valid bearer credential, but the account lost the permission required for its kind:
     /// `USE_PERSONAL_ACCESS_KEYS` or `USE_OAUTH_CLIENTS`.
     NotPermitted(Permission),
-    /// A credential that is good for nothing: a bearer that is malformed, expired or revoked.
+    /// An invalid bearer credential: malformed, unknown, expired or revoked.
     Refused,
 }
 
-/// The account that decides about a code flow, and how the request proves that account.
+/// The account that decides on an authorization request, and the proof of authentication.
 #[derive(Debug)]
 pub struct Decider {
-    /// The account, with the permissions that it holds now.
+    /// The account, with current permissions.
     pub account: Account,
     /// The credential.
     pub proof: Proof,
@@ -52,14 +53,14 @@ pub struct Decider {
 /// The credential of a [`Decider`].
 #[derive(Debug)]
 pub enum Proof {
-    /// A browser session that began with a sign-in at this time.
+    /// A browser session, with the time of the sign-in.
     Session(Timestamp),
-    /// A personal access key, which proves no sign-in.
+    /// A personal access key. Proves no sign-in.
     AccessKey(AccessKeyId),
 }
 
 impl Decider {
-    /// The time of the sign-in; `None` with an access key.
+    /// The time of the sign-in; `None` for an access key.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         match self.proof {
@@ -68,7 +69,7 @@ impl Decider {
         }
     }
 
-    /// The access key, if the request came with one.
+    /// The access key of the request, if any.
     #[must_use]
     pub fn access_key(&self) -> Option<&AccessKeyId> {
         match &self.proof {
@@ -79,10 +80,10 @@ impl Decider {
 }
 
 impl Caller {
-    /// Finds out who makes a request.
+    /// Authenticates a request.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn of(app: &App, headers: &HeaderMap) -> Result<Self, store::Error> {
         if app.config.profile.cookie_comes_before_bearer()
             && let Some(session) = session_of(app, headers).await?
@@ -99,11 +100,12 @@ impl Caller {
             .map_or(Self::Guest, Self::Session))
     }
 
-    /// The account that authorizes by code, with a session or with its own access key (contract 3.5).
-    /// `None` without a credential.
+    /// Converts the caller into the account that decides on an authorization request: by session or
+    /// personal access key (storyden-contract.md#callers-of-each-operation). `None` without a valid
+    /// credential.
     ///
     /// # Errors
-    /// [`WrongCredential`] for a client's token, a bot's key, and a key that its account may not use.
+    /// [`WrongCredential`] for access tokens, bot keys, and accounts without the required permission.
     pub fn into_decider(self) -> Result<Option<Decider>, WrongCredential> {
         match self {
             Self::Session(session) => Ok(Some(Decider {
@@ -119,10 +121,10 @@ impl Caller {
         }
     }
 
-    /// Finds out whose bearer credential it is: an access token or an access key.
+    /// Authenticates a bearer credential: an access token or an access key.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
         if access_keys::looks_like_one(token) {
             let key = access_keys::verify(app, token).await?;
@@ -144,30 +146,31 @@ impl Caller {
     }
 }
 
-/// A credential that is good, and not for this.
+/// A valid credential of a kind that the operation does not accept.
 #[derive(Clone, Copy, Debug)]
 pub struct WrongCredential;
 
-/// Finds the live session of a request: that of the first cookie that is valid.
+/// Finds the session of the first valid session cookie of a request.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
     let tokens = session_cookie::tokens(&app.config, headers);
     sessions::find(&app.db, &tokens, app.clock.now()).await
 }
 
-/// What the `Authorization` header holds.
+/// The content of the `Authorization` header.
 pub enum Bearer {
-    /// Nothing, or another scheme.
+    /// No header, or a scheme other than Bearer.
     None,
-    /// One bearer token (RFC 6750 §2.1).
+    /// A bearer token (RFC 6750 §2.1).
     Token(Secret),
-    /// More than one header (RFC 6750 §2).
+    /// Several `Authorization` headers (RFC 6750 §2).
     Ambiguous,
 }
 
-/// Reads the bearer token of a request; the scheme has no case (RFC 9110 §11.1).
+/// Reads the bearer token of a request. The scheme is case-insensitive (RFC 9110 §11.1), except in the
+/// profile `storyden`.
 #[must_use]
 pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -193,12 +196,12 @@ pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
     }
 }
 
-/// Checks an access token (RFC 9068 §4) and loads its account. `None` for a token that is malformed,
-/// expired or revoked, alone or with its grant, or whose client was deleted, and for an account that is
-/// suspended, gone or may not use applications any more.
+/// Verifies an access token (RFC 9068 §4) and loads the account. `None` if the token is malformed,
+/// expired or revoked, the grant is revoked, the client is deleted, or the account is suspended,
+/// deleted or without `USE_OAUTH_CLIENTS`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn verify_access_token(
     app: &App,
     token: &Secret,
@@ -208,7 +211,7 @@ pub async fn verify_access_token(
     Ok(found.filter(|(_, account)| account.may_use_clients()))
 }
 
-/// [`verify_access_token`] without the question of the account's permission.
+/// [`verify_access_token`] without the check of `USE_OAUTH_CLIENTS`.
 async fn find_access_token(
     app: &App,
     token: &Secret,
@@ -229,8 +232,8 @@ async fn find_access_token(
         .map(|account| (token, account)))
 }
 
-/// Reads an access token that this server signed and that has not expired (RFC 9068 §4). Whether it
-/// was revoked, and who is behind it, is not looked at.
+/// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or
+/// the account.
 #[must_use]
 pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<VerifiedAccessToken> {
     let keys = app.keys.as_ref()?;
@@ -243,10 +246,10 @@ pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<Ver
     claims?.verify(profile, &app.config.issuer(), whom, app.clock.now())
 }
 
-/// Refuses somebody who may not authorize applications (contract 3.5).
+/// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).
 ///
 /// # Errors
-/// `access_denied` with the contract's text.
+/// `access_denied`, with Storyden's text.
 pub fn require_may_authorize(account: &Account) -> Result<(), OAuthError> {
     if account.may_use_clients() {
         return Ok(());

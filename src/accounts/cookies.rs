@@ -1,8 +1,8 @@
 //! Cookies: reading every value of a name, and writing `Set-Cookie` (RFC 6265).
 //!
 //! A browser may hold several cookies of the same name: for this host and for a parent domain, for
-//! several paths, set before and after a change of the settings. All of them are sent, and the order does
-//! not tell which value is valid.
+//! several paths, set before and after a change of the settings. The browser sends all of these, and
+//! the order does not tell which value is valid.
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +15,7 @@ pub const HOST_PREFIX: &str = "__Host-";
 /// The scope of a cookie. A cookie is replaced or cleared only by a cookie of the same scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The name, with its prefix.
+    /// The name, including any prefix.
     pub name: String,
     /// The path below which the browser sends the cookie.
     pub path: String,
@@ -53,7 +53,7 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
     pairs(headers).filter_map(move |(key, value)| (key == name).then_some(value))
 }
 
-/// The headers that set or clear cookies, one per cookie, to be appended to an answer.
+/// Builds `Set-Cookie` headers to be appended to a response, a header per cookie.
 pub fn set_cookies(cookies: Vec<String>) -> AppendHeaders<Vec<(HeaderName, String)>> {
     let headers = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));
     AppendHeaders(headers.collect())

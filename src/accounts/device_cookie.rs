@@ -1,16 +1,16 @@
-//! Device cookies: a browser that signed in to an account keeps a budget of wrong passwords of its
-//! own, so that strangers who guess at the account slow down strangers and never its owner.
+//! Device cookies (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): a browser that
+//! signed in to an account before has a separate budget of wrong passwords. Guesses by other browsers
+//! lock out other browsers, never the owner.
 //!
-//! OWASP, "Slow Down Online Guessing Attacks with Device Cookies". The cookie holds an entry for each
-//! of the last accounts, signed with a key that all replicas share:
+//! The cookie holds an entry for each of the last accounts, signed with a key that all replicas share:
 //!
 //! ```text
 //! device "." expiry "." HMAC-SHA256(key, account ‖ password hash ‖ device ‖ expiry)
 //! ```
 //!
-//! An entry names no account, and a changed password voids every entry of its account. A stolen cookie
-//! is worth [`SIGN_IN_BROWSER`] guesses in its whole life, which the database counts. A live session of
-//! the account is as good as an entry.
+//! An entry names no account, and a changed password invalidates every entry of the account. A stolen
+//! cookie allows [`SIGN_IN_BROWSER`] guesses in total, counted in the database. A live session of the
+//! account is equivalent to an entry.
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
@@ -38,7 +38,7 @@ const HOST_NAME: &str = "__Host-storyden-auth-device";
 /// The lifetime of an entry.
 const TTL: Duration = Duration::days(365);
 
-/// The accounts that one browser is remembered for.
+/// The most accounts remembered for a browser.
 const ENTRIES_MAX: usize = 4;
 
 /// The length of a device id in base64url: 16 bytes.
@@ -57,9 +57,9 @@ pub struct DeviceKey(OnceCell<Secret>);
 /// A browser that signed in to an account before.
 #[derive(Clone, Debug)]
 pub struct KnownBrowser {
-    /// The name that its wrong passwords are counted by.
+    /// The subject of the rate limit: a session id or a device id.
     name: String,
-    /// The expiry of its device cookie; none if a session proves it.
+    /// The expiry of the device cookie; `None` if the browser has a session of the account.
     expires_at: Option<Timestamp>,
 }
 
@@ -68,7 +68,7 @@ pub struct KnownBrowser {
 pub struct SigningIn<'a> {
     /// The account.
     pub account: &'a AccountId,
-    /// The stored hash of its password.
+    /// The stored password hash of the account.
     pub password_hash: &'a str,
 }
 
@@ -108,13 +108,13 @@ impl<'a> Entry<'a> {
         Some(Timestamp::new(at))
     }
 
-    /// Tells whether the entry was made for this account and this password.
+    /// True if the entry was signed for this account and password hash.
     fn is_of(self, key: &Secret, who: SigningIn<'_>) -> bool {
         let Ok(mac) = URL_SAFE_NO_PAD.decode(self.mac) else {
             return false;
         };
         signer(key, who, self.device, self.expiry)
-            .verify_slice(&mac) // in constant time
+            .verify_slice(&mac) // constant time (timing attack)
             .is_ok()
     }
 
@@ -124,16 +124,17 @@ impl<'a> Entry<'a> {
 }
 
 impl KnownBrowser {
-    /// The subject that wrong passwords of this browser are counted by.
+    /// The rate-limit rule and subject for wrong passwords of this browser.
     #[must_use]
     pub fn subject(&self) -> [(Rule, &str); 1] {
         [(SIGN_IN_BROWSER, self.name.as_str())]
     }
 
-    /// Counts a wrong password in the database: a thief may hold the cookie.
+    /// Counts a wrong password in the database, so that a stolen cookie cannot be used for unlimited
+    /// guesses.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn count_failure(&self, app: &App) -> Result<(), store::Error> {
         match self.expires_at {
             Some(expires_at) => device_failures::add(&app.db, &self.name, expires_at).await,
@@ -142,17 +143,17 @@ impl KnownBrowser {
     }
 }
 
-/// Recognizes a browser that signed in to the account before, with its session or its device cookie.
-/// `None` for strangers, for a browser that spent its budget, and if there is no such account.
+/// Recognizes a browser that signed in to the account before, by session or device cookie. `None` for
+/// unknown browsers, exhausted budgets and unknown accounts.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn recognize(
     app: &App,
     headers: &HeaderMap,
     who: Option<SigningIn<'_>>,
 ) -> Result<Option<KnownBrowser>, store::Error> {
-    // A-79: the session is read for an unknown name too, so that the time does not tell it apart.
+    // A-79 (timing attack): also read the session if the account is unknown.
     let session = session_of(app, headers).await?;
     let Some(who) = who else { return Ok(None) };
     let session = session.filter(|session| session.account.id == *who.account);
@@ -194,8 +195,8 @@ async fn by_cookie(
     }))
 }
 
-/// The `Set-Cookie` of a browser that signed in. `None` if the profile sets no such cookie, or the key
-/// cannot be read: signing in does not depend on it.
+/// Makes the `Set-Cookie` of a browser that signed in. `None` if the profile sets no such cookie, or
+/// the key is unavailable: sign-in works without the cookie.
 pub async fn remember(app: &App, headers: &HeaderMap, who: SigningIn<'_>) -> Option<String> {
     if app.config.profile.sign_in_sets_one_cookie() {
         return None;
@@ -266,12 +267,12 @@ fn signer(key: &Secret, who: SigningIn<'_>, device: &str, expiry: &str) -> Hmac<
         expiry,
     ] {
         mac.update(part.as_bytes());
-        mac.update(&[0]); // in no part, so that parts cannot be shifted
+        mac.update(&[0]); // separator: no part contains NUL
     }
     mac
 }
 
-/// The key, if any replica made it.
+/// The shared key, if any replica has created it.
 async fn known_key(app: &App) -> Result<Option<Secret>, store::Error> {
     if let Some(key) = app.device_key.0.get() {
         return Ok(Some(key.clone()));
@@ -282,7 +283,7 @@ async fn known_key(app: &App) -> Result<Option<Secret>, store::Error> {
     }))
 }
 
-/// The key, made here if no replica made it.
+/// The shared key, created if missing.
 async fn shared_key(app: &App) -> Result<Secret, store::Error> {
     let make = async || {
         if let Some(key) = shared_keys::find(&app.db, KEY_NAME).await? {

@@ -1,6 +1,5 @@
-//! Who may call an operation of the JSON API (contract 3.5).
-//!
-//! Extractors that stand before the body: who lacks the right hears that and nothing else.
+//! Extractors that authorize callers of the JSON API (storyden-contract.md#callers-of-each-operation).
+//! They run before the body is read, so that an unauthorized caller gets no other error.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -14,13 +13,13 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::store::accounts::Account;
 use crate::store::sessions::Session;
 
-/// A person with a browser session, whose account is not suspended. Access keys and access tokens
-/// are refused: an application must not change what it was given.
+/// An account with a browser session, not suspended. Access keys and access tokens are rejected, so
+/// that an application cannot extend its own access.
 #[derive(Debug)]
 pub struct Person(pub Session);
 
 impl Person {
-    /// Refuses somebody who does not hold a permission.
+    /// Rejects an account without a permission.
     ///
     /// # Errors
     /// 403 as a problem.
@@ -50,13 +49,13 @@ impl FromRequestParts<Shared> for Person {
     }
 }
 
-/// Somebody who manages access keys: a person with a browser session, or a program with a key, who holds
-/// `USE_PERSONAL_ACCESS_KEYS` (contract 3.6).
+/// An account that manages access keys, by browser session or by access key. Requires
+/// `USE_PERSONAL_ACCESS_KEYS` (storyden-contract.md#sign-in-and-sign-out).
 #[derive(Debug)]
 pub struct KeyHolder {
-    /// Who it is.
+    /// The account.
     pub account: Account,
-    /// The key that asks, if it is one.
+    /// The access key of the request; `None` for a session.
     pub by_key: Option<AccessKeyId>,
 }
 
@@ -83,22 +82,21 @@ impl FromRequestParts<Shared> for KeyHolder {
     }
 }
 
-/// Somebody, by any credential, with what that permits now.
+/// An account authenticated by any credential, and the permissions of that credential.
 #[derive(Debug)]
 pub struct Actor {
-    /// Who it is.
+    /// The account.
     pub account: Account,
-    /// What the credential permits of what they hold.
+    /// The account's permissions, limited to the token's scope for access tokens.
     pub permissions: PermissionSet,
 }
 
 impl Actor {
-    /// Finds out who calls, and refuses somebody who does not hold a permission.
+    /// Authenticates a request and requires a permission.
     ///
     /// # Errors
-    /// 401 when nobody is there, 403 when the permission is lacking or the account suspended; in
-    /// `standards` with a challenge, since a bearer token may be used here (RFC 6750 §3, RFC 9728
-    /// §5.1).
+    /// 401 without a valid credential, 403 without the permission or for a suspended account. The
+    /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
     async fn with(
         app: &App,
         (method, headers): (&Method, &HeaderMap),
@@ -135,7 +133,7 @@ impl Actor {
     }
 }
 
-/// Somebody who holds ADMINISTRATOR, by any credential.
+/// An account with `ADMINISTRATOR`, by any credential.
 #[derive(Debug)]
 pub struct Administrator(pub Actor);
 
@@ -149,8 +147,8 @@ impl FromRequestParts<Shared> for Administrator {
     }
 }
 
-/// Somebody who holds `MANAGE_ROBOTS`, by any credential: whoever manages remote connections
-/// (contract 18).
+/// An account with `MANAGE_ROBOTS`, by any credential: required for remote connections
+/// (storyden-contract.md#callers-of-each-operation).
 #[derive(Debug)]
 pub struct RobotManager(pub Actor);
 
@@ -164,7 +162,7 @@ impl FromRequestParts<Shared> for RobotManager {
     }
 }
 
-/// Refuses a suspended account (contract 3.5).
+/// Rejects a suspended account (storyden-contract.md#callers-of-each-operation).
 ///
 /// # Errors
 /// 403 as a problem.
@@ -185,7 +183,7 @@ fn require_permission(held: PermissionSet, permission: Permission) -> Result<(),
     )))
 }
 
-/// The answer to a good bearer whose account may not use that kind of bearer any more.
+/// The error for [`Caller::NotPermitted`].
 fn not_permitted(permission: Permission) -> ApiError {
     ApiError::forbidden(format!(
         "The account of this credential lacks the permission {}",
@@ -193,10 +191,11 @@ fn not_permitted(permission: Permission) -> ApiError {
     ))
 }
 
-/// Whether a browser's request comes from a page that may act for its person.
+/// CSRF protection of requests with a session cookie.
 ///
-/// A present `Origin` must be one of ours; without one, a browser that says `cross-site` is
-/// refused. Programs send neither and pass: they have no cookie that a page could abuse.
+/// `Origin` must be an allowed origin if present. Without `Origin`, `Sec-Fetch-Site: cross-site` is
+/// rejected. Non-browser clients send neither header and pass, because such clients hold no ambient
+/// cookie.
 ///
 /// # Errors
 /// 403 as a problem.

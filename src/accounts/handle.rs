@@ -1,12 +1,12 @@
-//! Handles: the names by which members are told apart.
+//! Handles: the unique names of members.
 
-/// The longest handle.
+/// Maximum length of a handle, in characters.
 const LENGTH_MAX: usize = 30;
 
 /// Parses the handle of a new account, in lower case.
 ///
 /// # Errors
-/// The form of a valid handle.
+/// A description of valid handles.
 pub fn parse(text: &str) -> Result<String, String> {
     let handle = text.to_lowercase();
     let fits = |byte: u8| {

@@ -1,4 +1,4 @@
-//! Who is this person: sessions, credentials, passwords and what an account may do.
+//! Authentication of accounts: sessions, access keys, access tokens, passwords and permissions.
 
 pub mod access_keys;
 pub mod caller;

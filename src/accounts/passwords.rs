@@ -40,7 +40,7 @@ pub enum RefusedHash {
     Cost,
 }
 
-/// Checks a hash made by another program, before it is stored.
+/// Checks a hash made by a different program, before storage.
 ///
 /// # Errors
 /// The reason of the rejection, as the end of a sentence that starts with the name of the value.
@@ -68,28 +68,28 @@ fn is_bounded(params: &Params) -> bool {
 /// Why a password was not checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Too many others are waiting.
+    /// The queue is full: the wait exceeded the timeout.
     #[error("too many passwords are being checked")]
     Busy,
     /// The stored hash is malformed, or too expensive.
     #[error("a stored password hash cannot be used")]
     Stored,
-    /// The hash was not made.
+    /// Hashing failed.
     #[error("a password hash was not made")]
     Hashing,
 }
 
-/// Hashes and checks passwords. Clones share the queue and the memory.
+/// Hashes and checks passwords. Clones share the queue and the cache.
 #[derive(Clone)]
 pub struct Passwords {
     params: Params,
-    /// Turns for people's passwords, which wait behind no program.
+    /// Concurrency limit for passwords of people, separate from `programs` so that neither starves.
     people: Arc<Semaphore>,
-    /// Turns for the secrets of programs.
+    /// Concurrency limit for client secrets and access keys.
     programs: Arc<Semaphore>,
-    /// Locks by stored hash, so that guesses at a secret are checked in turn.
+    /// Locks by stored hash: guesses at the same secret are checked sequentially.
     checking: moka::sync::Cache<String, Arc<Mutex<()>>>,
-    /// Key of the remembered hashes, so that a memory dump contains nothing to guess at.
+    /// HMAC key of the cache, so that a memory dump contains nothing that can be guessed offline.
     key: [u8; 32],
     matched: moka::sync::Cache<[u8; 32], ()>,
     /// A hash that matches no password: an unknown account costs the same time (timing attack).
@@ -111,15 +111,15 @@ pub enum Cost {
     /// 64 MiB and a single pass, as in Storyden: all hashes take the same time to check, so the
     /// response time does not reveal whether an account exists.
     Standard,
-    /// Next to nothing, for tests.
+    /// Minimal cost, for tests.
     Cheap,
 }
 
 impl Passwords {
-    /// A checker with as many checks at a time as there are processors.
+    /// Creates a checker with as many concurrent checks as there are processors.
     ///
     /// # Errors
-    /// [`Error::Hashing`] when the library fails.
+    /// [`Error::Hashing`] if the library fails.
     pub fn new(cost: Cost, random: &Random) -> Result<Self, Error> {
         let (memory, passes) = match cost {
             Cost::Standard => (64 * 1_024, 1),
@@ -146,7 +146,7 @@ impl Passwords {
         })
     }
 
-    /// The Argon2id PHC string of a password.
+    /// Hashes a password with Argon2id, as a PHC string.
     ///
     /// # Errors
     /// [`Error::Busy`], or [`Error::Hashing`].
@@ -182,7 +182,7 @@ impl Passwords {
             .await?
     }
 
-    /// Locks a stored hash, so that a secret is checked by a single request at a time.
+    /// Locks a stored hash, so that only a single request checks a secret against that hash.
     ///
     /// # Errors
     /// [`Error::Busy`] after a few seconds.
@@ -192,13 +192,13 @@ impl Passwords {
         turn.map_err(|_| Error::Busy)
     }
 
-    /// True if the secret matched this stored hash before. Costs nothing.
+    /// True if the secret matched this stored hash before. Needs no Argon2id hash.
     #[must_use]
     pub fn remembers(&self, secret: &Secret, stored: &str) -> bool {
         self.matched.contains_key(&self.tag(secret, stored))
     }
 
-    /// Remembers a verified client secret, because programs present the secret again and again.
+    /// Caches a verified secret, because clients present the same secret in every request.
     pub fn remember(&self, secret: &Secret, stored: &str) {
         self.matched.insert(self.tag(secret, stored), ());
     }
@@ -253,8 +253,7 @@ fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
 mod tests {
     use super::*;
 
-    /// a hash from another program is Argon2id, complete, and at most four times as expensive as
-    /// Storyden's.
+    /// an imported hash is Argon2id, complete, and at most four times as expensive as Storyden's.
     #[test]
     fn a_foreign_hash_is_argon2id_and_bounded() {
         const TAIL: &str = "c2FsdHNhbHRzYWx0c2FsdA$mn7JPPnYRvXKsLqLzXbKBg2kwp1sXGuLwPMZTHkx0XM";

@@ -20,7 +20,7 @@ const NAME: &str = "storyden-session";
 /// The name with the prefix [`cookies::HOST_PREFIX`].
 const HOST_NAME: &str = "__Host-storyden-session";
 
-/// The most domains in which the cookie is cleared: the host of the API and the names above it.
+/// The maximum number of domains to clear the cookie in: the API host and its parent domains.
 const DOMAINS_MAX: usize = 6;
 
 /// The name of the session cookie that this server sets.
@@ -174,8 +174,8 @@ fn scopes(config: &Config) -> Vec<Scope> {
     scopes
 }
 
-/// The host of the API and the names above it, except top-level domains: the domains of cookies that a
-/// browser sends to the API.
+/// The API host and its parent domains, except top-level domains: the domains of cookies that a browser
+/// sends to the API.
 fn domains(config: &Config) -> Vec<String> {
     match config.public_api_address.host() {
         Some(Host::Domain(name)) => {
@@ -192,9 +192,9 @@ fn domains(config: &Config) -> Vec<String> {
     }
 }
 
-/// The domain that the API and the pages share; none, so that the cookie stays with one host, where
-/// they are one host. As the contract has it: the API's host where that is the same as the page's or
-/// a sibling of it, the page's where the API is below it, else the API's.
+/// The `Domain` of the cookie. `None` (a host-only cookie) if API and pages share the host, except in
+/// the profile `storyden`. With two hosts: the web host if the API host is below that host, and the API
+/// host in every other case (storyden-contract.md#session-cookie).
 #[must_use]
 pub fn cookie_domain(config: &Config) -> Option<String> {
     let api = config.public_api_address.host_str()?.to_owned();

@@ -21,25 +21,25 @@ use crate::store::access_keys::OwnedKey;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
 
-/// An access key with its owner; the secret is nowhere.
+/// An access key and the owner, without the secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OwnedAccessKey)]
 pub struct ShownKey {
-    /// The time of creation.
+    /// Time of creation.
     #[serde(rename = "createdAt")]
     created_at: Timestamp,
     /// The owner.
     created_by: Owner,
-    /// False once the key was deleted. An expired key stays enabled.
+    /// False for a deleted key. An expired key is still `enabled`.
     enabled: bool,
-    /// The time of expiry, if the key has one.
+    /// Time of expiry; absent if the key does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
-    /// The id of the row.
+    /// Row id.
     id: AccessKeyId,
-    /// The name that the owner gave.
+    /// Name chosen by the owner.
     name: String,
-    /// The time of creation, since a key is not changed; in the profile `storyden` the year 1.
+    /// Time of creation, since keys cannot be changed; in the profile `storyden` the zero time.
     #[serde(rename = "updatedAt")]
     updated_at: String,
 }
@@ -50,13 +50,13 @@ pub struct ShownKey {
 pub struct Owner {
     handle: String,
     id: AccountId,
-    /// The time of sign-up.
+    /// Time of sign-up.
     joined: Timestamp,
     name: String,
-    /// Always empty, as in a Storyden's answer.
+    /// Always empty, as in Storyden.
     #[schema(value_type = Vec<String>)]
     roles: [&'static str; 0],
-    /// The time of suspension, if the account is suspended.
+    /// Time of suspension, if the account is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     suspended: Option<Timestamp>,
 }
@@ -87,13 +87,13 @@ impl ShownKey {
     }
 }
 
-/// A page of access keys, or all of them.
+/// A page of access keys, or all keys.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OwnedAccessKeyListResult)]
 pub struct KeyList {
-    /// The keys, oldest first; deleted ones are among them, not enabled.
+    /// Oldest first, including deleted keys.
     keys: Vec<ShownKey>,
-    /// The place of this page; left out if all keys are here.
+    /// The page; absent if all keys are listed.
     #[serde(flatten)]
     pages: Option<Pages>,
 }
@@ -101,7 +101,7 @@ pub struct KeyList {
 /// `GET /api/admin/access-keys`.
 ///
 /// # Errors
-/// 400 for a query that cannot be read, 401, 403.
+/// 400 for an invalid query, 401, 403.
 #[utoipa::path(
     get,
     path = "/api/admin/access-keys",
@@ -137,10 +137,10 @@ pub async fn list(
     }))
 }
 
-/// `DELETE /api/admin/access-keys/{access_key_id}`: ends a key of any account.
+/// `DELETE /api/admin/access-keys/{access_key_id}`: revokes a key of any account.
 ///
 /// # Errors
-/// 401, 403, 404 if no key has this id.
+/// 401, 403, 404 for an unknown key.
 #[utoipa::path(
     delete,
     path = "/api/admin/access-keys/{access_key_id}",

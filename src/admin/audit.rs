@@ -63,7 +63,7 @@ pub async fn list(
     ];
     let asked = Asked::read(query.as_deref(), &known)?;
     let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
-    // The trail has public ids, which outlive the clients.
+    // Audit lines contain public client ids, which stay meaningful after a client is deleted.
     let client = match asked.text("client_id") {
         Some(id) => {
             let client = named_client(&app, &id).await?;

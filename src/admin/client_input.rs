@@ -13,7 +13,7 @@ use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
 use crate::profile::Profile;
 use crate::secret::Secret;
 
-/// The longest name and the longest public id, in bytes.
+/// Maximum length of a name and of a client id, in bytes.
 const TEXT_MAX: usize = 255;
 
 /// A new client.
@@ -107,12 +107,12 @@ impl TryFrom<String> for PolicyName {
     }
 }
 
-/// A member that may be left out and may not be `null` (contract 1.3).
+/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
     T::deserialize(member).map(Some)
 }
 
-/// A name that people read.
+/// Parses a display name.
 pub(super) fn name(text: &str) -> Result<String, ApiError> {
     let name = text.trim();
     if name.is_empty() || name.len() > TEXT_MAX || name.chars().any(char::is_control) {
@@ -122,7 +122,7 @@ pub(super) fn name(text: &str) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-/// A public id for a new client.
+/// Parses the client id of a new client.
 pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiError> {
     if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
         let detail = "client_id must have 1 to 255 bytes and no control characters";
@@ -173,7 +173,7 @@ pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiErr
                  /.well-known/oauth-authorization-server lists them"
             );
             if profile.admin_clients_are_taken_as_sent() {
-                ApiError::new(Kind::PermissionDenied, detail) // contract 15
+                ApiError::new(Kind::PermissionDenied, detail) // storyden-contract.md#administration
             } else {
                 ApiError::invalid(detail)
             }
@@ -202,13 +202,14 @@ pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
     Ok(grants)
 }
 
-/// Redirect URIs, each of which may be registered (A-8), each once.
+/// Checks that each redirect URI may be registered (A-8), and removes duplicates.
 pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<String>, ApiError> {
     let mut uris = Vec::with_capacity(given.len());
     for uri in given {
         match redirect_uri::check_registration(&uri) {
             Ok(()) => {}
-            // contract 21, 18: `myapp://callback`
+            // private-use schemes without a dot, as in Storyden
+            // (storyden-contract.md#self-service-clients)
             Err(RefusedUri::SchemeWithoutDot) if profile.admin_clients_are_taken_as_sent() => {}
             Err(refused) => {
                 let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
@@ -222,7 +223,7 @@ pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<
     Ok(uris)
 }
 
-/// The hash of a secret that the client knows (A-81).
+/// Checks an imported hash of a client secret (A-81).
 pub(super) fn secret_hash(hash: &Secret) -> Result<String, ApiError> {
     match passwords::check_hash(hash.reveal()) {
         Ok(()) => Ok(hash.reveal().to_owned()),

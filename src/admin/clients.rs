@@ -1,4 +1,4 @@
-//! Everybody's clients: `/api/admin/oauth/clients` (contract 15).
+//! Clients of every account: `/api/admin/oauth/clients` (storyden-contract.md#administration).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -27,16 +27,16 @@ use crate::store::client_list::{self, Filter};
 use crate::store::clients::{self, Changes, Client};
 use crate::store::paging::Pages;
 
-/// The owner's id in JSON if the stored id was invalid (storyden-contract.md#administration).
+/// The owner's id in the response for a client without an owner (storyden-contract.md#administration).
 const NO_ACCOUNT: &str = "00000000000000000000";
 
 /// A page of clients, or all clients.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientListResult)]
 pub struct ClientList {
-    /// The clients, oldest first.
+    /// Oldest first.
     clients: Vec<ClientResource>,
-    /// Which page this is; left out where all are here.
+    /// The page; absent if all clients are listed.
     #[serde(flatten)]
     pages: Option<Pages>,
 }
@@ -83,7 +83,7 @@ pub async fn list(
     }))
 }
 
-/// A client that was made.
+/// A new client.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CreatedClient {
     #[serde(flatten)]
@@ -282,8 +282,8 @@ pub async fn update(
     Ok(Json(ClientResource::shown(app.config.profile, client)))
 }
 
-/// Validates the changed members only: a row written by a Storyden may be renamed whatever its other
-/// columns hold.
+/// Validates only the changed members, so that a row written by Storyden can be renamed even if other
+/// columns are invalid here.
 fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
     let profile = app.config.profile;
     let changes = Changes {

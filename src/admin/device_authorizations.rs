@@ -1,4 +1,5 @@
-//! Everybody's device authorizations: `/api/admin/oauth/device-authorizations` (contract 15).
+//! Device authorizations of every account: `/api/admin/oauth/device-authorizations`
+//! (storyden-contract.md#administration).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -12,21 +13,21 @@ use crate::error::answers::{Broken, Forbidden, Invalid, Unauthenticated};
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::Pages;
 
-/// A page of device authorizations, or all of them at once.
+/// A page of device authorizations, or all device authorizations.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationListResult)]
 pub struct DeviceList {
-    /// The device authorizations, oldest first.
+    /// Oldest first.
     device_authorisations: Vec<ListedDevice>,
-    /// Which page this is; left out where all are here.
+    /// The page; absent if all device authorizations are listed.
     #[serde(flatten)]
     pages: Option<Pages>,
 }
 
 /// `GET /api/admin/oauth/device-authorizations`.
 ///
-/// A user code that can still be entered is not shown: an administrator's access token must not be
-/// worth the approval of somebody's device.
+/// A live user code is not shown, because an administrator's access token could then be used to approve
+/// devices of other people.
 #[utoipa::path(
     get,
     path = "/api/admin/oauth/device-authorizations",
@@ -62,7 +63,7 @@ pub async fn list(
     };
     let (profile, now) = (app.config.profile, app.clock.now());
     let (page, whole) = asked.page_or_whole(profile)?;
-    // Poll times are written in batches: the list shows what is in the rows, and those are up to date.
+    // Poll times are buffered in memory: write them first, so that the listed rows are current.
     app.polls.write(&app.db).await;
     let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
     if !profile.live_user_codes_are_listed() {

@@ -15,7 +15,7 @@ use crate::store;
 use crate::store::clients::{self, Client};
 use crate::store::paging::Page;
 
-/// The query of a list.
+/// The parsed query of a list.
 pub(super) struct Asked(Decoded);
 
 impl Asked {
@@ -76,7 +76,8 @@ impl Asked {
             .ok_or_else(|| ApiError::invalid(refused()))
     }
 
-    /// The requested page, and true if the list is whole instead: in Storyden's profile, unless a page was requested.
+    /// The requested page. The flag is true if the whole list is returned: in the profile `storyden`,
+    /// unless a page was requested.
     ///
     /// # Errors
     /// 400 for an invalid page size.
@@ -108,7 +109,7 @@ impl Asked {
     }
 }
 
-/// Finds a client by its public id or its row id: lists show both.
+/// Finds a client by public id or row id, since lists show both.
 ///
 /// # Errors
 /// If the database does not answer.

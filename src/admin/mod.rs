@@ -1,6 +1,6 @@
-//! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device authorizations
-//! and refresh tokens of all accounts, revocation, and the audit trail. Requires ADMINISTRATOR, with
-//! any credential.
+//! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
+//! authorizations and refresh tokens of all accounts, revocation, and the audit trail. Requires
+//! ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
 pub mod audit;
@@ -18,7 +18,7 @@ use crate::endpoints::extract::ClientAddress;
 use crate::ids::AccountId;
 use crate::store::audit::{Entry, Event};
 
-/// An audit event for an administrator's action, on an account or on none.
+/// Builds the audit event of an administrator's action, optionally about an account.
 fn entry(
     app: &App,
     event: Event,

@@ -1,4 +1,5 @@
-//! Everybody's refresh tokens: `/api/admin/oauth/refresh-tokens` (contract 15 and 16).
+//! Refresh tokens of every account: `/api/admin/oauth/refresh-tokens`
+//! (storyden-contract.md#administration).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -23,7 +24,7 @@ use crate::store::refresh_token_list::{self, Filter, ListedToken};
 pub struct TokenList {
     #[serde(flatten)]
     pages: Pages,
-    /// The tokens, newest first.
+    /// Newest first.
     tokens: Vec<ListedToken>,
 }
 

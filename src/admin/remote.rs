@@ -1,4 +1,4 @@
-//! Connections to other servers: `/api/admin/oauth/remote` (contract 18).
+//! Connections to remote servers: `/api/admin/oauth/remote` (storyden-contract.md#remote-connections).
 
 use axum::Json;
 use axum::extract::State;
@@ -99,7 +99,7 @@ fn with_documents(mut metadata: Value) -> Value {
     metadata
 }
 
-/// Every connection.
+/// All connections.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnectionListResult)]
 pub struct List {
@@ -125,7 +125,7 @@ pub async fn list(State(app): State<Shared>, _: RobotManager) -> Result<Json<Lis
     }))
 }
 
-/// A connection to be made.
+/// Request body for a new connection.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnectionCreateProps)]
 pub struct Create {
@@ -140,7 +140,7 @@ pub struct Create {
     /// The chosen authorization server, if the resource lists several.
     #[serde(default)]
     authorization_server: Option<String>,
-    /// For the mode `manual`.
+    /// Client credentials and endpoints for the mode `manual`.
     #[serde(default)]
     manual: Option<Manual>,
 }
@@ -212,14 +212,14 @@ pub async fn get(
     ))
 }
 
-/// Changes of a connection; absent members stay.
+/// Changes of a connection; absent members stay unchanged.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnectionUpdateProps)]
 pub struct Update {
     /// Requested scope, from the next authorization on.
     #[serde(default)]
     scope: Option<String>,
-    /// The secret at the other server.
+    /// The client secret at the remote server.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     client_secret: Option<Secret>,
@@ -342,7 +342,7 @@ pub async fn authorize(
     }))
 }
 
-/// An access token of the other server.
+/// An access token of the remote server.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteAccessToken)]
 pub struct Given {

@@ -22,7 +22,7 @@ use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::store::revocation::{self, Ended, Target};
 
-/// The grants to revoke; at least one member is required.
+/// The grants to revoke; at least `account_id` or `client_id` is required.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = RevokeGrantsProps)]
 pub struct Revoke {
@@ -32,10 +32,10 @@ pub struct Revoke {
     /// Grants to this client, by public id or row id.
     #[serde(default)]
     client_id: Option<String>,
-    /// Only count.
+    /// Only count, without revoking.
     #[serde(default)]
     dry_run: bool,
-    /// A misspelt filter would end more than was meant.
+    /// Unknown members: rejected, because a misspelt filter would revoke too much.
     #[serde(flatten)]
     #[schema(ignore)]
     unknown: BTreeMap<String, serde_json::Value>,
@@ -47,7 +47,7 @@ pub struct Revoke {
 pub struct Revoked {
     #[serde(flatten)]
     ended: Ended,
-    /// True if the numbers were only counted.
+    /// True if the items were only counted.
     dry_run: bool,
 }
 

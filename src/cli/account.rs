@@ -1,4 +1,4 @@
-//! `account`: members.
+//! `account`: accounts of members.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ pub(super) enum Account {
 
 /// Create an account.
 ///
-/// Without a password nobody can sign in; `account password` sets one later.
+/// Without a password, sign-in is impossible; `account password` sets a password later.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth account create --handle odin --name Odin --admin --generate-password"
@@ -38,13 +38,13 @@ pub(super) struct Create {
     /// The unique name: 1 to 30 letters (a-z), digits, hyphens and underscores, as in odin.
     #[arg(long, value_name = "HANDLE", value_parser = arguments::handle)]
     handle: String,
-    /// The name that is shown, as in "Odin Borson" [default: the handle].
+    /// Display name, as in "Odin Borson" [default: the handle].
     #[arg(long, value_name = "NAME", value_parser = arguments::name)]
     name: Option<String>,
-    /// E-mail address, for example odin@example.com [default: none].
+    /// E-mail address, for example odin@example.com.
     #[arg(long, value_name = "EMAIL", value_parser = arguments::email)]
     email: Option<String>,
-    /// The address counts as verified; applications are then told so.
+    /// Mark the e-mail address as verified; applications see this in `email_verified`.
     #[arg(long, requires = "email")]
     email_verified: bool,
     /// Make the account an administrator, with every permission.
@@ -82,8 +82,8 @@ pub(super) struct Reinstate {
     handle: String,
 }
 
-/// Set a new password. Sessions and grants of the account end, and so do its access keys and the
-/// secrets of its applications with the client credentials grant.
+/// Set a new password. Ends sessions and grants of the account, and revokes the access keys and the
+/// secrets of the account's applications with the client credentials grant.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth account password odin --generate-password")]
 pub(super) struct SetPassword {
@@ -91,10 +91,10 @@ pub(super) struct SetPassword {
     handle: String,
     #[command(flatten)]
     password: PasswordSource,
-    /// Leave the access keys of the account as they are.
+    /// Do not revoke the access keys of the account.
     #[arg(long)]
     keep_access_keys: bool,
-    /// Leave the secrets of the applications of the account as they are.
+    /// Do not revoke the secrets of the account's applications.
     #[arg(long)]
     keep_client_secrets: bool,
     /// Print JSON.
@@ -102,7 +102,7 @@ pub(super) struct SetPassword {
     json: bool,
 }
 
-/// An account that was made.
+/// A new account.
 #[derive(Serialize)]
 struct Made {
     id: AccountId,
@@ -186,7 +186,7 @@ impl Create {
     }
 }
 
-/// Which of the two unique values is taken.
+/// Tells which unique value of a new account is taken.
 fn taken(error: store::Error, made: &Made) -> Error {
     match (&error, &made.email) {
         (store::Error::Taken(what), Some(email)) if what.contains("email") => {
@@ -308,7 +308,7 @@ impl SetPassword {
     }
 }
 
-/// The credentials that work without a session, in words.
+/// Describes the credentials that stay valid without a session.
 fn sentence(credentials: LastingCredentials) -> String {
     format!(
         "{} access keys, {} client secrets",
@@ -362,12 +362,12 @@ async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result
     if found { Ok(()) } else { Err(nobody(handle)) }
 }
 
-/// An audit event for an operator's action on an account.
+/// Builds the audit event of an operator's action on an account.
 fn entry(app: &App, event: Event, account: &AccountId) -> Entry {
     Entry::new(event, app.clock.now()).of(account)
 }
 
-/// The account of a handle that a person typed.
+/// Finds the account of a handle from the command line.
 pub(super) async fn find(app: &App, handle: &str) -> Result<accounts::Account, Error> {
     let account = accounts::find_by_handle(&app.db, handle).await?;
     account.ok_or_else(|| nobody(handle))

@@ -1,5 +1,5 @@
-//! The file of a backup: a plain tar archive that holds `manifest.json`, `database.sqlite3` and the key files
-//! of `DATA_DIR`, in this order.
+//! The backup file: a plain tar archive of `manifest.json`, `database.sqlite3` and the key files of
+//! `DATA_DIR`, in this order.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
@@ -20,17 +20,17 @@ use crate::secret::hex;
 
 /// The version of the archive format.
 const FORMAT: u32 = 1;
-/// The entry that lists the others; always the first.
+/// The first entry: a list of the other entries.
 const MANIFEST: &str = "manifest.json";
 /// The entry of the database.
 pub(super) const DATABASE: &str = "database.sqlite3";
-/// The longest manifest, in bytes.
+/// Maximum size of a manifest, in bytes.
 const MANIFEST_MAX: u64 = 64 * 1_024;
-/// The longest key file, in bytes.
+/// Maximum size of a key file, in bytes.
 const KEY_MAX: u64 = 64 * 1_024;
-/// The size of a read, in bytes.
+/// Size of a read, in bytes.
 const CHUNK: usize = 256 * 1_024;
-/// The interval of progress messages.
+/// Interval of progress messages.
 const NOTE_EVERY: Duration = Duration::from_secs(3);
 
 /// The contents of an archive.
@@ -53,15 +53,15 @@ pub(super) struct Manifest {
 /// A file in an archive.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Its name: that of `DATA_DIR`, or [`DATABASE`].
+    /// File name in `DATA_DIR`, or [`DATABASE`].
     pub(super) name: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     size: u64,
-    /// The SHA-256 of its bytes, in hex.
+    /// SHA-256 of the content, in hex.
     sha256: String,
 }
 
-/// A file that is deleted when it is dropped, unless it was kept.
+/// A file that is deleted on drop, unless renamed.
 #[derive(Debug)]
 pub(super) struct Temporary(Option<PathBuf>);
 
@@ -78,7 +78,7 @@ impl Temporary {
         self.0.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Renames the file, over an existing one.
+    /// Renames the file and replaces an existing file.
     pub(super) fn rename(mut self, to: &Path) -> Result<(), Error> {
         std::fs::rename(self.path(), to).map_err(|error| failed("put in place", to, error))?;
         self.0 = None;
@@ -94,23 +94,23 @@ impl Drop for Temporary {
     }
 }
 
-/// The count of processed bytes, for [`watched`].
+/// Number of processed bytes, for [`watched`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Done(Arc<AtomicU64>);
 
 impl Done {
-    /// Counts bytes.
+    /// Adds to the number.
     fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// The bytes so far.
+    /// Returns the number.
     pub(super) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Runs a future and prints its progress every few seconds.
+/// Runs a future and prints progress every few seconds.
 pub(super) async fn watched<T>(
     work: impl Future<Output = T>,
     what: &str,
@@ -128,7 +128,7 @@ pub(super) async fn watched<T>(
     }
 }
 
-/// Runs blocking work off the async threads.
+/// Runs blocking work on a thread for blocking tasks.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -136,12 +136,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     outcome.unwrap_or_else(|_| Err(Error::because("the command broke off")))
 }
 
-/// An error of a file.
+/// Builds the error of a failed file operation.
 pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
     Error::Io(format!("{} cannot be {done}", path.display()), error)
 }
 
-/// The key files that `DATA_DIR` may hold, each with its name in an archive.
+/// The possible key files in `DATA_DIR`.
 pub(super) fn key_files(config: &Config) -> [PathBuf; 2] {
     [
         SigningKey::file_in(&config.data_dir),
@@ -149,14 +149,14 @@ pub(super) fn key_files(config: &Config) -> [PathBuf; 2] {
     ]
 }
 
-/// The name of a file in an archive.
+/// Returns the name of a file in an archive.
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
 impl Manifest {
-    /// The manifest of a database and of the keys that exist.
+    /// Builds the manifest of a database and the existing keys.
     pub(super) fn of(
         database: &Path,
         keys: &[PathBuf],
@@ -177,7 +177,7 @@ impl Manifest {
         })
     }
 
-    /// Rejects an unknown format, and names other than those of a backup: names become paths (path traversal).
+    /// Rejects unknown formats and unexpected names: names become paths (path traversal).
     fn check(self) -> Result<Self, Error> {
         let damaged = |why: &str| Err(Error::because(format!("the archive is damaged: {why}")));
         if self.format != FORMAT {
@@ -229,7 +229,7 @@ fn pour(mut from: impl Read, to: &mut impl io::Write, done: &Done) -> io::Result
     }
 }
 
-/// Writes an archive of files that are in the order of the manifest.
+/// Writes an archive. `paths` has the order of the manifest.
 pub(super) fn write(
     to: &mut File,
     manifest: &Manifest,
@@ -251,7 +251,7 @@ pub(super) fn write(
         .map_err(broken)?;
     for (entry, path) in manifest.files.iter().zip(paths) {
         let file = File::open(path).map_err(|error| failed("read", path, error))?;
-        // A file that grew meanwhile must not shift what comes after it.
+        // Read at most the recorded size, so that a growing file does not shift the following entries.
         let counted = Counted(file.take(entry.size), done);
         archive
             .append_data(&mut header(entry.size), &entry.name, counted)
@@ -262,7 +262,7 @@ pub(super) fn write(
     buffer.get_ref().sync_all().map_err(broken)
 }
 
-/// A reader that counts its bytes.
+/// A reader that counts the read bytes.
 struct Counted<'a, R>(R, &'a Done);
 
 impl<R: Read> Read for Counted<'_, R> {
@@ -273,11 +273,11 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Extracts the files of an archive and checks each against the manifest. `place` maps a name to the path of
-/// the extracted file.
+/// Extracts the files of an archive and checks each against the manifest. `place` maps a name to the
+/// path of the extracted file.
 ///
 /// # Errors
-/// When the archive cannot be read, is damaged, or no archive of a backup.
+/// If the archive cannot be read, is damaged, or is not a backup.
 pub(super) fn read(
     path: &Path,
     done: &Done,

@@ -13,15 +13,15 @@ use crate::oauth::permission::Permission;
 use crate::oauth::redirect_uri;
 use crate::oauth::scope::{Scope, ScopeName};
 
-/// The longest name of anything, in bytes.
+/// Maximum length of a name, in bytes.
 const NAME_MAX: usize = 255;
 
-/// A handle for a new account, in lower case.
+/// Parses the handle of a new account, in lower case.
 pub(super) fn handle(text: &str) -> Result<String, String> {
     handle::parse(text)
 }
 
-/// A name that people read.
+/// Parses a display name.
 pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
@@ -32,7 +32,7 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// An e-mail address; only the form is checked.
+/// Checks the form of an e-mail address.
 pub(super) fn email(text: &str) -> Result<String, String> {
     let halves = text.rsplit_once('@');
     let fits = halves.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
@@ -42,7 +42,7 @@ pub(super) fn email(text: &str) -> Result<String, String> {
     Ok(text.to_lowercase())
 }
 
-/// A permission; the error lists all permissions.
+/// Parses a permission; the error lists all permissions.
 pub(super) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
@@ -50,7 +50,7 @@ pub(super) fn permission(text: &str) -> Result<Permission, String> {
     })
 }
 
-/// Scope names, separated by spaces.
+/// Parses scope names, separated by spaces.
 pub(super) fn scope(text: &str) -> Result<Scope, String> {
     let name = |name| {
         ScopeName::from_name(name).ok_or_else(|| unknown("scope", name, &Scope::all().names()))
@@ -58,7 +58,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
     text.split_whitespace().map(name).collect()
 }
 
-/// A grant type, by stored name or URN.
+/// Parses a grant type: stored name or URN.
 pub(super) fn grant(text: &str) -> Result<GrantType, String> {
     GrantType::from_stored_name(text).ok_or_else(|| {
         let names: Vec<&str> = GrantType::ALL
@@ -69,7 +69,7 @@ pub(super) fn grant(text: &str) -> Result<GrantType, String> {
     })
 }
 
-/// A redirect URI that may be registered.
+/// Parses a redirect URI, with the rules of registration.
 pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
     match redirect_uri::check_registration(text) {
         Ok(()) => Ok(text.to_owned()),
@@ -77,7 +77,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
     }
 }
 
-/// The overlap during which a replaced secret stays valid.
+/// Parses the overlap during which a replaced secret stays valid.
 pub(super) fn overlap(text: &str) -> Result<Duration, String> {
     let overlap = parse_duration(text).ok_or("a duration looks like 24h or 30m")?;
     if overlap.is_negative() || overlap > OVERLAP_MAX {
@@ -87,7 +87,7 @@ pub(super) fn overlap(text: &str) -> Result<Duration, String> {
     Ok(overlap)
 }
 
-/// A redirect URI after logout; as strict as a redirect URI.
+/// Parses a redirect URI after logout, with the same rules as a redirect URI.
 pub(super) fn post_logout_redirect_uri(text: &str) -> Result<String, String> {
     match redirect_uri::check_registration(text) {
         Ok(()) => Ok(text.to_owned()),
@@ -95,7 +95,7 @@ pub(super) fn post_logout_redirect_uri(text: &str) -> Result<String, String> {
     }
 }
 
-/// A client id for a new client (RFC 6749 appendix A.1, without spaces).
+/// Parses a client id for a new client (RFC 6749 appendix A.1, without spaces).
 pub(super) fn client_id(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic())
     {
@@ -117,7 +117,7 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The URL of a server, without a slash at the end.
+/// Parses the URL of a server, without a trailing slash.
 pub(super) fn server(text: &str) -> Result<String, String> {
     let url = Url::parse(text).ok().filter(Url::has_host);
     let url = url.ok_or("an address looks like https://auth.example.org")?;
@@ -136,7 +136,7 @@ pub(super) fn server(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// The error for an unknown name, with the most similar and all known names.
+/// Builds the error for an unknown name, with the most similar name and all known names.
 fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
     let plain = |name: &str| name.to_lowercase().replace('-', "_");
     let given_plain = plain(given);
@@ -155,7 +155,7 @@ fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
     )
 }
 
-/// The Levenshtein distance of two texts.
+/// Returns the Levenshtein distance of two texts.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

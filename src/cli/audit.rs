@@ -18,10 +18,10 @@ use crate::store::paging::Page;
     after_help = "Example: storyden-auth audit --since 24h --event refresh_token_reused --json"
 )]
 pub(super) struct Audit {
-    /// Of this event, as in `grant_approved`.
+    /// Only this event, as in `grant_approved`.
     #[arg(long, value_parser = event)]
     event: Option<Event>,
-    /// Done by this account: a handle or an id.
+    /// Only events by this account: a handle or an id.
     #[arg(long, value_name = "ACCOUNT")]
     actor: Option<String>,
     /// Only events about this account: a handle or an id.
@@ -36,7 +36,7 @@ pub(super) struct Audit {
     /// Before this time: how long ago, as in 24h, or as in 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
-    /// The most lines.
+    /// Maximum number of lines.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print JSON, an object per line.
@@ -130,7 +130,7 @@ fn table(entries: Vec<ListedEntry>) -> String {
     )
 }
 
-/// The id of an account. An unknown handle is taken as an id, because the audit trail outlives
+/// Returns the id of an account. An unknown handle is taken as an id, because the audit trail outlives
 /// accounts.
 async fn account_id(app: &App, text: Option<&str>) -> Result<Option<AccountId>, Error> {
     let Some(text) = text else { return Ok(None) };

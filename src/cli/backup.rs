@@ -1,4 +1,4 @@
-//! `backup`: one file with the database and the key files, made while a server runs.
+//! `backup`: writes a file with the database and the key files, while a server runs.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,17 +14,17 @@ use crate::store::url::DatabaseUrl;
 use crate::store::{Db, copy, inspect};
 use crate::{files, telemetry};
 
-/// Write the SQLite database and the key files of `DATA_DIR` into one file, while a server runs.
+/// Write the SQLite database and the key files of `DATA_DIR` into a single file, while a server runs.
 ///
-/// The file is a tar archive for its owner alone (mode 0600). It holds private keys and the hashes of passwords
-/// and tokens: keep it as safe as the server. Secrets in environment variables are not in it. The folder of
-/// FILE needs room for twice the database meanwhile. With PostgreSQL, use `pg_dump`.
+/// The file is a tar archive (mode 0600). The archive contains private keys and the hashes of passwords
+/// and tokens: protect the file like the server. Secrets in environment variables are not included. The
+/// folder of FILE needs free space for twice the database. With PostgreSQL, use `pg_dump`.
 #[derive(Args, Debug)]
 pub(super) struct Backup {
     /// The file to write.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Replace a file that exists.
+    /// Replace an existing file.
     #[arg(long)]
     force: bool,
     /// Print JSON: `{"file", "created_at", "size", "files"}`.
@@ -33,7 +33,7 @@ pub(super) struct Backup {
 }
 
 impl Backup {
-    /// Makes the archive under another name, and gives it its name when it is complete.
+    /// Writes the archive to a temporary file and renames the file at the end.
     pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
         telemetry::start(config);
         if let DatabaseUrl::Postgres(_) = config.database() {
@@ -82,7 +82,7 @@ impl Backup {
     }
 
     async fn make(&self, config: &Config, db: &Db) -> Result<(Manifest, u64), Error> {
-        // The instant before the copy: everything up to it is in the backup.
+        // Before the copy: the backup contains every change up to this time.
         let created_at = Clock::machine().now().to_rfc3339();
         let beside = |suffix: &str| files::with_suffix(&self.file, suffix);
         let (database, file) = Temporary::create(beside(".database.partial"))?;

@@ -68,7 +68,7 @@ pub(super) struct Delete {
 pub(super) struct RotateSecret {
     /// The client id.
     client_id: String,
-    /// Time during which the old secret stays valid, for example 24h; at most 168h [default: none].
+    /// Time during which the old secret stays valid, for example 24h; at most 168h [default: 0].
     #[arg(long, value_name = "DURATION", value_parser = arguments::overlap)]
     overlap: Option<Duration>,
     /// Print JSON.
@@ -91,7 +91,7 @@ impl Client {
     }
 }
 
-/// An application as shown.
+/// An application in the output.
 #[derive(Serialize)]
 pub(super) struct Shown {
     client_id: String,
@@ -113,7 +113,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// A client; `owner` is a handle.
+    /// Converts a client; `owner` is a handle.
     fn new(client: clients::Client, owner: Option<String>) -> Self {
         Self {
             client_id: client.client_id,
@@ -281,7 +281,7 @@ impl RotateSecret {
     }
 }
 
-/// The names of grants, for a sentence.
+/// Joins the names of grants for a sentence.
 fn grant_names(grants: &[GrantType]) -> String {
     grants
         .iter()
@@ -290,14 +290,14 @@ fn grant_names(grants: &[GrantType]) -> String {
         .join(", ")
 }
 
-/// An audit event for an operator's action on an application.
+/// Builds the audit event of an operator's action on an application.
 fn entry(app: &App, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
     Entry::new(event, app.clock.now())
         .client(client_id)
         .subject(row)
 }
 
-/// The application of a client id that a person typed.
+/// Finds the application of a client id from the command line.
 pub(super) async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
     let client = clients::find(&app.db, client_id).await?;
     client.ok_or_else(|| no_client(client_id))

@@ -18,11 +18,11 @@ use seed::{PEOPLE, Seeded};
 /// Run a demo: a server on this computer only, with three members and two applications.
 ///
 /// The first run creates the members odin (administrator), frigg (may authorize applications) and loki
-/// (may not) and prints their passwords, once. Later runs use the same data. `DATABASE_URL`,
+/// (may not) and prints the passwords, once. Later runs use the same data. `DATABASE_URL`,
 /// `LISTEN_ADDR` and the public addresses of the environment are ignored.
 #[derive(Args, Debug)]
 pub(super) struct Demo {
-    /// The folder that holds everything: the SQLite file and the signing key.
+    /// The folder of the demo's data: the SQLite file and the signing key.
     #[arg(long, value_name = "DIR", default_value = "data/demo")]
     dir: PathBuf,
     /// Address and port; must be loopback, for example 127.0.0.1:8080.
@@ -33,7 +33,7 @@ pub(super) struct Demo {
     reset_passwords: bool,
 }
 
-/// A loopback address: the demo prints passwords on the screen.
+/// Parses a loopback address: the demo prints passwords on the screen.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: Result<SocketAddr, _> = text.replace("localhost:", "127.0.0.1:").parse();
     match address {
@@ -47,7 +47,7 @@ impl Demo {
     /// Creates missing data and serves.
     pub(super) async fn run(self, env_file: Option<&Path>) -> Result<ExitCode, Error> {
         let listener = serve::listen("--listen", self.listen).await?;
-        // The port that was taken, where 0 was asked for.
+        // The chosen port, if port 0 was requested.
         let address = listener.local_addr().unwrap_or(self.listen);
         let config = Config::for_demo(env_file, &self.dir, address).map_err(Error::Settings)?;
         telemetry::start(&config);
@@ -59,7 +59,7 @@ impl Demo {
         serve::serve(Arc::new(app), listener).await
     }
 
-    /// The welcome text: present data and next steps.
+    /// Builds the welcome text: present data and next steps.
     fn welcome(&self, app: &App, seeded: &Seeded) -> String {
         let (url, program) = (app.config.issuer(), output::program());
         let (login, device) = (app.config.login_page(), app.config.device_consent_page());
@@ -119,7 +119,7 @@ impl Demo {
         parts.join("\n\n") + "\n"
     }
 
-    /// How to run other commands on the demo's data.
+    /// Builds the command line that runs other commands on the demo's data.
     fn by_hand(&self, program: &str) -> String {
         let file = self.dir.join("storyden-auth.db");
         format!(

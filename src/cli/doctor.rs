@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong, what may become so, and what to do about it.
+//! `doctor`: checks a deployment, and reports problems with advice.
 
 mod addresses;
 mod beside;
@@ -18,7 +18,7 @@ use crate::config::{Config, Fault};
 
 /// Check the configuration, the database, the files, the signing key and the public addresses.
 ///
-/// Every finding says what to do. The exit code is 1 when something has failed.
+/// Every problem is reported with advice. The exit code is 1 if a check failed.
 #[derive(Args, Debug)]
 pub(super) struct Doctor {
     /// Print JSON: a list of {"status", "check", "finding", "advice"}.
@@ -26,19 +26,19 @@ pub(super) struct Doctor {
     json: bool,
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// It works, and something may surprise.
+    /// Works, with a possible problem.
     Warn,
-    /// It does not work.
+    /// Does not work.
     Fail,
 }
 
-/// What a check found.
+/// The finding of a check.
 #[derive(Debug, Serialize)]
 struct Finding {
     status: Status,
@@ -49,16 +49,16 @@ struct Finding {
     advice: Option<String>,
 }
 
-/// Who keeps a community in the database.
+/// The owner of the community data in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    /// A Storyden, beside which this server works.
+    /// Storyden; this server runs beside.
     Storyden,
-    /// This server alone; or nobody knows, since the database does not answer.
+    /// This server only. Also the default while the database is unavailable.
     Alone,
 }
 
-/// What was found so far.
+/// The findings, in order.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
 
@@ -94,7 +94,7 @@ impl Findings {
 }
 
 impl Doctor {
-    /// Checks everything.
+    /// Runs all checks.
     pub(super) async fn run(
         self,
         config: Result<Config, Vec<Fault>>,
@@ -150,7 +150,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
     }
 }
 
-/// A line per finding, and what to do under it.
+/// Formats the findings, a line each, with the advice below.
 fn text(findings: &[Finding]) -> String {
     let mut lines = Vec::new();
     for Finding {

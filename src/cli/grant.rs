@@ -18,9 +18,9 @@ pub(super) enum Grant {
 
 /// Revoke grants: of an account, to an application, or of an account to an application.
 ///
-/// Refresh tokens, codes, approved devices and access tokens of the grants stop at once, also the access
-/// tokens that an application got for itself (`client_credentials`), until it asks for the next one. A
-/// Storyden that checks access tokens by itself accepts them until expiry.
+/// Refresh tokens, codes, approved devices and access tokens of the grants stop at once. So do access
+/// tokens of an application's own client credentials, until the application requests a new token. A
+/// Storyden that checks access tokens without this server accepts them until expiry.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example: storyden-auth grant revoke --account frigg --client my-app --dry-run"
@@ -32,7 +32,7 @@ pub(super) struct Revoke {
     /// The client id of the application.
     #[arg(long, value_name = "ID")]
     client: Option<String>,
-    /// Only count.
+    /// Only count, without revoking.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask for confirmation.
@@ -96,7 +96,7 @@ impl Revoke {
     }
 }
 
-/// The numbers in words.
+/// Formats the numbers in words.
 fn sentence(ended: &Ended) -> String {
     let parts = [
         (ended.grants, "grants"),

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct Healthcheck {}
 
 impl Healthcheck {
-    /// Asks.
+    /// Sends the request.
     pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
         let url = format!("http://{}/readyz", reachable(config.listen_addr));
         let client = fetch::command_client()
@@ -43,7 +43,7 @@ impl Healthcheck {
     }
 }
 
-/// A connectable address: loopback in place of the unspecified address.
+/// Returns a connectable address: loopback in place of the unspecified address.
 fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -39,7 +39,7 @@ pub(super) struct Show {
 }
 
 impl Generate {
-    /// Makes a key.
+    /// Generates and prints a key.
     pub(super) fn run(self) -> Result<ExitCode, Error> {
         let key = SigningKey::generate()?;
         if self.json {
@@ -57,7 +57,7 @@ impl Generate {
 }
 
 impl Show {
-    /// Shows the key of the settings.
+    /// Prints the configured key.
     pub(super) fn run(self, config: &Config) -> Result<ExitCode, Error> {
         if is_still_to_be_made(config) {
             return Err(Error::because(format!(
@@ -89,7 +89,7 @@ pub(super) fn is_still_to_be_made(config: &Config) -> bool {
         && !SigningKey::is_in_folder(&config.data_dir)
 }
 
-/// The source of the key in use.
+/// Describes the source of the key in use.
 pub(super) fn origin(config: &Config) -> String {
     match config.signing_key {
         Some(_) => "OAUTH_SIGNING_KEY_BASE64".to_owned(),

@@ -48,7 +48,7 @@ pub(super) struct Login {
     json: bool,
 }
 
-/// The used members of the metadata (OpenID Connect Discovery §3, RFC 8628 §4).
+/// The relevant members of the metadata (OpenID Connect Discovery §3, RFC 8628 §4).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -278,7 +278,7 @@ impl Refusal {
     }
 }
 
-/// Step 4: "Signed in as Odin (@odin)".
+/// Step 4. Returns a sentence like "Signed in as Odin (@odin)".
 async fn who(http: &reqwest::Client, metadata: &Metadata, tokens: &serde_json::Value) -> String {
     let person = async {
         let token = tokens.get("access_token")?.as_str()?;

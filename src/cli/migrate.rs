@@ -1,4 +1,4 @@
-//! `migrate`: the tables.
+//! `migrate`: runs or checks migrations.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::store::migrate;
 use crate::store::url::{DatabaseUrl, SqliteMode};
 use crate::telemetry;
 
-/// Run the migrations that are pending; `serve` does so by itself.
+/// Run the pending migrations; `serve` also runs pending migrations.
 #[derive(Args, Debug)]
 pub(super) struct Migrate {
     /// Only list pending migrations, and exit with 1 if there are any.
@@ -68,7 +68,8 @@ impl Migrate {
     }
 }
 
-/// Settings that open the database without creating an SQLite file; `None` if the file is missing.
+/// Returns settings that open the database without creating an SQLite file; `None` if the file is
+/// missing.
 pub(super) fn without_making(mut config: Config) -> Option<Config> {
     let DatabaseUrl::Sqlite(mut url) = config.database() else {
         return Some(config);

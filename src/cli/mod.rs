@@ -89,31 +89,31 @@ pub enum Error {
     /// Invalid settings, a line each.
     #[error("{}", lines(.0))]
     Settings(Vec<Fault>),
-    /// The server cannot be put together.
+    /// The server cannot be constructed.
     #[error(transparent)]
     App(#[from] app::Error),
-    /// Another process serves from the SQLite file.
+    /// The SQLite file is locked by a second server.
     #[error(transparent)]
     Lock(#[from] store::lock::Error),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A password or a secret was not hashed.
+    /// Hashing a password or a secret failed.
     #[error(transparent)]
     Passwords(#[from] passwords::Error),
-    /// A signing key could not be made.
+    /// Generating a signing key failed.
     #[error("the key {0}")]
     Key(#[from] keys::Error),
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String, #[source] std::io::Error),
-    /// Any other error, in a sentence that tells what to do.
+    /// Any other error, in a sentence that advises the user.
     #[error("{0}")]
     Other(String),
 }
 
 impl Error {
-    /// An error in a sentence.
+    /// Builds an error from a sentence.
     fn because(text: impl Into<String>) -> Self {
         Self::Other(text.into())
     }
@@ -127,7 +127,7 @@ fn lines(faults: &[Fault]) -> String {
 /// Runs the command of the arguments, on a new runtime.
 ///
 /// Neither async nor generic, so that the server's futures are compiled with the library only, and not
-/// again with the program.
+/// again with the binary.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -184,8 +184,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
     }
 }
 
-/// Opens the database for a command that needs no signing key, and runs pending migrations: a newcomer
-/// creates an account before the first `serve`.
+/// Opens the database for a command that needs no signing key, and runs pending migrations, because an
+/// account may be created before the first `serve`.
 async fn open(config: Config) -> Result<App, Error> {
     telemetry::start(&config);
     let app = App::without_keys(config, Sources::machine()).await?;
@@ -193,7 +193,7 @@ async fn open(config: Config) -> Result<App, Error> {
     Ok(app)
 }
 
-/// An error with its causes, in a line.
+/// Formats an error with all causes, in a line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! `openapi`: the document of the API.
+//! `openapi`: prints the OpenAPI document.
 
 use std::process::ExitCode;
 

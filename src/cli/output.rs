@@ -24,12 +24,12 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), Error> {
     print(&text.map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?)
 }
 
-/// Says something on stderr.
+/// Prints a note on stderr.
 pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A table with a line per row; on a terminal, cells are wrapped to fit.
+/// Formats a table with a line per row; on a terminal, cells are wrapped to fit.
 pub(super) fn table<const N: usize>(
     heads: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -47,7 +47,7 @@ pub(super) fn table<const N: usize>(
     without_margin(&table)
 }
 
-/// Name and value pairs, a line each.
+/// Formats name and value pairs, a line each.
 pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -62,7 +62,7 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
     without_margin(&table)
 }
 
-/// The lines of a table without the outer spaces.
+/// Formats a table without the outer spaces.
 fn without_margin(table: &Table) -> String {
     let text = table.to_string();
     let lines = text
@@ -71,7 +71,8 @@ fn without_margin(table: &Table) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A text without control characters: names are written by strangers and could steer a terminal.
+/// Removes control characters: names come from untrusted users and could contain terminal escape
+/// sequences.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -84,7 +85,7 @@ pub(super) fn clean(text: &str) -> String {
         .collect()
 }
 
-/// `yes` or nothing, for a table.
+/// Formats a flag for a table: `yes` or an empty text.
 pub(super) fn yes(flag: bool) -> String {
     if flag {
         "yes".to_owned()
@@ -93,7 +94,7 @@ pub(super) fn yes(flag: bool) -> String {
     }
 }
 
-/// The width of the terminal on stdout; `None` if stdout is not a terminal.
+/// Returns the width of the terminal on stdout; `None` if stdout is not a terminal.
 pub(super) fn width() -> Option<u16> {
     let stdout = std::io::stdout();
     let size = stdout
@@ -115,7 +116,7 @@ pub(super) fn confirm(question: &str) -> Result<Option<bool>, Error> {
     Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
 }
 
-/// How the user starts this program: by name, by path, or through cargo.
+/// Guesses the command line that started this program: a name, a path, or cargo.
 pub(super) fn program() -> String {
     let path = std::env::args().next().unwrap_or_default();
     match path.as_str() {

@@ -12,14 +12,14 @@ use crate::secret::Secret;
 /// Alphabet of generated passwords: letters and digits that are not easily confused.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// The two ways to give an account a password.
+/// The sources of a password.
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 pub(super) struct PasswordSource {
     /// Read the password from standard input: a line of at least 8 bytes.
     #[arg(long)]
     password_stdin: bool,
-    /// Generate a password and print it, once.
+    /// Generate a password, and print the password once.
     #[arg(long)]
     generate_password: bool,
 }
@@ -33,7 +33,7 @@ pub(super) struct Password {
 }
 
 impl PasswordSource {
-    /// The password, if requested.
+    /// Reads or generates the password, if requested.
     pub(super) fn read(&self, random: &Random) -> Result<Option<Password>, Error> {
         if self.generate_password {
             return Ok(Some(Password {
@@ -51,7 +51,7 @@ impl PasswordSource {
     }
 }
 
-/// A password of 100 bits that can be typed: four groups of five.
+/// Generates a password of 100 bits that can be typed: four groups of five.
 pub(super) fn generate(random: &Random) -> Secret {
     let groups: Vec<String> = (0..4).map(|_| random.symbols(ALPHABET, 5)).collect();
     Secret::new(groups.join("-"))

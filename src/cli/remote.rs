@@ -1,4 +1,4 @@
-//! `remote`: connections to other servers.
+//! `remote`: connections to remote servers.
 
 use std::process::ExitCode;
 
@@ -70,16 +70,16 @@ pub(super) struct Connect {
     /// The chosen authorization server, if the resource lists several.
     #[arg(long, value_name = "URL")]
     authorization_server: Option<String>,
-    /// By hand: the client id that the other server gave.
+    /// Manual mode: the client id at the remote server.
     #[arg(long, requires = "authorization_endpoint", requires = "token_endpoint")]
     client_id: Option<String>,
-    /// By hand: the client secret, from standard input's first line.
+    /// Manual mode: the client secret, from the first line of standard input.
     #[arg(long, requires = "client_id")]
     client_secret_stdin: bool,
-    /// By hand: where a person is sent.
+    /// Manual mode: the authorization endpoint.
     #[arg(long, value_name = "URL", requires = "client_id")]
     authorization_endpoint: Option<String>,
-    /// By hand: where a code is exchanged.
+    /// Manual mode: the token endpoint.
     #[arg(long, value_name = "URL", requires = "client_id")]
     token_endpoint: Option<String>,
     /// Print JSON.
@@ -92,7 +92,7 @@ pub(super) struct Connect {
 enum CliMode {
     /// By this community's own metadata document.
     Cimd,
-    /// By registering.
+    /// By dynamic client registration.
     Dcr,
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Token {
     json: bool,
 }
 
-/// Delete a connection with its tokens.
+/// Delete a connection and the tokens.
 #[derive(Args, Debug)]
 pub(super) struct Delete {
     /// Connection id, from `remote list`.
@@ -251,7 +251,7 @@ impl Connect {
     }
 }
 
-/// The first line of standard input.
+/// Reads the first line of standard input.
 fn read_secret() -> Result<Secret, Error> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(|error| {

@@ -1,4 +1,4 @@
-//! `restore`: the database and the key files of a backup, in place of those that are there.
+//! `restore`: replaces the database and the key files by the files of a backup.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,12 @@ use crate::store::url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use crate::store::{Db, copy, migrate};
 use crate::{files, telemetry};
 
-/// Put the database and the key files of a backup in the place of those that are there.
+/// Replace the database and the key files by the files of a backup.
 ///
-/// Refuses while a server runs on the SQLite file. The archive is verified before anything is touched, and
-/// the database again afterwards. Nothing is deleted: files that are replaced, with what the -wal of a crash held, are
-/// kept beside the new ones, with .before-restore-TIME in their names. Stop a Storyden on the same file first.
+/// Refuses while a server runs on the SQLite file. The archive is verified first, and the database
+/// again afterwards. Nothing is deleted: replaced files, including the -wal file of a crash, are kept
+/// beside the new files, with .before-restore-TIME in the names. Stop a Storyden on the same file
+/// first.
 #[derive(Args, Debug)]
 pub(super) struct Restore {
     /// The archive of `backup`.
@@ -33,14 +34,14 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    /// Verifies the archive and, unless it is only checked, puts it in place:
+    /// Verifies the archive, and restores the files unless `check` is set:
     ///
-    /// 1. take the lock of the server;
-    /// 2. take every file out of the archive, beside its place, and check its hash;
-    /// 3. check the database: its integrity, and that this program is not too old for it;
-    /// 4. make sure that no other process has the old file open;
-    /// 5. set the old files aside, and give the new ones their names;
-    /// 6. check the database in its place.
+    /// 1. Take the server lock.
+    /// 2. Extract each file beside the target path, and check the hash.
+    /// 3. Check the integrity of the database, and that this program knows all migrations.
+    /// 4. Check that no other process has the old database open.
+    /// 5. Set the old files aside, and rename the new files.
+    /// 6. Check the database again at the target path.
     pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
         telemetry::start(config);
         let url = match config.database() {
@@ -86,7 +87,7 @@ impl Restore {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Step 2: every file, beside its place.
+    /// Step 2: extracts each file beside the target path.
     async fn take(
         &self,
         config: &Config,
@@ -233,13 +234,13 @@ async fn put_in_place(
         .map(|entry| &*entry.name)
         .zip(taken)
         .collect();
-    // The keys first: until the last rename, the old database is in its place.
+    // Keys first: the old database stays in place until the last rename.
     taken.reverse();
     for (name, new) in taken {
         if name == DATABASE {
             take_over_rights(new.path(), target, is_storydens);
-            // SQLite would replay a log that is left over the new file. `settle` wrote it into the old one, if that
-            // could be read.
+            // SQLite would replay a leftover journal into the new file. `settle` has written the
+            // journal into the old database, unless unreadable.
             for suffix in ["-wal", "-journal"] {
                 let log = files::with_suffix(target, suffix);
                 if log.exists() {
@@ -248,7 +249,7 @@ async fn put_in_place(
                     kept.push(to);
                 }
             }
-            // The index of the log holds nothing of its own.
+            // The -shm file is only an index of the -wal file.
             let _ = std::fs::remove_file(files::with_suffix(target, "-shm"));
             kept.extend(aside.keep(target)?);
             new.rename(target)?;
@@ -276,8 +277,9 @@ impl Aside {
         files::with_suffix(path, &self.0)
     }
 
-    /// Adds a second name to an existing file (hard link), so that the file is never missing: a server that
-    /// starts in that moment would make an empty database. Renames on a file system without hard links.
+    /// Hard-links an existing file to a second name, so that the file is never missing: a server
+    /// starting at that moment would create an empty database. Renames on file systems without hard
+    /// links.
     fn keep(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
         if !path.exists() {
             return Ok(None);
@@ -289,8 +291,8 @@ impl Aside {
     }
 }
 
-/// Sets the owner of the replaced file, or of the folder, on a new file: `restore` may run as root, and the server
-/// as another user. The database of a Storyden keeps its mode too.
+/// Copies the owner of the replaced file, or of the folder, to a new file: `restore` may run as root,
+/// and the server as a less privileged user. Also copies the mode of a Storyden's database.
 fn take_over_rights(new: &Path, replaced: &Path, mode_too: bool) {
     let before = std::fs::metadata(replaced);
     if mode_too && let Ok(before) = &before {

@@ -44,7 +44,7 @@ pub(super) struct Create {
     json: bool,
 }
 
-/// List every role with its permissions.
+/// List every role with all permissions.
 #[derive(Args, Debug)]
 pub(super) struct List {
     /// Print JSON.
@@ -132,7 +132,7 @@ impl Set {
     async fn run(self, app: &App) -> Result<(), Error> {
         let mut role = find_role(app, &self.name).await?;
         role.permissions = self.permissions.iter().copied().collect();
-        // Without ADMINISTRATOR in this role nobody could administer the community.
+        // Without ADMINISTRATOR in this role, no account could administer the community.
         if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
             return Err(Error::because(
                 "--permission: the Admin role must keep ADMINISTRATOR, or nobody could undo this",
@@ -218,7 +218,7 @@ async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
     })
 }
 
-/// A role assigned by a row: not a built-in role.
+/// Finds a role that is assigned by a row, i.e. not a built-in role.
 async fn assignable(app: &App, name: &str) -> Result<roles::Role, Error> {
     let role = find_role(app, name).await?;
     let why = match role.id.as_str() {

@@ -1,4 +1,4 @@
-//! `serve`: migrate, serve, drain on SIGTERM or SIGINT.
+//! `serve`: migrates, serves, and drains on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    /// Serves until a signal says to stop.
+    /// Runs the command until a signal arrives.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         telemetry::start(&config);
         let _lock = lock(&config)?;
@@ -48,7 +48,7 @@ impl Serve {
     }
 }
 
-/// Takes the lock of the SQLite file until the value is dropped. Not in `Db::open`: commands work beside a
+/// Locks the SQLite file until the value is dropped. Not in `Db::open`, because commands work beside a
 /// server.
 pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
     match config.database() {
@@ -57,8 +57,8 @@ pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
     }
 }
 
-/// Removes the rights of group and others on the database, except on one of a Storyden, and on the generated
-/// keys.
+/// Removes group and other permissions from the database and the generated keys. Does not touch a
+/// Storyden's database.
 async fn make_private(app: &App) -> Result<(), Error> {
     let folder = &app.config.data_dir;
     let keys = [SigningKey::file_in(folder), seal::file_in(folder)];
@@ -79,13 +79,13 @@ async fn make_private(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the files that group or others have rights on, each with its mode.
+/// Returns the files with group or other permissions, each with the mode.
 pub(super) fn open_to_others(paths: impl IntoIterator<Item = PathBuf>) -> Vec<(PathBuf, u32)> {
     let mode = |path: PathBuf| files::open_to_others(&path).map(|mode| (path, mode));
     paths.into_iter().filter_map(mode).collect()
 }
 
-/// Runs pending migrations and logs their names.
+/// Runs pending migrations and logs the names.
 pub(super) async fn migrate(app: &App) -> Result<(), Error> {
     make_private(app).await?;
     let ran = migrate::run(&app.db, app.clock.now()).await?;
@@ -113,12 +113,13 @@ pub(super) async fn listen(setting: &str, address: SocketAddr) -> Result<TcpList
         .map_err(|error| Error::Io(format!("{setting}: {address} cannot be listened on"), error))
 }
 
-/// Serves until a signal says to stop.
+/// Serves until a signal arrives.
 pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCode, Error> {
     let address = app.config.listen_addr;
     let issuer = app.config.issuer();
     let engine = app.config.database().engine();
-    // Before the log tells that the server runs: a signal from then on drains, and does not kill.
+    // Register before the log line that the server runs: from then on, a signal must drain and not
+    // kill.
     let stop = stop_on_signal();
     tracing::info!(%address, issuer, engine, "serving");
     if !app.config.oauth_enabled {
@@ -156,7 +157,7 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Registers the handlers of SIGTERM and SIGINT at once, and cancels the token when either arrives.
+/// Registers the handlers of SIGTERM and SIGINT immediately, and cancels the token on the first signal.
 fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let (Ok(mut terminate), Ok(mut interrupt)) = (

@@ -16,7 +16,7 @@ pub(super) enum Session {
     Create(Create),
 }
 
-/// Create a session and print only the value of its cookie.
+/// Create a session and print only the cookie value.
 ///
 /// The value gives full access to the account.
 #[derive(Args, Debug)]

@@ -1,5 +1,5 @@
-//! Proof by a client assertion, `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): the client
-//! signs with a key of its own, whose public half it gave us or serves itself.
+//! Client authentication with `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9). The public keys
+//! are registered (`jwks`) or fetched from the client (`jwks_uri`).
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use crate::secret::Secret;
 use crate::store::clients::Client;
 use crate::store::{assertions, client_documents};
 
-/// The longest key set, in bytes.
+/// Maximum size of a key set, in bytes.
 const MAX: usize = 16 * 1_024;
-/// How long a key set is believed.
+/// Cache lifetime of a key set.
 const FRESH: Duration = Duration::minutes(10);
-/// How old it must be to be fetched again for a signature that none of its keys made.
+/// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
 const YOUNG: Duration = Duration::seconds(30);
-/// How many key sets are kept.
+/// Maximum number of cached key sets.
 const SETS: u64 = 500;
 
-/// Key sets that clients serve, as they were fetched last.
+/// Cache of key sets fetched from `jwks_uri`.
 #[derive(Debug)]
 pub struct RemoteKeys {
     sets: Cache<String, KeySet>,
@@ -44,7 +44,7 @@ struct KeySet {
 }
 
 impl RemoteKeys {
-    /// None yet.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -60,19 +60,19 @@ impl Default for RemoteKeys {
     }
 }
 
-/// The client that an assertion says it is from, before anything is checked (RFC 7521 §4.2: then
-/// `client_id` may be left out).
+/// Reads the client id from an unverified assertion: `client_id` is optional beside an assertion (RFC
+/// 7521 §4.2).
 #[must_use]
 pub fn subject(assertion: &Secret) -> Option<String> {
     let claims: Claims = keys::peek_assertion(assertion.reveal())?;
     Some(claims.subject().to_owned())
 }
 
-/// Checks that an assertion is the client's, and that it is used for the first time.
+/// Verifies an assertion of the client, and stores the `jti` against replay.
 ///
 /// # Errors
-/// `invalid_client` with what is wrong, `temporarily_unavailable` when the client's keys were fetched
-/// too often.
+/// `invalid_client` with the reason; `temporarily_unavailable` if the client's keys were fetched too
+/// often or are unavailable.
 pub async fn prove(
     app: &App,
     client: &Client,
@@ -90,7 +90,7 @@ pub async fn prove(
     let issuer = app.config.issuer();
     let endpoint = format!("{}/oauth/token", app.config.endpoint_base());
     let now = app.clock.now();
-    // Before anything is fetched: what is no good by itself costs nobody a request.
+    // Check the claims before any fetch, so that an invalid assertion causes no request.
     let once = claims
         .check(&client.client_id, &[&issuer, &endpoint], now)
         .map_err(refuse)?;
@@ -118,8 +118,8 @@ pub async fn prove(
     Err(refuse("was used before; each needs a jti of its own"))
 }
 
-/// Checks the signature; with keys that the client serves once more after fetching them anew, since
-/// they may have changed.
+/// Verifies the signature. If no cached key matches, fetches `jwks_uri` again, because the client may
+/// have rotated keys.
 async fn check_signature(
     app: &App,
     client: &Client,

@@ -13,7 +13,8 @@ use crate::store::{self};
 /// The public client id.
 pub const CLIENT_ID: &str = "storyden-cli";
 
-/// True if a client is enabled: the built-in client can be disabled.
+/// True if a client is enabled. `storyden-cli` can be disabled; other clients are always
+/// enabled.
 #[must_use]
 pub fn is_on(app: &App, client: &Client) -> bool {
     client.client_id != CLIENT_ID || app.config.cli_enabled

@@ -1,8 +1,9 @@
-//! Clients that introduce themselves: their id is the URL of a document, which is read when a person
-//! who is signed in is asked, or a device starts (OAuth Client ID Metadata Document §4).
+//! Clients identified by the URL of a metadata document (OAuth Client ID Metadata Document §4). The
+//! document is fetched for a signed-in account, or at a device start.
 //!
-//! What was read is kept as a snapshot. The token endpoint uses that alone, so that a host that is
-//! down breaks no refresh, and that nobody makes this server send requests without being known.
+//! The fetched metadata is stored as a snapshot. The token endpoint uses the snapshot alone: an
+//! unreachable host breaks no refresh, and an anonymous request cannot make this server send requests
+//! (SSRF).
 
 use std::net::IpAddr;
 
@@ -27,52 +28,51 @@ use crate::store::client_details::Details;
 use crate::store::client_documents::{self, NewSnapshot, Snapshot};
 use crate::store::clients::Client;
 
-/// The longest document, in bytes (§6.6).
+/// Maximum size of a document, in bytes (§6.6).
 const MAX: usize = 5 * 1_024;
-/// How long a document is fresh that says nothing of it.
+/// Freshness of a document without `max-age`.
 const FRESH: Duration = Duration::minutes(5);
-/// The longest that a document may say.
+/// Upper bound of `max-age`.
 const FRESH_MAX: Duration = Duration::hours(1);
-/// How long after its last reading a snapshot serves while its host does not answer.
+/// Lifetime of a snapshot after the last successful fetch, while the host is unreachable.
 const STALE_MAX: Duration = Duration::hours(24);
 
-/// The answer while a document cannot be fetched, whatever the reason.
+/// The error for a document that cannot be fetched. Does not tell the reason.
 const UNREACHABLE: &str =
     "The client's metadata document cannot be had now: its host does not answer";
 
-/// Documents that are being read.
+/// Single flight for document fetches.
 pub type DocumentFlights = Flights<Result<Client, OAuthError>>;
 
-/// On whose behalf a document may be read.
+/// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor<'a> {
-    /// Who is signed in; nobody where a device starts.
+    /// The signed-in account; `None` at a device start.
     pub account: Option<&'a AccountId>,
-    /// Where they come from.
+    /// The client's IP address.
     pub address: IpAddr,
 }
 
-/// Whether a client id means a document here.
+/// True if a client id is a document URL, and document clients are enabled.
 #[must_use]
 pub fn is_document(app: &App, client_id: &str) -> bool {
     app.config.documents_enabled() && client_id_url::is_url(client_id)
 }
 
-/// Checks a client id that means a document, without reading it.
+/// Parses a document URL without fetching the document.
 ///
 /// # Errors
-/// `invalid_client` with the rule that it breaks.
+/// `invalid_client`, with the violated rule.
 pub fn check_id(app: &App, client_id: &str) -> Result<url::Url, OAuthError> {
     let http_too = app.config.cimd_insecure;
     client_id_url::parse(client_id, http_too).map_err(|why| refuse_id(client_id, why))
 }
 
-/// The client of an id that means a document: its snapshot while that is fresh, otherwise as its
-/// document is now.
+/// Finds a document client: the stored snapshot while fresh, and the fetched document after that.
 ///
 /// # Errors
-/// `invalid_client` when the id or its document is not good, or the document cannot be had;
-/// `temporarily_unavailable` when too many were asked for.
+/// `invalid_client` if the URL or the document is invalid, or the document cannot be fetched;
+/// `temporarily_unavailable` after too many fetches.
 pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
     if let Some(client) = kept(app, client_id).await? {
         return Ok(client);
@@ -85,7 +85,7 @@ pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Cl
     app.flights.fetch(client_id, read).await
 }
 
-/// Counts a reading for whom it is.
+/// Counts a fetch against the rate limits of the network and the account.
 fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
     let mut limits = networks(DOCUMENTS_ADDRESS, visitor.address);
     let account = visitor.account.map(ToString::to_string);
@@ -99,7 +99,7 @@ fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
     })
 }
 
-/// The snapshot that serves without its document being read, if there is one.
+/// Finds a snapshot that is usable without a fetch.
 async fn kept(app: &App, client_id: &str) -> Result<Option<Client>, store::Error> {
     let snapshot = client_documents::find(&app.db, client_id).await?;
     let now = app.clock.now();
@@ -112,7 +112,7 @@ async fn read(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client
     if let Some(one) = &snapshot
         && one.serves(now)
     {
-        return Ok(one.client.clone()); // the flight before this one brought it
+        return Ok(one.client.clone()); // a previous fetch stored the document
     }
     let failed = match fetch_document(app, client_id).await {
         Ok(read) => return keep(app, client_id, snapshot, read, visitor).await,
@@ -128,7 +128,7 @@ async fn read(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client
     serves.map(|one| one.client).ok_or(failed.error)
 }
 
-/// Why a document is not there.
+/// Why a document could not be used.
 struct Failed {
     error: OAuthError,
     reason: String,
@@ -145,7 +145,8 @@ impl Failed {
     }
 }
 
-/// While a host does not answer, what its document said a short while ago still holds.
+/// True if an expired snapshot may be used: the failure is temporary, and the last successful fetch is
+/// recent. Never in the profile `storyden`.
 fn serves_stale(app: &App, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
     let confirmed = snapshot.confirmed_at;
     failed.passing
@@ -153,7 +154,7 @@ fn serves_stale(app: &App, snapshot: &Snapshot, failed: &Failed, now: Timestamp)
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
-/// Reads and checks a document; with how long it stays fresh.
+/// Fetches and checks a document. Returns the document and the duration of freshness.
 async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, Duration), Failed> {
     let profile = app.config.profile;
     let storydens = profile.client_documents_are_storydens();
@@ -204,13 +205,14 @@ async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, D
     Ok((document, fresh))
 }
 
-/// What the person who is asked is told; the details of the network are for the log.
+/// The public error description of a failed fetch. Network details go to the log only.
 fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
     use fetch::Error::{
         Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable, Unresolved,
     };
     use fetch::address::Unfit::{Address, Addresses};
-    // The id itself says so: the answer tells nothing about the network behind this server.
+    // The URL itself shows a local address, so naming the reason reveals nothing about the network
+    // (SSRF).
     let named = is_named_so(client_id);
     if storydens {
         return match error {
@@ -224,8 +226,8 @@ fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
         };
     }
     match error {
-        // A name of an internal network and a name that does not exist get the same answer: another
-        // one would map the network behind this server.
+        // The same error for internal names and for unknown names; a difference would let an attacker
+        // map the internal network (SSRF).
         Unfit(Address | Addresses) if !named => UNREACHABLE.to_owned(),
         Unfit(why) => format!("The client's metadata document is not fetched: {why}"),
         Busy | NoTrust | Unresolved | Unreachable | Slow => UNREACHABLE.to_owned(),
@@ -235,7 +237,8 @@ fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
     }
 }
 
-/// Whether the id itself names an address or this computer, which Storyden tells apart.
+/// True if the URL has a literal IP address or `localhost` as the host. Storyden has a separate error
+/// for these URLs.
 fn is_named_so(client_id: &str) -> bool {
     let Ok(url) = url::Url::parse(client_id) else {
         return false;
@@ -251,7 +254,7 @@ fn refuse_id(client_id: &str, why: client_id_url::Unfit) -> OAuthError {
     OAuthError::invalid_client(format!("Invalid CIMD client ID: '{client_id}' {why}"))
 }
 
-/// RFC 9111 §5.2.2, within our own bounds (`req_155`).
+/// Reads the freshness from `Cache-Control` (RFC 9111 §5.2.2), bounded by [`FRESH_MAX`] (`req_155`).
 fn freshness(found: &Found) -> Duration {
     let Some(control) = found.cache_control.as_deref() else {
         return FRESH;
@@ -272,7 +275,7 @@ fn freshness(found: &Found) -> Duration {
     fresh
 }
 
-/// Keeps what a document said, and ends what the client was given when it is another one now.
+/// Stores a fetched document. Revokes the grants if the client's identity changed.
 async fn keep(
     app: &App,
     client_id: &str,
@@ -333,7 +336,7 @@ async fn keep(
     });
     match saved.await {
         Ok(()) => Ok(client),
-        // another replica was first, with the same document or a younger one
+        // another replica stored the same or a newer document first
         Err(store::Error::Taken(_) | store::Error::Gone) => {
             let there = client_documents::find(&app.db, client_id).await?;
             let there = there.map(|there| there.client);
@@ -343,7 +346,7 @@ async fn keep(
     }
 }
 
-/// The client that a document describes, with the row that it has.
+/// Builds the client that a document describes; an existing row keeps id and creation time.
 fn client_of(
     client_id: &str,
     before: Option<&Snapshot>,
@@ -383,8 +386,8 @@ fn client_of(
     (client, keys)
 }
 
-/// Whether a client is another one than its people approved: it is answered elsewhere, proves itself
-/// otherwise or has another name (`req_159`).
+/// True if the client's name, type, keys or redirect URIs changed: the members who approved the old
+/// client have to approve the new client (`req_159`).
 fn differs(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool {
     let sorted = |uris: &[String]| {
         let mut uris = uris.to_vec();

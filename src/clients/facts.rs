@@ -27,9 +27,9 @@ pub enum Origin {
     Administrator,
     /// Created by a member.
     Member,
-    /// Dynamically registered (RFC 7591): not reviewed.
+    /// Dynamically registered (RFC 7591); not reviewed.
     Registration,
-    /// Described by a metadata document at its id: not reviewed.
+    /// Described by a metadata document at the client id; not reviewed.
     MetadataDocument,
 }
 
@@ -112,7 +112,7 @@ pub async fn of(
     let id_host = is_url.then(|| host_of(&client.client_id)).flatten();
     let redirect = redirect_uri.and_then(|uri| Url::parse(uri).ok());
     let redirect_host = redirect_uri.and_then(host_of);
-    // req_141: a page on another host may belong to someone else
+    // req_141: a page on a different host may belong to someone other than the client
     let own = |uri: Option<String>| {
         let host = uri.as_deref().and_then(host_of);
         let is_own = host.is_some() && (host == id_host || host == redirect_host);
@@ -137,7 +137,7 @@ pub async fn of(
     })
 }
 
-/// The host of a web address as a browser shows it, with a port other than the scheme's default.
+/// The host of a web address in the form shown by browsers, with a non-default port.
 fn host_of(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
     if !matches!(url.scheme(), "http" | "https") {

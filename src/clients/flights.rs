@@ -1,4 +1,4 @@
-//! Things that are being fetched: whoever wants one of them meanwhile waits for the same answer.
+//! Single flight: concurrent fetches of the same key share a single request.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-/// What is being fetched, by its name.
+/// Fetches in progress, by key.
 #[derive(Debug)]
 pub struct Flights<T>(Mutex<HashMap<String, Arc<OnceCell<T>>>>);
 
@@ -17,7 +17,8 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T: Clone> Flights<T> {
-    /// Fetches what has a name, or waits for who is at it. Whoever hangs up leaves it to the next.
+    /// Runs `fetch` for the key, or joins the fetch in progress. If the leader is cancelled, the next
+    /// waiter takes over.
     pub async fn fetch(&self, name: &str, fetch: impl Future<Output = T>) -> T {
         let flight = {
             let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,7 +33,7 @@ impl<T: Clone> Flights<T> {
     }
 }
 
-/// Forgets a flight when nobody waits for it any more, also when its last passenger hung up.
+/// Removes the entry when the fetch is complete, or the last waiter is dropped.
 struct Landing<'a, T> {
     flights: &'a Flights<T>,
     name: &'a str,
@@ -49,7 +50,7 @@ impl<T> Drop for Landing<'_, T> {
         let is_this = flights
             .get(self.name)
             .is_some_and(|there| Arc::ptr_eq(there, self.flight));
-        // the map, this passenger, and nobody else
+        // the map and this waiter
         let is_last = Arc::strong_count(self.flight) <= 2;
         if is_this && (self.flight.initialized() || is_last) {
             flights.remove(self.name);

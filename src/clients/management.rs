@@ -1,5 +1,5 @@
-//! Registrations that manage themselves (RFC 7592): whoever holds the registration access token may
-//! read, replace and delete the registration that it was given with, and no other.
+//! Client configuration endpoint (RFC 7592): reads, replaces and deletes a registration. The
+//! registration access token is valid for a single registration.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use crate::store::client_documents;
 use crate::store::clients::{self, Client};
 use crate::store::revocation;
 
-/// A registration, opened with its token.
+/// A registration, authorized by the registration access token.
 #[derive(Debug)]
 pub struct Registration {
     client: Client,
@@ -23,10 +23,10 @@ pub struct Registration {
     keys: ClientKeys,
 }
 
-/// Opens a registration.
+/// Finds a registration and checks the registration access token.
 ///
 /// # Errors
-/// `invalid_token`, alike for a client that nobody knows and for a token of another one (RFC 7592 §3).
+/// `invalid_token`, the same for an unknown client and a wrong token (RFC 7592 §3).
 pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registration, OAuthError> {
     let refused = || OAuthError::invalid_token("The registration access token is not good here");
     let Some(client) = clients::find(&app.db, client_id).await? else {
@@ -47,7 +47,8 @@ pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registra
     })
 }
 
-/// The registration as it is (RFC 7592 §2.1). Its secret is not kept, so it is not shown again.
+/// Converts a registration into the response (RFC 7592 §2.1). Only the hash of the secret is stored, so
+/// the response has no `client_secret`.
 #[must_use]
 pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered {
     let Registration {
@@ -72,11 +73,11 @@ pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered
     answer(app, &client, metadata, None, Some(token))
 }
 
-/// Puts other metadata in the place of a registration's (RFC 7592 §2.2). When the client is then
-/// answered elsewhere, or proves itself otherwise, what it was given ends.
+/// Replaces the metadata of a registration (RFC 7592 §2.2). Revokes the client's grants if the name,
+/// type, redirect URIs or keys changed.
 ///
 /// # Errors
-/// `invalid_token` when it was deleted meanwhile.
+/// `invalid_token` if the registration was deleted meanwhile.
 pub async fn replace(
     app: &App,
     registration: Registration,
@@ -134,7 +135,7 @@ pub async fn replace(
     }
 }
 
-/// What a replacement writes: all of it or nothing.
+/// The rows of a replacement, written in a single transaction.
 struct Change {
     client: Client,
     details: Details,
@@ -156,10 +157,10 @@ impl Change {
     }
 }
 
-/// Deletes a registration with all that it was given (RFC 7592 §2.3).
+/// Deletes a registration with all grants, codes and tokens (RFC 7592 §2.3).
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn delete(
     app: &App,
     registration: Registration,

@@ -1,4 +1,4 @@
-//! Who is this client: a stored row and, for the confidential ones, the secret that proves it.
+//! Client lookup and client authentication (RFC 6749 §2.3).
 
 pub mod assertion;
 pub mod builtin;
@@ -24,21 +24,21 @@ use crate::store::audit::Event;
 use crate::store::clients::{self, Client};
 use documents::Visitor;
 
-/// What a client says of itself at the token endpoint (RFC 6749 §2.3).
+/// Client credentials of a request (RFC 6749 §2.3).
 #[derive(Debug)]
 pub struct Credentials {
-    /// Its public id.
+    /// The public client id.
     pub client_id: String,
-    /// Its secret.
+    /// The client secret.
     pub secret: Option<Secret>,
-    /// A JWT that it signed (RFC 7523 §2.2).
+    /// The client assertion, a signed JWT (RFC 7523 §2.2).
     pub assertion: Option<Secret>,
-    /// Whether they came in the `Authorization` header.
+    /// True if the credentials came in the `Authorization` header.
     pub by_header: bool,
 }
 
 impl Credentials {
-    /// How the client authenticates. A header that names a client and holds no secret is `none`.
+    /// Determines the authentication method. An `Authorization` header with an empty secret is `none`.
     #[must_use]
     pub fn method(&self) -> AuthMethod {
         match (&self.secret, self.by_header) {
@@ -49,7 +49,7 @@ impl Credentials {
         }
     }
 
-    /// The answer to credentials that are not good (RFC 6749 §5.2).
+    /// The error for invalid credentials (RFC 6749 §5.2), with a challenge if the header was used.
     #[must_use]
     pub fn refuse(&self, description: impl Into<Cow<'static, str>>) -> OAuthError {
         let error = OAuthError::invalid_client(description);
@@ -61,20 +61,20 @@ impl Credentials {
     }
 }
 
-/// Finds the client that somebody says it is (RFC 6749 §2.2).
+/// Finds the client of a client id, without authentication (RFC 6749 §2.2).
 ///
 /// # Errors
-/// `invalid_client`; with status 401 and a challenge when the header was used.
+/// `invalid_client`; with status 401 and a challenge if the header was used.
 pub async fn identify(app: &App, credentials: &Credentials) -> Result<Client, OAuthError> {
     let client = find(app, &credentials.client_id).await?;
     client.ok_or_else(|| credentials.refuse("Client not found"))
 }
 
-/// Checks that it is that client, when it is a confidential one (RFC 6749 §3.2.1).
+/// Authenticates a confidential client, and checks the method of a public client (RFC 6749 §3.2.1).
 ///
 /// # Errors
-/// `invalid_client`; with status 401 and a challenge when the header was used, 429 after too many
-/// wrong secrets (RFC 6749 §2.3.1).
+/// `invalid_client`; with status 401 and a challenge if the header was used, 429 after too many wrong
+/// secrets (RFC 6749 §2.3.1).
 pub async fn prove(
     app: &App,
     client: &Client,
@@ -117,8 +117,8 @@ pub async fn prove(
     if is_remembered() {
         return Ok(());
     }
-    // One new secret of a client at a time: guesses are counted one by one, and a client that
-    // starts with many requests at once is checked once and then remembered.
+    // Unverified secrets of a client are checked sequentially: guesses are counted before the next
+    // check, and simultaneous first requests of a client cost a single hash.
     let turn = app.passwords.turn_of(stored).await?;
     if is_remembered() {
         return Ok(());
@@ -132,7 +132,7 @@ pub async fn prove(
     for hash in client.secret_hashes(now) {
         if app.passwords.verify_secret(secret, hash).await? {
             app.passwords.remember(secret, hash);
-            // The hash took its time: a secret that was ended meanwhile must not be used.
+            // Read the client again: during the slow hash, the secret may have been replaced.
             let again = clients::find_by_row(&app.db, &client.row_id).await?;
             let now = app.clock.now();
             return match again {
@@ -147,8 +147,8 @@ pub async fn prove(
     Err(refuse("Invalid client_secret"))
 }
 
-/// Refuses a client that authenticates by another method than the one that was chosen for it (OpenID
-/// Connect Core §9). One for which nobody chose may use any.
+/// Rejects a method other than the registered method (OpenID Connect Core §9). A client without a
+/// registered method may use any method.
 fn require_chosen_method(
     app: &App,
     client: &Client,
@@ -165,16 +165,16 @@ fn require_chosen_method(
     )))
 }
 
-/// Makes a client id. What has no owner and did not register itself gets another prefix than
-/// registrations have: clean-up (a Storyden's too) takes an ownerless `sdoak_` for one, and deletes it
-/// when it is unused for a week.
+/// Generates a client id. Clients of administrators without an owner get the prefix `client_`, because
+/// clean-up, also Storyden's, takes an ownerless `sdoak_` client for a dynamic registration and deletes
+/// that client after a week without use.
 #[must_use]
 pub fn new_id(random: &Random, owned: bool) -> String {
     let prefix = if owned { "sdoak_" } else { "client_" };
     format!("{prefix}{}", random.base64url::<18>())
 }
 
-/// Refuses a client that may not use a grant (RFC 6749 §5.2).
+/// Rejects a client that may not use a grant type (RFC 6749 §5.2).
 ///
 /// # Errors
 /// `unauthorized_client`.
@@ -188,10 +188,10 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError
     )))
 }
 
-/// The client of a public id on behalf of somebody who may have a document read.
+/// Finds the client of a client id, and fetches a metadata document if necessary.
 ///
 /// # Errors
-/// `invalid_client` when there is none, or its document is not good.
+/// `invalid_client` if the client is unknown, or the document is invalid.
 pub async fn find_for(
     app: &App,
     client_id: &str,
@@ -204,10 +204,10 @@ pub async fn find_for(
     client.ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
-/// The client of a public id; the built-in one only while it is on.
+/// Finds the client of a client id; `None` for the built-in client while disabled.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn find(app: &App, client_id: &str) -> Result<Option<Client>, crate::store::Error> {
     if client_id == builtin::CLIENT_ID && !app.config.cli_enabled {
         return Ok(None);

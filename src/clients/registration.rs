@@ -1,5 +1,5 @@
-//! Clients that register themselves (RFC 7591): anybody may, so they are few per address, capped in
-//! total, and go after a day when nobody uses them.
+//! Dynamic client registration (RFC 7591). Open to anonymous requests, so registrations are
+//! rate-limited by network, limited in number, and deleted after a day without use.
 
 use std::net::IpAddr;
 
@@ -20,63 +20,63 @@ use crate::store::client_details::{self, Details};
 use crate::store::client_documents;
 use crate::store::clients::{self, Client};
 
-/// Seconds after which a full server may have room again: the clean-up is hourly.
+/// `Retry-After` in seconds when the limit is reached: the clean-up is hourly.
 const FULL: u64 = 3_600;
 
-/// A network (IPv4 /24, IPv6 /48) holds this part of `OAUTH_DYNAMIC_REGISTRATION_MAX` at most, so that
-/// one network cannot fill the server for all others.
+/// The inverse of the share of `OAUTH_DYNAMIC_REGISTRATION_MAX` available to a single network (IPv4
+/// /24, IPv6 /48), so that a single network cannot exhaust the limit for all others.
 const NETWORK_SHARE: i64 = 4;
 
-/// A client that was registered, as it is told (RFC 7591 §3.2.1).
+/// The client information response (RFC 7591 §3.2.1).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientRegistration)]
 pub struct Registered {
-    /// Its public id.
+    /// Public client id.
     pub client_id: String,
-    /// When it was made, seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub client_id_issued_at: i64,
-    /// Its name.
+    /// Name shown on the consent page.
     pub client_name: String,
-    /// Its secret, shown this once; none for a public client.
+    /// Client secret, shown only in this response; absent for a public client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
-    /// 0: the secret does not expire.
+    /// Always 0: the secret does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<i64>,
-    /// How it may get tokens.
+    /// Grant types.
     pub grant_types: Vec<&'static str>,
-    /// Where a person may be sent who signed out.
+    /// Allowed redirect URIs after sign-out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
-    /// Where it may be answered.
+    /// Redirect URIs.
     pub redirect_uris: Vec<String>,
-    /// Its response types.
+    /// Response types.
     pub response_types: &'static [&'static str],
-    /// What it asks for when it names no scope.
+    /// Default scope of authorization requests without `scope`.
     pub scope: String,
-    /// How it authenticates.
+    /// Authentication method at the token endpoint.
     pub token_endpoint_auth_method: &'static str,
-    /// Its public keys.
+    /// Public keys (JWK Set).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<serde_json::Value>,
-    /// Where they are.
+    /// URL of the public keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// What manages this registration, as a bearer token (RFC 7592 §3).
+    /// Bearer token for the client configuration endpoint (RFC 7592 §3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_access_token: Option<String>,
-    /// Where it is managed.
+    /// Client configuration endpoint of this registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_client_uri: Option<String>,
-    /// What else it said of itself.
+    /// Descriptive metadata.
     #[serde(flatten)]
     pub about: About,
 }
 
-/// Makes a client of what it said of itself.
+/// Registers a client.
 ///
 /// # Errors
-/// `temporarily_unavailable` when there are too many, from this address or at all.
+/// `temporarily_unavailable` if there are too many registrations, in total or from this network.
 pub async fn register(
     app: &App,
     metadata: ClientMetadata,
@@ -126,12 +126,12 @@ pub async fn register(
     Ok(answer)
 }
 
-/// Whether a client that authenticates so has a secret.
+/// True if the authentication method uses a client secret.
 pub(super) fn has_secret(method: AuthMethod) -> bool {
     matches!(method, AuthMethod::Basic | AuthMethod::Post)
 }
 
-/// A secret and its hash, for a client that authenticates by one.
+/// Generates a secret and the hash, if the authentication method uses a secret.
 pub(super) async fn secret_for(
     app: &App,
     method: AuthMethod,
@@ -143,7 +143,7 @@ pub(super) async fn secret_for(
     }
 }
 
-/// What a registration has beyond its row.
+/// Builds the registration data stored beside the client row.
 pub(super) fn details_of(
     app: &App,
     metadata: &ClientMetadata,
@@ -151,7 +151,8 @@ pub(super) fn details_of(
 ) -> Details {
     Details {
         registered: true,
-        // In Storyden's profile a request without a scope asks for nothing (contract 4.3).
+        // In Storyden's profile, a request without a scope grants nothing
+        // (storyden-contract.md#granting-scopes).
         default_scope: (!app.config.profile.registration_is_storydens())
             .then(|| metadata.scope.to_string()),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
@@ -160,7 +161,8 @@ pub(super) fn details_of(
     }
 }
 
-/// The row of a registration. Its id is 144 random bits, and the database lets none be there twice.
+/// Builds the client row of a registration. The client id has 144 random bits; a unique constraint
+/// excludes collisions.
 pub(super) fn client_of(
     app: &App,
     metadata: &ClientMetadata,

@@ -1,4 +1,4 @@
-//! A client in the JSON API (storyden-contract.md#self-service-clients), for its owner and for
+//! A client in the JSON API (storyden-contract.md#self-service-clients), for the owner and for
 //! administrators. Never contains the secret.
 
 use serde::Serialize;

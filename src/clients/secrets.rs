@@ -1,4 +1,4 @@
-//! The secrets of confidential clients: made here, shown once, replaced with an overlap.
+//! Secrets of confidential clients: generation, and rotation with an overlap.
 
 use time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::clients::{self, Client, Rotation};
 use crate::store::sessions;
 use crate::store::{self};
 
-/// The longest that a replaced secret stays good.
+/// Maximum overlap: how long a replaced secret remains valid.
 pub const OVERLAP_MAX: Duration = Duration::days(7);
 
 /// Generates a secret and its Argon2id hash.
@@ -27,7 +27,7 @@ pub async fn generate(app: &App) -> Result<(Secret, String), passwords::Error> {
 /// Why a secret was not replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No hash was made.
+    /// Hashing failed.
     #[error("the secret cannot be hashed")]
     Hashing(#[from] passwords::Error),
     /// The database failed; [`store::Error::Gone`] if the client was deleted meanwhile.
@@ -35,11 +35,11 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Replaces a client's secret and keeps the old secret valid for `overlap`. A `session` that
-/// asked for it must be open when it is stored, or nothing is: [`store::Error::Lost`].
+/// Replaces a client's secret and keeps the old secret valid for `overlap`. If `session` is given, that
+/// session must still be open.
 ///
 /// # Errors
-/// As above.
+/// [`Error`]; [`store::Error::Lost`] if the session was closed meanwhile.
 pub async fn rotate(
     app: &App,
     client: &Client,

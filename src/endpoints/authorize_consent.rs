@@ -1,7 +1,9 @@
-//! The decision of a code flow: `GET` and `POST /api/oauth/authorize/consent` (contract 8).
+//! The consent decision of the code flow: `GET` and `POST /api/oauth/authorize/consent`
+//! (storyden-contract.md#consent).
 //!
-//! The page shows what the `GET` says and posts a decision; the API never redirects here. A request
-//! that waited for its person to sign in is adopted by whoever signed in first in that browser.
+//! The consent page shows the response of `GET` and posts the decision; the API never redirects here. A
+//! request that is pending since before sign-in goes to the first account that signs in with the same
+//! browser.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -41,16 +43,16 @@ use crate::store::authorization_requests::{self, AuthorizationRequest, NewReques
 use crate::store::clients::{self, Client};
 use crate::store::shown_consents::Shown;
 
-/// Why a consent request is not answered.
+/// Errors of a consent request.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The protocol's error.
+    /// A protocol error.
     OAuth(OAuthError),
-    /// The same, and where the client wants to hear of it.
+    /// A protocol error and the redirect URI with that error, for the page to follow.
     Location(OAuthError, String),
-    /// A credential of the wrong kind, a suspended account, a page of another origin.
+    /// Wrong kind of credential, a suspended account, or a page of a foreign origin (CSRF).
     Problem(ApiError),
-    /// Nobody is signed in: 401 without a body, which sends the page to the login.
+    /// No session: 401 without a body; the page then opens the login page.
     SignIn,
 }
 
@@ -87,12 +89,14 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The person who decides on a code: with a session or their own access key (contract 3.5).
+/// Returns the account that decides on a code: by session or personal access key
+/// (storyden-contract.md#callers-of-each-operation).
 async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Decider, Refusal> {
     decider_of(Caller::of(app, headers).await?)
 }
 
-/// The person who decides on a device, by session alone (contract 3.5).
+/// Returns the account that decides on a device: by session only
+/// (storyden-contract.md#callers-of-each-operation).
 pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
     match Caller::of(app, headers).await? {
         Caller::PersonalKey(_) => Err(wrong_credential().into()),
@@ -111,13 +115,13 @@ fn decider_of(caller: Caller) -> Result<Decider, Refusal> {
     }
 }
 
-/// What a page shows before its person decides.
+/// Content of the consent page.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsent)]
 pub struct Consent {
     client_id: String,
     client_name: String,
-    /// Changes with the client's name, owner and redirect URIs; to be sent back with the decision.
+    /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
     client_version: String,
     expires_at: Timestamp,
     #[schema(value_type = Vec<String>)]
@@ -199,30 +203,32 @@ async fn shown(
     }))
 }
 
-/// A decision.
+/// A decision about an authorization request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsentSubmitProps)]
 pub struct Decide {
     #[schema(value_type = String)]
     request_id: Secret,
     decision: Decision,
-    /// What the request said with the page that was shown; an approval of a client that changed since
-    /// is refused with `consent_required`. Left out, every page so far must have shown this client.
+    /// The `client_version` of the page that the user saw. If the client changed since, an approval is
+    /// refused with `consent_required`. If absent, all pages shown so far must have had the current
+    /// version.
     client_version: Option<String>,
 }
 
-/// Yes or no.
+/// A user's decision.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthAuthoriseDecision)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// Yes.
+    /// Grants the request.
     Approve,
-    /// No.
+    /// Refuses the request.
     Deny,
 }
 
-/// The body, refused at once in the profile where that comes first.
+/// Reports an invalid body before authentication in the profile `storyden`; passes the result on
+/// unchanged in `standards`.
 pub(super) fn validated_first<T>(
     app: &App,
     body: Result<JsonBody<T>, ApiError>,
@@ -234,7 +240,7 @@ pub(super) fn validated_first<T>(
     }
 }
 
-/// What became of it, and where the browser goes now.
+/// The result of a decision and the next URL of the browser.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsentResult)]
 pub struct Decided {
@@ -274,8 +280,8 @@ pub async fn decide(
     answer(&app, &headers, request_id.as_ref(), outcome)
 }
 
-/// Answers, and clears the cookie of a pending request that now belongs to the account, is decided or
-/// cannot be decided any more.
+/// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can
+/// no longer be decided.
 fn answer<T: Serialize>(
     app: &App,
     headers: &HeaderMap,
@@ -334,7 +340,7 @@ async fn approve(
 ) -> Result<Decided, Refusal> {
     let account = &decider.account;
     require_may_authorize(account)?;
-    // what the client lost since it asked
+    // the client may have lost the redirect URI or the grant type since the request
     if !is_registered(&request.redirect_uri, &request.client.redirect_uris) {
         let description = "Redirect URI is not registered for this client";
         return Err(OAuthError::invalid_request(description).into());
@@ -384,7 +390,7 @@ async fn approve(
     })
 }
 
-/// The request, with the account that decides and the scopes that were asked for.
+/// Joins the request with the deciding account and the requested scopes.
 fn undecided_of<'a>(
     request: &'a AuthorizationRequest,
     account: &'a Account,
@@ -400,7 +406,7 @@ fn undecided_of<'a>(
     }
 }
 
-/// A line of the trail about somebody's decision.
+/// Builds the audit event of a decision.
 fn entry(
     event: Event,
     request: &AuthorizationRequest,
@@ -413,23 +419,23 @@ fn entry(
         .from(address)
 }
 
-/// The approval of a request, its code and the line of the trail: all of it or nothing.
+/// Everything that an approval writes, in one transaction: the decision, the code, the audit event.
 struct Approval {
     request: AuthorizationRequestId,
     access_key: Option<AccessKeyId>,
-    /// The fingerprint of the client that was approved.
+    /// Fingerprint of the client that the user approved.
     client_version: String,
     code: NewCode,
     entry: Entry,
 }
 
-/// The outcome of an [`Approval`]; only `Yes` wrote something.
+/// The outcome of an [`Approval`]. All variants except `Yes` wrote nothing.
 enum Approved {
     Yes,
     AlreadyDecided,
-    /// The access key that approved was ended in that moment.
+    /// The approving access key was revoked meanwhile.
     KeyEnded,
-    /// The client was changed in that moment.
+    /// The client was changed meanwhile.
     ClientChanged,
 }
 
@@ -485,7 +491,8 @@ async fn deny(
     })
 }
 
-/// The request, if this person may decide it now. Whatever is wrong with it looks alike.
+/// Returns the request if this account may decide it now. All failures give the same answer, so that
+/// ids cannot be probed.
 async fn undecided(
     app: &App,
     decider: &Decider,
@@ -507,7 +514,7 @@ async fn undecided(
     Ok(request)
 }
 
-/// Makes a request that waited for its person to sign in the request of this account.
+/// Claims a request, pending since before sign-in, for this account.
 async fn adopt(
     app: &App,
     decider: &Decider,
@@ -551,7 +558,7 @@ async fn adopt(
     };
     let interaction = Interaction::parse(&parameters.values).map_err(told)?;
     if interaction.demands_login(decider.auth_time(), pending.created_at, now) {
-        return Err(Refusal::SignIn); // who is here has not signed in since
+        return Err(Refusal::SignIn); // the session is older than the request demands
     }
     let accepted = accept(app, &client, &parameters, decider, request_id.clone());
     store_adopted(app, client, accepted.map_err(told)?).await
@@ -592,14 +599,14 @@ async fn store_adopted(
     }
 }
 
-/// The request, if another tab or a double click was first, a moment ago.
+/// Returns the request if a second tab or a double click claimed it a moment ago.
 async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
     let found = authorization_requests::find(&app.db, request_id).await?;
     found.ok_or_else(|| unknown(app).into())
 }
 
-/// A request that nobody made, which looks like one that is over; not so in the profile that
-/// tells them apart (contract 8).
+/// Returns the error for an unknown request id: the same as for a finished request, except in the
+/// profile `storyden` (storyden-contract.md#consent).
 fn unknown(app: &App) -> OAuthError {
     if app.config.profile.consent_tells_unknown_requests() {
         return OAuthError::invalid_request("Request ID not found");

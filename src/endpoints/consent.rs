@@ -1,7 +1,8 @@
-//! What a consent page shows and what its decision approves, in the code flow and the device flow.
+//! Scopes of a consent page and of the decision, for the code flow and the device flow.
 //!
-//! An approval grants at most what the page showed, within what the client and the account allow now.
-//! If the client changed its name, owner or redirect URIs since, the page has to be shown again.
+//! An approval grants at most the scopes that the page showed, limited to the scopes that client and
+//! account allow now. If the client changed name, owner or redirect URIs since, the page must be shown
+//! again.
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -23,14 +24,14 @@ pub(super) struct Undecided<'a> {
     pub(super) account: &'a Account,
     /// The requested scopes.
     pub(super) requested: &'a Scope,
-    /// What the page of the request showed so far.
+    /// The scopes and the client version that pages of this request showed so far.
     pub(super) shown: Option<&'a Shown>,
-    /// When the request was made.
+    /// Time of the request.
     pub(super) created_at: Timestamp,
 }
 
 impl Undecided<'_> {
-    /// Records that the page is shown; gives the scopes that it shows as granted.
+    /// Records that the page is shown; returns the scopes to show as granted.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -55,11 +56,11 @@ impl Undecided<'_> {
         record.await
     }
 
-    /// The scopes that an approval grants. `client_version` is what the page was told with the request,
-    /// if it sends that back.
+    /// Returns the scopes that an approval grants. `client_version` is the version that the page
+    /// showed, if the page sends the version back.
     ///
     /// # Errors
-    /// `consent_required` if the client is not the one that was shown.
+    /// `consent_required` if the client changed since the page was shown.
     pub(super) async fn approve(
         &self,
         app: &App,
@@ -79,14 +80,14 @@ impl Undecided<'_> {
         Ok(self.granted().within(&shown.scope))
     }
 
-    /// What the client and the account allow now of what is requested.
+    /// Returns the requested scopes that client and account allow now.
     fn granted(&self) -> Scope {
         let held = self.account.permissions;
         self.client.scope.grant(self.requested, held)
     }
 }
 
-/// The answer to an approval of a client that is not the one that the page showed.
+/// Returns the error if the client changed since the page was shown.
 pub(super) fn changed() -> OAuthError {
     OAuthError::consent_required(
         "The application changed since its consent page was shown; show the page again",

@@ -29,13 +29,13 @@ use crate::store::client_details;
 use crate::store::clients::Client;
 use crate::store::device_authorizations::{self, NewDevice};
 
-/// How often a user code that is in use is drawn again.
+/// Attempts to draw an unused user code.
 const ATTEMPTS: usize = 5;
 
-/// The longest `User-Agent` that is kept, in bytes.
+/// Size limit of a stored `User-Agent`, in bytes.
 const USER_AGENT_MAX: usize = 200;
 
-/// The answer (RFC 8628 §3.2).
+/// The response (RFC 8628 §3.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuthDeviceAuthorisation)]
 pub struct DeviceAuthorizationResponse {
@@ -47,15 +47,15 @@ pub struct DeviceAuthorizationResponse {
     verification_uri_complete: String,
 }
 
-/// The parameters (RFC 8628 §3.1), as the document of the API shows them.
+/// The parameters (RFC 8628 §3.1), for the API document.
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationProps)]
 pub struct DeviceForm {
-    /// Who asks, unless the `Authorization` header says so.
+    /// The client id, unless sent in the `Authorization` header.
     pub client_id: Option<String>,
-    /// The client's secret, unless it is in the header.
+    /// The client secret, unless sent in the `Authorization` header.
     pub client_secret: Option<String>,
-    /// What the tokens are to permit, with spaces between.
+    /// Requested scopes, separated by spaces.
     pub scope: Option<String>,
 }
 
@@ -106,14 +106,14 @@ async fn answer(
     )
     .await?;
     let credentials = if app.config.profile.basic_is_read_leniently() {
-        credentials(app.config.profile, &HeaderMap::new(), &form)? // Basic is not looked at
+        credentials(app.config.profile, &HeaderMap::new(), &form)? // ignores Basic
     } else {
         credentials(app.config.profile, &headers, &form)?
     };
     let client = client_of(app, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
     let scope = match form.get("scope") {
-        // RFC 7591 §2: what it registered is what it asks for when it names no scope
+        // RFC 7591 §2: the registered scope, if the request has none
         None => {
             client_details::find(&app.db, &client.row_id)
                 .await?
@@ -152,7 +152,7 @@ async fn answer(
     })
 }
 
-/// The client, if it may start a device flow; the built-in one is made when it is first used.
+/// Finds a client that may start a device flow. Creates the built-in client at the first use.
 async fn client_of(
     app: &App,
     credentials: &Credentials,
@@ -180,7 +180,8 @@ async fn client_of(
     Ok(client)
 }
 
-/// Here, unlike in the code flow, what the client may not have is refused (contract 4.4).
+/// Rejects scopes that the client may not have; the code flow drops such scopes
+/// (storyden-contract.md#scopes-at-the-device-start).
 fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
     if client.client_id == builtin::CLIENT_ID {
         return builtin::check_scope(scope);
@@ -195,7 +196,7 @@ fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), O
     ))
 }
 
-/// Stores a device authorization with codes that nobody else has.
+/// Stores a device authorization with unused codes.
 async fn store_device(
     app: &App,
     client: &Client,
@@ -235,7 +236,7 @@ async fn store_device(
     Err(OAuthError::server_error("no user code was free"))
 }
 
-/// What may be shown to a person of a header that a stranger wrote.
+/// Makes an untrusted header safe to display: printable ASCII, limited in length.
 fn printable(value: &[u8]) -> String {
     let value = String::from_utf8_lossy(value);
     value

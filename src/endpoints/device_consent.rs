@@ -1,7 +1,8 @@
-//! The decision of a device flow: `GET` and `POST /api/oauth/device/consent` (contract 10.3).
+//! The consent decision of the device flow: `GET` and `POST /api/oauth/device/consent`
+//! (storyden-contract.md#device-consent).
 //!
-//! The first account that opens a code claims it; nobody else can decide it. Every code that is
-//! wrong in whatever way is refused alike, and guessing is slowed down (RFC 8628 §5.1).
+//! The first account that opens a user code claims the request; other accounts cannot decide. All
+//! invalid codes give the same error, and guesses are rate limited (RFC 8628 §5.1).
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -32,13 +33,13 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::device_authorizations::{self, DeviceRequest};
 
-/// What a page shows before its person decides.
+/// Content of the consent page.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceConsent)]
 pub struct Consent {
     client_id: String,
     client_name: String,
-    /// Changes with the client's name, owner and redirect URIs; to be sent back with the decision.
+    /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
     client_version: String,
     device: Device,
     expires_at: Timestamp,
@@ -52,7 +53,7 @@ pub struct Consent {
     facts: ClientFacts,
 }
 
-/// Where the request came from, so that a page can warn (RFC 8628 §5.4).
+/// Origin of the device request, for a warning against remote phishing (RFC 8628 §5.4).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceOrigin)]
 pub struct Device {
@@ -63,7 +64,7 @@ pub struct Device {
     user_agent: Option<String>,
 }
 
-/// `GET /api/oauth/device/consent?user_code=`: shows the request and claims it for its reader.
+/// `GET /api/oauth/device/consent?user_code=`: shows the request and claims it for the account.
 #[utoipa::path(
     get,
     path = "/api/oauth/device/consent",
@@ -91,7 +92,7 @@ pub async fn show(
 ) -> Result<Json<Consent>, Refusal> {
     let account = require_person(&app, &headers).await?;
     require_enabled(&app)?;
-    // Before the code is looked at, so that it tells nothing to who may not use it.
+    // Before the lookup of the code, so that an account without the permission cannot probe codes.
     require_may_authorize(&account)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["user_code"])?.without_repeats()?;
     let user_code = query.get("user_code").unwrap_or_default();
@@ -129,19 +130,20 @@ pub async fn show(
     }))
 }
 
-/// A decision.
+/// A decision about a device request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthDeviceConsentSubmitProps)]
 pub struct Decide {
     #[schema(value_type = String)]
     user_code: Secret,
     decision: Decision,
-    /// What the request said with the page that was shown; an approval of a client that changed since
-    /// is refused with `consent_required`. Left out, every page so far must have shown this client.
+    /// The `client_version` of the page that the user saw. If the client changed since, an approval is
+    /// refused with `consent_required`. If absent, all pages shown so far must have had the current
+    /// version.
     client_version: Option<String>,
 }
 
-/// What became of it.
+/// The result of a decision.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceConsentResult)]
 pub struct Decided {
@@ -189,7 +191,7 @@ pub async fn decide(
         require_may_authorize(&account)?;
     }
     let request = undecided(&app, &account, user_code.reveal(), address).await?;
-    // Whoever did not open it is told what an unknown code is told.
+    // only the claiming account may decide; others get the error for an unknown code.
     if request.claimed_by.as_ref() != Some(&account.id) {
         return Err(unavailable().into());
     }
@@ -233,22 +235,22 @@ async fn approve(
     }
 }
 
-/// The approval of a device and the line of the trail: all of it or nothing.
+/// Everything that an approval writes, in one transaction: the decision and the audit event.
 struct Approval {
     device: DeviceAuthorizationId,
     account: AccountId,
     client: ClientRowId,
-    /// The fingerprint of the client that was approved.
+    /// Fingerprint of the client that the user approved.
     client_version: String,
     scope: String,
     entry: Entry,
 }
 
-/// The outcome of an [`Approval`]; only `Yes` wrote something.
+/// The outcome of an [`Approval`]. All variants except `Yes` wrote nothing.
 enum Approved {
     Yes,
     AlreadyDecided,
-    /// The client was changed in that moment.
+    /// The client was changed meanwhile.
     ClientChanged,
 }
 
@@ -267,7 +269,7 @@ impl Approval {
     }
 }
 
-/// The request, with the account that decides and the scopes that were asked for.
+/// Joins the request with the deciding account and the requested scopes.
 fn undecided_of<'a>(
     request: &'a DeviceRequest,
     account: &'a Account,
@@ -307,7 +309,7 @@ async fn deny(
     }
 }
 
-/// A line of the trail about somebody's decision.
+/// Builds the audit event of a decision.
 fn entry(
     app: &App,
     event: Event,
@@ -322,8 +324,8 @@ fn entry(
         .from(address)
 }
 
-/// The request of a code, if it still awaits a decision. A wrong code counts against whoever
-/// tries it, before it is looked up, so that many tries at once do not pass together.
+/// Finds the undecided request of a user code. The attempt is counted before the lookup and refunded on
+/// success, so that concurrent guesses cannot exceed the rate limit.
 async fn undecided(
     app: &App,
     account: &Account,

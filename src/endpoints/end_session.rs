@@ -5,10 +5,10 @@
 //!    the redirect URI is registered for that client. Errors are shown here and never redirected (§3).
 //! 2. Without a session, redirect to the client at once.
 //! 3. If the hint names the signed-in account, end the session.
-//! 4. In every other case the request may be forged (CSRF), so ask the person on a page (§2, §6). The
+//! 4. In every other case the request may be forged (CSRF), so ask the user on a page (§2, §6). The
 //!    page signs out and returns here without a session.
 //!
-//! A form posted by another site arrives without the session cookie, because the cookie is
+//! A form posted by a foreign site arrives without the session cookie, because the cookie is
 //! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
 
 use axum::extract::{RawQuery, Request, State};
@@ -34,7 +34,7 @@ use crate::pages;
 use crate::store::audit::{Entry, Event};
 use crate::store::client_details;
 
-/// The parameters that this endpoint knows (§2).
+/// The parameters that this endpoint reads (§2).
 const KNOWN: &[&str] = &[
     "id_token_hint",
     "logout_hint",
@@ -44,7 +44,7 @@ const KNOWN: &[&str] = &[
     "ui_locales",
 ];
 
-/// The claims of a hint that are read: an ID token of ours, however old.
+/// The claims to check in `id_token_hint`. Expired ID tokens are accepted.
 #[derive(Deserialize)]
 struct Hint {
     iss: String,
@@ -55,7 +55,7 @@ struct Hint {
     jti: Option<IgnoredAny>,
 }
 
-/// A request that is well-formed.
+/// A validated request.
 struct Asked {
     /// The account in the verified hint.
     subject: Option<String>,
@@ -63,7 +63,7 @@ struct Asked {
     client_id: Option<String>,
     /// The registered redirect URI after logout.
     target: Option<String>,
-    /// Echoed unchanged.
+    /// Returned unchanged.
     state: Option<String>,
 }
 
@@ -103,17 +103,17 @@ pub async fn end_session(
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthEndSessionProps)]
 pub struct EndSessionForm {
-    /// An ID token of the person, however old.
+    /// An ID token of the account; may be expired.
     pub id_token_hint: Option<String>,
-    /// The client that asks.
+    /// The client id.
     pub client_id: Option<String>,
-    /// Redirect URI after logout; registered by the client.
+    /// Redirect URI after logout, registered by the client.
     pub post_logout_redirect_uri: Option<String>,
-    /// Given back unchanged.
+    /// Returned unchanged.
     pub state: Option<String>,
 }
 
-/// `POST /api/oauth/end_session`: gone on with by `GET`.
+/// `POST /api/oauth/end_session`: redirects to the same request by `GET`.
 #[utoipa::path(
     post,
     path = "/api/oauth/end_session",
@@ -169,7 +169,7 @@ async fn answer(
 }
 
 impl Asked {
-    /// Step 1.
+    /// Checks the parameters (step 1).
     async fn read(app: &App, given: &Decoded) -> Result<Self, OAuthError> {
         let hint = match given.get("id_token_hint") {
             Some(hint) => Some(read_hint(app, hint)?),
@@ -202,7 +202,7 @@ impl Asked {
         })
     }
 
-    /// Steps 2 and 3: to where the application wants the person, or to the front page.
+    /// Redirects to the client's URI, or to the front page without such a URI (steps 2 and 3).
     fn leave(&self, app: &App, cookies: Vec<String>) -> Response {
         let location = if let Some(target) = &self.target {
             let state = self.state.as_deref().map(|state| ("state", state));
@@ -214,7 +214,7 @@ impl Asked {
         redirect(&location, cookies)
     }
 
-    /// Step 4. The page returns with the remaining parameters, without the hint.
+    /// Redirects to the logout page (step 4). The page returns with all parameters except the hint.
     fn ask(&self, app: &App) -> Response {
         let mut page = app.config.logout_page();
         if let (Some(client_id), Some(target)) = (&self.client_id, &self.target) {
@@ -232,7 +232,7 @@ impl Asked {
     }
 }
 
-/// Verifies a hint (§2, §4): signature and issuer. The age does not matter.
+/// Verifies the signature and issuer of a hint (§2, §4), not the expiry.
 fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
     let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
     let claims = claims.filter(|claims| claims.iss == app.config.issuer() && claims.jti.is_none());
@@ -241,7 +241,7 @@ fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
     })
 }
 
-/// §3: the redirect URI must be registered, byte for byte.
+/// Requires a registered redirect URI, compared byte by byte (§3).
 async fn require_registered(
     app: &App,
     client_id: Option<&str>,
@@ -267,7 +267,7 @@ async fn require_registered(
     ))
 }
 
-/// This endpoint with parameters.
+/// Builds the URL of this endpoint with parameters.
 fn endpoint(
     app: &App,
     parameters: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
@@ -283,7 +283,7 @@ fn endpoint(
     }
 }
 
-/// A redirect that caches do not store (RFC 9700 §4.12: 303).
+/// Redirects with 303 (RFC 9700 §4.12); caches do not store the response.
 fn redirect(location: &str, cookies: Vec<String>) -> Response {
     match HeaderValue::from_str(location) {
         Ok(location) => (
@@ -299,7 +299,7 @@ fn redirect(location: &str, cookies: Vec<String>) -> Response {
     }
 }
 
-/// The error as a page for browsers, as JSON for other clients.
+/// Reports an error: as an HTML page to browsers, as JSON to other clients.
 fn refuse(error: OAuthError, headers: &HeaderMap) -> Response {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));

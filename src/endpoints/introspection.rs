@@ -1,5 +1,5 @@
-//! The introspection endpoint, `POST /api/oauth/introspect` (RFC 7662): a confidential client sees
-//! what the tokens are good for that it got, an administrator those of everybody.
+//! The introspection endpoint, `POST /api/oauth/introspect` (RFC 7662). A confidential client may
+//! introspect tokens issued to that client, an administrator all tokens.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -24,74 +24,74 @@ use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
 
-/// What a token is good for (RFC 7662 §2.2).
+/// The state of a token (RFC 7662 §2.2).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum Introspection {
-    /// It is good.
+    /// A valid token.
     Active(Box<Active>),
-    /// It is good for nothing, or not for the one who asks to know.
+    /// An invalid token, or a token that the caller may not introspect.
     Inactive(Inactive),
 }
 
-/// Nothing more is said (§2.2, §4).
+/// The answer without details (§2.2, §4).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Inactive {
     active: bool,
 }
 
-/// A token that is good now.
+/// The state of a valid token.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Active {
     #[serde(rename = "active")]
     is_good: bool,
-    /// Who an access token is for.
+    /// The audience of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<Audience>,
-    /// The client it was given to.
+    /// The client of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// When it ends, seconds since 1970.
+    /// Expiry, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
-    /// When it was made, seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
-    /// This server.
+    /// The issuer: this server.
     iss: String,
-    /// What tells an access token from every other.
+    /// The id of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    /// What of its scope its person and its client still hold.
+    /// The token's scopes that account and client still hold.
     scope: String,
-    /// The account it acts for.
+    /// The account that the token acts for.
     sub: AccountId,
     /// `Bearer`, for an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// The handle of that account.
+    /// The handle of the account.
     username: String,
 }
 
-/// Who asks.
+/// The authenticated caller.
 enum Asking {
-    /// A client, about its own tokens.
+    /// A client, for tokens issued to that client.
     Client(Box<Client>),
-    /// An administrator, about any.
+    /// An administrator, for all tokens.
     Administrator,
 }
 
-/// The form, as the document of the API shows it.
+/// The form, for the API document.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthIntrospectionProps)]
 pub struct IntrospectionForm {
     /// The token.
     pub token: String,
-    /// What kind of token it is; passed over, since every kind is looked for.
+    /// The kind of token. Ignored: all kinds are searched.
     pub token_type_hint: Option<String>,
-    /// Who asks, unless the `Authorization` header says so.
+    /// The client id, unless sent in the `Authorization` header.
     pub client_id: Option<String>,
-    /// The client's secret, unless it is in the header.
+    /// The client secret, unless sent in the `Authorization` header.
     pub client_secret: Option<String>,
 }
 
@@ -130,7 +130,7 @@ pub async fn introspect(
         Ok(introspection) => Json(introspection).into_response(),
         Err(error) => match error.code {
             ErrorCode::InvalidToken | ErrorCode::InsufficientScope => challenge_bearer(&app, error),
-            // RFC 7662 §2.3: 401, however the credentials came
+            // RFC 7662 §2.3: 401 for every authentication method
             ErrorCode::InvalidClient => refuse_client(&app, error.challenged()),
             _ => refuse_client(&app, error),
         },
@@ -159,7 +159,8 @@ async fn answer(
     })
 }
 
-/// Who asks: a bearer is an administrator, all else a client (§2.1).
+/// Authenticates the caller (§2.1): a bearer token must belong to an administrator; other credentials
+/// are a client's.
 async fn asking(
     app: &App,
     headers: &HeaderMap,
@@ -199,14 +200,14 @@ async fn asking(
     let client = clients::identify(app, &credentials).await?;
     clients::prove(app, &client, &credentials, address.0).await?;
     if client.kind == ClientType::Public {
-        // §2.1, §4: whoever knows the id of a public client could ask
+        // §2.1, §4 (token scanning): anybody can present the id of a public client
         let description = "A public client cannot introspect: it has nothing to prove who it is";
         return Err(credentials.refuse(description));
     }
     Ok(Asking::Client(Box::new(client)))
 }
 
-/// A refresh token that can be used now.
+/// Describes a refresh token; `None` if the token is not valid for this caller.
 async fn of_refresh_token(
     app: &App,
     asking: &Asking,
@@ -244,7 +245,7 @@ async fn of_refresh_token(
     }))
 }
 
-/// An access token that was found good, unless its client is gone.
+/// Describes a verified access token; `None` for a token of a different or deleted client.
 async fn of_access_token(
     app: &App,
     asking: &Asking,
@@ -258,7 +259,7 @@ async fn of_access_token(
             None => return Ok(None),
             client => client,
         },
-        (Asking::Administrator, None) => None, // a Storyden made it, and says of no client
+        (Asking::Administrator, None) => None, // Storyden's tokens name no client
     };
     let scope = match &client {
         Some(client) => client

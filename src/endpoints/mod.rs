@@ -1,4 +1,4 @@
-//! The protocol's doors: one file per endpoint, one per grant.
+//! HTTP endpoints of the protocol, one file per endpoint.
 
 pub mod authorize;
 pub mod authorize_consent;
@@ -25,8 +25,9 @@ use axum::response::{IntoResponse as _, Response};
 use crate::app::App;
 use crate::oauth::OAuthError;
 
-/// The answer to a client that may have failed to authenticate by the header: then it is challenged
-/// in the name of the API's host (RFC 6749 §5.2, contract 1.4).
+/// Converts an error to a response, with a `Basic` challenge if the error asks for one, as after failed
+/// authentication by header (RFC 6749 §5.2). The realm is the API's host
+/// (storyden-contract.md#headers-and-limits).
 fn refuse_client(app: &App, error: OAuthError) -> Response {
     let challenge = error.challenge;
     let mut response = error.into_response();
@@ -40,16 +41,16 @@ fn refuse_client(app: &App, error: OAuthError) -> Response {
     response
 }
 
-/// The description of a refusal by the budget of an address.
+/// The error description when an address exceeds the rate limit.
 const OVER_BUDGET: &str = "Too many requests from this address; wait before the next";
 
-/// The answer to an address that spent its budget.
+/// Returns the response when an address exceeds the rate limit.
 #[must_use]
 pub fn over_budget(wait: u64) -> Response {
     OAuthError::limited(OVER_BUDGET, wait).into_response()
 }
 
-/// The answer to a bearer that is not good, with a challenge that says so (RFC 6750 §3.1).
+/// Converts a bearer token error to a response with a `Bearer` challenge (RFC 6750 §3.1).
 fn challenge_bearer(app: &App, error: OAuthError) -> Response {
     let (code, description) = (error.code.as_str(), error.description.clone());
     let response = error.into_response();
@@ -59,7 +60,7 @@ fn challenge_bearer(app: &App, error: OAuthError) -> Response {
     with_challenge(app, response, Some((code, &description)))
 }
 
-/// An answer with a challenge (RFC 6750 §3, RFC 9728 §5.1).
+/// Adds a `Bearer` challenge to a response (RFC 6750 §3, RFC 9728 §5.1).
 fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
     if let Ok(challenge) = HeaderValue::from_str(&app.config.bearer_challenge(error)) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -67,7 +68,7 @@ fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>
     response
 }
 
-/// Refuses while OAuth is off (contract 2.1).
+/// Requires that OAuth is on (storyden-contract.md#while-oauth-is-off).
 ///
 /// # Errors
 /// `temporarily_unavailable`.

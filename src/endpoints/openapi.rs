@@ -1,4 +1,4 @@
-//! The document of the API, `GET /api/openapi.json`.
+//! The OpenAPI document, `GET /api/openapi.json`.
 
 use axum::Extension;
 

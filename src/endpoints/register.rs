@@ -15,11 +15,11 @@ use crate::oauth::client_metadata::Asked;
 use crate::oauth::strict_json;
 use crate::store::audit::Event;
 
-/// Why a registration is refused.
+/// Errors of a registration.
 enum Refusal {
-    /// RFC 7591 §3.2.2.
+    /// A protocol error (RFC 7591 §3.2.2).
     OAuth(OAuthError),
-    /// The document cannot be read, in Storyden's words.
+    /// An unreadable document in the profile `storyden`.
     Problem(ApiError),
 }
 
@@ -29,7 +29,7 @@ impl From<OAuthError> for Refusal {
     }
 }
 
-/// `POST /api/oauth/register`. Credentials that come along are passed over.
+/// `POST /api/oauth/register`. Ignores credentials.
 #[utoipa::path(
     post,
     path = "/api/oauth/register",
@@ -77,7 +77,7 @@ async fn answer(
 ) -> Result<Registered, Refusal> {
     let profile = app.config.profile;
     let asked = if profile.registration_is_storydens() {
-        // contract 1.3: the document is looked at before it is asked whether registration is on
+        // storyden-contract.md#order-of-validation: the body is validated before the handler runs
         let JsonBody(document) = JsonBody::<Value>::from_request(request, app)
             .await
             .map_err(Refusal::Problem)?;
@@ -96,7 +96,7 @@ async fn answer(
     Ok(registration::register(app, metadata, address).await?)
 }
 
-/// Contract 2.1.
+/// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).
 fn require_enabled(app: &App) -> Result<(), OAuthError> {
     if app.config.oauth_enabled && app.config.registration_enabled {
         return Ok(());

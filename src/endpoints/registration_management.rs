@@ -127,7 +127,7 @@ async fn answer(
     management::replace(app, registration, metadata, (&token, address)).await
 }
 
-/// RFC 7592 §2.2: the request repeats the client id and contains no server-assigned member.
+/// Checks that the request repeats the client id and has no server-assigned member (RFC 7592 §2.2).
 fn check_members(document: &Value, client_id: &str) -> Result<(), OAuthError> {
     let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
     if document.get("client_id").and_then(Value::as_str) != Some(client_id) {

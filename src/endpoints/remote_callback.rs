@@ -1,5 +1,5 @@
 //! Callback of remote servers: `GET /api/oauth/remote/callback` (storyden-contract.md#remote-callback).
-//! The page at `/oauth/remote/callback` passes its own parameters on.
+//! The page at `/oauth/remote/callback` passes the query on to this operation.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -67,7 +67,7 @@ pub async fn finish(
         error: decoded.get("error"),
         error_description: decoded.get("error_description"),
     };
-    // contract 18.6: there an error without a code is nothing that could be handed over
+    // storyden-contract.md#remote-callback: Storyden requires `code` and rejects error responses
     let errors_count = !app.config.profile.remote_connections_are_storydens();
     if answer.code.is_none() && !(errors_count && answer.error.is_some()) {
         return Err(ApiError::invalid("code is missing, and no error says why"));

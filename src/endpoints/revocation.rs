@@ -1,4 +1,4 @@
-//! The revocation endpoint, `POST /api/oauth/revoke` (RFC 7009): a client gives back what it got.
+//! The revocation endpoint, `POST /api/oauth/revoke` (RFC 7009).
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -21,23 +21,23 @@ use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
 
-/// Why grants end here, in `auth_grants`.
+/// The reason stored in `auth_grants`.
 const BECAUSE: &str = "by_client";
 
-/// The longest life of an access token, in seconds (the settings allow 24 h).
+/// Maximum lifetime of an access token, in seconds (the settings allow 24 h).
 const LIFE_MAX: i64 = 86_400;
 
-/// The form, as the document of the API shows it.
+/// The form, for the API document.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthRevocationProps)]
 pub struct RevocationForm {
     /// The token.
     pub token: String,
-    /// What kind of token it is; passed over, since every kind is looked for.
+    /// The kind of token. Ignored: all kinds are searched.
     pub token_type_hint: Option<String>,
-    /// Who asks, unless the `Authorization` header says so.
+    /// The client id, unless sent in the `Authorization` header.
     pub client_id: Option<String>,
-    /// The client's secret, unless it is in the header.
+    /// The client secret, unless sent in the `Authorization` header.
     pub client_secret: Option<String>,
 }
 
@@ -101,11 +101,11 @@ async fn answer(
             let entry = entry(event).of(&token.account);
             end_access_token(app, &client, token, entry).await
         }
-        None => Ok(()), // §2.2: it is good for nothing, which is what was wanted
+        None => Ok(()), // RFC 7009 §2.2: an invalid token needs no revocation
     }
 }
 
-/// Ends the whole grant: every refresh token of it and, by its `gid`, every access token (§2.1).
+/// Revokes the whole grant: all refresh tokens and, by the `gid` claim, all access tokens (§2.1).
 async fn end_refresh_token(
     app: &App,
     client: &Client,
@@ -146,7 +146,7 @@ async fn end_access_token(
     if owner != client.client_id {
         return Err(of_another_client());
     }
-    // A token that the client got for itself ends alone: its grant has all the others.
+    // For client credentials, revoke only this token: all tokens of the client share the grant.
     let grant = token.grant.filter(|_| !token.for_client_itself);
     match (grant, token.jti, token.expires_at) {
         (Some(grant), ..) => {
@@ -176,7 +176,7 @@ async fn end_access_token(
     }
 }
 
-/// RFC 7009 §2.1: refused, and nothing is revoked.
+/// Returns the error for a token of a different client: refused and not revoked (RFC 7009 §2.1).
 fn of_another_client() -> OAuthError {
     OAuthError::invalid_grant("The token was issued to another client")
 }

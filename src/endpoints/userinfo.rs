@@ -21,7 +21,7 @@ use crate::oauth::scope::ScopeName;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 
-/// The answer (OpenID Connect Core §5.3.2): claims without a value are left out.
+/// The claims (OpenID Connect Core §5.3.2). Claims without a value are omitted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthUserInfo)]
 pub struct UserInfo {
@@ -95,25 +95,25 @@ async fn respond(State(app): State<Shared>, request: Request) -> Response {
         {
             ApiError::forbidden(error.description).into_response()
         }
-        // Storyden answers every invalid token like a missing token
+        // Storyden answers an invalid token like a missing token.
         Err(Some(error))
             if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
         {
             with_challenge(&app, ApiError::unauthenticated().into_response(), None)
         }
-        // RFC 6750 §3.1: no code when nothing was sent
+        // RFC 6750 §3.1: no error code if the request has no token
         Err(None) => with_challenge(&app, ApiError::unauthenticated().into_response(), None),
         Err(Some(error)) => challenge_bearer(&app, error),
     }
 }
 
-/// The claims, or why not; `None` when no token was sent.
+/// Returns the claims; `None` as the error if the request has no token.
 async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthError>> {
     let token = bearer(app.config.profile, request.headers());
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
         let form = read_form(app.config.profile, request, &["access_token"]).await?;
-        // RFC 6750 §2: by the header, and not by two ways at once
+        // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";
             return Err(Some(OAuthError::invalid_request(description)));

@@ -1,5 +1,5 @@
-//! What clients read before anything else: server metadata (RFC 8414, OpenID Connect Discovery),
-//! keys (RFC 7517) and resource metadata (RFC 9728).
+//! Discovery documents: server metadata (RFC 8414, OpenID Connect Discovery), keys (RFC 7517) and
+//! resource metadata (RFC 9728).
 
 use std::sync::OnceLock;
 
@@ -17,8 +17,8 @@ use crate::keys;
 use crate::oauth::scope::Scope;
 use crate::oauth::server_metadata::ServerMetadata;
 
-/// The documents of a server. Settings and key are the same for as long as it runs, so each is
-/// written when it is asked for first and sent as it is from then on.
+/// Cached documents. Settings and keys do not change while the server runs, so each document is
+/// serialized at the first request.
 #[derive(Debug, Default)]
 pub struct Documents {
     openid: OnceLock<Document>,
@@ -29,12 +29,12 @@ pub struct Documents {
     client: OnceLock<Document>,
 }
 
-/// A JSON document that anybody may keep for an hour.
+/// A JSON document that caches may store for an hour.
 #[derive(Clone, Debug)]
 pub struct Document(Bytes);
 
 impl Document {
-    /// Writes it.
+    /// Serializes a document.
     pub fn new(content: &impl Serialize) -> Self {
         let text = serde_json::to_vec(content).expect("texts and flags have a JSON form");
         Self(text.into())
@@ -49,11 +49,11 @@ impl IntoResponse for Document {
     }
 }
 
-/// The public keys (RFC 7517 §5), as the document of the API shows them.
+/// The public keys (RFC 7517 §5), for the API document.
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthJWKS)]
 pub struct Jwks {
-    /// One, or more while keys change.
+    /// The current key; several during a key rotation.
     pub keys: Vec<Jwk>,
 }
 
@@ -65,7 +65,7 @@ pub struct Jwk {
     pub alg: String,
     /// The exponent, base64url.
     pub e: String,
-    /// Its thumbprint (RFC 7638).
+    /// The thumbprint (RFC 7638).
     pub kid: String,
     /// `RSA`.
     pub kty: String,
@@ -76,7 +76,7 @@ pub struct Jwk {
     pub key_use: String,
 }
 
-/// What a protected resource says of itself (RFC 9728 §2).
+/// Metadata of a protected resource (RFC 9728 §2).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthProtectedResourceMetadata)]
 pub struct ProtectedResource {
@@ -124,7 +124,8 @@ pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Doc
     Ok(oauth(&app))
 }
 
-/// The same with the issuer's path behind it (RFC 8414 §3.1).
+/// `GET /.well-known/openid-configuration/PATH`: the same document for an issuer with a path
+/// (RFC 8414 §3.1).
 #[utoipa::path(
     get,
     path = "/.well-known/openid-configuration/{*path}",
@@ -146,7 +147,8 @@ pub async fn openid_configuration_of(
     Ok(openid(&app))
 }
 
-/// The same with the issuer's path behind it (RFC 8414 §3.1).
+/// `GET /.well-known/oauth-authorization-server/PATH`: the same document for an issuer with a path
+/// (RFC 8414 §3.1).
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-authorization-server/{*path}",
@@ -187,7 +189,7 @@ pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
     Ok(app.documents.keys.get_or_init(write).clone())
 }
 
-/// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the server as a whole.
+/// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the issuer itself as a resource.
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-protected-resource",
@@ -205,7 +207,8 @@ pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, A
     Ok(app.documents.resource.get_or_init(write).clone())
 }
 
-/// The same with a slash at its end, where every path is a resource (contract 1.1).
+/// `GET /.well-known/oauth-protected-resource/`: the same document, in the profile `storyden`
+/// (storyden-contract.md#paths).
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-protected-resource/",
@@ -226,8 +229,8 @@ pub async fn protected_resource_with_slash(
     Err(no_resource())
 }
 
-/// `GET /.well-known/oauth-protected-resource/api` and whatever else follows (RFC 9728 §3.1): what is
-/// below the issuer, whose own path may stand before it.
+/// `GET /.well-known/oauth-protected-resource/PATH` (RFC 9728 §3.1): a resource below the issuer, such
+/// as `api`. `PATH` may start with the issuer's own path.
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-protected-resource/{*path}",
@@ -264,7 +267,7 @@ pub async fn protected_resource_of(
     }
 }
 
-/// The metadata of what has this path below the issuer (RFC 9728 §2).
+/// Builds the metadata of the resource at a path below the issuer (RFC 9728 §2).
 fn resource(app: &App, path: &str) -> Document {
     let issuer = app.config.issuer();
     let has_scopes = match path {
@@ -290,7 +293,7 @@ fn no_resource() -> ApiError {
     ApiError::new(Kind::NotFound, "There is no resource with this path here")
 }
 
-/// What this community says of itself as a client of others (RFC 7591 §2).
+/// Metadata of this community as a client of other servers (RFC 7591 §2).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthClientMetadata)]
 pub struct ClientDocument {
@@ -303,7 +306,8 @@ pub struct ClientDocument {
     token_endpoint_auth_method: &'static str,
 }
 
-/// `GET /.well-known/oauth-client-metadata`: this community as a client of others (contract 18.1).
+/// `GET /.well-known/oauth-client-metadata`: this community as a client of other servers
+/// (storyden-contract.md#identity-as-a-client).
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-client-metadata",
@@ -381,7 +385,7 @@ fn require_enabled(app: &App) -> Result<(), ApiError> {
     }
 }
 
-/// Contract 2.1.
+/// Builds the error while OAuth is off (storyden-contract.md#while-oauth-is-off).
 fn disabled() -> ApiError {
     ApiError::new(Kind::NotFound, "OAuth is not enabled on this instance")
         .title("OAuth and OpenID Connect are not enabled on this Storyden instance.")

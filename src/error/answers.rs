@@ -1,11 +1,11 @@
-//! Error responses of the API document: types for `responses(…)` of `#[utoipa::path]`, with status,
+//! Error responses of the OpenAPI document: types for `responses(…)` of `#[utoipa::path]`, with status,
 //! media type and body.
 
 use utoipa::{IntoResponses, ToResponse};
 
 use super::{OAuthErrorBody, Problem};
 
-/// Defines a type per status.
+/// Defines a type per response.
 macro_rules! documented {
     ($($(#[$doc:meta])* $name:ident = $status:tt $media_type:tt $body:ident $([$($more:tt)*])?;)*) => {$(
         $(#[$doc])*
@@ -21,9 +21,9 @@ documented! {
     /// Not signed in, or the credential is no longer valid.
     Unauthenticated = 401 "application/problem+json" Problem;
     /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
-    /// of another origin (CSRF).
+    /// of a foreign origin (CSRF).
     Forbidden = 403 "application/problem+json" Problem;
-    /// There is no such thing.
+    /// The item does not exist.
     NotFound = 404 "application/problem+json" Problem;
     /// The item exists already.
     Conflict = 409 "application/problem+json" Problem;
@@ -34,7 +34,7 @@ documented! {
     /// Too many attempts; `Retry-After` tells when to try again.
     TooManyRequests = 429 "application/problem+json" Problem
         [headers(("Retry-After" = u64, description = "Seconds"))];
-    /// The request is refused in the protocol's words (RFC 6749 §5.2).
+    /// The request is refused with an OAuth error (RFC 6749 §5.2).
     OAuthInvalid = 400 "application/json" OAuthErrorBody;
     /// Client authentication failed (RFC 6749 §5.2).
     OAuthUnauthorized = 401 "application/json" OAuthErrorBody;
@@ -56,7 +56,7 @@ pub enum Broken {
     /// Internal error; logged under the `trace_id`.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(Problem),
-    /// Something of ours is away; `Retry-After` says when to try again.
+    /// The server is overloaded, or a dependency is unavailable; `Retry-After` tells when to try again.
     #[response(
         status = 503,
         content_type = "application/problem+json",
@@ -65,7 +65,7 @@ pub enum Broken {
     Unavailable(Problem),
 }
 
-/// The same in the protocol's words.
+/// Errors that every operation may return, as OAuth errors.
 #[derive(Debug, IntoResponses)]
 pub enum OAuthBroken {
     /// Rate limit of the address exceeded; `Retry-After` tells when to try again.
@@ -78,7 +78,7 @@ pub enum OAuthBroken {
     /// Internal error; logged under the trace id of the response.
     #[response(status = 500, content_type = "application/json")]
     ServerError(OAuthErrorBody),
-    /// Something of ours is away; `Retry-After` says when to try again.
+    /// The server is overloaded, or a dependency is unavailable; `Retry-After` tells when to try again.
     #[response(
         status = 503,
         content_type = "application/json",
@@ -87,35 +87,34 @@ pub enum OAuthBroken {
     TemporarilyUnavailable(OAuthErrorBody),
 }
 
-/// Errors of operations with both error shapes: the handler's are the protocol's, the layers' are
-/// problems.
+/// Errors of operations with both shapes: OAuth errors from handlers, problems from layers.
 #[derive(Debug, IntoResponses)]
 pub enum EitherBroken {
     /// Rate limit of the address exceeded.
     #[response(status = 429)]
     TooMany(#[to_response] EitherAway),
-    /// Something of ours broke.
+    /// Internal error.
     #[response(status = 500)]
     Broken(#[to_response] Either),
-    /// Something of ours is away.
+    /// The server is overloaded, or a dependency is unavailable.
     #[response(status = 503)]
     Away(#[to_response] EitherAway),
 }
 
-/// Something of ours broke.
+/// Internal error, in either shape.
 #[derive(Debug, ToResponse)]
 pub enum Either {
-    /// The protocol's words.
+    /// An OAuth error.
     OAuth(#[content("application/json")] OAuthErrorBody),
     /// A problem.
     Problem(#[content("application/problem+json")] Problem),
 }
 
-/// Not now; `Retry-After` says when to try again.
+/// Temporary error; `Retry-After` tells when to try again.
 #[derive(Debug, ToResponse)]
 #[response(headers(("Retry-After" = u64, description = "Seconds")))]
 pub enum EitherAway {
-    /// The protocol's words.
+    /// An OAuth error.
     OAuth(#[content("application/json")] OAuthErrorBody),
     /// A problem.
     Problem(#[content("application/problem+json")] Problem),

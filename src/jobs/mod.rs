@@ -1,5 +1,5 @@
-//! What happens without a request: clean-up, poll times, the clock. Each job goes on until told to
-//! stop, and a failure of one pass is logged and left to the next.
+//! Background jobs: clean-up, missing indexes, revocations, poll times, and the database clock. A
+//! failed pass is logged, and the next pass tries again.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use crate::store::indexes::Outcome;
 use crate::store::{audit, cleanup, indexes, leases, revocation};
 use crate::telemetry::metrics;
 
-/// How often rows that have had their time are deleted.
+/// Period of the clean-up.
 const CLEANUP_EVERY: Duration = Duration::from_hours(1);
-/// Pause before the next pass when one left rows that are due.
+/// Pause before the next clean-up pass if due rows are left.
 const CLEANUP_SOON: Duration = Duration::from_secs(5);
-/// How long a replica that does the clean-up keeps the others from it.
+/// Duration of the clean-up lease, held by a single replica.
 const CLEANUP_LEASE: Span = Span::minutes(10);
-/// Seconds that a pass takes at most, well within its lease.
+/// Maximum duration of a clean-up pass in seconds, well below [`CLEANUP_LEASE`].
 const CLEANUP_SECONDS: f64 = 300.0;
-/// How often poll times are written.
+/// Period of writing poll times.
 const POLLS_EVERY: Duration = Duration::from_secs(1);
-/// Pause between two looks for open revocations.
+/// Period of checking for open revocations.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
-/// The time that a replica which applies revocations keeps the others from it, if it dies.
+/// Duration of the revocation lease: the longest delay if the holder crashes.
 const REVOCATIONS_LEASE: Span = Span::minutes(10);
-/// How often closed refresh windows are wiped and the database's clock is looked at.
+/// Period of the per-minute jobs and of the index check.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Starts every job; they end soon after `stop`.
+/// Starts every job. Jobs end soon after `stop`.
 pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
     let tasks = tokio_util::task::TaskTracker::new();
     tasks.spawn(clean_up_regularly(app.clone(), stop.clone()));
@@ -48,7 +48,7 @@ pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTr
     tasks
 }
 
-/// Runs a pass at once and then again and again.
+/// Runs a pass immediately, and then again after each period.
 async fn every<F>(period: Duration, app: Shared, stop: CancellationToken, pass: fn(Shared) -> F)
 where
     F: Future<Output = ()>,
@@ -58,24 +58,24 @@ where
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         pass(app.clone()).await;
     }
-    // What is known at the end is not lost: a last pass for the poll times.
+    // Flush the buffered poll times at shutdown.
     if period == POLLS_EVERY {
         pass(app).await;
     }
 }
 
-/// What came of a look at the indexes.
+/// The result of an index check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Indexes {
-    /// All are there.
+    /// No index is missing.
     Complete,
-    /// Another process makes them, or the database is not available.
+    /// Another process creates the indexes, or the database is unavailable.
     Later,
-    /// An index could not be made. Without it a pass of the clean-up is slow, and still correct.
+    /// An index could not be created. The clean-up is slow without the index, but correct.
     Failed,
 }
 
-/// Makes the indexes that a Storyden dropped when it started.
+/// Creates indexes that Storyden dropped at start-up (storyden-contract.md#tables).
 pub async fn make_indexes(app: &App) -> Indexes {
     match indexes::make_missing(&app.db, || app.readiness.is_draining()).await {
         Ok(Outcome::Complete(made)) => {
@@ -86,11 +86,11 @@ pub async fn make_indexes(app: &App) -> Indexes {
         }
         Ok(Outcome::InProgress) => Indexes::Later,
         Err(error) if error.is_passing() => Indexes::Later,
-        Err(_) => Indexes::Failed, // each was logged
+        Err(_) => Indexes::Failed, // logged by make_missing
     }
 }
 
-/// Looks every minute whether an index is missing, and every hour once that did not help.
+/// Checks for missing indexes every minute; every hour after a failure.
 async fn keep_indexes(app: Shared, stop: CancellationToken) {
     let mut pause = Duration::ZERO;
     while stop
@@ -105,7 +105,7 @@ async fn keep_indexes(app: Shared, stop: CancellationToken) {
     }
 }
 
-/// Runs passes of the clean-up: every hour, and the next one at once while rows are left that are due.
+/// Runs clean-up passes every hour, or after [`CLEANUP_SOON`] while due rows are left.
 async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
     let mut pause = Duration::ZERO;
     while stop
@@ -122,8 +122,8 @@ async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
     }
 }
 
-/// Deletes rows whose time has passed; one replica at a time (storyden-contract.md#clean-up). False if rows are left that
-/// are due.
+/// Deletes expired rows on a single replica (storyden-contract.md#clean-up). False if due rows are
+/// left.
 pub async fn clean_up(app: Shared) -> bool {
     let now = app.clock.now();
     let holder = app.random.base64url::<16>();
@@ -141,7 +141,7 @@ pub async fn clean_up(app: Shared) -> bool {
             Indexes::Complete | Indexes::Failed => delete_due(&app, now).await,
         }
     } else {
-        // Small tables do without: the first pass does not wait for indexes after a start.
+        // Small tables need no indexes: do not delay the first pass after a start.
         let finished = delete_due(&app, now).await;
         make_indexes(&app).await;
         finished
@@ -152,7 +152,7 @@ pub async fn clean_up(app: Shared) -> bool {
     finished
 }
 
-/// Updates and deletes the rows that open revocations cover; one replica at a time.
+/// Updates and deletes the rows covered by open revocations, on a single replica.
 pub async fn apply_revocations(app: Shared) {
     match revocation::are_open(&app.db).await {
         Ok(true) => {}
@@ -176,7 +176,7 @@ pub async fn apply_revocations(app: Shared) {
     }
 }
 
-/// Runs a pass over every table.
+/// Deletes due rows of every table and of the audit trail. False if due rows are left.
 async fn delete_due(app: &App, now: Timestamp) -> bool {
     let since = Stopwatch::start();
     let stop = || app.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
@@ -201,12 +201,12 @@ fn report(pass: &Pass) {
     metrics::cleaned_up(pass);
 }
 
-/// Writes when devices polled last.
+/// Writes the buffered poll times of device authorizations.
 pub async fn write_polls(app: Shared) {
     app.polls.write(&app.db).await;
 }
 
-/// Writes the refusals of past minutes into the audit trail, and all of them once the server drains.
+/// Writes the rejected requests of past minutes into the audit trail; all of them during a drain.
 pub async fn write_refusals(app: Shared) {
     let entries = if app.readiness.is_draining() {
         app.refusals.take_all()

@@ -1,8 +1,8 @@
 //! Rate limit per address in a sliding window: `RATE_LIMIT`, `RATE_LIMIT_PERIOD`, `RATE_LIMIT_BUCKET`
 //! (storyden-contract.md#headers-and-limits).
 //!
-//! Kept in memory by address (IPv6 by /64), in buckets of a minute; each replica counts for itself, and
-//! a restart resets the counts, which is harmless. Memory is bounded: the least recently used addresses
+//! Counts are in memory, by address (IPv6 by /64), in buckets of a minute. Each replica counts
+//! separately, and a restart resets the counts. Memory is bounded: the least recently used addresses
 //! are evicted first.
 
 use std::collections::VecDeque;
@@ -14,21 +14,21 @@ use time::Duration;
 use super::{locked, network_of};
 use crate::clock::{Clock, Timestamp};
 
-/// The most addresses in memory.
+/// Maximum number of addresses in memory.
 const ADDRESSES_MAX: u64 = 50_000;
 
-/// The size of the budget.
+/// The parameters of the rate limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// Units of an address in a period.
+    /// Units per address and period.
     pub units: u64,
-    /// The length of the sliding window.
+    /// Length of the sliding window.
     pub period: Duration,
     /// Width of a bucket.
     pub bucket: Duration,
 }
 
-/// Counters by address.
+/// Used units by address.
 #[derive(Clone, Debug)]
 pub struct Budget {
     spent: moka::sync::Cache<String, Arc<Mutex<Spent>>>,
@@ -36,40 +36,40 @@ pub struct Budget {
     size: Size,
 }
 
-/// Units by bucket, oldest first.
+/// Used units by bucket, oldest first.
 #[derive(Debug, Default)]
 struct Spent {
     buckets: VecDeque<(i64, u64)>,
 }
 
-/// The rest of a budget.
+/// The state of an address after a request, for the rate-limit headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Units in all.
+    /// Units per period.
     pub limit: u64,
-    /// Units that are left.
+    /// Unused units.
     pub remaining: u64,
-    /// Time at which the budget is full again, if nothing more is spent.
+    /// Time at which all units are available again without further requests.
     pub reset: Timestamp,
-    /// True if the request was within the budget.
+    /// True if the request was within the limit.
     pub within: bool,
-    /// Seconds until this request would be within the budget; 0 if it was.
+    /// Seconds until this request would be within the limit; 0 for a request within the limit.
     pub wait: u64,
 }
 
 impl Budget {
-    /// Counts by a clock.
+    /// Creates an empty rate limit.
     #[must_use]
     pub fn new(clock: Clock, size: Size) -> Self {
         let spent = moka::sync::Cache::builder()
             .max_capacity(ADDRESSES_MAX)
-            .eviction_policy(moka::policy::EvictionPolicy::lru()) // a new address is never refused
+            .eviction_policy(moka::policy::EvictionPolicy::lru()) // always admits a new address
             .time_to_idle(std::time::Duration::from_hours(2))
             .build();
         Self { spent, clock, size }
     }
 
-    /// Spends units of an address, if enough are left.
+    /// Uses units of an address if enough are left.
     #[must_use]
     pub fn spend(&self, address: IpAddr, units: u64) -> Left {
         let now = self.clock.now();
@@ -94,7 +94,7 @@ impl Budget {
         let wait = if within {
             0
         } else {
-            // the first bucket whose end frees enough units
+            // the first bucket that frees enough units on leaving the window
             let mut left = total;
             let end = spent.buckets.iter().find_map(|(at, counted)| {
                 left -= counted;

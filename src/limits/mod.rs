@@ -1,11 +1,11 @@
-//! Limits on failed and costly attempts, per account, client and network, counted in memory.
+//! Rate limits on failed and on costly attempts: by account, client and network, in memory.
 //!
-//! Only failures count, so that 10,000 devices behind one address poll freely while a guesser
-//! is stopped. An IPv6 subscriber holds a /64 at least and often a /56 or a /48, so every rule on
-//! addresses counts each of these networks, with a larger budget for the wider ones.
+//! Successful requests do not count: 10,000 devices behind the same address can poll, and a
+//! guesser is stopped. An IPv6 subscriber has at least a /64, and often a /56 or a /48, so an address
+//! rule counts all of these networks, with a larger budget for the wider networks.
 //!
-//! Each process counts for itself, and a restart starts from zero. Memory is bounded: keys are hashes
-//! of one length, and beyond `COUNTS_MAX` the least recently used count is dropped.
+//! Each process counts separately, and a restart resets the counts. Memory is bounded: keys are hashes
+//! of fixed length, and beyond `COUNTS_MAX` the least recently used count is evicted.
 
 pub mod budget;
 pub mod refusals;
@@ -19,23 +19,23 @@ use time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::metrics;
 
-/// The number of counts in memory.
+/// Maximum number of counts in memory.
 const COUNTS_MAX: u64 = 100_000;
 
-/// A limit: a number of failures in a period, at the default `RATE_LIMIT`.
+/// A limit on failures in a period, at the default `RATE_LIMIT`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The name of the rule, which keeps its counts apart from other rules' counts.
+    /// Name of the rule: part of the key, so that rules do not share counts.
     name: &'static str,
-    /// The failures that the period allows.
+    /// Allowed failures per period.
     failures: u64,
     period: Duration,
-    /// True if failures are forgiven one by one during the period, not all at its end.
+    /// True for a leaky bucket, false for a fixed window.
     gradual: bool,
 }
 
 impl Rule {
-    /// A rule whose period begins with the first failure, and whose failures end with the period.
+    /// A fixed window: starts with the first failure, and all failures expire at the end.
     const fn new(name: &'static str, failures: u64, period: Duration) -> Self {
         Self {
             name,
@@ -45,100 +45,100 @@ impl Rule {
         }
     }
 
-    /// The same rule as a leaky bucket: a full bucket accepts one more failure each
-    /// `period / failures`, so that it slows attempts down and never stops them for a whole period.
+    /// The same rule as a leaky bucket. At the limit, a further failure is accepted every `period /
+    /// failures`: attempts are slowed down, but never blocked for a whole period.
     const fn gradual(mut self) -> Self {
         self.gradual = true;
         self
     }
 
-    /// The rule of a network that holds `factor` times the budget.
+    /// The rule for a wider network, with `factor` times the budget.
     const fn times(mut self, factor: u64) -> Self {
         self.failures *= factor;
         self
     }
 }
 
-/// Wrong passwords for one identifier from one address.
+/// Wrong passwords per identifier and address.
 pub const SIGN_IN_PAIR: Rule = Rule::new("sign-in-pair", 10, Duration::minutes(15));
-/// Wrong passwords for one identifier from browsers that never signed in to its account, from all
-/// addresses together: then one every 30 seconds. Gradual, since strangers must not be able to lock
-/// an account's owner out.
+/// Wrong passwords per identifier from unrecognized browsers, over all addresses: at the limit, an
+/// attempt every 30 seconds. A leaky bucket, so that an attacker cannot lock out the owner of the
+/// account.
 pub const SIGN_IN_IDENTIFIER: Rule =
     Rule::new("sign-in-identifier", 30, Duration::minutes(15)).gradual();
-/// Wrong passwords from one address.
+/// Wrong passwords per address.
 pub const SIGN_IN_ADDRESS: Rule = Rule::new("sign-in-address", 100, Duration::minutes(15));
-/// Wrong passwords from one browser that signed in to the account before, by its session or its device
-/// cookie; the failures of a device cookie are kept in the database and never forgiven. A browser
-/// that spent this budget is a stranger.
+/// Wrong passwords per browser that signed in to the account before, recognized by session or device
+/// cookie. The database counts failures of a device cookie, without expiry. Above the limit, the
+/// browser counts as unrecognized.
 pub const SIGN_IN_BROWSER: Rule = Rule::new("sign-in-browser", 10, Duration::hours(1));
-/// Wrong current passwords while an account changes its password, from all addresses together.
+/// Wrong current passwords in a password change, per account.
 pub const PASSWORD_CHANGE: Rule = Rule::new("password-change", 10, Duration::minutes(15));
-/// Wrong secrets of one client from one address (RFC 6749 §2.3.1).
+/// Wrong secrets per client and address (RFC 6749 §2.3.1).
 pub const CLIENT_SECRET: Rule = Rule::new("client-secret", 30, Duration::minutes(5));
-/// Wrong secrets of all clients from one address.
+/// Wrong client secrets per address, over all clients.
 pub const CLIENT_SECRET_ADDRESS: Rule =
     Rule::new("client-secret-address", 100, Duration::minutes(5));
-/// Wrong secrets of one access key.
+/// Wrong secrets per access key.
 pub const ACCESS_KEY: Rule = Rule::new("access-key", 30, Duration::minutes(5));
-/// Wrong verifiers of one authorization code.
+/// Wrong code verifiers per authorization code.
 pub const CODE_VERIFIER: Rule = Rule::new("code-verifier", 30, Duration::minutes(10));
-/// Wrong user codes of one account (RFC 8628 §5.1).
+/// Wrong user codes per account (RFC 8628 §5.1).
 pub const USER_CODE_ACCOUNT: Rule = Rule::new("user-code-account", 5, Duration::minutes(10));
-/// Wrong user codes from one address.
+/// Wrong user codes per address.
 pub const USER_CODE_ADDRESS: Rule = Rule::new("user-code-address", 50, Duration::minutes(10));
-/// Authorization requests from one address without a session. Each is kept for ten minutes.
+/// Authorization requests without a session, per address. Each request is stored for ten minutes.
 pub const PENDING_REQUESTS: Rule = Rule::new("pending-requests", 300, Duration::minutes(10));
-/// Authorization requests of one account. Each is kept for ten minutes.
+/// Authorization requests per account. Each request is stored for ten minutes.
 pub const REQUESTS: Rule = Rule::new("requests", 300, Duration::minutes(10));
-/// Client metadata documents fetched on behalf of one account.
+/// Fetches of client metadata documents per account.
 pub const DOCUMENTS_ACCOUNT: Rule = Rule::new("documents-account", 60, Duration::minutes(10));
-/// Client metadata documents fetched on behalf of one address.
+/// Fetches of client metadata documents per address.
 pub const DOCUMENTS_ADDRESS: Rule = Rule::new("documents-address", 300, Duration::minutes(10));
-/// Fetches of one client's keys after a signature that the known keys did not make.
+/// Fetches of a client's `jwks_uri`, per client.
 pub const KEYS_CLIENT: Rule = Rule::new("keys-client", 20, Duration::minutes(10));
-/// Device authorizations started by one client.
+/// Device authorization requests per client.
 pub const DEVICE_STARTS_CLIENT: Rule =
     Rule::new("device-starts-client", 50_000, Duration::minutes(10));
-/// Device authorizations started from one address.
+/// Device authorization requests per address.
 pub const DEVICE_STARTS: Rule = Rule::new("device-starts", 2_000, Duration::minutes(10));
-/// Clients registered from one address. Each is kept for a day at least.
+/// Client registrations per address. Each registration is stored for at least a day.
 pub const REGISTRATIONS: Rule = Rule::new("registrations", 100, Duration::hours(1));
-/// Sign-ups from one address.
+/// Sign-ups per address.
 pub const SIGN_UPS: Rule = Rule::new("sign-ups", 10, Duration::hours(1));
-/// Applications, secrets and access keys made by one account. Each costs a hash and a row.
+/// New applications, secrets and access keys per account. Each costs a hash and a row.
 pub const MADE: Rule = Rule::new("made", 100, Duration::hours(1));
 
-/// Counts failures.
+/// Counters of failures, by rule and subject.
 #[derive(Clone, Debug)]
 pub struct Limits {
     counts: moka::sync::Cache<Key, Arc<Mutex<Count>>>,
     clock: Clock,
-    /// `RATE_LIMIT`; 5000 leaves the rules as they are.
+    /// `RATE_LIMIT`; at 5000 the rules apply unchanged.
     scale: u64,
 }
 
-/// SHA-256 of a rule's name and the counted name: one length, whatever a request names.
+/// SHA-256 of the rule name and the subject: fixed length, for bounded memory.
 type Key = [u8; 32];
 
-/// Failures since an instant.
+/// Failures since a time.
 #[derive(Debug)]
 struct Count {
     since: Timestamp,
     failures: u64,
 }
 
-/// Too many failures: the seconds until the next attempt is accepted.
+/// Limit exceeded: seconds until the next attempt is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wait(pub u64);
 
 impl Limits {
-    /// Counts by a clock, with every rule scaled by `RATE_LIMIT`.
+    /// Creates empty counters, with every rule scaled by `RATE_LIMIT`.
     #[must_use]
     pub fn new(clock: Clock, rate_limit: u64) -> Self {
         let counts = moka::sync::Cache::builder()
             .max_capacity(COUNTS_MAX)
-            .eviction_policy(moka::policy::EvictionPolicy::lru()) // a new key is never refused
+            .eviction_policy(moka::policy::EvictionPolicy::lru()) // always admits a new key
             .time_to_idle(std::time::Duration::from_hours(1))
             .build();
         Self {
@@ -148,10 +148,10 @@ impl Limits {
         }
     }
 
-    /// Tells whether an attempt is accepted.
+    /// Checks that no subject is at the limit.
     ///
     /// # Errors
-    /// [`Wait`] when any of the subjects failed too often.
+    /// [`Wait`] if any subject is at the limit.
     pub fn check<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), Wait> {
         let now = self.clock.now();
         let waits = subjects.iter().filter_map(|(rule, name)| {
@@ -165,7 +165,7 @@ impl Limits {
         waits.max().map_or(Ok(()), Err)
     }
 
-    /// Counts a failure.
+    /// Counts a failure for each subject.
     pub fn fail<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) {
         let now = self.clock.now();
         for (rule, name) in subjects {
@@ -182,21 +182,22 @@ impl Limits {
         }
     }
 
-    /// Counts an action that costs a row or a fetch, as a failure is counted.
+    /// Checks the limits, and counts an action that costs a row or a fetch.
     ///
     /// # Errors
-    /// [`Wait`] when there were too many.
+    /// [`Wait`] if any subject is at the limit.
     pub fn spend<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), Wait> {
         self.check(subjects)?;
         self.fail(subjects);
         Ok(())
     }
 
-    /// Counts an attempt before it is made, so that many at once do not pass together. Dropping the
-    /// [`Attempt`] takes the count back, unless [`Attempt::failed`] was called.
+    /// Checks the limits, and counts an attempt before the credential is checked, so that concurrent
+    /// attempts cannot exceed the limit. Dropping the [`Attempt`] undoes the count, unless
+    /// [`Attempt::failed`] is called.
     ///
     /// # Errors
-    /// [`Wait`] when there were too many failures.
+    /// [`Wait`] if any subject is at the limit.
     pub fn attempt<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<Attempt<'_>, Wait> {
         self.spend(subjects)?;
         let keys = subjects.iter();
@@ -215,7 +216,7 @@ impl Limits {
         }
     }
 
-    /// Drops the failures that no longer count.
+    /// Removes expired failures.
     fn forget(&self, rule: Rule, count: &mut Count, now: Timestamp) {
         let passed = now - count.since;
         if count.failures == 0 || passed >= rule.period {
@@ -234,7 +235,7 @@ impl Limits {
         }
     }
 
-    /// The time until one more failure is accepted.
+    /// The time until the next failure is accepted; `None` below the limit.
     fn wait(&self, rule: Rule, count: &Count, now: Timestamp) -> Option<Wait> {
         let length = if rule.gradual {
             self.interval(rule)
@@ -246,20 +247,20 @@ impl Limits {
             .then(|| Wait(left.whole_seconds().unsigned_abs() + 1))
     }
 
-    /// The failures that a rule allows at this `RATE_LIMIT`.
+    /// The allowed failures of a rule, scaled by `RATE_LIMIT`.
     #[must_use]
     pub fn allowed(&self, rule: Rule) -> u64 {
         (rule.failures.saturating_mul(self.scale) / 5_000).max(1)
     }
 
-    /// The time in which a gradual rule forgives one failure.
+    /// The time in which a leaky bucket drains a single failure.
     fn interval(&self, rule: Rule) -> Duration {
         let allowed = i32::try_from(self.allowed(rule)).unwrap_or(i32::MAX);
         rule.period / allowed
     }
 }
 
-/// An attempt in progress. Only a wrong credential counts, not a database that is unavailable.
+/// An attempt in progress. Only a wrong credential counts, not an unavailable database.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     limits: &'a Limits,
@@ -268,7 +269,7 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Leaves the attempt counted as a failure.
+    /// Keeps the attempt counted as a failure.
     pub fn failed(mut self) {
         self.failed = true;
     }
@@ -298,8 +299,8 @@ fn key(rule: Rule, name: &str) -> Key {
     hash.finalize().into()
 }
 
-/// A rule on addresses, applied to every network that holds an address: an IPv4 address and its /24
-/// with 8 times the budget; an IPv6 /64, its /56 with 4 times and its /48 with 16 times the budget.
+/// Expands an address rule to the networks of an address: an IPv4 address, and the /24 with 8 times the
+/// budget; an IPv6 /64, the /56 with 4 times and the /48 with 16 times the budget.
 #[must_use]
 pub fn networks(rule: Rule, address: IpAddr) -> Vec<(Rule, String)> {
     match address.to_canonical() {
@@ -315,7 +316,7 @@ pub fn networks(rule: Rule, address: IpAddr) -> Vec<(Rule, String)> {
     }
 }
 
-/// The same for a name and an address together.
+/// Expands a rule on the combination of a name and an address, like [`networks`].
 #[must_use]
 pub fn networks_with(rule: Rule, name: &str, address: IpAddr) -> Vec<(Rule, String)> {
     let mut subjects = networks(rule, address);
@@ -325,7 +326,7 @@ pub fn networks_with(rule: Rule, name: &str, address: IpAddr) -> Vec<(Rule, Stri
     subjects
 }
 
-/// An address as limits see it: an IPv4 address, or the /64 of an IPv6 address.
+/// The unit of a rate limit: an IPv4 address, or the /64 of an IPv6 address.
 #[must_use]
 pub fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {
@@ -334,7 +335,7 @@ pub fn network_of(address: IpAddr) -> String {
     }
 }
 
-/// The network of one site: an IPv4 /24 or an IPv6 /48.
+/// The network of a site: an IPv4 /24 or an IPv6 /48.
 #[must_use]
 pub fn site_of(address: IpAddr) -> String {
     match address.to_canonical() {

@@ -1,8 +1,9 @@
-//! Refused attempts, for operators: in the log, in the metrics and in the audit trail.
+//! Rejected attempts, for operators: in the log, the metrics and the audit trail.
 //!
-//! An attacker must not choose how much is written. Equal refusals of one minute are one line of the
-//! audit trail, with a count: equal in event, account, client and network (IPv4 /24, IPv6 /48). The log
-//! has the first of them at once. Beyond `LINES_MAX` lines a minute, the rest is one line per event.
+//! An attacker must not control the volume of logs. Rejections within a minute that agree in event,
+//! account, client and network (IPv4 /24, IPv6 /48) share a line of the audit trail, with a count. Only
+//! the first is logged. Beyond `LINES_MAX` lines in a minute, further rejections are aggregated by
+//! event only.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,23 +16,23 @@ use crate::ids::AccountId;
 use crate::store::audit::Entry;
 use crate::telemetry::metrics;
 
-/// The lines that one process adds to the audit trail in a minute, besides one per event.
+/// Maximum number of audit lines per process and minute, plus a line per event.
 const LINES_MAX: usize = 100;
 
 tokio::task_local! {
     static ADDRESS: IpAddr;
 }
 
-/// Runs the handling of a request, whose refusals are recorded with its address.
+/// Runs a request handler with the client address as task-local context, for [`Refusals::record`].
 pub async fn from_address<T>(address: IpAddr, request: impl Future<Output = T>) -> T {
     ADDRESS.scope(address, request).await
 }
 
-/// Refusals that are not in the audit trail yet.
+/// Rejections not yet written to the audit trail.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<HashMap<Same, Entry>>);
 
-/// What equal refusals have in common.
+/// The aggregation key.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Same {
     event: &'static str,
@@ -41,7 +42,7 @@ struct Same {
 }
 
 impl Refusals {
-    /// Records a refusal of the request in progress.
+    /// Records a rejection of the current request.
     pub fn record(&self, mut entry: Entry) {
         metrics::refused(entry.event.name());
         let address = ADDRESS.try_with(|address| *address).ok();
@@ -52,7 +53,7 @@ impl Refusals {
         }
     }
 
-    /// Takes the lines that began before the minute of `now`: nothing is added to these any more.
+    /// Removes and returns the lines of past minutes, which are complete.
     #[must_use]
     pub fn take_complete(&self, now: Timestamp) -> Vec<Entry> {
         let minute = |at: Timestamp| at.unix_seconds().div_euclid(60);
@@ -61,13 +62,13 @@ impl Refusals {
         complete.map(|(_, entry)| entry).collect()
     }
 
-    /// Takes every line.
+    /// Removes and returns every line.
     #[must_use]
     pub fn take_all(&self) -> Vec<Entry> {
         locked(&self.0).drain().map(|(_, entry)| entry).collect()
     }
 
-    /// Returns lines that were not written.
+    /// Puts back lines that could not be written.
     pub fn put_back(&self, entries: Vec<Entry>) {
         for entry in entries {
             let network = entry.address.as_deref().map(|text| {
@@ -78,7 +79,7 @@ impl Refusals {
         }
     }
 
-    /// Adds to the equal line; true if there was none.
+    /// Adds a rejection; true if the rejection started a new line.
     fn add(&self, mut entry: Entry, network: Option<String>) -> bool {
         let mut lines = locked(&self.0);
         let mut same = Same {

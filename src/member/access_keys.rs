@@ -1,4 +1,4 @@
-//! `/api/auth/access-keys`: a person's own access keys (contract 3.3 and 3.6).
+//! `/api/auth/access-keys`: the access keys of an account (storyden-contract.md#access-keys).
 
 use axum::Json;
 use axum::extract::State;
@@ -21,62 +21,63 @@ use crate::store;
 use crate::store::access_keys::{self, ListedKey, NewKey};
 use crate::store::audit::{self, Event};
 
-/// The most keys of one person, deleted ones too.
+/// Maximum number of keys per account, including deleted keys.
 const MOST: i64 = 500;
 
-/// A key, without its secret.
+/// An access key, without the secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AccessKey)]
 pub struct Key {
-    /// When it was made.
+    /// Time of creation.
     #[serde(rename = "createdAt")]
     created_at: Timestamp,
-    /// Whether it can be used, unless it has expired.
+    /// True if the key is not deleted. An expired key is still `enabled`.
     enabled: bool,
-    /// When it ends, if it does.
+    /// Time of expiry; absent if the key does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
-    /// Its row.
+    /// Row id.
     id: AccessKeyId,
-    /// What its owner calls it.
+    /// Name chosen by the owner.
     name: String,
-    /// When it was made: a key is not changed.
+    /// Time of creation, since keys cannot be changed; in the profile `storyden` the zero time.
     #[serde(rename = "updatedAt")]
     updated_at: String,
 }
 
-/// Somebody's keys.
+/// The access keys of an account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AccessKeyListResult)]
 pub struct KeyList {
-    /// Oldest first; deleted ones are among them, not enabled.
+    /// Oldest first, including deleted keys.
     keys: Vec<Key>,
 }
 
-/// A key that was made.
+/// A new access key.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AccessKeyIssued)]
 pub struct IssuedKey {
     #[serde(flatten)]
     key: Key,
-    /// The key itself, shown this once.
+    /// The full key, shown only in this response.
     secret: String,
 }
 
-/// A new key.
+/// Request body for a new access key.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = AccessKeyInitialProps)]
 pub struct CreateKey {
-    /// When it ends; left out, it does not.
+    /// Time of expiry; absent for a key that does not expire.
     #[serde(default, deserialize_with = "given")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// What its owner calls it.
+    /// Name of the key.
     name: String,
 }
 
 impl Key {
-    /// Whether a key that was just made is enabled depends on who says so (contract 3.6).
+    /// Converts a key for a profile. In the profile `storyden` the response to a creation has `enabled:
+    /// false` (storyden-contract.md#sign-in-and-sign-out), and `updatedAt` is the zero time.
     fn shown(profile: Profile, key: ListedKey, enabled: bool) -> Self {
         let updated_at = if profile.access_keys_are_storydens() {
             "0001-01-01T00:00:00Z".to_owned()
@@ -124,7 +125,7 @@ pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<K
 /// `POST /api/auth/access-keys`.
 ///
 /// # Errors
-/// 400 for a name or an expiry that cannot be, 401, 403, 429.
+/// 400 for an invalid name or expiry, 401, 403, 429.
 #[utoipa::path(
     post, path = "/api/auth/access-keys", operation_id = "AccessKeyCreate", tag = "auth",
     security(("browser" = [])),
@@ -205,10 +206,10 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     })
 }
 
-/// `DELETE /api/auth/access-keys/{access_key_id}`: with a session, or by the key itself.
+/// `DELETE /api/auth/access-keys/{access_key_id}`: with a session, or with the key to delete.
 ///
 /// # Errors
-/// 401, 403 by another key, 404 when there is none or it is somebody else's.
+/// 401, 403 with a different key, 404 if the account has no such key.
 #[utoipa::path(
     delete, path = "/api/auth/access-keys/{access_key_id}", operation_id = "AccessKeyDelete",
     tag = "auth",

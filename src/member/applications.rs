@@ -1,5 +1,5 @@
-//! `/api/auth/oauth/applications`: what a person authorized, and the end of all that one application
-//! got of them.
+//! `/api/auth/oauth/applications`: the applications that the account authorized, and revocation of all
+//! grants to an application.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -19,26 +19,26 @@ use crate::store::paging::Pages;
 use crate::store::revocation;
 use crate::store::{applications, clients};
 
-/// An application that somebody authorized.
+/// An application authorized by the account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplication)]
 pub struct Application {
-    /// Its public id.
+    /// Public client id.
     client_id: String,
-    /// Its name.
+    /// Name of the client.
     client_name: String,
-    /// When it was first given something that is still good.
+    /// Time of the oldest grant that is still valid.
     first_granted_at: Timestamp,
-    /// Its row.
+    /// Row id.
     id: ClientRowId,
-    /// When it last got tokens.
+    /// Time of the last token response.
     last_used_at: Timestamp,
-    /// What it may do, all that it was granted together.
+    /// Union of the granted scopes.
     #[schema(value_type = Vec<String>)]
     scopes: Scope,
 }
 
-/// A page of them, by name.
+/// A page of authorized applications, ordered by name.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplicationListResult)]
 pub struct ApplicationList {
@@ -50,7 +50,7 @@ pub struct ApplicationList {
 /// `GET /api/auth/oauth/applications`.
 ///
 /// # Errors
-/// 400 for a page that is given twice, 401, 403.
+/// 400 for a repeated `page`, 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/oauth/applications", operation_id = "OAuthApplicationList", tag = "auth",
     security(("browser" = [])),
@@ -89,11 +89,11 @@ pub async fn list(
     }))
 }
 
-/// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: every grant, code and token that the
-/// application has of this person ends, and every request of it that waits for them.
+/// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that
+/// the application holds for this account, and cancels pending requests.
 ///
 /// # Errors
-/// 401, 403, 404 when there is no such application.
+/// 401, 403, 404 for an unknown application.
 #[utoipa::path(
     delete, path = "/api/auth/oauth/applications/{oauth_client_id}",
     operation_id = "OAuthApplicationRevoke", tag = "auth",

@@ -50,7 +50,7 @@ impl From<TypeName> for ClientType {
     }
 }
 
-/// Changes of an application; absent members stay.
+/// Changes of an application; absent members stay unchanged.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSelfUpdateProps)]
 pub struct UpdateClient {
@@ -69,12 +69,12 @@ pub struct UpdateClient {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSecretRotateProps)]
 pub struct RotateSecret {
-    /// Seconds during which the old secret stays valid: at most seven days, none if absent.
+    /// Seconds during which the old secret stays valid: at most seven days, 0 if absent.
     #[serde(default)]
     pub(super) overlap_seconds: u32,
 }
 
-/// A member that may be left out and may not be `null` (contract 1.3).
+/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     member: D,
 ) -> Result<Option<T>, D::Error> {

@@ -1,5 +1,5 @@
-//! `/api/auth/oauth/clients/{id}/secret`: another secret for an application, with an overlap in which
-//! the old one is good too, so that it can be brought to every machine before the old one stops.
+//! `/api/auth/oauth/clients/{id}/secret`: rotation of an application's secret. The old secret stays
+//! valid during an overlap, so that every server of the application can be updated.
 
 use axum::Json;
 use axum::extract::State;
@@ -19,15 +19,15 @@ use crate::error::{ApiError, answers};
 use crate::oauth::grant_type::ClientType;
 use crate::store::audit::Event;
 
-/// A secret that was replaced.
+/// The result of a rotation.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientSecretRotated)]
 pub struct RotatedSecret {
-    /// The public id of the application.
+    /// Public client id of the application.
     client_id: String,
-    /// Its new secret, shown this once.
+    /// The new secret, shown only in this response.
     client_secret: String,
-    /// Until when the old one is good; left out when it is not.
+    /// Expiry of the old secret; absent without an overlap.
     #[serde(skip_serializing_if = "Option::is_none")]
     old_secret_until: Option<Timestamp>,
 }
@@ -35,8 +35,8 @@ pub struct RotatedSecret {
 /// `POST /api/auth/oauth/clients/{oauth_client_id}/secret`.
 ///
 /// # Errors
-/// 400 when there is none, it is somebody else's or has no secret, and for too long an overlap; 401,
-/// 403, 429.
+/// 400 for an unknown application, an application of a different account, a public application, or an
+/// overlap above the limit; 401, 403, 429.
 #[utoipa::path(
     post, path = "/api/auth/oauth/clients/{oauth_client_id}/secret",
     operation_id = "OAuthClientSecretRotate", tag = "auth",

@@ -1,4 +1,5 @@
-//! `/api/auth/oauth/clients`: the applications that a person made (contract 14).
+//! `/api/auth/oauth/clients`: the applications that an account owns
+//! (storyden-contract.md#self-service-clients).
 
 use std::net::IpAddr;
 
@@ -27,10 +28,10 @@ use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
 use crate::store::clients::{self, Changes, Client};
 
-/// The most applications of one person.
+/// Maximum number of applications per account.
 const MOST: i64 = 500;
 
-/// Somebody's applications.
+/// The applications of an account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientListResult)]
 pub struct ClientList {
@@ -38,12 +39,12 @@ pub struct ClientList {
     clients: Vec<ClientResource>,
 }
 
-/// An application that was made.
+/// A new application.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientIssued)]
 pub struct IssuedClient {
     client: ClientResource,
-    /// Its secret, shown this once; none for a public one.
+    /// The secret, shown only in this response; absent for a public application.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
 }
@@ -76,7 +77,7 @@ pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<Clie
 /// `POST /api/auth/oauth/clients`.
 ///
 /// # Errors
-/// 400 for what does not go together, 401, 403, 429.
+/// 400 for invalid members or combinations, 401, 403, 429.
 #[utoipa::path(
     post, path = "/api/auth/oauth/clients", operation_id = "OAuthClientCreate", tag = "auth",
     security(("browser" = [])),
@@ -133,7 +134,8 @@ pub async fn create(
     }))
 }
 
-/// The application that somebody asks for, without its secret; in the contract's order.
+/// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
+/// (storyden-contract.md#order-of-validation).
 fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
     let profile = app.config.profile;
     let rules = Rules {
@@ -160,7 +162,7 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
         auth_method: rules.auth_method(kind, method)?,
         name: rules.name(&new.name)?,
         kind,
-        pkce_required: true, // only an administrator lets one off (RFC 9700 §2.1.1)
+        pkce_required: true, // only administrators can waive PKCE (RFC 9700 §2.1.1)
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,
@@ -177,7 +179,7 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
 /// `GET /api/auth/oauth/clients/{oauth_client_id}`.
 ///
 /// # Errors
-/// 400 for somebody else's, 401, 403, 404.
+/// 400 for an application of a different account, 401, 403, 404.
 #[utoipa::path(
     get, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientGet",
     tag = "auth",
@@ -209,7 +211,7 @@ pub async fn get(
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
 ///
 /// # Errors
-/// 400 for somebody else's and for what cannot be, 401, 403, 404.
+/// 400 for an application of a different account or invalid members, 401, 403, 404.
 #[utoipa::path(
     patch, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientUpdate",
     tag = "auth",
@@ -281,7 +283,7 @@ fn check_changes(
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
         redirect_uris: uris.map(|uris| rules.redirect_uris(uris)).transpose()?,
-        // A name that stays is not refused: it may be older than a rule.
+        // An unchanged name is not checked: the name may be older than a rule.
         name: asked
             .name
             .filter(|name| *name != client.name)
@@ -302,10 +304,11 @@ fn check_changes(
     Ok(changes)
 }
 
-/// `DELETE /api/auth/oauth/clients/{oauth_client_id}`: with every request, code and token it has.
+/// `DELETE /api/auth/oauth/clients/{oauth_client_id}`: deletes the application with all requests, codes
+/// and tokens.
 ///
 /// # Errors
-/// 400 when there is none or it is somebody else's, 401, 403.
+/// 400 for an unknown application or an application of a different account, 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientDelete",
     tag = "auth",
@@ -340,11 +343,10 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An application that somebody wants to do something with that only its owner may, and the line of
-/// the trail about it.
+/// Finds an application of the account, and prepares the audit event of the operation.
 ///
 /// # Errors
-/// 400 when there is none, or it is somebody else's.
+/// 400 for an unknown application or an application of a different account.
 pub(super) async fn owned(
     app: &App,
     account: &crate::ids::AccountId,

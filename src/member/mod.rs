@@ -40,7 +40,7 @@ fn require_manager(app: &App, person: &Person) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The page that a query asks for (contract 16).
+/// Parses the requested page (storyden-contract.md#refresh-token-lists).
 fn page(query: Option<&str>) -> Result<Page, ApiError> {
     let decoded = decode(query.unwrap_or_default(), &["page"])
         .and_then(Decoded::without_repeats)
@@ -61,8 +61,8 @@ fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<
     })
 }
 
-/// Stops a transaction of a session that was ended meanwhile: what outlives a session is not made by one
-/// that was signed out.
+/// Requires an open session within the transaction: a session closed meanwhile must not create anything
+/// that outlives the session.
 async fn require_open(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
     if store::sessions::hold(tx, session).await? {
         return Ok(());
@@ -70,7 +70,7 @@ async fn require_open(tx: &mut store::Tx, session: &SessionId) -> store::Result<
     Err(store::Error::Lost)
 }
 
-/// The answer to the error of such a transaction.
+/// Maps the error of [`require_open`] to 401.
 fn unless_signed_out(error: store::Error) -> ApiError {
     match error {
         store::Error::Lost => ApiError::unauthenticated(),

@@ -1,5 +1,5 @@
-//! `POST /api/auth/password`: a person changes their own password. Whoever got hold of the
-//! account before has nothing left afterwards: no session, no grant.
+//! `POST /api/auth/password`: change of the own password. Ends every other session and all
+//! grants, so that an attacker who knew the old password loses access.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,22 +21,21 @@ use crate::store::audit::{self, Event};
 use crate::store::closing::{self, Closed, Closing};
 use crate::store::{self, accounts};
 
-/// The password of now and the one to come.
+/// Request body for a password change.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = AuthPasswordChangeProps)]
 pub struct ChangePassword {
-    /// The one of now.
+    /// Current password.
     #[schema(value_type = String)]
     current: Secret,
-    /// The one to come: 8 to 1024 bytes.
+    /// New password: 8 to 1024 bytes.
     #[schema(value_type = String)]
     new: Secret,
-    /// False to leave the access keys of the account as they are.
+    /// Also revoke the access keys of the account.
     #[serde(default = "yes")]
     #[schema(default = true)]
     end_access_keys: bool,
-    /// False to leave the secrets of the account's own applications as they are: of those with the
-    /// client credentials grant.
+    /// Also revoke the secrets of the account's own applications with the client credentials grant.
     #[serde(default = "yes")]
     #[schema(default = true)]
     end_client_secrets: bool,
@@ -46,11 +45,12 @@ fn yes() -> bool {
     true
 }
 
-/// `POST /api/auth/password`. The session that asks stays; every other one ends, and so does what
-/// applications were given.
+/// `POST /api/auth/password`. Keeps the session of the request, and ends every other session and all
+/// grants.
 ///
 /// # Errors
-/// 400 when the new one is too short or the account has none, 401, 403 for a wrong one, 429.
+/// 400 if the new password is too short or the account has no password, 401, 403 for a wrong password,
+/// 429.
 #[utoipa::path(
     post, path = "/api/auth/password", operation_id = "AuthPasswordChange", tag = "auth",
     security(("browser" = [])),
@@ -135,7 +135,7 @@ pub async fn change(
         )
         .await;
     let ended = match changed {
-        // another change was first: what was given as the current password is so no longer
+        // a concurrent change was first: `current` is no longer the password
         Err(store::Error::Lost) => return Err(wrong()),
         changed => changed?.or_counted(counted),
     };
@@ -144,7 +144,7 @@ pub async fn change(
         account: &account,
         password_hash: &hash,
     };
-    // the device cookie of the browser is bound to the old password
+    // renew the device cookie, which is bound to the old password
     let device = device_cookie::remember(&app, &headers, who).await;
     let device = device.map(|cookie| (SET_COOKIE, cookie));
     Ok((AppendHeaders(device), Json(Closed { ended, left })))

@@ -1,5 +1,5 @@
-//! Why an operation of a member is refused: as a problem, in the protocol's words, or, where Storyden
-//! says nothing, with an empty body (contract 1.2).
+//! Errors of the member API: problems, OAuth errors, or an empty body, as in Storyden
+//! (storyden-contract.md#error-bodies).
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::client_rules::Refused;
 use crate::store;
 
-/// A refusal.
+/// An error response.
 #[derive(Debug)]
 pub enum Refusal {
     /// `application/problem+json` (RFC 9457).
@@ -22,12 +22,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// There is no such thing.
+    /// 404: the item does not exist.
     pub(super) fn not_found(detail: &'static str) -> Self {
         Self::Problem(ApiError::new(Kind::NotFound, detail))
     }
 
-    /// The item belongs to another account, or does not exist.
+    /// 400: the item belongs to a different account, or does not exist.
     pub(super) fn not_yours(description: &'static str) -> Self {
         Self::Protocol(OAuthError::invalid_request(description))
     }

@@ -1,4 +1,4 @@
-//! Signing in with a password and signing out (contract 3.2 and 3.6).
+//! Sign-in with a password, and sign-out (storyden-contract.md#sign-in-and-sign-out).
 
 use std::net::IpAddr;
 
@@ -30,27 +30,27 @@ use crate::store::accounts::{self, PasswordRow};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::sessions::{self, NewSession};
 
-/// How long a session lives (contract 3.2).
+/// Lifetime of a session (storyden-contract.md#session-cookie).
 const SESSION_TTL: Duration = Duration::days(90);
 
-/// The shortest password there is, in bytes; shorter ones are not looked up.
+/// Minimum length of a password, in bytes; shorter passwords are rejected before any look-up.
 pub const PASSWORD_MIN: usize = 8;
 
-/// The longest password that is hashed, in bytes.
+/// Maximum length of a password, in bytes: bounds the cost of a hash.
 pub const PASSWORD_MAX: usize = 1_024;
 
-/// Who signs in, and with what.
+/// Request body of sign-in and sign-up.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AuthPair)]
 pub struct SignIn {
-    /// The handle; at sign-in an e-mail address too.
+    /// The handle; at sign-in also an e-mail address.
     pub(super) identifier: String,
     /// The password.
     #[schema(value_type = String)]
     pub(super) token: Secret,
 }
 
-/// Who signed in.
+/// Response of sign-in and sign-up.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuthSuccess)]
 pub struct SignedIn {
@@ -112,7 +112,7 @@ pub async fn sign_in(
         )
         .retry_after(wait.0)
     })?;
-    // One hash is paid for and one answer given, whether the name exists or not.
+    // User enumeration and timing attack: the same cost and response for known and unknown names.
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
     let matches = app.passwords.verify(&token, stored).await?;
     if !matches {
@@ -130,13 +130,13 @@ pub async fn sign_in(
     if row.deleted_at.is_some() {
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }
-    // always a new session, whatever cookie came along
+    // A-54 (session fixation): always a new session, regardless of cookies in the request
     let held = Held {
         address,
         password_hash: row.password_hash.clone(),
     };
     let (session, expires_at) = match begin_from(&app, &row.account_id, Some(held)).await {
-        Err(store::Error::Lost) => return Err(wrong()), // it was changed in that moment
+        Err(store::Error::Lost) => return Err(wrong()), // a concurrent change
         begun => begun?,
     };
     let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
@@ -155,10 +155,10 @@ fn signing_in(row: &PasswordRow) -> SigningIn<'_> {
     }
 }
 
-/// Counts an attempt before the password is checked, so that many at once do not pass together.
+/// Counts an attempt before the password check, so that concurrent attempts cannot exceed the limit.
 ///
-/// A stranger is counted by the identifier as typed, never by its account: otherwise the limit of one
-/// identifier would tell which other identifiers belong to the same account.
+/// An unknown browser is counted by the identifier as typed, never by account: the limit of an
+/// identifier would reveal other identifiers of the same account.
 fn attempt<'a>(
     app: &'a App,
     identifier: &str,
@@ -168,14 +168,14 @@ fn attempt<'a>(
     if let Some(browser) = browser {
         return app.limits.attempt(&browser.subject());
     }
-    let typed = identifier.to_lowercase(); // as the account is looked up
+    let typed = identifier.to_lowercase(); // like the account look-up
     let mut subjects = networks(SIGN_IN_ADDRESS, address);
     subjects.push((SIGN_IN_PAIR, format!("{typed}\0{}", network_of(address))));
     subjects.push((SIGN_IN_IDENTIFIER, typed));
     app.limits.attempt(&subjects)
 }
 
-/// Refuses what is too short for a password.
+/// Rejects a password below the minimum length.
 fn require_length(password: &Secret, detail: &'static str) -> Result<(), ApiError> {
     if password.reveal().len() < PASSWORD_MIN {
         return Err(ApiError::invalid(detail).title("Password must be at least 8 characters."));
@@ -183,10 +183,10 @@ fn require_length(password: &Secret, detail: &'static str) -> Result<(), ApiErro
     Ok(())
 }
 
-/// Refuses what cannot become a password.
+/// Checks the length of a new password.
 ///
 /// # Errors
-/// 400, and what would do.
+/// 400, with the allowed length.
 pub(super) fn check_new_password(password: &Secret) -> Result<(), ApiError> {
     require_length(password, "A password has at least 8 bytes")?;
     if password.reveal().len() > PASSWORD_MAX {
@@ -195,7 +195,8 @@ pub(super) fn check_new_password(password: &Secret) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Contract 3.6: an unknown handle is told so, and an address is one.
+/// Rejects an unknown handle with 404, as in Storyden (storyden-contract.md#sign-in-and-sign-out). An
+/// e-mail address is never a known handle.
 async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError> {
     let known = if identifier.contains('@') {
         None
@@ -210,10 +211,10 @@ async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError
     Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
 
-/// Makes a session for an operator: the cookie's value and when it ends.
+/// Creates a session without a password check. Returns the value of the session cookie and the expiry.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp), store::Error> {
     begin_from(app, account, None).await
 }
@@ -223,14 +224,14 @@ fn wrong() -> ApiError {
         .title("The handle or the password is wrong.")
 }
 
-/// What somebody signed in with, and from where.
+/// The verified password of a sign-in, and the client address.
 struct Held {
     address: IpAddr,
     /// The stored hash that the password matched.
     password_hash: String,
 }
 
-/// Makes a session of a person who signed in from an address, or of nobody who did.
+/// Creates a session. With `held`, the transaction requires that the password is still the current one.
 async fn begin_from(
     app: &App,
     account: &AccountId,
@@ -270,7 +271,8 @@ async fn begin_from(
     Ok((session, expires_at))
 }
 
-/// `POST /api/auth/logout`: ends the session and empties the browser (contract 3.6).
+/// `POST /api/auth/logout`: ends the session, and clears cookies and site data
+/// (storyden-contract.md#sign-in-and-sign-out).
 #[utoipa::path(
     post,
     path = "/api/auth/logout",
@@ -314,7 +316,7 @@ pub async fn sign_out(
         ended.await?;
     }
     let web = app.config.web_address();
-    // "cookies" would take the device cookie too, with every other cookie of the domain.
+    // `Clear-Site-Data: "cookies"` deletes all cookies of the domain, the device cookie included.
     let clear = if app.config.profile.sign_in_sets_one_cookie() {
         "\"cache\", \"cookies\", \"storage\", \"executionContexts\""
     } else {

@@ -1,4 +1,4 @@
-//! `/api/auth/sessions`: where a person is signed in, and how they sign out there.
+//! `/api/auth/sessions`: the sessions of an account, and remote sign-out.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -26,28 +26,28 @@ use crate::store::sessions;
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthSession)]
 pub struct ListedSession {
-    /// When its person signed in.
+    /// Time of sign-in.
     #[serde(rename = "createdAt")]
     created_at: Timestamp,
-    /// Whether it is the one that asks.
+    /// True for the session of this request.
     current: bool,
-    /// When it ends.
+    /// Time of expiry.
     expires_at: Timestamp,
-    /// Its row.
+    /// Row id.
     id: SessionId,
 }
 
-/// Whose sessions they are, so that a page can say who is signed in and show what is for them.
+/// The account of the sessions, for pages that show the account or depend on permissions.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthSessionAccount)]
 pub struct SessionAccount {
-    /// The name that is unique.
+    /// Unique name.
     handle: String,
-    /// The id.
+    /// Account id.
     id: AccountId,
-    /// The name that is shown.
+    /// Display name.
     name: String,
-    /// What its roles permit now; with `ADMINISTRATOR` everything is permitted.
+    /// Current permissions. `ADMINISTRATOR` satisfies every permission.
     permissions: Vec<&'static str>,
 }
 
@@ -62,14 +62,14 @@ impl From<Account> for SessionAccount {
     }
 }
 
-/// Somebody's sessions.
+/// The sessions of an account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthSessionListResult)]
 pub struct SessionList {
     account: SessionAccount,
-    /// What works on without a session, unless it is ended too.
+    /// Credentials that stay valid after sign-out, unless revoked too.
     lasting: LastingCredentials,
-    /// Those that are open, newest first.
+    /// Open sessions, newest first.
     sessions: Vec<ListedSession>,
 }
 
@@ -108,10 +108,10 @@ pub async fn list(
     }))
 }
 
-/// `DELETE /api/auth/sessions/{session_id}`: signs out there.
+/// `DELETE /api/auth/sessions/{session_id}`: ends a session.
 ///
 /// # Errors
-/// 401, 403, 404 when there is none that is open, or it is somebody else's.
+/// 401, 403, 404 if the account has no such open session.
 #[utoipa::path(
     delete, path = "/api/auth/sessions/{session_id}", operation_id = "AuthSessionDelete",
     tag = "auth",
@@ -158,11 +158,10 @@ pub async fn delete(
     }
 }
 
-/// `DELETE /api/auth/sessions`: signs out everywhere, and ends what applications were given and what
-/// waits for a decision.
+/// `DELETE /api/auth/sessions`: ends every session, revokes all grants, and cancels pending requests.
 ///
 /// # Errors
-/// 401, 403.
+/// 400, 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/sessions", operation_id = "AuthSessionDeleteAll", tag = "auth",
     security(("browser" = [])),
@@ -201,7 +200,7 @@ pub async fn delete_all(
         Box::pin(async move {
             audit::insert(tx, entry).await?;
             let closed = closing.close(tx, entry).await?;
-            // sessions of other accounts in this browser, from before a change of settings
+            // sessions of other accounts in this browser, created before a change of settings
             let entry = Entry {
                 event: Event::SignedOut,
                 ..entry.clone()
@@ -216,7 +215,7 @@ pub async fn delete_all(
     Ok((set_cookies(cookies), Json(Closed { ended, left })))
 }
 
-/// Reads what ends besides the sessions.
+/// Parses the query: the credentials to revoke besides the sessions.
 fn closing(query: Option<&str>, account: AccountId) -> Result<Closing, ApiError> {
     const ALSO: &[&str] = &["end_access_keys", "end_client_secrets"];
     let query = decode(query.unwrap_or_default(), ALSO)

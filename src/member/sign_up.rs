@@ -1,5 +1,5 @@
-//! `POST /api/auth/password/signup`: somebody makes an account (contract 3.6). Closed unless
-//! `SIGNUP_ENABLED`, since beside a Storyden it belongs to Storyden.
+//! `POST /api/auth/password/signup` (storyden-contract.md#sign-in-and-sign-out). Disabled unless
+//! `SIGNUP_ENABLED`, because beside a Storyden accounts are created by Storyden.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,12 +23,11 @@ use crate::store;
 use crate::store::accounts::{self, NewAccount};
 use crate::store::audit::{self, Event};
 
-/// `POST /api/auth/password/signup`: an account with a session. The first account of all is an
-/// administrator's.
+/// `POST /api/auth/password/signup`: creates an account and a session. The very first account becomes
+/// an administrator.
 ///
 /// # Errors
-/// 400 for a handle or a password that cannot be, 403 while it is closed, 409 for a handle that is
-/// taken, 429.
+/// 400 for an invalid handle or password, 403 while sign-up is disabled, 409 for a taken handle, 429.
 #[utoipa::path(
     post, path = "/api/auth/password/signup", operation_id = "AuthPasswordSignup", tag = "auth",
     security(()),

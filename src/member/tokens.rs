@@ -18,7 +18,7 @@ use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
 use crate::store::refresh_token_list::{self, Filter, ListedToken};
 
-/// A page of somebody's refresh tokens.
+/// A page of the account's refresh tokens.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRefreshTokenListResult)]
 pub struct TokenList {
@@ -31,7 +31,7 @@ pub struct TokenList {
 /// `GET /api/auth/oauth/tokens`.
 ///
 /// # Errors
-/// 400 for a page that is given twice, 401, 403.
+/// 400 for a repeated `page`, 401, 403.
 #[utoipa::path(
     get, path = "/api/auth/oauth/tokens", operation_id = "OAuthRefreshTokenList", tag = "auth",
     security(("browser" = [])),
@@ -59,11 +59,11 @@ pub async fn list(
     Ok(Json(TokenList { pages, tokens }))
 }
 
-/// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: revokes this token; the rest of its chain
-/// stays.
+/// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: revokes this token; earlier and later
+/// tokens of the chain stay.
 ///
 /// # Errors
-/// 400 for an unknown token or a token of another account, 401, 403.
+/// 400 for an unknown token or a token of a different account, 401, 403.
 #[utoipa::path(
     delete, path = "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
     operation_id = "OAuthRefreshTokenDelete", tag = "auth",

@@ -1,8 +1,8 @@
-//! The built-in pages: `web/`, embedded at compile time and served as it is.
+//! The built-in pages: the files of `web/`, embedded at compile time.
 //!
-//! They are a frontend like any other: static files that speak to the JSON API with the session
-//! cookie. Every page is the same 200 for everybody; the API decides who sees what. The one page
-//! made here is [`error_page`], for an authorization request that must not be redirected.
+//! The pages are static and call the JSON API with the session cookie. Every page is the same for all
+//! visitors; access control is in the API. Only [`error_page`] is rendered here, for an authorization
+//! request that must not be redirected.
 
 use std::sync::LazyLock;
 
@@ -15,14 +15,14 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
-/// A file of `web/` and the path that serves it.
+/// A file of `web/` with the path to serve.
 struct File {
     path: &'static str,
     content_type: &'static str,
     body: &'static [u8],
 }
 
-/// A page of `web/` and the path where it is.
+/// A page of `web/`, served at the given path.
 macro_rules! page {
     ($path:literal, $name:literal) => {
         File {
@@ -33,7 +33,7 @@ macro_rules! page {
     };
 }
 
-/// A file of `web/` that pages load, at the path of its name.
+/// An asset of `web/`, served at `/web/` and the file name.
 macro_rules! asset {
     ($name:literal, $content_type:literal) => {
         File {
@@ -50,7 +50,7 @@ macro_rules! script {
     };
 }
 
-/// Every page and every asset. What is not here, the router's fallback answers.
+/// All pages and assets. The router's fallback answers other paths.
 const FILES: &[File] = &[
     page!("/", "index"),
     page!("/login", "login"),
@@ -100,17 +100,17 @@ const FILES: &[File] = &[
     asset!("icon.svg", "image/svg+xml; charset=utf-8"),
 ];
 
-/// What the pages may load and who may frame them: their own origin, and nobody.
+/// Content Security Policy of the pages: resources of the same origin only, no framing (clickjacking).
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// The headers of every answer here, beside its own policy.
+/// Security headers of every response, besides the Content Security Policy.
 ///
-/// `Cross-Origin-Opener-Policy`: a page that opened this one in a window of its own can neither navigate
-/// that window nor learn when it closes (double-clickjacking, XS-Leaks). A client that opens the
-/// authorization request in a pop-up window loses its handle of that window.
+/// `Cross-Origin-Opener-Policy`: a page that opened this page in a pop-up window can neither navigate
+/// that window nor learn when the window closes (double-clickjacking, XS-Leaks). A client that opens
+/// the authorization request in a pop-up window loses the handle of that window.
 const GUARDS: [(HeaderName, HeaderValue); 5] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -131,7 +131,7 @@ const GUARDS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// The routes of the pages and their assets.
+/// Builds the routes of pages and assets.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     FILES.iter().fold(Router::new(), |router, file| {
         let etag = etag(file.body);
@@ -161,7 +161,7 @@ fn serve(file: &File, etag: HeaderValue, request: &HeaderMap) -> Response {
         .into_response()
 }
 
-/// A strong entity tag: half of the SHA-256 of the content.
+/// Makes a strong entity tag: half of the SHA-256 of the content.
 fn etag(body: &[u8]) -> HeaderValue {
     let digest: [u8; 32] = Sha256::digest(body).into();
     let half: [u8; 16] = std::array::from_fn(|index| digest[index]);
@@ -169,7 +169,7 @@ fn etag(body: &[u8]) -> HeaderValue {
         .expect("quotes and hexadecimal digits are legal in a header")
 }
 
-/// Whether the browser has this content already (RFC 9110 §13.1.2, weak comparison).
+/// True if the browser has this content already (RFC 9110 §13.1.2, weak comparison).
 fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
     request
         .get_all(header::IF_NONE_MATCH)
@@ -182,7 +182,7 @@ fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
         })
 }
 
-/// The style of the error page, which needs nothing else.
+/// The style of the error page, inline.
 const ERROR_STYLE: &str = "\
 :root{color-scheme:light dark;--ground:#f4f3ee;--card:#fff;--text:#1c2320;--muted:#56605b;--line:#d8dbd4}\
 @media(prefers-color-scheme:dark){:root{--ground:#101412;--card:#1a201d;--text:#e9edea;--muted:#a9b4ae;--line:#343d38}}\
@@ -192,7 +192,7 @@ main{box-sizing:border-box;max-width:36rem;margin:auto;padding:1.75rem;backgroun
 border:1px solid var(--line);border-radius:1rem}\
 h1{margin:0 0 .75rem;font-size:1.6rem;line-height:1.25}p{margin:0 0 .75rem}p:last-child{margin:0;color:var(--muted)}";
 
-/// Allows that style, by its hash, and nothing else.
+/// Content Security Policy of the error page: allows only the inline style, by hash.
 static ERROR_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(ERROR_STYLE));
     HeaderValue::try_from(format!(
@@ -202,10 +202,10 @@ static ERROR_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     .expect("base64 is legal in a header")
 });
 
-/// A small page, status 400, for a browser whose authorization request must not be redirected:
-/// its client or its redirect URI is not to be trusted (RFC 6749 §3.1.2.4).
+/// Renders an error page, status 400, for an authorization request that must not be redirected because
+/// the client or the redirect URI is invalid (RFC 6749 §3.1.2.4).
 ///
-/// `title` and `message` are text; they are escaped here.
+/// `title` and `message` are plain text and are escaped here.
 pub fn error_page(title: &str, message: &str) -> Response {
     let (title, message) = (escape(title), escape(message));
     let page = format!(
@@ -227,7 +227,7 @@ pub fn error_page(title: &str, message: &str) -> Response {
     (StatusCode::BAD_REQUEST, GUARDS, own, page).into_response()
 }
 
-/// Text made safe inside an HTML element or a quoted attribute.
+/// Escapes text for an HTML element or a quoted attribute.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! The layer that counts what an address asks for (contract 1.4, A-35, A-42): headers on every
-//! answer, and 429 over the budget.
+//! Rate limit layer, per address (storyden-contract.md#headers-and-limits, A-35, A-42): adds headers to
+//! every response, and answers 429 over the limit.
 
 use axum::Extension;
 use axum::extract::Request;
@@ -17,7 +17,7 @@ use crate::error::{ApiError, Kind};
 use crate::limits::budget::Left;
 use crate::store::audit::Event;
 
-/// Counts a request of an address, and answers it when it is within the budget.
+/// Charges a request to the address; runs the request only within the rate limit.
 pub(super) async fn spend(
     Extension(app): Extension<Shared>,
     request: Request,
@@ -48,16 +48,16 @@ pub(super) async fn spend(
         return told(refuse(&app, &path, left), left);
     }
     let response = next.run(request).await;
-    // What the endpoint itself counted is in what is left.
+    // Read the budget again: the endpoint may have spent more units.
     told(response, app.budget.spend(address, 0))
 }
 
-/// Units of a request.
+/// Returns the rate limit units of a request.
 fn cost(app: &App, method: &Method, path: &str) -> u64 {
     let free = if app.config.profile.budget_covers_everything() {
         false
     } else {
-        // Polls have a pace of their own, so the token endpoint counts what is none.
+        // polls of devices are free, and only the token endpoint can recognize polls.
         method == Method::OPTIONS || path == token::PATH
     };
     match path {
@@ -73,8 +73,8 @@ async fn is_guest(app: &App, headers: HeaderMap) -> bool {
     matches!(caller, Ok(Caller::Guest | Caller::Refused))
 }
 
-/// 429 in the words of the path: plain text in the profile `storyden`, else the protocol's or a
-/// problem.
+/// Builds the 429 response: plain text in the profile `storyden`; in `standards` an OAuth error for the
+/// protocol's paths, and a problem for all other paths.
 fn refuse(app: &App, path: &str, left: Left) -> Response {
     if app.config.profile.budget_covers_everything() {
         let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();

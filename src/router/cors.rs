@@ -30,7 +30,7 @@ const EXPOSED_HERE: [HeaderName; 5] = [
     HeaderName::from_static("x-ratelimit-reset"),
 ];
 
-/// For routes that use no cookie: every origin may call.
+/// Allows every origin, for routes without cookies.
 pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -41,7 +41,7 @@ pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
     (!config.profile.cors_is_one_rule()).then_some(cors)
 }
 
-/// With the session cookie, for the pages' origin and the ones that the operator named.
+/// Allows the origins of API and pages, and the configured origins, with the session cookie.
 pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
     let allowed = config.allowed_origins();
     let is_ours = move |origin: &HeaderValue, _: &request::Parts| is_one_of(&allowed, origin);
@@ -76,8 +76,8 @@ const METHODS: [Method; 6] = [
     Method::OPTIONS,
 ];
 
-/// Storyden's rule, over every path: an origin that is allowed is answered with credentials, and a
-/// preflight is always 204.
+/// Applies Storyden's CORS rule to all paths: known origins are allowed with credentials, and a preflight
+/// is always 204.
 pub(super) async fn as_storyden(
     State(app): State<Shared>,
     request: Request,

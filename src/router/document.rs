@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of the API: everything except the descriptions of single operations.
+//! The OpenAPI 3.1 document, except the operations.
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -9,7 +9,7 @@ use crate::accounts::session_cookie;
 use crate::config::Config;
 use crate::error::{OAuthErrorBody, Problem};
 
-/// The frame around the operations; title, version and licence are the crate's.
+/// Base document without operations. Title, version and licence come from the crate.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     components(schemas(OAuthErrorBody, Problem)),
@@ -22,7 +22,7 @@ use crate::error::{OAuthErrorBody, Problem};
 )]
 struct Frame;
 
-/// The whole document of some operations.
+/// Adds servers, security schemes and the base document to the operations.
 pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
     let mut document = <Frame as utoipa::OpenApi>::openapi().merge_from(operations);
     let base = config.endpoint_base();
@@ -38,7 +38,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
         let schema = components.schemas.entry(name.to_owned());
         schema.and_modify(|schema| document_members(schema, members));
     }
-    // A wildcard parameter has another syntax in OpenAPI.
+    // OpenAPI writes wildcard parameters without the asterisk.
     let paths = std::mem::take(&mut document.paths.paths);
     let renamed = paths
         .into_iter()
@@ -80,7 +80,7 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
     }
 }
 
-/// Security schemes (storyden-contract.md#credentials).
+/// Lists the security schemes (storyden-contract.md#credentials).
 fn security_schemes(config: &Config) -> [(&'static str, SecurityScheme); 5] {
     let http = |scheme, description: &str| {
         let mut http = Http::new(scheme);

@@ -1,4 +1,4 @@
-//! Routes with documentation: a route cannot be added without being in the API document.
+//! Routes with documentation: every route added here is in the OpenAPI document.
 
 use std::convert::Infallible;
 
@@ -18,7 +18,7 @@ use super::budget;
 use crate::app::Shared;
 use crate::config::Config;
 
-/// Routes and their documentation.
+/// Routes with documentation.
 #[derive(Default)]
 pub(super) struct Documented(OpenApiRouter<Shared>);
 
@@ -28,12 +28,12 @@ impl Documented {
         Self(self.0.routes(routes))
     }
 
-    /// Adds other routes, with their layers.
+    /// Adds the routes and layers of a second group.
     pub(super) fn merge(self, other: Self) -> Self {
         Self(self.0.merge(other.0))
     }
 
-    /// Answers other methods than the paths have ([`Router::method_not_allowed_fallback`]).
+    /// Sets the answer to methods that a path does not have ([`Router::method_not_allowed_fallback`]).
     pub(super) fn method_not_allowed_fallback<H, T>(self, handler: H) -> Self
     where
         H: Handler<T, Shared>,
@@ -45,7 +45,7 @@ impl Documented {
         Self(routes)
     }
 
-    /// Puts a layer around the routes so far.
+    /// Adds a layer around the routes added so far.
     pub(super) fn layer<L>(self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -78,7 +78,7 @@ impl Documented {
         self
     }
 
-    /// The routes, and their document.
+    /// Splits into the routes and the OpenAPI document.
     pub(super) fn into_parts(self) -> (Router<Shared>, OpenApi) {
         self.0.split_for_parts()
     }

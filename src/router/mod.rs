@@ -1,4 +1,4 @@
-//! Every route on one screen, in its groups, with their layers.
+//! All routes, in groups that share layers.
 
 mod budget;
 mod cors;
@@ -46,11 +46,11 @@ use crate::oauth::OAuthError;
 use crate::profile::Profile;
 use crate::{pages, telemetry};
 
-/// The longest that any request is worked on.
+/// Time limit of every request.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The server's routes. Behind an issuer with a path they are served with and without it, since a
-/// proxy may or may not take it away.
+/// Builds the server's routes. For an issuer with a path, routes exist with and without that path,
+/// because a reverse proxy may or may not strip the path.
 pub fn router(app: Shared) -> Router {
     let (documented, document) = documented(&app.config).into_parts();
     let document = document::around(document, &app.config);
@@ -90,16 +90,16 @@ pub fn router(app: Shared) -> Router {
     }
     routes
         .layer(from_fn_with_state(app.clone(), remember_address))
-        .layer(Extension(app)) // for the layers of the groups, which are made without it
+        .layer(Extension(app)) // for layers of groups, built without the app
 }
 
-/// The document of the API, as `/api/openapi.json` serves it.
+/// Builds the OpenAPI document that `/api/openapi.json` serves.
 #[must_use]
 pub fn document(config: &Config) -> OpenApi {
     document::around(documented(config).into_parts().1, config)
 }
 
-/// What the document of the API has: everything but the pages and the two for monitoring.
+/// Builds the routes of the OpenAPI document: all except pages, `/healthz` and `/readyz`.
 fn documented(config: &Config) -> Documented {
     Documented::default()
         .merge(public(config))
@@ -109,7 +109,7 @@ fn documented(config: &Config) -> Documented {
         .merge(administration(config))
 }
 
-/// What anybody may read from anywhere, and keep for a while.
+/// Public, cacheable documents for every origin.
 fn public(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(well_known::openid_configuration))
@@ -127,7 +127,7 @@ fn public(config: &Config) -> Documented {
         .layer(option_layer(cors::any_origin(config)))
 }
 
-/// What clients call, from anywhere, without a session. Never kept (RFC 6749 §5.1).
+/// Protocol endpoints for clients of every origin, without a session. Never cached (RFC 6749 §5.1).
 fn protocol(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(token::token))
@@ -142,7 +142,7 @@ fn protocol(config: &Config) -> Documented {
         .routes(routes!(introspection::introspect))
         .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
         .answering::<OAuthBroken>()
-        .method_not_allowed_fallback(other_methods) // here too, so that it is not kept either
+        .method_not_allowed_fallback(other_methods) // below `no-store`, for the 405 too
         .layer(from_fn(refuse_head))
         .layer(from_fn(protocol_deadline))
         .layer(CatchPanicLayer::custom(protocol_panicked))
@@ -158,7 +158,7 @@ fn protocol(config: &Config) -> Documented {
         .layer(option_layer(cors::any_origin(config)))
 }
 
-/// What a browser calls with a session: our own pages and the origins that the operator named.
+/// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(authorize_consent::show, authorize_consent::decide))
@@ -175,7 +175,8 @@ fn browser(config: &Config) -> Documented {
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
-/// Where a browser is sent, which no page of another origin may read (RFC 9700 §2.6).
+/// Endpoints that a browser navigates to: no CORS, so that scripts of foreign origins cannot read the
+/// redirect (RFC 9700 §2.6).
 fn navigation(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(authorize::authorize, authorize::authorize_by_form))
@@ -187,7 +188,7 @@ fn navigation(config: &Config) -> Documented {
         .counted(config)
 }
 
-/// What a signed-in person manages: applications, tokens, access keys, sessions.
+/// Self-service of a signed-in account: applications, tokens, access keys, sessions.
 fn member(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(member::clients::list, member::clients::create))
@@ -221,7 +222,7 @@ fn member(config: &Config) -> Documented {
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
-/// What administrators manage, by any credential.
+/// Administration, with every kind of credential.
 fn administration(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(every_client::list, every_client::create))
@@ -250,8 +251,8 @@ fn administration(config: &Config) -> Documented {
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
 
-/// A path with another method than it has. Each group says so below its CORS layer, which answers
-/// the browser's `OPTIONS` before it comes to that.
+/// Answers 405 for methods that a path does not have. Each group installs this handler inside the CORS
+/// layer, which must answer `OPTIONS` first.
 async fn other_methods() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }
@@ -260,12 +261,12 @@ fn no_store() -> HeaderValue {
     HeaderValue::from_static("no-store")
 }
 
-/// A header that a handler may have set otherwise.
+/// Sets a default header: a value from the handler wins.
 fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Makes the address of a request known to the record of refusals.
+/// Makes the client address available to the log of refused requests.
 async fn remember_address(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let ClientAddress(address) = ClientAddress::of(&parts, &app);
@@ -273,7 +274,8 @@ async fn remember_address(State(app): State<Shared>, request: Request, next: Nex
     from_address(address, next.run(request)).await
 }
 
-/// `HEAD` would do what `GET` does: keep a request, claim a code. It is another method here.
+/// Answers `HEAD` with 405. axum would run the `GET` handler, with all side effects: store a request,
+/// claim a user code.
 async fn refuse_head(request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD {
         return other_methods().await.into_response();
@@ -281,7 +283,7 @@ async fn refuse_head(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Ends a request that takes too long.
+/// Aborts a request at the deadline: 503 with a problem.
 async fn deadline(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
     answer.unwrap_or_else(|_| {
@@ -291,7 +293,7 @@ async fn deadline(request: Request, next: Next) -> Response {
     })
 }
 
-/// The same in the protocol's words (RFC 6749 §5.2).
+/// Aborts a request at the deadline: 503 with an OAuth error (RFC 6749 §5.2).
 async fn protocol_deadline(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
     answer.unwrap_or_else(|_| {
@@ -301,13 +303,13 @@ async fn protocol_deadline(request: Request, next: Next) -> Response {
     })
 }
 
-/// No panic is meant to be reachable; one that is ends its request and nothing else.
+/// Answers 500 with a problem after a panic, so that a panic ends only the request.
 fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
     log_panic(payload);
     ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
 }
 
-/// The same in the protocol's words.
+/// Answers 500 with an OAuth error after a panic.
 fn protocol_panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
     log_panic(payload);
     OAuthError::server_error("a handler panicked").into_response()

@@ -1,5 +1,4 @@
-//! Differences of Storyden's router (storyden-contract.md#paths): the outermost layer of the profile
-//! `storyden`.
+//! Response differences of Storyden's router (storyden-contract.md#paths), for the profile `storyden`.
 
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
@@ -42,13 +41,13 @@ pub(super) async fn as_storyden(
     response
 }
 
-/// `HEAD` everywhere, and `POST` where a Storyden has `GET` alone.
+/// True for `HEAD`, and for `POST` where Storyden has only `GET`.
 fn is_another_method(method: &Method, path: &str) -> bool {
     let get_alone = matches!(path, "/api/oauth/authorize" | "/api/oauth/userinfo");
     method == Method::HEAD || (method == Method::POST && get_alone)
 }
 
-/// True for endpoints with `no-store` in Storyden, and for endpoints that Storyden lacks.
+/// True for endpoints with `no-store` in Storyden, and for endpoints that Storyden does not have.
 fn forbids_keeping(path: &str) -> bool {
     matches!(
         path,

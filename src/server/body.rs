@@ -1,4 +1,4 @@
-//! The body of a request, which tells the place of its connection when all of it has arrived.
+//! Request body that notifies the connection slot when the body is complete.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use super::places::Place;
 
-/// A body that is read from a connection.
+/// The body of a request on a connection.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     pub(super) incoming: Incoming,

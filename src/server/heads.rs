@@ -1,30 +1,31 @@
-//! The beginning and the end of each request in the bytes of a connection.
+//! Framing: the start and end of each request in the bytes of a connection.
 //!
-//! hyper takes a bare line feed in a head for the end of a line, as RFC 9112 §2.2 permits; a proxy in
-//! front may not, and then the two see different headers (request smuggling, A-71). So a bare line feed
-//! is refused, in every request of a connection. That needs to know where each head begins. No second
-//! parser decides that: the parser gets the bytes up to the end of one head, says how long the body
-//! is, and gets the rest after that. The end of a body in chunks is known to the parser alone, so such a
-//! request is the last of its connection.
+//! hyper accepts a bare LF as a line terminator in a request head (RFC 9112 §2.2). A proxy in front may
+//! not, and the two would see different headers (request smuggling, A-71). So a bare LF is rejected, in
+//! every request of a connection.
+//!
+//! Finding the heads needs no second parser: hyper gets the bytes up to the end of a head, reports the
+//! length of the body, and then gets the rest. The end of a chunked body is known to hyper only, so
+//! such a request is the last of a connection.
 
 use super::places::BodyLength;
 
 /// The part of a request that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// The head.
+    /// The request head.
     Head,
-    /// Unknown: the head is complete, and the parser has not said how long the body is.
+    /// The head is complete, and hyper has not reported the body length yet.
     Unknown,
-    /// The body, of which so many bytes are left.
+    /// The body, with the number of remaining bytes.
     Body(u64),
-    /// A body in chunks, and nothing after it.
+    /// A chunked body; the last request of the connection.
     Last,
-    /// A head with a bare line feed, and nothing after it.
+    /// A head with a bare LF; the connection ends.
     Refused,
 }
 
-/// The position in the bytes of a connection.
+/// The position in the byte stream of a connection.
 #[derive(Debug)]
 pub(super) struct Heads {
     part: Part,
@@ -45,22 +46,22 @@ impl Default for Heads {
 }
 
 impl Heads {
-    /// True in a head, and before one.
+    /// True in a head, and before the first byte of a head.
     pub(super) fn in_head(&self) -> bool {
         self.part == Part::Head
     }
 
-    /// True between a head and [`Heads::set_body`].
+    /// True from the end of a head until [`Heads::set_body`].
     pub(super) fn needs_body(&self) -> bool {
         self.part == Part::Unknown
     }
 
-    /// True after a bare line feed in a head.
+    /// True after a bare LF in a head.
     pub(super) fn is_refused(&self) -> bool {
         self.part == Part::Refused
     }
 
-    /// Goes on with the body of the request whose head is complete.
+    /// Continues with the body of the request.
     pub(super) fn set_body(&mut self, length: BodyLength) {
         match length {
             BodyLength::Known(0) => *self = Self::default(),
@@ -69,9 +70,8 @@ impl Heads {
         }
     }
 
-    /// Goes through the next bytes, and returns how many of them the parser may have now. In a head,
-    /// a line feed without a carriage return before it becomes a zero, which the parser refuses with 400,
-    /// and ends the head.
+    /// Processes the next bytes, and returns the number of bytes that hyper may read now. A bare LF in
+    /// a head is replaced by NUL, which makes hyper reject the request with 400.
     pub(super) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         match self.part {
             Part::Head => self.pass_head(bytes),
@@ -112,7 +112,7 @@ impl Heads {
 mod tests {
     use super::*;
 
-    /// pieces of any size come to the same, and end where the head and the body end.
+    /// framing does not depend on the size of the reads.
     #[test]
     fn a_request_ends_where_it_ends_however_it_arrives() {
         let head = b"\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// a line feed is spoilt in a head and nowhere else.
+    /// a bare LF is replaced in heads only.
     #[test]
     fn a_bare_line_feed_is_spoilt_in_a_head_alone() {
         let mut heads = Heads::default();

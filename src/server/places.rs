@@ -1,11 +1,9 @@
-//! Places for connections: a bound on all of them, a share for each network, and idle connections that
-//! give way to new ones.
+//! Connection slots: a limit on all connections, a limit per network, and eviction of idle connections.
 //!
-//! A connection costs memory and a file whether it is used or not, so an address that opens many and
-//! uses none would lock out all others. Connections that wait for their client are kept in the
-//! order in which they are closed: those that were answered before, then those that sent nothing yet,
-//! then those in the middle of a head, then of a body, each the longest waiting first. A request that
-//! has arrived is never cut off.
+//! An open connection costs memory and a file descriptor, so an address with many idle connections
+//! would lock out all others (A-72, Slowloris). Idle connections are evicted in this order, longest
+//! idle first: keep-alive, no byte received, partial head, partial body. A completely received request
+//! is never evicted.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,23 +14,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// The most connections of a process that may have as many files.
+/// Maximum number of connections, if the file descriptor limit allows.
 const CONNECTIONS_MAX: u64 = 10_000;
-/// Files left for the database and the rest.
+/// File descriptors reserved for the database and other uses.
 const FILES_RESERVED: u64 = 128;
 
-/// Bounds on open connections.
+/// Limits on open connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// All connections.
+    /// Limit on all connections.
     pub total: usize,
-    /// The share of an IPv4 address or an IPv6 /64 that is not in `TRUSTED_PROXIES`.
+    /// Limit per IPv4 address or IPv6 /64, except `TRUSTED_PROXIES`.
     pub per_network: usize,
 }
 
 impl ConnectionLimits {
-    /// As many connections as this process may have files for, after raising its limit; a tenth of
-    /// them for one network.
+    /// Limits derived from the file descriptor limit of the process, which is raised first. A network
+    /// gets a tenth of all connections.
     #[must_use]
     pub fn of_process() -> Self {
         let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
@@ -47,31 +45,31 @@ impl ConnectionLimits {
     }
 }
 
-/// The reason why a connection got no place.
+/// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Its network has its share, and none of that is idle.
+    /// The network is at the limit, and has no idle connection.
     Share,
-    /// All places are taken, and no connection is idle.
+    /// The server is at the limit, and has no idle connection.
     Full,
 }
 
-/// Counts of connections.
+/// Connection statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Open now.
+    /// Open connections.
     pub open: usize,
-    /// Open and waiting for their client, so that they give way to new ones.
+    /// Idle connections, which can be evicted.
     pub idle: usize,
-    /// Refused since the start, as [`Refused::Share`].
+    /// Connections refused with [`Refused::Share`] since the start.
     pub refused_by_share: u64,
-    /// Refused since the start, as [`Refused::Full`].
+    /// Connections refused with [`Refused::Full`] since the start.
     pub refused_when_full: u64,
-    /// Closed since the start while idle, for a new one.
+    /// Idle connections evicted since the start.
     pub closed_for_room: u64,
 }
 
-/// The connections of a server.
+/// The connection slots of a server.
 #[derive(Debug)]
 pub struct Places {
     limits: ConnectionLimits,
@@ -82,25 +80,25 @@ pub struct Places {
     closed_for_room: AtomicU64,
 }
 
-/// The order in which idle connections give way, by rank and then by age.
+/// The eviction order: by rank, then by age.
 type IdleKey = (Rank, u64);
 
-/// The first to give way comes first.
+/// Eviction rank; the smallest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// Between two requests: its client reconnects and sends the next.
+    /// Between two requests: the client can reconnect.
     KeptAlive,
-    /// No byte arrived yet.
+    /// No byte received yet.
     Silent,
-    /// In the middle of a head.
+    /// Partial head.
     Head,
-    /// In the middle of a body. A cut costs the same as a client that hangs up.
+    /// Partial body.
     Body,
 }
 
 #[derive(Debug, Default)]
 struct Index {
-    /// Grows with each entry, so that a smaller number is an older entry.
+    /// Sequence number of the next entry, for the order by age.
     next: u64,
     idle: BTreeMap<IdleKey, Idle>,
     networks: HashMap<IpAddr, Network>,
@@ -112,7 +110,7 @@ struct Idle {
     close: CancellationToken,
 }
 
-/// The connections of one network.
+/// The connections of a network.
 #[derive(Debug, Default)]
 struct Network {
     open: usize,
@@ -130,7 +128,7 @@ impl Index {
         key
     }
 
-    /// `None` if the connection was closed for room.
+    /// Removes an entry; `None` if the connection was evicted.
     fn remove(&mut self, key: IdleKey) -> Option<Idle> {
         let idle = self.idle.remove(&key)?;
         if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
@@ -139,7 +137,7 @@ impl Index {
         Some(idle)
     }
 
-    /// Closes the connection that gives way first, of a network or of all; false if none is idle.
+    /// Evicts the first idle connection, of a network or of all; false if there is no idle connection.
     fn close_first(&mut self, of: Option<IpAddr>) -> bool {
         let first = match of {
             Some(at) => self
@@ -154,7 +152,7 @@ impl Index {
 }
 
 impl Places {
-    /// No connection yet.
+    /// Creates empty slots.
     #[must_use]
     pub fn new(limits: ConnectionLimits) -> Self {
         Self {
@@ -167,7 +165,7 @@ impl Places {
         }
     }
 
-    /// Counts of connections.
+    /// Returns the connection statistics.
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
@@ -179,25 +177,26 @@ impl Places {
         }
     }
 
-    /// Gives a new connection a place, and closes an idle one where that is needed. `address` is the
-    /// peer's; `None` for a trusted proxy, which has no share. Called by the accept loop alone.
+    /// Takes a slot for a new connection, and evicts an idle connection if necessary. `address` is the
+    /// peer; `None` for a trusted proxy, which has no limit per network. Called by the accept loop
+    /// only.
     ///
     /// # Errors
-    /// [`Refused`] when no idle connection can give way.
+    /// [`Refused`] if no idle connection can be evicted.
     pub(super) async fn take(
         self: &Arc<Self>,
         address: Option<IpAddr>,
     ) -> Result<Arc<Place>, Refused> {
         let network = address.map(network_of);
         let permit = if self.make_room(network)? {
-            // The task of the closed connection drops its permit when it runs next.
+            // The task of the evicted connection releases the permit soon.
             Arc::clone(&self.free).acquire_owned().await
         } else {
             Ok(Arc::clone(&self.free)
                 .try_acquire_owned()
                 .map_err(|_| Refused::Full)?)
         };
-        let permit = permit.map_err(|_| Refused::Full)?; // never closed
+        let permit = permit.map_err(|_| Refused::Full)?; // the semaphore is never closed
         let close = CancellationToken::new();
         let mut index = self.index();
         if let Some(network) = network {
@@ -223,7 +222,7 @@ impl Places {
         }))
     }
 
-    /// Closes an idle connection if the network has its share or all places are taken. True if it did.
+    /// Evicts an idle connection if a limit is reached. True after an eviction.
     fn make_room(&self, network: Option<IpAddr>) -> Result<bool, Refused> {
         let mut index = self.index();
         let open = |at| index.networks.get(&at).map_or(0, |network| network.open);
@@ -248,7 +247,7 @@ impl Places {
     }
 }
 
-/// The network that shares a share: an IPv4 address, or an IPv6 /64.
+/// The network of an address: the IPv4 address, or the IPv6 /64.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -266,22 +265,22 @@ pub(super) enum Phase {
     Idle,
     /// Reading the head of a request.
     Reading,
-    /// A handler has the request; its own limits hold.
+    /// Processing by a handler; the read timeout does not apply.
     Answering,
-    /// The answer is on its way out.
+    /// Sending the response.
     Sending,
 }
 
-/// The length of a request's body, as it was parsed.
+/// The parsed length of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyLength {
-    /// So many bytes; none without a body.
+    /// A number of bytes; 0 without a body.
     Known(u64),
-    /// In chunks.
+    /// Chunked transfer coding.
     Chunked,
 }
 
-/// The place of one connection, freed when it is dropped.
+/// The slot of a connection, released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
@@ -294,56 +293,55 @@ pub(super) struct Place {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The entry in the index while the connection waits for its client.
+    /// The entry in the index while the connection is idle.
     key: Option<IdleKey>,
-    /// The body length of the request that was parsed last, until the stream takes it.
+    /// The body length of the last parsed request, until taken by the stream.
     body: Option<BodyLength>,
 }
 
 impl Place {
-    /// Waits until the connection is closed for room.
+    /// Waits until the connection is evicted.
     pub(super) async fn closed(&self) {
         self.close.cancelled().await;
     }
 
-    /// The phase of the connection.
+    /// Returns the phase of the connection.
     pub(super) fn phase(&self) -> Phase {
         self.state().phase
     }
 
-    /// Records that a head began. False if the connection was closed for room: nothing may be read.
+    /// Records the start of a head. False if the connection was evicted: do not read.
     pub(super) fn begin_head(&self) -> bool {
         self.enter(Phase::Reading, Some(Rank::Head))
     }
 
-    /// Records that a request was parsed. False if the connection was closed for room: the request
-    /// must not be answered.
+    /// Records a parsed request. False if the connection was evicted: do not run the handler.
     pub(super) fn begin_answer(&self, body: BodyLength) -> bool {
         self.state().body = Some(body);
         let rank = (body != BodyLength::Known(0)).then_some(Rank::Body);
         self.enter(Phase::Answering, rank)
     }
 
-    /// Records that all of the body has arrived.
+    /// Records the end of the body.
     pub(super) fn received(&self) {
         if self.phase() == Phase::Answering {
             self.enter(Phase::Answering, None);
         }
     }
 
-    /// Records that a handler has answered. The connection is not idle before the answer is sent.
+    /// Records the response of the handler. The connection is not idle until the response is sent.
     pub(super) fn answered(&self) {
         self.enter(Phase::Sending, None);
     }
 
-    /// Records that every byte of the answer, if there is one, was sent.
+    /// Records that all bytes were sent.
     pub(super) fn sent(&self) {
         if self.phase() == Phase::Sending {
             self.enter(Phase::Idle, Some(Rank::KeptAlive));
         }
     }
 
-    /// Takes the body length of the request that was parsed last.
+    /// Takes the body length of the last parsed request.
     pub(super) fn take_body(&self) -> Option<BodyLength> {
         self.state().body.take()
     }
@@ -406,7 +404,7 @@ mod tests {
         place.close.is_cancelled()
     }
 
-    /// the order in which connections give way, and that none is left behind.
+    /// the order of eviction, until no idle connection is left.
     #[tokio::test]
     async fn kept_alive_gives_way_before_silent_before_a_head_before_a_body() {
         let places = places(5, 5);
@@ -444,7 +442,8 @@ mod tests {
         assert_eq!((load.refused_when_full, load.refused_by_share), (1, 0));
     }
 
-    /// one /64 is one network, and nothing of a network is left when it has gone.
+    /// an IPv6 /64 is a single network; the counts of a network are removed with the last
+    /// connection.
     #[tokio::test]
     async fn one_network_has_one_share() {
         let places = places(100, 2);

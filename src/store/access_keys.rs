@@ -1,4 +1,5 @@
-//! Access keys of people and bots: `authentications` with the service `access_key` (contract 3.3).
+//! Access keys of members and bots: rows of `authentications` with the service `access_key`
+//! (storyden-contract.md#access-keys).
 
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
@@ -8,25 +9,25 @@ use super::value::{Flag, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccessKeyId, AccountId};
 
-/// An access key and who it acts for.
+/// An access key with the account that owns the key.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// Its row.
+    /// Row id.
     pub id: AccessKeyId,
     /// The public part: `sdpak_…` or `sdbak_…` without the secret.
     pub identifier: String,
-    /// The Argon2id hash of its secret.
+    /// Argon2id hash of the secret part.
     pub secret_hash: String,
-    /// Whether it was deleted, which keeps the row.
+    /// True after deletion, which keeps the row.
     pub disabled: bool,
-    /// When it ends, if it does.
+    /// Expiry, if the key has any.
     pub expires_at: Option<Timestamp>,
-    /// Who it acts for, and what they hold now.
+    /// The owner, with the current permissions.
     pub account: Account,
 }
 
 impl AccessKey {
-    /// True if the key was neither ended nor has expired.
+    /// True if the key is neither deleted nor expired.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         !self.disabled && self.expires_at.is_none_or(|at| now < at)
@@ -52,7 +53,7 @@ struct KeyRow {
     account: AccountColumns,
 }
 
-/// The key of an identifier, compared byte for byte.
+/// Finds a key by identifier, compared byte for byte.
 pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
     const SQL: &str = concat!(
         "SELECT k.id AS key_id, k.identifier AS key_identifier, k.token AS key_token, \
@@ -77,8 +78,8 @@ pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
     }))
 }
 
-/// Columns of the access key that approved something; `$row` has its `access_key_id`, and `v` is the
-/// key's row.
+/// Columns of the access key that approved a grant or code: `$row.access_key_id` names the key, `v` is
+/// the row of the key.
 macro_rules! approver_columns {
     ($row:literal) => {
         concat!(
@@ -91,7 +92,7 @@ macro_rules! approver_columns {
 
 pub(super) use approver_columns;
 
-/// The columns of `approver_columns!`; all empty for an approval by session.
+/// The columns of `approver_columns!`; all NULL for an approval by session.
 #[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_field_names,
@@ -104,7 +105,7 @@ pub struct ApproverColumns {
 }
 
 impl ApproverColumns {
-    /// The credential that approved. A key without a row was deleted.
+    /// Returns the credential of the approval. A key without a row was deleted.
     pub(super) fn approver(&self) -> Approver {
         match &self.approver_key_id {
             None => Approver::Session,
@@ -120,22 +121,22 @@ impl ApproverColumns {
 /// The credential that approved a request.
 #[derive(Clone, Debug)]
 pub enum Approver {
-    /// A browser session. The end of the session leaves the approval as it is.
+    /// A browser session. The approval outlives the session.
     Session,
     /// An access key. The approval ends with the key.
     AccessKey {
-        /// The row of the key.
+        /// Row id of the key.
         id: AccessKeyId,
-        /// True if the key was ended, by disabling or deleting it.
+        /// True if the key was disabled or deleted.
         ended: bool,
-        /// When the key expires, if it does.
+        /// Expiry of the key, if any.
         expires_at: Option<Timestamp>,
     },
 }
 
 impl Approver {
-    /// True if the approval of this account is good now: an access key must be live, and its account
-    /// permitted to use it.
+    /// True if the approval is still valid: an access key must be live, and `account` must have the
+    /// permission to use access keys.
     #[must_use]
     pub fn counts(&self, account: &Account, now: Timestamp) -> bool {
         match self {
@@ -146,7 +147,7 @@ impl Approver {
         }
     }
 
-    /// The access key, if one approved.
+    /// The access key of the approval; `None` for a session.
     #[must_use]
     pub fn access_key(&self) -> Option<&AccessKeyId> {
         match self {
@@ -156,22 +157,22 @@ impl Approver {
     }
 }
 
-/// A key as its owner sees it.
+/// A key in the list of the owner.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ListedKey {
-    /// Its row.
+    /// Row id.
     pub id: AccessKeyId,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// What its owner calls it.
+    /// Name that the owner chose.
     pub name: Option<String>,
-    /// Whether it was deleted.
+    /// True after deletion.
     pub disabled: Flag,
-    /// When it ends, if it does.
+    /// Expiry, if the key has any.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The keys of an account, oldest first; deleted ones are among them.
+/// Lists the keys of an account, oldest first, including deleted keys.
 pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
     db.fetch_all(
         "SELECT id, created_at, name, disabled, expires_at FROM authentications \
@@ -181,28 +182,28 @@ pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
     .await
 }
 
-/// A key with its owner, as administrators see it.
+/// A key with the owner, in the list for administrators.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct OwnedKey {
-    /// The id of the row.
+    /// Row id.
     pub id: AccessKeyId,
-    /// The time of creation.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// The name that the owner gave.
+    /// Name that the owner chose.
     pub name: Option<String>,
-    /// True once the key was deleted.
+    /// True after deletion.
     pub disabled: Flag,
-    /// The time of expiry, if the key has one.
+    /// Expiry, if the key has any.
     pub expires_at: Option<Timestamp>,
-    /// The account that owns the key.
+    /// Account id of the owner.
     pub owner_id: AccountId,
-    /// The handle of that account.
+    /// Handle of the owner.
     pub owner_handle: String,
-    /// The name of that account.
+    /// Display name of the owner.
     pub owner_name: String,
-    /// The time at which that account was made.
+    /// Time at which the owner's account was created.
     pub owner_joined: Timestamp,
-    /// The time of suspension, if that account is suspended.
+    /// Time of suspension, if the owner is suspended.
     pub owner_suspended: Option<Timestamp>,
 }
 
@@ -220,8 +221,8 @@ macro_rules! owned {
     };
 }
 
-/// A page of the keys of every account, or of one, oldest first; the whole list in the order of the
-/// table, as a Storyden lists it. Deleted keys are among them.
+/// Lists a page of all keys, or of the keys of `owner`, oldest first, including deleted keys. The
+/// unpaged list has the order of the table, as in Storyden (storyden-contract.md#administration).
 pub async fn list_all(
     db: &Db,
     owner: Option<&AccountId>,
@@ -237,7 +238,7 @@ pub async fn list_all(
     let list = if page.is_whole() {
         owned!("")
     } else {
-        // SQLite holds text with the offset of its writer, so instants are compared
+        // SQLite stores times as text with any UTC offset: compare instants, not texts
         db.pick(
             owned!(" ORDER BY julianday(k.created_at), k.id"),
             owned!(" ORDER BY k.created_at, k.id"),
@@ -250,7 +251,7 @@ pub async fn list_all(
     Ok((keys, pages))
 }
 
-/// How many keys an account has, deleted ones too.
+/// Counts the keys of an account, including deleted keys.
 pub async fn count(db: &Db, account: &AccountId) -> Result<i64> {
     let total: Total = db
         .fetch_one(
@@ -265,23 +266,23 @@ pub async fn count(db: &Db, account: &AccountId) -> Result<i64> {
 /// A new key.
 #[derive(Clone)]
 pub struct NewKey {
-    /// Its row.
+    /// Row id.
     pub id: AccessKeyId,
-    /// Whose it is.
+    /// The owner.
     pub account: AccountId,
     /// The public part: `sdpak_…` without the secret.
     pub identifier: String,
-    /// The Argon2id hash of its secret.
+    /// Argon2id hash of the secret part.
     pub secret_hash: String,
-    /// What its owner calls it.
+    /// Name that the owner chose.
     pub name: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it ends, if it does.
+    /// Expiry, if the key has any.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Makes a key.
+/// Inserts a key.
 pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<()> {
     tx.execute(
         "INSERT INTO authentications (id, created_at, expires_at, service, token_type, identifier, \
@@ -307,7 +308,7 @@ struct OwnerRow {
     account_id: AccountId,
 }
 
-/// The account that owns a key, deleted keys too.
+/// Returns the owner of a key, even of a deleted key.
 pub async fn owner(tx: &mut Tx, id: &AccessKeyId) -> Result<Option<AccountId>> {
     let row: Option<OwnerRow> = tx
         .fetch_optional(
@@ -324,12 +325,12 @@ struct KeyId {
     id: AccessKeyId,
 }
 
-/// Holds a live key to the end of the transaction, so that the end of the key waits for the approval
-/// that this transaction writes. False if the key is not live any more.
+/// Locks a live key (`FOR SHARE`) until the end of the transaction, so that a concurrent deletion waits
+/// and then ends the grant that this transaction writes. False if the key is no longer live.
 pub async fn hold_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
-         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))", // the transaction is the lock
+         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))", // BEGIN IMMEDIATE is the lock
         "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
          AND (expires_at IS NULL OR expires_at > $2) FOR SHARE",
     );
@@ -337,8 +338,8 @@ pub async fn hold_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<
     Ok(held.is_some())
 }
 
-/// Ends a key of an account, and the grants that it approved; the row of the key stays. False if the
-/// account has no such key.
+/// Deletes a key of an account, keeping the row, and revokes the grants that the key approved. False if
+/// the account has no such key.
 pub async fn end(
     tx: &mut Tx,
     account: &AccountId,
@@ -358,7 +359,7 @@ pub async fn end(
     Ok(found > 0)
 }
 
-/// Ends the grants that a key approved. Their tokens are refused with the grant.
+/// Revokes the grants that a key approved. Access and refresh tokens of a revoked grant are refused.
 async fn end_grants(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE auth_grants SET revoked_at = $2, revoked_because = 'access_key_ended', salt = NULL \
@@ -383,7 +384,8 @@ pub async fn count_live(db: &Db, account: &AccountId, now: Timestamp) -> Result<
     Ok(total.n.unsigned_abs())
 }
 
-/// Ends every live key of an account and the grants that they approved; gives the keys that ended.
+/// Deletes every live key of an account and revokes the grants that the keys approved. Returns the ids
+/// of the deleted keys.
 pub async fn end_all(tx: &mut Tx, account: &AccountId, now: Timestamp) -> Result<Vec<AccessKeyId>> {
     let sql = tx.pick(
         "UPDATE authentications SET disabled = $3 WHERE service = 'access_key' \

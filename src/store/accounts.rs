@@ -1,4 +1,4 @@
-//! Accounts with what they hold, in one query: `accounts`, `account_roles`, `roles`, `emails`.
+//! Accounts with roles and permissions, from `accounts`, `account_roles`, `roles`, and `emails`.
 
 use super::access_keys::{ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
@@ -12,14 +12,14 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// The role of people who are not signed in.
+/// The role of guests (not signed in).
 pub const GUEST_ROLE: &str = "0000000000000000000g";
-/// The role that every account holds.
+/// The role of every account.
 pub const MEMBER_ROLE: &str = "000000000000000000m0";
 /// The role of administrators.
 pub const ADMIN_ROLE: &str = "00000000000000000a00";
 
-/// The columns of an account and of one role that counts for it; a query gives a row per role.
+/// Columns of an account and of a role that applies to the account; a query returns a row per role.
 macro_rules! account_columns {
     () => {
         "a.id AS account_id, a.handle AS account_handle, a.name AS account_name, \
@@ -33,7 +33,7 @@ macro_rules! account_columns {
     };
 }
 
-/// Joins the roles that count for account `a`: those it holds and the three built-in ones.
+/// Joins the roles that apply to account `a`: the assigned roles and the three built-in roles.
 macro_rules! account_roles {
     () => {
         "LEFT JOIN roles r ON r.id IN (SELECT ar.role_id FROM account_roles ar \
@@ -44,7 +44,7 @@ macro_rules! account_roles {
 
 pub(super) use {account_columns, account_roles};
 
-/// The columns of `account_columns!`; all empty where a join found no account.
+/// The columns of `account_columns!`; all NULL if an outer join found no account.
 #[derive(sqlx::FromRow)]
 pub struct AccountColumns {
     account_id: Option<AccountId>,
@@ -57,37 +57,39 @@ pub struct AccountColumns {
     role_permissions: Option<Names>,
 }
 
-/// A member and what they hold now.
+/// An account with the current permissions.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// The id, `sub` of tokens.
+    /// Account id, the `sub` of tokens.
     pub id: AccountId,
-    /// The name that is unique.
+    /// Unique name.
     pub handle: String,
-    /// The name that is shown.
+    /// Display name.
     pub name: String,
-    /// Whether it is an administrator's account.
+    /// True for an administrator.
     pub admin: bool,
-    /// Whether it is suspended (`deleted_at` is set): then it gets nothing anywhere.
+    /// True if the account is suspended (`deleted_at` is set). All credentials of a suspended account
+    /// are refused.
     pub suspended: bool,
-    /// What its roles permit now.
+    /// Permissions of all roles of the account.
     pub permissions: PermissionSet,
 }
 
 impl Account {
-    /// True if applications may act for the account: judged at each use, not at approval alone.
+    /// True if clients may act for the account. Checked at each use, not only at the approval.
     #[must_use]
     pub fn may_use_clients(&self) -> bool {
         self.permissions.permits(Permission::UseOauthClients)
     }
 
-    /// True if the account may use its personal access keys: judged at each use.
+    /// True if the account may use personal access keys. Checked at each use.
     #[must_use]
     pub fn may_use_access_keys(&self) -> bool {
         self.permissions.permits(Permission::UsePersonalAccessKeys)
     }
 
-    /// Puts the rows of one account together; `None` where there was no account.
+    /// Builds an account from the rows of `account_columns!`, a row per role; `None` if there is no
+    /// account.
     pub(super) fn from_rows<'a>(
         rows: impl IntoIterator<Item = &'a AccountColumns>,
     ) -> Option<Self> {
@@ -111,7 +113,8 @@ impl Account {
         }
         let row = first?;
         let is_admin = row.account_admin.is_some_and(|flag| flag.0);
-        // Contract 3.4: where people sign in by e-mail, an unproven address makes a guest.
+        // As in Storyden: in e-mail sign-in mode, an account without a verified address has only the
+        // guest permissions.
         let permissions = match (row.account_unproven.0, is_admin) {
             (true, _) => guest,
             (false, true) => held.union(member).union(admin),
@@ -136,22 +139,22 @@ struct TokenAccountRow {
     approver: ApproverColumns,
 }
 
-/// The claims of an access token that say what it came of.
+/// The claims of an access token that identify the grant, the client, and the account.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenOrigin<'a> {
     /// The account that the token acts for.
     pub account: &'a AccountId,
-    /// The grant; absent in a token from Storyden.
+    /// The grant (`gid`); absent in a token from Storyden.
     pub grant: Option<&'a GrantId>,
-    /// The unique id.
+    /// The token id.
     pub jti: Option<&'a str>,
     /// The public id of the client; absent in a token from Storyden.
     pub client_id: Option<&'a str>,
 }
 
-/// The account behind an access token, with the permissions that it holds now; `None` after the end
-/// of the token's grant, of the access key that approved the grant, of its client, or of the token by its
-/// `jti`. A grant without a row was not ended: clean-up deletes rows.
+/// Finds the account of an access token, with the current permissions. `None` if the token was revoked
+/// by `jti`, or if the grant, the access key that approved the grant, or the client has ended. A
+/// missing grant row does not count as revoked, because clean-up deletes old rows.
 pub async fn find_by_token(
     db: &Db,
     token: TokenOrigin<'_>,
@@ -198,14 +201,14 @@ struct AccountIdRow {
     _id: AccountId,
 }
 
-/// Whether there is such an account, suspended or not.
+/// True if the account exists, even if suspended.
 pub async fn exists(db: &Db, id: &AccountId) -> Result<bool> {
     let sql = "SELECT a.id FROM accounts a WHERE a.id = $1";
     let row: Option<AccountIdRow> = db.fetch_optional(sql, &[id.into()]).await?;
     Ok(row.is_some())
 }
 
-/// The account of a handle, which has no case.
+/// Finds an account by handle; handles are case-insensitive.
 pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -218,18 +221,18 @@ pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
     Ok(Account::from_rows(&rows))
 }
 
-/// What sign-in needs: who it is and the stored hash of the password.
+/// The stored password hash of an account, for the check at sign-in.
 #[derive(sqlx::FromRow)]
 pub struct PasswordRow {
-    /// Whose it is.
+    /// Account id.
     pub account_id: AccountId,
     /// The Argon2id hash.
     pub password_hash: String,
-    /// Set when the account is suspended.
+    /// Time of suspension, if the account is suspended.
     pub deleted_at: Option<Timestamp>,
 }
 
-/// The password of the account with a handle or, where the text has an `@`, an e-mail address.
+/// Finds the password of an account by handle, or by e-mail address if the text contains `@`.
 pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordRow>> {
     let sql = if identifier.contains('@') {
         "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
@@ -245,7 +248,7 @@ pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordR
         .await
 }
 
-/// The password of an account.
+/// Finds the password of an account by id.
 pub async fn find_password_of(db: &Db, id: &AccountId) -> Result<Option<PasswordRow>> {
     db.fetch_optional(
         "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
@@ -256,11 +259,11 @@ pub async fn find_password_of(db: &Db, id: &AccountId) -> Result<Option<Password
     .await
 }
 
-/// Whether there is no account at all. Others that would make one wait until this transaction ends, so
-/// that of many at once one is the first.
+/// True if no account exists. Locks the table, so that of several concurrent sign-ups only the first
+/// becomes administrator.
 pub async fn are_none_yet(tx: &mut Tx) -> Result<bool> {
     let lock = tx.pick(
-        "SELECT 1 AS n WHERE 1 = 0", // the transaction is the lock
+        "SELECT 1 AS n WHERE 1 = 0", // BEGIN IMMEDIATE is the lock
         "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE",
     );
     tx.execute(lock, &[]).await?;
@@ -278,11 +281,11 @@ pub async fn are_none_yet(tx: &mut Tx) -> Result<bool> {
 pub struct Email {
     /// The address.
     pub email_address: String,
-    /// Whether its holder proved it.
+    /// True if the owner proved control of the address.
     pub verified: Flag,
 }
 
-/// The addresses of an account, oldest first.
+/// Lists the e-mail addresses of an account, oldest first.
 pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
     db.fetch_all(
         "SELECT email_address, verified FROM emails WHERE account_id = $1 ORDER BY created_at, id",
@@ -291,27 +294,27 @@ pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
     .await
 }
 
-/// A line of the list of accounts.
+/// An account in the list of accounts.
 #[derive(Debug, serde::Serialize, sqlx::FromRow)]
 pub struct ListedAccount {
-    /// The id.
+    /// Account id.
     pub id: AccountId,
-    /// The name that is unique.
+    /// Unique name.
     pub handle: String,
-    /// The name that is shown.
+    /// Display name.
     pub name: String,
     /// `human` or `bot`.
     pub kind: String,
-    /// Whether it is an administrator's account.
+    /// True for an administrator.
     pub admin: Flag,
-    /// When it was suspended.
+    /// Time of suspension, if the account is suspended.
     #[serde(rename = "suspended_at")]
     pub deleted_at: Option<Timestamp>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// Every account, by handle.
+/// Lists all accounts by handle.
 pub async fn list(db: &Db) -> Result<Vec<ListedAccount>> {
     db.fetch_all(
         "SELECT id, handle, name, kind, admin, deleted_at, created_at FROM accounts ORDER BY handle",
@@ -323,33 +326,33 @@ pub async fn list(db: &Db) -> Result<Vec<ListedAccount>> {
 /// A new account.
 #[derive(Clone)]
 pub struct NewAccount {
-    /// Its id.
+    /// Account id.
     pub id: AccountId,
-    /// The name that is unique, in lower case.
+    /// Unique name, in lower case.
     pub handle: String,
-    /// The name that is shown.
+    /// Display name.
     pub name: String,
-    /// Whether it is an administrator's.
+    /// True for an administrator.
     pub admin: bool,
-    /// Its address.
+    /// E-mail address, if any.
     pub email: Option<NewEmail>,
-    /// The Argon2id hash of its password.
+    /// Argon2id hash of the password, if the account has any.
     pub password_hash: Option<String>,
 }
 
-/// An address of a new account.
+/// The e-mail address of a new account.
 #[derive(Clone, Debug)]
 pub struct NewEmail {
-    /// The address; it is stored in lower case.
+    /// The address; stored in lower case.
     pub address: String,
-    /// Whether it counts as proven.
+    /// True if the address counts as verified.
     pub verified: bool,
     code: Secret,
 }
 
 impl NewEmail {
-    /// An address to which nothing is sent. A Storyden beside this server takes the code of the row for
-    /// a proof, so it has one that nobody is told.
+    /// An address that receives no verification e-mail. Storyden accepts the verification code of the
+    /// row as proof, so the row gets a random code that is never sent.
     #[must_use]
     pub fn unsent(address: String, verified: bool, random: &Random) -> Self {
         Self {
@@ -360,10 +363,10 @@ impl NewEmail {
     }
 }
 
-/// Makes an account with its address and password.
+/// Inserts an account with e-mail address and password.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when the handle or the address is.
+/// [`super::Error::Taken`] if the handle or the address is taken.
 pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()> {
     let verified = new.email.as_ref().is_some_and(|email| email.verified);
     tx.execute(
@@ -380,7 +383,8 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
     )
     .await?;
     if let Some(email) = &new.email {
-        // The code is over as it begins: only one that a Storyden sends proves anything.
+        // The verification code is stored already expired: only a code that Storyden sent verifies an
+        // address.
         tx.execute(
             "INSERT INTO emails (id, created_at, email_address, verification_code, \
              verification_code_expires_at, verification_attempts, verified, account_id) \
@@ -408,12 +412,13 @@ struct PasswordId {
     _id: String,
 }
 
-/// Holds a password to the end of the transaction, if it is still the one that was checked: a change
-/// of it waits, or this transaction comes too late (A-60).
+/// Locks a password (`FOR SHARE`) until the end of the transaction. False if `hash` is no longer the
+/// stored hash: a password change that committed first makes this check fail, and a later change waits
+/// (A-60).
 pub async fn hold_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM authentications WHERE account_authentication = $1 \
-         AND service = 'password' AND token = $2 AND NOT disabled", // the transaction is the lock
+         AND service = 'password' AND token = $2 AND NOT disabled", // BEGIN IMMEDIATE is the lock
         "SELECT id FROM authentications WHERE account_authentication = $1 \
          AND service = 'password' AND token = $2 AND NOT disabled FOR SHARE",
     );
@@ -421,7 +426,7 @@ pub async fn hold_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bo
     Ok(held.is_some())
 }
 
-/// Gives an account a password, in place of the one it has.
+/// Sets or replaces the password of an account.
 pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestamp) -> Result<()> {
     tx.execute(
         "INSERT INTO authentications (id, created_at, service, token_type, identifier, token, \
@@ -442,8 +447,9 @@ pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestam
     Ok(())
 }
 
-/// Replaces the password that `old` is the stored hash of. False if the account has another password
-/// by now: of two changes with one old password, one succeeds.
+/// Replaces a password by compare and set: `old` is the stored hash that was checked. False if the
+/// stored hash has changed since then, so that of two concurrent changes with the same old password
+/// only the first succeeds.
 pub async fn replace_password(tx: &mut Tx, id: &AccountId, old: &str, new: &str) -> Result<bool> {
     let changed = tx
         .execute(
@@ -455,7 +461,7 @@ pub async fn replace_password(tx: &mut Tx, id: &AccountId, old: &str, new: &str)
     Ok(changed > 0)
 }
 
-/// Suspends an account (`at`) or ends its suspension (`None`). Whether there is such an account.
+/// Suspends an account (`at`) or ends the suspension (`None`). False if there is no such account.
 pub async fn set_suspended(
     tx: &mut Tx,
     handle: &str,

@@ -1,5 +1,5 @@
-//! The applications that a person has authorized: those with a grant or a refresh token that is alive,
-//! whether we or a Storyden gave it.
+//! Applications that a member has authorized: clients with a live grant or a live refresh token, issued
+//! by this server or by Storyden.
 
 use std::collections::HashMap;
 
@@ -13,24 +13,24 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
 
-/// An application that somebody authorized.
+/// An application that a member authorized.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// Its row.
+    /// Row id.
     pub row_id: ClientRowId,
-    /// Its public id.
+    /// Client id.
     pub client_id: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// When it was first given something that is alive.
+    /// Time of the first grant that is still live.
     pub first_granted_at: Timestamp,
-    /// When it last used what it was given.
+    /// Time of the last code exchange or refresh.
     pub last_used_at: Timestamp,
-    /// What it was granted, all of it together.
+    /// Union of the scopes of all live grants.
     pub scope: Scope,
 }
 
-/// A condition: a session approved the grant `g`, or an access key that is good at `$2`.
+/// SQL condition: grant `g` was approved by a session, or by an access key that is live at `$2`.
 macro_rules! approved_by_live_key {
     ($engine:ident) => {
         concat!(
@@ -42,8 +42,8 @@ macro_rules! approved_by_live_key {
     };
 }
 
-/// What is alive: `$1` is the account, `$2` now and `$3` the time before which the access tokens of a
-/// grant without a refresh token are over. A row per grant and per refresh token.
+/// Live grants and refresh tokens, a row each: `$1` is the account, `$2` the current time, `$3` the
+/// cut-off for grants without a refresh token. Access tokens of grants made before `$3` have expired.
 macro_rules! alive {
     ($engine:ident) => {
         concat!(
@@ -79,7 +79,7 @@ macro_rules! alive {
     };
 }
 
-/// The client has something that is alive, and is not being deleted.
+/// The clients with a live grant or refresh token that are not being deleted.
 macro_rules! authorized {
     ($engine:ident) => {
         concat!(
@@ -106,8 +106,8 @@ struct AliveRow {
     scope: Option<String>,
 }
 
-/// A page of them, by name. Access tokens without a refresh token count as long as they can be good,
-/// which is `access_token_ttl`.
+/// Lists a page of the authorized applications, by name. A grant without a refresh token counts as live
+/// for `access_token_ttl` after the exchange.
 pub async fn list(
     db: &Db,
     account: &AccountId,
@@ -149,7 +149,8 @@ pub async fn list(
     Ok((applications, pages))
 }
 
-/// An application with all that is alive of it; `None` when that ended between two statements.
+/// Combines a client with all live grants of that client; `None` if all grants ended between the two
+/// queries.
 fn together(
     row: NamedRow,
     by_client: &mut HashMap<ClientRowId, Vec<AliveRow>>,
@@ -168,16 +169,16 @@ fn together(
     })
 }
 
-/// What a person granted to a client the last time, as far as that is still known.
+/// The most recent grant of an account to a client, as far as the rows still exist.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct LastGrant {
-    /// What was granted.
+    /// Granted scope.
     pub scope: String,
-    /// When.
+    /// Time of the grant.
     pub created_at: Timestamp,
 }
 
-/// The last that an account granted to a client.
+/// Finds the most recent grant of an account to a client.
 pub async fn last_grant(
     db: &Db,
     account: &AccountId,

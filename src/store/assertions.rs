@@ -5,7 +5,7 @@ use super::error::Result;
 use crate::clock::Timestamp;
 use crate::secret::SecretHash;
 
-/// Records the use of an assertion; true for the first use, false for a replay.
+/// Records the use of a client assertion. True for the first use, false for a replay.
 pub async fn spend(tx: &mut Tx, assertion: &SecretHash, expires_at: Timestamp) -> Result<bool> {
     let inserted = tx
         .execute(

@@ -1,5 +1,5 @@
-//! The audit trail, `auth_audit`: who did what, to which client and account, from where and when.
-//! Written in the transaction of what it tells of; secrets are never in it.
+//! The audit trail, `auth_audit`: event, actor, client, account, address, and time. Entries are written
+//! in the transaction of the audited change and never contain secrets.
 
 use serde::Serialize;
 
@@ -10,24 +10,24 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuditId};
 use crate::telemetry::trace_id;
 
-/// Makes the events and their names.
+/// Defines the events with the stored names.
 macro_rules! events {
     ($($(#[doc = $doc:literal])+ $event:ident = $name:literal,)*) => {
-        /// What happened.
+        /// An audited event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Event { $($(#[doc = $doc])+ $event,)* }
 
         impl Event {
-            /// Every event.
+            /// All events.
             pub const ALL: &[Self] = &[$(Self::$event,)*];
 
-            /// Its name in the database and on the wire.
+            /// Name in the database and in JSON.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$event => $name,)* }
             }
 
-            /// The event of a name.
+            /// Parses a name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|event| event.name() == name)
@@ -37,131 +37,131 @@ macro_rules! events {
 }
 
 events! {
-    /// Somebody signed in with a password.
+    /// Sign-in with a password.
     SignedIn = "signed_in",
-    /// Somebody signed out.
+    /// Sign-out.
     SignedOut = "signed_out",
-    /// Somebody ended all their sessions, or had them ended.
+    /// All sessions of an account ended, by the member or by an administrator.
     SessionsEnded = "sessions_ended",
-    /// A password was changed.
+    /// Password changed.
     PasswordChanged = "password_changed",
-    /// An account was made.
+    /// Account created.
     AccountCreated = "account_created",
-    /// An account was suspended.
+    /// Account suspended.
     AccountSuspended = "account_suspended",
-    /// The suspension of an account was ended.
+    /// Suspension ended.
     AccountReinstated = "account_reinstated",
-    /// An access key was made.
+    /// Access key created.
     AccessKeyCreated = "access_key_created",
-    /// An access key was deleted.
+    /// Access key deleted.
     AccessKeyDeleted = "access_key_deleted",
-    /// A client was made by a person.
+    /// Client created by a member or an administrator.
     ClientCreated = "client_created",
-    /// A client registered itself (RFC 7591).
+    /// Client registered dynamically (RFC 7591) or by metadata document.
     ClientRegistered = "client_registered",
-    /// A client was changed.
+    /// Client changed.
     ClientUpdated = "client_updated",
-    /// A client got another secret.
+    /// Client secret replaced.
     ClientSecretRotated = "client_secret_rotated",
-    /// The secret of a client was ended, and no other put in its place.
+    /// Client secret removed without a new secret.
     ClientSecretEnded = "client_secret_ended",
-    /// A client was deleted.
+    /// Client deleted.
     ClientDeleted = "client_deleted",
-    /// A connection to another server was made.
+    /// Remote connection created.
     RemoteCreated = "remote_created",
-    /// A connection to another server was changed.
+    /// Remote connection changed.
     RemoteUpdated = "remote_updated",
-    /// A connection to another server was deleted.
+    /// Remote connection deleted.
     RemoteDeleted = "remote_deleted",
-    /// A connection to another server was authorized there.
+    /// Remote connection authorized at the remote server.
     RemoteConnected = "remote_connected",
-    /// An access token of a connection was given to a backend.
+    /// Access token of a remote connection handed to a backend.
     RemoteTokenGiven = "remote_token_given",
-    /// Somebody approved a client.
+    /// Consent approved.
     GrantApproved = "grant_approved",
-    /// Somebody denied a client.
+    /// Consent denied.
     GrantDenied = "grant_denied",
-    /// A grant was ended, by its client, its person or an administrator.
+    /// Grant revoked by the client, the member, or an administrator.
     GrantRevoked = "grant_revoked",
-    /// Every grant of an account, of a client, or of the one to the other was ended at once.
+    /// All grants of an account, of a client, or of an account to a client revoked.
     GrantsRevoked = "grants_revoked",
-    /// An access token without a grant was ended by its client.
+    /// Access token without a member's grant revoked by the client.
     AccessTokenRevoked = "access_token_revoked",
-    /// Refreshing with one token was ended by a person.
+    /// Single refresh token revoked by a member or an administrator.
     RefreshTokenRevoked = "refresh_token_revoked",
-    /// A refresh token was used again after its successor, and its grant ended.
+    /// Refresh token reused after rotation; the grant was revoked.
     RefreshTokenReused = "refresh_token_reused",
-    /// A lost answer to a refresh was given again, within the window.
+    /// Refresh response repeated within the grace window, after a lost response.
     RefreshRepeated = "refresh_repeated",
-    /// A code was used again, and its grant ended.
+    /// Authorization code replayed; the grant was revoked.
     CodeReplayed = "code_replayed",
-    /// Wrong passwords at sign-in.
+    /// Wrong password at sign-in.
     SignInFailed = "sign_in_failed",
-    /// Sign-in attempts refused by a limit.
+    /// Sign-in rejected by the rate limit.
     SignInLimited = "sign_in_limited",
-    /// Wrong current passwords at a change of password.
+    /// Wrong current password at a password change.
     PasswordChangeFailed = "password_change_failed",
-    /// Changes of a password refused by a limit.
+    /// Password change rejected by the rate limit.
     PasswordChangeLimited = "password_change_limited",
-    /// Wrong client secrets and client assertions.
+    /// Wrong client secret or client assertion.
     ClientAuthenticationFailed = "client_authentication_failed",
-    /// Client authentication refused by a limit.
+    /// Client authentication rejected by the rate limit.
     ClientAuthenticationLimited = "client_authentication_limited",
-    /// Unknown access keys, and wrong secrets of known ones.
+    /// Unknown access key, or wrong secret of a known key.
     AccessKeyFailed = "access_key_failed",
-    /// Access keys refused by a limit.
+    /// Access key rejected by the rate limit.
     AccessKeyLimited = "access_key_limited",
-    /// Wrong user codes.
+    /// Wrong user code.
     UserCodeFailed = "user_code_failed",
-    /// User codes refused by a limit.
+    /// User code rejected by the rate limit.
     UserCodeLimited = "user_code_limited",
-    /// Refused client registrations (RFC 7591).
+    /// Client registration rejected (RFC 7591).
     RegistrationRefused = "registration_refused",
-    /// Client registrations refused by a limit.
+    /// Client registration rejected by the rate limit.
     RegistrationLimited = "registration_limited",
-    /// Wrong registration access tokens (RFC 7592).
+    /// Wrong registration access token (RFC 7592).
     RegistrationTokenFailed = "registration_token_failed",
-    /// Refused sign-ups.
+    /// Sign-up rejected.
     SignUpRefused = "sign_up_refused",
-    /// Sign-ups refused by a limit.
+    /// Sign-up rejected by the rate limit.
     SignUpLimited = "sign_up_limited",
-    /// Refused device authorization requests.
+    /// Device authorization request rejected.
     DeviceStartRefused = "device_start_refused",
-    /// Device authorization requests refused by a limit.
+    /// Device authorization request rejected by the rate limit.
     DeviceStartLimited = "device_start_limited",
-    /// Authorization requests refused by a limit.
+    /// Authorization request rejected by the rate limit.
     AuthorizationRequestLimited = "authorization_request_limited",
-    /// Fetches of client metadata documents refused by a limit.
+    /// Fetch of a client metadata document rejected by the rate limit.
     ClientDocumentLimited = "client_document_limited",
-    /// Requests of an address that spent `RATE_LIMIT`.
+    /// Request from an address that exceeded `RATE_LIMIT`.
     RequestLimited = "request_limited",
 }
 
-/// A line of the trail.
+/// An audit entry.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// Who did it, if it was a person.
+    /// The account that acted, if any.
     pub actor: Option<AccountId>,
-    /// Whose account it concerns.
+    /// The affected account.
     pub account: Option<AccountId>,
-    /// The public id of the client it concerns, which outlives the client.
+    /// Client id of the affected client. Kept after the client is deleted.
     pub client: Option<String>,
-    /// The id of what it concerns: a token, a key, a session. Never a secret.
+    /// Id of the affected token, key, or session. Never a secret.
     pub subject: Option<String>,
-    /// The address it came from.
+    /// Remote address of the request.
     pub address: Option<String>,
-    /// The trace id of the request, which its log lines and errors carry too.
+    /// Trace id of the request, also in log lines and error responses.
     pub trace_id: String,
-    /// The number of equal events that the line stands for.
+    /// Number of equal events that the entry stands for.
     pub occurrences: u32,
 }
 
 impl Entry {
-    /// Something that happened now, in this request.
+    /// Creates an entry with the trace id of the current request.
     #[must_use]
     pub fn new(event: Event, at: Timestamp) -> Self {
         Self {
@@ -177,14 +177,14 @@ impl Entry {
         }
     }
 
-    /// The same line for another event.
+    /// Replaces the event.
     #[must_use]
     pub fn event(mut self, event: Event) -> Self {
         self.event = event;
         self
     }
 
-    /// Who did it, to their own account unless another is named.
+    /// Sets the actor, and the account too if still unset.
     #[must_use]
     pub fn by(mut self, actor: &AccountId) -> Self {
         self.actor = Some(actor.clone());
@@ -192,28 +192,28 @@ impl Entry {
         self
     }
 
-    /// Whose account it concerns.
+    /// Sets the affected account.
     #[must_use]
     pub fn of(mut self, account: &AccountId) -> Self {
         self.account = Some(account.clone());
         self
     }
 
-    /// The client it concerns, by its public id.
+    /// Sets the affected client by client id.
     #[must_use]
     pub fn client(mut self, client_id: &str) -> Self {
         self.client = Some(client_id.to_owned());
         self
     }
 
-    /// The id of what it concerns.
+    /// Sets the id of the affected object.
     #[must_use]
     pub fn subject(mut self, id: impl std::fmt::Display) -> Self {
         self.subject = Some(id.to_string());
         self
     }
 
-    /// The address it came from.
+    /// Sets the remote address.
     #[must_use]
     pub fn from(mut self, address: std::net::IpAddr) -> Self {
         self.address = Some(address.to_string());
@@ -221,7 +221,7 @@ impl Entry {
     }
 }
 
-/// Writes a line of the trail.
+/// Inserts an entry.
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_audit \
@@ -244,35 +244,35 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// A line of the trail as it is listed.
+/// An audit entry in a list.
 #[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct ListedEntry {
-    /// Whose account it concerns.
+    /// The affected account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
-    /// Who did it, if it was a person.
+    /// The account that acted, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor_id: Option<AccountId>,
-    /// The address it came from.
+    /// Remote address of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// The public id of the client it concerns.
+    /// Client id of the affected client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The number of equal refusals within a minute, if there was more than one. The address is then
-    /// their common network (IPv4 /24, IPv6 /48), unless all came from one address.
+    /// Number of equal rejections within a minute, if more than 1. The address is then the common
+    /// network (IPv4 /24, IPv6 /48), unless all requests had the same address.
     #[serde(rename = "count", skip_serializing_if = "is_one")]
     #[schema(minimum = 2, required = false)]
     pub occurrences: i64,
-    /// When it happened.
+    /// Time of the event.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
-    /// What happened.
+    /// Name of the event.
     pub event: String,
-    /// The line.
+    /// Id of the entry.
     pub id: AuditId,
-    /// The id of what it concerns.
+    /// Id of the affected object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_id: Option<String>,
     /// The trace id of the request.
@@ -284,20 +284,20 @@ fn is_one(count: &i64) -> bool {
     *count == 1
 }
 
-/// Which lines are listed: those that fit everything that is named.
+/// Filter of the list; an entry must match all given fields.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this event.
+    /// The event.
     pub event: Option<Event>,
-    /// Done by this person.
+    /// The account that acted.
     pub actor: Option<AccountId>,
-    /// That concern this account.
+    /// The affected account.
     pub account: Option<AccountId>,
-    /// That concern the client of this public id.
+    /// Client id of the affected client.
     pub client: Option<String>,
-    /// At this time or later.
+    /// Earliest time, inclusive.
     pub since: Option<Timestamp>,
-    /// Before this time.
+    /// Latest time, exclusive.
     pub until: Option<Timestamp>,
 }
 
@@ -314,8 +314,8 @@ impl Filter {
     }
 }
 
-/// The parameters of [`Filter`]. This program alone writes the trail, so on SQLite, too, the texts of
-/// its times are in the order of the times, and the index serves.
+/// The condition of [`Filter`]. Only this server writes the table, always in UTC, so on SQLite too the
+/// text order is the time order and the index on `created_at` is usable.
 macro_rules! filtered {
     () => {
         " FROM auth_audit e WHERE ($1 IS NULL OR e.event = $1) \
@@ -325,7 +325,7 @@ macro_rules! filtered {
     };
 }
 
-/// A page of the trail, newest first.
+/// Lists a page of entries, newest first.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedEntry>, Pages)> {
     const LIST: &str = concat!(
         "SELECT e.id, e.created_at, e.event, e.actor_id, e.account_id, e.client_id, e.subject_id, \

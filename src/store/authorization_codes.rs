@@ -11,36 +11,37 @@ use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
 use crate::oauth::pkce::CodeChallenge;
 use crate::secret::SecretHash;
 
-/// A code, with the account that approved it and what that holds now.
+/// A code with the account that approved the request and the current permissions.
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode {
-    /// Its row.
+    /// Row id.
     pub id: AuthorizationCodeId,
-    /// Who it was given to.
+    /// The client.
     pub client: ClientRowId,
-    /// Who approved it.
+    /// The account that approved.
     pub account: Account,
     /// The credential that approved.
     pub approver: Approver,
-    /// Where it was sent.
+    /// Redirect URI of the authorization request.
     pub redirect_uri: String,
-    /// What was granted.
+    /// Granted scope.
     pub scope: String,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The S256 challenge; none for a client that was let off PKCE.
+    /// S256 challenge; `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
-    /// When it can no longer be exchanged.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// When it was exchanged.
+    /// Time of the exchange, if the code was exchanged.
     pub consumed_at: Option<Timestamp>,
-    /// True if a revocation covers it whose rows are not all updated yet.
+    /// True if an open revocation covers the code (see `open_revocations`).
     pub revoked: bool,
-    /// When the person signed in; unknown of a code that Storyden made.
+    /// Time of sign-in; `None` if unknown, as for a code from Storyden.
     pub auth_time: Option<Timestamp>,
-    /// What the tokens are for (RFC 8707); none for the community's own API.
+    /// Resource indicators (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
-    /// Whether the authorization request named the redirect URI (RFC 6749 §4.1.3).
+    /// True if the authorization request contained `redirect_uri`; the token request must then repeat
+    /// the value (RFC 6749 §4.1.3).
     pub redirect_uri_given: bool,
 }
 
@@ -64,7 +65,7 @@ struct CodeRow {
     account: AccountColumns,
 }
 
-/// The code of a hash.
+/// Finds a code by hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -113,29 +114,29 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
 /// A new code.
 #[derive(Clone, Debug)]
 pub struct NewCode {
-    /// Its id.
+    /// Row id.
     pub id: AuthorizationCodeId,
-    /// The hash of the code.
+    /// Hash of the code.
     pub code: SecretHash,
-    /// Who it is for.
+    /// The client.
     pub client: ClientRowId,
-    /// Who approved.
+    /// The account that approved.
     pub account: AccountId,
-    /// Where it is sent.
+    /// Redirect URI that receives the code.
     pub redirect_uri: String,
-    /// What is granted.
+    /// Granted scope.
     pub scope: String,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The S256 challenge, if there is one.
+    /// S256 challenge; `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it can no longer be exchanged.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
-/// Stores a code.
+/// Inserts a code.
 pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
     tx.execute(
         "INSERT INTO oauth_authorisation_codes (id, created_at, code_hash, redirect_uri, scope, \
@@ -158,7 +159,8 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
     Ok(())
 }
 
-/// Spends a code, if nobody did before, no revocation covers it and its account is not suspended.
+/// Marks a code exchanged, by compare and set. False if the code was already exchanged, a revocation
+/// covers the code, or the account is suspended.
 pub async fn consume(tx: &mut Tx, id: &AuthorizationCodeId, now: Timestamp) -> Result<bool> {
     macro_rules! sql {
         ($engine:ident) => {

@@ -1,5 +1,5 @@
-//! Authorization requests that wait for a decision: `oauth_authorisation_requests`, and those of
-//! people who are not signed in yet: `auth_pending_requests`.
+//! Authorization requests that wait for consent (`oauth_authorisation_requests`), or for sign-in or a
+//! redirect after a form post (`auth_pending_requests`).
 
 use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
@@ -15,32 +15,33 @@ use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::Scope;
 use crate::secret::SecretHash;
 
-/// A request of a signed-in person.
+/// A request of a signed-in member.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
-    /// Its row.
+    /// Row id.
     pub id: AuthorizationRequestId,
-    /// Who was asked.
+    /// The account that must decide.
     pub account: AccountId,
-    /// Who asks.
+    /// The client.
     pub client: Client,
-    /// Where the answer goes.
+    /// Redirect URI of the response.
     pub redirect_uri: String,
-    /// What is asked, as it was given.
+    /// Requested scope, as received.
     pub scope: String,
-    /// The client's `state`, unchanged.
+    /// `state` of the client, unchanged.
     pub state: Option<String>,
-    /// The client's `nonce`, unchanged.
+    /// `nonce` of the client, unchanged.
     pub nonce: Option<String>,
-    /// The S256 challenge (RFC 7636); none from a client that was let off PKCE.
+    /// S256 challenge (RFC 7636); `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
-    /// When it can no longer be decided.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Whether somebody approved or denied it.
+    /// True if the request was approved, denied, or revoked.
     pub decided: bool,
-    /// What its page showed; none for a request that a Storyden wrote, until a page shows it here.
+    /// The scopes and the client that the consent page showed. `None` for a request from Storyden until
+    /// this server shows the page.
     pub shown: Option<Shown>,
 }
 
@@ -62,7 +63,7 @@ struct RequestRow {
     client: ClientColumns,
 }
 
-/// The request of an id, with its client.
+/// Finds a request by the hash of the request id, with the client.
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -104,44 +105,45 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
 /// A new request.
 #[derive(Clone, Debug)]
 pub struct NewRequest {
-    /// Its id.
+    /// Row id.
     pub id: AuthorizationRequestId,
-    /// The hash of what the browser carries.
+    /// Hash of the request id in the browser's URL.
     pub request_id: SecretHash,
-    /// Who is asked.
+    /// The account that must decide.
     pub account: AccountId,
-    /// Who asks.
+    /// The client.
     pub client: ClientRowId,
-    /// Where the answer goes.
+    /// Redirect URI of the response.
     pub redirect_uri: String,
-    /// Whether the client said so, or left it out, being the only one.
+    /// True if the request contained `redirect_uri`; false if the client omitted the only registered
+    /// URI.
     pub redirect_uri_given: bool,
-    /// What is asked.
+    /// Requested scope.
     pub scope: String,
-    /// The client's `state`.
+    /// `state` of the client.
     pub state: Option<String>,
-    /// The client's `nonce`.
+    /// `nonce` of the client.
     pub nonce: Option<String>,
-    /// The S256 challenge, if there is one.
+    /// S256 challenge; `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
-    /// The scopes that its page would show as granted.
+    /// Scopes that the consent page would show now.
     pub shown_scope: Scope,
-    /// The fingerprint of the client that its page would show.
+    /// Fingerprint of the client that the consent page would show now.
     pub shown_client: String,
-    /// What the tokens are for (RFC 8707); none for the community's own API.
+    /// Resource indicators (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
-    /// When the account signed in; unknown of a request that was made with an access key.
+    /// Time of sign-in; `None` for a request with an access key.
     pub auth_time: Option<Timestamp>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it can no longer be decided.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
-/// Stores a request.
+/// Inserts a request.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when the client or the account is.
+/// [`super::Error::Gone`] if the client or the account was deleted.
 pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     tx.execute(
         "INSERT INTO oauth_authorisation_requests (id, created_at, request_id_hash, redirect_uri, \
@@ -181,8 +183,9 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     shown_consents::insert(tx, new.id.as_str(), &new.shown_scope, &new.shown_client).await
 }
 
-/// Notes which code an approved request gave, and the access key that approved. A request that a
-/// Storyden wrote gets its details now: the sign-in is unknown, and it always names a redirect URI.
+/// Records the code of an approved request, and the access key that approved. A request from Storyden
+/// has no details row yet: the new row has an unknown sign-in time, and counts as a request with
+/// `redirect_uri`.
 pub async fn link_code(
     tx: &mut Tx,
     request: &AuthorizationRequestId,
@@ -211,8 +214,8 @@ pub async fn link_code(
     Ok(())
 }
 
-/// Marks a request approved, if nobody decided it before, it has not expired, no revocation covers it
-/// and its account is not suspended (A-52, A-53).
+/// Marks a request approved, by compare and set. False if the request is decided or expired, a
+/// revocation covers the request, or the account is suspended (A-52, A-53).
 pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
     macro_rules! sql {
         ($engine:ident, $in_time:literal) => {
@@ -233,7 +236,7 @@ pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
-/// Marks a request denied, if nobody decided it before.
+/// Marks a request denied, by compare and set. False if the request is already decided.
 pub async fn deny(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
@@ -245,23 +248,23 @@ pub async fn deny(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> R
     Ok(changed > 0)
 }
 
-/// A request of somebody who is not signed in yet.
+/// A request that waits for sign-in, or for a redirect after a form post.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct PendingRequest {
-    /// The hash of the cookie that binds it to the browser.
+    /// Hash of the cookie that binds the request to the browser.
     browser_hash: String,
-    /// The row of who asks; none while the document of their id was not read.
+    /// Row id of the client; `None` until the metadata document of the client is read.
     pub client_id: Option<ClientRowId>,
-    /// What was asked: the parameters of the authorization request.
+    /// Parameters of the authorization request.
     pub parameters: JsonColumn<std::collections::BTreeMap<String, String>>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it can no longer be taken up.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
 impl PendingRequest {
-    /// True if one of a browser's cookies binds the request to it and the request has not expired.
+    /// True if the request is unexpired and bound to a cookie of this browser.
     #[must_use]
     pub fn is_open(&self, browsers: &[SecretHash], now: Timestamp) -> bool {
         let bound_to = SecretHash::stored(self.browser_hash.clone());
@@ -269,8 +272,7 @@ impl PendingRequest {
     }
 }
 
-/// Finds the request that a browser left behind to sign in; [`PendingRequest::is_open`] tells whether
-/// it is this browser's.
+/// Finds a pending request. The caller must check the browser with [`PendingRequest::is_open`].
 pub async fn find_pending(db: &Db, request_id: &SecretHash) -> Result<Option<PendingRequest>> {
     db.fetch_optional(
         "SELECT browser_hash, client_id, parameters, created_at, expires_at \
@@ -280,24 +282,24 @@ pub async fn find_pending(db: &Db, request_id: &SecretHash) -> Result<Option<Pen
     .await
 }
 
-/// A request to keep until its person has signed in.
+/// A new pending request.
 #[derive(Clone, Debug)]
 pub struct NewPending {
-    /// The hash of what the browser carries in its address bar.
+    /// Hash of the request id in the browser's URL.
     pub request_id: SecretHash,
-    /// The hash of the cookie that binds it to the browser.
+    /// Hash of the cookie that binds the request to the browser.
     pub browser: SecretHash,
-    /// Who asks; none while the document of their id was not read.
+    /// Row id of the client; `None` until the metadata document of the client is read.
     pub client: Option<ClientRowId>,
-    /// What is asked.
+    /// Parameters of the authorization request.
     pub parameters: serde_json::Value,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it can no longer be taken up.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
-/// Keeps a request until its person has signed in.
+/// Inserts a pending request.
 pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_pending_requests \
@@ -316,7 +318,7 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
     Ok(())
 }
 
-/// Takes a kept request away; whether it was still there, so that one account alone adopts it.
+/// Deletes a pending request. False if already deleted, so that only one account can claim the request.
 pub async fn take_pending(tx: &mut Tx, request_id: &SecretHash) -> Result<bool> {
     let taken = tx
         .execute(

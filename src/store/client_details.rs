@@ -1,4 +1,4 @@
-//! What a client has beyond its row, in `auth_clients`: what it said of itself when it registered.
+//! Registered metadata without a column in Storyden's `oauth_clients`: `auth_clients`.
 
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
@@ -10,19 +10,19 @@ use crate::secret::SecretHash;
 /// The details of a client.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
-    /// Whether it registered itself, here.
+    /// True if the client registered dynamically with this server (RFC 7591).
     pub registered: bool,
-    /// What it asks for when it names no scope.
+    /// Scope of a request without `scope`.
     pub default_scope: Option<String>,
-    /// Where a person may be sent who signed out, compared byte for byte.
+    /// Allowed `post_logout_redirect_uri` values, compared byte for byte.
     pub post_logout_redirect_uris: Vec<String>,
-    /// What else it said of itself.
+    /// Informational metadata, such as logo and home page.
     pub about: About,
-    /// The hash of what manages its registration (RFC 7592), where it has that.
+    /// Hash of the registration access token (RFC 7592), if the client has any.
     pub registration_token: Option<SecretHash>,
 }
 
-/// Stores the details of a client. What else stands in its side row stays.
+/// Inserts or replaces the details of a client. Other columns of the row are unchanged.
 pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Result<()> {
     let uris = details.post_logout_redirect_uris.iter().map(String::as_str);
     let about = serde_json::to_value(&details.about);
@@ -61,7 +61,7 @@ struct DetailsRow {
     registration_token_hash: Option<String>,
 }
 
-/// The details of a client; a client without any has the empty ones.
+/// Finds the details of a client; defaults if there is no row.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
     let row: Option<DetailsRow> = db
         .fetch_optional(
@@ -85,8 +85,8 @@ struct Count {
     n: i64,
 }
 
-/// Whether there are as many clients as may be that registered themselves, by whoever they were
-/// registered. Several registrations at once may each be let in as the last.
+/// True if the number of dynamically registered clients, from any network, has reached `max`. The check
+/// takes no lock, so concurrent registrations may exceed the limit slightly.
 pub async fn are_registrations_full(db: &Db, max: i64) -> Result<bool> {
     let count: Count = db
         .fetch_one(
@@ -108,8 +108,8 @@ pub async fn set_network(tx: &mut Tx, client: &ClientRowId, network: &str) -> Re
     Ok(())
 }
 
-/// Counts the clients that a network registered, up to `most`. Simultaneous registrations may each
-/// be accepted as the last.
+/// Counts the clients that a network registered, at most `most`. The check takes no lock, so concurrent
+/// registrations may exceed the limit slightly.
 pub async fn registrations_from(db: &Db, network: &str, most: i64) -> Result<i64> {
     let count: Count = db
         .fetch_one(

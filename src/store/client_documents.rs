@@ -1,5 +1,5 @@
-//! Clients whose id is the URL of a document: the snapshot of that document, in `oauth_clients` as
-//! Storyden keeps it and in `auth_clients`.
+//! Clients with a metadata document URL as client id: the snapshot of the document, in Storyden's
+//! `oauth_clients` and in `auth_clients`.
 
 use super::client_details::{self, Details};
 use super::clients::{self, Client, ClientColumns, client_columns, is_not_deleted};
@@ -26,7 +26,7 @@ impl From<KeysRow> for ClientKeys {
     }
 }
 
-/// The keys of a client.
+/// Finds the keys of a client.
 pub async fn keys(db: &Db, client: &ClientRowId) -> Result<ClientKeys> {
     let row: Option<KeysRow> = db
         .fetch_optional(
@@ -37,7 +37,7 @@ pub async fn keys(db: &Db, client: &ClientRowId) -> Result<ClientKeys> {
     Ok(row.map(ClientKeys::from).unwrap_or_default())
 }
 
-/// Stores the keys of a client. What else stands in its side row stays.
+/// Inserts or replaces the keys of a client. Other columns of the row are unchanged.
 pub async fn save_keys(tx: &mut Tx, client: &ClientRowId, keys: &ClientKeys) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_clients (client_id, jwks, jwks_uri) VALUES ($1, $2, $3) \
@@ -52,26 +52,27 @@ pub async fn save_keys(tx: &mut Tx, client: &ClientRowId, keys: &ClientKeys) -> 
     Ok(())
 }
 
-/// A snapshot that is kept.
+/// The stored snapshot of a document.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The client that it describes.
+    /// The client.
     pub client: Client,
-    /// Its keys.
+    /// Keys of the client (`jwks` or `jwks_uri`).
     pub keys: ClientKeys,
-    /// When its document was last read; none for one that a Storyden read.
+    /// Time of the last fetch; `None` if Storyden fetched the document.
     pub confirmed_at: Option<Timestamp>,
-    /// Until when that need not be read again.
+    /// End of freshness: later uses fetch the document again (RFC 9111).
     pub fresh_until: Option<Timestamp>,
 }
 
 impl Snapshot {
-    /// Whether it may be replaced by what is fetched: somebody's own client may not (A-101).
+    /// True if a fetched document may replace the client. A client with an owner or a secret is no
+    /// document client (A-101).
     fn is_of_a_document(&self) -> bool {
         self.client.owner.is_none() && self.client.secret_hash.is_none()
     }
 
-    /// Whether it serves now without its document being read.
+    /// True if the snapshot is usable without another fetch.
     #[must_use]
     pub fn serves(&self, now: Timestamp) -> bool {
         !self.is_of_a_document() || self.fresh_until.is_some_and(|until| now < until)
@@ -88,7 +89,7 @@ struct SnapshotRow {
     fresh_until: Option<Timestamp>,
 }
 
-/// The snapshot of a client id, compared byte for byte.
+/// Finds the snapshot of a client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -106,31 +107,31 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {
     }))
 }
 
-/// What a document said, to be kept.
+/// A fetched document to store.
 #[derive(Clone)]
 pub struct NewSnapshot {
-    /// The client; with the row that it has, if it has one.
+    /// The client, with the existing row id if there is a row.
     pub client: Client,
-    /// Whether that row is there already.
+    /// True if the client has a row.
     pub exists: bool,
-    /// Whether the client is another one than its people approved: then what it was given ends
+    /// True if the document changed so much that members approved a different client: all grants end
     /// (A-100).
     pub ends_grants: bool,
-    /// What it has beyond its row.
+    /// The other metadata of the document.
     pub details: Details,
-    /// Its keys.
+    /// Keys of the client.
     pub keys: ClientKeys,
-    /// When the document was read.
+    /// Time of the fetch.
     pub confirmed_at: Timestamp,
-    /// Until when it need not be read again.
+    /// End of freshness.
     pub fresh_until: Timestamp,
 }
 
-/// Keeps a snapshot in place of the one before.
+/// Inserts or replaces a snapshot.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when another replica made the client first, [`super::Error::Gone`] when
-/// its row was deleted.
+/// [`super::Error::Taken`] if another replica inserted the client first, [`super::Error::Gone`] if the
+/// row was deleted.
 pub async fn save(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
     let client = &new.client;
     if new.exists {

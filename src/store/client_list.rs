@@ -1,4 +1,4 @@
-//! The clients that administrators see (contract 15): everybody's, a page at a time.
+//! The paged list of all clients for administrators (storyden-contract.md#administration).
 
 use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::Db;
@@ -7,14 +7,14 @@ use super::paging::{Page, Pages, Total};
 use super::value::Value;
 use crate::ids::AccountId;
 
-/// Which clients are listed: those that fit everything that is named.
+/// Filter of the list; a client must match all given fields.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this owner.
+    /// Account that owns the client.
     pub owner: Option<AccountId>,
-    /// With this public id.
+    /// Client id.
     pub client_id: Option<String>,
-    /// With this text in their name or their public id, in any case.
+    /// Text in the name or the client id, case-insensitive.
     pub text: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Filter {
     }
 }
 
-/// A pattern of `LIKE … ESCAPE '\\'` for whatever contains a text.
+/// Escapes a text as a substring pattern for `LIKE … ESCAPE '\\'`.
 fn containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
@@ -42,7 +42,7 @@ fn containing(text: &str) -> String {
     pattern
 }
 
-/// The parameters of [`Filter`].
+/// The condition of [`Filter`].
 macro_rules! filtered {
     () => {
         concat!(
@@ -67,7 +67,7 @@ macro_rules! listed {
     };
 }
 
-/// A page of clients, oldest first; the whole list in the order of the table, as a Storyden lists it.
+/// Lists a page of clients, oldest first. The unpaged list has the order of the table, as in Storyden.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
     const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
     let mut parameters = filter.parameters();
@@ -76,7 +76,7 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, 
     let list = if page.is_whole() {
         listed!("")
     } else {
-        // SQLite holds text with the offset of its writer, so instants are compared
+        // SQLite stores times as text with any UTC offset: compare instants, not texts
         db.pick(
             listed!(" ORDER BY julianday(c.created_at), c.id"),
             listed!(" ORDER BY c.created_at, c.id"),

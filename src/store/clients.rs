@@ -1,4 +1,4 @@
-//! Applications: `oauth_clients`.
+//! Clients: `oauth_clients`.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +17,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
 use crate::secret::hex;
 
-/// The columns of a client.
+/// Columns of a client.
 macro_rules! client_columns {
     () => {
         "c.id AS client_row_id, c.client_id AS client_client_id, \
@@ -38,8 +38,8 @@ macro_rules! client_columns {
     };
 }
 
-/// A condition: the client `$c` is not one whose rows are still being deleted. Such a row is named
-/// after its own id, which no client that is made can be.
+/// SQL condition: client `$c` is not being deleted. Deletion renames the client id to `deleted:` and
+/// the row id, which no client can register.
 macro_rules! is_not_deleted {
     ($c:literal) => {
         concat!($c, ".client_id <> 'deleted:' || ", $c, ".id")
@@ -73,50 +73,50 @@ pub struct ClientColumns {
     client_updated_at: Timestamp,
 }
 
-/// An application.
+/// An OAuth client.
 #[derive(Clone)]
 pub struct Client {
-    /// Its row.
+    /// Row id.
     pub row_id: ClientRowId,
-    /// Its public id (RFC 6749 §2.2).
+    /// Client id (RFC 6749 §2.2).
     pub client_id: String,
-    /// The Argon2id hash of its secret.
+    /// Argon2id hash of the secret.
     pub secret_hash: Option<String>,
-    /// The secret before that, while it is still good.
+    /// Previous secret, during the overlap after a rotation.
     pub old_secret: Option<OldSecret>,
-    /// How it authenticates, where somebody chose that. Storyden's column of this kind is not asked:
-    /// most of its rows merely hold the default.
+    /// Chosen authentication method; only that method is then accepted. Storyden's column
+    /// `token_endpoint_auth_method` is ignored, because most rows only hold the default.
     pub auth_method: Option<AuthMethod>,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Whether it can keep a secret.
+    /// Confidential or public (RFC 6749 §2.1).
     pub kind: ClientType,
-    /// Whether it must use PKCE (RFC 7636), as all do that no administrator let off. Storyden's
-    /// column of this name is not asked: nothing there reads it, and its default is `false`.
+    /// True unless an administrator exempted the client from PKCE (RFC 7636). Storyden's column of this
+    /// name is ignored: Storyden never reads the column, and the default there is `false`.
     pub pkce_required: bool,
-    /// What it may have.
+    /// Scopes that the client may request.
     pub scope: ClientScope,
-    /// Where it may be answered.
+    /// Registered redirect URIs.
     pub redirect_uris: Vec<String>,
-    /// Whether the row holds JSON `null` in place of an empty list, as Storyden writes it for a person
-    /// who left the list out, and shows it again.
+    /// True if the row holds JSON `null` instead of an empty list. Storyden stores and returns `null`
+    /// for a self-service client created without `redirect_uris` (storyden-contract.md#ids-and-times).
     pub redirect_uris_left_out: bool,
-    /// How it may get tokens.
+    /// Allowed grant types.
     pub grants: Vec<GrantType>,
-    /// Who made it.
+    /// Account that owns the client, if any.
     pub owner: Option<AccountId>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// A secret that was replaced.
+/// The secret before the last rotation.
 #[derive(Clone)]
 pub struct OldSecret {
-    /// Its Argon2id hash.
+    /// Argon2id hash.
     pub hash: String,
-    /// Until when it is good.
+    /// End of the overlap.
     pub until: Timestamp,
 }
 
@@ -129,20 +129,20 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Whether it may use a grant.
+    /// True if the client may use `grant`.
     #[must_use]
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
     }
 
-    /// A hash of what a person recognizes the client by: its name, its owner and its redirect URIs. A
-    /// consent page shows them, so a change of one asks for a new look at the page.
+    /// Returns a hash of everything a member recognizes the client by: name, owner, and redirect URIs.
+    /// A consent page shows all three, so a change requires a new consent page.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.name, self.owner.as_ref(), &self.redirect_uris)
     }
 
-    /// The hashes of the secrets that are good now, the present one first.
+    /// Iterates over the hashes of the secrets valid at `now`, the current secret first.
     pub fn secret_hashes(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let old = self.old_secret.as_ref().filter(|old| now < old.until);
         self.secret_hash
@@ -159,7 +159,7 @@ fn fingerprint(name: &str, owner: Option<&AccountId>, redirect_uris: &[String]) 
         .chain(redirect_uris.iter().map(String::as_str));
     let mut digest = Sha256::new();
     for part in parts {
-        // with its length before it, so that no two lists read the same
+        // length prefix, so that different lists never hash alike
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -168,7 +168,7 @@ fn fingerprint(name: &str, owner: Option<&AccountId>, redirect_uris: &[String]) 
 
 impl From<ClientColumns> for Client {
     fn from(row: ClientColumns) -> Self {
-        // A value nobody knows is read as the one that permits less.
+        // An unknown value is read as the more restrictive value.
         let kind = match row.client_type.as_str() {
             "public" => ClientType::Public,
             _ => ClientType::Confidential,
@@ -209,7 +209,7 @@ impl From<ClientColumns> for Client {
     }
 }
 
-/// The client of a public id, compared byte for byte.
+/// Finds a client by client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -221,7 +221,7 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
     Ok(row.map(Client::from))
 }
 
-/// The client of a row.
+/// Finds a client by row id.
 pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -233,7 +233,7 @@ pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
     Ok(row.map(Client::from))
 }
 
-/// The account that owns a client, with what it holds now.
+/// Finds the account that owns a client, with the current permissions.
 pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -246,7 +246,7 @@ pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
     Ok(Account::from_rows(&rows))
 }
 
-/// Every client, oldest first.
+/// Lists all clients, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -259,7 +259,7 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
     Ok(rows.into_iter().map(Client::from).collect())
 }
 
-/// The clients that an account owns, oldest first.
+/// Lists the clients of an account, oldest first.
 pub async fn list_of(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -270,7 +270,7 @@ pub async fn list_of(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
     Ok(rows.into_iter().map(Client::from).collect())
 }
 
-/// How many clients an account owns.
+/// Counts the clients of an account.
 pub async fn count_of(db: &Db, owner: &AccountId) -> Result<i64> {
     let total: Total = db
         .fetch_one(
@@ -281,16 +281,16 @@ pub async fn count_of(db: &Db, owner: &AccountId) -> Result<i64> {
     Ok(total.n)
 }
 
-/// The handle of an account that owns a client.
+/// The owner of a client.
 #[derive(Debug, sqlx::FromRow)]
 pub struct Owner {
-    /// The account.
+    /// Account id.
     pub id: AccountId,
-    /// Its handle.
+    /// Handle.
     pub handle: String,
 }
 
-/// The accounts that own a client.
+/// Lists the accounts that own a client.
 pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
     db.fetch_all(
         "SELECT a.id, a.handle FROM accounts a \
@@ -300,10 +300,11 @@ pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
     .await
 }
 
-/// Makes a client.
+/// Inserts a client.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when the client id is, [`super::Error::Gone`] when there is no owner.
+/// [`super::Error::Taken`] if the client id is taken, [`super::Error::Gone`] if the owner does not
+/// exist.
 pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
     let redirect_uris = if client.redirect_uris_left_out {
@@ -348,11 +349,11 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Puts another description of a client without an owner in the place of the one before: its name,
-/// its secret, how it authenticates, where it is answered, what it may have.
+/// Replaces the metadata of a client without an owner: a dynamically registered client (RFC 7592 §2.2)
+/// or a metadata document client.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when there is no such client.
+/// [`super::Error::Gone`] if there is no such client.
 pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
     let changed = tx
@@ -387,7 +388,7 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// The name of a policy in the database.
+/// Name of a policy in the database.
 #[must_use]
 pub fn policy_name(policy: ScopePolicy) -> &'static str {
     match policy {
@@ -396,24 +397,24 @@ pub fn policy_name(policy: ScopePolicy) -> &'static str {
     }
 }
 
-/// What of a client is changed; what is `None` stays as it is.
+/// Changes of a client; `None` leaves a field unchanged.
 #[derive(Clone, Default)]
 pub struct Changes {
-    /// Its name.
+    /// Name.
     pub name: Option<String>,
-    /// Where it may be answered.
+    /// Redirect URIs.
     pub redirect_uris: Option<Vec<String>>,
-    /// What it may have.
+    /// Scopes that the client may request.
     pub allowed_scopes: Option<Scope>,
-    /// How it may get tokens.
+    /// Allowed grant types.
     pub allowed_grants: Option<Vec<GrantType>>,
-    /// Whether it gets what its person holds.
+    /// Source of the permissions: the registered list, or all permissions of the member.
     pub scope_policy: Option<ScopePolicy>,
-    /// The Argon2id hash of its secret.
+    /// Argon2id hash of the secret.
     pub secret_hash: Option<String>,
 }
 
-/// Changes a client; whether there is such a client.
+/// Updates a client. False if there is no such client.
 pub async fn update(
     tx: &mut Tx,
     id: &ClientRowId,
@@ -475,28 +476,29 @@ pub async fn update(
     Ok(touched > 0)
 }
 
-/// The reason of a grant that ended because its client's secret was replaced without an overlap.
+/// Revocation reason of a client's own grant after a secret change without overlap.
 const SECRET_REPLACED: &str = "secret_replaced";
 
-/// A change of a client's secret.
+/// A rotation of a client secret.
 #[derive(Clone)]
 pub struct Rotation {
     /// The client.
     pub client: ClientRowId,
     /// The Argon2id hash of the new secret.
     pub hash: String,
-    /// Until when the old secret is good beside it; not at all without.
+    /// End of the overlap in which the old secret remains valid; `None` for no overlap.
     pub old_until: Option<Timestamp>,
-    /// When it happens.
+    /// Time of the rotation.
     pub now: Timestamp,
 }
 
-/// Gives a client another secret; true if there is such a client. A secret that an earlier overlap
-/// kept is forgotten. Without an overlap the access tokens that the client got for itself end too; with
-/// one, the old secret is still trusted, and they expire by themselves.
+/// Replaces the secret of a client. False if there is no such client. The secret of an earlier overlap
+/// becomes invalid. Without an overlap, the client's own access tokens (RFC 6749 §4.4) are revoked too.
+/// With an overlap the old secret is still trusted, so the access tokens stay valid until expiry.
 pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
     let client = &rotation.client;
-    // First, since it locks the row: of two rotations at once the second replaces what the first made.
+    // Lock the row first, so that the later of two concurrent rotations replaces the secret of the
+    // earlier.
     let touched = tx
         .execute(
             "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1",
@@ -532,7 +534,8 @@ struct SecretRow {
 }
 
 impl SecretRow {
-    /// True if the client acts as its owner (RFC 6749 §4.4).
+    /// True if the client may use the client credentials grant (RFC 6749 §4.4), which acts as the
+    /// owner.
     fn acts_as_owner(&self) -> bool {
         let mut grants = self.allowed_grants.iter();
         grants.any(|name| GrantType::from_stored_name(name) == Some(GrantType::ClientCredentials))
@@ -542,14 +545,14 @@ impl SecretRow {
 const SECRETS_OF: &str = "SELECT id, client_id, allowed_grants FROM oauth_clients \
      WHERE account_id = $1 AND client_secret_hash IS NOT NULL";
 
-/// Counts the clients of an account that have a secret and act as the account.
+/// Counts the clients of an account that have a secret and may use the client credentials grant.
 pub async fn count_secrets_of(db: &Db, owner: &AccountId) -> Result<u64> {
     let rows: Vec<SecretRow> = db.fetch_all(SECRETS_OF, &[owner.into()]).await?;
     Ok(rows.iter().filter(|row| row.acts_as_owner()).count() as u64)
 }
 
-/// Ends the secret of every client that acts as its owner, with the one before it; gives the public
-/// ids of the clients. Their owner can give them new ones.
+/// Removes the current and previous secret of every client of an account that may use the client
+/// credentials grant. Returns the client ids. The owner can set new secrets.
 pub async fn end_secrets_of(tx: &mut Tx, owner: &AccountId, now: Timestamp) -> Result<Vec<String>> {
     let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
     let mut ended = Vec::new();
@@ -582,16 +585,17 @@ struct RowId {
     _id: ClientRowId,
 }
 
-/// Holds a client and an account to the end of the transaction, before anything is made that the one
-/// gives the other: then a deletion or a revocation waits for this transaction, or this one sees it.
+/// Locks a client and an account (`FOR KEY SHARE`) until the end of the transaction. Call before
+/// inserting a request, code, or grant: a concurrent deletion or revocation then either waits, or is
+/// visible to this transaction.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when one of them was deleted.
+/// [`super::Error::Gone`] if the client or the account was deleted.
 pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Result<()> {
     let sql = tx.pick(
         concat!(
             "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c") // the transaction is the lock
+            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
         ),
         concat!(
             "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
@@ -612,11 +616,11 @@ struct ShownColumns {
     redirect_uris: JsonColumn<Option<Vec<String>>>,
 }
 
-/// Holds a client and an account to the end of the transaction as [`hold`] does, and the client's name,
-/// owner and redirect URIs with it. False if they are not those of the fingerprint any more.
+/// Locks as [`hold`] does, and also the name, owner, and redirect URIs of the client. False if these no
+/// longer match the fingerprint `shown`.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when one of them was deleted.
+/// [`super::Error::Gone`] if the client or the account was deleted.
 pub async fn hold_as_shown(
     tx: &mut Tx,
     client: &ClientRowId,
@@ -627,7 +631,7 @@ pub async fn hold_as_shown(
         concat!(
             "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
              WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c") // the transaction is the lock
+            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
         ),
         concat!(
             "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
@@ -644,12 +648,12 @@ pub async fn hold_as_shown(
     Ok(fingerprint(&row.name, row.account_id.as_ref(), &redirect_uris) == shown)
 }
 
-/// Locks a client against [`hold`] to the end of the transaction; true if it is there.
+/// Locks a client against [`hold`] until the end of the transaction. False if there is no such client.
 pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
     let sql = tx.pick(
         concat!(
             "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
-            is_not_deleted!("c") // the transaction is the lock
+            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
         ),
         concat!(
             "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
@@ -661,13 +665,13 @@ pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Deletes a client with all it was given: its requests, codes, devices and refresh tokens. True if
-/// there was such a client. Its grants are ended and stay a while, so that their access tokens are
-/// refused.
+/// Deletes a client with all requests, codes, device authorizations, and refresh tokens. False if there
+/// is no such client. The grants are revoked and kept for a while, so that access tokens are refused.
 ///
-/// The rows of a client that has many are deleted by a job ([`super::revocation::apply`]). Its own row
-/// stays until then, since the others point at it, without anything that this server or a Storyden
-/// would accept: no public id, no secret, no owner, no grants, scopes and redirect URIs.
+/// If the first batch does not delete all rows, a job deletes the rest ([`super::revocation::apply`]).
+/// Until then the row of the client stays as the target of the foreign keys. This server and Storyden
+/// accept nothing from that row: the client id is replaced, and secret, owner, grant types, scopes, and
+/// redirect URIs are removed.
 pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
     if !lock(tx, id).await? {
         return Ok(false);
@@ -695,8 +699,8 @@ pub async fn delete(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<boo
     Ok(true)
 }
 
-/// Deletes a batch of the rows of a deleted client, and its own row with the last ones. Gives how many
-/// rows it deleted.
+/// Deletes a batch of rows of a deleted client, and the client's row with the last batch. Returns the
+/// number of deleted rows.
 pub(super) async fn delete_batch(db: &Db, id: ClientRowId) -> Result<u64> {
     db.write(id, |tx, id| {
         Box::pin(async move {
@@ -720,10 +724,9 @@ struct ChildRow {
     id: String,
 }
 
-/// Deletes up to [`BATCH`] rows that point at a client, with their side rows. Fewer than that were the
-/// last.
+/// Deletes up to [`BATCH`] rows that reference a client. A smaller result means that no rows are left.
 async fn delete_rows(tx: &mut Tx, id: &ClientRowId) -> Result<u64> {
-    /// Rows by the ids of a JSON list, which is `$1`.
+    /// A `DELETE` of the rows with an id in the JSON list `$1`.
     macro_rules! delete {
         ($table:literal, $key:literal) => {
             [

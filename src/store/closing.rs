@@ -1,5 +1,5 @@
-//! The end of what is open of an account: its sessions and what applications were given, and, where that
-//! is asked for, its access keys and the secrets of the applications that act as the account.
+//! Account closure: ends all sessions and grants of the account and, on request, the access keys and
+//! the secrets of clients that act as the account (RFC 6749 §4.4).
 
 use serde::Serialize;
 
@@ -11,33 +11,32 @@ use super::{access_keys, clients, sessions};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 
-/// What of an account ends, besides what every application was given.
+/// The credentials of an account to end.
 #[derive(Clone, Debug)]
 pub struct Closing {
     /// The account.
     pub account: AccountId,
-    /// The session that stays open.
+    /// The current session, which stays open.
     pub keep: Option<SessionId>,
-    /// True if every access key ends.
+    /// True to delete all access keys.
     pub access_keys: bool,
-    /// True if the secret of every application ends that gets tokens by client credentials.
+    /// True to remove the secrets of all clients with the client credentials grant.
     pub client_secrets: bool,
-    /// The reason that is kept with the grants.
+    /// Revocation reason stored with the grants.
     pub because: &'static str,
 }
 
-/// Credentials that work without a session: they outlive sign-out and a new password unless they are
-/// ended too.
+/// Credentials that work without a session. Sign-out and a password change do not end them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthLastingCredentials)]
 pub struct LastingCredentials {
-    /// Access keys that are good now.
+    /// Live access keys.
     pub access_keys: u64,
-    /// Applications of the account with the client credentials grant and a secret.
+    /// Clients of the account with a secret and the client credentials grant.
     pub client_secrets: u64,
 }
 
-/// The number of each kind that was ended.
+/// Numbers of ended credentials.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthEndedCredentials)]
 pub struct EndedCredentials {
@@ -51,31 +50,32 @@ pub struct EndedCredentials {
 }
 
 impl EndedCredentials {
-    /// The same, with grants that were counted before if there were many.
+    /// Replaces the grant numbers by numbers counted before the transaction, if the transaction updated
+    /// only some of the rows.
     #[must_use]
     pub fn or_counted(mut self, counted: Ended) -> Self {
         self.granted = self.granted.or_counted(counted);
         self
     }
 
-    /// Grants to applications.
+    /// Number of grants to applications.
     #[must_use]
     pub fn grants(&self) -> u64 {
         self.granted.grants
     }
 }
 
-/// What was ended and what is left.
+/// Ended and remaining credentials.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthClosed)]
 pub struct Closed {
-    /// What was ended.
+    /// Ended credentials.
     pub ended: EndedCredentials,
-    /// What is left and works on.
+    /// Remaining credentials, which still work.
     pub left: LastingCredentials,
 }
 
-/// Counts the credentials of an account that outlive its sessions.
+/// Counts the credentials of an account that work without a session.
 pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<LastingCredentials> {
     Ok(LastingCredentials {
         access_keys: access_keys::count_live(db, account, now).await?,
@@ -84,14 +84,14 @@ pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<Lasti
 }
 
 impl Closing {
-    /// Counts what applications were given, before the transaction of [`Closing::close`], which updates a
-    /// part of many rows.
+    /// Counts the grants to applications. Call before the transaction of [`Closing::close`], which
+    /// updates only a part of many rows.
     pub async fn count_granted(&self, db: &Db, now: Timestamp) -> Result<Ended> {
         revocation::count_approved(db, &Target::of_account(&self.account), now).await
     }
 
-    /// Ends it, with a line of the audit trail for each key and each secret; `entry` is the line of the
-    /// whole, which the caller writes.
+    /// Ends the credentials, with an audit entry for each key and secret. The caller inserts `entry`,
+    /// the entry of the whole operation.
     pub async fn close(&self, tx: &mut Tx, entry: &Entry) -> Result<EndedCredentials> {
         let now = entry.at;
         let sessions = sessions::revoke_all(tx, &self.account, self.keep.as_ref(), now).await?;

@@ -12,43 +12,43 @@ use super::migrate;
 use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::Value;
 
-/// How long another process may hold its lock before the file counts as in use.
+/// Wait for a lock of another process before the file counts as in use.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The most faults of a file that are told.
+/// Maximum number of reported faults.
 const FAULTS: usize = 10;
 
-/// A text that a pragma or a function gives.
+/// A text from a pragma.
 #[derive(sqlx::FromRow)]
 struct Text {
     text: String,
 }
 
-/// A number that a pragma gives.
+/// A number from a pragma.
 #[derive(sqlx::FromRow)]
 struct Number {
     n: i64,
 }
 
-/// The facts about a database file that its copy is checked against.
+/// Facts about a database file, for comparison with a copy.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The newest migration that ran; 0 if none did.
+    /// Newest applied migration; 0 if no migration ran.
     pub migration: i64,
-    /// True if a Storyden has its tables there.
+    /// True if the file has Storyden's tables.
     pub is_storydens: bool,
     /// The size in bytes, without free pages.
     pub size: u64,
 }
 
-/// Copies the committed state into an empty file at `to`. Writers continue on a file with a write-ahead log, and
-/// wait on a file with a rollback journal, as a Storyden has.
+/// Copies the committed state into an empty file at `to`. During the copy, writers continue on a file
+/// with a write-ahead log, and wait on a file with a rollback journal, as Storyden has.
 ///
 /// # Errors
-/// When the file cannot be read, or the copy not written.
+/// If the file is not readable or the copy not writable.
 pub async fn copy(db: &Db, to: &Path) -> Result<()> {
     let to = to.to_str().ok_or_else(no_text)?;
-    // Outside of a transaction, and so through a reader.
+    // `VACUUM` fails inside a transaction: use a reader.
     db.fetch_all::<Text>("VACUUM INTO $1", &[Value::from(to)])
         .await?;
     Ok(())
@@ -57,7 +57,7 @@ pub async fn copy(db: &Db, to: &Path) -> Result<()> {
 /// Reads the facts about a file.
 ///
 /// # Errors
-/// When the file is no database, or cannot be read.
+/// If the file is no database or not readable.
 pub async fn facts(db: &Db) -> Result<Facts> {
     let size: Number = db
         .fetch_one(
@@ -73,10 +73,10 @@ pub async fn facts(db: &Db) -> Result<Facts> {
     })
 }
 
-/// Returns the faults that SQLite finds in a file; none in an intact file.
+/// Returns the faults of SQLite's integrity check; empty for an intact file.
 ///
 /// # Errors
-/// When the file is no database, or cannot be read.
+/// If the file is no database or not readable.
 pub async fn faults(db: &Db) -> Result<Vec<String>> {
     let found: Vec<Text> = db
         .fetch_all(
@@ -88,20 +88,20 @@ pub async fn faults(db: &Db) -> Result<Vec<String>> {
     Ok(found.filter(|text| text != "ok").take(FAULTS).collect())
 }
 
-/// Opens a file that exists, with no other setting than its own.
+/// Opens an existing file with default settings.
 ///
 /// # Errors
-/// When the file is no database.
+/// If the file is no database.
 pub async fn open(path: &Path) -> Result<Db> {
     let mut url = SqliteUrl::file(path.to_owned());
     url.mode = SqliteMode::ReadWrite;
     Db::open(&DatabaseUrl::Sqlite(url)).await
 }
 
-/// Sets the journal mode of the source on a copy, which `VACUUM INTO` makes with a rollback journal.
+/// Sets the journal mode of the source on a copy, which `VACUUM INTO` creates with a rollback journal.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file is not writable.
 pub async fn use_journal(db: &Db, mode: &str) -> Result<()> {
     match db {
         Db::Sqlite(sqlite) if mode == "wal" => sqlite.use_wal().await,
@@ -109,12 +109,12 @@ pub async fn use_journal(db: &Db, mode: &str) -> Result<()> {
     }
 }
 
-/// Checkpoints the write-ahead log of a file before the file is replaced, and checks that no other process has
-/// the file open: SQLite then refuses the exclusive lock. (An idle process on a file with a rollback journal
-/// holds no lock and is not detected.)
+/// Checkpoints the write-ahead log of a file that is about to be replaced, and checks that no other
+/// process has the file open: SQLite then refuses the exclusive lock. (An idle process on a file with a
+/// rollback journal holds no lock and is not detected.)
 ///
 /// # Errors
-/// [`Error::Unavailable`] while another process has the file open; other errors for a damaged file.
+/// [`Error::Unavailable`] if another process has the file open; other errors for a damaged file.
 pub async fn settle(path: &Path) -> Result<()> {
     let options = SqliteConnectOptions::new()
         .filename(path)

@@ -1,8 +1,8 @@
-//! The one door to the database: two engines, four verbs, and the only `match` between them.
+//! Database access for SQLite and PostgreSQL. Only this module distinguishes the two drivers.
 //!
-//! Every statement is a `&'static str` with `$1` placeholders that both engines run as it is. Where
-//! an engine needs its own words, [`Db::pick`] chooses between two texts in the one function that
-//! has them. SQLite is written to by one connection behind a bounded queue.
+//! Every statement is a `&'static str` with `$1` placeholders, valid on both engines. [`Db::pick`]
+//! selects between two texts where the SQL differs. SQLite has a single writing connection behind a
+//! bounded queue.
 
 use std::future::Future;
 use std::path::Path;
@@ -24,37 +24,37 @@ use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 use crate::files;
 
-/// How many writers may wait for SQLite's one writing connection; the next is told to come back.
+/// Maximum number of writers waiting for SQLite's single writing connection; more get [`Error::Busy`].
 const WRITERS_WAITING: usize = 1_024;
 
-/// How long anybody waits for a connection before the answer is 503.
+/// Maximum wait for a connection, then 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long SQLite waits for a lock that another process holds.
+/// SQLite's `busy_timeout` for locks of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a connection to PostgreSQL may have been idle and is still used unasked: it was alive
-/// when it came back, and one that died since costs a 503 and is gone.
+/// Idle time after which a PostgreSQL connection is pinged before use. A connection that died within
+/// this time costs one 503.
 const ALIVE: Duration = Duration::from_secs(1);
 
-/// How often a transaction that PostgreSQL could not serialize is tried.
+/// Maximum number of attempts for a transaction with a serialization failure or deadlock (PostgreSQL).
 const ATTEMPTS: usize = 4;
 
-/// A row that reads from both engines.
+/// A row that decodes from both engines.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {}
 
-/// A database. Clones share its connections.
+/// A database. Clones share the connections.
 #[derive(Clone, Debug)]
 pub enum Db {
-    /// One file.
+    /// An SQLite file.
     Sqlite(SqliteDb),
-    /// A server.
+    /// A PostgreSQL server.
     Postgres(PgPool),
 }
 
-/// An SQLite file: many readers, one writer.
+/// An SQLite file: a pool of readers and a single writer.
 #[derive(Clone, Debug)]
 pub struct SqliteDb {
     readers: Arc<Readers>,
@@ -62,26 +62,26 @@ pub struct SqliteDb {
     queue: Arc<Semaphore>,
 }
 
-/// How busy a database is.
+/// Current load of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Writers in SQLite's queue, the one that writes included.
+    /// Writers in SQLite's queue, including the active writer.
     pub writers_waiting: usize,
     /// Open connections.
     pub connections: u32,
-    /// Those of them that nobody uses.
+    /// Idle connections.
     pub idle: usize,
 }
 
-/// A transaction that is being written. Dropped without [`Tx::commit`], it is rolled back.
+/// A writing transaction, rolled back on drop without [`Tx::commit`].
 pub enum Tx {
-    /// SQLite's, begun `IMMEDIATE`, with its place in the queue.
+    /// An SQLite transaction (`BEGIN IMMEDIATE`), with the permit of the writer queue.
     Sqlite(Transaction<'static, Sqlite>, OwnedSemaphorePermit),
-    /// PostgreSQL's.
+    /// A PostgreSQL transaction.
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// What a step of a transaction is: a future that borrows the transaction and its input.
+/// A step of a transaction: a future that borrows the transaction and the input.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// Binds parameters to a query of either engine.
@@ -97,16 +97,16 @@ macro_rules! bind {
     };
 }
 
-/// SQLite's JSON: a BLOB of compact JSON, as Storyden writes it.
+/// Encodes JSON for SQLite as a compact BLOB, like Storyden.
 fn json_blob(json: &serde_json::Value) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
 impl Db {
-    /// Opens the database. An SQLite file (and its folder) is made when the URL allows it.
+    /// Opens the database. Creates an SQLite file and the parent folder if the URL allows.
     ///
     /// # Errors
-    /// When the file cannot be opened, or the server is not there.
+    /// If the file cannot be opened or the server is unreachable.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
         match url {
             DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
@@ -114,7 +114,7 @@ impl Db {
                 let options: PgConnectOptions = url.parse()?;
                 let options = options
                     .application_name("storyden-auth")
-                    // Compiling a short statement takes longer than the statement.
+                    // JIT compilation takes longer than these short statements.
                     .options([
                         ("statement_timeout", "3000"),
                         ("timezone", "UTC"),
@@ -136,7 +136,7 @@ impl Db {
         }
     }
 
-    /// Chooses between two texts of one statement.
+    /// Selects the text of a statement for the engine.
     #[must_use]
     pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {
@@ -145,7 +145,7 @@ impl Db {
         }
     }
 
-    /// Every row of a query.
+    /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
         require_storable(args)?;
         Ok(match self {
@@ -163,7 +163,7 @@ impl Db {
         })
     }
 
-    /// The first row of a query, if there is one.
+    /// Returns the first row of a query, if any.
     pub async fn fetch_optional<T: Row>(
         &self,
         sql: &'static str,
@@ -185,14 +185,14 @@ impl Db {
         })
     }
 
-    /// The one row of a query that always has one.
+    /// Returns the row of a query that always has a row.
     pub async fn fetch_one<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<T> {
         self.fetch_optional(sql, args)
             .await?
             .ok_or(Error::Other(sqlx::Error::RowNotFound))
     }
 
-    /// Runs one statement in a transaction of its own; the number of rows it changed.
+    /// Runs a single statement in a transaction. Returns the number of changed rows.
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64> {
         self.write((sql, args), |tx, (sql, args)| {
             Box::pin(tx.execute(sql, args))
@@ -200,10 +200,10 @@ impl Db {
         .await
     }
 
-    /// Begins a transaction that writes. Prefer [`Db::write`].
+    /// Begins a writing transaction. Prefer [`Db::write`].
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when too many wait already, or the wait was too long.
+    /// [`Error::Busy`] if the writer queue is full, [`Error::Unavailable`] after a timeout.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(db) => {
@@ -218,12 +218,12 @@ impl Db {
         }
     }
 
-    /// Runs `step` in a transaction and commits it, in a task of its own: a client that hangs up
-    /// cancels nothing. What PostgreSQL could not serialize is tried again, so `step` may run more
-    /// than once and must do nothing but write to the transaction.
+    /// Runs `step` in a transaction and commits, in a separate task, so that a client disconnect
+    /// cancels nothing. After a serialization failure of PostgreSQL the step runs again, so `step` must
+    /// have no effect except on the transaction.
     ///
     /// # Errors
-    /// What the step says (nothing is then written), or why the transaction was not committed.
+    /// The error of the step, after a rollback, or of the commit.
     pub async fn write<A, T>(
         &self,
         input: A,
@@ -257,7 +257,7 @@ impl Db {
         Ok(outcome)
     }
 
-    /// How busy it is: writers waiting, connections open and idle.
+    /// Returns the current load: waiting writers, open and idle connections.
     #[must_use]
     pub fn load(&self) -> Load {
         match self {
@@ -277,7 +277,7 @@ impl Db {
         }
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
         match self {
             Self::Sqlite(db) => {
@@ -291,7 +291,7 @@ impl Db {
         Ok(())
     }
 
-    /// What PostgreSQL's clock shows; SQLite has none of its own.
+    /// Reads PostgreSQL's clock; `None` on SQLite, which uses the clock of this host.
     pub async fn clock(&self) -> Result<Option<Timestamp>> {
         #[derive(sqlx::FromRow)]
         struct Now {
@@ -308,7 +308,7 @@ impl Db {
         }
     }
 
-    /// Ends all connections, after what they are doing.
+    /// Closes all connections after the current statements.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(db) => {
@@ -320,8 +320,8 @@ impl Db {
     }
 }
 
-/// Makes an empty file for the owner alone, if there is none, and its folder. SQLite would make it readable
-/// for others, and gives the files beside it the mode that it has.
+/// Creates an empty file with mode 0600, and the parent folder, if missing. SQLite would create a
+/// world-readable file; the journal files get the mode of the database file.
 fn create_private(path: &Path) -> std::io::Result<()> {
     files::create_folder(files::folder_of(path))?;
     match files::create(path) {
@@ -343,17 +343,17 @@ impl SqliteDb {
         let options = url.pragmas.iter().fold(options, |options, (name, value)| {
             options.pragma(name.clone(), value.clone())
         });
-        // Ours whatever the URL says: cascades hold, and what was acknowledged is on the disk.
+        // Not configurable: foreign keys for cascades, and full sync for durable commits.
         let options = options
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full);
-        // A file does not hang up, so the writer is not asked whether it lives.
+        // A file connection cannot be lost, so no test before use.
         let writer = SqlitePoolOptions::new()
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .max_connections(1)
-            // SQLite ends a transaction by itself when the disk is full. The rollback then fails, and
-            // the connection would count as being in that transaction for good: a new one instead.
+            // SQLite rolls back by itself when the disk is full. The rollback of sqlx then fails, and
+            // sqlx keeps counting the connection as inside that transaction: replace the connection.
             .before_acquire(|connection, _| {
                 let usable = !connection.is_in_transaction();
                 Box::pin(async move { Ok(usable) })
@@ -368,7 +368,8 @@ impl SqliteDb {
         })
     }
 
-    /// Makes the file a write-ahead-logged one. Persistent, so only for a file that is ours.
+    /// Switches the file to a write-ahead log. The setting is persistent, so only for a file that
+    /// Storyden does not use.
     pub(super) async fn use_wal(&self) -> Result<()> {
         sqlx::query("PRAGMA journal_mode = WAL")
             .execute(&self.writer)
@@ -378,7 +379,7 @@ impl SqliteDb {
 }
 
 impl Tx {
-    /// Every row of a query.
+    /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
         require_storable(args)?;
         Ok(match self {
@@ -395,7 +396,7 @@ impl Tx {
         })
     }
 
-    /// The first row of a query, if there is one.
+    /// Returns the first row of a query, if any.
     pub async fn fetch_optional<T: Row>(
         &mut self,
         sql: &'static str,
@@ -416,7 +417,7 @@ impl Tx {
         })
     }
 
-    /// Runs one statement; the number of rows it changed.
+    /// Runs a statement. Returns the number of changed rows.
     pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
         require_storable(args)?;
         Ok(match self {
@@ -444,7 +445,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Chooses between two texts of one statement.
+    /// Selects the text of a statement for the engine.
     #[must_use]
     pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {
@@ -453,10 +454,11 @@ impl Tx {
         }
     }
 
-    /// Makes what was written durable.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// When it was not; whether it is then written is known only after a look.
+    /// If the commit failed. After a lost connection the outcome is unknown until the rows are read
+    /// again.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx, _place) => tx.commit().await?,

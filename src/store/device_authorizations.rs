@@ -1,4 +1,4 @@
-//! Device authorizations: `oauth_device_authorisations`, with where they came from in
+//! Device authorizations (RFC 8628): `oauth_device_authorisations`, and the origin of the requests in
 //! `auth_device_origins`.
 
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
@@ -13,22 +13,22 @@ use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::oauth::device_grant::DeviceGrant;
 use crate::secret::SecretHash;
 
-/// A device authorization as its device sees it: with the account that approved it, if one did.
+/// A device authorization for the polling device, with the account that approved the request, if any.
 #[derive(Clone, Debug)]
 pub struct PolledDevice {
-    /// Its row.
+    /// Row id.
     pub id: DeviceAuthorizationId,
-    /// Who started it.
+    /// The client that started the device authorization.
     pub client: ClientRowId,
-    /// How far it is.
+    /// State, for the result of a poll.
     pub grant: DeviceGrant,
-    /// What was asked or, once approved, granted.
+    /// Requested scope; after approval, granted scope.
     pub scope: String,
-    /// Who approved it, and what they hold now.
+    /// The account that approved, with the current permissions.
     pub account: Option<Account>,
 }
 
-/// The columns that tell how far a device authorization is.
+/// The columns of the state of a device authorization.
 macro_rules! grant_columns {
     () => {
         "d.id AS device_id, d.scope, d.expires_at, d.poll_interval_seconds, d.last_polled_at, \
@@ -64,7 +64,7 @@ impl GrantColumns {
 #[derive(sqlx::FromRow)]
 struct PolledRow {
     device_client_id: ClientRowId,
-    /// True if an open revocation covers the approval: the device hears that it was denied.
+    /// True if an open revocation covers the approval; the device then gets `access_denied`.
     revoked: Flag,
     #[sqlx(flatten)]
     columns: GrantColumns,
@@ -72,7 +72,7 @@ struct PolledRow {
     account: AccountColumns,
 }
 
-/// The device authorization of a device code.
+/// Finds a device authorization by the hash of the device code.
 pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<PolledDevice>> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -105,28 +105,28 @@ pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<Pol
     }))
 }
 
-/// A device authorization as the person sees it who has its user code.
+/// A device authorization for the member with the user code.
 #[derive(Clone, Debug)]
 pub struct DeviceRequest {
-    /// Its row.
+    /// Row id.
     pub id: DeviceAuthorizationId,
-    /// Who started it.
+    /// The client that started the device authorization.
     pub client: Client,
-    /// How far it is.
+    /// State.
     pub grant: DeviceGrant,
-    /// What is asked.
+    /// Requested scope.
     pub scope: String,
-    /// The code as it is shown.
+    /// User code in display form.
     pub user_code: String,
-    /// Who opened it first.
+    /// The first account that opened the request.
     pub claimed_by: Option<AccountId>,
-    /// When it was started.
+    /// Time of the device authorization request.
     pub created_at: Timestamp,
-    /// From which address, as far as known.
+    /// Remote address of the device, if known.
     pub address: Option<String>,
-    /// By which program, as it says itself.
+    /// `User-Agent` of the device, unverified.
     pub user_agent: Option<String>,
-    /// What its page showed; none until a page shows it here.
+    /// The scopes and the client that the consent page showed; `None` until this server shows the page.
     pub shown: Option<Shown>,
 }
 
@@ -145,7 +145,7 @@ struct RequestRow {
     client: ClientColumns,
 }
 
-/// The device authorization of a user code.
+/// Finds a device authorization by the hash of the user code.
 pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
     const SQL: &str = concat!(
         "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
@@ -178,34 +178,35 @@ pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<De
 /// A new device authorization.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
-    /// Its id.
+    /// Row id.
     pub id: DeviceAuthorizationId,
-    /// The hash of the device code.
+    /// Hash of the device code.
     pub device_code: SecretHash,
-    /// The hash of the user code.
+    /// Hash of the user code.
     pub user_code: SecretHash,
-    /// The user code as it is shown.
+    /// User code in display form.
     pub user_code_display: String,
-    /// What is asked.
+    /// Requested scope.
     pub scope: String,
-    /// Who asks.
+    /// The client.
     pub client: ClientRowId,
-    /// Seconds between polls.
+    /// Polling interval, in seconds.
     pub interval_seconds: i64,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When its codes end.
+    /// Expiry of both codes.
     pub expires_at: Timestamp,
-    /// From which address.
+    /// Remote address of the device.
     pub address: String,
-    /// By which program, as it says itself.
+    /// `User-Agent` of the device, unverified.
     pub user_agent: Option<String>,
 }
 
-/// Stores a device authorization.
+/// Inserts a device authorization.
 ///
 /// # Errors
-/// [`super::Error::Taken`] when a code of it is in use, [`super::Error::Gone`] when the client is.
+/// [`super::Error::Taken`] if the device code or user code is in use, [`super::Error::Gone`] if the
+/// client was deleted.
 pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
     tx.execute(
         "INSERT INTO oauth_device_authorisations (id, created_at, device_code_hash, user_code_hash, \
@@ -236,8 +237,8 @@ pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
     Ok(())
 }
 
-/// Deletes device authorizations that have expired, as Storyden does when one is started; of many the
-/// oldest, so that a start stays short, and the clean-up deletes the others.
+/// Deletes the 100 oldest expired device authorizations, as Storyden does at each device start. The
+/// limit keeps the request short; the clean-up job deletes the rest.
 pub async fn delete_expired(db: &Db, now: Timestamp) -> Result<()> {
     let sql = db.pick(
         "DELETE FROM oauth_device_authorisations WHERE id IN (SELECT d.id \
@@ -250,7 +251,8 @@ pub async fn delete_expired(db: &Db, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Makes an account the one that may decide, if nobody was before. Whether it is that account now.
+/// Claims a device authorization for the first account that opens the request; only that account may
+/// decide. False if another account has the claim, or the request is already decided.
 pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> Result<bool> {
     let changed = db
         .execute(
@@ -263,7 +265,8 @@ pub async fn claim(db: &Db, id: &DeviceAuthorizationId, account: &AccountId) -> 
     Ok(changed > 0)
 }
 
-/// Marks it approved by its claimant with what is granted, if nobody decided it before.
+/// Marks a device authorization approved by the account with the claim, by compare and set. False if
+/// already decided.
 pub async fn approve(
     tx: &mut Tx,
     id: &DeviceAuthorizationId,
@@ -293,7 +296,8 @@ pub async fn approve(
     Ok(changed > 0)
 }
 
-/// Marks it denied by its claimant, if nobody decided it before.
+/// Marks a device authorization denied by the account with the claim, by compare and set. False if
+/// already decided.
 pub async fn deny(
     tx: &mut Tx,
     id: &DeviceAuthorizationId,
@@ -311,8 +315,8 @@ pub async fn deny(
     Ok(changed > 0)
 }
 
-/// Spends it, if nobody did before, no revocation covers it and the account that approved it is not
-/// suspended.
+/// Marks a device authorization consumed, by compare and set. False if already consumed or denied, if a
+/// revocation covers the approval, or if the account that approved is suspended.
 pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) -> Result<bool> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -329,8 +333,8 @@ pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) ->
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
-/// Writes the last polls of devices and their intervals, many in one transaction; in the order of
-/// `polls`, so that two replicas that write the same devices do not wait for each other.
+/// Writes poll times and intervals in a single transaction, in the order of `polls`. A fixed order
+/// prevents deadlocks between replicas that write the same rows.
 pub async fn record_polls(
     tx: &mut Tx,
     polls: &[(DeviceAuthorizationId, Timestamp, i64)],

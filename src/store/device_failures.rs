@@ -1,5 +1,5 @@
-//! Wrong passwords from browsers with a device cookie: `auth_device_failures`. A job deletes a row
-//! when its cookie has expired.
+//! Failed sign-ins from browsers with a device cookie: `auth_device_failures`. A job deletes the rows
+//! of expired cookies.
 
 use super::db::Db;
 use super::error::Result;
@@ -10,7 +10,7 @@ struct DeviceRow {
     failures: i64,
 }
 
-/// Adds a wrong password to the count of a device.
+/// Counts a wrong password from a device.
 pub async fn add(db: &Db, device: &str, expires_at: Timestamp) -> Result<()> {
     db.execute(
         "INSERT INTO auth_device_failures (device_id, failures, expires_at) VALUES ($1, 1, $2) \
@@ -21,7 +21,7 @@ pub async fn add(db: &Db, device: &str, expires_at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// The wrong passwords of a device.
+/// Returns the number of wrong passwords from a device.
 pub async fn count(db: &Db, device: &str) -> Result<u64> {
     let sql = "SELECT failures FROM auth_device_failures WHERE device_id = $1";
     let row: Option<DeviceRow> = db.fetch_optional(sql, &[device.into()]).await?;

@@ -1,4 +1,4 @@
-//! The device authorizations that administrators see (contract 15).
+//! The paged list of device authorizations for administrators (storyden-contract.md#administration).
 
 use serde::Serialize;
 
@@ -10,45 +10,45 @@ use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 
-/// A device authorization as it is listed; the device code is nowhere.
+/// A device authorization in a list, without the device code.
 #[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationRecord)]
 pub struct ListedDevice {
-    /// When somebody approved it.
+    /// Time of approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<Timestamp>,
-    /// Who that was.
+    /// The account that approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by_account_id: Option<AccountId>,
-    /// The row of the client that started it.
+    /// Row id of the client that started the device authorization.
     pub client_id: ClientRowId,
-    /// When tokens were issued.
+    /// Time of token issuance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumed_at: Option<Timestamp>,
-    /// When it was started.
+    /// Time of the device authorization request.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
-    /// When somebody denied it.
+    /// Time of denial or revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denied_at: Option<Timestamp>,
-    /// When its codes end.
+    /// Expiry of both codes.
     pub expires_at: Timestamp,
-    /// Its row.
+    /// Row id.
     pub id: DeviceAuthorizationId,
-    /// When its device polled last.
+    /// Time of the last poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_polled_at: Option<Timestamp>,
-    /// Seconds between polls.
+    /// Polling interval, in seconds.
     pub poll_interval_seconds: i64,
-    /// What was asked or, once approved, granted.
+    /// Requested scope; after approval, granted scope.
     pub scope: String,
-    /// The code that its person enters; left out where it could still be entered.
+    /// The user code; absent while a member could still enter the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_code: Option<String>,
 }
 
 impl ListedDevice {
-    /// Whether a person who knows the user code may still decide it.
+    /// True if a member with the user code may still approve or deny the request.
     #[must_use]
     pub fn awaits_decision(&self, now: Timestamp) -> bool {
         self.approved_at.is_none()
@@ -58,23 +58,23 @@ impl ListedDevice {
     }
 }
 
-/// How far a device authorization is, in the words of a filter.
+/// State of a device authorization, as a filter value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nobody has decided yet.
+    /// Waiting for a decision.
     Pending,
-    /// Somebody said yes, and no tokens were issued yet.
+    /// Approved, no tokens issued.
     Approved,
-    /// Somebody said no.
+    /// Denied or revoked.
     Denied,
-    /// Tokens were issued.
+    /// Tokens issued.
     Consumed,
-    /// Its time ran out before that.
+    /// Expired without tokens.
     Expired,
 }
 
 impl Stage {
-    /// Every stage.
+    /// All stages.
     pub const ALL: &[Self] = &[
         Self::Pending,
         Self::Approved,
@@ -83,7 +83,7 @@ impl Stage {
         Self::Expired,
     ];
 
-    /// Its name in a request and in the statement below.
+    /// Name in a request and in the SQL of `filtered!`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -95,25 +95,25 @@ impl Stage {
         }
     }
 
-    /// The stage of a name.
+    /// Parses a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|stage| stage.name() == name)
     }
 }
 
-/// Which device authorizations are listed: those that fit everything that is named.
+/// Filter of the list; a device authorization must match all given fields.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Claimed or approved by this account.
+    /// Account that claimed or approved.
     pub account: Option<AccountId>,
-    /// Started by this client.
+    /// Client that started the device authorization.
     pub client: Option<ClientRowId>,
-    /// As far as this.
+    /// State.
     pub stage: Option<Stage>,
 }
 
-/// The parameters of [`Filter`] and the time, `$4`; the stages in the order in which a poll sees them.
+/// The condition of [`Filter`]; `$4` is the current time. States have the same precedence as at a poll.
 macro_rules! filtered {
     ($engine:ident, $expired:literal) => {
         concat!(
@@ -162,8 +162,8 @@ macro_rules! listed {
     };
 }
 
-/// A page of device authorizations, oldest first; the whole list in the order of the table, as a
-/// Storyden lists it.
+/// Lists a page of device authorizations, oldest first. The unpaged list has the order of the table, as
+/// in Storyden.
 pub async fn list(
     db: &Db,
     filter: &Filter,
@@ -188,7 +188,7 @@ pub async fn list(
             listed!(postgres, filtered_postgres!(), ""),
         )
     } else {
-        // SQLite holds text with the offset of its writer, so instants are compared
+        // SQLite stores times as text with any UTC offset: compare instants, not texts
         db.pick(
             listed!(
                 sqlite,

@@ -1,43 +1,44 @@
-//! What can go wrong in the store, by what a caller does about it.
+//! Store errors, grouped by the reaction of the caller.
 
-/// The outcome of a store function.
+/// Result of a store function.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a store function failed.
+/// A failed store function.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A unique value is taken; the constraint's or column's name as the engine gives it.
+    /// Unique constraint violated; holds the name of the constraint or column, as reported by the
+    /// engine.
     #[error("a unique value is taken: {0}")]
     Taken(String),
-    /// A row that another points at is gone (or was never there).
+    /// Foreign key violated: the referenced row was deleted or never existed.
     #[error("a row that another points at is gone")]
     Gone,
-    /// What the transaction was to change is not as it was read; nothing was written.
+    /// Compare and set failed: the row has changed since the read. Nothing was written.
     #[error("somebody else was first")]
     Lost,
-    /// Too many writers wait already.
+    /// The writer queue is full.
     #[error("too many writers are waiting")]
     Busy,
-    /// The database is away, full, locked or overloaded; it may be back.
+    /// The database is unreachable, full, locked, or overloaded. Temporary.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// PostgreSQL could not serialize the transaction with others.
+    /// Serialization failure or deadlock of PostgreSQL.
     #[error("the transaction met another")]
     Conflict(#[source] sqlx::Error),
-    /// The task of the transaction was ended before it was done.
+    /// The task of the transaction was cancelled.
     #[error("the transaction was aborted")]
     Aborted,
-    /// A parameter holds a text that no column stores: with U+0000, or too long for an index. The cause
-    /// is PostgreSQL's answer, if the statement was sent.
+    /// A parameter holds an unstorable text: with U+0000, or too long for an index. The source is
+    /// PostgreSQL's error, if the statement was sent.
     #[error("a text has the character U+0000 or is too long to be stored")]
     Unstorable(#[source] Option<sqlx::Error>),
-    /// A fault of the statement or of a stored value.
+    /// Invalid statement or stored value: a bug.
     #[error("the database refused a statement")]
     Other(#[source] sqlx::Error),
 }
 
 impl Error {
-    /// Whether the same request may succeed a little later.
+    /// True if the same request may succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(
@@ -46,7 +47,7 @@ impl Error {
         )
     }
 
-    /// Whether the same transaction may succeed at once.
+    /// True if the same transaction may succeed on an immediate retry.
     pub(super) fn may_be_retried(&self) -> bool {
         matches!(self, Self::Conflict(_))
     }
@@ -74,7 +75,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            // What a server leaves behind that dies in the middle of a greeting or of a `BEGIN`.
+            // A PostgreSQL server died during the startup handshake or `BEGIN`.
             | sqlx::Error::Protocol(_)
             | sqlx::Error::BeginFailed => Self::Unavailable(error),
             _ => Self::Other(error),
@@ -82,9 +83,9 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// SQLSTATE classes 08 (connection), 53 (resources), 57 (operator) and 58 (system) and 25006
-/// (read-only after a failover) of PostgreSQL; of SQLite the primary codes BUSY, LOCKED, READONLY,
-/// IOERR, FULL and CANTOPEN (the low byte of an extended code).
+/// True for temporary errors. PostgreSQL: SQLSTATE classes 08 (connection), 53 (resources), 57
+/// (operator), 58 (system), and 25006 (read-only after a failover). SQLite: primary codes BUSY, LOCKED,
+/// READONLY, IOERR, FULL, and CANTOPEN (the low byte of an extended code).
 fn is_passing(code: &str) -> bool {
     if code.len() == 5 {
         let class = &code[..2];
@@ -94,8 +95,8 @@ fn is_passing(code: &str) -> bool {
     matches!(primary, Ok(5 | 6 | 8 | 10 | 13 | 14))
 }
 
-/// SQLSTATE of PostgreSQL for a parameter that cannot be stored: 22001 (too long for its column), 22021
-/// and 22P05 (a character that the encoding does not have), 54000 (too long for an index).
+/// True for a parameter that PostgreSQL cannot store. SQLSTATE 22001 (too long for the column), 22021
+/// and 22P05 (character not in the encoding), 54000 (too long for an index).
 fn is_unstorable(code: &str) -> bool {
     matches!(code, "22001" | "22021" | "22P05" | "54000")
 }

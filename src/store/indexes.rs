@@ -1,8 +1,8 @@
-//! The indexes of this server on Storyden's tables: the one list, and how a missing index is made.
+//! This server's indexes on Storyden's tables: the list, and the creation of missing indexes.
 //!
-//! Storyden's start-up migration drops every index of its own tables that it does not know. Speed
-//! depends on these indexes, correctness never does. In a database of our own the first migration makes
-//! them; everywhere else a job makes the missing ones in the background.
+//! Storyden's start-up migration drops unknown indexes on Storyden's tables. Only speed depends on
+//! these indexes, never correctness. In a database without Storyden the first migration creates the
+//! indexes; in a database shared with Storyden a background job recreates the missing ones.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
@@ -11,27 +11,27 @@ use super::error::Result;
 use super::paging::Total;
 use super::value::Flag;
 
-/// Name of the PostgreSQL advisory lock of the session that makes indexes: "staidx" in ASCII.
+/// Key of the PostgreSQL advisory lock of the session that creates indexes: "staidx" in ASCII.
 const ADVISORY_LOCK: i64 = 126_943_687_697_528;
 
-/// Bound of the wait for transactions that are older than an index (PostgreSQL). An index that was not
-/// finished is left invalid, and the next attempt begins with dropping it.
+/// Maximum wait of `CREATE INDEX CONCURRENTLY` for older transactions (PostgreSQL). A timeout leaves an
+/// invalid index, which the next attempt drops first.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '5min'";
 
-/// An index of this server on one of Storyden's tables.
+/// An index of this server on a table of Storyden.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Index {
     /// The name: `auth_`, the table, the column.
     pub name: &'static str,
     /// Storyden's table.
     pub table: &'static str,
-    /// Columns and predicate on SQLite, where times are texts in any zone.
+    /// Columns and predicate on SQLite, where times are texts with any UTC offset.
     sqlite: &'static str,
     /// Columns and predicate on PostgreSQL.
     postgres: &'static str,
 }
 
-/// An index on a table, named by a column: the same on both engines, or one text for each.
+/// An index on a table, named after a column, with the same SQL on both engines or a text for each.
 macro_rules! index {
     ($table:literal, $column:literal, $both:literal) => {
         index!($table, $column, $both, $both)
@@ -46,7 +46,7 @@ macro_rules! index {
     };
 }
 
-/// An index on a time, for clean-up.
+/// An index on the expiry time, for clean-up.
 macro_rules! expiry {
     ($table:literal) => {
         index!(
@@ -58,15 +58,15 @@ macro_rules! expiry {
     };
 }
 
-/// Every index of this server on Storyden's tables, the most important ones first.
+/// All indexes of this server on Storyden's tables, the most important first.
 pub const INDEXES: &[Index] = &[
-    // ON DELETE SET NULL looks for predecessors: without the index each deleted row scans the table.
+    // ON DELETE SET NULL looks up the predecessors: without the index each deleted row scans the table.
     index!(
         "oauth_refresh_tokens",
         "replaced_by_token_id",
         "(replaced_by_token_id) WHERE replaced_by_token_id IS NOT NULL"
     ),
-    // The last token of each chain: the tokens before it are deleted with it.
+    // For clean-up: a rotation chain is deleted when the last token of the chain has expired.
     index!(
         "oauth_refresh_tokens",
         "last_expires_at",
@@ -75,7 +75,7 @@ pub const INDEXES: &[Index] = &[
     ),
     index!("oauth_refresh_tokens", "client_id", "(client_id)"),
     index!("oauth_refresh_tokens", "account_id", "(account_id)"),
-    // What a revocation ends, found without reading the tokens that were used or have expired.
+    // For revocation: skips revoked and expired tokens.
     index!(
         "oauth_refresh_tokens",
         "live_client_id",
@@ -121,7 +121,7 @@ pub const INDEXES: &[Index] = &[
         "connection_id",
         "(connection_id)"
     ),
-    // Sign-in looks for the password and the addresses of an account, and for an address in any case.
+    // For sign-in: password and addresses by account, and address by lower-case text.
     index!(
         "authentications",
         "account_authentication",
@@ -131,33 +131,33 @@ pub const INDEXES: &[Index] = &[
     index!("emails", "lower_email_address", "(lower(email_address))"),
 ];
 
-/// What came of making the missing indexes.
+/// Result of [`make_missing`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every index is there; the names of those that were made just now.
+    /// All indexes exist; holds the names of the newly created indexes.
     Complete(Vec<&'static str>),
-    /// Another process makes them at this moment (PostgreSQL).
+    /// Another process is creating indexes now (PostgreSQL).
     InProgress,
 }
 
 #[derive(sqlx::FromRow)]
 struct ExistingRow {
     name: String,
-    /// False for what an interrupted `CREATE INDEX CONCURRENTLY` left behind.
+    /// False after an interrupted `CREATE INDEX CONCURRENTLY`.
     valid: Flag,
 }
 
-/// An index that has to be made.
+/// An index to create.
 struct Missing {
     index: &'static Index,
-    /// True if an invalid index of that name has to be dropped first.
+    /// True if an invalid index with the same name must be dropped first.
     invalid: bool,
 }
 
-/// Rows of a table that a pass of the clean-up reads quickly without an index.
+/// Number of rows that clean-up can read fast enough without an index.
 const SMALL: i64 = 10_000;
 
-/// True if a table has so many rows that a pass of the clean-up should wait for the indexes.
+/// True if the tables have so many rows that clean-up should wait for the indexes.
 ///
 /// # Errors
 /// If the database does not answer.
@@ -177,10 +177,10 @@ pub async fn are_needed(db: &Db) -> Result<bool> {
     Ok(total.n >= SMALL)
 }
 
-/// The indexes that are missing or invalid.
+/// Lists the missing or invalid indexes.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn missing(db: &Db) -> Result<Vec<&'static Index>> {
     let missing = find_missing(db).await?;
     Ok(missing.into_iter().map(|missing| missing.index).collect())
@@ -207,12 +207,12 @@ async fn find_missing(db: &Db) -> Result<Vec<Missing>> {
     Ok(INDEXES.iter().filter_map(of).collect())
 }
 
-/// Makes the indexes that are missing, without blocking writes on PostgreSQL; on SQLite each index is a
-/// write of its own, and others have their turn in between. An index that cannot be made is logged, and
-/// the others are made. `stop` is asked before each.
+/// Creates the missing indexes. On PostgreSQL, writes are not blocked; on SQLite each index is a
+/// separate write transaction, so other writers run in between. A failed index is logged and skipped.
+/// `stop` is checked before each index.
 ///
 /// # Errors
-/// When the database does not answer, or the first of the indexes that failed says why.
+/// If the database does not answer, or the first error of a failed index.
 pub async fn make_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome> {
     let missing = find_missing(db).await?;
     if missing.is_empty() {
@@ -233,7 +233,7 @@ pub async fn make_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome> {
     }
 }
 
-/// Makes every index in the transaction that made Storyden's tables, while they are empty.
+/// Creates all indexes in the transaction that created Storyden's tables, while the tables are empty.
 pub(super) async fn make_all(tx: &mut Tx) -> Result<()> {
     for index in INDEXES {
         let columns = tx.pick(index.sqlite, index.postgres);
@@ -243,7 +243,7 @@ pub(super) async fn make_all(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// The names of the indexes that were made, and the first error.
+/// Names of the created indexes, and the first error.
 #[derive(Default)]
 struct Made {
     names: Vec<&'static str>,
@@ -262,7 +262,7 @@ impl Made {
         }
     }
 
-    /// Counts the tables that got an index, so that the planner uses it (PostgreSQL).
+    /// Runs `ANALYZE` on the tables with a new index, so that the planner uses the index (PostgreSQL).
     async fn analyze(&self, connection: &mut PgConnection) {
         let mut tables: Vec<&str> = INDEXES
             .iter()
@@ -300,8 +300,8 @@ async fn make_on_sqlite(db: &Db, index: &Index) -> Result<()> {
     tx.commit().await
 }
 
-/// On a connection that is closed afterwards: `CREATE INDEX CONCURRENTLY` runs outside any transaction and
-/// for longer than `statement_timeout`.
+/// Creates the indexes on a separate connection, because `CREATE INDEX CONCURRENTLY` runs outside any
+/// transaction and for longer than `statement_timeout`.
 async fn make_on_postgres(
     pool: &PgPool,
     missing: Vec<Missing>,

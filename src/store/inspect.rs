@@ -1,4 +1,4 @@
-//! Queries of `doctor` about the database.
+//! Database queries of the `doctor` command.
 
 use super::db::Db;
 use super::error::Result;
@@ -9,7 +9,7 @@ struct Text {
     text: String,
 }
 
-/// The version of the engine, unchanged.
+/// Returns the version of the database engine, unchanged.
 pub async fn version(db: &Db) -> Result<String> {
     let sql = db.pick(
         "SELECT sqlite_version() AS text",
@@ -19,7 +19,7 @@ pub async fn version(db: &Db) -> Result<String> {
     Ok(row.text)
 }
 
-/// The journal mode of an SQLite file, in lower case; `None` on PostgreSQL.
+/// Returns the journal mode of an SQLite file, in lower case; `None` on PostgreSQL.
 pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     if let Db::Postgres(_) = db {
         return Ok(None);
@@ -30,12 +30,13 @@ pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     Ok(Some(row.text.to_lowercase()))
 }
 
-/// True if a Storyden uses this database: it has tables that only Storyden creates.
+/// True if Storyden uses this database: there are tables that only Storyden creates.
 pub async fn is_storydens(db: &Db) -> Result<bool> {
     has_table(db, "posts").await
 }
 
-/// The time texts of the newest rows of an SQLite file; empty on PostgreSQL, which stores instants.
+/// Returns the stored time texts of the newest rows of an SQLite file; empty on PostgreSQL, which
+/// stores instants.
 pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Leases: which replica does a job, `auth_leases`.
+//! Job leases in `auth_leases`: a job runs on the replica with the lease.
 
 use super::db::Db;
 use super::error::Result;
@@ -50,7 +50,7 @@ pub async fn take(
     .await
 }
 
-/// Gives a lease back.
+/// Releases a lease.
 pub async fn release(db: &Db, name: &'static str, holder: &str) -> Result<()> {
     db.execute(
         "DELETE FROM auth_leases WHERE name = $1 AND holder = $2",

@@ -1,10 +1,10 @@
-//! The lock of the one server of an SQLite file.
+//! The lock that prevents two servers on the same SQLite file.
 //!
-//! Each of two servers on one file would have its own rate limits and poll times, and a restore under a running
-//! server would be lost. The lock is advisory (`flock`), on a separate file, and ends with the process, also
+//! Two servers would have separate rate limits and poll times, and a restore under a running server
+//! would be lost. The lock is advisory (`flock`), on a separate file, and ends with the process, also
 //! after `kill -9`. A lock on the database file itself is not possible: closing any handle of that file
-//! drops SQLite's POSIX locks in this process. `serve`, `demo` and `restore` take the lock; other commands
-//! work beside a server. A Storyden beside this server does not know the lock.
+//! drops SQLite's POSIX locks in this process. `serve`, `demo`, and `restore` take the lock; other
+//! commands may run beside a server. Storyden does not know the lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -14,18 +14,18 @@ use std::path::PathBuf;
 use super::url::{SqliteMode, SqliteUrl};
 use crate::files;
 
-/// Why the lock was not taken.
+/// Reasons for not taking the lock.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process has it.
+    /// Another process holds the lock.
     #[error("{} is in use by {holder}; {ADVICE}", database.display())]
     Held {
         /// The database file.
         database: PathBuf,
-        /// The process, as far as it is known.
+        /// The process that holds the lock, if known.
         holder: String,
     },
-    /// The lock file cannot be made or read.
+    /// The lock file cannot be created or read.
     #[error("the lock file {} cannot be used", .0.display())]
     File(PathBuf, #[source] io::Error),
 }
@@ -33,17 +33,17 @@ pub enum Error {
 const ADVICE: &str = "an SQLite file has one server: stop that one first, or give this one another DATA_DIR \
                       or DATABASE_URL (several servers need PostgreSQL)";
 
-/// The lock, until it is dropped or the process ends.
+/// The lock, held until drop or the end of the process.
 #[derive(Debug)]
 pub struct ServerLock {
     _file: File,
 }
 
 impl ServerLock {
-    /// Takes the lock of an SQLite file; `None` if the file is opened to read only, which changes nothing.
+    /// Takes the lock of an SQLite file; `None` if the file is opened read-only.
     ///
     /// # Errors
-    /// [`Error::Held`] while another process has it.
+    /// [`Error::Held`] if another process holds the lock.
     pub fn take(url: &SqliteUrl) -> Result<Option<Self>, Error> {
         if url.mode == SqliteMode::ReadOnly {
             return Ok(None);
@@ -77,7 +77,7 @@ impl ServerLock {
                 };
                 return Err(Error::Held { database, holder });
             }
-            // Some network file systems: the server works there as it did, without this protection.
+            // Some network file systems have no locks. The server runs there without this protection.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 let path = path.display();
                 tracing::warn!(%path, "the file system has no locks: a second server is not refused");

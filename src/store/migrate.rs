@@ -1,7 +1,8 @@
-//! Migrations: Storyden's tables where there are none, then our side tables, in order.
+//! Migrations: Storyden's tables if absent, then the tables of this server, in order.
 //!
-//! A migration is never edited after a release, and works under the binary before it. Beside a
-//! Storyden nothing but `auth_*` is touched; [`indexes`] makes indexes there in the background.
+//! A released migration is never edited, and the schema keeps working with the previous binary. In a
+//! Storyden's database, migrations change only `auth_*` tables; [`indexes`] adds indexes to Storyden's
+//! tables in the background.
 
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -9,7 +10,7 @@ use super::indexes;
 use super::value::Value;
 use crate::clock::Timestamp;
 
-/// One step of the schema.
+/// A schema step, with the SQL for each engine.
 struct Migration {
     version: i64,
     name: &'static str,
@@ -17,7 +18,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-/// Storyden's own tables, as Storyden makes them.
+/// Storyden's own tables, as defined by Storyden.
 const STORYDEN: Migration = Migration {
     version: 0,
     name: "storyden",
@@ -25,7 +26,7 @@ const STORYDEN: Migration = Migration {
     postgres: include_str!("../../migrations/postgres/storyden.sql"),
 };
 
-/// Ours, in order.
+/// The migrations of this server, in order.
 const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
@@ -69,7 +70,7 @@ struct Applied {
     version: i64,
 }
 
-/// The names of the migrations that have not run, in order.
+/// Returns the names of the pending migrations, in order.
 pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
     if !has_table(db, "accounts").await? {
@@ -90,15 +91,14 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// The newest migration that this program knows.
+/// Returns the newest migration that this binary knows.
 #[must_use]
 pub fn newest_known() -> i64 {
     let versions = MIGRATIONS.iter().map(|migration| migration.version);
     versions.max().unwrap_or_default()
 }
 
-/// The newest migration that ran on a database, which a later version of this program may have made; 0
-/// if none did.
+/// Returns the newest migration applied to the database, possibly by a later binary; 0 without any.
 pub async fn newest_applied(db: &Db) -> Result<i64> {
     if !has_table(db, "auth_migrations").await? {
         return Ok(0);
@@ -107,12 +107,13 @@ pub async fn newest_applied(db: &Db) -> Result<i64> {
     Ok(applied.last().map_or(0, |row| row.version))
 }
 
-/// The statements that make Storyden's own tables.
+/// Returns the DDL of Storyden's own tables.
 pub(super) fn storydens_tables(db: &Db) -> &'static str {
     db.pick(STORYDEN.sqlite, STORYDEN.postgres)
 }
 
-/// The names of all migrations, in order: what is pending where there is no database yet.
+/// Returns the names of all migrations, in order: the pending list of a database that does not exist
+/// yet.
 #[must_use]
 pub fn all() -> Vec<&'static str> {
     std::iter::once(&STORYDEN)
@@ -121,14 +122,15 @@ pub fn all() -> Vec<&'static str> {
         .collect()
 }
 
-/// Runs what is pending, all or nothing, one process at a time. Gives the names of what it ran.
+/// Applies the pending migrations in a single transaction, serialized across processes by a lock.
+/// Returns the names of the applied migrations.
 pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     if pending(db).await?.is_empty() {
         return Ok(Vec::new());
     }
     let alone = !has_table(db, "accounts").await?;
     if let (Db::Sqlite(sqlite), true) = (db, alone) {
-        sqlite.use_wal().await?; // the file is ours; a Storyden's is left as it is
+        sqlite.use_wal().await?; // a new file of this server; a Storyden's file keeps the journal mode
     }
     let mut tx = db.begin().await?;
     tx.lock_for_migration().await?;
@@ -169,7 +171,7 @@ const SQLITE_HAS_TABLE: &str =
 const POSTGRES_HAS_TABLE: &str = "SELECT COUNT(*) AS n FROM information_schema.tables \
      WHERE table_schema = current_schema() AND table_name = $1";
 
-/// Whether the database has a table of that name.
+/// Returns true if the database has the table.
 pub async fn has_table(db: &Db, table: &str) -> Result<bool> {
     let sql = db.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
     let count: Count = db.fetch_one(sql, &[table.into()]).await?;
@@ -188,12 +190,12 @@ impl Tx {
         self.execute_script(sql).await
     }
 
-    /// On SQLite the transaction itself is the lock.
+    /// Takes the migration lock. On SQLite the transaction is the lock.
     async fn lock_for_migration(&mut self) -> Result<()> {
         if let Self::Postgres(_) = self {
             self.execute_script("SET LOCAL statement_timeout = 0")
                 .await?;
-            // The number is a name: "stauth" in ASCII.
+            // Lock key: "stauth" in ASCII.
             self.execute_script("SELECT pg_advisory_xact_lock(126943972124776)")
                 .await?;
         }

@@ -1,6 +1,8 @@
-//! The store: the only SQL. A file per noun, each row beside its query; `db` alone knows the engines.
+//! Database access: the only module with SQL. Each file covers a noun and keeps row types next to the
+//! queries. [`db`] opens and queries the two engines, SQLite and PostgreSQL.
 //!
-//! Tables without a prefix are Storyden's and are used as they are; `auth_*` are ours.
+//! Tables without a prefix belong to Storyden and keep Storyden's definition; `auth_*` tables belong to
+//! this server.
 
 pub mod access_keys;
 pub mod accounts;

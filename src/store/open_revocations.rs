@@ -1,10 +1,11 @@
-//! Revocations whose rows are not all updated yet: `auth_revocations`, and the conditions that every
-//! check of a grant, code, device, request or refresh token contains.
+//! Open revocations, `auth_revocations`: revocations with rows that are not updated yet, and the SQL
+//! conditions that every check of a grant, code, device authorization, authorization request or refresh
+//! token includes.
 //!
-//! A row that this server made carries the number of the newest revocation at that time, so that
-//! "made before" does not depend on clocks: a transaction that makes such a row locks its client and
-//! account first ([`super::clients::hold`]), and a revocation locks the same rows before it takes its
-//! number. A row that another program made has no number and is compared by time.
+//! Each row inserted by this server stores the number of the newest revocation at that time, so that
+//! "inserted before" does not depend on clocks: the inserting transaction first locks the client and
+//! the account ([`super::clients::hold`]), and a revocation locks the same rows before taking a number.
+//! A row inserted by a Storyden has no number and is compared by time.
 
 use time::Duration;
 
@@ -14,12 +15,12 @@ use super::revocation::Target;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 
-/// Clock skew allowed to a Storyden beside this server: what it makes this long after a revocation
-/// counts as made before.
+/// Allowed clock skew of a Storyden that shares the database: a row that a Storyden inserts up to this
+/// long after a revocation counts as inserted before.
 const SKEW: Duration = Duration::seconds(5);
 
-/// A condition: an open revocation of this kind covers a row. `$number` is the row's revocation
-/// number, `$made` the time that counts where it has none.
+/// SQL condition: an open revocation of kind `$kind` covers a row. `$number` is the revocation number
+/// of the row; `$made` is the time to compare if that number is NULL.
 macro_rules! covered {
     (sqlite, $kind:expr, $account:expr, $client:expr, $number:expr, $made:expr) => {
         $crate::store::open_revocations::covered!(@ $kind, $account, $client, $number,
@@ -39,7 +40,7 @@ macro_rules! covered {
     };
 }
 
-/// A condition: the grant `$g` (of `auth_grants`) was ended.
+/// SQL condition: the grant `$g` (of `auth_grants`) is revoked.
 macro_rules! grant_ended {
     ($engine:ident, $g:literal) => {
         concat!(
@@ -63,8 +64,8 @@ macro_rules! grant_ended {
     };
 }
 
-/// A condition: the grant of the refresh token `$t` was ended or, where it has none (a Storyden made
-/// it), a revocation covers it.
+/// SQL condition: the grant of the refresh token `$t` is revoked or, for a token without a grant
+/// (issued by a Storyden), an open revocation covers the token.
 macro_rules! refresh_token_ended {
     ($engine:ident, $t:literal) => {
         concat!(
@@ -87,7 +88,7 @@ macro_rules! refresh_token_ended {
     };
 }
 
-/// A condition: a revocation covers the authorization code `$k`.
+/// SQL condition: an open revocation covers the authorization code `$k`.
 macro_rules! code_ended {
     ($engine:ident, $k:literal) => {
         $crate::store::open_revocations::covered!(
@@ -105,7 +106,7 @@ macro_rules! code_ended {
     };
 }
 
-/// A condition: a revocation covers the approval of the device authorization `$d`.
+/// SQL condition: an open revocation covers the approval of the device authorization `$d`.
 macro_rules! device_ended {
     ($engine:ident, $d:literal) => {
         $crate::store::open_revocations::covered!(
@@ -123,7 +124,7 @@ macro_rules! device_ended {
     };
 }
 
-/// A condition: a revocation covers the authorization request `$q`.
+/// SQL condition: an open revocation covers the authorization request `$q`.
 macro_rules! request_ended {
     ($engine:ident, $q:literal) => {
         $crate::store::open_revocations::covered!(
@@ -141,7 +142,7 @@ macro_rules! request_ended {
     };
 }
 
-/// The number that a row gets which is made now.
+/// SQL expression: the revocation number to store in a new row.
 macro_rules! newest_revocation {
     () => {
         "(SELECT COALESCE(MAX(nv.id), 0) FROM auth_revocations nv)"
@@ -153,20 +154,20 @@ pub(super) use {
     request_ended,
 };
 
-/// A revocation that is not done.
+/// An open revocation.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct OpenRevocation {
     pub(super) id: i64,
-    /// The name of a kind of rows, or [`CLIENT`].
+    /// The name of a row kind, or [`CLIENT`].
     pub(super) kind: String,
     account_id: Option<AccountId>,
     client_id: Option<ClientRowId>,
     pub(super) because: String,
-    /// The time that the rows get.
+    /// Time of the revocation, written to the updated rows.
     pub(super) created_at: Timestamp,
 }
 
-/// The kind of a deletion: the client's row and everything that belongs to it.
+/// The kind of a client deletion: covers the client's row and all dependent rows.
 pub(super) const CLIENT: &str = "client";
 
 impl OpenRevocation {
@@ -178,7 +179,7 @@ impl OpenRevocation {
     }
 }
 
-/// Opens a revocation: from the commit on, what it covers is ended.
+/// Opens a revocation. From the commit on, every covered row counts as revoked.
 pub(super) async fn insert(
     tx: &mut Tx,
     kind: &'static str,
@@ -202,7 +203,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Every revocation that is not done, oldest first: grants come before the refresh tokens of theirs.
+/// Lists the open revocations, oldest first, so that grants are updated before the refresh tokens of
+/// the grants.
 pub(super) async fn list(db: &Db) -> Result<Vec<OpenRevocation>> {
     db.fetch_all(
         "SELECT id, kind, account_id, client_id, because, created_at FROM auth_revocations \
@@ -212,7 +214,7 @@ pub(super) async fn list(db: &Db) -> Result<Vec<OpenRevocation>> {
     .await
 }
 
-/// Closes a revocation whose rows are all updated.
+/// Closes a revocation after the update of the last covered row.
 pub(super) async fn close(db: &Db, id: i64, now: Timestamp) -> Result<()> {
     db.execute(
         "UPDATE auth_revocations SET done_at = $2 WHERE id = $1",

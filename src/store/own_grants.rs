@@ -1,5 +1,6 @@
-//! The grants of clients that act for themselves (RFC 6749 §4.4): a row of `auth_grants` per client and
-//! owner, made with the client's first token and named by all of them (`gid`) until it is ended.
+//! Grants of the client credentials grant type (RFC 6749 §4.4): a row of `auth_grants` per client and
+//! owner. The client's first token creates the grant; every token names the grant in `gid` until the
+//! grant is revoked.
 
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::clients::{Client, is_not_deleted};
@@ -9,14 +10,14 @@ use super::open_revocations::{grant_ended, newest_revocation};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, GrantId};
 
-/// The owner of a client, with the grant that the client's next token belongs to.
+/// The owner of a client, and the grant for the client's next token.
 #[derive(Debug)]
 pub struct OwnGrant {
-    /// The owner, with what they hold now.
+    /// The owner, with current permissions.
     pub owner: Account,
-    /// The grant; none before the first token, and after a revocation.
+    /// The live grant; `None` before the first token and after a revocation.
     pub grant: Option<GrantId>,
-    /// The secret that is stored now.
+    /// The secret hashes stored now.
     secret: Secret,
 }
 
@@ -24,12 +25,12 @@ pub struct OwnGrant {
 #[derive(Debug)]
 struct Secret {
     current: Option<String>,
-    /// Before the last rotation, while the overlap lasts.
+    /// The secret before the last rotation, during the overlap.
     old: Option<String>,
 }
 
 impl OwnGrant {
-    /// True unless the secret was replaced since the client was read and authenticated with it.
+    /// Returns true unless the secret was replaced after the client was read and authenticated.
     #[must_use]
     pub fn is_of_the_same_secret(&self, client: &Client) -> bool {
         let read = &client.secret_hash;
@@ -46,7 +47,7 @@ struct OwnGrantRow {
     owner: AccountColumns,
 }
 
-/// The owner and the live grant of a client; `None` for a client without an owner.
+/// Finds the owner and the live grant of a client; `None` for a client without an owner.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<OwnGrant>> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -81,7 +82,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<OwnGrant>> {
     }))
 }
 
-/// A grant to be made.
+/// A grant to insert.
 #[derive(Clone, Debug)]
 pub struct NewOwnGrant {
     grant: GrantId,
@@ -92,7 +93,7 @@ pub struct NewOwnGrant {
 }
 
 impl OwnGrant {
-    /// The grant that a client's first token needs.
+    /// Builds the grant for a client's first token.
     #[must_use]
     pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewOwnGrant {
         NewOwnGrant {
@@ -111,12 +112,14 @@ struct RowId {
     _id: ClientRowId,
 }
 
-/// Stores a grant; gives its id.
+/// Inserts a grant and returns the id.
 ///
 /// # Errors
-/// [`Error::Lost`] when another request made one first, or the secret was replaced meanwhile.
+/// [`Error::Lost`] if a concurrent request inserted the grant first, or the secret was replaced
+/// meanwhile.
 pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
-    // SHARE conflicts with the UPDATE of a rotation (A-107), KEY SHARE with a revocation by account.
+    // `FOR SHARE` conflicts with the UPDATE of a secret rotation (A-107), `FOR KEY SHARE` with a
+    // revocation by account.
     let lock = tx.pick(
         concat!(
             "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
@@ -134,7 +137,7 @@ pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
     let parameters = [client.into(), owner.into(), new.secret_hash.clone().into()];
     let row: Option<RowId> = tx.fetch_optional(lock, &parameters).await?;
     row.ok_or(Error::Lost)?;
-    // One that an open revocation covers makes room in the unique index.
+    // A live row covered by an open revocation would violate the unique index: revoke that row first.
     macro_rules! end_covered {
         ($engine:ident) => {
             concat!(
@@ -169,8 +172,8 @@ pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
     Ok(new.grant.clone())
 }
 
-/// Ends what a client got for itself, as when its secret is replaced: one row. What members approved
-/// stays. True if there was a live grant.
+/// Revokes a client's client credentials grant, for example when the secret is replaced. Grants that
+/// members approved stay. Returns true if there was a live grant.
 pub async fn end(
     tx: &mut Tx,
     client: &ClientRowId,

@@ -1,38 +1,38 @@
-//! Long lists, a page at a time.
+//! Pagination of lists.
 
 use serde::Serialize;
 
 use super::value::Value;
 
-/// Which part of a list.
+/// A page of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// Which, from 1.
+    /// Page number, from 1.
     pub number: i64,
-    /// How many rows it has at most.
+    /// Maximum number of rows.
     pub size: i64,
 }
 
 impl Page {
-    /// How many rows a page has where nobody asks for another number (contract 16).
+    /// Default page size (storyden-contract.md#refresh-token-lists).
     pub const SIZE: i64 = 50;
 
-    /// The most rows of a page that anybody may ask for.
+    /// Largest page size that a request may ask for.
     pub const SIZE_MAX: i64 = 200;
 
-    /// Everything on one page.
+    /// The whole list as a single page.
     pub const WHOLE: Self = Self {
         number: 1,
         size: i64::MAX,
     };
 
-    /// True for [`Page::WHOLE`].
+    /// Returns true for [`Page::WHOLE`].
     #[must_use]
     pub(super) fn is_whole(self) -> bool {
         self.size == Self::WHOLE.size
     }
 
-    /// A page as it is asked for; what is no page is the first.
+    /// Reads the requested page number; page 1 if absent or invalid.
     #[must_use]
     pub fn asked(text: Option<&str>) -> Self {
         let number = text.and_then(|text| text.parse().ok()).unwrap_or(1);
@@ -42,14 +42,14 @@ impl Page {
         }
     }
 
-    /// The parameters of `LIMIT` and `OFFSET`.
+    /// Returns the parameters of `LIMIT` and `OFFSET`.
     #[must_use]
     pub fn bounds(self) -> [Value; 2] {
         let before = (self.number - 1).saturating_mul(self.size);
         [self.size.into(), before.into()]
     }
 
-    /// What is said about this page of `total` rows, `here` of them on it.
+    /// Describes this page of a list with `total` rows, `here` of which are on this page.
     #[must_use]
     pub fn of(self, total: i64, here: usize) -> Pages {
         let pages = total.saturating_add(self.size - 1) / self.size;
@@ -63,23 +63,23 @@ impl Page {
     }
 }
 
-/// What a list says about its pages (contract 16).
+/// Page information in the body of a list (storyden-contract.md#refresh-token-lists).
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct Pages {
-    /// The page that was asked for.
+    /// Number of this page.
     pub current_page: i64,
-    /// The next one, if there is one.
+    /// Number of the next page, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page: Option<i64>,
-    /// The most rows of a page.
+    /// Maximum number of rows per page.
     pub page_size: i64,
-    /// The rows of this page.
+    /// Number of rows on this page.
     pub results: usize,
-    /// How many pages there are.
+    /// Number of pages.
     pub total_pages: i64,
 }
 
-/// A `COUNT(*) AS n`.
+/// Result of `COUNT(*) AS n`.
 #[derive(sqlx::FromRow)]
 pub(super) struct Total {
     pub(super) n: i64,

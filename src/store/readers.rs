@@ -1,7 +1,8 @@
-//! Reading connections to an SQLite file.
+//! Pool of read connections to an SQLite file.
 //!
-//! Each connection has its own thread, and the switch to that thread is the main cost. sqlx's pool
-//! switches a second time after each statement to test the connection; a file connection needs no test.
+//! Each connection runs on a dedicated thread, and the switch to that thread is the main cost of a
+//! query. sqlx's pool switches a second time after each statement to test the connection; a connection
+//! to a file needs no test.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +11,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The most connections.
+/// Maximum number of connections.
 const READERS: u32 = 8;
 
-/// Connections, opened on demand and kept.
+/// The pool: connections are opened on demand and kept.
 #[derive(Debug)]
 pub(super) struct Readers {
     options: SqliteConnectOptions,
@@ -48,10 +49,10 @@ impl Readers {
         })
     }
 
-    /// Takes an idle connection.
+    /// Takes an idle connection, or opens a new connection.
     ///
     /// # Errors
-    /// If all connections were in use for too long, or are closed.
+    /// If all connections stay in use for longer than `patience`, or the pool is closed.
     pub(super) async fn take(&self) -> sqlx::Result<Reader<'_>> {
         let turn = tokio::time::timeout(self.patience, self.turns.acquire()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
@@ -68,13 +69,14 @@ impl Readers {
         })
     }
 
-    /// The numbers of busy and idle connections.
+    /// Returns the numbers of busy and idle connections.
     pub(super) fn load(&self) -> (u32, usize) {
         let free = u32::try_from(self.turns.available_permits()).unwrap_or(READERS);
         (READERS.saturating_sub(free), self.idle().len())
     }
 
-    /// Closes all connections after their current statements. No connection is handed out afterwards.
+    /// Closes all connections after the current statements finish. No connection is handed out
+    /// afterwards.
     pub(super) async fn close(&self) {
         let all = self.turns.acquire_many(READERS).await;
         self.turns.close();
@@ -92,14 +94,14 @@ impl Readers {
 }
 
 impl Reader<'_> {
-    /// The connection for a statement.
+    /// Returns the connection for a statement.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         let connection = self.connection.as_mut();
         connection.expect("a reader has its connection until it is dropped")
     }
 
-    /// Returns the connection with the outcome of its statement; a connection with a dead thread is
-    /// dropped.
+    /// Ends the use of the connection and passes on the outcome of the statement. A connection with a
+    /// dead thread is dropped; any other connection returns to the pool.
     pub(super) fn done<T>(mut self, outcome: sqlx::Result<T>) -> sqlx::Result<T> {
         if matches!(outcome, Err(sqlx::Error::WorkerCrashed)) {
             self.connection = None;

@@ -1,9 +1,10 @@
-//! The family of a refresh token: its grant, and the tokens that took each other's place in a chain.
+//! Token family of a refresh token: the grant, and the chain of tokens linked by rotation.
 //!
-//! At most the last token of a chain is alive, so a family of any length ends in transactions of
-//! constant size. Every check asks the grant, so the grant goes first. Tokens that a Storyden made have
-//! no grant, and it may have continued a chain of ours: so the chain is then read to its end, a bounded
-//! part in a statement and without a transaction, and its last token and further grants are ended.
+//! At most the last token of a chain is live, so revoking a family of any length takes only
+//! transactions of constant size. Every token check also checks the grant, so the grant is revoked
+//! first. Tokens issued by a Storyden have no grant, and a Storyden may have continued a chain that
+//! began here. Therefore the chain is then read to the end, in bounded parts and without a transaction,
+//! and the last token and any further grants are revoked.
 
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
@@ -12,29 +13,29 @@ use crate::clock::Timestamp;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::store::audit::{self, Entry};
 
-/// The most tokens of a chain that one statement reads.
+/// Maximum number of tokens of a chain that a statement reads.
 const STRETCH: i64 = 1_000;
 
-/// The most tokens of a chain: one a minute for two years. A longer one is a cycle.
+/// Maximum length of a chain: a rotation per minute for two years. A longer chain is a cycle.
 const CHAIN_MAX: i64 = 1_000_000;
 
-/// A token that belongs to the family, with its grant, if it has one.
+/// A member of the family: a token and the grant, if any.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The token; none for the whole grant.
+    /// The token; `None` for the whole grant.
     pub token: Option<RefreshTokenId>,
-    /// Its grant; none for a token that a Storyden made.
+    /// The grant; `None` for a token issued by a Storyden.
     pub grant: Option<GrantId>,
 }
 
-/// Ends what came of a token, as when it was used again: its grant, every token after it in its chain,
-/// whichever program made them, and the grants of these. The token itself ends if `and_itself`. Writes
-/// `entry` if anything was alive; true then.
+/// Revokes the descendants of a token, for example after a replay of a rotated token: the grant, every
+/// later token of the chain (issued here or by a Storyden), and the grants of these tokens. Revokes the
+/// token itself too if `and_itself`. Writes `entry` and returns true if anything was live.
 ///
-/// Runs in a task of its own: a client that disconnects does not keep its family alive.
+/// Runs in a spawned task, so that a client cannot stop the revocation by disconnecting.
 ///
 /// # Errors
-/// When the database does not answer. What was ended before stays ended.
+/// If the database does not answer. Rows already revoked stay revoked.
 pub async fn end(
     db: &Db,
     member: Member,
@@ -52,25 +53,25 @@ pub async fn end(
     task.await.map_err(|_| Error::Aborted)?
 }
 
-/// A family that is being ended.
+/// A family revocation in progress.
 struct End {
     db: Db,
     because: &'static str,
     entry: Entry,
-    /// True once something was alive and was ended.
+    /// True after the first live row was revoked.
     any: bool,
 }
 
 impl End {
     async fn run(mut self, member: Member, and_itself: bool) -> Result<bool> {
-        // A-27: in a transaction, before anything is read that grows.
+        // A-27: revoke the grant first, in a transaction, before reading a chain of any length.
         let itself = member.token.clone().filter(|_| and_itself);
         let mut at = member.token;
         if let Some(grant) = member.grant {
             let rotated = rotated_token(&self.db, &grant).await?;
             self.write(vec![grant], itself.into_iter().collect())
                 .await?;
-            // Every token between was used: the chain goes on after the grant's last rotation.
+            // All tokens up to the last rotation of the grant were used, so continue from there.
             at = rotated.or(at);
         } else if itself.is_some() {
             self.write(Vec::new(), itself.into_iter().collect()).await?;
@@ -88,7 +89,7 @@ impl End {
             }
             let (grants, tokens) = (stretch.grants, stretch.live);
             if grants.is_empty() && tokens.is_empty() {
-                // Read again after a change until nothing is alive: a rotation in flight may have
+                // Read again after a change, until no live row is left: a concurrent rotation may have
                 // added a token (A-27).
                 if is_the_end {
                     return Ok(self.any);
@@ -103,7 +104,7 @@ impl End {
         }
     }
 
-    /// Ends a few grants and tokens, with the line of the trail the first time.
+    /// Revokes a few grants and tokens, with an audit entry for the first live row.
     async fn write(&mut self, grants: Vec<GrantId>, tokens: Vec<RefreshTokenId>) -> Result<()> {
         let input = (grants, tokens, self.because, self.entry.clone(), self.any);
         let ended = self
@@ -128,15 +129,15 @@ impl End {
     }
 }
 
-/// Ends a grant and its last refresh token; true if the grant was alive.
+/// Revokes a grant and the grant's last refresh token; returns true if the grant was live.
 pub async fn revoke_grant(
     tx: &mut Tx,
     grant: &GrantId,
     because: &'static str,
     now: Timestamp,
 ) -> Result<bool> {
-    // The grant first: a rotation in flight holds it, and the statement below then sees the token that
-    // the rotation inserted (A-27).
+    // Update the grant first. This waits for a concurrent rotation, which holds the row lock, so that
+    // the next statement sees the token inserted by that rotation (A-27).
     let ended = tx
         .execute(
             "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3, salt = NULL \
@@ -144,7 +145,7 @@ pub async fn revoke_grant(
             &[grant.into(), now.into(), because.into()],
         )
         .await?;
-    // The successor of the last rotation or, before the first one, the only token there is.
+    // The successor from the last rotation or, before any rotation, the grant's only token.
     tx.execute(
         "UPDATE oauth_refresh_tokens SET revoked_at = $2 WHERE revoked_at IS NULL AND id IN \
          (SELECT t.replaced_by_token_id FROM auth_grants g \
@@ -158,7 +159,7 @@ pub async fn revoke_grant(
     Ok(ended > 0)
 }
 
-/// Revokes one token; true if it was alive.
+/// Revokes a token; returns true if the token was live.
 async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
@@ -169,7 +170,8 @@ async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool
     Ok(changed > 0)
 }
 
-/// The token that the last rotation of a grant used up or, before the first one, its only token.
+/// Finds the token used in the last rotation of a grant or, before any rotation, the grant's only
+/// token.
 async fn rotated_token(db: &Db, grant: &GrantId) -> Result<Option<RefreshTokenId>> {
     #[derive(sqlx::FromRow)]
     struct RotatedRow {
@@ -188,13 +190,13 @@ async fn rotated_token(db: &Db, grant: &GrantId) -> Result<Option<RefreshTokenId
     Ok(row.map(|row| row.id))
 }
 
-/// A part of a chain.
+/// A bounded part of a chain.
 struct Stretch {
-    /// Its live grants.
+    /// Live grants of the tokens in this part.
     grants: Vec<GrantId>,
-    /// Its live tokens: the last of the chain, or none.
+    /// Live tokens in this part: at most the last token of the chain.
     live: Vec<RefreshTokenId>,
-    /// The token after it; none at the end of the chain.
+    /// The token to continue from; `None` at the end of the chain.
     next: Option<RefreshTokenId>,
 }
 
@@ -206,7 +208,7 @@ struct StretchRow {
     live_grant: Option<GrantId>,
 }
 
-/// Reads the chain from a token on. The first token itself counts as used up.
+/// Reads the chain from a token on. The first token itself counts as used.
 async fn stretch(db: &Db, from: &RefreshTokenId) -> Result<Stretch> {
     let rows: Vec<StretchRow> = db
         .fetch_all(

@@ -1,4 +1,5 @@
-//! The refresh tokens that people see and revoke (contract 16): one's own, or everybody's.
+//! Refresh token lists of members and administrators, and revocation of a listed token
+//! (storyden-contract.md#refresh-token-lists).
 
 use serde::Serialize;
 
@@ -10,52 +11,52 @@ use super::paging::{Page, Pages, Total};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, RefreshTokenId};
 
-/// A refresh token as it is listed; the token itself is nowhere.
+/// An entry of the list. The token value is not stored.
 #[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 #[schema(as = OAuthRefreshToken)]
 pub struct ListedToken {
-    /// Who approved.
+    /// The account that approved the grant.
     pub account_id: AccountId,
     /// The public id of the client.
     pub client_id: String,
-    /// Its name.
+    /// Name of the client.
     pub client_name: String,
-    /// When the token was made.
+    /// Creation time.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
-    /// When it can no longer be used.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// Its row.
+    /// Row id.
     pub id: RefreshTokenId,
-    /// When it was used.
+    /// Time of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// The client's row.
+    /// Row id of the client.
     pub oauth_client_id: ClientRowId,
-    /// The token that took its place.
+    /// The successor from the rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_by_token_id: Option<RefreshTokenId>,
-    /// When it was used or revoked.
+    /// Time of use or revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
-    /// What was granted.
+    /// Granted scope.
     pub scope: String,
 }
 
-/// Which tokens are listed: all, or those of an account, of a client, or of both.
+/// Filter of the list: by account, by client, by both, or all tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this account alone.
+    /// Only tokens of this account.
     pub account: Option<AccountId>,
-    /// Of this client alone.
+    /// Only tokens of this client.
     pub client: Option<ClientRowId>,
 }
 
-/// A page of refresh tokens, newest first; those that are used or revoked are among them.
+/// Lists a page of refresh tokens, newest first, used and revoked tokens included.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedToken>, Pages)> {
     let [size, before] = page.bounds();
     let (account, client) = (filter.account.as_ref(), filter.client.as_ref());
-    // A token of an ended grant is over before its own row says so.
+    // A token of a revoked grant is invalid before the token's own row is updated.
     macro_rules! sql {
         ($engine:ident) => {
             concat!(
@@ -91,9 +92,9 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedTok
     Ok((tokens, pages))
 }
 
-/// Ends refreshing with one token (contract 16): the rest of its chain and its access tokens stay as
-/// they are. Whether there is such a token, of this account where one is named; one that is over
-/// stays as it is.
+/// Revokes a single refresh token (storyden-contract.md#refresh-token-lists): the rest of the chain and
+/// the access tokens stay. Returns true if the token exists and belongs to `account`, if given. A token
+/// already used or revoked stays unchanged.
 pub async fn revoke(
     tx: &mut Tx,
     id: &RefreshTokenId,
@@ -117,7 +118,7 @@ struct HolderRow {
     client_id: String,
 }
 
-/// Whose a token is: the account that approved it and the public id of its client.
+/// Finds the account that approved a token, and the public id of the client.
 pub async fn holder(tx: &mut Tx, id: &RefreshTokenId) -> Result<Option<(AccountId, String)>> {
     let row: Option<HolderRow> = tx
         .fetch_optional(

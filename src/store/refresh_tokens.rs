@@ -1,7 +1,7 @@
-//! Refresh tokens, `oauth_refresh_tokens`, and the grants they belong to, `auth_grants`.
+//! Refresh tokens, `oauth_refresh_tokens`, and grants, `auth_grants`.
 //!
-//! A token that Storyden made has no grant of ours: its chain is then followed by
-//! `replaced_by_token_id`, and it gets a grant when it is first used here.
+//! A token issued by Storyden has no grant: the token family is then the chain of
+//! `replaced_by_token_id`. The first use here creates a grant for the token.
 
 use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
@@ -15,32 +15,33 @@ use crate::ids::{
 };
 use crate::secret::SecretHash;
 
-/// A refresh token with its account, its grant and what came after it.
+/// A refresh token with the account, the grant and the successor.
 #[derive(Clone, Debug)]
 pub struct RefreshToken {
-    /// Its row.
+    /// Row id.
     pub id: RefreshTokenId,
-    /// Who it was given to.
+    /// The client that received the token.
     pub client: ClientRowId,
-    /// Who approved, and what they hold now.
+    /// The account that approved, with current permissions.
     pub account: Account,
-    /// What was granted; every successor has the same.
+    /// Granted scope; the same for every successor.
     pub scope: String,
-    /// When it can no longer be used.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// When it was used or revoked.
+    /// Time of use or revocation.
     pub revoked_at: Option<Timestamp>,
-    /// The token that took its place.
+    /// The successor from the rotation.
     pub successor: Option<Successor>,
-    /// Its grant; none for a token that Storyden made and nobody used here yet.
+    /// The grant; `None` for a token issued by Storyden and not used here yet.
     pub grant: Option<Grant>,
-    /// True if its grant was ended, or a revocation covers it, whatever its own row says.
+    /// True if the grant is revoked or an open revocation covers the token, even before the token's own
+    /// row is updated.
     pub ended: bool,
 }
 
 impl RefreshToken {
-    /// True if neither the grant was ended nor the access key that approved it. A token that a
-    /// Storyden made, and that was not used here yet, has no grant: a revocation covers the token itself.
+    /// Returns true if the grant and the approving access key are valid. A token issued by a Storyden
+    /// and not used here yet has no grant: then only a revocation that covers the token counts.
     #[must_use]
     pub fn is_granted(&self, now: Timestamp) -> bool {
         let counts = |grant: &Grant| grant.approver.counts(&self.account, now);
@@ -48,35 +49,35 @@ impl RefreshToken {
     }
 }
 
-/// The token that took another's place.
+/// The successor of a rotated token.
 #[derive(Clone, Debug)]
 pub struct Successor {
-    /// Its row.
+    /// Row id.
     pub id: RefreshTokenId,
-    /// The hash of the token, to recognize the derived one.
+    /// Hash of the token, to recognize a derived successor.
     pub token: SecretHash,
-    /// When it can no longer be used.
+    /// Expiry.
     pub expires_at: Timestamp,
-    /// Whether it was used or revoked.
+    /// True if the successor was used or revoked.
     pub revoked: bool,
 }
 
-/// A grant as far as a rotation needs it.
+/// The part of a grant that a rotation needs.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The `gid` of its access tokens.
+    /// Grant id, the `gid` of access tokens.
     pub id: GrantId,
     /// The credential that approved.
     pub approver: Approver,
-    /// The salt of the last rotation, hex, while its window is open.
+    /// Salt of the last rotation, in hex, during the reuse window.
     pub salt: Option<String>,
-    /// The token that the last rotation used up.
+    /// The token used in the last rotation.
     pub rotated_token: Option<RefreshTokenId>,
-    /// When the person signed in, if that is known.
+    /// Time of the sign-in, if known.
     pub auth_time: Option<Timestamp>,
-    /// What its tokens are for (RFC 8707); none for the community's own API.
+    /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
@@ -142,7 +143,7 @@ impl TokenRow {
     }
 }
 
-/// The refresh token of a hash.
+/// Finds a refresh token by hash.
 pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -176,28 +177,28 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
     Ok(Some(rows.swap_remove(0).into_token(account)))
 }
 
-/// A new grant.
+/// A grant to insert.
 #[derive(Clone, Debug)]
 pub struct NewGrant {
-    /// Its id.
+    /// Row id.
     pub id: GrantId,
-    /// Who approved.
+    /// The account that approved.
     pub account: AccountId,
-    /// Who it is for.
+    /// The client.
     pub client: ClientRowId,
-    /// The code it came of.
+    /// The authorization code that was exchanged.
     pub code: Option<AuthorizationCodeId>,
-    /// The access key that approved; the grant ends with it.
+    /// The access key that approved; the grant ends with the key.
     pub access_key: Option<AccessKeyId>,
-    /// When the person signed in, if that is known.
+    /// Time of the sign-in, if known.
     pub auth_time: Option<Timestamp>,
-    /// What its tokens are for (RFC 8707); none for the community's own API.
+    /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
 }
 
-/// Stores a grant.
+/// Inserts a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
         concat!(
@@ -221,31 +222,31 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     Ok(())
 }
 
-/// A new refresh token.
+/// A refresh token to insert.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    /// Its id.
+    /// Row id.
     pub id: RefreshTokenId,
-    /// The hash of the token.
+    /// Hash of the token.
     pub token: SecretHash,
-    /// What is granted.
+    /// Granted scope.
     pub scope: String,
-    /// Who approved.
+    /// The account that approved.
     pub account: AccountId,
-    /// Who it is for.
+    /// The client.
     pub client: ClientRowId,
-    /// The grant it belongs to.
+    /// The grant.
     pub grant: GrantId,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it can no longer be used.
+    /// Expiry.
     pub expires_at: Timestamp,
 }
 
-/// Stores a refresh token.
+/// Inserts a refresh token as a member of the grant.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when the client or the account is.
+/// [`super::Error::Gone`] if the client or the account was deleted.
 pub async fn insert(tx: &mut Tx, new: &NewToken) -> Result<()> {
     tx.execute(
         "INSERT INTO oauth_refresh_tokens \
@@ -265,7 +266,7 @@ pub async fn insert(tx: &mut Tx, new: &NewToken) -> Result<()> {
     join_grant(tx, &new.id, &new.grant).await
 }
 
-/// Makes a token that is there a member of a grant.
+/// Adds a stored token to a grant.
 pub async fn join_grant(tx: &mut Tx, token: &RefreshTokenId, grant: &GrantId) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_refresh_tokens (token_id, grant_id) VALUES ($1, $2)",
@@ -275,8 +276,8 @@ pub async fn join_grant(tx: &mut Tx, token: &RefreshTokenId, grant: &GrantId) ->
     Ok(())
 }
 
-/// Notes a rotation on the grant and locks it to the end of the transaction. True if it is alive:
-/// a rotation that runs into the end of its family stops here (A-27).
+/// Records a rotation on the grant and locks the grant until the end of the transaction. Returns true
+/// if the grant is live: a rotation that races with the revocation of the family stops here (A-27).
 pub async fn lock_for_rotation(
     tx: &mut Tx,
     grant: &GrantId,
@@ -298,7 +299,8 @@ pub async fn lock_for_rotation(
     Ok(tx.execute(sql, &parameters).await? > 0)
 }
 
-/// Spends a token, if nobody did before, no revocation ended it and its account is not suspended.
+/// Consumes a token (compare and set). Returns false if the token was used or revoked, or the account
+/// is suspended.
 pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
     macro_rules! sql {
         ($engine:ident) => {
@@ -315,7 +317,7 @@ pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
 }
 
-/// Links a spent token to the one that took its place.
+/// Links a used token to the successor.
 pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Result<()> {
     tx.execute(
         "UPDATE oauth_refresh_tokens SET replaced_by_token_id = $2 WHERE id = $1",
@@ -325,7 +327,7 @@ pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Re
     Ok(())
 }
 
-/// The live grant that came of a code.
+/// Finds the live grant made from an authorization code.
 pub async fn grant_of_code(db: &Db, code: &AuthorizationCodeId) -> Result<Option<GrantId>> {
     #[derive(sqlx::FromRow)]
     struct GrantIdRow {

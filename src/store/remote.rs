@@ -9,7 +9,7 @@ use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 
-/// A connection, with its secrets in stored form: sealed or plain.
+/// A connection, with the secrets in stored form: sealed or plain.
 #[derive(Clone, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are Storyden's (contract 18.4)")]
 pub struct Connection {
@@ -80,7 +80,7 @@ pub async fn list(db: &Db) -> Result<Vec<Connection>> {
     db.fetch_all(sql, &[]).await
 }
 
-/// The connection of a row.
+/// Finds a connection by id.
 pub async fn find(db: &Db, id: &RemoteConnectionId) -> Result<Option<Connection>> {
     const SQL: &str = concat!(
         "SELECT ",
@@ -114,10 +114,10 @@ pub async fn find_same(
     .await
 }
 
-/// Inserts a connection and deletes an unconnected one to the same resource.
+/// Inserts a connection and deletes an unconnected row for the same resource, server and account.
 ///
 /// # Errors
-/// [`super::Error::Taken`] if a connected one exists.
+/// [`super::Error::Taken`] if a connected row exists.
 pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
     // Absent texts are stored as empty, as Storyden does, so that the unique index applies.
     let or_empty = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
@@ -184,7 +184,7 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
 /// Changes of a connection.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Which.
+    /// The connection.
     pub id: RemoteConnectionId,
     /// Requested scope, from the next authorization on.
     pub scope: Option<String>,
@@ -194,7 +194,7 @@ pub struct Change {
     pub now: Timestamp,
 }
 
-/// Changes a connection; false if it does not exist.
+/// Changes a connection; returns false if the connection does not exist.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
     let changed = tx
         .execute(
@@ -211,7 +211,7 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// Deletes a connection with its tokens and flows; false if it does not exist.
+/// Deletes a connection with the tokens and flows; returns false if the connection does not exist.
 pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
     let mut deleted = 0;
     for sql in [
@@ -222,10 +222,10 @@ pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
     ] {
         deleted = tx.execute(sql, &[id.into()]).await?;
     }
-    Ok(deleted > 0) // the last one's
+    Ok(deleted > 0) // rows of the last statement: the connection
 }
 
-/// An authorization that begins.
+/// A new authorization flow.
 #[derive(Clone)]
 pub struct NewFlow {
     /// Row id.
@@ -248,10 +248,10 @@ pub struct NewFlow {
     pub expires_at: Timestamp,
 }
 
-/// Keeps an authorization that begins.
+/// Inserts an authorization flow.
 ///
 /// # Errors
-/// [`super::Error::Gone`] when the connection is.
+/// [`super::Error::Gone`] if the connection was deleted.
 pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
     tx.execute(
         "INSERT INTO oauth_remote_authorisation_flows \
@@ -280,7 +280,7 @@ pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
     Ok(())
 }
 
-/// An authorization that was begun.
+/// An authorization flow.
 #[derive(Clone, sqlx::FromRow)]
 pub struct Flow {
     /// Row id.
@@ -309,7 +309,7 @@ impl std::fmt::Debug for Flow {
     }
 }
 
-/// The authorization of a `state`.
+/// Finds the flow of a `state`.
 pub async fn find_flow(db: &Db, state_hash: &str) -> Result<Option<Flow>> {
     db.fetch_optional(
         "SELECT f.id, f.pkce_verifier, f.redirect_uri, f.connection_id, f.expires_at, \
@@ -406,7 +406,7 @@ pub async fn take_lease(
     Ok(taken > 0)
 }
 
-/// Gives the lease back.
+/// Releases the refresh lease.
 pub async fn release_lease(db: &Db, id: &RemoteConnectionId) -> Result<()> {
     db.execute(
         "UPDATE oauth_remote_connections SET token_refresh_started_at = NULL WHERE id = $1",

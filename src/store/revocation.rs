@@ -1,8 +1,9 @@
-//! The end of all that was granted by an account, to a client, or by the one to the other.
+//! Revocation of everything granted by an account, to a client, or by an account to a client.
 //!
-//! A revocation of any size is a transaction of constant size: it updates at most `BATCH` rows of each
-//! kind and, where more are left, opens a revocation (`auth_revocations`). Every check asks for open
-//! revocations, so what they cover is ended at once; [`apply`] then updates the rows in batches.
+//! A revocation of any size is a transaction of constant size: the transaction updates at most `BATCH`
+//! rows of each kind and, if more are left, opens a revocation (`auth_revocations`). Every check looks
+//! for open revocations, so the covered rows are revoked at once; [`apply`] then updates the rows in
+//! batches.
 
 use serde::Serialize;
 
@@ -19,18 +20,18 @@ use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
 
-/// Whose grants end. With neither it would be everybody's, so whoever makes one asks for at least
-/// one of the two.
+/// The grants to revoke. Without an account and a client the target would cover all grants, so every
+/// caller sets at least `account` or `client`.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What this account approved.
+    /// The account that approved.
     pub account: Option<AccountId>,
-    /// What was given to this client.
+    /// The client that received the grants.
     pub client: Option<ClientRowId>,
 }
 
 impl Target {
-    /// Everything that an account approved.
+    /// Targets everything that an account approved.
     #[must_use]
     pub fn of_account(account: &AccountId) -> Self {
         Self {
@@ -39,7 +40,7 @@ impl Target {
         }
     }
 
-    /// Everything that was given to a client.
+    /// Targets everything that was granted to a client.
     #[must_use]
     pub fn of_client(client: &ClientRowId) -> Self {
         Self {
@@ -49,56 +50,57 @@ impl Target {
     }
 }
 
-/// How much was ended, or would be.
+/// Numbers of rows that a revocation ended or would end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = RevokedGrants)]
 pub struct Ended {
-    /// Codes that nobody exchanged yet.
+    /// Authorization codes not exchanged yet.
     pub codes: u64,
-    /// Device authorizations that somebody approved and whose device was not told yet.
+    /// Approved device authorizations not collected by the device yet.
     pub device_authorizations: u64,
-    /// Grants, with their access tokens.
+    /// Grants, with the access tokens.
     pub grants: u64,
     /// Refresh tokens.
     pub refresh_tokens: u64,
-    /// True if more than these ended: a job updates the other rows.
+    /// True if more rows ended than counted here: a job updates the rest.
     #[serde(skip)]
     pub more: bool,
 }
 
 impl Ended {
-    /// The numbers that were counted before the transaction, if that updated a part of the rows.
+    /// Returns `counted`, from before the transaction, if the transaction updated only part of the
+    /// rows.
     #[must_use]
     pub fn or_counted(self, counted: Self) -> Self {
         if self.more { counted } else { self }
     }
 
-    /// Whether there was nothing to end.
+    /// Returns true if there was nothing to end.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The most rows of a kind that one transaction updates or deletes.
+/// Maximum number of rows of a kind that a transaction updates or deletes.
 pub(super) const BATCH: i64 = 200;
 
-/// A kind of rows that end, each with its statements: by account (and client, if one is given) or by
-/// client alone. `$1` is the account, `$2` the client, `$3` the time, `$4` the most rows, and `$5` the
-/// reason where the kind keeps one.
+/// A kind of revocable rows, with the statements by account (and client, if given) or by client alone.
+/// `$1` is the account, `$2` the client, `$3` the time, `$4` the maximum number of rows, and `$5` the
+/// reason if the kind stores a reason.
 struct Kind {
-    /// Its name in `auth_revocations`.
+    /// Name in `auth_revocations`.
     name: &'static str,
     keeps_reason: bool,
-    /// Counts what is alive.
+    /// Counts live rows.
     count: Statements,
-    /// Ends what is alive, up to a number of rows.
+    /// Ends at most `$4` live rows.
     end: Statements,
-    /// Ends what an open revocation covers, up to a number of rows.
+    /// Ends at most `$4` live rows that an open revocation covers.
     apply: Statements,
 }
 
-/// A statement in its four forms.
+/// A statement in four forms: two engines, by account or by client.
 struct Statements {
     sqlite: ByTarget,
     postgres: ByTarget,
@@ -168,7 +170,8 @@ macro_rules! kind {
             kind!(@ in_time $engine $until), " AND ", $ended!($engine, "y"), " LIMIT $4) AND ", $alive
         )
     };
-    // An index on the account or on the client is usable in each; with OR around both, none is.
+    // Each form can use the index on the account or on the client; with OR around both, the engine uses
+    // no index.
     (@ of account $account:literal) => {
         concat!("y.", $account, " = $1 AND ($2 IS NULL OR y.client_id = $2)")
     };
@@ -190,7 +193,7 @@ const CODE: Kind = kind!(
     alive "consumed_at IS NULL", until expiry, ended code_ended
 );
 
-/// Approved devices; one that polls next hears `access_denied` (RFC 8628 §3.5).
+/// Approved device authorizations; the next poll gets `access_denied` (RFC 8628 §3.5).
 const DEVICE: Kind = kind!(
     "device", "oauth_device_authorisations", account "approved_by_account_id", set "denied_at",
     alive "approved_at IS NOT NULL AND denied_at IS NULL AND consumed_at IS NULL",
@@ -204,7 +207,7 @@ const GRANT: Kind = kind!(
     reason ", revoked_because = $5, salt = NULL"
 );
 
-/// Grants of clients that act for themselves, with the access tokens of the clients.
+/// Client credentials grants, with the access tokens of the clients.
 const OWN_GRANT: Kind = kind!(
     "own_grant", "auth_grants", account "account_id", set "revoked_at",
     alive "revoked_at IS NULL AND client_credentials", until forever, ended grant_ended,
@@ -246,8 +249,8 @@ impl Kind {
         Ok(total.n.unsigned_abs())
     }
 
-    /// Ends a batch of rows and opens a revocation if more may be left. Gives the rows of the batch,
-    /// and true if there may be more.
+    /// Ends a batch of rows and opens a revocation if more may be left. Returns the number of rows, and
+    /// true if more may be left.
     async fn end(
         &self,
         tx: &mut Tx,
@@ -267,14 +270,14 @@ impl Kind {
     }
 }
 
-/// Counts what [`revoke`] would end.
+/// Counts the rows that [`revoke`] would end.
 pub async fn count(db: &Db, target: &Target, now: Timestamp) -> Result<Ended> {
     let mut counted = count_approved(db, target, now).await?;
     counted.grants += OWN_GRANT.count(db, target, now).await?;
     Ok(counted)
 }
 
-/// Counts what members approved, as [`close_account`] would end it.
+/// Counts the rows approved by members that [`close_account`] would end.
 pub async fn count_approved(db: &Db, target: &Target, now: Timestamp) -> Result<Ended> {
     Ok(Ended {
         codes: CODE.count(db, target, now).await?,
@@ -285,9 +288,9 @@ pub async fn count_approved(db: &Db, target: &Target, now: Timestamp) -> Result<
     })
 }
 
-/// Ends all of it, Storyden's as well as ours, the access tokens of clients that act for themselves
-/// included; `because` is kept with the grants. Of more rows than a transaction updates, the answer has
-/// the first and `more`; [`revoke_and_count`] has the true numbers.
+/// Revokes everything of a target, rows made by a Storyden and client credentials grants included.
+/// Grants store `because`. If more rows exist than a transaction updates, the result counts the first
+/// batch and sets `more`; [`revoke_and_count`] returns the full numbers.
 pub async fn revoke(
     tx: &mut Tx,
     target: &Target,
@@ -298,14 +301,14 @@ pub async fn revoke(
     end(tx, target, (because, now), &[&OWN_GRANT]).await
 }
 
-/// Ends all of it with a line of the trail, in a transaction of its own, and counts it.
+/// Revokes everything of a target in a separate transaction, with an audit entry, and counts the rows.
 pub async fn revoke_and_count(
     db: &Db,
     target: Target,
     because: &'static str,
     entry: Entry,
 ) -> Result<Ended> {
-    // Counted before the transaction, which must be as short as any other.
+    // Count before the transaction, to keep the write lock short.
     let counted = count(db, &target, entry.at).await?;
     let input = (target, because, entry);
     let ended = db.write(input, |tx, (target, because, entry)| {
@@ -319,7 +322,8 @@ pub async fn revoke_and_count(
     Ok(ended.or_counted(counted))
 }
 
-/// Ends all that was given to a client that is another one now than its people approved.
+/// Revokes everything granted to a client after a change to a different application than members
+/// approved.
 pub async fn end_changed_client(
     tx: &mut Tx,
     client: &ClientRowId,
@@ -328,8 +332,8 @@ pub async fn end_changed_client(
     revoke(tx, &Target::of_client(client), "client_changed", now).await
 }
 
-/// Ends the grants of a client that is being deleted and locked: their access tokens may outlive the
-/// client's row.
+/// Ends the grants of a client in deletion; the caller holds the lock on the client. Access tokens may
+/// outlive the client's row.
 pub(super) async fn end_grants_of_client(
     tx: &mut Tx,
     client: &ClientRowId,
@@ -342,9 +346,9 @@ pub(super) async fn end_grants_of_client(
     Ok(())
 }
 
-/// Ends all that an account has open: its sessions but the one to `keep`, its requests that
-/// nobody decided, its codes, its approvals that no device took, its grants and their tokens. What its
-/// own applications got for themselves stays; [`end_own_tokens`] ends that.
+/// Ends everything that an account has open: sessions except `keep`, undecided authorization
+/// requests, codes, device approvals not collected yet, and grants with the tokens. Client credentials
+/// grants of the account's own applications stay; [`end_own_tokens`] ends these.
 pub async fn close_account(
     tx: &mut Tx,
     account: &AccountId,
@@ -358,7 +362,7 @@ pub async fn close_account(
     end(tx, &target, (because, now), &[&REQUEST]).await
 }
 
-/// Ends what an account gave to one client, the requests of the client that wait for it included.
+/// Revokes everything that an account granted to a client, pending authorization requests included.
 pub async fn revoke_application(
     tx: &mut Tx,
     (account, client): (&AccountId, &ClientRowId),
@@ -373,8 +377,8 @@ pub async fn revoke_application(
     end(tx, &target, (because, now), &[&REQUEST, &OWN_GRANT]).await
 }
 
-/// Ends the access tokens that the applications of an account, or one client, got for themselves
-/// (`client_credentials`). What members approved stays.
+/// Ends the client credentials grants of an account's applications, or of a client. Grants that members
+/// approved stay.
 pub async fn end_own_tokens(
     tx: &mut Tx,
     target: &Target,
@@ -386,8 +390,8 @@ pub async fn end_own_tokens(
     Ok(grants)
 }
 
-/// Locks the client and the account, in the order of [`clients::hold`], so that a grant in flight is
-/// either committed and seen below, or sees this revocation.
+/// Locks the client and the account, in the order of [`clients::hold`], so that a concurrent grant is
+/// either committed and seen by the next statements, or sees this revocation.
 async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
     if let Some(client) = &target.client {
         clients::lock(tx, client).await?;
@@ -402,8 +406,8 @@ async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Ends codes, devices, grants, refresh tokens, and the kinds that are named beside them. Grants come
-/// before the refresh tokens of theirs, also in the job.
+/// Ends codes, device authorizations, grants, refresh tokens, and the kinds in `and`. Grants end before
+/// the refresh tokens of the grants, also in the job.
 async fn end(
     tx: &mut Tx,
     target: &Target,
@@ -436,25 +440,25 @@ async fn end(
     })
 }
 
-/// The rows that a pass updated and deleted, and the revocations that it closed.
+/// Result of [`apply`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Updated or deleted rows.
     pub rows: u64,
-    /// Revocations without rows left.
+    /// Closed revocations.
     pub closed: u64,
 }
 
-/// True while revocations have rows that are not updated.
+/// Returns true while a revocation is open.
 pub async fn are_open(db: &Db) -> Result<bool> {
     Ok(!open_revocations::list(db).await?.is_empty())
 }
 
-/// Updates the rows of open revocations, a batch in a transaction, until none are left; `stop` is
-/// asked between batches. A revocation that fails is logged and left to the next pass.
+/// Updates the rows of open revocations, each batch in a transaction, until no rows are left. Checks
+/// `stop` between batches. A revocation that fails is logged and left to the next pass.
 ///
 /// # Errors
-/// When the open revocations cannot be read.
+/// If the open revocations cannot be read.
 pub async fn apply(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Result<Applied> {
     let mut applied = Applied::default();
     for open in open_revocations::list(db).await? {

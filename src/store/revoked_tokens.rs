@@ -5,7 +5,7 @@ use super::db::Tx;
 use super::error::Result;
 use crate::clock::Timestamp;
 
-/// Revokes a token by its `jti`; false if it was revoked before.
+/// Revokes a token by `jti`; returns false if the token was already revoked.
 pub async fn insert(tx: &mut Tx, jti: &str, expires_at: Timestamp) -> Result<bool> {
     let inserted = tx
         .execute(

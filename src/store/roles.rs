@@ -1,4 +1,4 @@
-//! Roles and their assignment: `roles`, `account_roles`. The three built-in roles have a row only after
+//! Roles and role assignments: `roles`, `account_roles`. The three built-in roles have a row only after
 //! an edit.
 
 use super::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
@@ -27,7 +27,7 @@ struct RoleRow {
     permissions: Names,
 }
 
-/// The default built-in roles.
+/// Returns the defaults of the built-in roles.
 fn built_in() -> [Role; 3] {
     let role = |id: &str, name: &str, permissions| Role {
         id: RoleId::new(id),
@@ -41,7 +41,7 @@ fn built_in() -> [Role; 3] {
     ]
 }
 
-/// Every role, the built-in ones first.
+/// Lists every role, the built-in roles first.
 pub async fn list(db: &Db) -> Result<Vec<Role>> {
     let rows: Vec<RoleRow> = db
         .fetch_all(
@@ -64,7 +64,7 @@ pub async fn list(db: &Db) -> Result<Vec<Role>> {
     Ok(roles)
 }
 
-/// The role of a name, which has no case.
+/// Finds a role by name, case-insensitively.
 pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
     let roles = list(db).await?;
     Ok(roles
@@ -75,7 +75,7 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Role>> {
 /// Inserts a role, or replaces the permissions of an existing role, built-in roles included.
 ///
 /// # Errors
-/// [`super::Error::Taken`] if another role has the name.
+/// [`super::Error::Taken`] if a different role has the name.
 pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
     let names = Value::names(
         role.permissions
@@ -98,7 +98,7 @@ pub async fn save(tx: &mut Tx, role: &Role, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Assigns a role to an account; false if it was assigned before.
+/// Assigns a role to an account; returns false if already assigned.
 pub async fn assign(
     tx: &mut Tx,
     account: &AccountId,
@@ -115,7 +115,7 @@ pub async fn assign(
     Ok(made > 0)
 }
 
-/// Removes a role from an account; false if it was not assigned.
+/// Removes a role from an account; returns false if not assigned.
 pub async fn unassign(tx: &mut Tx, account: &AccountId, role: &RoleId) -> Result<bool> {
     let gone = tx
         .execute(

@@ -13,9 +13,9 @@ use super::value::Flag;
 pub enum Difference {
     /// A missing table.
     TableMissing(String),
-    /// A column is not there.
+    /// A missing column.
     ColumnMissing(String),
-    /// A column of another type: name, type, known type.
+    /// A column with a different type: name, type, known type.
     TypeDiffers(String, String, String),
     /// An unknown column that requires a value, so that inserts fail.
     ColumnDemanded(String),
@@ -85,7 +85,7 @@ struct Index {
 struct Known {
     tables: Vec<String>,
     columns: Vec<Column>,
-    /// Tables with the names of their unique indexes.
+    /// Tables with the names of the unique indexes.
     indexes: Vec<(String, String)>,
 }
 
@@ -110,7 +110,7 @@ pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
 }
 
 impl Known {
-    /// Reads the statements that make the tables.
+    /// Parses the statements that create the tables.
     fn read(text: &str) -> Self {
         let mut known = Self::default();
         for line in text.lines() {

@@ -8,17 +8,17 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 use crate::secret::SecretHash;
 
-/// The most tokens that are looked up at once: [`find`] has as many places.
+/// Maximum number of tokens looked up at once, the number of placeholders in [`find`].
 pub const TOKENS_MAX: usize = 8;
 
-/// A live session with its account.
+/// A live session with the account.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The session.
     pub id: SessionId,
     /// Time of the sign-in.
     pub created_at: Timestamp,
-    /// The account, with its present permissions.
+    /// The account, with current permissions.
     pub account: Account,
 }
 
@@ -32,8 +32,8 @@ struct SessionRow {
     account: AccountColumns,
 }
 
-/// Finds the first of some tokens whose session has neither expired nor been revoked. Of more than
-/// [`TOKENS_MAX`] tokens the last are ignored.
+/// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
+/// beyond [`TOKENS_MAX`] are ignored.
 pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = concat!(
         "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
@@ -46,14 +46,14 @@ pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Opti
     let Some(first) = tokens.first() else {
         return Ok(None);
     };
-    // One statement for any number: the first token fills the places that are left.
+    // The same statement for any number of tokens: the first token fills the unused placeholders.
     let places: [Value; TOKENS_MAX] =
         std::array::from_fn(|place| tokens.get(place).unwrap_or(first).into());
     let rows: Vec<SessionRow> = db.fetch_all(SQL, &places).await?;
     Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
 }
 
-/// Puts the rows of one token together, if its session is live.
+/// Builds the session of a token from the joined rows, if the session is live.
 fn live(rows: &[SessionRow], token: &SecretHash, now: Timestamp) -> Option<Session> {
     let of_token = |row: &&SessionRow| {
         row.session_token_hash == token.as_str() && row.session_expires_at > now
@@ -81,7 +81,7 @@ pub struct NewSession {
     pub expires_at: Timestamp,
 }
 
-/// Makes a session.
+/// Inserts a session.
 pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
     tx.execute(
         "INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
@@ -98,7 +98,7 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
     Ok(())
 }
 
-/// An ended session with its account.
+/// An ended session with the account.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct EndedSession {
     /// The session.
@@ -107,7 +107,7 @@ pub struct EndedSession {
     pub account_id: AccountId,
 }
 
-/// Ends a session on all replicas; `None` if it was ended before.
+/// Ends a session on all replicas; `None` if already ended.
 pub async fn revoke(
     tx: &mut Tx,
     token: &SecretHash,
@@ -132,7 +132,7 @@ pub struct ListedSession {
     pub expires_at: Timestamp,
 }
 
-/// The live sessions of an account, newest first.
+/// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
     let sql = db.pick(
         "SELECT id, created_at, expires_at FROM sessions WHERE account_id = $1 \
@@ -145,7 +145,7 @@ pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<Li
     db.fetch_all(sql, &[account.into(), now.into()]).await
 }
 
-/// Ends a session of an account; false if it was not live.
+/// Ends a session of an account; returns false if the session was not live.
 pub async fn revoke_one(
     tx: &mut Tx,
     account: &AccountId,
@@ -184,8 +184,8 @@ struct SessionIdRow {
     _id: SessionId,
 }
 
-/// Holds an open session to the end of the transaction, so that the end of every session of the account
-/// waits for what this transaction writes, and then ends that too. False if the session was ended.
+/// Locks a live session until the end of the transaction. A concurrent sign-out of all sessions waits,
+/// and then also ends the rows that this transaction writes. Returns false if the session was revoked.
 pub async fn hold(tx: &mut Tx, id: &SessionId) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", // the transaction is the lock

@@ -1,4 +1,4 @@
-//! Random keys that every replica uses: `auth_shared_keys`.
+//! Random keys shared by all replicas: `auth_shared_keys`.
 
 use super::db::Db;
 use super::error::Result;
@@ -12,13 +12,13 @@ struct KeyRow {
 
 const FIND: &str = "SELECT secret FROM auth_shared_keys WHERE name = $1";
 
-/// The key of a name.
+/// Finds a key by name.
 pub async fn find(db: &Db, name: &'static str) -> Result<Option<Secret>> {
     let row: Option<KeyRow> = db.fetch_optional(FIND, &[name.into()]).await?;
     Ok(row.map(|row| Secret::new(row.secret)))
 }
 
-/// Stores a key unless there is one; returns the stored key.
+/// Stores a key unless the name has a key; returns the stored key.
 pub async fn insert(db: &Db, name: &'static str, key: &Secret, now: Timestamp) -> Result<Secret> {
     db.execute(
         "INSERT INTO auth_shared_keys (name, secret, created_at) VALUES ($1, $2, $3) \

@@ -1,9 +1,10 @@
-//! What consent pages showed, `auth_shown_consents`: an approval grants at most this.
+//! Contents of shown consent pages, `auth_shown_consents`: an approval grants at most these.
 //!
-//! A request gets its row when it is made, with what the page would show at that time. The first page
-//! replaces it with what it shows; later pages can only narrow the scopes, so that each of several open
-//! tabs showed at least what is granted. The fingerprint stays while every page showed the same client.
-//! A decision that does not say which version of the client it is about is good only for that one.
+//! The insert of a request also inserts a row here, with the contents that a page would show at that
+//! time. The first page replaces the row with the contents shown; later pages can only narrow the
+//! scopes, so that each of several open tabs showed at least the granted scopes. The fingerprint stays
+//! while every page shows the same client. A decision without a client version is valid only for the
+//! client of that fingerprint.
 
 use super::db::{Db, Tx};
 use super::error::Result;
@@ -12,18 +13,18 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
 
-/// What the page of a request showed, or would have shown when the request was made.
+/// The consent page of a request, as shown or as predicted when the request was inserted.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The scopes that were shown as granted.
+    /// Scopes shown as granted.
     pub scope: Scope,
-    /// The fingerprint of the client; empty after pages that showed different ones.
+    /// Fingerprint of the client; empty after pages with different fingerprints.
     pub client: String,
-    /// False if the row only tells what a page would have shown when the request was made.
+    /// False if no page was shown yet and the row is the prediction.
     pub on_a_page: bool,
 }
 
-/// Columns of what was shown; all empty for a request that a Storyden wrote.
+/// Columns of `ShownColumns`; all NULL for a request inserted by a Storyden.
 macro_rules! shown_columns {
     () => {
         "s.scope AS shown_scope, s.client_fingerprint AS shown_client, s.shown_at AS shown_at"
@@ -55,7 +56,7 @@ impl From<ShownColumns> for Option<Shown> {
     }
 }
 
-/// Stores what the page of a new request would show.
+/// Stores the prediction of the consent page for a new request.
 pub async fn insert(tx: &mut Tx, request: &str, scope: &Scope, client: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_shown_consents (request_id, scope, client_fingerprint) \
@@ -66,16 +67,16 @@ pub async fn insert(tx: &mut Tx, request: &str, scope: &Scope, client: &str) -> 
     Ok(())
 }
 
-/// What a page is about to show.
+/// A page about to be shown.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The row of the authorization request or of the device authorization.
+    /// Row id of the authorization request or device authorization.
     pub request: String,
-    /// The scopes that would be granted now.
+    /// Scopes that an approval would grant now.
     pub scope: Scope,
-    /// The fingerprint of the client.
+    /// Fingerprint of the client.
     pub client: String,
-    /// When it is shown.
+    /// Time of the page view.
     pub at: Timestamp,
 }
 
@@ -84,7 +85,7 @@ struct ScopeRow {
     scope: String,
 }
 
-/// Records a page before it is shown; gives the scopes that it may show as granted.
+/// Records a page before display; returns the scopes that the page may show as granted.
 pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
     let parameters = [
         page.request.as_str().into(),
@@ -104,7 +105,7 @@ pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
     if first > 0 {
         return Ok(page.scope.clone());
     }
-    // Another page was shown before, maybe a moment ago in another tab: what both show counts.
+    // An earlier page exists, perhaps from a concurrent tab: keep only the scopes that both show.
     let sql = tx.pick(
         "SELECT scope FROM auth_shown_consents WHERE request_id = $1", // the transaction is the lock
         "SELECT scope FROM auth_shown_consents WHERE request_id = $1 FOR UPDATE",
@@ -130,8 +131,8 @@ struct Changed {
     changed: Flag,
 }
 
-/// True if the client, or what the account holds, may have changed since a request was made that has
-/// no row here: then its page would have shown something else.
+/// Returns true if the client or the account's permissions may have changed since a request without a
+/// row here was inserted. A page at that time would have shown different contents.
 pub async fn may_have_changed(
     db: &Db,
     client: &ClientRowId,

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: which engine, which file, which pragmas.
+//! Parser of `DATABASE_URL`: engine, file and pragmas.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::files;
 
-/// Where the data is.
+/// The location of the database.
 #[derive(Clone)]
 pub enum DatabaseUrl {
     /// An SQLite file.
@@ -15,14 +15,14 @@ pub enum DatabaseUrl {
     Postgres(String),
 }
 
-/// An SQLite file and how to open it.
+/// An SQLite file with the options to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteUrl {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What may be done with it.
+    /// Access mode.
     pub mode: SqliteMode,
-    /// `?_pragma=name(value)` as Storyden's driver has it.
+    /// `?_pragma=name(value)`, in the syntax of Storyden's driver.
     pub pragmas: Vec<(String, String)>,
 }
 
@@ -33,15 +33,15 @@ pub enum SqliteMode {
     ReadOnly,
     /// `rw`: the file must exist.
     ReadWrite,
-    /// `rwc`, the default: made when it does not exist.
+    /// `rwc`, the default: created if absent.
     Create,
 }
 
 impl DatabaseUrl {
-    /// Reads a URL with the scheme `sqlite`, `sqlite3`, `postgres` or `postgresql`.
+    /// Parses a URL with the scheme `sqlite`, `sqlite3`, `postgres` or `postgresql`.
     ///
     /// # Errors
-    /// What is wrong with it, for the operator; never the URL itself, which may hold a password.
+    /// A description of the fault for the operator, without the URL, which may contain a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err("is no URL; use sqlite://FILE or postgres://USER@HOST/NAME".into());
@@ -58,7 +58,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// `sqlite` or `postgres`.
+    /// Returns `sqlite` or `postgres`.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         match self {
@@ -72,13 +72,13 @@ impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(sqlite) => sqlite.fmt(f),
-            Self::Postgres(_) => f.write_str("Postgres(…)"), // it may hold a password
+            Self::Postgres(_) => f.write_str("Postgres(…)"), // the URL may contain a password
         }
     }
 }
 
 impl SqliteUrl {
-    /// The file at a path, made when it does not exist.
+    /// Returns the URL of a file, created if absent.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl SqliteUrl {
         }
     }
 
-    /// The file without symbolic links, as SQLite names the files beside it.
+    /// Returns the path without symbolic links, the base of the names of SQLite's side files.
     #[must_use]
     pub fn real_path(&self) -> PathBuf {
         std::fs::canonicalize(&self.path).unwrap_or_else(|_| {
@@ -98,7 +98,7 @@ impl SqliteUrl {
         })
     }
 
-    /// The file and the files that SQLite keeps beside it, whether they exist or not.
+    /// Returns the file and SQLite's side files (WAL, shared memory, journal), existing or not.
     #[must_use]
     pub fn files(&self) -> [PathBuf; 4] {
         let path = self.real_path();
@@ -118,7 +118,7 @@ impl SqliteUrl {
             match (decode(name)?.as_str(), decode(value)?) {
                 ("mode", value) => url.mode = SqliteMode::parse(&value)?,
                 ("_pragma", value) => url.pragmas.push(pragma(&value)?),
-                _ => {} // another driver's option
+                _ => {} // options of other drivers are ignored
             }
         }
         Ok(url)
@@ -143,7 +143,7 @@ fn decode(text: &str) -> Result<String, String> {
     }
 }
 
-/// `name(value)` or `name=value`; both halves are words, so that nothing else can be run.
+/// Parses `name(value)` or `name=value`. Both parts must be words, to prevent SQL injection.
 fn pragma(text: &str) -> Result<(String, String), String> {
     let halves = text
         .strip_suffix(')')

@@ -1,4 +1,4 @@
-//! What goes into a statement and how columns come out of both engines.
+//! Statement parameters, and column types that decode from both engines.
 
 use serde::de::DeserializeOwned;
 use sqlx::encode::IsNull;
@@ -21,22 +21,22 @@ pub enum Value {
     Text(Option<String>),
     /// A whole number.
     Int(Option<i64>),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
     /// An instant: `timestamptz`, or text in Storyden's form in UTC.
     Time(Option<Timestamp>),
-    /// A JSON document: `jsonb`, or a BLOB of compact JSON as Storyden writes it.
+    /// A JSON document: `jsonb`, or a BLOB of compact JSON, the form that Storyden writes.
     Json(serde_json::Value),
 }
 
 impl Value {
-    /// A JSON list of names, or JSON `null`.
+    /// Returns a JSON list of names, or JSON `null`.
     #[must_use]
     pub fn optional_names(names: Option<&[String]>) -> Self {
         Self::Json(names.map_or(serde_json::Value::Null, Into::into))
     }
 
-    /// True if the value has the character U+0000: PostgreSQL stores it in no text and in no `jsonb`.
+    /// Returns true if the value contains U+0000, which PostgreSQL cannot store in `text` or `jsonb`.
     fn has_nul(&self) -> bool {
         match self {
             Self::Text(text) => text.as_deref().is_some_and(has_nul),
@@ -45,14 +45,14 @@ impl Value {
         }
     }
 
-    /// A JSON list of names.
+    /// Returns a JSON list of names.
     pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Json(names.into_iter().collect())
     }
 }
 
-/// Refuses parameters that an engine cannot store. Every statement passes here, so that both engines
-/// answer alike: the request is refused (400), and nothing is broken (500).
+/// Rejects parameters that an engine cannot store. Every statement passes this check, so that both
+/// engines behave alike: the client gets a 400 instead of a 500.
 ///
 /// # Errors
 /// [`Error::Unstorable`].
@@ -128,7 +128,7 @@ impl From<&SecretHash> for Value {
     }
 }
 
-/// Lets the ids of `ids.rs` stand in a parameter list.
+/// Implements the conversion from the id types of `ids.rs`.
 macro_rules! values_from_ids {
     ($($id:ident),*) => {$(
         impl From<&crate::ids::$id> for Value {
@@ -165,14 +165,15 @@ values_from_ids!(
 const SQLITE_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:9]");
 
-/// The forms it reads, most likely first.
+/// The accepted text form with an offset.
 const SQLITE_TIME_WITH_OFFSET: &[BorrowedFormatItem<'_>] = format_description!(
     "[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]][offset_hour sign:mandatory]:[offset_minute]"
 );
 const SQLITE_TIME_WITHOUT_OFFSET: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
 
-/// `2006-01-02 15:04:05.999999999+00:00`: one space, up to nine fraction digits, no `T`, no `Z`.
+/// Formats an instant as `2006-01-02 15:04:05.999999999+00:00`: a single space, up to nine fraction
+/// digits, no `T`, no `Z`.
 #[must_use]
 pub fn to_sqlite_text(at: Timestamp) -> String {
     let text = at
@@ -183,8 +184,8 @@ pub fn to_sqlite_text(at: Timestamp) -> String {
     format!("{text}+00:00")
 }
 
-/// Reads every form that Storyden itself reads back. An instant that is out of range, which Go writes
-/// with a sign or with more than four digits of the year, becomes the nearest one in range.
+/// Parses every form that Storyden reads. Go writes an instant out of range with a sign or with more
+/// than four year digits; such an instant becomes the nearest instant in range.
 #[must_use]
 pub fn from_sqlite_text(text: &str) -> Option<Timestamp> {
     let year = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -194,7 +195,7 @@ pub fn from_sqlite_text(text: &str) -> Option<Timestamp> {
     if year > 4 && text.as_bytes().get(year) == Some(&b'-') {
         return Some(Timestamp::LAST);
     }
-    let text = text.strip_suffix(" UTC").unwrap_or(text); // Go's own: `… +0000 UTC`
+    let text = text.strip_suffix(" UTC").unwrap_or(text); // Go's default form: `… +0000 UTC`
     if let Some(text) = text.strip_suffix(" +0000") {
         return from_sqlite_text(text);
     }
@@ -217,7 +218,7 @@ impl Type<Sqlite> for Timestamp {
     }
 
     fn compatible(_: &SqliteTypeInfo) -> bool {
-        true // a column of times holds whatever was written; `decode` reads or refuses it
+        true // SQLite does not enforce column types; `decode` accepts or rejects the value
     }
 }
 
@@ -248,8 +249,8 @@ impl Type<Postgres> for Timestamp {
 }
 
 impl<'r> Decode<'r, Postgres> for Timestamp {
-    /// A `timestamptz` counts microseconds from the year 2000. Its range is wider than that of
-    /// [`OffsetDateTime`], whose decoder panics beyond it, as at `infinity`.
+    /// A `timestamptz` counts microseconds from the year 2000. The range is wider than that of
+    /// [`OffsetDateTime`]; sqlx's decoder of that type panics outside, for example at `infinity`.
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         const EPOCH: OffsetDateTime = datetime!(2000-01-01 00:00 UTC);
         let micros = <i64 as Decode<Postgres>>::decode(value)?;
@@ -270,7 +271,7 @@ impl Encode<'_, Postgres> for Timestamp {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonColumn<T>(pub T);
 
-/// A JSON list of texts.
+/// A JSON list of strings.
 pub type Names = JsonColumn<Vec<String>>;
 
 impl<T> JsonColumn<T> {
@@ -284,7 +285,7 @@ impl<T> JsonColumn<T> {
 }
 
 impl Names {
-    /// The texts.
+    /// Iterates over the strings.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -324,7 +325,7 @@ impl<'r, T: DeserializeOwned + Default> Decode<'r, Postgres> for JsonColumn<T> {
     }
 }
 
-/// A yes-or-no column, which in SQLite may also hold the text of its default.
+/// A boolean column; in SQLite the value may also be the text of the column's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Flag(pub bool);
@@ -369,7 +370,7 @@ mod tests {
         from_sqlite_text(text).unwrap_or_else(|| panic!("{text}"))
     }
 
-    /// A-109: whatever zone the writer had, the instant is the same.
+    /// A-109: the time zone of the writer does not change the instant.
     #[test]
     fn every_form_that_storyden_writes_or_reads_is_read() {
         let instant = at("2026-11-21 08:33:09.799229598+00:00");
@@ -384,7 +385,7 @@ mod tests {
         assert_eq!(from_sqlite_text("soon"), None);
     }
 
-    /// A row that a Storyden wrote is shown, whatever its instant.
+    /// A row written by a Storyden with an instant out of range stays readable.
     #[test]
     fn an_instant_out_of_range_becomes_the_nearest_one() {
         for text in [
@@ -422,7 +423,7 @@ mod tests {
     }
 
     proptest! {
-        /// T18: every instant survives the text form, to the nanosecond.
+        /// T18: every instant survives a round trip through text, to the nanosecond.
         #[test]
         fn an_instant_survives_its_text(
             seconds in Timestamp::FIRST.unix_seconds()..=Timestamp::LAST.unix_seconds(),
@@ -432,7 +433,7 @@ mod tests {
             prop_assert_eq!(from_sqlite_text(&to_sqlite_text(at)), Some(at));
         }
 
-        /// T18: no text of a time column makes the reader panic.
+        /// T18: no text in a time column makes the parser panic.
         #[test]
         fn any_text_is_an_instant_or_none(
             text in r"[-+]?[0-9]{1,6}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,12})?( ?[-+][0-2][0-9]:?[0-5][0-9]|Z)?( UTC)?",

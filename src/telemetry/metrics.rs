@@ -1,19 +1,19 @@
-//! Counts and latencies, where they happen; `prometheus` serves them.
+//! Metrics: counters, gauges and histograms, served by [`super::prometheus`].
 //!
-//! Labels are routes, grants and codes, which are few; never ids, and never anything secret.
+//! Labels are routes, grants and error codes (low cardinality), never ids or secrets.
 
 use axum::http::{Method, StatusCode};
 use metrics::{counter, describe_counter, describe_gauge, gauge, histogram};
 
 use crate::store::cleanup::{Backlog, Pass, Progress};
 
-/// Counts an answer and how long it took, in seconds.
+/// Counts a response, and records the duration in seconds.
 pub fn answered(method: &Method, route: &str, status: StatusCode, seconds: f64) {
     let method = match *method {
         Method::GET => "GET",
         Method::POST => "POST",
         Method::OPTIONS => "OPTIONS",
-        _ => "other", // the names that a stranger may invent are not ours to keep
+        _ => "other", // bounds the label cardinality
     };
     let (route, status) = (route.to_owned(), status.as_str().to_owned());
     counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
@@ -22,22 +22,22 @@ pub fn answered(method: &Method, route: &str, status: StatusCode, seconds: f64) 
         .record(seconds);
 }
 
-/// Counts a token request by its grant and what came of it: `ok`, or the error code.
+/// Counts a token request by grant type and outcome: `ok`, or the error code.
 pub fn token_request(grant: &'static str, outcome: &'static str) {
     counter!("oauth_token_requests_total", "grant" => grant, "outcome" => outcome).increment(1);
 }
 
-/// Records how long a request waited for a processor to sign on, in seconds.
+/// Records the time that a request waited for a signing slot, in seconds.
 pub fn waited_to_sign(seconds: f64) {
     histogram!("oauth_signing_wait_seconds").record(seconds);
 }
 
-/// Counts a request that the signing queue refused: `full`, or `deadline`.
+/// Counts a request rejected by the signing queue: `full`, or `deadline`.
 pub fn signing_refused(reason: &'static str) {
     counter!("oauth_signing_refused_total", "reason" => reason).increment(1);
 }
 
-/// Counts the rows that a pass of the clean-up deleted, and its steps that failed.
+/// Counts the deleted rows and the failed steps of a clean-up pass.
 pub fn cleaned_up(pass: &Pass) {
     for (step, rows) in &pass.deleted {
         counter!("cleanup_rows_deleted_total", "step" => *step).increment(*rows);
@@ -47,7 +47,7 @@ pub fn cleaned_up(pass: &Pass) {
     }
 }
 
-/// Sets the backlog of each step of the clean-up, and when each last completed.
+/// Sets the backlog of each step of the clean-up, and the time of the last completion.
 pub fn cleanup_backlog(backlog: &[Backlog], progress: &[Progress]) {
     for Backlog { step, rows } in backlog {
         let rows = u32::try_from(*rows).map_or(f64::MAX, f64::from);
@@ -81,17 +81,17 @@ pub fn describe() {
     );
 }
 
-/// Counts a refused attempt by its event in the audit trail.
+/// Counts a rejected attempt by audit event.
 pub fn refused(event: &'static str) {
     counter!("auth_refusals_total", "event" => event).increment(1);
 }
 
-/// Counts an attempt that a limit refused, by the name of the limit.
+/// Counts an attempt rejected by a rate limit, by name of the limit.
 pub fn limited(limit: &'static str) {
     counter!("auth_limited_total", "limit" => limit).increment(1);
 }
 
-/// Gives the metrics of refusals their HELP text.
+/// Describes the metrics of rejected attempts.
 fn describe_refusals() {
     describe_counter!(
         "auth_refusals_total",

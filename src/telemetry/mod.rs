@@ -1,4 +1,4 @@
-//! Logs, and the trace id that ties an answer to its lines in the log.
+//! Logging, and the trace id that connects a response with log lines.
 
 pub mod metrics;
 pub mod prometheus;
@@ -22,7 +22,7 @@ tokio::task_local! {
     static TRACE_ID: String;
 }
 
-/// The trace id of the request that is being answered: 32 hex digits, or `unknown` outside one.
+/// Returns the trace id of the current request: 32 hex digits, or `unknown` outside a request.
 #[must_use]
 pub fn trace_id() -> String {
     TRACE_ID
@@ -30,7 +30,7 @@ pub fn trace_id() -> String {
         .unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// Begins to log on stderr as the settings say.
+/// Starts logging to stderr, as configured.
 pub fn start(config: &Config) {
     let level = config.log_level.0;
     let filter = EnvFilter::new(format!("warn,storyden_auth={level}"));
@@ -38,23 +38,22 @@ pub fn start(config: &Config) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let logs = logs.with_ansi(std::io::stderr().is_terminal());
-    // A second start, as in tests, changes nothing.
+    // Ignore the error of a second start, as in tests.
     let _ = match config.log_format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
 }
 
-/// The layer that gives every request a span and a trace id of our own. A caller's trace (W3C Trace
-/// Context) is a field of its own: a caller may send any id, also that of another request, and must not
-/// choose the id under which the log and the audit trail have this one. Queries are never logged: they
-/// carry `state`, codes and worse.
+/// Middleware that gives every request a span and a new trace id. The caller's trace id (W3C Trace
+/// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
+/// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
 pub async fn trace(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let trace_id = hex(&app.random.bytes::<16>());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let method = request.method().clone();
-    let caller_trace_id = caller_trace_id(request.headers()); // left out where there is none
+    let caller_trace_id = caller_trace_id(request.headers()); // `None` is not logged
     let span = tracing::info_span!("request", %method, route, trace_id, caller_trace_id);
     let stopwatch = Stopwatch::start();
     let answer = async {
@@ -72,8 +71,8 @@ async fn within<T>(trace_id: String, future: impl Future<Output = T>) -> T {
     TRACE_ID.scope(trace_id, future).await
 }
 
-/// The trace id of the caller's `traceparent`, which must be the only one:
-/// `VERSION-TRACE-PARENT-FLAGS` in lower-case hex, and more in later versions (W3C Trace Context §3.2).
+/// Reads the trace id of a single `traceparent` header: `VERSION-TRACE-PARENT-FLAGS` in lower-case hex,
+/// and more in later versions (W3C Trace Context §3.2).
 fn caller_trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all("traceparent").iter();
     let (Some(header), None) = (given.next(), given.next()) else {

@@ -1,4 +1,4 @@
-//! `/metrics` for Prometheus, on a listener of its own (`METRICS_ADDR`).
+//! `/metrics` for Prometheus, on a separate listener (`METRICS_ADDR`).
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Shared;
 
-/// The bounds of latency histograms, in seconds.
+/// Upper bounds of the latency histograms, in seconds.
 const LATENCIES: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Begins to record: before the jobs start, whose first figures are set at once.
+/// Installs the recorder. Called before the jobs start, because the jobs set gauges at once.
 pub fn install() {
     recorder();
 }
 
-/// The process's one recorder; `None` when something else records already.
+/// The process-wide recorder; `None` if a different recorder is installed already.
 fn recorder() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let install = || {
@@ -43,7 +43,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
 /// Serves `GET /metrics` until `stop`.
 ///
 /// # Errors
-/// When the listener breaks.
+/// If the listener fails.
 pub async fn serve(
     app: Shared,
     listener: TcpListener,
@@ -58,7 +58,7 @@ pub async fn serve(
         .await
 }
 
-/// Folds what was recorded, so that it does not pile up while nobody reads it.
+/// Drains recorded samples regularly, so that memory stays bounded without scrapes.
 async fn keep_up(recorder: &'static PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {

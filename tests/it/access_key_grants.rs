@@ -1,4 +1,4 @@
-//! Grants that were approved with an access key, and keys that are ended while they are used.
+//! Grants approved with an access key, and keys revoked during a request.
 
 use serde_json::json;
 use time::Duration;
@@ -7,7 +7,7 @@ use crate::support::{Answer, CHALLENGE, Client, Member, Server, both, to_login, 
 
 const KEYS: &str = "/api/auth/access-keys";
 
-/// A key of an account, by its id and its value.
+/// An access key: id and bearer value.
 struct Key {
     id: String,
     value: String,
@@ -37,7 +37,7 @@ async fn end(server: &Server, member: &Member, key: &Key) {
         .expect(204);
 }
 
-/// The authorization request of a client, with a key.
+/// Sends an authorization request authenticated by an access key.
 async fn authorize(server: &Server, key: &Key, app: &Client, more: &[(&str, &str)]) -> Answer {
     let mut query = vec![
         ("response_type", "code"),
@@ -53,7 +53,7 @@ async fn authorize(server: &Server, key: &Key, app: &Client, more: &[(&str, &str
     server.send(request.bearer_auth(&key.value)).await
 }
 
-/// The decision of a request, with a key.
+/// Approves a pending request, authenticated by an access key.
 async fn approve(server: &Server, key: &Key, request_id: &str) -> Answer {
     let body = json!({ "request_id": request_id, "decision": "approve" });
     let request = server.request("POST", "/api/oauth/authorize/consent");
@@ -62,7 +62,7 @@ async fn approve(server: &Server, key: &Key, request_id: &str) -> Answer {
         .await
 }
 
-/// A code that a key approved.
+/// Returns a code approved with an access key.
 async fn code(server: &Server, key: &Key, app: &Client) -> String {
     let begun = authorize(server, key, app, &[]).await.expect(302);
     let request_id = begun.sent("request_id").unwrap();
@@ -77,7 +77,7 @@ async fn introspect(server: &Server, admin: &Member, token: &str) -> bool {
     server.send(request).await.expect(200).json()["active"] == true
 }
 
-/// Fails unless tokens and codes are alive, or all of them are over.
+/// Asserts that the access token, the refresh token and the code are all accepted, or all rejected.
 async fn all_are(server: &Server, app: &Client, admin: &Member, given: &Given, alive: bool) {
     let userinfo = server
         .get_with_bearer("/api/oauth/userinfo", &given.access_token)
@@ -97,7 +97,7 @@ async fn all_are(server: &Server, app: &Client, admin: &Member, given: &Given, a
     }
 }
 
-/// What a key approved.
+/// Tokens and an unused code approved with an access key.
 struct Given {
     access_token: String,
     refresh_token: String,
@@ -127,8 +127,8 @@ async fn applications(server: &Server, member: &Member) -> usize {
 }
 
 both! {
-    /// Issue 13: a grant that was approved with a key ends with the key, however the key ends; what a
-    /// session approved stays.
+    /// Issue 13: revocation, expiry, disabling and deletion of a key each end the grants approved with
+    /// that key. Grants approved by a session stay.
     async fn a_grant_ends_with_the_key_that_approved_it(setup: Setup) {
         let server = setup.start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
@@ -164,7 +164,7 @@ both! {
         }
     }
 
-    /// Issue 13: an application that only a key let in is not listed after the end of the key.
+    /// Issue 13: an application approved only with a key is not listed after the key expires.
     async fn an_application_of_an_ended_key_is_not_listed(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -177,7 +177,8 @@ both! {
         assert_eq!(applications(&server, &frigg).await, 0);
     }
 
-    /// Issue 13: a grant of a request that a Storyden wrote ends with the key that approved it.
+    /// Issue 13: an authorization request stored by Storyden, without the extra rows of this server, is
+    /// also bound to the key that approves the request.
     async fn a_request_of_a_storyden_is_bound_to_the_key_too(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
@@ -193,7 +194,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
     }
 
-    /// Issue 13: a key that is ended while its secret is checked is not used.
+    /// Issue 13: a key disabled while the server verifies the secret is rejected.
     async fn a_key_ended_while_it_is_checked_is_not_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -203,7 +204,8 @@ both! {
             let id = made[6..18].to_owned();
             let key = Key { id: id.clone(), value: made };
             let hash = stored_hash(&server, &format!("sdpak_{id}")).await;
-            // Whoever checks this key waits for its turn, between the first look at the row and the hash.
+            // Verification of this key blocks here, after the row is read and before the hash is
+            // computed.
             let turn = server.app.passwords.turn_of(&hash).await.unwrap();
             let use_it = authorize(&server, &key, &app, &[]);
             let end_it = async {
@@ -219,7 +221,7 @@ both! {
         }
     }
 
-    /// Issue 13: a client secret that is replaced while it is checked is not used.
+    /// Issue 13: a client secret replaced during the Argon2 verification is rejected.
     async fn a_client_secret_ended_while_it_is_checked_is_not_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -240,7 +242,8 @@ both! {
         answer.expect_error(400, "invalid_client");
     }
 
-    /// Issue 13: a key that lost its permission is not used anywhere, nor is what it approved.
+    /// Issue 13: without USE_PERSONAL_ACCESS_KEYS, the key and every grant approved with the key are
+    /// rejected.
     async fn a_key_needs_its_permission_at_each_use(setup: Setup) {
         let server = setup.start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
@@ -268,8 +271,8 @@ both! {
         approve(&server, &key, &pending).await.expect(200);
     }
 
-    /// Issue 13, req_164, req_166, req_167: a key proves no sign-in, so it satisfies neither
-    /// `prompt=login` nor `max_age`, and its tokens tell no `auth_time`.
+    /// Issue 13, req_164, req_166, req_167: a request with a key is no user authentication. The key
+    /// satisfies neither `prompt=login` nor `max_age`, and the tokens have no `auth_time`.
     async fn a_key_is_no_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -297,7 +300,7 @@ both! {
     }
 }
 
-/// The stored hash of a key.
+/// Returns the stored hash of a key.
 async fn stored_hash(server: &Server, identifier: &str) -> String {
     let key = storyden_auth::store::access_keys::find(&server.app.db, identifier).await;
     key.unwrap().unwrap().secret_hash

@@ -12,7 +12,7 @@ use crate::support::forgery::{
 };
 use crate::support::{Answer, NewClient, Server, both};
 
-/// Shows a token to userinfo.
+/// Calls userinfo with a token.
 async fn show(server: &Server, token: &str) -> Answer {
     server.get_with_bearer("/api/oauth/userinfo", token).await
 }
@@ -25,7 +25,7 @@ async fn refused(server: &Server, token: &str) {
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
 }
 
-/// Header and claims of a token that is good now, to be changed.
+/// Header and claims of a valid token, as a basis for forgeries.
 async fn genuine(server: &Server) -> (Value, Value) {
     let frigg = server.member("frigg", &[]).await;
     let app = server.public_client().await;
@@ -36,7 +36,7 @@ async fn genuine(server: &Server) -> (Value, Value) {
     )
 }
 
-/// JSON with changed members; `null` removes a member.
+/// Returns a copy of `json` with changed members; `null` removes a member.
 fn changed(json: &Value, changes: &Value) -> Value {
     let mut json = json.clone();
     for (name, value) in changes.as_object().unwrap() {
@@ -90,7 +90,8 @@ both! {
         assert_ne!(again["gid"], tokens.claims("access_token")["gid"]);
     }
 
-    /// req_162, req_174, req_175: an ID token is about the person, for the client, and userinfo says the same.
+    /// req_162, req_174, req_175: the ID token has the account as `sub` and the client as `aud`, and
+    /// agrees with userinfo.
     async fn an_id_token_says_what_its_scopes_release(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -146,7 +147,8 @@ both! {
         refused(&server, &token).await;
     }
 
-    /// A-74, req_095, req_100, req_181: only RS256 by our key is a signature.
+    /// A-74, req_095, req_100, req_181: only RS256 signatures by the server's key are accepted
+    /// (algorithm confusion).
     async fn only_our_own_algorithm_counts(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -169,7 +171,8 @@ both! {
         refused(&server, &signed_by_another(&header, &claims)).await;
     }
 
-    /// A-75, req_181: a header that names another key is ignored, and no key is fetched.
+    /// A-75, req_181: `kid`, `jku`, `x5u` and `jwk` in a token header select no other key, and no key
+    /// is fetched (SSRF).
     async fn no_header_names_another_key(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -191,11 +194,12 @@ both! {
         assert!(trap.accept().is_err(), "a key was fetched");
     }
 
-    /// A-76, req_100: tokens of another type are rejected.
+    /// A-76, req_100: ID tokens, refresh tokens and JWTs with a wrong `typ` are rejected (token
+    /// confusion).
     async fn tokens_of_another_kind_are_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
-        // A client whose ID tokens have the audience of access tokens.
+        // The ID tokens of this client have the audience of access tokens.
         let app = server.client(NewClient { client_id: "storyden", ..NewClient::default() }).await;
         let tokens = server.tokens(&frigg, &app, &[]).await;
         refused(&server, &tokens.text("id_token")).await;
@@ -235,7 +239,7 @@ both! {
         show(&server, &signed(&header, &several)).await.expect(200);
     }
 
-    /// a missing, malformed or future time is rejected; clocks may differ by 30 s.
+    /// a missing, malformed or future time is rejected; 30 s of clock skew are accepted.
     async fn odd_times_are_refused(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -261,7 +265,7 @@ both! {
         show(&server, &signed(&header, &skewed)).await.expect(200);
     }
 
-    /// a token that is cut, padded or swollen is refused.
+    /// a truncated, padded or oversized token is rejected.
     async fn a_mangled_token_is_refused(setup: Setup) {
         let server = setup.start().await;
         let (header, claims) = genuine(&server).await;
@@ -304,7 +308,8 @@ both! {
         refused(&server, &token).await;
     }
 
-    /// P6: ending a grant ends its access tokens on every replica, and no other grant's.
+    /// P6: revocation of a grant invalidates the access tokens of that grant alone, on
+    /// every replica.
     async fn the_end_of_a_grant_ends_its_access_tokens(setup: Setup) {
         let (one, two) = (setup.start().await, setup.start().await);
         let frigg = one.member("frigg", &[]).await;

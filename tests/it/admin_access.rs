@@ -1,11 +1,11 @@
-//! Who may use the administrators' operations: whoever holds ADMINISTRATOR, by any credential
-//! (contract 3.5).
+//! Access to the administration API: accounts with ADMINISTRATOR, by any kind of credential
+//! (storyden-contract.md#callers-of-each-operation).
 
 use serde_json::json;
 
 use crate::support::{Answer, NewClient, Server, both};
 
-/// Every operation, in a form that it would refuse if it came to that.
+/// Every operation, with a path or query that an authorized caller would get an error for.
 const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/api/admin/oauth/clients"),
     ("POST", "/api/admin/oauth/clients"),
@@ -21,7 +21,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/api/admin/audit?since=never"),
 ];
 
-/// A refusal: its status, and the challenge in the profile where there is one.
+/// Asserts the status of a rejection, and the challenge in the profile `standards`.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, challenge: Option<&str>) {
     assert_eq!(answer.status, status, "{}", answer.body);
@@ -32,7 +32,7 @@ fn refused(answer: &Answer, status: u16, challenge: Option<&str>) {
     assert_eq!(given, expected.as_deref());
 }
 
-/// The credential of somebody who may not.
+/// A credential without the ADMINISTRATOR permission.
 enum Credential {
     Cookie(String),
     Bearer(String),
@@ -47,7 +47,7 @@ async fn send(server: &Server, (method, path): (&str, &str), credential: &Creden
     server.send(request.body("not json")).await
 }
 
-/// Everybody who may not, and what they are told.
+/// Sends every kind of insufficient credential to every operation.
 async fn nobody_else_may(server: &Server, challenges: bool) {
     const LACKING: Option<&str> = Some(", error=\"insufficient_scope\"");
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
@@ -89,32 +89,35 @@ async fn nobody_else_may(server: &Server, challenges: bool) {
         (Credential::Cookie(frigg.cookie()), 403, LACKING),
         (key(&frigg, "sdpak").await, 403, LACKING),
         (key(&frigg, "sdbak").await, 403, LACKING),
-        (tokens(&frigg, "openid ADMINISTRATOR").await, 403, LACKING), // granted nothing of it
+        (tokens(&frigg, "openid ADMINISTRATOR").await, 403, LACKING), // not granted to this account
         (tokens(&odin, "openid READ_PROFILE").await, 403, LACKING),
     ];
     for (credential, status, challenge) in cases.iter().chain(&suspended) {
         for operation in OPERATIONS {
             let answer = send(server, *operation, credential).await;
             refused(&answer, *status, challenge.filter(|_| challenges));
-            let kept = challenges.then_some("no-store"); // a Storyden says nothing of it
+            let kept = challenges.then_some("no-store"); // Storyden sends no such header
             assert_eq!(answer.find_header("cache-control"), kept);
         }
     }
 }
 
 both! {
-    /// req_046, req_047, req_049, contract 3.5: nobody else may, whatever they send, and a bearer is told what it lacks.
+    /// req_046, req_047, req_049, storyden-contract.md#callers-of-each-operation: callers without
+    /// ADMINISTRATOR are rejected before the input is read, and a bearer challenge names the error.
     async fn every_operation_is_for_administrators(setup: Setup) {
         nobody_else_may(&setup.start().await, true).await;
     }
 
-    /// contract 1.4, 3.5: a Storyden refuses the same people and asks for no bearer token.
+    /// storyden-contract.md#callers-of-each-operation: the profile `storyden` rejects the same callers,
+    /// without a bearer challenge.
     async fn every_operation_is_for_administrators_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         nobody_else_may(&server, false).await;
     }
 
-    /// contract 3.5: a session, a person's key, a bot's key and an access token with ADMINISTRATOR are all good.
+    /// storyden-contract.md#callers-of-each-operation: a session, a personal key, a bot key and an
+    /// access token with ADMINISTRATOR are all accepted.
     async fn an_administrator_comes_by_any_credential(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -132,7 +135,8 @@ both! {
         server.send(revoke).await.expect(200);
     }
 
-    /// who loses the right loses it at the next request, also with a token that names it.
+    /// a demoted administrator is rejected at the next request, also with a token that has the
+    /// scope ADMINISTRATOR.
     async fn a_demoted_administrator_is_refused_at_once(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -144,7 +148,8 @@ both! {
         server.get_with_bearer(path, &tokens.text("access_token")).await.expect(403);
     }
 
-    /// a page of another origin cannot use an administrator's session; reading is for CORS to refuse.
+    /// cross-origin requests cannot change data with an administrator's session (CSRF); CORS
+    /// protects reads.
     async fn a_page_of_another_origin_changes_nothing(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -156,7 +161,7 @@ both! {
         server.send(delete("origin", "https://auth.example")).await.expect(204);
     }
 
-    /// contract 1.1: another method is 405, and `HEAD` is one.
+    /// storyden-contract.md#paths: other methods, including `HEAD`, get 405.
     async fn other_methods_are_refused(setup: Setup) {
         let server = setup.start().await;
         for (method, path) in [("PUT", "/api/admin/oauth/clients/x"), ("HEAD", "/api/admin/oauth/clients"), ("GET", "/api/admin/oauth/revoke"), ("POST", "/api/admin/audit")] {

@@ -28,7 +28,8 @@ async fn people(setup: &Setup) -> (Server, Member, Member) {
 }
 
 both! {
-    /// storyden-contract.md#administration: every key is listed with its owner, in the shape of the owner's list.
+    /// storyden-contract.md#administration: every key is listed with the owner, in the format of the
+    /// member's list.
     async fn keys_of_every_account_are_listed(setup: Setup) {
         let (server, odin, frigg) = people(&setup).await;
         let laptop = make(&server, &frigg, "laptop").await;
@@ -61,7 +62,8 @@ both! {
         assert!(!shown.to_string().contains(&laptop.text("secret")));
     }
 
-    /// storyden-contract.md#administration: a key that an administrator ends stops at once; the owner sees it as not enabled.
+    /// storyden-contract.md#administration: a key revoked by an administrator is rejected at once, and
+    /// the owner's list shows `enabled: false`.
     async fn an_administrator_ends_any_key(setup: Setup) {
         let (server, odin, frigg) = people(&setup).await;
         let made = make(&server, &frigg, "laptop").await;
@@ -69,7 +71,7 @@ both! {
         server.call_as(&frigg, ("DELETE", &path), None).await.expect(403);
         server.get_with_bearer(OWN, &key).await.expect(200);
         for _ in 0..2 {
-            server.call_as(&odin, ("DELETE", &path), None).await.expect(204); // again is as good
+            server.call_as(&odin, ("DELETE", &path), None).await.expect(204); // idempotent
         }
         server.get_with_bearer(OWN, &key).await.expect(401);
         let own = server.get_as(&frigg, OWN).await.expect(200);
@@ -84,7 +86,8 @@ both! {
         }
     }
 
-    /// storyden-contract.md#administration: in the profile `storyden` the list is whole and has the members of a Storyden's.
+    /// storyden-contract.md#administration: in the profile `storyden` the list is not paged, and has
+    /// Storyden's members.
     async fn storyden_lists_every_key(setup: Setup) {
         let setup = setup.with("OAUTH_PROFILE", "storyden");
         let (server, odin, frigg) = people(&setup).await;

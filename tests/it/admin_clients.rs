@@ -1,4 +1,4 @@
-//! Everybody's clients: `/api/admin/oauth/clients` (contract 15).
+//! `/api/admin/oauth/clients`: the clients of every account (storyden-contract.md#administration).
 
 use insta::{allow_duplicates, assert_json_snapshot};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const PATH: &str = "/api/admin/oauth/clients";
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$d63wJ7fRChEvKSMDfeGBdY9lOnlBNk9LGxPSW9BTHEI";
 
-/// A client in a request body, with changed members; `null` removes a member.
+/// Returns the body of a create request, with changed members; `null` removes a member.
 fn new_client(owner: &Member, changes: &Value) -> Value {
     let mut body = json!({
         "account_id": owner.id.as_str(),
@@ -41,7 +41,7 @@ async fn patch(server: &Server, odin: &Member, client: &Client, body: &Value) ->
     server.call_as(odin, ("PATCH", &path), Some(body)).await
 }
 
-/// Expects an error that tells what to change.
+/// Asserts an error with `words` in the detail.
 #[track_caller]
 fn says(answer: &Answer, status: u16, words: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
@@ -49,14 +49,14 @@ fn says(answer: &Answer, status: u16, words: &str) {
     assert!(answer.text("detail").contains(words), "{}", answer.body);
 }
 
-/// The number of clients.
+/// Counts the clients.
 async fn number(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM oauth_clients", &[])
         .await
 }
 
-/// Invalid values in both profiles, each with words of the error.
+/// Sends values that both profiles reject, each with words of the error.
 async fn in_either_profile(server: &Server, odin: &Member) {
     let long = "n".repeat(256);
     for (changes, words) in [
@@ -146,7 +146,7 @@ async fn in_either_profile(server: &Server, odin: &Member) {
     server.post_as(odin, PATH, &long).await.expect(413);
 }
 
-/// Invalid changes of an existing confidential client, in both profiles.
+/// Sends changes of a confidential client that both profiles reject.
 async fn changes_in_either_profile(server: &Server, odin: &Member) {
     let service = server.confidential_client(&odin.id).await;
     let before = server
@@ -186,7 +186,7 @@ async fn changes_in_either_profile(server: &Server, odin: &Member) {
 }
 
 both! {
-    /// contract 15: a client is made, shown, listed, changed and deleted.
+    /// storyden-contract.md#administration: a client is created, read, listed, changed and deleted.
     async fn a_client_from_its_making_to_its_end(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -221,7 +221,7 @@ both! {
           "updatedAt": "2026-01-01T00:00:00Z"
         }
         "#) }
-        // The secret that was made is the client's.
+        // The generated secret authenticates the client.
         let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", &*secret)];
         server.token(&form).await.expect(200);
 
@@ -256,7 +256,8 @@ both! {
         changes_in_either_profile(&server, &odin).await;
     }
 
-    /// A-8, A-81: a Storyden accepts these values; the profile rejects the same.
+    /// A-8, A-81: the profile `storyden` rejects these values too, although Storyden accepts all of
+    /// these.
     async fn what_harms_is_refused_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -295,12 +296,13 @@ both! {
         ] {
             says(&patch(&server, &odin, &app, &body).await, 400, words);
         }
-        // Without redirect URIs and without the grant that requires these, in the same request.
+        // Removes the redirect URIs and the grant that requires redirect URIs in the same request.
         let both = json!({ "redirect_uris": [], "allowed_grants": ["device_code", "refresh_token"] });
         patch(&server, &odin, &app, &both).await.expect(200);
     }
 
-    /// A row written by a Storyden may be renamed, even if its grants are invalid here.
+    /// A PATCH validates only the members sent: a client row that Storyden wrote can be renamed even if
+    /// the stored grants are invalid here.
     async fn what_is_not_sent_is_not_looked_at(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -309,7 +311,7 @@ both! {
         patch(&server, &odin, &odd, &json!({ "name": "Odd" })).await.expect(200);
     }
 
-    /// A public id is taken once, and the answer says so.
+    /// A duplicate `client_id` is a conflict.
     async fn a_taken_client_id_is_a_conflict(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -320,7 +322,7 @@ both! {
         assert_eq!(number(&server).await, 1);
     }
 
-    /// storyden-contract.md#administration: a Storyden accepts harmless inconsistencies.
+    /// storyden-contract.md#administration: the profile `storyden` accepts harmless inconsistencies.
     async fn storyden_takes_clients_as_sent(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -338,7 +340,7 @@ both! {
         let path = format!("{PATH}/{}", unowned.text("id"));
         let shown = server.get_as(&odin, &path).await.expect(200).json();
         assert_eq!(shown.get("account_id"), None);
-        // No secret was generated, so none authenticates.
+        // No secret was generated, so client authentication fails.
         let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", "")];
         server.token(&form).await.expect_error(400, "invalid_client");
         let unknown = create(&server, &odin, &json!({ "client_id": "x", "allowed_scopes": ["NOPE"] })).await;
@@ -361,7 +363,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_client");
     }
 
-    /// storyden-contract.md#ids-and-times, A-66: an invalid id finds nothing.
+    /// storyden-contract.md#ids-and-times, A-66: an invalid id is 404.
     async fn an_odd_id_finds_nothing(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -375,7 +377,8 @@ both! {
         }
     }
 
-    /// storyden-contract.md#built-in-client: the name of the built-in client is reset at its next use.
+    /// storyden-contract.md#built-in-client: the built-in client gets back the built-in name at the
+    /// next use.
     async fn the_built_in_client_keeps_its_name(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;

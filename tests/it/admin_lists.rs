@@ -1,4 +1,4 @@
-//! The administrators' lists: filtered, a page at a time (contract 15 and 16).
+//! Lists of the administration API: filters and pages (storyden-contract.md#administration).
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ async fn get(server: &Server, odin: &Member, path: &str, query: &[(&str, &str)])
     server.send(request).await.expect(200).json()
 }
 
-/// A member of every row of a list.
+/// Returns the named member of every row of a list.
 #[track_caller]
 fn column<'a>(list: &'a Value, rows: &str, member: &str) -> Vec<&'a str> {
     let rows = list[rows].as_array().unwrap();
@@ -25,7 +25,7 @@ fn column<'a>(list: &'a Value, rows: &str, member: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Clients with these public ids, a second apart.
+/// Creates clients with these `client_id`s, a second apart.
 async fn clients(server: &Server, ids: &[&'static str]) {
     for client_id in ids {
         server
@@ -39,7 +39,7 @@ async fn clients(server: &Server, ids: &[&'static str]) {
 }
 
 both! {
-    /// contract 16: pages do not overlap, say what comes next, and end.
+    /// Pages do not overlap, name the next page, and end.
     async fn a_list_has_pages(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -59,7 +59,7 @@ both! {
         }
     }
 
-    /// A page has a bound, and a parameter counts once.
+    /// The page size is limited, and a repeated parameter is rejected.
     async fn an_unbounded_page_is_refused(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -72,7 +72,7 @@ both! {
         }
     }
 
-    /// Clients are found by owner, public id and text; wildcards are letters like others.
+    /// Clients are found by owner, `client_id` and text; LIKE wildcards match literally.
     async fn clients_are_found(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -86,7 +86,7 @@ both! {
         assert_eq!(found(&[("account_id", "nobody")]).await, "");
         assert_eq!(found(&[("client_id", "two")]).await, "two");
         assert_eq!(found(&[("client_id", "t%")]).await, "");
-        assert_eq!(found(&[("q", "THE O")]).await, "one"); // The one
+        assert_eq!(found(&[("q", "THE O")]).await, "one"); // the client name is "The one"
         assert_eq!(found(&[("q", "%")]).await, "50%_off");
         assert_eq!(found(&[("q", "_")]).await, "50%_off");
         assert_eq!(found(&[("q", "\\")]).await, "back\\slash");
@@ -95,7 +95,8 @@ both! {
         assert_eq!(found(&[]).await, "one two 50%_off back\\slash service");
     }
 
-    /// contract 15: in `storyden` lists are whole, until somebody asks for a page.
+    /// storyden-contract.md#administration: in the profile `storyden` lists are not paged unless the
+    /// query has `page`.
     async fn storyden_lists_are_whole(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -116,13 +117,13 @@ both! {
         assert_eq!((&page["results"], &page["total_pages"]), (&json!(2), &json!(2)));
     }
 
-    /// Device authorizations are found by how far they are, by client and by account.
+    /// Device authorizations are found by state, by client and by account.
     async fn devices_are_found(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
         server.start_device(&app, "openid").await.expect(200);
-        server.turn(time::Duration::minutes(11)); // that one's time is over
+        server.turn(time::Duration::minutes(11)); // the first code is expired
         let pending = server.start_device(&app, "openid").await.expect(200).text("user_code");
         server.turn(time::Duration::seconds(1));
         server.approved_device(&frigg, &app, "openid").await;
@@ -155,7 +156,7 @@ both! {
         assert_eq!(found(&[("client_id", "another")]).await.len(), 0);
         let answer = server.get_as(&odin, &format!("{DEVICES}?state=done")).await.expect(400);
         assert!(answer.text("detail").contains("pending, approved, denied, consumed, expired"));
-        // nobody enters what is listed
+        // a listed code cannot be used for phishing, because pending user codes are hidden
         let listed = found(&[]).await;
         assert!(listed.iter().all(|row| row["user_code"] != json!(pending)));
         assert_eq!(listed.iter().filter(|row| row.get("user_code").is_none()).count(), 1, "the pending one's");
@@ -163,7 +164,7 @@ both! {
         assert_eq!(over["user_code"], json!(denied));
     }
 
-    /// contract 15: a Storyden lists every user code.
+    /// storyden-contract.md#administration: the profile `storyden` lists every user code.
     async fn storyden_lists_user_codes(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
@@ -173,7 +174,7 @@ both! {
         assert_eq!(column(&list, "device_authorisations", "user_code"), [code]);
     }
 
-    /// storyden-contract.md#administration: the list shows the poll times of the rows, which are written before the list is read.
+    /// storyden-contract.md#administration: poll times are written to the rows before the list is read.
     async fn a_listed_poll_time_is_in_the_row(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -193,7 +194,8 @@ both! {
         }
     }
 
-    /// storyden-contract.md#administration: a whole list has the order of the table, which is what a Storyden's statement gives.
+    /// storyden-contract.md#administration: an unpaged list is in the order of the table, like
+    /// Storyden's query.
     async fn storyden_lists_are_in_the_order_of_the_table(setup: Setup) {
         #[derive(sqlx::FromRow)]
         struct Row {
@@ -206,7 +208,7 @@ both! {
             server.start_device(&app, "openid").await.expect(200);
             server.turn(time::Duration::seconds(1));
         }
-        // PostgreSQL moves a row that is updated.
+        // PostgreSQL moves an updated row.
         let update = "UPDATE oauth_device_authorisations SET poll_interval_seconds = 6 WHERE id = $1";
         let oldest = get(&server, &odin, DEVICES, &[("page", "1")]).await;
         for id in &column(&oldest, "device_authorisations", "id")[..2] {
@@ -225,7 +227,8 @@ both! {
         assert_eq!(by_time.len(), 4);
     }
 
-    /// pages are in the order of instants, whatever offset a Storyden wrote into SQLite.
+    /// pages are ordered by instant, although SQLite stores times as text with any offset that
+    /// Storyden wrote.
     async fn pages_compare_instants_and_not_text(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -239,7 +242,8 @@ both! {
         assert_eq!(column(&list, "clients", "client_id"), ["earlier", "later"]);
     }
 
-    /// contract 15, 16: everybody's refresh tokens are found by account and by client, and one is ended.
+    /// storyden-contract.md#administration: refresh tokens of every account are found by account and
+    /// client, and revoked by id.
     async fn refresh_tokens_are_found_and_ended(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -261,7 +265,7 @@ both! {
         assert_eq!((one.len(), &one[0]["client_name"]), (1, &json!("The app")));
         let path = format!("{TOKENS}/{}", one[0]["id"].as_str().unwrap());
         for _ in 0..2 {
-            server.call_as(&odin, ("DELETE", &path), None).await.expect(204); // again is as good
+            server.call_as(&odin, ("DELETE", &path), None).await.expect(204); // idempotent
         }
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
         let ended = found(&[("client_id", "app"), ("account_id", frigg.id.as_str())]).await;
@@ -272,7 +276,8 @@ both! {
         }
     }
 
-    /// contract 15: a Storyden deletes a refresh token that is not there.
+    /// storyden-contract.md#administration: the profile `storyden` answers 204 when an unknown refresh
+    /// token is deleted.
     async fn storyden_deletes_unknown_refresh_tokens(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;

@@ -22,7 +22,7 @@ async fn give(server: &Server, member: &Member, app: &Client) -> Given {
     }
 }
 
-/// Expects that all of the grant is rejected.
+/// Asserts that every part of the grant is rejected.
 async fn is_over(server: &Server, app: &Client, given: &Given) {
     let userinfo = "/api/oauth/userinfo";
     let answer = server
@@ -43,7 +43,7 @@ async fn is_over(server: &Server, app: &Client, given: &Given) {
         .expect_error(400, "access_denied");
 }
 
-/// Expects that all of the grant is accepted.
+/// Asserts that every part of the grant is accepted.
 async fn is_alive(server: &Server, app: &Client, given: &Given) {
     let userinfo = "/api/oauth/userinfo";
     server
@@ -63,8 +63,8 @@ fn numbers(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: 
 }
 
 both! {
-    /// P6: revocation by account ends everything that the account approved; a dry run counts
-    /// beforehand.
+    /// P6: revocation by account ends everything that the account approved; a dry run returns the same
+    /// counts.
     async fn all_that_an_account_gave_ends(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -109,7 +109,7 @@ both! {
         is_alive(&server, &other, &elsewhere).await;
     }
 
-    /// A dry run ends nothing.
+    /// A dry run revokes nothing.
     async fn a_dry_run_ends_nothing(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -122,7 +122,8 @@ both! {
         assert_eq!(server.count(audit, &[]).await, 0);
     }
 
-    /// Items that a Storyden issued have no grant row, and end as well; expired items are not counted.
+    /// Tokens issued by Storyden have no grant row and are revoked as well; expired items are not
+    /// counted.
     async fn what_storyden_granted_ends_as_well(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -133,14 +134,15 @@ both! {
         }
         server.code(&frigg, &app, &[]).await;
         server.approved_device(&frigg, &app, "openid").await;
-        server.turn(time::Duration::minutes(11)); // the code and the device are over
+        server.turn(time::Duration::minutes(11)); // the code and the device are expired
         let body = json!({ "account_id": frigg.id.as_str() });
         let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
         assert_eq!(ended, numbers(0, 1, 0, 0, false));
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
     }
 
-    /// Without a filter, or with an unknown account or client, nothing ends and the error tells so.
+    /// A request without a filter, with an unknown account or client, or with an unknown member revokes
+    /// nothing and is an error.
     async fn a_filter_is_needed_and_must_be_right(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -150,7 +152,7 @@ both! {
             (json!({}), 400),
             (json!({ "dry_run": true }), 400),
             (json!({ "account_id": null, "client_id": null }), 400),
-            (json!({ "client_id": "app", "acount_id": odin.id.as_str() }), 400), // a misspelt filter ends too much
+            (json!({ "client_id": "app", "acount_id": odin.id.as_str() }), 400), // a misspelt filter would revoke too much
             (json!({ "client_id": 1 }), 400),
             (json!({ "client_id": "app", "dry_run": "yes" }), 400),
             (json!({ "client_id": "" }), 404),
@@ -165,7 +167,7 @@ both! {
         is_alive(&server, &app, &given).await;
     }
 
-    /// a rotation that races with the end of its grant leaves no live token.
+    /// a rotation that races with the revocation of the grant leaves no live token.
     async fn a_rotation_in_flight_does_not_survive(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -173,7 +175,7 @@ both! {
         for round in 0..10 {
             let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
             if round % 2 == 0 {
-                // as made by a Storyden: the grant row is created at first use
+                // like a token of Storyden: the grant row is created at the first use
                 server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
             }
             let body = json!({ "client_id": app.client_id });
@@ -188,7 +190,7 @@ both! {
         }
     }
 
-    /// The command does the same as the operation, asks for confirmation, and writes an audit event.
+    /// The command revokes like the API, asks for confirmation, and writes an audit event.
     async fn an_operator_ends_grants_from_the_command_line(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();

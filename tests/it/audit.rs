@@ -8,7 +8,7 @@ use crate::support::{Client, Member, NewClient, PASSWORD, Server, both};
 
 const PATH: &str = "/api/admin/audit";
 
-/// The newest line of the trail with an event.
+/// Returns the newest audit entry of an event.
 async fn newest(server: &Server, odin: &Member, event: &str) -> Value {
     let list = server
         .get_as(odin, &format!("{PATH}?event={event}"))
@@ -19,14 +19,14 @@ async fn newest(server: &Server, odin: &Member, event: &str) -> Value {
     list["entries"][0].clone()
 }
 
-/// The number of lines, without the refused attempts, which a job writes every minute.
+/// Counts the entries, without rejected attempts, which a job writes every minute.
 async fn lines(server: &Server) -> i64 {
     let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event NOT LIKE '%failed' \
                AND event NOT LIKE '%limited' AND event NOT LIKE '%refused'";
     server.count(sql, &[]).await
 }
 
-/// Expects an event with this actor, account and client, with an address.
+/// Asserts the actor, account and client of an entry, and the address.
 #[track_caller]
 fn tells(line: &Value, actor: Option<&Member>, account: Option<&Member>, client: Option<&Client>) {
     let id =
@@ -44,7 +44,7 @@ fn tells(line: &Value, actor: Option<&Member>, account: Option<&Member>, client:
 }
 
 both! {
-    /// A person's decisions, of codes and of devices, are in the trail.
+    /// Decisions on codes and on devices are recorded.
     async fn decisions_are_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -67,7 +67,7 @@ both! {
         assert_eq!(lines(&server).await, before);
     }
 
-    /// Signing in and signing out are in the trail, a wrong password and a guest's sign-out are not.
+    /// Sign-in and sign-out are recorded; a wrong password and a sign-out without a session are not.
     async fn sign_in_and_sign_out_are_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -93,7 +93,8 @@ both! {
         assert_eq!(lines(&server).await, before + 2, "one of each");
     }
 
-    /// req_023, req_123: thefts are in the trail once, and repeats within the window.
+    /// req_023, req_123: token reuse and code replay are recorded once, as are repeats inside the
+    /// repeat window.
     async fn thefts_and_repeats_are_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -125,7 +126,7 @@ both! {
         assert_eq!(lines(&server).await, before + 1);
     }
 
-    /// Polls, exchanges, refreshes and reads write no line.
+    /// Polls, exchanges, refreshes and reads are not recorded.
     async fn what_is_ordinary_is_not_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -186,7 +187,7 @@ both! {
         assert_eq!(lines(&server).await, before);
     }
 
-    /// A-83: neither codes nor tokens nor passwords nor hashes are in the trail.
+    /// A-83: no code, token, password or hash is in the audit trail.
     async fn no_secret_is_in_the_trail(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -211,7 +212,7 @@ both! {
         }
     }
 
-    /// The trail is found by event, person, account, client and time, newest first.
+    /// Entries are found by event, actor, account, client and time, newest first.
     async fn the_trail_is_filtered(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -278,7 +279,7 @@ both! {
         assert_eq!((before, lines(&server).await), (1, 1));
     }
 
-    /// Operators' actions are recorded without an actor; `audit` shows these.
+    /// Operators' actions are recorded without an actor; the command `audit` lists these.
     async fn what_operators_do_is_in_the_trail(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();

@@ -1,4 +1,4 @@
-//! The code flow from authorize to tokens (RFC 6749 §4.1, RFC 7636).
+//! Authorization code grant, from authorize to tokens (RFC 6749 §4.1, RFC 7636).
 
 use insta::{allow_duplicates, assert_json_snapshot};
 use storyden_auth::oauth::grant_type::GrantType;
@@ -22,7 +22,8 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }
 
-    /// A-14, req_023, req_119, req_130: reuse of a code revokes the tokens of its first use.
+    /// A-14, req_023, req_119, req_130: reuse of a code revokes the tokens that the code was exchanged
+    /// for.
     async fn a_code_used_twice_revokes_its_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -36,7 +37,8 @@ both! {
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
     }
 
-    /// A-14, req_023: also after the code's expiry and after refreshes.
+    /// A-14, req_023: reuse of a code revokes also after the code has expired and the tokens were
+    /// refreshed.
     async fn a_code_used_again_after_its_time_still_revokes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -50,7 +52,8 @@ both! {
         server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
     }
 
-    /// A-17, req_131: an invalid replay revokes nothing, because strangers could end grants that way.
+    /// A-17, req_131: a replay with invalid parameters revokes nothing, so that an attacker with only
+    /// the code cannot end grants.
     async fn a_replay_that_is_itself_wrong_revokes_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -98,7 +101,8 @@ both! {
         "#) }
     }
 
-    /// A-16, req_024, req_029: another public client cannot use the code, and does not consume it.
+    /// A-16, req_024, req_029: a code issued to a public client is rejected for a second client, and is
+    /// not consumed.
     async fn a_code_is_good_for_its_own_client_alone(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -109,7 +113,8 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// A-16, req_029: the same for two confidential clients, each with its valid secret.
+    /// A-16, req_029: a code issued to a confidential client is rejected for a second client with a
+    /// valid secret.
     async fn a_code_of_one_confidential_client_is_nothing_to_another(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -122,7 +127,7 @@ both! {
         server.exchange(&service, &code).await.expect(200);
     }
 
-    /// A-12, req_024, req_028: another redirect URI is rejected, and the code is not consumed.
+    /// A-12, req_024, req_028: a different redirect URI is rejected, and the code is not consumed.
     async fn the_redirect_uri_must_be_the_same_as_before(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -160,7 +165,7 @@ both! {
         server.token(&without(&form, "redirect_uri")).await.expect(200);
     }
 
-    /// req_013, req_132: the right value is accepted.
+    /// req_013, req_132: a redirect URI left out at authorize may be sent at the exchange.
     async fn a_redirect_uri_that_was_left_out_may_be_sent_later(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -183,14 +188,14 @@ both! {
         let refused = server.token(&with(&form, "code_verifier", OTHER_VERIFIER)).await;
         let refused = refused.expect_error(400, "invalid_grant");
         assert_eq!(refused.text("error_description"), "Code verifier does not match the code challenge");
-        // The challenge itself is no verifier (`plain` does not exist).
+        // With the method `plain` the challenge would be accepted as the verifier.
         let challenge = challenge_of(crate::support::VERIFIER);
         server.token(&with(&form, "code_verifier", &challenge)).await.expect_error(400, "invalid_grant");
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
     }
 
-    /// A-19: a code injected into another browser is useless, because the client sends the verifier of
-    /// its own request.
+    /// A-19: a code injected into a different browser is rejected, because the client there sends the
+    /// verifier of a different request.
     async fn a_code_from_another_browser_is_good_for_nothing(setup: Setup) {
         let server = setup.start().await;
         let loki = server.member("loki", &[]).await;
@@ -251,7 +256,7 @@ both! {
         server.exchange(&app, &in_time).await.expect_error(400, "invalid_grant");
     }
 
-    /// req_021: the operator chooses how long.
+    /// req_021: the lifetime of codes is configurable.
     async fn the_life_of_a_code_is_configured(setup: Setup) {
         let server = setup.with("OAUTH_AUTHORISATION_CODE_TTL", "10m").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -261,8 +266,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_018, req_020: the granted scope is within the limits of client and account, and is in the
-    /// response.
+    /// req_018, req_020: the granted scope is limited by client and account, and is in the response.
     async fn the_answer_says_the_scope_that_was_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -273,8 +277,8 @@ both! {
         assert_eq!(tokens.claims("access_token")["scope"], "openid CREATE_POST");
     }
 
-    /// req_019, req_033: without a scope the granted scope is empty, without ID token and refresh
-    /// token.
+    /// req_019, req_033: without a requested scope, the granted scope is empty, with neither ID token
+    /// nor refresh token.
     async fn an_omitted_scope_grants_an_empty_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -284,7 +288,8 @@ both! {
         assert_eq!((body.get("id_token"), body.get("refresh_token")), (None, None));
     }
 
-    /// req_179: a refresh token is given for offline_access to a client with that grant, and for nothing less.
+    /// req_179: a refresh token is issued only for `offline_access` and to a client with the
+    /// refresh_token grant.
     async fn offline_access_and_the_grant_give_a_refresh_token(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -302,7 +307,7 @@ both! {
         assert!(tokens.json().get("refresh_token").is_none());
     }
 
-    /// req_036: a client without the grant is rejected, whatever its code.
+    /// req_036: a client without the grant is rejected before the code is looked up.
     async fn a_client_without_the_code_grant_is_unauthorized(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { grants: &[GrantType::DeviceCode], ..NewClient::default() }).await;
@@ -310,7 +315,7 @@ both! {
         assert_eq!(refused.text("error_description"), "Client is not authorized for authorization_code grant");
     }
 
-    /// req_163, req_162: the ID token has the nonce of the request, and none without.
+    /// req_163, req_162: the ID token has the nonce of the request, and no nonce without.
     async fn the_id_token_echoes_the_nonce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -322,7 +327,7 @@ both! {
         assert_eq!(tokens.claims("id_token").get("nonce"), None);
     }
 
-    /// req_036, A-66: an unknown code is rejected, whatever its form.
+    /// req_036, A-66: an unknown code of any form is rejected.
     async fn an_unknown_code_is_refused(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;

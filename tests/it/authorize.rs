@@ -5,7 +5,7 @@ use storyden_auth::oauth::grant_type::GrantType;
 use crate::support::{CHALLENGE, NewClient, both, refused, stored, told};
 
 both! {
-    /// req_005, req_040: a signed-in person is sent to the consent page with an id of 256 bits.
+    /// req_005, req_040: a signed-in user is sent to the consent page with a request id of 256 bits.
     async fn a_good_request_leads_to_the_consent_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -18,8 +18,8 @@ both! {
         assert_eq!(answer.find_header("set-cookie"), None);
     }
 
-    /// A-1, req_014: an unregistered redirect URI is refused with a page for people and JSON for
-    /// programs, never with a redirect, and nothing is kept.
+    /// A-1, req_014: an unregistered redirect URI is an error page for browsers and JSON for programs,
+    /// never a redirect (open redirector), and nothing is stored.
     async fn an_unregistered_redirect_uri_is_never_redirected_to(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -37,7 +37,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// A-61, req_027: the error page repeats no input, and its CSP allows no script.
+    /// A-61, req_027: the error page contains no input, and the CSP allows no script (XSS).
     async fn the_error_page_repeats_nothing_of_the_request(setup: Setup) {
         let server = setup.start().await;
         server.public_client().await;
@@ -84,7 +84,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_067, req_068: on loopback, and there alone, the port may be any.
+    /// req_067, req_068: the port may vary, only for loopback redirect URIs (RFC 8252 §7.3).
     async fn on_loopback_the_port_may_be_any(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -122,8 +122,8 @@ both! {
         }
     }
 
-    /// req_010, req_069, req_116: another spelling of a registered loopback URI is another
-    /// URI.
+    /// req_010, req_069, req_116: a different spelling of a registered loopback URI is
+    /// rejected.
     async fn another_spelling_of_a_loopback_address_is_another_uri(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -145,7 +145,7 @@ both! {
         }
     }
 
-    /// control characters never split the response; in `state` these stay encoded.
+    /// control characters do not split the response; in `state` these stay percent-encoded.
     async fn control_characters_never_split_the_answer(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -167,7 +167,7 @@ both! {
         assert!(answer.header("location").contains("state=a%0D%0AX-Evil%3A%201%09b"));
     }
 
-    /// A-13, req_011: the query of a registered redirect URI stays byte for byte.
+    /// A-13, req_011: the query of a registered redirect URI is kept byte for byte.
     async fn the_query_of_a_redirect_uri_stays_byte_for_byte(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -208,7 +208,7 @@ both! {
         }
     }
 
-    /// req_025, req_105: `state` and the issuer come back exactly, in answers good and bad.
+    /// req_025, req_105: `state` and `iss` come back exactly, in success and error responses.
     async fn state_comes_back_exactly(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -250,7 +250,7 @@ both! {
         }
     }
 
-    /// A-63, req_007: only exactly named parameters count; others are passed over, also repeated.
+    /// A-63, req_007: parameter names match exactly; unknown parameters are ignored, also if repeated.
     async fn unknown_parameters_are_passed_over(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -268,8 +268,8 @@ both! {
         assert!(answer.expect(302).sent("request_id").is_some());
     }
 
-    /// A-62, req_008: a repeated parameter is redirected as an error, except a repeated client or
-    /// redirect URI.
+    /// A-62, req_008: a repeated parameter is an error by redirect; a repeated client_id or
+    /// redirect_uri is never redirected.
     async fn a_repeated_parameter_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -290,7 +290,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// A-62, req_008: other repeated parameters do not hide a repeated client or redirect URI.
+    /// A-62, req_008: other repeated parameters do not hide a repeated client_id or redirect_uri.
     async fn a_repeated_client_is_refused_whatever_else_is_repeated(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -308,7 +308,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_009, req_026, req_113: an unsupported request is answered by redirect.
+    /// req_009, req_026, req_113: an unsupported request is an error by redirect.
     async fn what_is_asked_in_vain_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -340,7 +340,8 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// A-21, req_054, req_055, req_052, req_111, req_120: there is no request without an S256 challenge.
+    /// A-21, req_054, req_055, req_052, req_111, req_120: an S256 challenge is required from every
+    /// client.
     async fn there_is_no_request_without_an_s256_challenge(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -368,7 +369,7 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_005, req_121: before sign-in, the only redirect target is the login page.
+    /// req_005, req_121: before sign-in, the only redirect target is the login page (open redirector).
     async fn errors_are_not_redirected_before_somebody_signed_in(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -391,7 +392,7 @@ both! {
         }
     }
 
-    /// a suspended account and an access token are refused without a redirect.
+    /// a suspended account and an access token are rejected without a redirect.
     async fn a_credential_of_the_wrong_kind_is_forbidden(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -399,7 +400,7 @@ both! {
         let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
         let path = "/api/oauth/authorize?response_type=code&client_id=app";
         server.get_with_bearer(path, &token).await.expect(403);
-        // the bearer decides, never silently the cookie
+        // with both credentials, the bearer is used, never the cookie
         let both = server.request("GET", path).bearer_auth(&token).header("cookie", frigg.cookie());
         server.send(both).await.expect(403);
         server.suspend(&frigg).await;
@@ -408,7 +409,7 @@ both! {
         assert_eq!(answer.find_header("location"), None);
     }
 
-    /// oversized and malformed input is rejected alike on both engines.
+    /// oversized and malformed input is rejected on both engines.
     async fn what_is_too_much_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

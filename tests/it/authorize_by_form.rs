@@ -1,5 +1,5 @@
-//! Authorization requests by form (OpenID Connect Core §3.1.2.1). A form of another site arrives
-//! without the session cookie, so the request is stored, and a redirect by `GET` brings the cookies.
+//! Authorization requests by POST (OpenID Connect Core §3.1.2.1). A cross-site form arrives without the
+//! `SameSite=Lax` session cookie, so the request is stored, and a redirect by `GET` brings the cookies.
 
 use time::Duration;
 
@@ -7,7 +7,7 @@ use crate::support::{CHALLENGE, Client, Detour, Server, both, refused, told};
 
 const PATH: &str = "/api/oauth/authorize";
 
-/// The form of a client's request with changed parameters; `""` leaves a parameter out.
+/// Returns the form of a client's request with changed parameters; `""` removes a parameter.
 fn form<'a>(client: &'a Client, changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut form = vec![
         ("response_type", "code"),
@@ -28,15 +28,15 @@ fn form<'a>(client: &'a Client, changed: &[(&'a str, &'a str)]) -> Vec<(&'a str,
     form
 }
 
-/// The browser posts a form, and is to come back.
+/// Posts a form, and returns the stored request that the redirect leads to.
 async fn post(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Detour {
     let answer = server.post_form(PATH, &form(client, changed)).await;
     Detour::of(&answer.expect(303))
 }
 
 both! {
-    /// req_165, req_122, A-55: the form is followed by a `GET` without parameters, bound to the
-    /// browser.
+    /// req_165, req_122, A-55: the POST is followed by a `GET` with no parameter but the request id,
+    /// bound to the browser by a cookie.
     async fn a_form_is_followed_by_a_get(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -59,7 +59,7 @@ both! {
         assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         assert_eq!(answer.sent("request_id").as_deref(), Some(detour.request_id.as_str()));
         let name = detour.cookie.split('=').next().unwrap();
-        assert!(answer.header("set-cookie").starts_with(&format!("{name}=; Path=/; Max-Age=0;"))); // it is done
+        assert!(answer.header("set-cookie").starts_with(&format!("{name}=; Path=/; Max-Age=0;"))); // the cookie is deleted
         // from here on an ordinary request of this account
         let consent = server.consent(&frigg, &detour.request_id).await.expect(200).json();
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");
@@ -70,7 +70,7 @@ both! {
         assert_eq!(tokens.scope(), ["offline_access", "openid"]);
     }
 
-    /// req_165, req_170: without a session, the person signs in and returns to the same request.
+    /// req_165, req_170: without a session, the user signs in and returns to the same request.
     async fn a_form_of_a_guest_leads_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -81,14 +81,14 @@ both! {
         let back = format!("/oauth/authorize/consent?request_id={}", detour.request_id);
         assert_eq!(answer.sent("return_url"), Some(back));
         assert_eq!(answer.sent("login_hint").as_deref(), Some("frigg"));
-        assert_eq!(answer.find_header("set-cookie"), None); // the browser has its cookie
+        assert_eq!(answer.find_header("set-cookie"), None); // the POST has set the cookie
         detour.open(&server, &frigg).await.expect(200);
         let approved = detour.decide(&server, &frigg, "approve").await.expect(200);
         let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
         assert_eq!(tokens.claims("id_token")["nonce"], "n1");
     }
 
-    /// req_165, req_121: a session that comes along is not looked at before the `GET`.
+    /// req_165, req_121: a session cookie sent with the POST is ignored until the `GET`.
     async fn a_form_is_kept_whoever_posts_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -101,7 +101,7 @@ both! {
         assert_eq!(server.count(decided, &[]).await, 1);
     }
 
-    /// req_165, A-49: a form of another site is accepted, because the form decides nothing.
+    /// req_165, A-49: a cross-site form is accepted, because the POST decides nothing (CSRF).
     async fn another_site_may_post_the_form(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -116,8 +116,8 @@ both! {
         }
     }
 
-    /// req_165, req_166, req_167: `prompt` works in a form; the time of the request is the time of the
-    /// form.
+    /// req_165, req_166, req_167: `prompt` works in a form, and the request time is the time of the
+    /// POST.
     async fn prompt_says_the_same_in_a_form(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -132,14 +132,14 @@ both! {
         detour.open(&server, &old).await.expect(401);
         server.turn(Duration::seconds(1));
         let new = server.sign_in_again(&old).await;
-        // by either way back
+        // resumed by the stored request or opened on the consent page
         let answer = detour.resume(&server, Some(&new)).await.expect(302);
         assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         detour.open(&server, &new).await.expect(200);
     }
 
-    /// req_165, req_014, req_027: before client and redirect URI are known there is a page for
-    /// people and JSON for programs, and no redirect.
+    /// req_165, req_014, req_027: without a valid client and redirect URI, the response is an error
+    /// page for browsers and JSON for programs, never a redirect.
     async fn errors_of_a_form_without_a_client_are_not_redirected(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -164,7 +164,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 0);
     }
 
-    /// req_165, A-62: the parameters of a form come in its body alone.
+    /// req_165, A-62: query parameters of the POST are rejected.
     async fn parameters_in_the_url_of_a_form_are_refused(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -176,7 +176,7 @@ both! {
         }
     }
 
-    /// req_165, req_026: an unsupported form is answered by redirect, after the `GET`.
+    /// req_165, req_026: errors of an unsupported request are redirected after the `GET`.
     async fn what_a_form_asks_in_vain_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -193,7 +193,7 @@ both! {
         }
     }
 
-    /// A-62, req_008, req_165: so is a parameter that is repeated in a form.
+    /// A-62, req_008, req_165: errors of a repeated parameter are redirected after the `GET`.
     async fn a_repeated_parameter_of_a_form_is_told_by_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -209,7 +209,8 @@ both! {
         }
     }
 
-    /// req_165, A-51, A-53: the way back is this browser's, for ten minutes, and taken once.
+    /// req_165, A-51, A-53: the stored request is bound to the browser's cookie, expires after ten
+    /// minutes, and is resumed once.
     async fn the_way_back_belongs_to_the_browser(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -224,11 +225,11 @@ both! {
         }
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         detour.resume(&server, Some(&frigg)).await.expect(302);
-        // both over, and the browser forgets them
+        // consumed and expired
         detour.resume(&server, Some(&frigg)).await.expect_error(400, "invalid_request");
         server.turn(Duration::microseconds(1));
         other.resume(&server, Some(&frigg)).await.expect_error(400, "invalid_request");
-        // a form cannot name a request that waits
+        // a form cannot name a stored request
         let form = [("request_id", other.request_id.as_str())];
         refused(server.post_form(PATH, &form).await, "invalid_request");
     }

@@ -1,7 +1,7 @@
-//! T4: the database is taken from the server under load, and comes back.
+//! T4: database outage and recovery under load.
 //!
-//! Nothing but the machine's speed decides how long a step takes here, so events are awaited; the
-//! promised time is held by `make soak` alone.
+//! Durations depend on the machine, so the test waits for events; only `make soak` asserts the promised
+//! times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,28 +17,28 @@ use crate::support::journal::{
 };
 use crate::support::{Answer, Engine, OwnPostgres, Setup, free_port};
 
-/// How soon after its database the server is ready again (P4).
+/// Maximum time until the server is ready after the database (P4).
 const READY: Duration = Duration::from_secs(2);
 
-/// What happens to the database.
+/// A kind of database outage.
 #[derive(Clone, Copy, Debug)]
 enum Blow {
-    /// It is stopped without a word, and started again after a look at what is then answered.
+    /// A shutdown of PostgreSQL, with a start after the checks.
     Stopped,
-    /// One of its processes is killed, upon which it ends all connections and recovers by itself.
+    /// SIGKILL of a backend process, upon which PostgreSQL ends all connections and recovers.
     Crashed,
-    /// It lives, and ends all connections.
+    /// `pg_terminate_backend` of every connection of the server.
     HungUp,
 }
 
-/// A database that is taken away and given back.
+/// A PostgreSQL cluster under load, to be stopped and started.
 struct Victim {
     postgres: Arc<OwnPostgres>,
     load: Arc<Load>,
 }
 
 impl Victim {
-    /// Does something that blocks.
+    /// Runs a blocking action.
     async fn with<T: Send + 'static>(&self, act: fn(&OwnPostgres) -> T) -> T {
         let postgres = Arc::clone(&self.postgres);
         let task = tokio::task::spawn_blocking(move || act(&postgres));
@@ -53,7 +53,7 @@ impl Victim {
         }
     }
 
-    /// Strikes, and comes back when the database answers again.
+    /// Causes an outage, and returns when the database answers again.
     async fn suffer(&self, blow: Blow) {
         match blow {
             Blow::Stopped => {
@@ -70,7 +70,8 @@ impl Victim {
                     .unwrap();
                 let postgres = Arc::clone(&self.postgres);
                 let killed = tokio::task::spawn_blocking(move || postgres.kill(pid));
-                // It ends with all others, so that what connects later has come back.
+                // The crash recovery ends this connection too, so that later connections are made after
+                // the recovery.
                 let end = sqlx::query("SELECT pg_sleep(600)").execute(&mut witness);
                 end.await.unwrap_err();
                 killed.await.unwrap();
@@ -87,7 +88,7 @@ impl Victim {
         }
     }
 
-    /// What is answered whatever the database does.
+    /// Asserts the endpoints that need no database.
     async fn check_up(&self) {
         for path in [
             "/api/oauth/jwks",
@@ -99,7 +100,7 @@ impl Victim {
         }
     }
 
-    /// What is answered while it is away.
+    /// Asserts the responses during an outage.
     async fn check_away(&self) {
         let Load {
             server,
@@ -121,7 +122,7 @@ impl Victim {
         }
     }
 
-    /// Waits until the server says that it is ready.
+    /// Waits until `/readyz` answers 200.
     async fn ready(&self, within: Duration) {
         let ready = async {
             loop {
@@ -162,7 +163,7 @@ async fn the_database_goes_and_comes_back(setup: Setup) {
         let seed = setup.seed * 1_000_000 + number * 1_000;
         let stop = CancellationToken::new();
         let running = set_to_work(&load, journals, seed, &stop);
-        // Any moment will do, which is the point.
+        // A random delay, so that outages begin at different points of the flows.
         tokio::time::sleep(Duration::from_micros(chance.random_range(20_000..250_000))).await;
         let suffered = tokio::time::timeout(PATIENCE, victim.suffer(blow)).await;
         suffered.expect("the database comes back");
@@ -174,7 +175,7 @@ async fn the_database_goes_and_comes_back(setup: Setup) {
         journals = verify_all(&load, journals, seed).await;
     }
 
-    // It is the same process that was there from the beginning.
+    // The server process survived all outages.
     program.terminate().await;
     let (code, said) = program.wait().await;
     assert_eq!(code, Some(0), "{said:?}");
@@ -184,9 +185,9 @@ async fn the_database_goes_and_comes_back(setup: Setup) {
 }
 
 mod postgres {
-    /// T4, P1, P2, P3, P4: its database stopped, crashed or hung up under load, the server lives, says
-    /// 503 and when to come again and never 500, keeps its keys and its description up, and is ready
-    /// soon after the database, with everything as it was acknowledged.
+    /// T4, P1, P2, P3, P4: with the database stopped, crashed or disconnected under load, the server
+    /// answers 503 with Retry-After and never 500, serves keys and metadata, and is soon ready again
+    /// without loss of acknowledged writes.
     #[test]
     fn the_database_goes_and_comes_back() {
         crate::support::run(super::Engine::Postgres, |setup| {

@@ -1,4 +1,4 @@
-//! `backup` and `restore`, as an operator runs them: while a server serves, after a crash, with damaged files.
+//! `backup` and `restore` commands: during writes, after a crash, with damaged files.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use storyden_auth::clock::Clock;
 
 use crate::support::{Engine, Setup, free_port};
 
-/// A server alone, in a folder of its own, with the keys that it made.
+/// A server with a data folder, a database and a signing key of this test alone.
 struct Alone {
     setup: Setup,
     data: PathBuf,
@@ -35,14 +35,14 @@ impl Alone {
         self.data.join("storyden-auth.db")
     }
 
-    /// Runs a command that succeeds; its output.
+    /// Runs a command that succeeds, and returns the output.
     async fn run(&self, command: &[&str]) -> String {
         let ended = self.setup.run(command, &self.settings()).await;
         assert_eq!(ended.code, Some(0), "{command:?}: {}", ended.stderr);
         ended.stdout
     }
 
-    /// Runs a command that is refused; what it says.
+    /// Runs a command that fails, and returns the error output.
     async fn refused(&self, command: &[&str]) -> String {
         let ended = self.setup.run(command, &self.settings()).await;
         assert_eq!(ended.code, Some(1), "{command:?}: {}", ended.stdout);
@@ -75,7 +75,7 @@ impl Alone {
         shown["kid"].as_str().unwrap().to_owned()
     }
 
-    /// Every file of the folder with its bytes, but for the lock and the files that SQLite makes anew.
+    /// Reads all files of the data folder, without the lock file and SQLite's shared-memory file.
     fn files(&self) -> Vec<(String, Vec<u8>)> {
         let passing = ["-shm", ".lock"];
         let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(&self.data)
@@ -151,7 +151,7 @@ async fn what_is_restored_after_a_crash_is_the_backup(setup: Setup) {
     at.account("later").await;
     program.kill().await;
 
-    // What was replaced is whole too, with what the log of the crash held.
+    // The replaced database was kept, with the transactions of the write-ahead log.
     let kept = at.data.join(&at.set_aside()[0]);
     for name in ["storyden-auth.db-wal", "storyden-auth.db-shm"] {
         let _ = std::fs::remove_file(at.data.join(name));
@@ -213,7 +213,7 @@ async fn a_backup_is_consistent_while_others_write(setup: Setup) {
         assert_eq!(restored.code, Some(0), "{}", restored.stderr);
         let (accounts, sessions) = rows(elsewhere).await;
         assert!(accounts >= before, "{accounts} of {before}");
-        // A session is begun after its account was made.
+        // A session is inserted after the account.
         assert!(
             accounts - sessions <= 1 && sessions <= accounts,
             "{accounts} {sessions}"
@@ -253,7 +253,7 @@ async fn a_damaged_archive_changes_nothing(setup: Setup) {
     for place in (1_600..good.len() - 1_024).step_by(good.len() / 23) {
         let mut bytes = good.clone();
         bytes[place] ^= 0x20;
-        // Padding and the names of owners are no content.
+        // Zero and blank bytes may be tar padding, which no checksum covers.
         let is_content = bytes[place] != 0x20 && bytes[place] != 0;
         if is_content {
             cases.push((format!("a bit at {place}"), bytes));
@@ -271,7 +271,7 @@ async fn a_damaged_archive_changes_nothing(setup: Setup) {
         }
     }
 
-    // A tar file that names other paths than a backup does.
+    // A tar file with a path outside the folder (path traversal).
     let mut archive = tar::Builder::new(Vec::new());
     let manifest = serde_json::json!({
         "format": 1, "version": "9", "created_at": "x", "migration": 1, "journal_mode": "wal",
@@ -332,7 +332,7 @@ async fn a_damaged_database_is_replaced_and_kept(setup: Setup) {
         at.set_aside()
     );
 
-    // Also where there is nothing yet: another machine.
+    // Restoring works on a new machine too.
     std::fs::remove_dir_all(&at.data).unwrap();
     at.run(&["restore", archive]).await;
     assert_eq!(at.handles().await, ["odin"]);
@@ -368,7 +368,7 @@ async fn a_file_that_exists_is_not_replaced_unasked(setup: Setup) {
     at.run(&["restore", file.to_str().unwrap(), "--check"])
         .await;
 
-    // A file that another process has open, with a log, is not replaced under it.
+    // The database is not replaced while a process has the file and a log open.
     let url = format!("sqlite://{}", at.database().display());
     let mut shell = SqliteConnection::connect(&url).await.unwrap();
     sqlx::query("SELECT COUNT(*) FROM accounts")
@@ -420,8 +420,8 @@ mod sqlite {
     use crate::support::Engine::Sqlite;
     use crate::support::run;
 
-    /// T1: killed, restored and started, a server has the data and the key of the backup, and nothing of the
-    /// log that lay about; while one runs, nothing is restored.
+    /// T1: after SIGKILL and a restore, the server has the data and the key of the backup, and nothing
+    /// of the left-over write-ahead log. A restore is rejected while a server runs.
     #[test]
     fn what_is_restored_after_a_crash_is_the_backup() {
         run(Sqlite, |setup| {
@@ -429,7 +429,7 @@ mod sqlite {
         });
     }
 
-    /// A backup is one moment of the database, whatever is written meanwhile.
+    /// A backup is a consistent snapshot despite concurrent writes.
     #[test]
     fn a_backup_is_consistent_while_others_write() {
         run(Sqlite, |setup| {

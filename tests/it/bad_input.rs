@@ -1,12 +1,12 @@
-//! Texts, instants and bodies that no database stores or no type holds. Whatever a request holds, the answer
-//! is a refusal of the request and never a failure of the server: no 500, on either engine.
+//! Malformed text, instants and bodies: every operation rejects bad input with a 4xx status and never
+//! 500, on both engines.
 
 use serde_json::{Map, Value, json};
 
 use crate::support::outside::{Outside, Reply};
 use crate::support::{Answer, Client, Engine, Member, Server, Setup, both};
 
-/// Texts that break something: each is tried in every parameter and every member.
+/// Text that breaks parsers or databases, tried in every parameter and every member.
 const TEXTS: &[&str] = &[
     "a\0b",
     "\0",
@@ -23,7 +23,7 @@ const TEXTS: &[&str] = &[
     "' OR 1=1 --",
 ];
 
-/// A text that does not compress, and is longer than PostgreSQL allows for a row of an index.
+/// Returns an incompressible text longer than the maximum of a PostgreSQL index row.
 fn long() -> String {
     let mut state = 1_u64;
     let letters = std::iter::repeat_with(|| {
@@ -35,16 +35,16 @@ fn long() -> String {
     letters.take(3_900).collect()
 }
 
-/// An operation of the document of the API.
+/// An operation of the OpenAPI document.
 struct Operation {
     method: String,
     path: String,
     query: Vec<String>,
-    /// The media type and the members of the body.
+    /// Media type and members of the body.
     body: Option<(String, Vec<(String, Value)>)>,
 }
 
-/// Every operation that the server has.
+/// Returns every operation of the OpenAPI document.
 async fn operations(server: &Server) -> Vec<Operation> {
     let document = server.get("/api/openapi.json").await.expect(200).json();
     let resolve = |schema: &Value| match schema["$ref"].as_str() {
@@ -90,7 +90,7 @@ async fn operations(server: &Server) -> Vec<Operation> {
     operations
 }
 
-/// A value that lets a request get as far as the next parameter.
+/// Returns a valid value, so that validation reaches the parameter under test.
 fn plausible(name: &str, schema: &Value) -> Value {
     let known = match name {
         "redirect_uris" => json!(["https://app.example/cb"]),
@@ -130,7 +130,7 @@ fn plausible(name: &str, schema: &Value) -> Value {
     known
 }
 
-/// The text in the shapes that a member may have.
+/// Returns the text as each JSON type that the member may have.
 fn shapes(name: &str, text: &str) -> Vec<Value> {
     let mut shapes = vec![json!(text), json!([text])];
     if name == "jwks" {
@@ -153,23 +153,23 @@ fn encoded(text: &str) -> String {
         .replace('+', "%20")
 }
 
-/// A session of its own, so that signing out ends no other request's.
+/// Creates a session per request, because sign-out and revocation end sessions.
 async fn session(server: &Server, member: &Member) -> String {
     let begun = storyden_auth::member::session::begin(&server.app, &member.id);
     begun.await.unwrap().0.reveal().to_owned()
 }
 
-/// Sends a request with a session, and fails if the server failed.
+/// Sends a request with a session, and asserts that the status is no 5xx except 503.
 async fn try_it(server: &Server, admin: &Member, request: reqwest::RequestBuilder, what: &str) {
     let cookie = format!("storyden-session={}", session(server, admin).await);
     let answer = server.send(request.header("cookie", cookie)).await;
-    // Contract 18.3: a remote server that does not answer is a 500 in the profile `storyden`.
+    // The profile `storyden` answers 500 if a remote server cannot be reached.
     let of_another = answer.body.contains("the name of the host has no address");
     let failed = answer.status >= 500 && answer.status != 503 && !of_another;
     assert!(!failed, "{what}: {} {}", answer.status, answer.body);
 }
 
-/// Tries every text in every place of every operation; how many requests that were.
+/// Tries every text in every place of every operation, and returns the number of requests.
 #[expect(clippy::too_many_lines, reason = "a list of requests")]
 async fn try_everything(server: &Server, admin: &Member) -> usize {
     let long = [long(), format!("https://tools.example/{}", long())];
@@ -286,7 +286,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                 }
             }
         }
-        // Bodies that are no text, no JSON, or more than they should be.
+        // Bodies with invalid UTF-8, invalid JSON, or values too deep or too large.
         let Some((kind, members)) = body else {
             continue;
         };
@@ -326,7 +326,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
     tried
 }
 
-/// A server on which everything is on, and a table may be long.
+/// Starts a server with every feature enabled and high limits.
 async fn everything(setup: Setup, profile: &str) -> (Server, Member, Outside) {
     let outside = Outside::new();
     let setup = outside
@@ -348,7 +348,7 @@ async fn everything(setup: Setup, profile: &str) -> (Server, Member, Outside) {
     (server, admin, outside)
 }
 
-/// An assertion that nobody signed, of a client id.
+/// Returns an unsigned client assertion.
 fn assertion(server: &Server, client_id: &str) -> String {
     use base64::Engine as _;
     let part =
@@ -375,21 +375,21 @@ fn refused(answer: &Answer, what: &str) {
 }
 
 both! {
-    /// whatever text is in whatever place, no operation fails.
+    /// no text in any parameter or member causes a 5xx.
     async fn no_text_breaks_the_server(setup: Setup) {
         let (server, admin, _) = everything(setup, "standards").await;
         let tried = try_everything(&server, &admin).await;
         assert!(tried > 2_000, "{tried}");
     }
 
-    /// The same in the profile `storyden`.
+    /// the same in the profile `storyden`.
     async fn no_text_breaks_the_server_as_a_storyden(setup: Setup) {
         let (server, admin, _) = everything(setup, "storyden").await;
         let tried = try_everything(&server, &admin).await;
         assert!(tried > 1_500, "{tried}");
     }
 
-    /// U+0000 is refused with 400, or in the protocol's own words, wherever a text comes from.
+    /// U+0000 is rejected with 400 or the OAuth error in every text from outside.
     async fn u0000_is_refused_everywhere(setup: Setup) {
         let (server, admin, outside) = everything(setup, "standards").await;
         for grant in ["refresh_token", "authorization_code", "client_credentials"] {
@@ -423,7 +423,7 @@ both! {
             let made = server.post_as(&admin, "/api/admin/oauth/remote/connections", &body).await;
             assert!(made.status == 400 || member == "client_secret" && made.status == 200, "{}", made.body);
         }
-        // The document of a client, and the answers of a remote server.
+        // Client metadata documents, and metadata of remote servers.
         let host = outside.host("app.example").await;
         let id = host.publish("/c", &json!({ "x": "a\0b" }));
         let answer = server.authorize(Some(&admin), &client(&id), &[]).await;
@@ -435,7 +435,8 @@ both! {
         refused(&server.post_as(&admin, "/api/admin/oauth/remote/discover", &body).await, "discovery");
     }
 
-    /// T18: an instant that the type cannot hold in UTC is refused with the range; the ends of the range are taken.
+    /// T18: an instant outside the range of the type is rejected with the range; both ends of the range
+    /// are accepted.
     async fn instants_out_of_range_are_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
@@ -467,7 +468,7 @@ both! {
         }
     }
 
-    /// T18: a row that a Storyden wrote with an instant out of range is shown and used with the nearest one.
+    /// T18: a stored instant out of range, as Storyden may write, is clamped to the range.
     async fn stored_instants_out_of_range_are_clamped(setup: Setup) {
         let engine = setup.engine;
         let server = setup.start().await;

@@ -1,10 +1,10 @@
-//! A Storyden on the same database: its start-up migration drops unknown columns and indexes.
+//! Storyden on the same database: the start-up migration of Storyden drops unknown columns and indexes.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Begun, Server, both, pair};
 
-/// Refreshes and reads until told to stop; how often.
+/// Refreshes and reads until cancelled, and returns the number of rounds.
 async fn refresh_on(server: &Server, stop: &CancellationToken) -> usize {
     let (person, app) = pair(server, "thor").await;
     let mut tokens = server.tokens(&person, &app, &[]).await;
@@ -21,8 +21,9 @@ async fn refresh_on(server: &Server, stop: &CancellationToken) -> usize {
 }
 
 both! {
-    /// T15, P8: Storyden's start-up finds nothing of ours in its tables and leaves our tables alone.
-    /// Requests are answered meanwhile, and flows in progress continue, here and after a restart.
+    /// T15, P8: Storyden's start-up migration drops unknown columns and indexes of Storyden's own
+    /// tables, and leaves this server's tables alone. Requests during the migration succeed, and flows
+    /// in progress continue, here and after a restart.
     async fn a_storyden_starts_beside_the_server(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let known = storyden.schema().await;
@@ -43,8 +44,8 @@ both! {
         other.goes_on(&setup.start().await).await;
     }
 
-    /// T15, P8: migration of a Storyden's database adds our tables only, with five processes starting
-    /// at once; without our tables the database is unchanged.
+    /// T15, P8: `migrate` on a Storyden database only adds this server's tables, also with five
+    /// processes at once.
     async fn only_tables_of_ours_are_added(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let (theirs, ours) = storyden.schema().await;

@@ -5,14 +5,14 @@ use time::Duration;
 
 use crate::support::{Answer, Server, Setup, both};
 
-/// A server with 60 units per hour, in the profile `storyden`.
+/// Selects the profile `storyden` with 60 units per hour.
 fn storyden(setup: Setup) -> Setup {
     setup
         .with("OAUTH_PROFILE", "storyden")
         .with("RATE_LIMIT", "60")
 }
 
-/// The remaining units of a response.
+/// Returns the remaining units of a response.
 fn remaining(answer: &Answer) -> u64 {
     answer.header("x-ratelimit-remaining").parse().unwrap()
 }
@@ -22,8 +22,8 @@ async fn jwks(server: &Server) -> Answer {
 }
 
 both! {
-    /// storyden-contract.md#headers-and-limits: every response tells the budget; a request costs 1, a
-    /// device consent 20.
+    /// storyden-contract.md#headers-and-limits: every response has the rate limit headers; a request
+    /// costs 1, a device consent 20.
     async fn every_request_costs(setup: Setup) {
         let server = storyden(setup).start().await;
         let answer = jwks(&server).await.expect(200);
@@ -36,7 +36,8 @@ both! {
         assert!(health.headers.get("x-ratelimit-limit").is_none());
     }
 
-    /// Contract 1.4: over the budget everything but a preflight is refused, in plain text.
+    /// storyden-contract.md#headers-and-limits: over the limit, every request but a CORS preflight gets
+    /// 429 in plain text.
     async fn over_the_budget_everything_is_refused(setup: Setup) {
         let server = storyden(setup).start().await;
         for _ in 0..60 {
@@ -85,8 +86,8 @@ both! {
         assert_eq!(remaining(&from("198.51.100.7").await), 59);
     }
 
-    /// storyden-contract.md#headers-and-limits: `RATE_LIMIT_GUEST_COST` is the cost of a guest's
-    /// request.
+    /// storyden-contract.md#headers-and-limits: `RATE_LIMIT_GUEST_COST` is the cost of a request
+    /// without a session.
     async fn guests_may_cost_more(setup: Setup) {
         let server = storyden(setup).with("RATE_LIMIT_GUEST_COST", "5").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -95,8 +96,8 @@ both! {
         assert_eq!(remaining(&mine), 54);
     }
 
-    /// in the profile `standards` ten thousand devices behind an address may poll, whatever else
-    /// the address spent; discovery and keys are free too.
+    /// in the profile `standards` polls, discovery and keys are free, so that ten thousand
+    /// devices behind an address can poll after the address has spent the limit.
     async fn polls_discovery_and_keys_cost_nothing(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let app = server.public_client().await;
@@ -121,8 +122,8 @@ both! {
         }
     }
 
-    /// In the profile `standards` every other response tells the budget, and pages of other origins may
-    /// read that.
+    /// In the profile `standards` other responses have rate limit headers, readable across origins
+    /// (CORS).
     async fn a_page_of_another_origin_hears_that_the_budget_is_spent(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let answer = server.get("/api/oauth/userinfo").await.expect(401);

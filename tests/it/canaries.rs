@@ -15,7 +15,7 @@ const STATE: &str = "canary-state-7f3a9c";
 const NONCE: &str = "canary-nonce-51be08";
 const WRONG: &str = "canary-wrong-e4d2b6-0123456789012345678901234567890";
 
-/// The program, the secrets used, and its error responses.
+/// The program, the secrets used, and the error responses received.
 struct Walk {
     server: Server,
     secrets: BTreeMap<String, &'static str>,
@@ -23,14 +23,14 @@ struct Walk {
 }
 
 impl Walk {
-    /// Marks a secret.
+    /// Records a secret to search for.
     fn mark(&mut self, what: &'static str, secret: &str) -> String {
         assert!(secret.len() >= 8, "{what} is too short to be looked for");
         self.secrets.insert(secret.to_owned(), what);
         secret.to_owned()
     }
 
-    /// Marks a secret of an answer.
+    /// Records a secret of a response.
     fn mark_in(&mut self, answer: &Answer, member: &'static str) -> String {
         self.mark(member, &answer.text(member))
     }
@@ -43,7 +43,7 @@ impl Walk {
             .push(format!("{:?} {}", answer.headers, answer.body));
     }
 
-    /// Sends a form to the token endpoint that must be refused.
+    /// Sends a form that the token endpoint must reject.
     async fn refused_form(&mut self, form: &[(&str, &str)]) {
         self.refused(self.server.token_request(form)).await;
     }
@@ -90,7 +90,7 @@ impl Walk {
             .await;
     }
 
-    /// The code flow with refresh, userinfo and a replay.
+    /// Runs the code flow with refresh, userinfo and a replay.
     async fn code_flow(&mut self, person: &Member, app: &Client) {
         let changed = [
             ("state", STATE),
@@ -131,7 +131,7 @@ impl Walk {
         let oldest = spent.clone();
         for _ in 0..2 {
             let next = self.server.refresh(app, &spent).await.expect(200);
-            self.server.refresh(app, &spent).await.expect(200); // a repeat
+            self.server.refresh(app, &spent).await.expect(200); // a repeat inside the window
             self.mark_in(&next, "access_token");
             spent = self.mark_in(&next, "refresh_token");
         }
@@ -141,7 +141,7 @@ impl Walk {
         self.misuse(app, &access).await;
     }
 
-    /// The device flow.
+    /// Runs the device flow.
     async fn device_flow(&mut self, person: &Member, app: &Client) {
         let started = self
             .server
@@ -152,7 +152,7 @@ impl Walk {
         let user_code = self.mark_in(&started, "user_code");
         self.mark("user_code", &user_code.replace('-', ""));
         self.refused_form(&app.poll_form(&device_code)).await; // pending
-        self.refused_form(&app.poll_form(&device_code)).await; // too soon
+        self.refused_form(&app.poll_form(&device_code)).await; // slow_down
         let started = self
             .server
             .start_device(app, "openid offline_access")
@@ -193,7 +193,7 @@ impl Walk {
         self.misuse(app, &session).await;
     }
 
-    /// A client with a secret, by Basic and in the body.
+    /// Authenticates a client with a secret, by Basic and in the body.
     async fn client_secret(&mut self, service: &Client) {
         let secret = service.secret.clone().unwrap();
         self.mark("client_secret", &secret);

@@ -13,7 +13,7 @@ const STEPS: usize = 8;
 const WINDOW: i64 = 10;
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 
-/// The model of a chain.
+/// Model of a refresh chain.
 struct Chain {
     /// Every token in order; `None` if the response was lost.
     tokens: Vec<Option<String>>,
@@ -26,16 +26,16 @@ struct Chain {
 /// Expected result of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The next token.
+    /// A new token.
     Rotated,
-    /// The token that was given before.
+    /// The successor returned before (repeat window).
     Repeated,
-    /// Nothing, now and ever after.
+    /// `invalid_grant`, for the rest of the chain.
     Refused,
 }
 
 impl Chain {
-    /// The expected result of a use.
+    /// Returns the expected result of a use.
     fn outcome(&self, token: usize, now: i64) -> Outcome {
         let leaf = self.tokens.len() - 1;
         match token {
@@ -78,7 +78,7 @@ impl Chain {
     }
 }
 
-/// Every chain takes a step at the same time.
+/// Refreshes every chain concurrently.
 async fn step(server: &Server, app: &Client, chains: &mut [Chain], chance: &mut StdRng, now: i64) {
     let mut running = JoinSet::new();
     for (at, chain) in chains.iter().enumerate() {
@@ -125,7 +125,7 @@ both! {
             server.turn(Duration::seconds(idle));
             now += idle;
         }
-        // The walk went everywhere: some chains died, some lived, some were repeated.
+        // The walk reached both outcomes: some chains were revoked, some were not.
         let dead = chains.iter().filter(|chain| chain.dead).count();
         assert!((1..CHAINS).contains(&dead), "{dead} chains died");
         for chain in chains.iter().filter(|chain| chain.dead) {

@@ -13,18 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{NewClient, Server, Setup, Tokens, both};
 
-/// A pass of the clean-up. Without the lease, which the pass of the server's start may still hold.
+/// Runs a clean-up pass without the lease, which the pass at start-up may still hold.
 pub(crate) async fn clean_up(server: &Server) {
     cleanup::run(&server.app.db, server.clock.now(), || false).await;
 }
 
-/// A pass after some time.
+/// Advances the clock and runs a clean-up pass.
 async fn clean_up_after(server: &Server, time: Duration) {
     server.turn(time);
     clean_up(server).await;
 }
 
-/// The rows of a step that are due.
+/// Returns the number of rows that a step is due to delete.
 async fn backlog(server: &Server, step: &str) -> i64 {
     let retention = server.app.config.audit_retention;
     let counted = cleanup::backlog(&server.app.db, server.clock.now(), retention).await;
@@ -36,20 +36,20 @@ async fn backlog(server: &Server, step: &str) -> i64 {
         .rows
 }
 
-/// The state of a step.
+/// Returns the stored progress of a step.
 async fn progress(server: &Server, step: &str) -> Progress {
     let known = cleanup::progress(&server.app.db).await.unwrap();
     known.into_iter().find(|known| known.name == step).unwrap()
 }
 
-/// Waits for the pass of the server's start, which may still be at work.
+/// Waits for the end of the clean-up pass at start-up.
 pub(crate) async fn first_pass_is_over(server: &Server) {
     while cleanup::progress(&server.app.db).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
-/// The findings of `doctor` about the clean-up, each with its status.
+/// Returns the clean-up findings of `doctor`, each with the status.
 async fn findings(setup: &Setup) -> Vec<String> {
     let ended = setup.run(&["doctor", "--json"], &[]).await;
     let found: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
@@ -61,7 +61,7 @@ async fn findings(setup: &Setup) -> Vec<String> {
     of_clean_up.map(text).collect()
 }
 
-/// The number of rows of a table.
+/// Counts the rows of a table.
 macro_rules! rows {
     ($server:expr, $table:literal) => {
         $server
@@ -116,7 +116,7 @@ both! {
         assert_eq!(rows!(server, "oauth_authorisation_codes"), 2);
         clean_up_after(&server, Duration::minutes(11)).await;
         assert_eq!(rows!(server, "oauth_authorisation_codes"), 0);
-        // The grant survives its code.
+        // The grant survives the deletion of the code.
         server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
         server.refresh(&app, &token).await.expect(200);
     }
@@ -145,13 +145,13 @@ both! {
         let live = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
         clean_up_after(&server, Duration::ZERO).await;
         assert_eq!(rows!(server, "oauth_refresh_tokens"), 3);
-        clean_up_after(&server, Duration::minutes(11)).await; // the first: 30 days and a week
+        clean_up_after(&server, Duration::minutes(11)).await; // the first token: 30 days and a week
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_refresh_tokens")), (2, 2));
         assert_eq!(rows!(server, "auth_grants"), 2);
         server.refresh(&app, &live).await.expect(200);
     }
 
-    /// A-24: a rotated token is kept while its chain lives, so that reuse is detected.
+    /// A-24: a rotated token is kept while the chain has a live token, so that reuse is detected.
     async fn a_rotated_token_stays_while_its_chain_lives(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -168,7 +168,7 @@ both! {
         server.refresh(&app, &leaf).await.expect_error(400, "invalid_grant");
     }
 
-    /// P7: a dead chain is deleted from its end, its grant last.
+    /// P7: an expired chain is deleted from the newest token to the oldest, then the grant.
     async fn a_chain_that_is_over_dissolves(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -180,13 +180,13 @@ both! {
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_grants")), (3, 1));
         clean_up_after(&server, Duration::hours(1)).await;
         clean_up_after(&server, Duration::hours(1)).await;
-        clean_up_after(&server, Duration::hours(1)).await; // three links are three passes at most
+        clean_up_after(&server, Duration::hours(1)).await; // three tokens need at most three passes
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_refresh_tokens")), (0, 0));
         assert_eq!(rows!(server, "auth_grants"), 0);
     }
 
-    /// req_142, P7: unused registrations without an owner are deleted after a week, with their
-    /// requests.
+    /// req_142, P7: unused registrations without an owner are deleted after a week, including
+    /// authorization requests.
     async fn unused_registrations_go_after_a_week(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -209,7 +209,7 @@ both! {
         server.exchange(&unused, "x").await.expect_error(400, "invalid_client");
         assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
         assert_eq!(rows!(server, "oauth_device_authorisations"), 0);
-        // A used registration stays, even after all its rows are deleted.
+        // A used registration stays, even after all codes and tokens are deleted.
         clean_up_after(&server, Duration::days(60)).await;
         clean_up_after(&server, Duration::days(1)).await;
         assert_eq!(rows!(server, "oauth_authorisation_codes") + rows!(server, "oauth_refresh_tokens"), 0);
@@ -226,7 +226,7 @@ both! {
         assert_eq!(rows!(server, "sessions"), 0);
     }
 
-    /// A-24: an ended grant is kept while an access token may name that grant.
+    /// A-24: a revoked grant is kept until no access token can refer to that grant.
     async fn an_ended_grant_is_remembered(setup: Setup) {
         let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "24h").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -241,7 +241,8 @@ both! {
         assert_eq!(rows!(server, "auth_grants"), 0);
     }
 
-    /// P6: a single replica cleans up at a time; a crashed holder keeps the lease for ten minutes.
+    /// P6: a lease limits clean-up to a single replica at a time; after a crash the lease expires in
+    /// ten minutes.
     async fn one_replica_at_a_time_cleans_up(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -251,7 +252,7 @@ both! {
         let now = server.clock.now();
         let until = now + Duration::minutes(10);
         while !leases::take(&server.app.db, "cleanup", "another", now, until).await.unwrap() {
-            tokio::task::yield_now().await; // the pass of the server's start is not over yet
+            tokio::task::yield_now().await; // the pass at start-up holds the lease
         }
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         jobs::clean_up(server.app.clone()).await;
@@ -259,7 +260,7 @@ both! {
         server.turn(Duration::microseconds(1));
         jobs::clean_up(server.app.clone()).await;
         assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
-        assert_eq!(rows!(server, "auth_leases"), 0); // given back
+        assert_eq!(rows!(server, "auth_leases"), 0); // released
     }
 
     /// A-108, P7: a pass runs when a server starts, also while OAuth is off.
@@ -277,7 +278,7 @@ both! {
         }
     }
 
-    /// P7: a chain that is over goes in one pass, however long it is, and its grant with it.
+    /// P7: an expired chain of any length is deleted in a single pass, including the grant.
     async fn a_long_chain_goes_in_one_pass(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -293,7 +294,7 @@ both! {
         assert_eq!(rows!(server, "auth_grants"), 2);
     }
 
-    /// A-24, P7: expired tokens of a chain that lives stay, however many there are, and hold up nothing.
+    /// A-24, P7: expired tokens of live chains stay, and do not delay the deletion of other rows.
     async fn expired_tokens_of_living_chains_hold_up_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -307,7 +308,7 @@ both! {
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_grants")), (3_000, 2));
     }
 
-    /// P7: a pass that had no time left says so, and the next goes on.
+    /// P7: a pass that ran out of time reports `finished: false`, and the next pass continues.
     async fn a_pass_that_was_stopped_is_continued(setup: Setup) {
         let server = setup.start().await;
         first_pass_is_over(&server).await;
@@ -326,7 +327,8 @@ both! {
         assert!(jobs::clean_up(server.app.clone()).await);
     }
 
-    /// P7: pending authorization requests, which anybody may make, go within a minute of their expiry.
+    /// P7: pending authorization requests, which need no authentication, are deleted within a minute of
+    /// expiry.
     async fn pending_requests_go_every_minute(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -339,7 +341,7 @@ both! {
         assert_eq!(rows!(server, "auth_pending_requests"), 1);
     }
 
-    /// P7: rows of ours whose parents a Storyden deleted go as well, once a day.
+    /// P7: rows of this server are deleted once a day after Storyden deleted the parent rows.
     async fn side_rows_without_parents_go_once_a_day(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -365,8 +367,8 @@ both! {
         assert_eq!(rows!(server, "auth_grants"), 0);
     }
 
-    /// P7: a row that cannot be deleted stops neither the rows before it nor the other steps, and the
-    /// failure is told until the step completes.
+    /// P7: a row that cannot be deleted blocks neither the rows before nor the other steps, and
+    /// `doctor` reports the failure until the step completes.
     async fn a_step_that_fails_is_told_and_the_others_run(setup: Setup) {
         let server = setup.start().await;
         first_pass_is_over(&server).await;
@@ -384,7 +386,7 @@ both! {
              FOR EACH ROW WHEN (old.id = 'over0000000000000000') EXECUTE FUNCTION refuse()",
         );
         database.run(refuse).await;
-        server.turn(Duration::days(91)); // the sessions' time
+        server.turn(Duration::days(91)); // sessions are expired
         let pass = cleanup::run(&server.app.db, server.clock.now() + Duration::days(7), || false).await;
         assert_eq!(pass.failed, ["refresh tokens"], "{pass:?}");
         assert!(pass.finished, "it waits for the next regular pass");
@@ -399,7 +401,7 @@ both! {
         assert_eq!(rows!(server, "oauth_refresh_tokens"), 0);
     }
 
-    /// P7: doctor and the metrics tell what is due and when each step last ran through.
+    /// P7: `doctor` and the metrics show due rows and the last completion of each step.
     async fn the_backlog_is_told(setup: Setup) {
         let server = setup.clone().with("METRICS_ADDR", "127.0.0.1:9100").start().await;
         first_pass_is_over(&server).await;

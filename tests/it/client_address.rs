@@ -1,11 +1,11 @@
-//! The address of a client behind proxies, as the audit trail has it.
+//! Client address behind reverse proxies, as recorded in the audit trail.
 
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
 use crate::support::{Member, PASSWORD, Server, both};
 
-/// The address in the audit trail of a sign-in with these lines of `X-Forwarded-For`.
+/// Signs in with these `X-Forwarded-For` lines, and returns the address in the audit trail.
 async fn address_of(server: &Server, odin: &Member, lines: &[&[u8]]) -> String {
     let body = json!({ "identifier": "frigg", "token": PASSWORD });
     let mut request = server
@@ -15,15 +15,15 @@ async fn address_of(server: &Server, odin: &Member, lines: &[&[u8]]) -> String {
         request = request.header("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
     }
     server.send(request).await.expect(200);
-    server.turn(time::Duration::seconds(1)); // the newest entry is this one
+    server.turn(time::Duration::seconds(1)); // makes this entry the newest
     let path = "/api/admin/audit?event=signed_in";
     let trail = server.get_as(odin, path).await.expect(200).json();
     trail["entries"][0]["address"].as_str().unwrap().to_owned()
 }
 
 both! {
-    /// an element counts if all proxies to the right of it are trusted. Bytes that are no text, empty
-    /// elements and whatever else the client wrote to the left of it change nothing.
+    /// the client address is the last element of X-Forwarded-For that is no trusted proxy.
+    /// Invalid bytes, empty elements and spoofed elements further left are ignored.
     async fn the_address_is_the_last_that_no_trusted_proxy_has(setup: Setup) {
         let proxies = "127.0.0.0/8, 10.0.0.0/8, 2001:db8:ff::/48";
         let server = setup.with("TRUSTED_PROXIES", proxies).start().await;
@@ -43,7 +43,7 @@ both! {
             (&[b"[2001:db8::7]:50000, [2001:db8:ff::1]:443"], "2001:db8::7"),
             (&[b"[2001:db8::7], ::ffff:10.0.0.2"], "2001:db8::7"),
             (&[b"::ffff:203.0.113.7"], "203.0.113.7"),
-            // What a trusted proxy wrote is no address: the proxy is what is known.
+            // An invalid element written by a trusted proxy: the address of that proxy is used.
             (&[b"203.0.113.7, \x80"], "127.0.0.1"),
             (&[b"203.0.113.7, unknown, 10.0.0.2"], "10.0.0.2"),
         ];
@@ -52,7 +52,7 @@ both! {
         }
     }
 
-    /// a peer that is no trusted proxy says nothing about addresses.
+    /// X-Forwarded-For of an untrusted peer is ignored.
     async fn a_peer_that_is_not_trusted_chooses_no_address(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         let odin = server.admin("odin").await;

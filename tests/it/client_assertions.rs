@@ -10,7 +10,7 @@ use crate::support::{Answer, Client, Server, Setup, both};
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ISSUER: &str = "https://auth.example";
 
-/// A key that a client made for itself.
+/// Signing key of a client.
 struct Key {
     pem: String,
     kid: &'static str,
@@ -42,13 +42,13 @@ impl Key {
     }
 }
 
-/// The claims of an assertion of a client, good now.
+/// Returns the claims of a valid assertion.
 fn claims(server: &Server, client_id: &str, jti: &str) -> Value {
     let now = server.clock.now().unix_seconds();
     json!({ "iss": client_id, "sub": client_id, "aud": ISSUER, "exp": now + 60, "iat": now, "jti": jti })
 }
 
-/// A refresh with an assertion.
+/// Refreshes with an assertion.
 async fn refresh(server: &Server, token: &str, assertion: &str) -> Answer {
     let form = [
         ("grant_type", "refresh_token"),
@@ -73,7 +73,7 @@ fn refused_for(answer: &Answer, part: &str) {
     );
 }
 
-/// Registers a client with a key set or its URL.
+/// Registers a client with `jwks` or `jwks_uri`.
 async fn register(server: &Server, keys: &Value) -> String {
     let mut document = json!({
         "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
@@ -89,7 +89,7 @@ async fn register(server: &Server, keys: &Value) -> String {
     answer.text("client_id")
 }
 
-/// A code for a client, exchanged with an assertion: the refresh token.
+/// Obtains a code, exchanges the code with an assertion, and returns the refresh token.
 async fn first_token(server: &Server, client_id: &str, key: &Key) -> String {
     let frigg = server.member("frigg", &[]).await;
     let client = Client {
@@ -166,7 +166,8 @@ both! {
         refresh(&server, &next, &key.sign(&endpoint)).await.expect(200);
     }
 
-    /// A-75, RFC 8725: signatures by another key, by a shared key or without a key are rejected.
+    /// A-75, RFC 8725: signatures by a different key, with a MAC, or with `none` are rejected
+    /// (algorithm confusion).
     async fn only_the_clients_own_key_proves_it(setup: Setup) {
         let server = open(setup).await;
         let key = Key::new("a");
@@ -207,8 +208,8 @@ both! {
         refresh(&server, &token, &key.sign(&good)).await.expect(200);
     }
 
-    /// Served keys are fetched at first use, and again for a signature by an unknown key; invalid
-    /// signatures cause a bounded number of fetches.
+    /// Keys at `jwks_uri` are fetched at first use and again for a signature by an unknown key; the
+    /// number of fetches caused by invalid signatures is limited.
     async fn served_keys_follow_a_rotation_and_are_fetched_seldom(setup: Setup) {
         let outside = Outside::new();
         let server = open(outside.around(setup)).await;
@@ -232,7 +233,7 @@ both! {
         let rotated = new.sign(&claims(&server, &id, "2"));
         let token = refresh(&server, &token, &rotated).await.expect(200).text("refresh_token");
         assert_eq!(host.asked().len(), 2);
-        // without keys the request is postponed, not rejected
+        // without keys, the answer is a 503 with Retry-After, not invalid_client
         host.reply("/keys", Reply::json("503 x", "", &json!({})));
         server.turn(Duration::minutes(11));
         let later = refresh(&server, &token, &new.sign(&claims(&server, &id, "3"))).await.expect(503);
@@ -280,7 +281,7 @@ both! {
         }
     }
 
-    /// An assertion of a client that has no key proves nothing, and is not passed over.
+    /// An assertion for a client without a key is rejected, not ignored.
     async fn an_assertion_of_a_client_without_a_key_is_refused(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;

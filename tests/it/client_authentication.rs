@@ -1,5 +1,5 @@
-//! Client authentication (RFC 6749 §2.3): by HTTP Basic or in the body, never both, and with limits on
-//! guesses.
+//! Client authentication (RFC 6749 §2.3): HTTP Basic or the body, never both, and rate limits against
+//! guessing.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use base64::Engine as _;
@@ -10,10 +10,10 @@ use url::form_urlencoded::byte_serialize;
 use crate::support::race::{Form, with};
 use crate::support::{Answer, Client, NewClient, Server, both};
 
-/// The form of a request that needs nothing but the client.
+/// A form that needs only client authentication.
 const ASK: &[(&str, &str)] = &[("grant_type", "client_credentials")];
 
-/// The value of a Basic header (RFC 6749 §2.3.1: both halves are form-encoded first).
+/// Returns the value of a Basic header (RFC 6749 §2.3.1: both halves are form-encoded first).
 fn basic(client_id: &str, secret: &str) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     raw_basic(&format!("{}:{}", encode(client_id), encode(secret)))
@@ -23,14 +23,14 @@ fn raw_basic(pair: &str) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
-/// Asks with an `Authorization` header and perhaps more in the body.
+/// Sends the form with an `Authorization` header and additional parameters.
 async fn ask_by_header(server: &Server, header: &str, body: &[(&str, &str)]) -> Answer {
     let form: Form<'_> = ASK.iter().chain(body).copied().collect();
     let request = server.token_request(&form).header("authorization", header);
     server.send(request).await
 }
 
-/// Asks with a secret in the body, as if from an address.
+/// Sends the secret in the body, with `address` in X-Forwarded-For.
 async fn ask_from(server: &Server, address: &str, client_id: &str, secret: &str) -> Answer {
     let mut form: Form<'_> = ASK.to_vec();
     form.extend([("client_id", client_id), ("client_secret", secret)]);
@@ -40,14 +40,14 @@ async fn ask_from(server: &Server, address: &str, client_id: &str, secret: &str)
     server.send(request).await
 }
 
-/// A confidential client.
+/// Creates a confidential client.
 async fn service(server: &Server) -> Client {
     let frigg = server.member("frigg", &[]).await;
     server.confidential_client(&frigg.id).await
 }
 
 both! {
-    /// req_002, req_128: a secret with any characters goes through the header and through the body.
+    /// req_002, req_128: a secret with any characters is accepted in the header and in the body.
     async fn any_secret_goes_through_the_header_and_the_body(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -60,7 +60,7 @@ both! {
             let client = server.client(NewClient { owner: Some(frigg.id.clone()), ..new }).await;
             let header = basic(client_id, secret);
             let answer = ask_by_header(&server, &header, &[]).await;
-            answer.expect_error(400, "unauthorized_client"); // known, without this grant
+            answer.expect_error(400, "unauthorized_client"); // authenticated, but without the grant
             let mut form: Form<'_> = ASK.to_vec();
             form.extend(client.credentials());
             server.token(&form).await.expect_error(400, "unauthorized_client");
@@ -118,7 +118,7 @@ both! {
         }
     }
 
-    /// a header that cannot be read is refused, and never passed over for the body's public client.
+    /// a malformed header is rejected, even if the body names a public client.
     async fn a_broken_header_is_never_passed_over(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -137,7 +137,8 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_072, req_071: a public client has no secret; the header may contain its id alone.
+    /// req_072, req_071: a public client has no secret; a Basic header with an empty secret is
+    /// accepted.
     async fn a_public_client_needs_no_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -148,7 +149,7 @@ both! {
         server.send(request).await.expect(200);
     }
 
-    /// req_003: nothing is taken from the URL.
+    /// req_003: credentials in the query are rejected.
     async fn credentials_in_the_url_are_refused(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
@@ -227,7 +228,7 @@ both! {
         ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
     }
 
-    /// req_004: a secret that was right before is not locked out by somebody's guesses.
+    /// req_004: a secret verified before is accepted while wrong guesses are blocked.
     async fn a_remembered_secret_is_not_locked_out(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
@@ -240,7 +241,8 @@ both! {
         ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
     }
 
-    /// req_004: guesses at many clients are limited too; an IPv6 /64 counts as a single address.
+    /// req_004: guesses at several clients share a limit per network; an IPv6 /64 counts as a single
+    /// address.
     async fn wrong_secrets_of_many_clients_are_limited_by_network(setup: Setup) {
         let server = setup.start().await;
         let names = ["c1", "c2", "c3", "c4"];
@@ -279,7 +281,7 @@ both! {
         drop(client);
     }
 
-    /// req_004: the limits follow RATE_LIMIT.
+    /// req_004: the limits scale with RATE_LIMIT.
     async fn the_operator_scales_the_limits(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "500").start().await;
         service(&server).await;

@@ -1,4 +1,4 @@
-//! The client credentials grant (RFC 6749 §4.4): a client acts for itself.
+//! Client credentials grant (RFC 6749 §4.4).
 
 use storyden_auth::ids::AccountId;
 use storyden_auth::oauth::grant_type::GrantType;
@@ -9,7 +9,7 @@ use time::Duration;
 use crate::support::race::{Form, at_once, count};
 use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
-/// A token for the client itself, with a scope unless it is empty.
+/// Requests a token with client credentials, and a scope unless `scope` is empty.
 async fn ask(server: &Server, client: &Client, scope: &str) -> Answer {
     let mut form: Form<'_> = vec![("grant_type", "client_credentials")];
     form.extend(client.credentials());
@@ -19,7 +19,7 @@ async fn ask(server: &Server, client: &Client, scope: &str) -> Answer {
     server.token(&form).await
 }
 
-/// A client that may act for itself.
+/// Creates a client with the client_credentials grant.
 async fn service(server: &Server, owner: Option<&AccountId>, scope: &'static str) -> Client {
     let new = NewClient {
         client_id: "service",
@@ -32,22 +32,22 @@ async fn service(server: &Server, owner: Option<&AccountId>, scope: &'static str
     server.client(new).await
 }
 
-/// True if an access token is good everywhere here: at userinfo, at introspection and at the API. False
-/// if it is good nowhere.
+/// True if userinfo, introspection and the API all accept an access token, false if all reject the
+/// token.
 async fn is_good(server: &Server, administrator: &Member, token: &str) -> bool {
     let userinfo = server.get_with_bearer("/api/oauth/userinfo", token).await;
     let key = server.access_key(administrator, "sdpak").await;
     let asked = server.request("POST", "/api/oauth/introspect");
     let asked = asked.bearer_auth(key).form(&[("token", token)]);
     let active = server.send(asked).await.expect(200).json()["active"] == true;
-    // The API refuses access tokens here with 403, and credentials that are not good with 401.
+    // The API answers 403 to a valid access token and 401 to an invalid credential.
     let sessions = server.get_with_bearer("/api/auth/sessions", token).await;
     let good = [userinfo.status == 200, active, sessions.status == 403];
     assert!(good == [true; 3] || good == [false; 3], "{good:?}");
     active
 }
 
-/// The client that has the id of the last one.
+/// Looks up the client re-created with the id `service`.
 async fn client_again(server: &Server) -> Client {
     let found = clients::find(&server.app.db, "service")
         .await
@@ -62,7 +62,8 @@ async fn client_again(server: &Server) -> Client {
 }
 
 both! {
-    /// req_031, req_033, req_036: it gets what it asks within its list, no refresh token and no ID token.
+    /// req_031, req_033, req_036: the granted scope is the requested scope, without refresh token and
+    /// ID token.
     async fn a_client_gets_the_scope_it_asks_for(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -72,7 +73,7 @@ both! {
         assert_eq!((body.get("id_token"), body.get("refresh_token")), (None, None));
     }
 
-    /// req_031, req_179: not even when it asks for the scopes that would give them.
+    /// req_031, req_179: `openid` and `offline_access` are dropped, because no user is involved.
     async fn standard_scopes_are_no_use_without_a_person(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -82,7 +83,8 @@ both! {
         assert_eq!((body.get("id_token"), body.get("refresh_token")), (None, None));
     }
 
-    /// req_019, req_020: without a scope it gets its list, as far as its owner holds that.
+    /// req_019, req_020: without a requested scope, the client gets the allowed scopes that the owner
+    /// holds.
     async fn an_omitted_scope_means_all_it_may_have(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -93,7 +95,7 @@ both! {
         assert_eq!(ask(&server, &client, "").await.expect(200).scope(), ["READ_PROFILE"]);
     }
 
-    /// req_020, req_017: more than its list, or what is no scope at all, is invalid_scope.
+    /// req_020, req_017: a scope not allowed for the client, or malformed, is invalid_scope.
     async fn more_than_the_list_is_refused(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -103,7 +105,7 @@ both! {
         }
     }
 
-    /// req_020: ADMINISTRATOR in its list lets any permission through that the owner holds.
+    /// req_020: the allowed scope ADMINISTRATOR permits every permission that the owner holds.
     async fn administrator_in_the_list_lets_all_through(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -112,7 +114,8 @@ both! {
         assert_eq!(tokens.scope(), ["MANAGE_REPORTS"]);
     }
 
-    /// req_096, req_126: its access token cannot be taken for a person's: it names the client and says how it came.
+    /// req_096, req_126: `gty` and `client_id` mark the access token as issued without a user (RFC 9068
+    /// §5).
     async fn its_token_says_that_no_person_is_behind_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -122,13 +125,13 @@ both! {
         assert_eq!(claims["sub"], frigg.id.as_str());
         assert_eq!(claims["client_id"], "service");
         assert_eq!(claims["gty"], "client-credentials");
-        assert_eq!(claims["gid"].as_str().unwrap().len(), 20); // what ends it
+        assert_eq!(claims["gid"].as_str().unwrap().len(), 20); // the grant, for revocation
         let access_token = tokens.text("access_token");
         let refused = server.get_with_bearer("/api/oauth/userinfo", &access_token).await;
         refused.expect_error(403, "insufficient_scope");
     }
 
-    /// req_030, req_071: a public client has no such grant.
+    /// req_030, req_071: a public client cannot use the grant.
     async fn a_public_client_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -143,7 +146,7 @@ both! {
         assert_eq!(refused.text("error_description"), "Client is not confidential");
     }
 
-    /// req_036: a client without the grant, or without an owner, may not.
+    /// req_036: a client without the grant, or without an owner, is rejected.
     async fn the_grant_and_an_owner_are_needed(setup: Setup) {
         let server = setup.start().await;
         let homeless = service(&server, None, "READ_PROFILE").await;
@@ -156,7 +159,7 @@ both! {
         assert_eq!(refused.text("error_description"), "Client is not authorized for client_credentials grant");
     }
 
-    /// it gets nothing while its owner is suspended, and what it has is good for nothing.
+    /// a client is rejected while the owner is suspended.
     async fn a_suspended_owner_gets_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -169,10 +172,10 @@ both! {
         ask(&server, &client, "").await.expect(200);
     }
 
-    /// the token of a client ends with the client, whichever program deleted it, and a client of
-    /// the same id that is made afterwards does not bring it back.
+    /// deletion of a client by either program invalidates the access tokens, also after a new
+    /// client gets the same id.
     async fn its_tokens_end_with_the_client(setup: Setup) {
-        let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // userinfo without openid
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // userinfo accepts tokens without openid
         let (odin, frigg) = (server.admin("odin").await, server.admin("frigg").await);
         for by_storyden in [false, true] {
             let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
@@ -192,8 +195,8 @@ both! {
         }
     }
 
-    /// the tokens of a client end when an administrator or its owner ends what it was given, and
-    /// the next one is good at once.
+    /// revocation by an administrator or by the owner invalidates the client's tokens; a token
+    /// issued afterwards is valid.
     async fn its_tokens_end_with_a_revocation(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -208,7 +211,7 @@ both! {
             let tokens = [ask(&server, &client, "").await, ask(&server, &client, "").await];
             let tokens = tokens.map(|answer| answer.expect(200).text("access_token"));
             let ended = server.post_as(&odin, path, &body).await.expect(200).json();
-            assert_eq!(ended["grants"], 1, "{body}"); // one for all of its tokens
+            assert_eq!(ended["grants"], 1, "{body}"); // a client has a single grant for all own tokens
             for token in &tokens {
                 assert!(!is_good(&server, &odin, token).await, "{body}");
             }
@@ -218,7 +221,7 @@ both! {
         let end = server.request("DELETE", &application).header("cookie", frigg.cookie());
         server.send(end).await.expect(204);
         assert!(!is_good(&server, &odin, &token).await);
-        // What others gave does not end what the client got for itself.
+        // Revocation for a different account does not end the client's tokens.
         let token = ask(&server, &client, "").await.expect(200).text("access_token");
         let body = serde_json::json!({ "account_id": odin.id.as_str() });
         server.post_as(&odin, path, &body).await.expect(200);
@@ -227,8 +230,8 @@ both! {
         assert!(!is_good(&server, &odin, &token).await);
     }
 
-    /// a secret that is replaced ends the client's own tokens and nothing that members approved;
-    /// with an overlap the old secret is still trusted, and they expire by themselves.
+    /// replacing the secret invalidates the client's own tokens, and no token that members
+    /// approved. During an overlap the old secret is accepted and the tokens stay valid.
     async fn its_tokens_end_with_the_secret(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.admin("frigg").await);
@@ -253,7 +256,7 @@ both! {
         let client = Client { secret: Some(again.text("client_secret")), ..client };
         let own = ask(&server, &client, "").await.expect(200).text("access_token");
         assert!(is_good(&server, &odin, &own).await);
-        // An administrator stores another hash.
+        // An administrator replaces the hash.
         let hash = server.app.passwords.hash(&Secret::new("another")).await.unwrap();
         let change = serde_json::json!({ "client_secret_hash": hash });
         let path = format!("/api/admin/oauth/clients/{}", client.row_id);
@@ -262,8 +265,8 @@ both! {
         assert!(!is_good(&server, &odin, &own).await);
     }
 
-    /// of tokens that are asked for while the secret is replaced, none with the old secret is good
-    /// afterwards, on either replica; the first tokens of a client, asked for at once, are all good.
+    /// of tokens requested while the secret is replaced, every token by the old secret is
+    /// invalid on both replicas; concurrent first requests of a client all succeed.
     async fn a_secret_replaced_in_parallel_leaves_no_token(setup: Setup) {
         let setup = setup.with("OAUTH_PROFILE", "storyden");
         let (server, replica) = (setup.start().await, setup.start().await);
@@ -306,11 +309,11 @@ both! {
         }
     }
 
-    /// signing out everywhere ends what a member approved, and not what their applications got for
-    /// themselves; a suspension ends that for good. The grant of such tokens is no authorized application.
+    /// signing out everywhere leaves a client's own tokens valid; suspension of the owner ends
+    /// these permanently. The grant of such tokens is not listed as an authorized application.
     async fn signing_out_leaves_its_tokens(setup: Setup) {
         let mut setup = setup.with("OAUTH_PROFILE", "storyden");
-        setup.clock = storyden_auth::clock::Clock::machine(); // for the command
+        setup.clock = storyden_auth::clock::Clock::machine(); // the command uses the machine's clock
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let client = service(&server, Some(&frigg.id), "READ_PROFILE").await;
@@ -329,8 +332,8 @@ both! {
         assert!(is_good(&server, &odin, &token).await);
     }
 
-    /// The grant of a client's own tokens stays while the client is there, and an ended grant stays as
-    /// long as an access token of it may live, however old it is.
+    /// The grant of a client's own tokens is kept as long as the client; a revoked grant is kept until
+    /// the last access token has expired.
     async fn its_grant_is_kept_while_it_is_needed(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);

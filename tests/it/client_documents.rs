@@ -1,4 +1,5 @@
-//! Clients whose id is the URL of a document (OAuth Client ID Metadata Document, contract 13).
+//! Clients identified by the URL of a metadata document (OAuth Client ID Metadata Document,
+//! storyden-contract.md#client-ids-that-are-urls).
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -9,7 +10,7 @@ use crate::support::{
     Answer, CHALLENGE, Client, Member, NewClient, Server, Setup, VERIFIER, both, to_login, told,
 };
 
-/// A client of a host, as the helpers of code flows want it.
+/// Returns the client of a metadata document, for the code flow helpers.
 fn client(host: &Host, id: &str) -> Client {
     Client {
         row_id: storyden_auth::ids::ClientRowId::new(""),
@@ -19,7 +20,7 @@ fn client(host: &Host, id: &str) -> Client {
     }
 }
 
-/// A server with somebody who is signed in, and a host outside.
+/// Starts a server with a signed-in member, and an external host.
 async fn begin(setup: Setup) -> (Server, Member, Outside, Host) {
     let outside = Outside::new();
     let server = outside.around(setup).start().await;
@@ -28,7 +29,7 @@ async fn begin(setup: Setup) -> (Server, Member, Outside, Host) {
     (server, frigg, outside, host)
 }
 
-/// Refused here with `invalid_client`, by a sentence that has a part.
+/// Asserts an `invalid_client` error without a redirect, with `part` in the description.
 fn refused_for(answer: Answer, part: &str) {
     let answer = answer.expect(400);
     assert_eq!(answer.text("error"), "invalid_client");
@@ -43,8 +44,8 @@ async fn clients(server: &Server) -> i64 {
 }
 
 both! {
-    /// req_149, req_156, A-95: a client that nobody knows gets its tokens by its document, which is
-    /// read once; what the document has is what is asked for and shown.
+    /// req_149, req_156, A-95: an unknown client is resolved by fetching the document, once. The
+    /// default scope and the consent page come from the document.
     async fn a_client_introduces_itself_by_its_document(setup: Setup) {
         let (server, frigg, outside, host) = begin(setup).await;
         let id = host.publish("/client.json", &json!({ "scope": "openid READ_PROFILE nonsense" }));
@@ -65,8 +66,8 @@ both! {
         assert!(methods.contains(&json!("none")));
     }
 
-    /// without somebody who is signed in nothing is fetched: authorize lets them sign in first,
-    /// and the token endpoint knows what was read before or nothing.
+    /// no document is fetched before sign-in (SSRF, amplification). Authorize redirects to the
+    /// login page, and the token endpoint uses only stored snapshots.
     async fn nothing_is_fetched_for_strangers(setup: Setup) {
         let (server, frigg, outside, host) = begin(setup).await;
         let id = host.publish("/client.json", &json!({}));
@@ -82,13 +83,13 @@ both! {
         }
         let answer = server.authorize(None, &app, &[]).await.expect(302);
         assert_eq!((outside.resolved(), clients(&server).await), (0, 0));
-        // and goes on where they were, once they have signed in
+        // after sign-in, the document is fetched and the request continues
         let page = to_login(answer).open(&server, &frigg).await.expect(200);
         assert_eq!(page.text("client_name"), "An Editor");
         assert_eq!(host.asked().len(), 1);
     }
 
-    /// 100 people at once for one new URL make one request.
+    /// 100 concurrent requests for a new URL cause a single fetch (single flight).
     async fn a_hundred_at_once_make_one_request(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let id = host.publish("/client.json", &json!({}));
@@ -106,8 +107,8 @@ both! {
         assert_eq!((host.asked().len(), clients(&server).await), (1, 1));
     }
 
-    /// req_155: a document stays fresh as long as it says, an hour at most, five minutes if it says
-    /// nothing, and not at all if it must not be kept.
+    /// req_155: a document is fresh for `max-age`, at most an hour; for five minutes without `max-age`;
+    /// not at all with `no-store` or `no-cache`.
     async fn a_document_is_read_again_when_it_is_no_longer_fresh(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         for (number, (headers, fresh)) in [
@@ -140,8 +141,8 @@ both! {
         }
     }
 
-    /// req_154, req_155: while the host does not answer, what it said in the last day serves on, also
-    /// for refreshing; what it says that is wrong does not, and is never kept.
+    /// req_154, req_155: during an outage of the host, a stored document is used for a day at
+    /// authorize, and longer for refreshes. Any other failure is an error, and is not cached.
     async fn an_outage_of_the_host_breaks_nothing_for_a_day(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let id = host.publish("/client.json", &json!({}));
@@ -158,13 +159,13 @@ both! {
         server.turn(Duration::hours(22));
         refused_for(server.authorize(Some(&frigg), &app, &[]).await, "status 503");
         server.refresh(&app, &token).await.expect(200);
-        // and is good again at once when the host is back
+        // the document is valid again as soon as the host is back
         host.publish("/client.json", &json!({}));
         server.authorize(Some(&frigg), &app, &[]).await.expect(302);
     }
 
-    /// A-100, req_159: another redirect URI, name or key ends what people granted; what was asked and
-    /// not yet approved is checked against the new list. Another scope or logo ends nothing.
+    /// A-100, req_159: a changed redirect URI, name or key in the document revokes the grants, and
+    /// pending requests are validated again. A changed scope or logo revokes nothing.
     async fn a_document_that_changes_ends_what_was_granted(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let offline = [("scope", "openid offline_access")];
@@ -191,7 +192,7 @@ both! {
             let userinfo = server.get_with_bearer("/api/oauth/userinfo", &tokens.text("access_token")).await;
             assert_eq!(userinfo.status, if ends { 401 } else { 200 }, "{change}");
             let decided = server.decide(&frigg, &waiting, "approve").await;
-            // what was shown when it was asked has another name or other redirect URIs
+            // the consent page showed a different name or different redirect URIs
             if change.get("client_name").or(change.get("redirect_uris")).is_some() {
                 decided.expect_error(400, "consent_required");
             } else {
@@ -208,8 +209,8 @@ both! {
         server.decide(&frigg, &waiting, "approve").await.expect(400);
     }
 
-    /// A-101, req_161: a client with a URL as its id that somebody owns, or that has a secret, is what
-    /// it is here and never what a document says.
+    /// A-101, req_161: a registered client with a URL as client_id, an owner or a secret is never
+    /// replaced by a document.
     async fn a_registered_client_is_never_overwritten(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let owners = [
@@ -231,7 +232,7 @@ both! {
         }
     }
 
-    /// req_152, req_153, A-99: whatever is wrong with a document is refused with what it is.
+    /// req_152, req_153, A-99: an invalid document is rejected with the reason.
     async fn a_document_that_is_not_good_is_refused(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         for (number, (change, part)) in [
@@ -258,7 +259,7 @@ both! {
         assert_eq!(clients(&server).await, 0);
     }
 
-    /// req_149: an id that breaks a rule is refused before a name is looked up.
+    /// req_149: an invalid URL is rejected before DNS resolution.
     async fn an_id_that_breaks_a_rule_is_refused_at_once(setup: Setup) {
         let (server, frigg, outside, host) = begin(setup).await;
         for (id, part) in [
@@ -278,8 +279,8 @@ both! {
         assert_eq!(outside.resolved(), 0);
     }
 
-    /// Where documents are off, a URL is an id like any other: nothing is fetched, and what is stored
-    /// under it serves (contract 13.1).
+    /// storyden-contract.md#client-ids-that-are-urls: with `OAUTH_CIMD_ENABLED=false` no document is
+    /// fetched, and only stored clients are found.
     async fn where_documents_are_off_nothing_is_fetched(setup: Setup) {
         let outside = Outside::new();
         let server = outside.around(setup).with("OAUTH_CIMD_ENABLED", "false").start().await;
@@ -292,8 +293,8 @@ both! {
         assert_eq!(outside.resolved(), 0);
     }
 
-    /// RFC 8628 §3.1: a device starts with a client that introduces itself, where its document says
-    /// that it uses devices.
+    /// RFC 8628 §3.1: a client with a metadata document may start a device flow if `grant_types` has
+    /// the device grant.
     async fn a_device_starts_with_a_document(setup: Setup) {
         let (server, _, _, host) = begin(setup).await;
         let device = "urn:ietf:params:oauth:grant-type:device_code";
@@ -305,7 +306,7 @@ both! {
         assert_eq!(refused.expect(400).text("error"), "unauthorized_client");
     }
 
-    /// One account makes the server fetch so often and no more, and is told when to come back.
+    /// Fetches are rate limited per account, with a Retry-After.
     async fn fetches_for_one_account_are_bounded(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         for number in 0..60 {
@@ -318,7 +319,7 @@ both! {
         assert_eq!(host.asked().len(), 60);
     }
 
-    /// A client by its document that nobody uses goes; one that somebody uses stays.
+    /// An unused client of a document is deleted after a week; a client with a live token stays.
     async fn what_nobody_uses_expires(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let used = client(&host, &host.publish("/used", &json!({})));
@@ -332,8 +333,7 @@ both! {
         server.refresh(&used, &token).await.expect(200);
     }
 
-    /// req_166, req_014: `prompt=none` shows nothing, and a client that nobody knows is told nothing by
-    /// redirect; one that is known is.
+    /// req_166, req_014: errors of `prompt=none` are redirected only if the client is already known.
     async fn a_silent_request_of_an_unknown_client_is_refused_here(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let app = client(&host, &host.publish("/client.json", &json!({})));
@@ -343,7 +343,8 @@ both! {
         told(server.authorize(None, &app, &silent).await, "login_required");
     }
 
-    /// req_165: a form post of a client that nobody knows is kept and gone on with like any other.
+    /// req_165: a form POST of an unknown client is stored, and the document is fetched at the
+    /// following `GET`.
     async fn a_form_post_of_an_unknown_client_waits(setup: Setup) {
         let (server, frigg, _, host) = begin(setup).await;
         let id = host.publish("/client.json", &json!({}));
@@ -363,7 +364,8 @@ both! {
         assert_eq!(host.asked().len(), 1);
     }
 
-    /// contract 13.4, 13.5: in the profile `storyden` a document gives what it lists, in its words.
+    /// storyden-contract.md#rules-for-a-document, storyden-contract.md#mapping-a-document: the profile
+    /// `storyden` grants the scopes of the document, and has Storyden's error texts.
     async fn in_storydens_profile_a_document_is_read_as_there(setup: Setup) {
         let outside = Outside::new();
         let setup = outside.around(setup).with("OAUTH_PROFILE", "storyden");

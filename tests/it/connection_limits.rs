@@ -1,4 +1,4 @@
-//! Bounds on connections: a share for each network, and idle connections that give way (A-72).
+//! Connection limits: a share for each network, and eviction of idle connections (A-72).
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,14 +9,14 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{Server, Setup, both};
 
-/// A server with a bound on all connections, and on those of one address.
+/// Starts a server with a limit for all connections and a limit per network.
 async fn start(setup: Setup, total: usize, per_network: usize, proxies: &str) -> Server {
     let mut setup = setup.with("TRUSTED_PROXIES", proxies);
     setup.connections = ConnectionLimits { total, per_network };
     setup.start().await
 }
 
-/// A connection from 127.0.0.`host` that sends nothing yet.
+/// Opens a connection from 127.0.0.`host` without sending a request.
 async fn silent(server: &Server, host: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
@@ -25,7 +25,7 @@ async fn silent(server: &Server, host: u8) -> TcpStream {
     socket.connect(to.parse().unwrap()).await.unwrap()
 }
 
-/// Sends a request and reads its answer; false if the connection was closed.
+/// Sends a request and reads the response; false if the connection was closed.
 async fn is_served(stream: &mut TcpStream) -> bool {
     let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut answer = [0; 4_096];
@@ -38,21 +38,22 @@ async fn is_served(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// A connection that was answered once and is kept open.
+/// Opens a connection, sends a request, and keeps the connection alive.
 async fn kept_alive(server: &Server, host: u8) -> TcpStream {
     let mut stream = silent(server, host).await;
     assert!(is_served(&mut stream).await);
     stream
 }
 
-/// Waits until so many connections are idle: a client has its answer a moment before that.
+/// Waits until `count` connections are idle, because a response arrives before the server marks the
+/// connection idle.
 async fn idle(server: &Server, count: usize) {
     while server.app.places.load().idle != count {
         tokio::task::yield_now().await;
     }
 }
 
-/// A connection with a request whose body is awaited.
+/// Opens a connection with a request that is missing the body.
 async fn half_sent(server: &Server, host: u8) -> TcpStream {
     let mut stream = silent(server, host).await;
     let head = "POST /api/oauth/token HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\
@@ -64,7 +65,7 @@ async fn half_sent(server: &Server, host: u8) -> TcpStream {
     stream
 }
 
-/// Requests that are being answered for as long as this exists: they wait for a signature.
+/// Holds all signing permits, so that token requests stay in progress until this value is dropped.
 struct Busy<'a> {
     server: &'a Server,
     _turns: Vec<SigningTurn>,
@@ -93,7 +94,7 @@ impl<'a> Busy<'a> {
         }
     }
 
-    /// A connection with a request that is being answered.
+    /// Opens a connection with a request in progress.
     async fn connection(&self, host: u8) -> TcpStream {
         let keys = self.server.app.keys.as_ref().unwrap();
         let before = keys.waiting();
@@ -112,7 +113,7 @@ impl<'a> Busy<'a> {
     }
 }
 
-/// Reads the answer to a request that was being answered.
+/// Reads the response of a request in progress.
 async fn answered(mut stream: TcpStream) {
     let mut answer = [0; 4_096];
     assert!(stream.read(&mut answer).await.unwrap() > 0);
@@ -122,12 +123,12 @@ async fn answered(mut stream: TcpStream) {
 /// Waits for the server to close a connection.
 async fn closed(mut stream: TcpStream) {
     let mut rest = Vec::new();
-    let _ = stream.read_to_end(&mut rest).await; // an end or a reset
+    let _ = stream.read_to_end(&mut rest).await; // EOF or a reset
     assert!(rest.is_empty());
 }
 
 both! {
-    /// A-72: an address with its share of connections in use gets no more; others are served.
+    /// A-72: an address with a full share of busy connections gets no more; other addresses are served.
     async fn one_address_has_a_share(setup: Setup) {
         let server = start(setup, 100, 3, "").await;
         let busy = Busy::begin(&server).await;
@@ -145,7 +146,8 @@ both! {
         kept_alive(&server, 9).await;
     }
 
-    /// A-72: at its share, an address's own longest idle connection gives way to its next.
+    /// A-72: with a full share, a new connection evicts the longest idle connection of the same
+    /// address.
     async fn the_longest_idle_of_the_address_gives_way_to_its_next(setup: Setup) {
         let server = start(setup, 100, 3, "").await;
         let mut other = silent(&server, 2).await;
@@ -153,12 +155,12 @@ both! {
         let mut second = silent(&server, 9).await;
         let kept = kept_alive(&server, 9).await;
         idle(&server, 4).await;
-        let mut next = kept_alive(&server, 9).await; // for the one that was answered
+        let mut next = kept_alive(&server, 9).await; // evicts `kept`
         closed(kept).await;
         idle(&server, 4).await;
-        let half = half_sent(&server, 9).await; // for `next`, which was answered too
+        let half = half_sent(&server, 9).await; // evicts `next`, which is kept alive too
         assert!(!is_served(&mut next).await);
-        let last = silent(&server, 9).await; // for the older of the silent ones
+        let last = silent(&server, 9).await; // evicts `first`, the older silent connection
         closed(first).await;
         assert!(is_served(&mut other).await && is_served(&mut second).await);
         let load = server.app.places.load();
@@ -166,9 +168,9 @@ both! {
         drop((half, last));
     }
 
-    /// A-72: when every place is taken, the longest idle connection of all gives way, and a newcomer is
-    /// served: first those that were answered, then those that sent nothing, then those in the middle of
-    /// a request. Requests that have arrived stay, and a newcomer is refused where there is nothing else.
+    /// A-72: with all places taken, a new connection evicts the longest idle connection: kept-alive
+    /// connections first, then silent ones, then half-sent requests. Requests in progress are never
+    /// evicted; if nothing is idle, the new connection is rejected.
     async fn the_longest_idle_of_all_gives_way_to_a_newcomer(setup: Setup) {
         let server = start(setup, 4, 4, "").await;
         let busy = Busy::begin(&server).await;
@@ -192,7 +194,7 @@ both! {
         kept_alive(&server, 7).await;
     }
 
-    /// A-72, A-42: a trusted proxy has the connections of all its clients, so it has no share.
+    /// A-72, A-42: a trusted proxy carries the connections of many clients, so no share applies.
     async fn a_trusted_proxy_has_no_share(setup: Setup) {
         let server = start(setup, 100, 2, "127.0.0.1").await;
         let mut held = Vec::new();

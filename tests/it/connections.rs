@@ -1,5 +1,5 @@
-//! What is no proper HTTP/1.1 is refused before any handler sees it (A-71), and who is slow costs
-//! nothing (A-72).
+//! Malformed HTTP/1.1 is rejected before routing (A-71, request smuggling), and slow clients time out
+//! (A-72, slowloris).
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 
 use crate::support::{PASSWORD, Server, both};
 
-/// A head with a host, which closes the connection.
+/// Returns a request head with `Host` and `Connection: close`.
 fn head(line: &str, headers: &str) -> String {
     format!("{line}\r\nHost: auth.example\r\nConnection: close\r\n{headers}\r\n")
 }
 
-/// The statuses of all answers to some bytes.
+/// Returns the statuses of all responses to some bytes.
 async fn statuses(server: &Server, bytes: &str) -> Vec<u16> {
     let answer = server.raw(bytes.as_bytes()).await;
     let starts = answer.match_indices("HTTP/1.1 ");
@@ -24,8 +24,7 @@ async fn statuses(server: &Server, bytes: &str) -> Vec<u16> {
 }
 
 both! {
-    /// A-71: a plain request is answered over a bare connection; so the others are refused for what
-    /// they are.
+    /// A-71: well-formed requests over a raw connection succeed, as a control for the rejections below.
     async fn a_plain_request_is_answered(setup: Setup) {
         let server = setup.start().await;
         assert_eq!(statuses(&server, &head("GET /healthz HTTP/1.1", "")).await, [200]);
@@ -34,7 +33,7 @@ both! {
         assert_eq!(statuses(&server, &pipelined).await, [200, 404]);
     }
 
-    /// A-65: a head that is longer than 64 KiB is refused.
+    /// A-65: a request head longer than 64 KiB is rejected.
     async fn a_head_that_is_too_long_is_refused(setup: Setup) {
         let server = setup.start().await;
         let long = head("GET /healthz HTTP/1.1", &format!("X-Long: {}\r\n", "x".repeat(1_000_000)));
@@ -46,7 +45,7 @@ both! {
         assert!(refused == [414] || refused == [431], "{refused:?}");
     }
 
-    /// A-65: a body that is longer than 32 KiB is refused, before it has been read to its end.
+    /// A-65: a body longer than 32 KiB is rejected before the rest is read.
     async fn a_body_that_is_too_long_is_refused(setup: Setup) {
         let server = setup.start().await;
         let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10000000\r\n";
@@ -57,7 +56,8 @@ both! {
         assert_eq!(statuses(&server, &request).await, [413]);
     }
 
-    /// A-71: two lengths are smuggling: a proxy reads one of them and the server the other.
+    /// A-71: conflicting or malformed body lengths are request smuggling, because a proxy may use a
+    /// different length.
     async fn a_request_with_two_lengths_is_refused(setup: Setup) {
         let server = setup.start().await;
         let line = "POST /api/auth/logout HTTP/1.1";
@@ -76,8 +76,8 @@ both! {
         }
     }
 
-    /// A-71: of a length and chunks the chunks count, and nothing follows on that connection
-    /// (RFC 9112 §6.3).
+    /// A-71: with both Content-Length and Transfer-Encoding, the chunks count and the connection is
+    /// closed after the response (RFC 9112 §6.3).
     async fn nothing_follows_a_request_with_a_length_and_chunks(setup: Setup) {
         let server = setup.start().await;
         let (length, chunks) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
@@ -89,7 +89,7 @@ both! {
         }
     }
 
-    /// A-71: what breaks the grammar of HTTP/1.1 is refused.
+    /// A-71: violations of the HTTP/1.1 grammar are rejected.
     async fn what_breaks_the_grammar_is_refused(setup: Setup) {
         let server = setup.start().await;
         for request in [
@@ -112,8 +112,8 @@ both! {
         }
     }
 
-    /// A-71: a bare line feed is refused in every request of a connection, whatever came before it and
-    /// however it arrived.
+    /// A-71: a bare line feed is rejected in every request of a connection, whether pipelined, kept
+    /// alive or split.
     async fn a_bare_line_feed_is_refused_in_every_request(setup: Setup) {
         let server = setup.start().await;
         let plain = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -134,7 +134,7 @@ both! {
                 let request = before + bad;
                 assert_eq!(statuses(&server, &request).await, answers, "{request:?}");
             }
-            // On a connection that was kept alive, and in two pieces.
+            // On a kept-alive connection, in two writes.
             let mut stream = connected(&server, plain).await;
             let mut answer = vec![0; 4_096];
             let read = stream.read(&mut answer).await.unwrap();
@@ -146,12 +146,12 @@ both! {
             stream.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 400"), "{bad:?}: {answer}");
         }
-        // Line feeds of a body change nothing about the request after it.
+        // Line feeds in a body do not affect the next request.
         assert_eq!(statuses(&server, &format!("{body}{}", head("GET /healthz HTTP/1.1", ""))).await, [302, 200]);
     }
 
-    /// A-71: only the parser knows where chunks end, so that a request in chunks is the last of its
-    /// connection and no head after it is read.
+    /// A-71: only the parser knows where chunks end, so the connection is closed after a chunked
+    /// request.
     async fn a_request_in_chunks_is_the_last_of_its_connection(setup: Setup) {
         let server = setup.start().await;
         let chunked = "POST /api/oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
@@ -165,7 +165,7 @@ both! {
         }
     }
 
-    /// A-71: line feeds of a body are its own business, also of one that comes with its head.
+    /// A-71: line feeds in a body are accepted, also if the body arrives with the head.
     async fn line_feeds_of_a_body_stay(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -175,7 +175,7 @@ both! {
         assert_eq!(statuses(&server, &request).await, [200]);
     }
 
-    /// A-70, A-71: the absolute form of a request names no other host for us.
+    /// A-70, A-71: the host of an absolute-form request target is ignored.
     async fn the_absolute_form_names_no_other_host(setup: Setup) {
         let server = setup.start().await;
         let line = "GET http://evil.example/.well-known/openid-configuration HTTP/1.1";
@@ -184,10 +184,9 @@ both! {
         assert!(answer.contains(r#""issuer":"https://auth.example""#) && !answer.contains("evil"));
     }
 
-    /// A-72: a peer that says nothing, half a head, or half a body, and one that says it byte by byte,
-    /// is given up; everybody else is served meanwhile.
+    /// A-72: silent, half-sent and byte-by-byte requests time out while other requests are served.
     async fn who_is_slow_is_given_up_and_costs_nobody_anything(setup: Setup) {
-        // Shorter than the test, and longer than a busy machine keeps a request waiting.
+        // Shorter than the test, and longer than a request takes on a busy machine.
         let short = Duration::from_secs(3);
         let mut setup = setup;
         setup.patience = Patience { head: short, body: short, idle: short, ..setup.patience };
@@ -204,14 +203,14 @@ both! {
         assert_eq!(statuses(&server, &head("GET /healthz HTTP/1.1", "")).await, [200]);
         for mut stream in slow {
             let mut said = String::new();
-            let _ = stream.read_to_string(&mut said).await; // until the server ends it
+            let _ = stream.read_to_string(&mut said).await; // until the server closes the connection
             assert!(said.is_empty() || said.contains("did not arrive in time"), "{said}");
         }
         assert!(dribbling.await.unwrap() < DRIBBLE, "the server took it for ever");
     }
 }
 
-/// A connection on which something was said.
+/// Opens a connection and sends some text.
 async fn connected(server: &Server, said: &str) -> TcpStream {
     let address = server.address.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -219,10 +218,11 @@ async fn connected(server: &Server, said: &str) -> TcpStream {
     stream
 }
 
-/// The bytes that a minute has room for.
+/// Number of bytes that `dribble` sends in a minute.
 const DRIBBLE: usize = 6_000;
 
-/// Says one byte after the other until nobody listens; how many that were.
+/// Sends a byte every 10 ms until the server closes the connection, and returns the number of bytes
+/// sent.
 async fn dribble(mut stream: TcpStream) -> usize {
     let mut pace = tokio::time::interval(Duration::from_millis(10));
     for said in 0..DRIBBLE {

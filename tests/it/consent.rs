@@ -1,14 +1,14 @@
-//! The decision of a code flow (contract 8).
+//! Consent to an authorization request (storyden-contract.md#consent).
 
 use serde_json::{Value, json};
 use time::Duration;
 
 use crate::support::{Answer, Member, Server, both};
 
-/// Where decisions are read and made.
+/// Path of the consent endpoint.
 const PATH: &str = "/api/oauth/authorize/consent";
 
-/// Fails unless it is what every request that cannot be decided is told.
+/// Asserts the error for a request that is unknown, expired, decided, or of a different account.
 #[track_caller]
 fn over(answer: Answer) {
     let answer = answer.expect_error(400, "invalid_request");
@@ -20,14 +20,14 @@ fn over(answer: Answer) {
     assert_eq!(answer.json().get("location"), None);
 }
 
-/// How many codes there are.
+/// Counts the authorization codes.
 async fn codes(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM oauth_authorisation_codes", &[])
         .await
 }
 
-/// A decision with headers and a body of one's own.
+/// Posts a decision with the given headers and body.
 async fn post(server: &Server, member: &Member, headers: &[(&str, &str)], body: String) -> Answer {
     let mut request = server
         .request("POST", PATH)
@@ -40,7 +40,8 @@ async fn post(server: &Server, member: &Member, headers: &[(&str, &str)], body: 
 }
 
 both! {
-    /// req_133, req_192: the page learns who asks, what, what would be given and where it goes.
+    /// req_133, req_192: the response has the client, the requested and granted scopes, and the
+    /// redirect URI.
     async fn the_page_reads_what_is_asked_and_what_would_be_given(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -94,7 +95,8 @@ both! {
         assert_eq!(server.consent(&frigg, &request_id).await.expect(200).body, answer.body);
     }
 
-    /// req_020: an inheriting client that asks for no permission would be given what its person has.
+    /// req_020: an inheriting client that requests no permission is shown with all permissions of the
+    /// account.
     async fn an_inheriting_client_is_shown_as_such(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -111,8 +113,8 @@ both! {
         assert!(granted.contains(&json!("ADMINISTRATOR")), "{granted:?}");
     }
 
-    /// req_025, req_105: a yes gives a code, a no an error, both with `state` and the issuer, and
-    /// nothing else; the person's browser goes there by itself.
+    /// req_025, req_105: approval returns a redirect URL with a code, denial with an error, both with
+    /// `state` and `iss`.
     async fn a_decision_says_where_the_browser_goes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -140,7 +142,7 @@ both! {
         assert_eq!(codes(&server).await, 1);
     }
 
-    /// a request is decided once, whatever the second decision is.
+    /// a request is decided once, whether the second decision is the same or not.
     async fn a_request_is_decided_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -156,7 +158,7 @@ both! {
         assert_eq!(codes(&server).await, 1);
     }
 
-    /// of a yes and a no at the same moment one counts.
+    /// of two concurrent decisions, only the first is accepted.
     async fn of_two_decisions_at_once_one_counts(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -174,7 +176,7 @@ both! {
         assert!(codes(&server).await <= 2);
     }
 
-    /// a request of somebody else looks like one that never was.
+    /// the request of a different account looks like an unknown request.
     async fn a_request_of_somebody_else_looks_like_none(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -190,7 +192,7 @@ both! {
         server.decide(&frigg, &request_id, "approve").await.expect(200);
     }
 
-    /// a request can be decided for ten minutes and not a moment longer.
+    /// a request expires after exactly ten minutes.
     async fn a_request_expires_after_ten_minutes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -207,7 +209,7 @@ both! {
         assert_eq!(codes(&server).await, 1);
     }
 
-    /// whoever lost the right to approve can no longer approve, but can say no.
+    /// an account that lost the permission can no longer approve, but can deny.
     async fn whoever_lost_the_right_to_approve_can_only_deny(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -226,7 +228,7 @@ both! {
         assert_eq!(denied.text("status"), "denied");
     }
 
-    /// A-106, req_124: what is granted is judged at the decision, not when it was asked.
+    /// A-106, req_124: the granted scope is computed at the decision, not at the request.
     async fn a_permission_lost_before_the_decision_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -241,7 +243,8 @@ both! {
         assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
     }
 
-    /// what the client lost since it asked is not given, and not redirected to.
+    /// a redirect URI or grant type removed from the client after the request is rejected without
+    /// a redirect.
     async fn what_the_client_lost_is_not_given(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -268,7 +271,7 @@ both! {
         }
     }
 
-    /// a client that is gone takes its requests along; that is no failure of ours.
+    /// a request of a deleted client is invalid, and no 500.
     async fn a_deleted_client_takes_its_requests_along(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -279,7 +282,7 @@ both! {
         over(server.decide(&frigg, &request_id, "approve").await);
     }
 
-    /// Contract 8: without a session the answer is an empty 401, which pages follow to the login.
+    /// storyden-contract.md#callers-of-each-operation: without a session the response is an empty 401.
     async fn without_a_session_the_answer_is_an_empty_401(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -300,7 +303,7 @@ both! {
         }
     }
 
-    /// an access token can neither read nor decide, also beside a good cookie.
+    /// an access token can neither read nor decide, even with a valid cookie.
     async fn an_access_token_cannot_decide(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -335,7 +338,7 @@ both! {
         server.decide(&frigg, &request_id, "approve").await.expect(200);
     }
 
-    /// A-49, req_041: a form of another site cannot decide: it cannot send JSON.
+    /// A-49, req_041: only JSON is accepted, which a cross-site form cannot send (CSRF).
     async fn only_json_decides(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -360,7 +363,8 @@ both! {
         post(&server, &frigg, &headers, json).await.expect(200);
     }
 
-    /// req_041: only our own pages and the operator's origins may decide in a browser.
+    /// req_041: browsers may decide only from this server's pages and from
+    /// CORS_ALLOWED_ORIGINS (CSRF).
     async fn only_our_own_pages_decide(setup: Setup) {
         let server = setup
             .with("PUBLIC_WEB_ADDRESS", "https://www.example")
@@ -401,7 +405,7 @@ both! {
         }
     }
 
-    /// a body that is not the documented JSON is refused, never a failure of ours.
+    /// a malformed or incomplete JSON body is rejected, and no 500.
     async fn a_body_that_is_not_the_documented_json_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

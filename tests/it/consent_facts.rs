@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::outside::Outside;
 use crate::support::{Client, Member, NewClient, Server, both};
 
-/// The facts of a new request.
+/// Returns the consent response of a new request.
 async fn facts(
     server: &Server,
     person: &Member,
@@ -75,7 +75,7 @@ both! {
         assert_eq!(by_document.get("logo_uri"), None);
     }
 
-    /// Scopes that are new since the last approval are told apart.
+    /// Scopes that are new since the last approval are listed separately.
     async fn a_page_is_told_what_is_new(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &["READ_PROFILE"]).await, server.member("loki", &[]).await);
@@ -90,7 +90,7 @@ both! {
         assert_eq!(other["new_scopes"], json!(["openid"]));
     }
 
-    /// RFC 8628 §5.4: the page of a device is told the same, and where the device is.
+    /// RFC 8628 §5.4: the device consent response has the same facts, and the address of the device.
     async fn a_devices_page_is_told_the_same(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

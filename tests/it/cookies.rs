@@ -1,4 +1,4 @@
-//! The cookies of a browser: the valid value of several, clearing, and the bound.
+//! Cookies of a browser: the choice among several values, clearing, and limits.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -13,10 +13,10 @@ const CONSENT: &str = "/api/oauth/authorize/consent";
 const PLAIN: &str = "storyden-session";
 const PREFIXED: &str = "__Host-storyden-session";
 
-/// The device cookie, which signing out leaves; `device_cookie` tests it.
+/// Device cookie, which sign-out keeps; tested in `device_cookie`.
 const DEVICE: &str = "storyden-auth-device";
 
-/// Signs in with [`PASSWORD`]. The jar keeps no device cookie.
+/// Signs in with [`PASSWORD`], and drops the device cookie.
 async fn sign_in(server: &Server, jar: &mut Jar, handle: &str) -> Answer {
     let body = json!({ "identifier": handle, "token": PASSWORD });
     let answer = jar.send(server, ("POST", SIGN_IN), Some(&body)).await;
@@ -24,7 +24,7 @@ async fn sign_in(server: &Server, jar: &mut Jar, handle: &str) -> Answer {
     answer.expect(200)
 }
 
-/// The handle of the signed-in account, if a browser has a valid session.
+/// Returns the handle of the signed-in account, if the session is valid.
 async fn signed_in(server: &Server, jar: &Jar) -> Option<String> {
     let answer = jar.clone().send(server, ("GET", SESSIONS), None).await;
     if answer.status != 200 {
@@ -39,7 +39,7 @@ async fn signed_in(server: &Server, jar: &Jar) -> Option<String> {
     )
 }
 
-/// A server with these settings, on the database of the others.
+/// Starts a server with these settings on the shared database.
 async fn with(setup: &Setup, settings: &[(&str, &str)]) -> Server {
     let setup = settings.iter().fold(setup.clone(), |setup, (name, value)| {
         setup.with(name, value)
@@ -47,7 +47,7 @@ async fn with(setup: &Setup, settings: &[(&str, &str)]) -> Server {
     setup.start().await
 }
 
-/// The settings under which the cookie has another name or domain, each with the public address.
+/// Public address and settings of each variant of the session cookie's name and domain.
 const FORMS: &[(&str, &[(&str, &str)])] = &[
     (
         "https://api.forum.example",
@@ -101,14 +101,14 @@ async fn start(server: &Server, jar: &mut Jar, scope: &str) -> Answer {
     jar.send(server, ("GET", &path), None).await
 }
 
-/// The id of the pending request.
+/// Returns the id of the pending request.
 fn pending_id(answer: Answer) -> String {
     let answer = answer.expect(302);
     let back = answer.sent("return_url").unwrap();
     back.split_once("request_id=").unwrap().1.to_owned()
 }
 
-/// The names of the cookies of pending requests.
+/// Returns the names of the pending-request cookies.
 fn pending(jar: &Jar) -> Vec<String> {
     let names = jar
         .names()
@@ -118,7 +118,8 @@ fn pending(jar: &Jar) -> Vec<String> {
 }
 
 both! {
-    /// the cookie has the prefix if a browser accepts the prefix, and Storyden's name in all other cases.
+    /// the cookie has the `__Host-` prefix if browsers accept the prefix, and Storyden's name in
+    /// all other cases.
     async fn the_session_cookie_has_the_host_prefix_where_it_can(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -142,7 +143,8 @@ both! {
         }
     }
 
-    /// a session under the name from before an upgrade goes on, and signing out ends it.
+    /// a session under the cookie name used before an upgrade stays valid, and sign-out ends the
+    /// session.
     async fn a_session_under_the_old_name_goes_on_and_ends(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -155,7 +157,7 @@ both! {
         assert_eq!(signed_in(&server, &before).await, None);
     }
 
-    /// of several cookies of a name, in several headers, the valid value counts.
+    /// of several cookies with the same name, in several headers, the valid value is used.
     async fn the_valid_cookie_of_several_counts(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
@@ -194,8 +196,8 @@ both! {
         assert_eq!(read(&[expired]).await, None);
     }
 
-    /// after a change of profile, domain or address, signing in and signing out work with all the
-    /// cookies that the browser kept.
+    /// after a change of profile, domain or address, sign-in and sign-out work with all cookies
+    /// left in the browser.
     async fn signing_out_clears_every_cookie_that_was_ever_set(setup: Setup) {
         let mut servers = Vec::new();
         for (address, settings) in FORMS {
@@ -204,7 +206,7 @@ both! {
         servers[0].1.member("frigg", &[]).await;
         for (last, server) in &servers {
             let mut jar = Jar::new(last);
-            // each form was set once, under the settings of that time
+            // set each variant of the cookie once, under the settings of that time
             for (address, server) in &servers {
                 jar = jar.at(address);
                 sign_in(server, &mut jar, "frigg").await;
@@ -219,7 +221,7 @@ both! {
         }
     }
 
-    /// cookies of every scope at once are read, ended and cleared.
+    /// sign-out ends the sessions of all cookie variants, and clears the cookies.
     async fn signing_out_ends_every_session_of_the_browser(setup: Setup) {
         for ways_out in [("POST", LOGOUT), ("DELETE", SESSIONS)] {
             let server = with(&setup, &[("PUBLIC_API_ADDRESS", "https://api.forum.example")]).await;
@@ -227,7 +229,7 @@ both! {
             let mut jar = Jar::new("https://api.forum.example");
             for (address, settings) in FORMS {
                 let server = with(&setup, settings).await;
-                let mut other = Jar::new(address); // a sign-in that saw no other cookie
+                let mut other = Jar::new(address); // a sign-in without the other cookies
                 let answer = sign_in(&server, &mut other, &frigg.handle).await;
                 jar = jar.at(address);
                 jar.store(&answer, server.clock.now().to_offset_date_time());
@@ -244,7 +246,7 @@ both! {
         }
     }
 
-    /// A-60, req_185: signing out on behalf of an application clears every cookie too.
+    /// A-60, req_185: RP-initiated logout clears every cookie too.
     async fn an_application_signs_the_whole_browser_out(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
@@ -261,7 +263,7 @@ both! {
         }
     }
 
-    /// ending the current session from the list clears the cookie of this browser.
+    /// revoking the current session in the session list clears the cookie.
     async fn ending_the_own_session_clears_the_cookie(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -275,8 +277,8 @@ both! {
         assert_eq!(jar.names(), [""; 0]);
     }
 
-    /// storyden-contract.md#session-cookie: in the profile `storyden` the cookie is Storyden's and no other is set or cleared,
-    /// unless the browser brought another.
+    /// storyden-contract.md#session-cookie: the profile `storyden` sets and clears only Storyden's
+    /// cookie, unless the browser sent a different variant.
     async fn storyden_sets_and_clears_its_own_cookie(setup: Setup) {
         let server = with(&setup, &[("OAUTH_PROFILE", "storyden")]).await;
         let frigg = server.member("frigg", &[]).await;
@@ -290,7 +292,7 @@ both! {
         let now = "Thu, 01 Jan 2026 00:00:00 GMT";
         let ended = format!("storyden-session=; Path=/; Domain=auth.example; Expires={now}; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(answer.header("set-cookie"), ended);
-        // A Storyden reads no other name, so no other name signs anybody in.
+        // Storyden does not read the prefixed cookie, so that cookie does not authenticate.
         jar.put(PREFIXED, &frigg.session);
         assert_eq!(signed_in(&server, &jar).await, None);
         jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
@@ -298,7 +300,7 @@ both! {
         server.get_as(&frigg, SESSIONS).await.expect(401);
     }
 
-    /// the command names the cookie that the server sets, and prints a session.
+    /// the command prints a session and the cookie name that the server uses.
     async fn the_command_names_the_cookie(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -313,7 +315,8 @@ both! {
         }
     }
 
-    /// the cookie of a pending request is for this host alone, and cleared when the account has the request.
+    /// the pending-request cookie is host-only, and is cleared when the request is bound to the
+    /// account.
     async fn the_cookie_of_a_pending_request_goes_with_the_request(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -329,7 +332,7 @@ both! {
         let path = format!("{CONSENT}?request_id={request_id}");
         jar.send(&server, ("GET", &path), None).await.expect(200);
         assert_eq!(pending(&jar), [""; 0]);
-        // decided without being opened, either way
+        // decided without being opened
         for decision in ["approve", "deny"] {
             let mut other = Jar::new(AUTH);
             let request_id = pending_id(start(&server, &mut other, "openid").await);
@@ -338,7 +341,7 @@ both! {
             other.send(&server, ("POST", CONSENT), Some(&body)).await.expect(200);
             assert_eq!(pending(&other), [""; 0]);
         }
-        // gone on with at authorize
+        // resumed at authorize
         let mut other = Jar::new(AUTH);
         let request_id = pending_id(start(&server, &mut other, "openid").await);
         other.put(PLAIN, &frigg.session);
@@ -347,8 +350,7 @@ both! {
         assert_eq!(pending(&other), [""; 0]);
     }
 
-    /// the cookie is cleared if the request failed or expired, and stays until the person has signed
-    /// in.
+    /// the cookie is cleared if the request failed or expired, but not before sign-in.
     async fn the_cookie_of_a_failed_request_is_cleared(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -356,7 +358,7 @@ both! {
         let open = async |jar: &mut Jar, request_id: &str, status: u16| {
             jar.send(&server, ("GET", &format!("{CONSENT}?request_id={request_id}")), None).await.expect(status);
         };
-        // told to the client
+        // an error for the client
         let mut jar = Jar::new(AUTH);
         let failed = pending_id(start(&server, &mut jar, "nonsense").await);
         open(&mut jar, &failed, 401).await;
@@ -377,7 +379,7 @@ both! {
         let answer = jar.send(&server, ("GET", &resumed), None).await.expect(302);
         assert_eq!(answer.location().host_str(), Some("app.example"));
         assert_eq!(pending(&jar), [""; 0]);
-        // expired: a browser whose clock is late still sends the cookie
+        // expired: a browser with a slow clock still sends the cookie
         for path in [CONSENT, "/api/oauth/authorize"] {
             let mut jar = Jar::new(AUTH);
             let answer = start(&server, &mut jar, "openid").await;
@@ -392,8 +394,8 @@ both! {
         }
     }
 
-    /// of several cookies of a pending request the right value counts, also in the form and under the
-    /// name from before an upgrade.
+    /// of several cookies of a pending request the valid value is used, also without the creation
+    /// time and under the name used before an upgrade.
     async fn the_right_cookie_of_a_pending_request_counts(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -416,7 +418,8 @@ both! {
         }
     }
 
-    /// a browser with 160 unfinished sign-ins sends a short header, and the newest can be finished.
+    /// with 160 unfinished sign-ins the Cookie header stays short, and the newest request can be
+    /// finished.
     async fn the_cookies_of_pending_requests_are_bounded(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -425,7 +428,7 @@ both! {
         let mut ids = Vec::new();
         for number in 0..160 {
             if number % 7 == 0 {
-                server.turn(Duration::seconds(1)); // many within the same millisecond, and not
+                server.turn(Duration::seconds(1)); // several cookies share a creation time
             }
             let answer = start(&server, &mut jar, "openid").await;
             let headers: usize = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -450,7 +453,8 @@ both! {
         assert!(!frigg.session.is_empty());
     }
 
-    /// cookies that another host of the site planted, with any time, displace no pending request.
+    /// cookies planted by a sibling domain, with any creation time, evict no pending request
+    /// (cookie tossing).
     async fn planted_cookies_displace_no_pending_request(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -469,8 +473,8 @@ both! {
         }
     }
 
-    /// cookies set by answers to forms of other sites are cleared by the next request. The header of
-    /// each answer stays short.
+    /// cookies set by responses to cross-site forms are cleared by later requests, in steps that
+    /// keep response headers short.
     async fn many_cookies_at_once_are_cleared_step_by_step(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -478,7 +482,7 @@ both! {
         let mut jar = Jar::new(AUTH);
         let now = server.clock.now().to_offset_date_time();
         for _ in 0..60 {
-            // a form that another site posts brings no cookie (`SameSite=Lax`)
+            // a cross-site form sends no cookie (`SameSite=Lax`)
             let form = [
                 ("response_type", "code"), ("client_id", "app"), ("scope", "openid"),
                 ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"),
@@ -498,7 +502,7 @@ both! {
         sign_in(&server, &mut jar, "frigg").await;
         let path = format!("{CONSENT}?request_id={newest}");
         jar.send(&server, ("GET", &path), None).await.expect(200);
-        // a form that goes on by GET brings its cookies, and is counted then
+        // the GET after a form sends the cookies, and excess cookies are cleared
         let form = [("response_type", "code"), ("client_id", "app"), ("scope", "openid"), ("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
         let answer = server.post_form("/api/oauth/authorize", &form).await.expect(303);
         jar.store(&answer, now);

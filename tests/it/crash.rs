@@ -1,4 +1,4 @@
-//! T1: repeated kill -9 under load, checked against a journal of the responses that clients received.
+//! T1: repeated SIGKILL under load, checked against a journal of the responses that clients received.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ async fn integrity(setup: &Setup) {
 }
 
 both! {
-    /// T1, P1, P2, P3: after a kill under load nothing acknowledged is lost, nothing is spent twice,
-    /// and no refresh chain is broken.
+    /// T1, P1, P2, P3: after SIGKILL under load no acknowledged write is lost, no single-use item is
+    /// accepted twice, and no refresh chain is broken.
     async fn killed_under_load_it_keeps_its_word(setup: Setup) {
         let kills = if setup.engine == Engine::Sqlite { 20 } else { 5 };
         let port = free_port();
@@ -46,7 +46,7 @@ both! {
                 break;
             }
             let running = set_to_work(&load, journals, seed, &CancellationToken::new());
-            // Any moment will do, which is the point.
+            // A random delay, so that the kill hits different points of the flows.
             tokio::time::sleep(Duration::from_micros(chance.random_range(20_000..250_000))).await;
             program.kill().await;
             journals = running.join_all().await;

@@ -1,11 +1,11 @@
-//! The start of a device flow (RFC 8628 §3.1, contract 10.1 and 10.2).
+//! Device authorization endpoint (RFC 8628 §3.1, storyden-contract.md#device-start).
 
 use serde_json::json;
 use storyden_auth::oauth::grant_type::GrantType;
 
 use crate::support::{Answer, NewClient, Server, both};
 
-/// The scope that the built-in client must ask for.
+/// Scope that the built-in client must request.
 const CLI_SCOPE: &str = "openid profile offline_access";
 
 /// Starts a device flow of the built-in client.
@@ -16,7 +16,7 @@ async fn start_cli(server: &Server, scope: &str) -> Answer {
         .await
 }
 
-/// How many device flows wait.
+/// Counts the device authorizations.
 async fn started(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM oauth_device_authorisations", &[])
@@ -24,7 +24,8 @@ async fn started(server: &Server) -> i64 {
 }
 
 both! {
-    /// req_081, req_082, req_089, req_091: the answer has two codes, the page and the pace.
+    /// req_081, req_082, req_089, req_091: the response has two codes, the verification URIs, the
+    /// lifetime and the interval.
     async fn the_answer_has_codes_a_page_and_a_pace(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -55,8 +56,7 @@ both! {
         }
     }
 
-    /// req_040, req_089: neither code is kept where the database alone could use it, and no two
-    /// flows have the same.
+    /// req_040, req_089: the device code is stored as a hash, and codes are unique.
     async fn device_codes_are_kept_as_hashes(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -95,7 +95,7 @@ both! {
         assert_eq!(started(&server).await, 0);
     }
 
-    /// req_034, req_080: a client that fails in the Authorization header gets the challenge.
+    /// req_034, req_080: failed authentication in the Authorization header is challenged.
     async fn an_unknown_client_in_the_header_is_challenged(setup: Setup) {
         let server = setup.start().await;
         server.public_client().await;
@@ -108,7 +108,8 @@ both! {
         server.send(known).await.expect(200);
     }
 
-    /// req_017, req_019, req_020: here a scope beyond the client's is refused, and none is allowed.
+    /// req_017, req_019, req_020: a scope not allowed for the client is rejected; an empty scope is
+    /// accepted.
     async fn a_scope_beyond_the_clients_is_refused(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { scope: "openid profile", ..NewClient::default() }).await;
@@ -131,7 +132,8 @@ both! {
         server.start_device(&any, "openid MANAGE_REPORTS ADMINISTRATOR").await.expect(200);
     }
 
-    /// Contract 10.2: the built-in client is there without anybody making it, and is made once.
+    /// storyden-contract.md#built-in-client: the built-in client is created at the first use, once
+    /// despite concurrent requests.
     async fn the_built_in_client_needs_no_setting_up(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -147,7 +149,8 @@ both! {
         assert_eq!(consent["inherits_user_permissions"], true);
     }
 
-    /// Contract 10.2: it asks for exactly its three scopes, in any order.
+    /// storyden-contract.md#built-in-client: the built-in client must request exactly three scopes, in
+    /// any order.
     async fn the_built_in_client_asks_for_exactly_three_scopes(setup: Setup) {
         let server = setup.start().await;
         for scope in [
@@ -164,7 +167,7 @@ both! {
         start_cli(&server, "offline_access openid profile").await.expect(200);
     }
 
-    /// OAUTH_CLI_ENABLED=false takes the built-in client away, also when it was made before.
+    /// `OAUTH_CLI_ENABLED=false` disables the built-in client, also if already created.
     async fn the_built_in_client_can_be_switched_off(setup: Setup) {
         let before = setup.start().await;
         let odin = before.admin("odin").await;
@@ -181,7 +184,8 @@ both! {
         server.token(&form).await.expect_error(400, "invalid_client");
     }
 
-    /// A-70, req_081: the page is where the settings say; a query of its own stays.
+    /// A-70, req_081: the verification page is configurable, and a query in the setting is kept;
+    /// forwarded hosts are ignored.
     async fn the_verification_page_can_be_elsewhere(setup: Setup) {
         for (name, value, page, joint) in [
             ("PUBLIC_WEB_ADDRESS", "https://www.example/forum", "https://www.example/forum/oauth/consent", "?"),
@@ -204,7 +208,7 @@ both! {
         }
     }
 
-    /// req_081: how long codes live and how often to poll are settings.
+    /// req_081: the lifetime of codes and the polling interval are configurable.
     async fn life_and_pace_of_codes_are_settings(setup: Setup) {
         let server = setup
             .with("OAUTH_DEVICE_CODE_TTL", "1.5m")
@@ -216,7 +220,8 @@ both! {
         assert_eq!(answer["interval"], 0);
     }
 
-    /// req_003, A-62, A-64, req_008, req_035: parameters come once, in a form, in the body.
+    /// req_003, A-62, A-64, req_008, req_035: parameters are accepted only once, in a form, in the
+    /// body.
     async fn parameters_come_once_in_the_body(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -240,16 +245,16 @@ both! {
             assert_eq!(answer.header("content-type"), "application/json");
             assert_eq!(answer.header("cache-control"), "no-store");
         }
-        // unknown and empty parameters are passed over
+        // unknown and empty parameters are ignored
         let form = [("client_id", app.client_id.as_str()), ("scope", ""), ("x", "1"), ("x", "2")];
         server.post_form(path, &form).await.expect(200);
         server.get(path).await.expect(405);
         assert_eq!(started(&server).await, 1);
     }
 
-    /// how many flows one address may start is bounded, and starting one deletes none.
+    /// starts are rate limited per address, and a new flow deletes no flow.
     async fn starts_are_bounded_per_address(setup: Setup) {
-        // 5000 is the default and allows 2000 in ten minutes: this allows 4
+        // the default 5000 allows 2000 in ten minutes, so 10 allows 4
         let server = setup.with("RATE_LIMIT", "10").start().await;
         let app = server.public_client().await;
         for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! The device grant at the token endpoint (RFC 8628 §3.4, §3.5): polls and what they are told.
+//! Device code grant at the token endpoint (RFC 8628 §3.4, §3.5).
 
 use storyden_auth::oauth::grant_type::GrantType;
 use time::Duration;
@@ -24,7 +24,7 @@ async fn slowed(server: &Server, client: &Client, device_code: &str) {
 }
 
 both! {
-    /// req_084, req_086: a device waits until its person says yes, and gets tokens once.
+    /// req_084, req_086: polls are pending until the user approves, and tokens are issued once.
     async fn an_approved_device_gets_tokens_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -46,7 +46,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }
 
-    /// req_084: a device whose person says no is told so.
+    /// req_084: polls of a denied device get `access_denied`.
     async fn a_denied_device_is_told_so(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -61,7 +61,7 @@ both! {
         }
     }
 
-    /// req_084: somebody who may not authorize applications decides nothing; the device goes on waiting.
+    /// req_084: an account without the permission decides nothing, and the device stays pending.
     async fn a_person_who_may_not_authorize_leaves_it_pending(setup: Setup) {
         let server = setup.start().await;
         let loki = server.plain_member("loki").await;
@@ -73,25 +73,25 @@ both! {
         pending(&server, &app, &started.text("device_code")).await;
     }
 
-    /// A-41, req_085: who polls too early is told to slow down, by five seconds more each time.
+    /// A-41, req_085: each early poll gets `slow_down` and adds five seconds to the interval.
     async fn polling_too_early_costs_five_seconds_each_time(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
-        pending(&server, &app, &device_code).await; // the first is never too early
+        pending(&server, &app, &device_code).await; // the first poll is never too early
         server.turn(seconds(5) - Duration::microseconds(1));
-        slowed(&server, &app, &device_code).await; // ten from now on
+        slowed(&server, &app, &device_code).await; // the interval is now ten seconds
         server.turn(seconds(10));
         pending(&server, &app, &device_code).await;
         server.turn(seconds(9));
-        slowed(&server, &app, &device_code).await; // fifteen
+        slowed(&server, &app, &device_code).await; // fifteen seconds
         server.turn(seconds(15));
         pending(&server, &app, &device_code).await;
         server.turn(seconds(14));
         slowed(&server, &app, &device_code).await;
     }
 
-    /// the interval ends at a minute.
+    /// the interval grows to at most a minute.
     async fn the_interval_ends_at_a_minute(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -106,7 +106,7 @@ both! {
         pending(&server, &app, &device_code).await;
     }
 
-    /// polls that are not too early write nothing by themselves.
+    /// polls at the interval do not change the stored interval.
     async fn an_ordinary_poll_changes_no_interval(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -119,7 +119,7 @@ both! {
         assert_eq!(server.count(unchanged, &[]).await, 1);
     }
 
-    /// req_085: an approval is no way around the interval.
+    /// req_085: the interval applies after the approval too.
     async fn an_approved_device_keeps_its_pace(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -134,7 +134,7 @@ both! {
         server.poll(&app, &device_code).await.expect(200);
     }
 
-    /// req_081: the operator chooses the pace; zero means none.
+    /// req_081: a polling interval of zero disables `slow_down`.
     async fn without_a_pace_nobody_is_slowed_down(setup: Setup) {
         let server = setup.with("OAUTH_DEVICE_POLL_EVERY", "0s").start().await;
         let app = server.public_client().await;
@@ -145,7 +145,7 @@ both! {
         }
     }
 
-    /// many devices behind one address poll in peace.
+    /// many devices behind the same address poll without interference.
     async fn many_devices_behind_one_address_poll_in_peace(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -162,7 +162,7 @@ both! {
         }
     }
 
-    /// A-43, req_083: a device code is good for its own client alone, and is not burnt by another.
+    /// A-43, req_083: a device code is rejected for a different client, and is not consumed.
     async fn a_device_code_is_good_for_its_own_client_alone(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -177,7 +177,8 @@ both! {
         server.poll(&app, &device_code).await.expect(200);
     }
 
-    /// A-44, req_084: a code that is too old says so for an hour at least, then it is unknown.
+    /// A-44, req_084: an expired device code gets `expired_token` for at least an hour, then
+    /// `invalid_grant`.
     async fn an_old_device_code_says_so_for_an_hour(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -195,7 +196,7 @@ both! {
         server.poll(&app, &device_code).await.expect_error(400, "invalid_grant");
     }
 
-    /// an approval that is not fetched in time is fetched no more.
+    /// an approval expires with the device code.
     async fn an_approval_is_not_fetched_after_its_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -205,7 +206,7 @@ both! {
         server.poll(&app, &device_code).await.expect_error(400, "expired_token");
     }
 
-    /// who is suspended after the approval gives the device nothing.
+    /// suspension of the approving account after the approval denies the tokens.
     async fn a_suspended_approver_gives_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -216,7 +217,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);
     }
 
-    /// what the approver lost meanwhile is not granted.
+    /// a permission lost after the approval is not granted.
     async fn a_lost_role_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -227,7 +228,8 @@ both! {
         assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
     }
 
-    /// req_036: a client without the grant, or a confidential one, is refused before any code is looked at.
+    /// req_036: a client without the grant, or a confidential client, is rejected before the code is
+    /// looked up.
     async fn only_public_clients_with_the_grant_may_poll(setup: Setup) {
         let server = setup.start().await;
         let without = server
@@ -241,7 +243,8 @@ both! {
         server.poll(&confidential, "any").await.expect_error(400, "unauthorized_client");
     }
 
-    /// req_086: the built-in command-line client gets what its person holds, and refreshes.
+    /// req_086: the built-in command-line client inherits the permissions of the account, and can
+    /// refresh.
     async fn the_command_line_client_gets_what_its_person_holds(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;

@@ -1,14 +1,14 @@
-//! The decision of a device flow (RFC 8628 §3.3, contract 10.3).
+//! Consent to a device flow (RFC 8628 §3.3, storyden-contract.md#device-consent).
 
 use serde_json::json;
 use time::Duration;
 
 use crate::support::{Answer, Client, Member, Server, both};
 
-/// Where decisions are read and made.
+/// Path of the device consent endpoint.
 const PATH: &str = "/api/oauth/device/consent";
 
-/// Somebody opens a code, from some address.
+/// Opens a user code, with `address` in X-Forwarded-For.
 async fn open_from(server: &Server, address: &str, member: &Member, user_code: &str) -> Answer {
     let request = server
         .request("GET", PATH)
@@ -18,18 +18,18 @@ async fn open_from(server: &Server, address: &str, member: &Member, user_code: &
     server.send(request).await
 }
 
-/// Somebody opens a code.
+/// Opens a user code.
 async fn open(server: &Server, member: &Member, user_code: &str) -> Answer {
     open_from(server, "127.0.0.1", member, user_code).await
 }
 
-/// Somebody decides.
+/// Decides on a user code.
 async fn decide(server: &Server, member: &Member, user_code: &str, decision: &str) -> Answer {
     let body = json!({ "user_code": user_code, "decision": decision });
     server.post_as(member, PATH, &body).await
 }
 
-/// An application and a device flow of its that waits.
+/// Creates a client and starts a device flow.
 async fn start(server: &Server) -> (Client, Answer) {
     let app = server.public_client().await;
     let started = server
@@ -39,7 +39,8 @@ async fn start(server: &Server) -> (Client, Answer) {
     (app, started)
 }
 
-/// Fails unless it is what every code that cannot be decided is told.
+/// Asserts the error for a code that is malformed, unknown, expired, decided, or claimed by a different
+/// account.
 #[track_caller]
 fn unavailable(answer: Answer) {
     let answer = answer.expect_error(400, "invalid_request");
@@ -47,15 +48,15 @@ fn unavailable(answer: Answer) {
     assert_eq!(description, "User code is invalid or unavailable");
 }
 
-/// The text as somebody mistypes it: another code of the same form.
+/// Returns a different code of the same form.
 fn another(user_code: &str) -> String {
     let last = if user_code.ends_with('A') { "B" } else { "A" };
     format!("{}{last}", &user_code[..8])
 }
 
 both! {
-    /// req_087, req_090, A-37: the page learns who asks, for what, from where and when, and the
-    /// code to compare.
+    /// req_087, req_090, A-37: the response has the client, the scopes, the address and time of the
+    /// start, and the code to compare.
     async fn the_page_reads_who_asks_from_where_and_when(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -106,7 +107,7 @@ both! {
         }
     }
 
-    /// req_086, req_093: an approved code gives its device tokens with what was granted.
+    /// req_086, req_093: an approved code gives the device tokens with the granted scope.
     async fn an_approved_code_gives_its_device_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -120,7 +121,8 @@ both! {
         assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
     }
 
-    /// req_084: a denied code gives its device nothing, also when whoever says no lost their role.
+    /// req_084: a denied code gives the device no tokens; an account that lost the permission can still
+    /// deny.
     async fn a_denied_code_gives_its_device_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -133,7 +135,7 @@ both! {
         server.poll(&app, &started.text("device_code")).await.expect_error(400, "access_denied");
     }
 
-    /// req_093, A-38: opening a code claims it and changes nothing else.
+    /// req_093, A-38: `GET` claims a code and decides nothing.
     async fn opening_a_code_decides_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -150,7 +152,8 @@ both! {
         }
     }
 
-    /// req_093: who opens a code first has it; others can neither decide nor see it.
+    /// req_093: the first account to open a code claims the code; other accounts can
+    /// neither read nor decide.
     async fn who_opens_a_code_first_has_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -158,7 +161,7 @@ both! {
         let (_, started) = start(&server).await;
         let user_code = started.text("user_code");
         for decision in ["approve", "deny"] {
-            unavailable(decide(&server, &frigg, &user_code, decision).await); // nobody opened it
+            unavailable(decide(&server, &frigg, &user_code, decision).await); // not opened yet
         }
         open(&server, &frigg, &user_code).await.expect(200);
         open(&server, &frigg, &user_code).await.expect(200);
@@ -174,7 +177,7 @@ both! {
         unavailable(open(&server, &odin, &user_code).await);
     }
 
-    /// two people who open a code at once do not both have it.
+    /// of two accounts that open a code concurrently, only the first claims the code.
     async fn of_two_who_open_a_code_at_once_one_has_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -205,7 +208,7 @@ both! {
         }
     }
 
-    /// A-53, req_088: a code can be decided until it expires and not a moment longer.
+    /// A-53, req_088: a code expires after exactly ten minutes.
     async fn a_code_expires(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -221,7 +224,8 @@ both! {
         unavailable(decide(&server, &frigg, &late, "approve").await);
     }
 
-    /// A-36, req_091: however a person types a code, it is found.
+    /// A-36, req_091: user codes are found regardless of case, spaces, hyphens, and O/0 and I/L/1
+    /// confusion.
     async fn a_code_is_found_however_it_is_typed(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -242,7 +246,7 @@ both! {
         decide(&server, &frigg, &bare.to_lowercase(), "approve").await.expect(200);
     }
 
-    /// what is no code is refused like a code that nobody has.
+    /// malformed codes get the same error as unknown codes.
     async fn what_is_no_code_is_refused_like_an_unknown_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -267,15 +271,14 @@ both! {
         for (index, input) in inputs.iter().enumerate() {
             let address = format!("203.0.113.{index}");
             unavailable(open_from(&server, &address, &frigg, input).await);
-            server.turn(Duration::minutes(2)); // so that trying is not what is refused
+            server.turn(Duration::minutes(2)); // below the rate limit
         }
         unavailable(server.get_as(&frigg, PATH).await);
         unavailable(decide(&server, &frigg, "\0", "deny").await);
         server.get_as(&frigg, &format!("{PATH}?user_code=%00")).await.expect_error(400, "invalid_request");
     }
 
-    /// A-35, req_088: five wrong codes of one account in ten minutes are heard, no more, from
-    /// wherever they come.
+    /// A-35, req_088: an account may try five wrong codes in ten minutes, from any address.
     async fn an_account_guesses_five_times(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -286,7 +289,7 @@ both! {
         for guess in 0..5 {
             unavailable(open_from(&server, &format!("203.0.113.{guess}"), &frigg, &wrong).await);
         }
-        // whatever is tried now, from wherever, right or wrong
+        // all further attempts are rejected, whether the code is right or wrong
         for code in [&wrong, &user_code] {
             let answer = open_from(&server, "198.51.100.1", &frigg, code).await;
             let answer = answer.expect_error(429, "invalid_request");
@@ -298,7 +301,7 @@ both! {
         unavailable(open(&server, &frigg, &wrong).await);
     }
 
-    /// what was right does not count against anybody.
+    /// right codes do not count as guesses.
     async fn right_codes_do_not_count(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -314,9 +317,10 @@ both! {
         decide(&server, &frigg, &user_code, "approve").await.expect(200);
     }
 
-    /// many accounts behind one address, and all of an IPv6 /64, guess together.
+    /// guesses are also limited per address, across accounts; an IPv6 /64 counts as a single
+    /// address.
     async fn an_address_guesses_with_all_its_accounts(setup: Setup) {
-        // 5000 is the default and allows 50 per address and 5 per account: this allows 5 and 1
+        // the default 5000 allows 50 per address and 5 per account, so 500 allows 5 and 1
         let server = setup.with("RATE_LIMIT", "500").start().await;
         let odin = server.admin("odin").await;
         let (_, started) = start(&server).await;
@@ -330,7 +334,8 @@ both! {
         open_from(&server, "2001:db8:1:3::9", &odin, &user_code).await.expect(200);
     }
 
-    /// Contract 10.3: who may not approve learns nothing about codes, and can approve none.
+    /// storyden-contract.md#device-consent: without the permission to approve, known and unknown codes
+    /// get the same error.
     async fn who_may_not_approve_learns_nothing_about_codes(setup: Setup) {
         let server = setup.start().await;
         let loki = server.plain_member("loki").await;
@@ -347,7 +352,8 @@ both! {
         server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
     }
 
-    /// what was lost between opening and approving is not given.
+    /// a permission, grant type or account state lost between opening and approving
+    /// is checked again.
     async fn what_was_lost_before_the_approval_is_not_given(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -366,7 +372,8 @@ both! {
         server.poll(&app, &device_code).await.expect_error(400, "authorization_pending");
     }
 
-    /// req_041: only a session, on a page of ours, with JSON, decides.
+    /// req_041: only a session, from this server's origin, with JSON, can decide
+    /// (CSRF).
     async fn only_a_session_on_a_page_of_ours_decides(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

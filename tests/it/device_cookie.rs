@@ -1,5 +1,5 @@
-//! Guesses at one account from many networks, and the device cookies that keep a way in for browsers
-//! that signed in before (req_004, A-79).
+//! Distributed password guessing against an account, and device cookies, which keep sign-in possible
+//! for known browsers (req_004, A-79).
 
 use serde_json::json;
 use time::Duration;
@@ -7,13 +7,13 @@ use time::Duration;
 use crate::support::race::{at_once, count};
 use crate::support::{Answer, Member, PASSWORD, Server, both};
 
-/// The name of the device cookie behind https.
+/// Name of the device cookie over https.
 const DEVICE: &str = "__Host-storyden-auth-device";
 
-/// The wrong passwords of strangers that one identifier takes at once.
+/// Number of wrong passwords without a device cookie that an identifier allows at once.
 const BURST: u16 = 30;
 
-/// Tries a password from a network of its own.
+/// Tries a password from a separate network.
 async fn try_from_network(
     server: &Server,
     number: u16,
@@ -24,7 +24,7 @@ async fn try_from_network(
     server.sign_in_from(&address, identifier, password).await
 }
 
-/// Spends what an identifier allows to strangers, each guess from another /48.
+/// Spends the guesses of an identifier, each from a different /48.
 async fn guess_from_everywhere(server: &Server, identifier: &str) {
     for number in 0..BURST {
         let answer = try_from_network(server, number, identifier, "wrong password").await;
@@ -33,7 +33,7 @@ async fn guess_from_everywhere(server: &Server, identifier: &str) {
     refused(&try_from_network(server, BURST, identifier, "wrong password").await);
 }
 
-/// Fails unless strangers are slowed down: 429, and half a minute to wait.
+/// Asserts a 429 with a Retry-After of at most half a minute.
 #[track_caller]
 fn refused(answer: &Answer) {
     assert_eq!(answer.status, 429, "{}", answer.body);
@@ -41,7 +41,7 @@ fn refused(answer: &Answer) {
     assert!((1..=31).contains(&wait), "{wait}");
 }
 
-/// Signs in with a `Cookie` header, from a network that did nothing before.
+/// Signs in with a `Cookie` header, from an unused network.
 async fn sign_in_with(server: &Server, identifier: &str, password: &str, cookie: &str) -> Answer {
     let body = json!({ "identifier": identifier, "token": password });
     let request = server
@@ -51,13 +51,13 @@ async fn sign_in_with(server: &Server, identifier: &str, password: &str, cookie:
     server.send(request.header("cookie", cookie)).await
 }
 
-/// The device cookie of an answer, as a browser sends it back.
+/// Returns the device cookie of a response, as a `Cookie` pair.
 #[track_caller]
 fn device_of(answer: &Answer) -> String {
     format!("{DEVICE}={}", answer.cookie("storyden-auth-device"))
 }
 
-/// Signs in as a browser that was never here: its device cookie.
+/// Signs in without cookies, and returns the device cookie.
 async fn new_browser(server: &Server, identifier: &str) -> String {
     let answer = server
         .sign_in_from("192.0.2.10", identifier, PASSWORD)
@@ -65,7 +65,7 @@ async fn new_browser(server: &Server, identifier: &str) -> String {
     device_of(&answer.expect(200))
 }
 
-/// The device cookies that an answer sets, with their attributes.
+/// Returns the `Set-Cookie` values of device cookies.
 fn devices_set(answer: &Answer) -> Vec<&str> {
     let values = answer.headers.get_all("set-cookie").iter();
     let values = values.map(|value| value.to_str().unwrap());
@@ -90,8 +90,8 @@ async fn change_password(
 }
 
 both! {
-    /// req_004: guesses at one account count together, whatever the network; then one in 30 seconds is
-    /// heard. Other accounts are not affected.
+    /// req_004: guesses against an account share a limit across networks, after which a single guess in
+    /// 30 seconds is accepted. Other accounts are not affected.
     async fn one_account_is_guessed_at_slowly_from_many_networks(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -111,8 +111,8 @@ both! {
         guess_from_everywhere(&server, "frigg").await;
     }
 
-    /// req_004: strangers cannot lock an owner out: a browser that signed in before has a way in, by its
-    /// device cookie or its session, on every replica.
+    /// req_004: guessing cannot lock an owner out: a browser with a device cookie or a session can sign
+    /// in, on every replica.
     async fn a_known_browser_keeps_a_way_in(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;
@@ -129,8 +129,8 @@ both! {
         }
     }
 
-    /// A stolen device cookie is worth ten guesses in all, on all replicas; then its holder is a
-    /// stranger, for good.
+    /// A stolen device cookie allows ten guesses in total, across replicas, and is then ignored
+    /// permanently.
     async fn a_stolen_device_cookie_loses_its_privilege(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         server.member("frigg", &[]).await;
@@ -148,7 +148,7 @@ both! {
         server.turn(Duration::days(2));
         guess_from_everywhere(&server, "frigg").await;
         refused(&sign_in_with(&server, "frigg", PASSWORD, &stolen).await);
-        // signing in makes a cookie with a budget of its own
+        // sign-in issues a cookie with a new allowance
         server.turn(Duration::minutes(1));
         let fresh = device_of(&sign_in_with(&server, "frigg", PASSWORD, &stolen).await.expect(200));
         for number in 200..240 {
@@ -157,7 +157,7 @@ both! {
         sign_in_with(&server, "frigg", PASSWORD, &fresh).await.expect(200);
     }
 
-    /// Many guesses at once with one device cookie do not pass together.
+    /// Concurrent guesses with a device cookie are all counted.
     async fn guesses_at_once_with_a_device_cookie_are_counted(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -169,7 +169,8 @@ both! {
         assert_eq!((count(&answers, 401), count(&answers, 429)), (10, 30));
     }
 
-    /// A device cookie is good for its account, its password and its year, and cannot be made up.
+    /// A device cookie is bound to the account and the password, expires after a year, and cannot be
+    /// forged.
     async fn a_device_cookie_is_bound(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -196,7 +197,7 @@ both! {
         let two = format!("{name}=x; {device}");
         sign_in_with(&server, "frigg", PASSWORD, &two).await.expect(200);
 
-        // a changed password voids the cookies of all browsers but the one that changed it
+        // a changed password invalidates all device cookies but the new cookie of this response
         let changed = change_password(&server, &frigg, PASSWORD, "another password", &device).await.expect(200);
         refused(&sign_in_with(&server, "frigg", "another password", &device).await);
         let device = device_of(&changed);
@@ -209,7 +210,7 @@ both! {
         refused(&sign_in_with(&server, "frigg", "another password", &device).await);
     }
 
-    /// One browser is remembered for the last four accounts, and signing out forgets none.
+    /// A browser keeps device cookies of the last four accounts, also after sign-out.
     async fn a_browser_is_remembered_for_four_accounts(setup: Setup) {
         let server = setup.start().await;
         let names = ["a1", "a2", "a3", "a4", "a5"];
@@ -224,7 +225,7 @@ both! {
         let request = server.request("POST", "/api/auth/logout").header("cookie", &cookie);
         let out = server.send(request).await.expect(302);
         assert!(devices_set(&out).is_empty());
-        // "cookies" would take the device cookie as well
+        // "cookies" would clear the device cookie too
         assert_eq!(out.header("clear-site-data"), r#""cache", "storage", "executionContexts""#);
         for (name, known) in names.into_iter().zip([false, true, true, true, true]) {
             guess_from_everywhere(&server, name).await;
@@ -234,7 +235,7 @@ both! {
         }
     }
 
-    /// A-55: only the API's host reads the device cookie, and no script.
+    /// A-55: the device cookie is host-only and not readable by scripts.
     async fn the_device_cookie_stays_with_the_host(setup: Setup) {
         let with = |setup: &crate::support::Setup, api: &str, web: &str| {
             setup.clone().with("PUBLIC_API_ADDRESS", api).with("PUBLIC_WEB_ADDRESS", web).with("SIGNUP_ENABLED", "true")
@@ -257,8 +258,8 @@ both! {
         assert!(device.ends_with("SameSite=Strict"), "{device}");
     }
 
-    /// Contract 3.6: in the profile `storyden` signing in sets one cookie. Strangers are slowed down
-    /// there too, and a browser with a session keeps its way in.
+    /// storyden-contract.md#session-cookie: in the profile `storyden` sign-in sets only the session
+    /// cookie. Guesses are limited there too, and a browser with a session can sign in.
     async fn the_profile_storyden_has_no_device_cookie(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -272,8 +273,8 @@ both! {
         assert_eq!(out.header("clear-site-data"), r#""cache", "cookies", "storage", "executionContexts""#);
     }
 
-    /// A-79: wrong passwords for one identifier do not tell which other identifier belongs to the same
-    /// account: neither by status nor by `Retry-After`.
+    /// A-79: limits on wrong passwords do not reveal that two identifiers belong to the same account,
+    /// neither by status nor by `Retry-After`.
     async fn limits_do_not_link_identifiers(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -282,7 +283,8 @@ both! {
             let answer = server.sign_in_from(address, identifier, "wrong password").await;
             (answer.status, answer.find_header("retry-after").map(str::to_owned), answer.json()["detail"].clone())
         };
-        // ten by e-mail from one address, then by handle: of the same account, of another, of none
+        // ten by e-mail from an address, then by handle: of the same account, a different account, and
+        // no account
         for _ in 0..10 {
             guess("192.0.2.1", "frigg@example.com").await;
         }
@@ -291,7 +293,7 @@ both! {
         let others = [guess("192.0.2.1", "odin").await, guess("192.0.2.1", "nobody").await];
         assert_eq!(same.0, 401);
         assert!(others.iter().all(|other| *other == same), "{same:?} {others:?}");
-        // the same with the limit of all networks together
+        // the same for the limit across networks
         for number in 0..20 {
             try_from_network(&server, number, "frigg@example.com", "wrong password").await.expect(401);
         }
@@ -304,7 +306,7 @@ both! {
         assert_eq!(guess("203.0.113.1", "frigg").await, guess("203.0.113.1", "odin").await);
     }
 
-    /// Variants of an identifier that find the same account are one identifier.
+    /// Variants of an identifier that find the same account share a limit.
     async fn variants_of_an_identifier_count_together(setup: Setup) {
         let server = setup.start().await;
         server.member("kvasir", &[]).await;

@@ -1,6 +1,6 @@
-//! T5: the disk below SQLite is full, and has room again.
+//! T5: SQLite on a full disk, and after space is freed.
 //!
-//! A limit on the size of files stands for a full disk: what grows fails, what is there can be read.
+//! A file size limit (`RLIMIT_FSIZE`) simulates the full disk: writes fail, reads work.
 
 use crate::support::journal::{Fate, prepare, put_off};
 use crate::support::{Engine, Setup, free_port};
@@ -14,7 +14,7 @@ async fn a_full_disk_is_waited_for(setup: Setup) {
     let code = server.code(&load.person, app, &[]).await;
 
     program.limit_files("4096").await;
-    // More than once: a failure must not be what the next one stumbles over.
+    // Repeat: a failed write must not leave state that breaks the next attempt.
     for _ in 0..3 {
         put_off(server.start_device(app, "openid").await);
         put_off(server.refresh(app, &refresh_token).await);
@@ -45,8 +45,8 @@ async fn a_full_disk_is_waited_for(setup: Setup) {
 }
 
 mod sqlite {
-    /// T5, P1, P3: on a full disk what writes is put off and burns nothing, what reads is answered, and
-    /// all goes on once there is room, without a restart.
+    /// T5, P1, P3: on a full disk writes get 503 and consume no code or token, and reads work. After
+    /// space is freed everything works without a restart.
     #[test]
     fn a_full_disk_is_waited_for() {
         crate::support::run(super::Engine::Sqlite, |setup| {

@@ -1,4 +1,5 @@
-//! `doctor`, as an operator runs it: it finds what is wrong, says what to do, and changes nothing.
+//! `doctor` as an operator runs the command: each problem has a finding and advice, and nothing is
+//! changed.
 
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -8,14 +9,14 @@ use tokio::net::TcpListener;
 
 use crate::support::{Engine, Setup, both, free_port};
 
-/// What it found.
+/// The exit code and the findings of a run.
 struct Findings {
     code: Option<i32>,
     found: Vec<Value>,
 }
 
 impl Findings {
-    /// How a check went, with every finding of it.
+    /// The status and text of each finding of a check.
     #[track_caller]
     fn of(&self, check: &str) -> Vec<(&str, &str)> {
         let of_it = self.found.iter().filter(|found| found["check"] == check);
@@ -27,7 +28,7 @@ impl Findings {
             .collect()
     }
 
-    /// Fails unless a check found this, and says what to do about it where that is not well.
+    /// Fails unless a check has this finding, with advice unless the status is `ok`.
     #[track_caller]
     fn expect(&self, (check, status): (&str, &str), text: &str) {
         let found = self.found.iter().find(|found| {
@@ -39,7 +40,7 @@ impl Findings {
         assert_eq!(found["advice"].is_string(), status != "ok", "{found}");
     }
 
-    /// Fails if a check warned of something or failed.
+    /// Fails if a check has a warning or a failure.
     #[track_caller]
     fn expect_well(&self, check: &str) {
         let found = self.of(check);
@@ -48,7 +49,7 @@ impl Findings {
     }
 }
 
-/// Runs it.
+/// Runs `doctor --json`.
 async fn doctor(setup: &Setup, settings: &[(&str, &str)]) -> Findings {
     let ended = setup.run(&["doctor", "--json"], settings).await;
     let found = serde_json::from_str(&ended.stdout);
@@ -59,7 +60,7 @@ async fn doctor(setup: &Setup, settings: &[(&str, &str)]) -> Findings {
     }
 }
 
-/// Settings that fit a Storyden at an address of this computer.
+/// Settings that match a Storyden with a local issuer.
 fn fitting(issuer: &str) -> Vec<(&'static str, &str)> {
     vec![
         ("OAUTH_PROFILE", "storyden"),
@@ -68,7 +69,7 @@ fn fitting(issuer: &str) -> Vec<(&'static str, &str)> {
     ]
 }
 
-/// A Storyden's API, as far as it is asked: its metadata and its key, and no introspection.
+/// Starts the part of a Storyden's API that `doctor` reads: metadata and key set. Introspection is 404.
 async fn storydens_api(key: Value) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());
@@ -82,7 +83,7 @@ async fn storydens_api(key: Value) -> String {
     issuer
 }
 
-/// The public half of the key of every test.
+/// The public key that all tests share.
 async fn key_of(setup: &Setup) -> Value {
     let shown = setup.run(&["key", "show", "--json"], &[]).await;
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
@@ -95,7 +96,7 @@ fn widen(path: &std::path::Path, mode: u32) {
 }
 
 both! {
-    /// A server that runs alone and answers under its address has nothing to be told.
+    /// `doctor` has no complaint about a single server that answers at the issuer address.
     async fn a_server_that_runs_is_well(setup: Setup) {
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
@@ -116,7 +117,8 @@ both! {
         program.kill().await;
     }
 
-    /// Beside a Storyden, before the switch: it is that one which answers, with the same key.
+    /// Beside a Storyden before the switch: the Storyden answers at the issuer address, with the same
+    /// key.
     async fn settings_that_fit_a_storyden_are_well(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         setup.start().await.member("frigg", &[]).await;
@@ -132,7 +134,8 @@ both! {
         found.expect(("issuer", "warn"), "the Storyden itself answers there");
         found.expect(("issuer", "ok"), "is served there");
         if setup.engine == Engine::Sqlite {
-            // Nobody is told to change a file of the Storyden's.
+            // The journal mode of a Storyden's file is Storyden's choice, so no advice to change the
+            // mode.
             found.expect(("journal", "ok"), "mode delete, which is the Storyden's to choose");
             found.expect_well("time zone");
         }
@@ -151,7 +154,7 @@ both! {
         found.expect(("storyden", "warn"), "REMOTE_TOKEN_STORAGE is sealed");
     }
 
-    /// The Storyden would refuse what this server signs.
+    /// With another key than the issuer serves, Storyden would reject the tokens of this server.
     async fn another_key_than_the_storydens_is_named(setup: Setup) {
         setup.beside_a_storyden().await;
         let mut key = key_of(&setup).await;
@@ -162,7 +165,7 @@ both! {
         found.expect(("issuer", "fail"), "/api/oauth/jwks serves the key");
     }
 
-    /// What an older or newer Storyden, or somebody's hand, made of the tables.
+    /// Tables changed by another Storyden version or by hand.
     async fn tables_that_differ_are_named(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let text = storyden.pick("text", "varchar");
@@ -175,7 +178,7 @@ both! {
         found.expect(("tables", "fail"), "the table oauth_remote_authorisation_flows is missing");
         found.expect(("tables", "fail"), "the column oauth_clients.scope_policy is missing");
         found.expect(("tables", "warn"), "lacks the index oauthdeviceauthorisation_user_code_hash");
-        // A column that may be left out harms nobody.
+        // An additional nullable column is harmless.
         assert_eq!(found.of("tables").len(), 3, "{:?}", found.of("tables"));
     }
 
@@ -197,7 +200,7 @@ both! {
         found.expect(("tables", "fail"), &format!("the column {flows}.resource is not known"));
     }
 
-    /// Whoever looks for the issuer finds nobody, or somebody else.
+    /// The issuer address refuses connections, answers with another issuer, or has OAuth disabled.
     async fn an_issuer_that_does_not_answer_is_named(setup: Setup) {
         let nobody = format!("http://localhost:{}", free_port());
         let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", nobody.as_str())]).await;
@@ -214,7 +217,8 @@ both! {
         found.expect(("issuer", "warn"), "the answer was 404 Not Found");
     }
 
-    /// Storyden compares times as text: an offset of its rows shows which zone it runs in.
+    /// Storyden compares times as text: the UTC offset of stored times shows the zone that Storyden
+    /// runs in.
     async fn stored_times_of_another_zone_are_named(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let server = setup.start().await;
@@ -267,7 +271,7 @@ both! {
         assert!(said.iter().any(|(status, _)| *status == "fail"), "{said:?}");
     }
 
-    /// A file that others can read is named with what is in it: the database, the keys, the settings.
+    /// A file readable by others is reported with the content at risk: the database, a key, a setting.
     async fn files_that_others_can_read_are_named(setup: Setup) {
         let settings_file = setup.folder.join("settings.env");
         std::fs::write(&settings_file, "LOG_LEVEL=info\nREMOTE_TOKEN_KEY=x\nDATABASE_PASSWORD=\n").unwrap();

@@ -1,4 +1,4 @@
-//! T12: told to end at full speed, the server answers what it has read.
+//! T12: graceful shutdown under load: every request that was read gets an answer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use crate::support::journal::{PATIENCE, put_off};
 use crate::support::race::Form;
 use crate::support::{Answer, Client, Server, Setup, both, free_port};
 
-/// The time that a container gives to a program, less a margin (P5). `make soak` alone holds the
-/// server to it: any other run may be on a busy machine.
+/// The grace period of a container before SIGKILL, less a margin (P5). Only `make soak` enforces the
+/// time, as other runs may be on a busy machine.
 const EXIT: Duration = Duration::from_secs(8);
-/// How often it is told to end.
+/// Number of shutdowns.
 const ROUNDS: usize = 3;
-/// How many clients are at work.
+/// Number of concurrent clients.
 const WORKERS: u64 = 12;
-/// How many answers are given before it is told to end.
+/// Answers logged before SIGTERM.
 const ANSWERS: usize = 150;
-/// How many requests are half sent when it is told to end.
+/// Requests half sent at SIGTERM.
 const HALF_SENT: usize = 8;
-/// The body of those.
+/// Body of the half-sent requests.
 const BODY: &str = "client_id=app&scope=openid";
 
-/// One client: a refresh chain, device flows or the keys, one request after the other.
+/// A client that sends requests in sequence: a refresh chain, device starts, or the key set.
 struct Worker {
     server: Arc<Server>,
     app: Client,
@@ -52,20 +52,22 @@ impl Worker {
         }
     }
 
-    /// Works until the server is gone; the trace ids of what was answered, whole and well.
+    /// Sends requests until the server is gone. Returns the trace ids of the complete answers.
     async fn work(mut self) -> (Self, HashSet<String>) {
         let mut answered = HashSet::new();
         for count in 1_u64.. {
             let trace_id = format!("{:016x}{count:016x}", self.number + 1);
             let traceparent = format!("00-{trace_id}-{count:016x}-01");
             let request = self.request().header("traceparent", traceparent);
-            // Either not read by the server, or it says so in its log, which is looked at below.
+            // The server did not read the request, or logged an answer; the caller of `work` compares
+            // the log.
             let Ok(response) = request.send().await else {
                 break;
             };
             let answer = Answer::of(response).await;
             if answer.status == 503 {
-                // A slow machine does not sign in time, told to end or not; that is an answer too.
+                // A slow machine may miss the signing deadline with or without a shutdown; a 503 counts
+                // as an answer.
                 assert_eq!(answer.header("retry-after"), "1", "{}", answer.body);
                 self.server.held.count("put off by the signer", 1);
                 put_off(answer);
@@ -82,7 +84,7 @@ impl Worker {
     }
 }
 
-/// A request whose head the server has read, and whose body it waits for.
+/// A request with complete headers, read by the server, and no body yet.
 async fn half_sent(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -98,7 +100,7 @@ async fn half_sent(address: &str) -> TcpStream {
     stream
 }
 
-/// The caller's trace id in a line that says that a request was answered.
+/// The caller's trace id in the log line of an answered request.
 fn answered(line: &str) -> Option<String> {
     let (_, id) = line
         .split_once("caller_trace_id=")
@@ -106,7 +108,7 @@ fn answered(line: &str) -> Option<String> {
     Some(id.trim_start_matches('"').chars().take(32).collect())
 }
 
-/// The clients, with what they need of a program at this address.
+/// Creates the clients, directed at a program at this address.
 async fn workers(setup: &Setup, address: &str) -> Vec<Worker> {
     let mut server = setup.start().await;
     let frigg = server.member("frigg", &[]).await;
@@ -128,7 +130,7 @@ async fn workers(setup: &Setup, address: &str) -> Vec<Worker> {
 }
 
 both! {
-    /// T12, P5: told to end at full speed, it answers every request that it has read, and exits with 0
+    /// T12, P5: on SIGTERM under load the server answers every request that was read, and exits with 0
     /// in time.
     async fn told_to_end_at_full_speed_it_answers_what_it_has_read(setup: Setup) {
         let mut setup = setup;

@@ -1,6 +1,6 @@
-//! The guarded way out (A-87 to A-98, T20): what a stranger names is asked only when it is public, and
-//! costs no more than it may. One table, driven through authorize with the document of a client and
-//! through the token endpoint with the keys of one.
+//! SSRF guard for client metadata documents and key sets (A-87 to A-98, T20): only public addresses are
+//! dialled, with bounded size, time and concurrency. The tests use tables, through authorize
+//! (documents) and the token endpoint (keys).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,8 @@ use storyden_auth::fetch::address::is_public;
 use crate::support::outside::{Host, Outside, Reply};
 use crate::support::{Answer, Client, Member, Server, Setup, both, free_port};
 
-/// Addresses that are never dialled, each of another network or in another disguise.
+/// Non-public addresses: every special-purpose network, unallocated space, and IPv4 addresses embedded
+/// in IPv6.
 pub(crate) const REFUSED: &[&str] = &[
     "0.0.0.0",
     "0.1.2.3",
@@ -67,7 +68,7 @@ pub(crate) const REFUSED: &[&str] = &[
     "4000::1",
 ];
 
-/// Numbers that are addresses after all, and names of this computer.
+/// Numeric forms of addresses, and names of the local host.
 pub(crate) const DISGUISED: &[&str] = &[
     "2130706433",
     "0x7f000001",
@@ -99,7 +100,7 @@ fn client(id: &str) -> Client {
     }
 }
 
-/// A server that may be asked as often as a table is long.
+/// Starts a server with a rate limit above the length of the tables.
 async fn begin(setup: Setup) -> (Server, Member, Outside) {
     let outside = Outside::new();
     let setup = outside.around(setup).with("RATE_LIMIT", "1000000000");
@@ -108,13 +109,13 @@ async fn begin(setup: Setup) -> (Server, Member, Outside) {
     (server, frigg, outside)
 }
 
-/// Refused with `invalid_client`, and in words that tell nobody which address it was.
+/// Fails unless the answer is `invalid_client`, with a text that does not reveal the address.
 fn refused_for(answer: &Answer, id: &str) {
     assert_eq!(answer.status, 400, "{id}: {}", answer.body);
     assert_eq!(answer.text("error"), "invalid_client", "{id}");
 }
 
-/// An assertion of a client that is good but for its signature, which nobody made.
+/// A client assertion that is valid except for the signature.
 fn unsigned(server: &Server, client_id: &str) -> String {
     use base64::Engine as _;
     let text = |value: serde_json::Value| {
@@ -136,9 +137,8 @@ fn bracketed(address: &str) -> String {
 }
 
 both! {
-    /// req_157, T20: no address that is not public is dialled, however it is written
-    /// and however a name comes to have it; a name with one such address beside public ones is refused
-    /// as a whole.
+    /// req_157, T20: no non-public address is dialled, in any notation, as a
+    /// literal or by DNS. A name with such an address beside public addresses is rejected as a whole.
     async fn an_address_that_is_not_public_is_never_dialled(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         let public = "93.184.216.34";
@@ -164,7 +164,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_clients", &[]).await, 0);
     }
 
-    /// req_148, T20: the keys of a client are fetched through the same guard.
+    /// req_148, T20: the `jwks_uri` of a client is fetched through the same guard.
     async fn a_clients_keys_are_fetched_through_the_same_guard(setup: Setup) {
         let (server, _, outside) = begin(setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")).await;
         let mut hosts: Vec<String> = DISGUISED.iter().map(|host| (*host).to_owned()).collect();
@@ -193,8 +193,8 @@ both! {
         assert_eq!(outside.dialled(), Vec::<IpAddr>::new());
     }
 
-    /// what was checked is what is dialled. A name that changes its answer gains nothing, since
-    /// it is looked up once for each fetch.
+    /// the address that was checked is the address that is dialled. A name is resolved only once
+    /// for each fetch, so DNS rebinding has no effect.
     async fn a_name_that_changes_its_answer_gains_nothing(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         let host = outside.host("app.example").await;
@@ -207,8 +207,8 @@ both! {
         assert_eq!((outside.resolved(), outside.dialled()), (2, vec![host.address]));
     }
 
-    /// a name of an internal network and a name that does not exist get the same answer, at the
-    /// device start, which needs no account, and at authorize: the guard maps no network for strangers.
+    /// an internal name and an unknown name get the same answer at the device start, which
+    /// needs no account, and at authorize: the guard cannot be used to map an internal network.
     async fn an_internal_name_is_not_told_from_an_unknown_one(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let outside = Outside::new();
@@ -229,7 +229,8 @@ both! {
                 ] {
                     let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
                     headers.sort();
-                    // The two endpoints differ in their headers, and in `storyden` in their words.
+                    // The answers of the two endpoints differ in headers, and in `storyden` in the
+                    // error text.
                     answers.insert((answer.status, answer.body.clone(), headers));
                 }
             }
@@ -238,7 +239,7 @@ both! {
         }
     }
 
-    /// this server is not asked about itself, and no port but those that are allowed.
+    /// this server's own host is not fetched, and no port beyond the allowed ports.
     async fn own_host_and_other_ports_are_refused(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         outside.name("auth.example", &[&["93.184.216.34"]]);
@@ -258,8 +259,8 @@ both! {
         assert_eq!(outside.resolved(), 0);
     }
 
-    /// req_150, req_151, req_158: another status, a redirect, another type, something
-    /// compressed or longer than 5 KiB is refused, and nothing is asked elsewhere.
+    /// req_150, req_151, req_158: a status other than 200, a redirect, another media type,
+    /// compression, or more than 5 KiB is rejected, and a redirect target is not fetched.
     async fn an_answer_that_is_not_plain_and_short_is_refused(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         let host = outside.host("app.example").await;
@@ -290,7 +291,7 @@ both! {
         replies.push(Reply::json("200 OK", "", &long));
         let head = format!("HTTP/1.1 200 OK\r\n{json_type}");
         replies.push(Reply::Raw(format!("{head}Content-Length: 104857600\r\n\r\n{{}}").into_bytes()));
-        replies.push(Reply::Raw(format!("{head}Content-Length: 99\r\n\r\n{{}}").into_bytes())); // a lie
+        replies.push(Reply::Raw(format!("{head}Content-Length: 99\r\n\r\n{{}}").into_bytes())); // too few bytes
         replies.push(Reply::Raw(format!("{head}Content-Length: 2\r\nContent-Length: 9\r\n\r\n{{}}").into_bytes()));
         replies.push(Reply::Raw(b"not HTTP at all\r\n\r\n".to_vec()));
         replies.push(Reply::Raw(Vec::new()));
@@ -299,7 +300,7 @@ both! {
         let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
         replies.push(Reply::Flood(chunked.clone().into_bytes(), chunk.into_bytes()));
         replies.push(Reply::Raw(format!("{chunked}ffffffffffffffff\r\n{{}}").into_bytes()));
-        replies.push(Reply::Flood(format!("{head}\r\n").into_bytes(), vec![b' '; 65_536])); // to the end
+        replies.push(Reply::Flood(format!("{head}\r\n").into_bytes(), vec![b' '; 65_536])); // endless
         let count = replies.len();
         for (number, reply) in replies.into_iter().enumerate() {
             let path = format!("/{number}");
@@ -312,8 +313,8 @@ both! {
         assert_eq!((host.asked().len(), other.asked().len()), (count, 0));
     }
 
-    /// a host that is slow or silent costs its own turns and a bounded time; other requests
-    /// go on meanwhile, and no connection stays.
+    /// slow and silent hosts use only the concurrency limit of the host, for a bounded
+    /// time. Other requests continue meanwhile, and no connection leaks.
     async fn a_slow_host_costs_nobody_else_anything(setup: Setup) {
         let outside = Outside::new();
         let mut setup = outside.around(setup);
@@ -356,13 +357,13 @@ both! {
         }
         for host in slow {
             while host.open() > 0 {
-                tokio::task::yield_now().await; // until the server has hung up on all of them
+                tokio::task::yield_now().await; // until the server has closed every connection
             }
         }
     }
 
-    /// development may open the guard, which is said at the start; and a proxy of the environment
-    /// is not used either way.
+    /// `OAUTH_CIMD_ALLOW_INSECURE_FETCH` opens the guard for development and is logged at the
+    /// start. Proxy variables of the environment are ignored with and without the setting.
     async fn no_proxy_of_the_environment_is_used(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
@@ -382,7 +383,7 @@ both! {
     }
 }
 
-/// A host of this computer that gives one client's document to whoever asks first.
+/// Starts a local host that serves a client metadata document to a single request.
 async fn serve_one_document() -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -400,8 +401,8 @@ async fn serve_one_document() -> std::net::SocketAddr {
     address
 }
 
-/// T20: what is public is what the registries leave: 10,000 addresses, by another
-/// description of the same networks.
+/// T20: compares `is_public` for 10,000 addresses with a second description of the IANA
+/// special-purpose registries.
 #[test]
 fn ten_thousand_addresses_are_as_the_registries_say() {
     let networks: Vec<ipnet::IpNet> = [
@@ -448,7 +449,7 @@ fn ten_thousand_addresses_are_as_the_registries_say() {
         let edge = networks[round as usize % networks.len()];
         let address: IpAddr = match round % 4 {
             0 => IpAddr::from(bits.to_be_bytes()),
-            1 => IpAddr::from((next() >> 3 | 1 << 125).to_be_bytes()), // most of it inside 2000::/3
+            1 => IpAddr::from((next() >> 3 | 1 << 125).to_be_bytes()), // mostly inside 2000::/3
             2 => edge.broadcast(),
             _ => edge.network(),
         };
@@ -456,5 +457,5 @@ fn ten_thousand_addresses_are_as_the_registries_say() {
         assert_eq!(is_public(address), !special, "{address}");
         seen.insert((address.is_ipv4(), special));
     }
-    assert_eq!(seen.len(), 4); // of each kind there were both
+    assert_eq!(seen.len(), 4); // public and special addresses of both families
 }

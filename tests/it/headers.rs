@@ -1,16 +1,16 @@
-//! The headers of every answer: who may keep it, frame it, read it from another origin; and the
-//! answers of paths and methods that are not there.
+//! Response headers: caching, framing (clickjacking), CORS and trace ids; and the answers for unknown
+//! paths and methods.
 
 use serde_json::json;
 
 use crate::support::{Answer, Server, both};
 
-/// A page of somebody else.
+/// An origin of an attacker.
 const EVIL: &str = "https://evil.example";
-/// The pages' own origin.
+/// The origin of the built-in pages.
 const OURS: &str = "https://auth.example";
 
-/// What anybody may call from anywhere, without a cookie.
+/// Routes for callers on any origin, without a cookie.
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/.well-known/openid-configuration"),
     ("GET", "/.well-known/oauth-authorization-server"),
@@ -26,7 +26,7 @@ const PUBLIC: &[(&str, &str)] = &[
     ("POST", "/api/oauth/userinfo"),
 ];
 
-/// What a browser calls with its cookie.
+/// Routes that authenticate by the session cookie.
 const BROWSER: &[(&str, &str)] = &[
     ("GET", "/api/oauth/authorize/consent"),
     ("POST", "/api/oauth/authorize/consent"),
@@ -36,13 +36,13 @@ const BROWSER: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
 ];
 
-/// A request from a page of some origin.
+/// Sends a request with an `Origin` header.
 async fn from(server: &Server, origin: &str, (method, path): (&str, &str)) -> Answer {
     let request = server.request(method, path).header("origin", origin);
     server.send(request.json(&json!({}))).await
 }
 
-/// What a browser asks before it lets a page of some origin make a request.
+/// Sends a CORS preflight.
 async fn preflight(server: &Server, origin: &str, (method, path): (&str, &str)) -> Answer {
     let request = server
         .request("OPTIONS", path)
@@ -52,7 +52,7 @@ async fn preflight(server: &Server, origin: &str, (method, path): (&str, &str)) 
     server.send(request).await
 }
 
-/// Whether an answer depends on who asks.
+/// True if the answer has `Vary: Origin`.
 fn varies_by_origin(answer: &Answer) -> bool {
     let vary = answer.headers.get_all("vary").iter();
     vary.filter_map(|value| value.to_str().ok())
@@ -60,7 +60,7 @@ fn varies_by_origin(answer: &Answer) -> bool {
 }
 
 both! {
-    /// A-85, req_032: what carries a token, a code, a secret or somebody's data is kept by nobody.
+    /// A-85, req_032: answers with a token, a code, a secret or personal data are `no-store`.
     async fn what_is_somebodys_is_kept_by_nobody(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -91,7 +91,8 @@ both! {
         }
     }
 
-    /// req_118, req_127: no answer is framed, sniffed or told about by the Referer.
+    /// req_118, req_127: every answer forbids framing, MIME sniffing and the `Referer`
+    /// header.
     async fn no_answer_is_framed_sniffed_or_referred_from(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -117,7 +118,7 @@ both! {
         }
     }
 
-    /// what needs no cookie can be read from anywhere, and never with a cookie.
+    /// CORS lets any origin read the public routes, never with credentials.
     async fn public_answers_can_be_read_from_anywhere(setup: Setup) {
         let server = setup.start().await;
         for route in PUBLIC {
@@ -136,8 +137,8 @@ both! {
         }
     }
 
-    /// what a session protects can be read by our own pages and the operator's origins alone,
-    /// and says that it depends on who asks.
+    /// CORS lets only the pages' origin and the configured origins read session routes. Answers
+    /// have `Vary: Origin`.
     async fn session_answers_can_be_read_by_our_own_pages_alone(setup: Setup) {
         let server = setup
             .with("PUBLIC_WEB_ADDRESS", "https://www.example")
@@ -162,7 +163,8 @@ both! {
         }
     }
 
-    /// A-86, req_117: authorize is a navigation: no page reads it, not even ours.
+    /// A-86, req_117: authorize is a navigation: CORS lets no page read the answer, not even the
+    /// built-in pages.
     async fn no_page_reads_the_authorization_endpoint(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -176,7 +178,7 @@ both! {
         }
     }
 
-    /// Contract 1.1: a path or a method that is not there is a problem with a trace id.
+    /// storyden-contract.md#error-bodies: an unknown path or method is a problem with a trace id.
     async fn what_is_not_there_is_a_problem_with_a_trace_id(setup: Setup) {
         let server = setup.start().await;
         let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -205,7 +207,8 @@ both! {
         }
     }
 
-    /// Contract 1.2: each answer has a trace id of the server's own, whatever the caller sends.
+    /// storyden-contract.md#error-bodies: every answer has a new trace id, regardless of the caller's
+    /// `traceparent`.
     async fn each_answer_has_a_trace_id_of_its_own(setup: Setup) {
         let server = setup.start().await;
         let mut seen = vec!["4bf92f3577b34da6a3ce929d0e0e4736".to_owned()];
@@ -220,7 +223,7 @@ both! {
         }
     }
 
-    /// a header cannot turn a method into another one.
+    /// an override header or parameter does not change the method.
     async fn a_header_does_not_change_the_method(setup: Setup) {
         let server = setup.start().await;
         for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
@@ -230,7 +233,7 @@ both! {
         server.get("/api/oauth/token?_method=POST").await.expect(405);
     }
 
-    /// Contract 1.4, P5: the server says that it lives and is ready, to anybody.
+    /// P5: `/healthz` and `/readyz` need no credentials; a draining server is not ready.
     async fn the_server_says_that_it_lives_and_is_ready(setup: Setup) {
         let server = setup.start().await;
         server.get("/healthz").await.expect(200);

@@ -1,9 +1,9 @@
-//! The walls of the house, read from the `use` lines: doors do not import doors, `oauth` does no
-//! I/O, only `store` holds SQL, only `keys` touches JWTs, only `fetch` makes requests.
+//! Module boundaries, checked in the source text: interface modules do not import each other, `oauth`
+//! does no I/O, only `store` has SQL, only `keys` handles JWTs, only `fetch` makes HTTP requests.
 
 use std::path::{Path, PathBuf};
 
-/// Every source file below a folder, with its text without comments.
+/// Every Rust file below a folder, with the text except comment lines.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -39,7 +39,7 @@ fn room(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// Fails for every file with one of the words and a module for which `is_outside` is true.
+/// Fails if a file contains a forbidden word and `is_outside` holds for the file's module.
 #[track_caller]
 fn nobody_else_says(words: &[&str], is_outside: impl Fn(&str) -> bool) {
     for (path, code) in sources(&source()) {
@@ -66,7 +66,7 @@ fn the_protocol_does_no_io() {
 
 #[test]
 fn only_the_store_holds_sql() {
-    // ids.rs derives how an id is bound, and says no statement
+    // `ids.rs` derives the binding of ids, and has no statements.
     nobody_else_says(
         &[
             "sqlx::query",
@@ -94,7 +94,8 @@ fn only_fetch_makes_an_http_client() {
 
 #[test]
 fn doors_do_not_import_doors() {
-    // `member` and `endpoints` share how a request is read; commands run the whole server.
+    // `member` and `endpoints` share the request extractors. Commands start the whole server, so `cli`
+    // is not in the list.
     let doors = ["endpoints", "member", "admin", "pages", "jobs"];
     let shared = [
         "crate::endpoints::extract",

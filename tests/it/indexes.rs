@@ -1,4 +1,4 @@
-//! The indexes of this server on Storyden's tables: made again after a Storyden dropped them.
+//! This server's indexes on Storyden's tables: recreated after a Storyden dropped the indexes.
 
 use serde_json::Value;
 use storyden_auth::jobs::{self, Indexes};
@@ -6,14 +6,14 @@ use storyden_auth::store::indexes::{self, INDEXES, Outcome};
 
 use crate::support::{Setup, Tokens, both};
 
-/// The names of all of them, in order.
+/// The names of all indexes, sorted.
 fn every_name() -> Vec<String> {
     let mut names: Vec<String> = INDEXES.iter().map(|index| index.name.to_owned()).collect();
     names.sort();
     names
 }
 
-/// The finding of `doctor` about indexes: its status and its text.
+/// The status and text of `doctor`'s finding about indexes.
 async fn finding(setup: &Setup) -> (String, String) {
     let ended = setup.run(&["doctor", "--json"], &[]).await;
     let findings: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
@@ -23,15 +23,15 @@ async fn finding(setup: &Setup) -> (String, String) {
 }
 
 both! {
-    /// P7: a database of our own has every index from the beginning.
+    /// P7: a database without a Storyden has every index from the first migration on.
     async fn a_database_of_our_own_has_every_index(setup: Setup) {
         let mut database = setup.other_process().await;
         assert_eq!(database.indexes_of_ours().await, every_name());
         assert_eq!(finding(&setup).await.0, "ok");
     }
 
-    /// P7, P8: what a Storyden dropped when it started is made again before the clean-up needs it, and a
-    /// start of the Storyden is the only thing that changes its tables otherwise.
+    /// P7, P8: indexes that a Storyden dropped at start-up are recreated before the clean-up runs. The
+    /// rest of the schema stays as the Storyden left the tables.
     async fn dropped_indexes_are_made_again_before_a_pass(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let known = storyden.schema().await;
@@ -42,7 +42,7 @@ both! {
         assert!(text.contains("auth_oauth_refresh_tokens_replaced_by_token_id"), "{text}");
         let server = setup.start().await;
         while jobs::make_indexes(&server.app).await == Indexes::Later {
-            tokio::task::yield_now().await; // the job of the server's start is at it
+            tokio::task::yield_now().await; // the start-up job is making them
         }
         assert_eq!(storyden.indexes_of_ours().await, every_name());
         assert_eq!(storyden.schema().await, known);
@@ -51,7 +51,7 @@ both! {
         assert_eq!(finding(&setup).await.0, "ok");
     }
 
-    /// P7: an index that was not finished counts as missing, and is made anew (PostgreSQL).
+    /// P7: an index left invalid by an interrupted build counts as missing and is rebuilt (PostgreSQL).
     async fn an_index_that_was_not_finished_is_made_anew(setup: Setup) {
         let mut storyden = setup.beside_a_storyden().await;
         let invalid = storyden.pick(
@@ -63,12 +63,12 @@ both! {
         assert_eq!(storyden.indexes_of_ours().await.len(), INDEXES.len() - 1);
         let server = setup.start().await;
         while jobs::make_indexes(&server.app).await == Indexes::Later {
-            tokio::task::yield_now().await; // the job of the server's start is at it
+            tokio::task::yield_now().await; // the start-up job is making them
         }
         assert_eq!(storyden.indexes_of_ours().await, every_name());
     }
 
-    /// P8: rows that were made in bulk are as those of a server: the last token of a chain is refreshed.
+    /// P8: rows inserted in bulk equal rows made by a server, with complete chains.
     async fn rows_made_in_bulk_are_whole(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,4 +1,4 @@
-//! Introspection (RFC 7662): who may ask, and what they hear.
+//! Introspection (RFC 7662): authentication of the caller, and the visible tokens.
 
 use serde_json::{Value, json};
 use storyden_auth::ids::AccessKeyId;
@@ -9,20 +9,20 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 
 const PATH: &str = "/api/oauth/introspect";
 
-/// A client asks about a token.
+/// Introspects a token as a client.
 async fn introspect(server: &Server, client: &Client, token: &str) -> Answer {
     let mut form = vec![("token", token)];
     form.extend(client.credentials());
     server.post_form(PATH, &form).await
 }
 
-/// Fails unless nothing is said of the token but that it is good for nothing.
+/// Fails unless the answer is exactly `{"active":false}`.
 async fn is_inactive(server: &Server, client: &Client, token: &str) {
     let answer = introspect(server, client, token).await.expect(200);
     assert_eq!(answer.body, r#"{"active":false}"#);
 }
 
-/// Somebody's personal access key, as Storyden stores it (contract 3.3).
+/// Creates a personal access key in Storyden's format (storyden-contract.md#access-keys).
 async fn access_key(server: &Server, member: &Member) -> String {
     let (identifier, secret) = (format!("sdpak_{:0>12}", member.handle), "x".repeat(32));
     let hash = server
@@ -45,14 +45,14 @@ async fn access_key(server: &Server, member: &Member) -> String {
     format!("{identifier}{secret}")
 }
 
-/// An administrator with a token of any kind asks.
+/// Introspects a token with a bearer credential.
 async fn ask_as(server: &Server, bearer: &str, token: &str) -> Answer {
     let request = server.request("POST", PATH).bearer_auth(bearer);
     server.send(request.form(&[("token", token)])).await
 }
 
 both! {
-    /// req_063, req_066: a confidential client sees what the tokens are good for that it got.
+    /// req_063, req_066: a confidential client sees the state of tokens issued to that client.
     async fn a_client_sees_the_tokens_it_got(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -71,20 +71,20 @@ both! {
             "active": true, "client_id": "service", "exp": 1_767_225_600 + 720 * 3_600, "iss": "https://auth.example",
             "scope": "openid offline_access READ_PROFILE", "sub": frigg.id.as_str(), "username": "frigg",
         }));
-        // a hint is a hint (§2.1)
+        // RFC 7662 §2.1: a wrong hint has no effect.
         let refresh_token = tokens.text("refresh_token");
         let mut form = vec![("token", refresh_token.as_str()), ("token_type_hint", "access_token")];
         form.extend(service.credentials());
         assert_eq!(server.post_form(PATH, &form).await.expect(200).json()["active"], true);
-        // the one that it got for itself
+        // A token from client credentials.
         let mut form = vec![("grant_type", "client_credentials"), ("scope", "READ_PROFILE")];
         form.extend(service.credentials());
         let own = server.token(&form).await.expect(200).text("access_token");
         assert_eq!(introspect(&server, &service, &own).await.expect(200).json()["scope"], "READ_PROFILE");
     }
 
-    /// req_064, req_065: unknown, malformed, expired, used, revoked and foreign tokens are one answer,
-    /// and so are those of other uses.
+    /// req_064, req_065: unknown, malformed, expired, rotated, revoked and foreign tokens, and ID
+    /// tokens, get the same answer.
     async fn what_is_not_good_is_one_answer(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -98,7 +98,7 @@ both! {
         let forged = crate::support::forgery::signed_by_another(&tokens.jwt_header("access_token"), &tokens.claims("access_token"));
         is_inactive(&server, &service, &forged).await;
         let next = server.refresh(&service, &tokens.text("refresh_token")).await.expect(200);
-        is_inactive(&server, &service, &tokens.text("refresh_token")).await; // used
+        is_inactive(&server, &service, &tokens.text("refresh_token")).await; // rotated
         let given_back = next.text("refresh_token");
         let mut form = vec![("token", given_back.as_str())];
         form.extend(service.credentials());
@@ -114,8 +114,8 @@ both! {
         is_inactive(&server, &service, &expired.text("refresh_token")).await;
     }
 
-    /// req_065, A-105: a suspended account's tokens are good for nothing; what a role no longer gives is
-    /// not in the scope.
+    /// req_065, A-105: tokens of a suspended account are inactive; permissions that the account lost
+    /// are not in the scope.
     async fn what_the_account_lost_counts_at_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -135,7 +135,7 @@ both! {
         assert_eq!(introspect(&server, &service, &tokens.text("access_token")).await.json()["active"], true);
     }
 
-    /// req_063: who asks proves who they are, and has something to prove it with: else 401.
+    /// req_063: the caller authenticates as a confidential client, or the answer is 401.
     async fn who_asks_proves_who_they_are(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -151,13 +151,13 @@ both! {
             let answer = server.post_form(PATH, &form).await.expect_error(401, "invalid_client");
             assert_eq!(answer.header("www-authenticate"), "Basic realm=\"auth.example\"");
         }
-        // a browser's cookie is nothing here
+        // A session cookie does not authenticate the caller.
         let request = server.request("POST", PATH).header("cookie", frigg.cookie()).form(&[("token", &token)]);
         server.send(request).await.expect_error(401, "invalid_client");
         server.get(PATH).await.expect(405);
     }
 
-    /// req_063: an administrator's bearer may ask about any token; anybody else's may not.
+    /// req_063: a bearer with `ADMINISTRATOR` may introspect any token; other bearers may not.
     async fn an_administrator_may_ask_about_any_token(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -184,7 +184,7 @@ both! {
         }
         let both = server.request("POST", PATH).bearer_auth(&strong).form(&[("token", "x"), ("client_id", "app")]);
         server.send(both).await.expect_error(400, "invalid_request");
-        // the client is gone, and with it what it got
+        // Deleting a client deactivates its tokens.
         server.sql("DELETE FROM oauth_refresh_tokens WHERE client_id = $1", &[app.row_id.as_str()]).await;
         server.sql("DELETE FROM oauth_authorisation_codes WHERE client_id = $1", &[app.row_id.as_str()]).await;
         server.sql("DELETE FROM oauth_authorisation_requests WHERE client_id = $1", &[app.row_id.as_str()]).await;
@@ -195,7 +195,8 @@ both! {
         ask_as(&server, &strong, "x").await.expect_error(401, "invalid_token");
     }
 
-    /// req_063, contract 3.3: an access key of an administrator is such a bearer.
+    /// req_063, storyden-contract.md#callers-of-each-operation: an administrator's access key is
+    /// accepted.
     async fn an_access_key_of_an_administrator_may_ask(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -207,7 +208,8 @@ both! {
         ask_as(&server, &format!("{}y", &his[..his.len() - 1]), &token).await.expect_error(401, "invalid_token");
     }
 
-    /// req_008, P4: one token in a form; and while the store is away, nothing is said.
+    /// req_008, P4: a missing or repeated token is rejected; while the database is unavailable the
+    /// answer is 503 without `active`.
     async fn a_malformed_request_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! Revocations and deletions of more than one transaction updates: what they cover is over at once, and
-//! a job updates the rows (`auth_revocations`).
+//! Revocations and deletions that cover more rows than a single transaction updates: the effect is
+//! immediate, and a job updates the rows later (`auth_revocations`).
 
 use serde_json::{Value, json};
 use storyden_auth::store::{leases, revocation};
@@ -14,7 +14,7 @@ const REVOKE: &str = "/api/admin/oauth/revoke";
 /// Copies of each row, more than two batches.
 const COPIES: u64 = 450;
 
-/// What a member gave an application: tokens, and what waits to be used.
+/// The result of each flow of a member with an application: tokens, and unused artifacts.
 struct Given {
     tokens: Answer,
     request_id: String,
@@ -31,7 +31,7 @@ async fn give(server: &Server, member: &Member, app: &Client) -> Given {
     }
 }
 
-/// Copies everything that is alive, so that a batch does not cover it.
+/// Copies every live row, so that more than a batch is left.
 async fn copy(server: &Server) {
     let copied = [
         server.sql(
@@ -88,7 +88,7 @@ async fn copy(server: &Server) {
     }
 }
 
-/// Deletes what was given, so that the next round begins with nothing.
+/// Deletes all rows of a round.
 async fn wipe(server: &Server) {
     for sql in [
         "DELETE FROM oauth_refresh_tokens",
@@ -104,7 +104,7 @@ async fn wipe(server: &Server) {
     }
 }
 
-/// Keeps the job from updating rows, as another replica that just died does.
+/// Takes the job's lease, as a replica that crashed while holding the lease.
 async fn keep_the_job_away(server: &Server) {
     let (db, now) = (&server.app.db, server.clock.now());
     let until = now + Duration::days(1);
@@ -126,7 +126,7 @@ async fn apply(server: &Server) {
     assert!(!revocation::are_open(&server.app.db).await.unwrap());
 }
 
-/// Nothing of it is good; the device and the client hear what they hear of a small revocation.
+/// Fails unless every token and code is rejected, with the errors of a small revocation.
 async fn is_over(server: &Server, app: &Client, given: &Given) {
     let access_token = given.tokens.text("access_token");
     let userinfo = server.get_with_bearer(USERINFO, &access_token).await;
@@ -141,13 +141,13 @@ async fn is_over(server: &Server, app: &Client, given: &Given) {
     polled.expect_error(400, "access_denied");
 }
 
-/// The request can no longer be approved.
+/// Fails unless the request can no longer be approved.
 async fn is_decided(server: &Server, member: &Member, given: &Given) {
     let decided = server.decide(member, &given.request_id, "approve").await;
     decided.expect_error(400, "invalid_request");
 }
 
-/// Everything of it is good.
+/// Fails unless every token and code is accepted.
 async fn is_alive(server: &Server, app: &Client, given: &Given) {
     let access_token = given.tokens.text("access_token");
     server
@@ -162,7 +162,7 @@ async fn is_alive(server: &Server, app: &Client, given: &Given) {
     server.poll(app, &given.device_code).await.expect(200);
 }
 
-/// The pages of a member and of an administrator list nothing as alive.
+/// Fails if a list of the member or of an administrator has a live item.
 async fn nothing_is_listed(server: &Server, member: &Member, administrator: &Member) {
     let applications = server.get_as(member, "/api/auth/oauth/applications").await;
     assert_eq!(applications.expect(200).json()["applications"], json!([]));
@@ -186,9 +186,9 @@ const LIVE_TOKENS: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE 
 const LIVE_GRANTS: &str = "SELECT COUNT(*) AS n FROM auth_grants WHERE revoked_at IS NULL";
 
 both! {
-    /// Issue 13, A-27: a large revocation updates a bounded number of rows, and from its commit on
-    /// nothing that it covers is accepted, listed or counted; what is approved afterwards is good, though the
-    /// clock stands still. The job leaves that alone.
+    /// Issue 13, A-27: a large revocation updates a bounded number of rows. After the commit no covered
+    /// item is accepted, listed or counted. Approvals after the commit are valid, even at the same
+    /// clock time, and the job leaves those rows alone.
     async fn a_large_revocation_ends_everything_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -232,15 +232,14 @@ both! {
             for given in [&first, &second] {
                 is_over(&server, &app, given).await;
             }
-            // Nothing is left of the round but the new ones.
-            // The refresh and the exchange left a token each.
+            // Only the new items are live: the refresh and the exchange made a token each.
             assert_eq!(server.count(LIVE_TOKENS, &[]).await, 2 * (2 + others));
             wipe(&server).await;
         }
     }
 
-    /// Issue 13, A-60: the same of what members end themselves: an application, all sessions, the password.
-    /// Requests that wait for a decision end as well.
+    /// Issue 13, A-60: the same for revocations by a member: of an application, of all sessions, by a
+    /// password change. Pending requests end too.
     async fn what_a_member_ends_is_over_at_once(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -283,7 +282,8 @@ both! {
         }
     }
 
-    /// Issue 13: what a Storyden gave has no side row, and a large revocation covers it by time.
+    /// Issue 13: rows that a Storyden wrote have no companion row, so a large revocation covers those
+    /// rows by creation time.
     async fn what_a_storyden_gave_is_over_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -305,7 +305,7 @@ both! {
         refreshed.expect_error(400, "invalid_grant");
         server.exchange(&app, &given.code).await.expect_error(400, "invalid_grant");
         server.poll(&app, &given.device_code).await.expect_error(400, "access_denied");
-        // Its clock may be some seconds ahead; what comes later is not covered.
+        // A Storyden's clock may be some seconds ahead. Later rows are not covered.
         server.turn(Duration::seconds(6));
         let later = give(&server, &frigg, &app).await;
         for sql in ["DELETE FROM auth_refresh_tokens", "DELETE FROM auth_request_details", "DELETE FROM auth_device_origins"] {
@@ -316,8 +316,8 @@ both! {
         is_alive(&server, &app, &later).await;
     }
 
-    /// Issue 13, A-27: rotations, exchanges and polls in flight while a large revocation commits leave
-    /// nothing alive, on two replicas.
+    /// Issue 13, A-27: rotations, exchanges and polls concurrent with the commit of a large revocation
+    /// leave no live token, on two replicas.
     async fn grants_in_flight_do_not_survive_a_large_revocation(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -352,8 +352,9 @@ both! {
         }
     }
 
-    /// Issue 13, A-107: a client with many rows is deleted at once: nothing of it is accepted or listed, and
-    /// its id is free. The job deletes the rows, and the new client keeps its own.
+    /// Issue 13, A-107: the deletion of a client with many rows is effective at once: no token is
+    /// accepted or listed, and the client id is free. The job deletes the old rows and keeps the rows
+    /// of a new client with the same id.
     async fn a_client_with_many_rows_is_gone_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);

@@ -1,11 +1,12 @@
-//! Limits on failed and costly attempts from many addresses (A-35, A-42, req_004, req_142).
+//! Rate limits per address and per network on failed and costly attempts (A-35, A-42, req_004,
+//! req_142).
 
 use serde_json::json;
 use time::Duration;
 
 use crate::support::{Answer, Client, NewClient, PASSWORD, Server, both};
 
-/// The attempts that one address, a /56, a /48 and an IPv4 /24 may make.
+/// Attempts allowed per address, per IPv6 /56 and /48, and per IPv4 /24.
 struct Budgets {
     address: usize,
     n56: usize,
@@ -13,7 +14,8 @@ struct Budgets {
     n24: usize,
 }
 
-/// The growth of every rule on addresses: 1, 4, 16 and 8 times.
+/// The factors that every address rule applies to wider networks: /56 times 4, /48 times 16, /24 times
+/// 8.
 const GROWTH: Budgets = Budgets {
     address: 1,
     n56: 4,
@@ -21,8 +23,8 @@ const GROWTH: Budgets = Budgets {
     n24: 8,
 };
 
-/// Addresses to attempt from, in order, with the expected outcome: refused if a network of the address
-/// has spent its budget.
+/// Addresses to attempt from, in order, with the expected outcome: refused if any network of the
+/// address has spent the budget.
 fn attempts(budgets: &Budgets) -> Vec<(String, Outcome)> {
     use Outcome::{Accepted, Refused};
     let mut attempts = Vec::new();
@@ -36,7 +38,7 @@ fn attempts(budgets: &Budgets) -> Vec<(String, Outcome)> {
     }
     then("2001:db8:1:ff::1".to_owned(), Refused);
     for number in budgets.n56..budgets.n48 {
-        // as many of each further /56 as it allows
+        // Every further /56 up to the limit of a /56.
         let (site, subnet) = (number / budgets.n56, number % budgets.n56);
         then(format!("2001:db8:1:{:x}::1", 256 * site + subnet), Accepted);
     }
@@ -52,10 +54,10 @@ fn attempts(budgets: &Budgets) -> Vec<(String, Outcome)> {
     attempts
 }
 
-/// The outcome of an attempt, as far as limits are concerned.
+/// The expected outcome of an attempt with respect to rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Answered as if there were no limit.
+    /// Any answer except 429 and 5xx.
     Accepted,
     /// 429 with `Retry-After`.
     Refused,
@@ -102,7 +104,7 @@ async fn poll_from(server: &Server, address: &str, app: &Client, device_code: &s
     post_form_from(server, address, "/api/oauth/token", &form).await
 }
 
-/// The number of authorization requests kept for strangers.
+/// The number of pending authorization requests of guests.
 async fn pending_rows(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[])
@@ -110,7 +112,7 @@ async fn pending_rows(server: &Server) -> i64 {
 }
 
 both! {
-    /// req_004: wrong passwords count for the address, the /56, the /48 and the /24 as well.
+    /// req_004: wrong passwords count per address and per /56, /48 and /24.
     async fn sign_in_counts_wide_networks(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "50").start().await;
         for (number, (address, outcome)) in attempts(&GROWTH).into_iter().enumerate() {
@@ -119,7 +121,7 @@ both! {
         }
     }
 
-    /// req_142: registrations count for the address, the /56, the /48 and the /24.
+    /// req_142: registrations count per address and per /56, /48 and /24.
     async fn registration_counts_wide_networks(setup: Setup) {
         let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true");
         let server = setup.with("RATE_LIMIT", "50").start().await;
@@ -131,7 +133,7 @@ both! {
         }
     }
 
-    /// P7, A-65: one network keeps a bounded number of authorization requests.
+    /// P7, A-65: the pending authorization requests of a network are bounded.
     async fn pending_requests_count_wide_networks(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "17").start().await;
         server.public_client().await;
@@ -141,7 +143,7 @@ both! {
         assert_eq!(pending_rows(&server).await, 16 + 1 + 8 + 1);
     }
 
-    /// device starts count for the address, the /56, the /48 and the /24.
+    /// device starts count per address and per /56, /48 and /24.
     async fn device_starts_count_wide_networks(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "5").start().await;
         server.public_client().await;
@@ -153,7 +155,7 @@ both! {
         }
     }
 
-    /// Sign-ups count for the address, the /56, the /48 and the /24.
+    /// Sign-ups count per address and per /56, /48 and /24.
     async fn sign_up_counts_wide_networks(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").with("RATE_LIMIT", "500").start().await;
         for (number, (address, outcome)) in attempts(&GROWTH).into_iter().enumerate() {
@@ -164,7 +166,7 @@ both! {
         }
     }
 
-    /// req_004: wrong secrets of a client count for the address, the /56, the /48 and the /24.
+    /// req_004: wrong client secrets count per address and per /56, /48 and /24.
     async fn client_secrets_count_wide_networks(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "167").start().await;
         server.client(NewClient { client_id: "service", secret: Some("right"), ..NewClient::default() }).await;
@@ -175,8 +177,7 @@ both! {
         }
     }
 
-    /// wrong user codes count for the address, the /56, the /48 and the /24, whatever accounts
-    /// try them.
+    /// wrong user codes count per address and per /56, /48 and /24, across accounts.
     async fn user_codes_count_wide_networks(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "100").start().await;
         for (number, (address, outcome)) in attempts(&GROWTH).into_iter().enumerate() {
@@ -188,8 +189,8 @@ both! {
         }
     }
 
-    /// polls with unknown device codes, or of unknown clients, are refused once the address has
-    /// spent `RATE_LIMIT`; polls with a code of this server stay free, whatever the answer.
+    /// polls with unknown device codes or unknown clients are refused once the address has spent
+    /// `RATE_LIMIT`. Polls with an issued code are not counted, with any outcome.
     async fn unknown_device_codes_spend_the_budget(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "120").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -224,7 +225,8 @@ both! {
         poll_from(&server, "203.0.113.7", &app, "unknown").await.expect_error(400, "invalid_grant");
     }
 
-    /// Contract 1.4: in the profile `storyden` a poll costs one unit, with an unknown code as well.
+    /// storyden-contract.md#headers-and-limits: in the profile `storyden` a poll costs 1 unit, also
+    /// with an unknown code.
     async fn a_poll_costs_one_unit_in_the_profile_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").with("RATE_LIMIT", "60").start().await;
         let app = server.public_client().await;
@@ -234,8 +236,8 @@ both! {
         assert_eq!(second.header("x-ratelimit-remaining"), "58");
     }
 
-    /// A-65, P7: the parameters of one authorization request are bounded together, in the form in
-    /// which they are stored.
+    /// A-65, P7: the total size of an authorization request's parameters is bounded, measured as stored
+    /// JSON.
     async fn the_parameters_of_a_request_are_bounded_together(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,15 +1,15 @@
-//! An authorization request of somebody who is not signed in waits for them (OpenID Connect Core
-//! §3.1.2.3): in this browser only, for ten minutes, for one account.
+//! Pending authorization requests: a guest's request is kept during sign-in (OpenID Connect Core
+//! §3.1.2.3), for ten minutes, bound to the browser and then to a single account.
 
 use serde_json::json;
 use time::Duration;
 
 use crate::support::{Answer, Detour, Member, NewClient, Server, both};
 
-/// How the browser's cookie for a request that waits begins; eight hex digits follow.
+/// Prefix of the cookie of a pending request; eight hexadecimal digits follow.
 const COOKIE: &str = "__Host-storyden-auth-request-";
 
-/// Somebody opens the consent page of a request in a browser that may keep a cookie.
+/// Opens the consent page of a request with the session cookie and an optional request cookie.
 async fn open(server: &Server, member: &Member, request_id: &str, browser: Option<&str>) -> Answer {
     let path = format!("/api/oauth/authorize/consent?request_id={request_id}");
     let mut cookies = member.cookie();
@@ -22,7 +22,8 @@ async fn open(server: &Server, member: &Member, request_id: &str, browser: Optio
 }
 
 both! {
-    /// A-58, req_042, req_170: the login page is told a path of the pages' own to come back to.
+    /// A-58, req_042, req_170: a guest is redirected to the login page, with a same-origin path as
+    /// `return_url`.
     async fn a_guest_is_sent_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -37,14 +38,15 @@ both! {
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
     }
 
-    /// the cookie that binds the request is out of reach for scripts and other sites.
+    /// the cookie that binds a pending request is `HttpOnly` and `SameSite=Lax`; on https also
+    /// `Secure`, with the `__Host-` prefix.
     async fn the_request_is_bound_to_the_browser_by_a_cookie(setup: Setup) {
         let server = setup.clone().start().await;
         let app = server.public_client().await;
         let answer = server.authorize(None, &app, &[]).await;
         let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(cookie.starts_with(COOKIE));
-        // a secret, and the time by which a browser with many forgets the oldest
+        // The secret, a dot and the expiry, by which a browser with many requests drops the oldest.
         assert_eq!(cookie.len(), COOKIE.len() + 8 + 1 + 43 + ".1767225600000".len());
         assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
         let server = setup.with("PUBLIC_API_ADDRESS", "http://localhost:8000/forum").start().await;
@@ -56,7 +58,7 @@ both! {
         assert_eq!(attributes, "Path=/forum/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax");
     }
 
-    /// A-59, req_170: after sign-in the very same request goes on; nothing of it is lost.
+    /// A-59, req_170: after sign-in the same request continues with all parameters.
     async fn after_sign_in_the_same_request_goes_on(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -67,7 +69,7 @@ both! {
         assert_eq!(consent["client_id"], "app");
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");
         assert_eq!(consent["requested_scopes"], json!(["openid", "offline_access"]));
-        // from here on it is an ordinary request of this account
+        // From here on an ordinary request of this account.
         let approved = server.decide(&frigg, &detour.request_id, "approve").await.expect(200);
         assert_eq!(approved.sent("state").as_deref(), Some("a b&c"));
         let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
@@ -75,7 +77,7 @@ both! {
         assert_eq!(tokens.scope(), ["offline_access", "openid"]);
     }
 
-    /// a decision needs no look at the request before it.
+    /// a decision works without a previous `GET` of the consent.
     async fn a_waiting_request_can_be_decided_without_being_opened(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -85,7 +87,7 @@ both! {
         server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
     }
 
-    /// without this browser's cookie the request cannot be found, even by its id.
+    /// without the browser's cookie the request is not found, even by request id.
     async fn a_waiting_request_belongs_to_its_browser(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -103,7 +105,8 @@ both! {
         detour.open(&server, &frigg).await.expect(200);
     }
 
-    /// the first account that signs in has it; nobody else in that browser does.
+    /// the first account that opens a pending request claims the request; other accounts in the
+    /// same browser are refused.
     async fn a_waiting_request_is_adopted_by_one_account(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -117,7 +120,7 @@ both! {
         server.decide(&frigg, &detour.request_id, "approve").await.expect(200);
     }
 
-    /// two tabs that open a waiting request at once see the same request.
+    /// two tabs that open a pending request concurrently see the same request.
     async fn two_tabs_adopt_a_waiting_request_together(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -128,7 +131,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 0);
     }
 
-    /// a browser keeps its cookie, so that several requests can wait in it.
+    /// a browser has a cookie per request, so several requests can be pending.
     async fn several_requests_wait_in_one_browser(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -143,7 +146,7 @@ both! {
         second.open(&server, &frigg).await.expect(200);
     }
 
-    /// it waits for ten minutes and not a moment longer.
+    /// a pending request expires after exactly ten minutes.
     async fn a_waiting_request_expires_after_ten_minutes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -156,8 +159,8 @@ both! {
         late.open(&server, &frigg).await.expect_error(400, "invalid_request");
     }
 
-    /// req_026, req_105, req_121: what the request asks in vain is told after sign-in, with where
-    /// the client hears of it.
+    /// req_026, req_105, req_121: errors of a pending request are shown after sign-in, with the
+    /// redirect that informs the client.
     async fn errors_are_told_after_sign_in_with_a_location(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -179,7 +182,7 @@ both! {
         }
     }
 
-    /// A-62, req_008: a repeated parameter is remembered as such while its person signs in.
+    /// A-62, req_008: a repeated parameter is still an error after sign-in.
     async fn a_repeated_parameter_is_told_after_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -192,7 +195,7 @@ both! {
         assert!(answer.text("location").starts_with("https://app.example/cb?error="));
     }
 
-    /// a redirect URI that was taken from the client meanwhile is not redirected to.
+    /// a redirect URI that the client lost during sign-in is not redirected to.
     async fn a_redirect_uri_lost_while_waiting_is_not_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -214,7 +217,7 @@ both! {
         }
     }
 
-    /// somebody who is suspended while the request waits gets nothing.
+    /// an account that is suspended during sign-in cannot claim the request.
     async fn a_suspended_account_adopts_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -225,7 +228,8 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 1);
     }
 
-    /// the pages' addresses come from the settings alone; what they have of their own stays.
+    /// the pages' addresses come from the settings only; a query in the configured address is
+    /// kept.
     async fn login_and_consent_pages_can_be_elsewhere(setup: Setup) {
         let server = setup
             .with("OAUTH_AUTHORISATION_LOGIN_URL", "https://www.example/in?theme=dark")
@@ -242,7 +246,7 @@ both! {
         assert!(page.starts_with("https://www.example/allow?lang=is&request_id="), "{page}");
     }
 
-    /// the pages are where PUBLIC_WEB_ADDRESS says, below its path.
+    /// the pages are below the path of `PUBLIC_WEB_ADDRESS`.
     async fn the_pages_are_below_the_web_address(setup: Setup) {
         let server = setup.with("PUBLIC_WEB_ADDRESS", "https://www.example/forum/").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -255,9 +259,9 @@ both! {
         assert_eq!(page.path(), "/forum/oauth/authorize/consent");
     }
 
-    /// how much one address may make this server keep is bounded, for a while.
+    /// pending requests per address are rate limited.
     async fn waiting_requests_are_bounded_per_address(setup: Setup) {
-        // 5000 is the default and allows 300 in ten minutes: this allows 3
+        // The default of 5000 allows 300 in ten minutes; 50 allows 3.
         let server = setup.with("RATE_LIMIT", "50").start().await;
         let app = server.public_client().await;
         for _ in 0..3 {
@@ -267,7 +271,7 @@ both! {
         let wait: u64 = answer.header("retry-after").parse().unwrap();
         assert!((600..=601).contains(&wait), "{wait}");
         assert_eq!(answer.find_header("location"), None);
-        // others, and people who are signed in, go on
+        // Other addresses and signed-in members are not limited.
         let path = "/api/oauth/authorize?client_id=app";
         let other = server.request("GET", path).header("x-forwarded-for", "203.0.113.9");
         server.send(other).await.expect(302);

@@ -32,7 +32,7 @@ async fn client(server: &Server, client_id: &'static str) -> Client {
     client
 }
 
-/// An application sends somebody's browser to sign out.
+/// Follows an application's logout link, with or without a session.
 async fn sign_out(server: &Server, who: Option<&Member>, query: &[(&str, &str)]) -> Answer {
     let request = server.request("GET", PATH).query(query);
     let request = match who {
@@ -50,7 +50,7 @@ async fn is_signed_in(server: &Server, member: &Member) -> bool {
     answer.status != 401
 }
 
-/// Expects the confirmation page and returns its way back.
+/// Expects the confirmation page and returns the page's `return_url`.
 #[track_caller]
 fn asks(answer: Answer) -> Option<String> {
     let answer = answer.expect(303);
@@ -83,17 +83,17 @@ both! {
         assert!(is_signed_in(&server, &other).await); // another browser of the same account
         let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'signed_out' AND actor_id = $1 AND client_id = 'app'";
         assert_eq!(server.count(sql, &[frigg.id.as_str()]).await, 1);
-        // with the hint alone the redirect target is the front page
+        // With the hint alone the redirect target is the web address.
         let answer = sign_out(&server, Some(&other), &[("id_token_hint", &hint)]).await.expect(303);
         assert_eq!(answer.header("location"), "https://auth.example");
         assert!(!is_signed_in(&server, &other).await);
-        // without a session
+        // Without a session
         let answer = sign_out(&server, Some(&frigg), &query[..3]).await.expect(303);
         assert_eq!(answer.header("location"), OUT);
         sign_out(&server, None, &[]).await.expect(303);
     }
 
-    /// req_187, A-57: without a valid hint the person is asked, and nothing ends (CSRF).
+    /// req_187, A-57: without a valid hint the session survives until the user confirms (CSRF).
     async fn without_a_good_hint_the_person_is_asked(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
@@ -107,14 +107,14 @@ both! {
             let back = asks(sign_out(&server, Some(&frigg), &query).await).unwrap();
             assert!(back.starts_with("/api/oauth/end_session?"), "{back}");
             assert!(is_signed_in(&server, &frigg).await);
-            // the page signs her out, and comes back
+            // The confirmation page ends the session and returns to this URL.
             let again = Url::parse("https://auth.example").unwrap().join(&back).unwrap();
             let answer = server.get(&format!("{}?{}", again.path(), again.query().unwrap())).await.expect(303);
             assert_eq!(answer.header("location"), "https://app.example/out?a=%20b&state=s");
         }
     }
 
-    /// req_185, A-57: a form of another site arrives without the cookie and continues by GET.
+    /// req_185, A-57: a cross-site form arrives without the cookie and continues by GET.
     async fn a_form_goes_on_by_get(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,7 +1,7 @@
-//! Black-box tests: over HTTP, against the real server with a real database, on both engines.
+//! Black-box tests over HTTP, against the real server with a real database, on both engines.
 //!
-//! A test is written once, in `both!`, and runs on SQLite and on PostgreSQL. Time stands still
-//! until a test turns it. Requirement ids stand in the doc comment of the test that covers them.
+//! A test is written once, in `both!`, and runs on SQLite and on PostgreSQL. The clock is fixed until a
+//! test advances the time. The doc comment of a test names the requirement ids that the test covers.
 
 #![expect(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ mod client_assertions;
 mod client_authentication;
 mod client_credentials;
 mod client_documents;
-// Loopback has more than one IPv4 address on Linux alone.
+// Only Linux has more than one IPv4 loopback address.
 #[cfg(target_os = "linux")]
 mod connection_limits;
 mod connections;

@@ -1,4 +1,4 @@
-//! `/api/auth/access-keys`: a person's own keys (contract 3.3 and 3.6).
+//! `/api/auth/access-keys`: personal access keys (storyden-contract.md#access-keys).
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -12,7 +12,7 @@ async fn holder(server: &Server, handle: &str) -> Member {
     server.member(handle, &["USE_PERSONAL_ACCESS_KEYS"]).await
 }
 
-/// Creates a key.
+/// Creates a key and expects 200.
 async fn make(server: &Server, member: &Member, name: &str) -> Answer {
     let body = json!({ "name": name });
     server.post_as(member, PATH, &body).await.expect(200)
@@ -24,14 +24,15 @@ async fn delete_as(server: &Server, member: &Member, id: &str) -> Answer {
     server.send(request.header("cookie", member.cookie())).await
 }
 
-/// Sends something with a key.
+/// Sends a request with a key as the bearer.
 async fn by_key(server: &Server, method: &str, path: &str, key: &str) -> Answer {
     let request = server.request(method, path).bearer_auth(key);
     server.send(request.json(&json!({ "name": "x" }))).await
 }
 
 both! {
-    /// Contract 3.6: a key is made, shown once, listed, used and deleted.
+    /// storyden-contract.md#sign-in-and-sign-out: a key is created, shown once, listed, used and
+    /// deleted.
     async fn a_key_is_made_used_and_deleted(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -59,8 +60,8 @@ both! {
         }
     }
 
-    /// storyden-contract.md#callers-of-each-operation: a key lists keys and deletes itself, and nothing
-    /// else here.
+    /// storyden-contract.md#callers-of-each-operation: a key may list keys and delete the key itself;
+    /// other member operations are 403.
     async fn a_key_lists_and_deletes_itself_alone(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -135,7 +136,7 @@ both! {
         by_key(&server, "GET", PATH, &made.text("secret")).await.expect(401);
     }
 
-    /// Issue 5: a person may have a hundred keys, at once.
+    /// Issue 5: an account has at most a hundred live keys.
     async fn a_person_may_have_a_hundred_keys(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
@@ -148,7 +149,8 @@ both! {
         assert_eq!(list["keys"].as_array().unwrap().len(), 100);
     }
 
-    /// Contract 3.6: in the profile storyden to the letter.
+    /// storyden-contract.md#sign-in-and-sign-out: the profile `storyden` answers with Storyden's exact
+    /// values.
     async fn keys_to_the_letter(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = holder(&server, "frigg").await;

@@ -1,4 +1,4 @@
-//! `/api/auth/oauth/clients`: the applications that a person made (contract 14).
+//! `/api/auth/oauth/clients`: clients that a member owns (storyden-contract.md#self-service-clients).
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::{Answer, Member, Server, both};
 
 const PATH: &str = "/api/auth/oauth/clients";
 
-/// Sends a request as somebody, with a body or without.
+/// Sends a request with a member's session and an optional body.
 async fn send_as(
     server: &Server,
     member: &Member,
@@ -23,7 +23,7 @@ async fn send_as(
     server.send(request).await
 }
 
-/// A public application, with some members changed; `null` leaves one out.
+/// A public client with some members changed; `null` removes a member.
 fn application(changed: &Value) -> Value {
     let mut body = json!({
         "name": "Calendar",
@@ -43,26 +43,26 @@ fn application(changed: &Value) -> Value {
     body
 }
 
-/// What is made with these changes.
+/// Creates a client with these changes.
 async fn create(server: &Server, member: &Member, changed: Value) -> Answer {
     send_as(server, member, "POST", PATH, Some(&application(&changed))).await
 }
 
-/// The row of an application that somebody makes.
+/// Creates a client and returns the row id.
 async fn made(server: &Server, member: &Member) -> String {
     let made = create(server, member, json!({})).await.expect(200);
     made.json()["client"]["id"].as_str().unwrap().to_owned()
 }
 
-/// How often something is in the audit trail.
+/// The number of audit entries of an event.
 async fn audited(server: &Server, event: &str) -> i64 {
     let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = $1";
     server.count(sql, &[event]).await
 }
 
 both! {
-    /// a member's application is not called as the community's own software is, neither when it is
-    /// made nor later; an administrator's may be, and a name that stays is no reason to refuse a change.
+    /// a member cannot give a client a reserved name such as Storyden's own, at creation or
+    /// later; an administrator can. An unchanged reserved name does not block other changes.
     async fn a_reserved_name_is_for_administrators(setup: Setup) {
         let server = setup.start().await;
         let (frigg, odin) = (server.member("frigg", &[]).await, server.admin("odin").await);
@@ -81,8 +81,8 @@ both! {
         send_as(&server, &frigg, "PATCH", &path, Some(&body)).await.expect(200);
     }
 
-    /// Contract 14, issue 5: somebody with USE_OAUTH_CLIENTS makes, reads, changes and deletes an
-    /// application; the trail has it.
+    /// Issue 5, storyden-contract.md#self-service-clients: a member with `USE_OAUTH_CLIENTS` creates,
+    /// reads, updates and deletes a client, with audit entries.
     async fn a_member_manages_what_they_made(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -110,7 +110,8 @@ both! {
         }
     }
 
-    /// Issue 5: a confidential application's secret is shown once, works, and by the chosen method alone.
+    /// Issue 5: a confidential client's secret is shown once, and is accepted only by the chosen
+    /// authentication method.
     async fn a_secret_is_shown_once_and_works(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -132,7 +133,8 @@ both! {
         assert!(!listed.body.contains("sdoas_"), "{}", listed.body);
     }
 
-    /// Contract 14: what cannot be is refused, and the answer names it.
+    /// storyden-contract.md#self-service-clients: invalid metadata is rejected with an error that names
+    /// the invalid member or value.
     async fn what_cannot_be_is_refused_by_name(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -171,8 +173,8 @@ both! {
         assert_eq!(audited(&server, "client_created").await, 1);
     }
 
-    /// Issue 5: who is not signed in, is suspended, comes with another credential or from another page
-    /// does nothing, and nothing is told about the body.
+    /// Issue 5: guests, suspended accounts, access tokens and cross-site requests (CSRF) are refused,
+    /// before the body is validated.
     async fn nobody_else_manages_applications(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -203,7 +205,8 @@ both! {
         server.get_as(&frigg, &one).await.expect(200);
     }
 
-    /// Contract 14: somebody else's and what is not there, in its words.
+    /// storyden-contract.md#self-service-clients: another account's client and a missing client have
+    /// Storyden's errors.
     async fn somebody_elses_is_not_mine(setup: Setup) {
         for (profile, empty) in [("standards", false), ("storyden", true)] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -228,8 +231,8 @@ both! {
         }
     }
 
-    /// Contract 14: in the profile storyden administrators alone, with Storyden's rules; what is banned
-    /// stays banned.
+    /// storyden-contract.md#self-service-clients: the profile `storyden` is for administrators only and
+    /// has Storyden's validation; banned redirect URIs stay banned.
     async fn storydens_rules(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -254,7 +257,7 @@ both! {
         }
     }
 
-    /// Issue 5: a secret is replaced with an overlap that its owner chooses.
+    /// Issue 5: an owner rotates a secret with a chosen overlap of at most a week.
     async fn an_owner_replaces_a_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -284,7 +287,7 @@ both! {
         assert_eq!(audited(&server, "client_secret_rotated").await, 2);
     }
 
-    /// Issue 5: nobody fills the database with applications.
+    /// Issue 5: client creation is rate limited per account.
     async fn a_member_makes_so_many_an_hour(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "150").start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,5 +1,5 @@
-//! What a person granted and where they are signed in: refresh tokens, applications, sessions, the
-//! password, and the end of all of it (contract 16, A-60).
+//! A member's grants and sessions: refresh tokens, applications, sessions, the password, and revocation
+//! of everything (storyden-contract.md#refresh-token-lists, A-60).
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -18,7 +18,7 @@ async fn delete_as(server: &Server, member: &Member, path: &str) -> Answer {
     server.send(request).await
 }
 
-/// Everything that a person can have open.
+/// One pending item of each kind.
 struct Open {
     request_id: String,
     code: String,
@@ -27,7 +27,7 @@ struct Open {
     access_token: String,
 }
 
-/// Opens everything.
+/// Starts a flow of each kind.
 async fn open(server: &Server, member: &Member, app: &Client) -> Open {
     let tokens = server.tokens(member, app, &[]).await;
     Open {
@@ -39,7 +39,7 @@ async fn open(server: &Server, member: &Member, app: &Client) -> Open {
     }
 }
 
-/// Fails unless nothing of it is good any more; `member` is signed in, perhaps anew.
+/// Fails unless every item is rejected; `member` has a live session.
 async fn is_over(server: &Server, member: &Member, app: &Client, open: &Open) {
     server
         .decide(member, &open.request_id, "approve")
@@ -66,7 +66,8 @@ async fn audited(server: &Server, event: &str) -> i64 {
 }
 
 both! {
-    /// Contract 16: one's own refresh tokens, newest first, with names; one is revoked and the rest stay.
+    /// storyden-contract.md#refresh-token-lists: a member sees the account's own refresh tokens, newest
+    /// first, with client names; revoking a token leaves the others.
     async fn a_member_lists_and_revokes_their_tokens(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
@@ -97,7 +98,8 @@ both! {
         assert!(audited(&server, "refresh_token_revoked").await >= 1);
     }
 
-    /// Contract 14: in the profile storyden administrators alone see their tokens.
+    /// storyden-contract.md#callers-of-each-operation: in the profile `storyden` only administrators
+    /// see their tokens.
     async fn in_storyden_administrators_alone_see_their_tokens(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -106,7 +108,7 @@ both! {
         server.get_as(&odin, TOKENS).await.expect(200);
     }
 
-    /// Issue 5: nobody who is not signed in, is suspended or comes with a token sees or ends anything.
+    /// Issue 5: guests, suspended accounts, access tokens and cross-site requests (CSRF) are refused.
     async fn nobody_else_sees_or_ends_anything(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -135,8 +137,8 @@ both! {
         server.get_as(&frigg, SESSIONS).await.expect(200);
     }
 
-    /// Issue 5: the applications that a person authorized, and the end of all that one of them got; its
-    /// access tokens are refused at once, and what others have stays.
+    /// Issue 5: a member lists authorized applications and revokes all grants of an application. The
+    /// access tokens are refused at once; other applications and members are not affected.
     async fn an_application_is_listed_and_ended(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
@@ -170,7 +172,7 @@ both! {
         assert!(audited(&server, "grant_revoked").await >= 1);
     }
 
-    /// Issue 5: what gave no refresh token is listed while its access token can be good, and not longer.
+    /// Issue 5: an application without a refresh token is listed while an access token may be live.
     async fn an_application_without_a_refresh_token_is_listed_for_a_while(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -186,7 +188,7 @@ both! {
         assert_eq!(listed().await, json!([]));
     }
 
-    /// where somebody is signed in, and how they sign out there.
+    /// a member lists the sessions of the account and ends a session remotely.
     async fn sessions_are_listed_and_ended_one_by_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -234,7 +236,7 @@ both! {
         assert_eq!(audited(&server, "sessions_ended").await, 1);
     }
 
-    /// A-60, req_125: another password ends everything but the session that asked.
+    /// A-60, req_125: a password change ends everything except the session that made the request.
     async fn a_changed_password_ends_everything_else(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -256,7 +258,7 @@ both! {
         assert_eq!(audited(&server, "password_changed").await, 1);
     }
 
-    /// the password of now is guessed no oftener than at sign-in.
+    /// wrong current passwords count against the sign-in limit.
     async fn wrong_passwords_are_limited_as_at_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -271,7 +273,7 @@ both! {
         server.post_as(&frigg, CHANGE, &right).await.expect(200);
     }
 
-    /// a refresh in that very moment leaves nothing alive.
+    /// a refresh concurrent with the end of all sessions leaves no live token.
     async fn a_refresh_in_that_moment_leaves_nothing_alive(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -291,7 +293,7 @@ both! {
         }
     }
 
-    /// who signs in with the old password in the moment in which it is changed is out again.
+    /// a sign-in with the old password, concurrent with the password change, leaves no session.
     async fn a_sign_in_does_not_outlive_the_password_it_was_made_with(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "100000").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -316,8 +318,8 @@ both! {
         }
     }
 
-    /// Issue 13, A-60: of two changes at once with the same old password one succeeds, and the other is
-    /// told that the password is wrong.
+    /// Issue 13, A-60: of two concurrent changes with the same old password exactly one succeeds; the
+    /// other fails with a wrong password.
     async fn of_two_password_changes_at_once_one_succeeds(setup: Setup) {
         let servers = [setup.start().await, setup.start().await];
         let frigg = servers[0].member("frigg", &[]).await;
@@ -340,13 +342,13 @@ both! {
                 let status = if at == won { 200 } else { 401 };
                 servers[0].sign_in_from("127.0.0.1", "frigg", new).await.expect(status);
             }
-            servers[0].turn(Duration::minutes(15)); // so that the refused ones are forgotten
+            servers[0].turn(Duration::minutes(15)); // reset the sign-in limit
             old.clone_from(&new[won]);
         }
     }
 
-    /// Issue 13: a key, an application or a secret that is made in the very moment in which everything
-    /// is ended does not outlive that.
+    /// Issue 13: a key, client or secret created concurrently with the end of all sessions is ended
+    /// too.
     async fn nothing_made_in_that_moment_is_left(setup: Setup) {
         let server = setup.start().await;
         let owner = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
@@ -377,8 +379,8 @@ both! {
         }
     }
 
-    /// Issue 13: what works without a session is told beforehand, is ended where that is asked for, and
-    /// the answer says what ended and what is left.
+    /// Issue 13: credentials that work without a session are counted beforehand and ended on request.
+    /// The answer counts the ended and the remaining credentials.
     async fn keys_and_client_secrets_are_ended_where_asked(setup: Setup) {
         let server = setup.start().await;
         let ways = [
@@ -434,8 +436,8 @@ both! {
         server.get_as(&frigg, SESSIONS).await.expect(200);
     }
 
-    /// Issue 13: an application whose secret was ended gets another one from its owner; the secret
-    /// before the last one is ended too.
+    /// Issue 13: the owner rotates the secret of a client whose secrets were ended; the overlap secret
+    /// stays ended too.
     async fn an_ended_secret_is_replaced_by_its_owner(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
@@ -466,8 +468,8 @@ struct Lasting {
 }
 
 impl Lasting {
-    /// Two keys, and an application that acts as the account; beside them what is not counted: a key
-    /// that was ended, and applications without a secret or without the grant.
+    /// Creates two keys and a client with client credentials. Also creates credentials that are not
+    /// counted: a disabled key, a client without a secret, and a client without the grant.
     async fn of(server: &Server, member: &Member) -> Self {
         let keys = [
             server.access_key(member, "sdpak").await,
@@ -501,7 +503,7 @@ impl Lasting {
         Self { keys, service }
     }
 
-    /// Fails unless the keys and the application work, or do not.
+    /// Fails unless the keys and the client are accepted or rejected as expected.
     async fn works(&self, server: &Server, keys: bool, service: bool) {
         for key in &self.keys {
             let answer = server.get_with_bearer("/api/auth/access-keys", key).await;

@@ -9,7 +9,7 @@ use time::Duration;
 
 use crate::support::{Answer, Client, NewClient, Server, both};
 
-/// Asks for tokens by client credentials, with the secret in the body, in the header or nowhere.
+/// Requests client credentials, with the secret in the body, in the header or absent.
 async fn ask(server: &Server, client: &Client, method: AuthMethod, secret: &str) -> Answer {
     let mut form = vec![("grant_type", "client_credentials")];
     if method != AuthMethod::Basic {
@@ -26,7 +26,7 @@ async fn ask(server: &Server, client: &Client, method: AuthMethod, secret: &str)
     server.send(request).await
 }
 
-/// A confidential client that acts as its owner, with a chosen method.
+/// A confidential client that acts for an owner, with a chosen method.
 async fn service(
     server: &Server,
     client_id: &'static str,
@@ -44,7 +44,7 @@ async fn service(
     server.client(new).await
 }
 
-/// Replaces a client's secret as its owner, with an overlap.
+/// Rotates a client's secret as the owner, with an overlap.
 async fn rotate(server: &Server, client: &Client, overlap: Duration) -> String {
     let stored = clients::find(&server.app.db, &client.client_id).await;
     let entry = Entry::new(Event::ClientSecretRotated, server.clock.now());
@@ -98,7 +98,8 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_177: in the profile storyden any method will do, as there (contract 9.2).
+    /// req_177, storyden-contract.md#client-authentication: the profile `storyden` accepts every
+    /// method.
     async fn any_method_will_do_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let client = service(&server, "odin", Some(AuthMethod::Basic)).await;
@@ -108,7 +109,7 @@ both! {
         ask(&server, &client, AuthMethod::Post, "wrong").await.expect_error(400, "invalid_client");
     }
 
-    /// Issue 5: the old secret is valid during the overlap, and not longer.
+    /// Issue 5: the old secret is valid during the overlap only.
     async fn an_old_secret_is_good_for_the_chosen_time(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
@@ -126,8 +127,8 @@ both! {
         assert!(works(&second).await);
     }
 
-    /// without an overlap the old secret stops at once, and an earlier overlap ends: at most two
-    /// secrets are valid.
+    /// without an overlap the old secret stops at once. A second rotation ends an earlier
+    /// overlap, so at most two secrets are valid.
     async fn a_rotation_ends_what_was_before_the_last(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;

@@ -1,4 +1,4 @@
-//! Signing up (contract 3.6).
+//! Sign-up with a password (storyden-contract.md#sign-in-and-sign-out).
 
 use serde_json::json;
 
@@ -18,7 +18,8 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM accounts", &[]).await, 0);
     }
 
-    /// Contract 3.6: an account of one's own, with a session; the first of all is an administrator's.
+    /// storyden-contract.md#sign-in-and-sign-out: a sign-up creates an account with a session; the
+    /// first account is an administrator. Cross-site and too many sign-ups are refused.
     async fn somebody_signs_up(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").start().await;
         let sign_up = async |address: &str, identifier: &str, token: &str| {
@@ -54,7 +55,7 @@ both! {
         server.send(evil.json(&body)).await.expect(403);
     }
 
-    /// storyden-contract.md#sign-in-and-sign-out: of concurrent first sign-ups exactly one becomes
+    /// storyden-contract.md#sign-in-and-sign-out: of concurrent first sign-ups exactly one makes an
     /// administrator.
     async fn of_many_first_sign_ups_one_is_the_first(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").start().await;

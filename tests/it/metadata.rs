@@ -1,16 +1,16 @@
-//! Server metadata (RFC 8414, OpenID Connect Discovery), resource metadata (RFC 9728) and keys (RFC
-//! 7517), also while OAuth is off (storyden-contract.md#while-oauth-is-off).
+//! Server metadata (RFC 8414, OpenID Connect Discovery), resource metadata (RFC 9728) and the key set
+//! (RFC 7517), also while OAuth is off (storyden-contract.md#while-oauth-is-off).
 
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server, both};
 
-/// The document for OpenID Connect clients.
+/// The OpenID Connect discovery document.
 const OPENID: &str = "/.well-known/openid-configuration";
-/// The document for OAuth clients.
+/// The RFC 8414 metadata document.
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
-/// A document that caches may keep for an hour.
+/// Fetches a document that is cacheable for an hour.
 async fn document(server: &Server, path: &str) -> Value {
     let answer = server.get(path).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -38,7 +38,7 @@ fn is_off(answer: Answer) {
 
 both! {
     /// req_075, req_078, req_079, req_092, req_106, req_182, req_183, req_184, req_189, req_191,
-    /// req_176: the OpenID Connect document has every member and is truthful.
+    /// req_176: the OpenID Connect document has exactly these members and values.
     async fn the_openid_document_has_every_member(setup: Setup) {
         let server = setup.start().await;
         let mut openid = document(&server, OPENID).await;
@@ -161,7 +161,7 @@ both! {
             let members = document.as_object().unwrap().keys();
             let ours = ["revocation", "introspection", "end_session", "registration"];
             assert_eq!(members.filter(|name| ours.iter().any(|one| name.starts_with(one))).count(), 0);
-            // without iss in responses, the metadata must not promise iss (RFC 9207 §3)
+            // RFC 9207 §3: without `iss` in responses, the metadata must not promise `iss`.
             assert_eq!(document.get("authorization_response_iss_parameter_supported"), None);
         }
         for path in ["/api/oauth/revoke", "/api/oauth/introspect", "/api/oauth/end_session"] {
@@ -170,7 +170,7 @@ both! {
         }
     }
 
-    /// req_079: every endpoint of the document is there.
+    /// req_079: every endpoint in the document exists.
     async fn every_endpoint_of_the_document_is_there(setup: Setup) {
         let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true");
         let server = setup.start_as_itself().await;
@@ -185,7 +185,7 @@ both! {
         }
     }
 
-    /// req_078: the issuer has no slash at the end and equals `iss`, byte for byte.
+    /// req_078: the issuer has no trailing slash and equals `iss` byte for byte.
     async fn the_issuer_is_the_one_of_tokens(setup: Setup) {
         for address in ["https://auth.example", "https://auth.example/"] {
             let server = setup.clone().with("PUBLIC_API_ADDRESS", address).start().await;
@@ -200,8 +200,8 @@ both! {
         assert_eq!(tokens.claims("id_token")["iss"], "https://auth.example");
     }
 
-    /// req_076, req_183, req_193: behind an issuer with a path the documents are at every place that
-    /// a client may look, and name endpoints that are there.
+    /// req_076, req_183, req_193: with a path in the issuer, the documents are at every location of the
+    /// specifications, and name existing endpoints.
     async fn an_issuer_with_a_path_has_its_documents_everywhere(setup: Setup) {
         for (address, issuer) in [
             ("https://auth.example/forum", "https://auth.example/forum"),
@@ -230,7 +230,7 @@ both! {
         }
     }
 
-    /// req_076: no document for another issuer.
+    /// req_076: documents of other issuers are 404.
     async fn there_is_no_document_of_another_issuer(setup: Setup) {
         let server = setup.start().await;
         for path in [format!("{OPENID}/forum"), format!("{OAUTH}/forum"), format!("{OAUTH}/"), format!("{OPENID}/")] {
@@ -238,7 +238,7 @@ both! {
         }
     }
 
-    /// req_178, A-85: the keys are public halves, named as in tokens, and may be kept.
+    /// req_178, A-85: the key set has only public members, with the `kid` of tokens, and is cacheable.
     async fn the_keys_are_public_halves(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -257,7 +257,7 @@ both! {
         }
     }
 
-    /// req_145: resource documents name their resource and its authorization server.
+    /// req_145: a resource document names the resource and the authorization server.
     async fn the_resource_documents_name_their_resource(setup: Setup) {
         let server = setup.start().await;
         let whole = document(&server, "/.well-known/oauth-protected-resource").await;
@@ -273,7 +273,7 @@ both! {
         server.get("/.well-known/oauth-protected-resource/other").await.expect(404);
     }
 
-    /// nothing that a request says of the host changes a document.
+    /// `Host` and forwarding headers do not change a document.
     async fn the_request_does_not_change_the_documents(setup: Setup) {
         let server = setup.start().await;
         for path in [OPENID, OAUTH] {
@@ -287,7 +287,8 @@ both! {
         }
     }
 
-    /// while OAuth is off the documents say so, and where to ask.
+    /// while OAuth is off the documents are 404 with the code `oauth_disabled` and advice, not
+    /// cacheable.
     async fn while_oauth_is_off_the_documents_say_so(setup: Setup) {
         let server = setup.with("OAUTH_ENABLED", "false").start().await;
         for path in [
@@ -303,7 +304,8 @@ both! {
         }
     }
 
-    /// while OAuth is off nothing is started, decided or issued, and nothing is redirected.
+    /// while OAuth is off no flow starts, no decision counts, no token is issued, and no answer
+    /// redirects to the client.
     async fn while_oauth_is_off_nothing_is_given(setup: Setup) {
         let on = setup.start().await;
         let frigg = on.member("frigg", &[]).await;
@@ -326,13 +328,13 @@ both! {
         }
         let path = "/api/oauth/device/consent?user_code=ABCD-EFGH";
         server.get_as(&frigg, path).await.expect_error(400, off);
-        // storyden-contract.md#while-oauth-is-off: only the token endpoint uses this code
+        // storyden-contract.md#while-oauth-is-off: only the token endpoint answers `invalid_request`.
         let refused = server.refresh(&app, &tokens.text("refresh_token")).await;
         refused.expect_error(400, "invalid_request");
         let access_token = tokens.text("access_token");
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
         server.get("/api/oauth/userinfo").await.expect(401);
-        // after OAuth is on again, pending items continue
+        // After OAuth is on again, pending requests and refresh tokens continue.
         on.decide(&frigg, &request_id, "approve").await.expect(200);
         on.refresh(&app, &tokens.text("refresh_token")).await.expect(200);
     }

@@ -1,10 +1,10 @@
-//! The metrics of connections and of the signing queue, as an operator's Prometheus reads them.
+//! Metrics of connections and of the signing queue, read at the Prometheus endpoint.
 
 use storyden_auth::clock::Clock;
 
 use crate::support::{both, free_port};
 
-/// The value of a metric without labels, or with the given ones.
+/// The value of the metric that starts with `name`, labels included.
 #[track_caller]
 fn value(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));

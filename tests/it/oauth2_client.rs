@@ -38,7 +38,7 @@ fn scopes(names: &str) -> Vec<Scope> {
     names.map(Scope::new).collect()
 }
 
-/// An approved code and its verifier.
+/// Approves a code in the browser; returns the code and the PKCE verifier.
 async fn code(server: &Server, person: &Member, client: &Known) -> (String, PkceCodeVerifier) {
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (url, state) = client
@@ -53,7 +53,7 @@ async fn code(server: &Server, person: &Member, client: &Known) -> (String, Pkce
     (sent["code"].clone(), verifier)
 }
 
-/// The whole code flow, and two refreshes.
+/// Runs the code flow and two refreshes.
 async fn code_flow(server: &Server, person: &Member, app: &Client) {
     let (http, client) = (Http::of(server), known(server, app).await);
     let (code, verifier) = code(server, person, &client).await;
@@ -77,12 +77,12 @@ async fn code_flow(server: &Server, person: &Member, app: &Client) {
         tokens = refresh.request_async(&http).await.unwrap();
         assert_ne!(tokens.refresh_token().unwrap().secret(), spent.secret());
     }
-    // The crate understands the error.
+    // The crate parses the error code.
     let refused = exchange(again).request_async(&http).await.unwrap_err();
     assert_eq!(reason(&refused), &BasicErrorResponseType::InvalidGrant);
 }
 
-/// The error of the protocol that a request was refused with.
+/// Extracts the error code of a refused request.
 #[track_caller]
 fn reason<E, T>(error: &RequestTokenError<E, StandardErrorResponse<T>>) -> &T
 where
@@ -104,7 +104,7 @@ both! {
         code_flow(&server, &frigg, &app).await;
     }
 
-    /// T25, req_022, req_053, req_105: the same without a secret.
+    /// T25, req_022, req_053, req_105: code flow with PKCE and refresh, for a client without a secret.
     async fn the_code_flow_satisfies_a_public_oauth2_client(setup: Setup) {
         let server = setup.start_as_itself().await;
         let frigg = server.member("frigg", &[]).await;
@@ -112,7 +112,7 @@ both! {
         code_flow(&server, &frigg, &app).await;
     }
 
-    /// T25, req_081, req_084, req_086: the device flow, at the pace that the server asks for.
+    /// T25, req_081, req_084, req_086: the device flow, at the interval that the server requests.
     async fn the_device_flow_satisfies_an_oauth2_client(setup: Setup) {
         let server = setup.start_as_itself().await;
         let frigg = server.member("frigg", &[]).await;
@@ -126,7 +126,7 @@ both! {
             .unwrap();
         let user_code = details.user_code().secret();
         server.open_device(&frigg, user_code).await.expect(200);
-        // The person decides while the device waits for the third time.
+        // The user approves during the third wait.
         let waits = AtomicUsize::new(0);
         let wait = async |time: std::time::Duration| {
             server.turn(time.try_into().unwrap());

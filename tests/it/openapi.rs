@@ -1,7 +1,7 @@
-//! The document of the API, and that every operation in it refuses whom it must.
+//! The OpenAPI document, and access control of every operation in the document.
 //!
-//! The table says who each operation is for. A route cannot be served without being in the
-//! document, and an operation that is in the document and not in the table fails these tests.
+//! The table lists the callers of each operation. The router serves only documented operations, and
+//! these tests fail for a documented operation that is not in the table.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use storyden_auth::router;
 
 use crate::support::{Answer, Member, Server, both};
 
-/// Where it is.
+/// The path of the document.
 const PATH: &str = "/api/openapi.json";
 
-/// Who an operation is for.
+/// The callers that an operation admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum For {
-    /// Anybody: guests, and clients that prove themselves in the request.
+    /// Every caller: guests, and clients that authenticate within the request.
     Anybody,
-    /// Who holds an access token.
+    /// A bearer of an access token.
     Token,
-    /// Who holds the token of a registration (RFC 7592).
+    /// A bearer of a registration access token (RFC 7592).
     Registration,
-    /// A person with a session or with their own access key.
+    /// A member with a session or a personal access key.
     Decider,
-    /// A person with a session, and with nothing else.
+    /// A member with a session only.
     Person,
-    /// An administrator, or who holds the permission of that kind, with any credential.
+    /// A holder of the operation's permission, such as `ADMINISTRATOR`, with any credential.
     Administrator,
 }
 
@@ -104,7 +104,7 @@ const OPERATIONS: &[(&str, For)] = &[
     ("OpenIDConfigurationOf", Anybody),
 ];
 
-/// An operation as the document has it.
+/// An operation of the document.
 struct Operation {
     method: String,
     path: String,
@@ -116,7 +116,7 @@ impl Operation {
         self.documented["operationId"].as_str().unwrap()
     }
 
-    /// Who the table says that it is for.
+    /// The callers according to the table.
     fn is_for(&self) -> For {
         let known = OPERATIONS.iter().find(|(id, _)| *id == self.id());
         known
@@ -124,7 +124,7 @@ impl Operation {
             .1
     }
 
-    /// Who the document says that it is for.
+    /// The callers according to the document's security schemes.
     fn says(&self, document: &Value) -> Option<For> {
         let schemes = self
             .documented
@@ -133,7 +133,7 @@ impl Operation {
         let mut names: Vec<&str> = Vec::new();
         for requirement in schemes.as_array().unwrap() {
             let Some(name) = requirement.as_object().unwrap().keys().next() else {
-                return Some(Anybody); // `{}`: it may be called without
+                return Some(Anybody); // `{}`: no credential required
             };
             names.push(name);
         }
@@ -151,7 +151,7 @@ impl Operation {
         self.documented["requestBody"]["content"]["application/json"].is_object()
     }
 
-    /// Calls it with an id that nobody has and an empty body.
+    /// Calls the operation with an unknown id and an empty body.
     async fn call(&self, server: &Server, credential: Option<(&str, &str)>) -> Answer {
         let path: Vec<&str> = self
             .path
@@ -174,7 +174,7 @@ impl Operation {
         server.send(request).await
     }
 
-    /// Calls it and fails unless it is refused with a status that is documented.
+    /// Fails unless the call is refused with this documented status.
     async fn refuses(&self, server: &Server, credential: Option<(&str, &str)>, status: u16) {
         let answer = self.call(server, credential).await;
         let (id, got) = (self.id(), answer.status);
@@ -184,7 +184,7 @@ impl Operation {
     }
 }
 
-/// The document, and its operations in order.
+/// Fetches the document; returns the document and the operations in order.
 async fn document(server: &Server) -> (Value, Vec<Operation>) {
     let document = server.get(PATH).await.expect(200).json();
     let mut operations = Vec::new();
@@ -200,7 +200,7 @@ async fn document(server: &Server) -> (Value, Vec<Operation>) {
     (document, operations)
 }
 
-/// Every `$ref` below a value.
+/// Collects every `$ref` below a value.
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(members) => {
@@ -217,7 +217,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 both! {
-    /// T19: the document is served to anybody, and printed by the program, in one stable form.
+    /// T19: the document is public, and `storyden-auth openapi` prints the same document.
     async fn the_document_is_served_and_printed(setup: Setup) {
         let server = setup.start().await;
         let answer = server.get(PATH).await.expect(200);
@@ -235,7 +235,7 @@ both! {
         assert_eq!(serde_json::from_str::<Value>(&printed.stdout).unwrap(), document);
     }
 
-    /// T19: an issuer with a path is the base of the operations.
+    /// T19: the path of the issuer is part of the server URL.
     async fn an_issuer_with_a_path_is_the_base(setup: Setup) {
         let server = setup.with("PUBLIC_API_ADDRESS", "https://example.com/forum").start().await;
         let with = server.get(&format!("/forum{PATH}")).await.expect(200).json();
@@ -243,7 +243,7 @@ both! {
         assert_eq!(with["servers"], json!([{ "url": "https://example.com/forum" }]));
     }
 
-    /// T19: the table has every operation of the document once, and says what the document says.
+    /// T19: the table has every operation exactly once, and agrees with the document.
     async fn the_table_has_every_operation(setup: Setup) {
         let server = setup.start().await;
         let (document, operations) = document(&server).await;
@@ -258,7 +258,8 @@ both! {
         assert_eq!(documented, table);
     }
 
-    /// T19: what is referred to is there, and every operation documents what its kind answers.
+    /// T19: every `$ref` resolves, and every operation documents the errors common to operations of
+    /// this kind.
     async fn every_operation_is_documented_whole(setup: Setup) {
         let server = setup.start().await;
         let (document, operations) = document(&server).await;
@@ -289,7 +290,7 @@ both! {
         }
     }
 
-    /// T19: nobody, somebody suspended and the wrong credential are refused by every operation.
+    /// T19: every operation refuses guests, suspended accounts and wrong credentials.
     async fn every_operation_refuses_whom_it_must(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -316,7 +317,7 @@ both! {
                 Token => {
                     operation.refuses(&server, None, 401).await;
                     operation.refuses(&server, Some(("cookie", &frigg.cookie())), 401).await;
-                    operation.refuses(&server, token, 403).await; // it lacks the scope `openid`
+                    operation.refuses(&server, token, 403).await; // without the scope `openid`
                 }
                 Decider | Person | Administrator => {
                     operation.refuses(&server, None, 401).await;
@@ -335,8 +336,8 @@ both! {
         assert_eq!(tried.len(), guarded);
     }
 
-    /// T19: what belongs to somebody else is refused by every operation of a person that names a
-    /// thing, and is as it was afterwards.
+    /// T19: every member operation with an id in the path refuses an id of another account, and changes
+    /// nothing.
     async fn every_operation_refuses_what_is_somebody_elses(setup: Setup) {
         let server = setup.start().await;
         let permissions = ["USE_PERSONAL_ACCESS_KEYS"];
@@ -348,7 +349,7 @@ both! {
             let named = operation.path.split('/').find(|part| part.starts_with('{'));
             let (Decider | Person, Some(named)) = (operation.is_for(), named) else { continue };
             if operation.id() == "OAuthApplicationRevoke" {
-                continue; // it names an application, which is nobody's, and ends what is one's own
+                continue; // ends the caller's own grants of any application
             }
             let named = named.trim_matches(['{', '}']);
             let id = theirs.get(named).unwrap_or_else(|| panic!("{named}: nothing of this kind"));
@@ -367,7 +368,7 @@ both! {
     }
 }
 
-/// Something of each kind that a person can name in a path, by the parameter's name: its id.
+/// Creates a resource of each kind; returns the ids by the name of the path parameter.
 async fn things_of(server: &Server, person: &Member) -> BTreeMap<&'static str, String> {
     let client = json!({
         "name": "Mine", "type": "public", "pkce_required": true, "allowed_scopes": ["openid"],
@@ -400,7 +401,7 @@ async fn things_of(server: &Server, person: &Member) -> BTreeMap<&'static str, S
     ])
 }
 
-/// How many of them are as they were.
+/// The number of these resources that are unchanged.
 async fn unchanged(server: &Server, person: &Member) -> usize {
     let whole = [
         ("/api/auth/oauth/clients", "/clients/0/name", json!("Mine")),

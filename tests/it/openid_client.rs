@@ -39,7 +39,7 @@ type DeviceMetadata = ProviderMetadata<
     openidconnect::core::CoreSubjectIdentifierType,
 >;
 
-/// A server whose issuer is its listening address.
+/// A server with the listening address as the issuer.
 async fn listening(mut setup: Setup) -> Server {
     setup.clock = Clock::machine(); // the relying party checks times with the machine's clock
     setup.start_as_itself().await

@@ -7,7 +7,7 @@ use crate::support::forgery::{signed, signed_by_another, unsigned};
 use crate::support::{both, to_consent, to_login, told};
 
 both! {
-    /// req_169: the person named by the hint continues, whatever the age of the hint.
+    /// req_169: the user named by the hint continues, regardless of the hint's age.
     async fn an_id_token_hint_of_the_same_person_passes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -21,11 +21,12 @@ both! {
             told(server.authorize(None, &app, &silent).await, "login_required");
             let detour = to_login(server.authorize(None, &app, &[hint]).await);
             detour.open(&server, &frigg).await.expect(200);
-            server.turn(Duration::days(30)); // expired long ago
+            server.turn(Duration::days(30)); // long expired
         }
     }
 
-    /// req_169: another person than the hint names gets `login_required`, before and after sign-in.
+    /// req_169: for any other user than the hint's the error is `login_required`, before and after
+    /// sign-in.
     async fn an_id_token_hint_of_somebody_else_is_login_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -38,7 +39,7 @@ both! {
         let detour = to_login(server.authorize(None, &app, &[hint]).await);
         let answer = detour.open(&server, &frigg).await.expect_error(400, "login_required");
         assert!(answer.text("location").starts_with("https://app.example/cb?error=login_required&"));
-        detour.open(&server, &odin).await.expect(200); // she signed out, and he in
+        detour.open(&server, &odin).await.expect(200); // after a change of accounts
     }
 
     /// req_169, req_181: only an ID token of this server is a hint.
@@ -69,7 +70,8 @@ both! {
         }
     }
 
-    /// req_168, A-70: the login page receives the login hint, without further effect.
+    /// req_168, A-70: the login page receives the login hint as a query parameter, without further
+    /// effect.
     async fn a_login_hint_is_passed_on_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -81,7 +83,7 @@ both! {
             let back = answer.sent("return_url").unwrap();
             assert!(back.starts_with("/oauth/authorize/consent?request_id="), "{back}");
             assert_eq!(answer.location().query_pairs().count(), 2);
-            // only a hint: another person may sign in
+            // Any user may sign in, regardless of the hint.
             to_consent(server.authorize(Some(&frigg), &app, &[("login_hint", hint)]).await);
         }
         let again = [("login_hint", "frigg"), ("prompt", "login")];

@@ -5,7 +5,7 @@ use time::Duration;
 use crate::support::{both, stored, to_consent, to_login, told};
 
 both! {
-    /// req_166: `prompt=none` without a session is told `login_required`, and no page is shown.
+    /// req_166: `prompt=none` without a session is `login_required`, and no page is shown.
     async fn prompt_none_without_a_session_is_login_required(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -21,7 +21,7 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        server.tokens(&frigg, &app, &[]).await; // that she approved before changes nothing
+        server.tokens(&frigg, &app, &[]).await; // an earlier approval has no effect
         let before = stored(&server).await;
         for _ in 0..2 {
             let answer = server.authorize(Some(&frigg), &app, &[("prompt", "none")]).await;
@@ -30,7 +30,7 @@ both! {
         assert_eq!(stored(&server).await, before);
     }
 
-    /// req_166: further errors are redirected too.
+    /// req_166: `prompt=none` redirects with other errors too.
     async fn prompt_none_is_told_what_else_is_wrong(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -47,7 +47,7 @@ both! {
         }
     }
 
-    /// req_167, req_166: `none` together with another value is contradictory.
+    /// req_167, req_166: `none` with a further value is contradictory.
     async fn prompt_none_with_another_value_is_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -59,7 +59,8 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_166: a request that says `none` shows no page, however little sense the rest makes.
+    /// req_166: a contradictory or invalid request with `none` redirects with an error and shows no
+    /// page.
     async fn no_page_is_shown_to_a_contradictory_prompt_none(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -76,8 +77,8 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_167, req_170: `login` and `select_account` want a session that is younger than the
-    /// request; then the very same request goes on.
+    /// req_167, req_170: `login` and `select_account` require a session that is newer than the request;
+    /// then the same request continues.
     async fn prompt_login_wants_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -86,7 +87,7 @@ both! {
             server.turn(Duration::seconds(1));
             let changed = [("prompt", prompt), ("state", "a b"), ("nonce", prompt)];
             let detour = to_login(server.authorize(Some(&old), &app, &changed).await);
-            // in the same browser the old session is nobody's
+            // The old session is not accepted, even in the same browser.
             for answer in [
                 detour.open(&server, &old).await,
                 detour.decide(&server, &old, "approve").await,
@@ -147,7 +148,7 @@ both! {
         detour.open(&server, &frigg).await.expect(200);
     }
 
-    /// req_167: `consent` changes nothing, since a person is asked every time.
+    /// req_167: `consent` has no effect, since consent is always requested.
     async fn prompt_consent_is_no_different(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -159,8 +160,8 @@ both! {
         to_login(server.authorize(None, &app, &[("prompt", "consent")]).await);
     }
 
-    /// req_164, req_170: a session that is older than `max_age` must sign in again; then the same
-    /// request goes on, and `auth_time` is the new sign-in.
+    /// req_164, req_170: a session older than `max_age` must sign in again; then the same request
+    /// continues, and `auth_time` is the time of the new sign-in.
     async fn a_session_older_than_max_age_signs_in_again(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -210,7 +211,7 @@ both! {
         }
     }
 
-    /// req_164: a malformed number of seconds is rejected, before and after sign-in.
+    /// req_164: a malformed `max_age` is rejected, before and after sign-in.
     async fn a_max_age_that_is_no_number_is_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -224,7 +225,7 @@ both! {
         }
     }
 
-    /// req_164: a number of seconds has digits alone, and may be any.
+    /// req_164: `max_age` has digits only, and any magnitude.
     async fn a_max_age_may_be_any_number(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -41,7 +41,7 @@ both! {
         let claims = tokens.claims("id_token");
         assert_eq!((&claims["auth_time"], &claims["iat"]), (&BEGIN.into(), &(BEGIN + 111).into()));
         assert_eq!(tokens.header("cache-control"), "no-store");
-        // another session is another sign-in
+        // A second session has a later `auth_time`.
         let again = server.sign_in_again(&frigg).await;
         let tokens = server.tokens(&again, &app, &[]).await;
         assert_eq!(tokens.claims("id_token")["auth_time"], BEGIN + 111);
@@ -50,14 +50,14 @@ both! {
     }
 
     /// req_180, req_163, req_162: a refreshed ID token has the first `auth_time`, a new `iat`, the hash
-    /// of its own access token, no nonce, and only the claims of the narrower scope.
+    /// of the new access token, no nonce, and only the claims of the narrower scope.
     async fn a_refreshed_id_token_is_of_the_first_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let first = server.tokens(&frigg, &app, &[("nonce", "n1")]).await;
         server.turn(Duration::minutes(10));
-        server.sign_in_again(&frigg).await; // that she signed in since says nothing of this grant
+        server.sign_in_again(&frigg).await; // a later sign-in does not affect the grant
         let second = server.refresh(&app, &first.text("refresh_token")).await.expect(200);
         let (before, after) = (first.claims("id_token"), second.claims("id_token"));
         for same in ["iss", "sub", "aud", "auth_time"] {
@@ -77,7 +77,7 @@ both! {
         assert_eq!(names(&third), ["at_hash", "aud", "auth_time", "exp", "iat", "iss", "sub"]);
     }
 
-    /// req_175, req_162: each scope releases exactly its claims.
+    /// req_175, req_162: each scope releases exactly the scope's claims.
     async fn an_id_token_has_the_claims_of_its_scopes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -126,8 +126,8 @@ both! {
         }
     }
 
-    /// req_171: request objects and self-issued registration are rejected with their own errors, at
-    /// once or after sign-in.
+    /// req_171: request objects and self-issued registration are rejected with specific errors, at once
+    /// or after sign-in.
     async fn request_objects_are_refused_by_their_own_errors(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -150,7 +150,7 @@ both! {
         }
     }
 
-    /// req_009, req_113: implicit and hybrid flows and their response modes are not supported.
+    /// req_009, req_113: implicit and hybrid flows and the matching response modes are not supported.
     async fn only_the_code_flow_exists(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,11 +1,11 @@
-//! The built-in pages: identical for all users, restricted to their own origin, not frameable
+//! The built-in pages: identical for all users, restricted to a single origin by CSP, not frameable
 //! (clickjacking).
 
 use storyden_auth::oauth::permission::Permission;
 
 use crate::support::both;
 
-/// Every page.
+/// Paths of the pages.
 const PAGES: &[&str] = &[
     "/",
     "/login",
@@ -19,7 +19,7 @@ const PAGES: &[&str] = &[
     "/settings/security",
     "/admin/oauth",
 ];
-/// Every asset of the pages.
+/// Assets of the pages, with the media type.
 const ASSETS: &[(&str, &str)] = &[
     ("/web/access_keys.js", "text/javascript; charset=utf-8"),
     ("/web/account.js", "text/javascript; charset=utf-8"),
@@ -62,7 +62,7 @@ const ASSETS: &[(&str, &str)] = &[
 ];
 
 both! {
-    /// A-48, req_118, req_127: CSP restricts a page to its own origin and forbids framing.
+    /// A-48, req_118, req_127: the CSP restricts a page to the server's own origin and forbids framing.
     async fn a_page_loads_from_its_own_origin_alone(setup: Setup) {
         let server = setup.start().await;
         for path in PAGES {
@@ -83,7 +83,8 @@ both! {
         }
     }
 
-    /// req_118: every asset is served with its media type.
+    /// req_118: every asset is served with the right media type, and every asset that a page or script
+    /// loads is known.
     async fn what_the_pages_load_is_there(setup: Setup) {
         let server = setup.start().await;
         for (path, content_type) in ASSETS {
@@ -162,7 +163,7 @@ both! {
         assert_eq!(server.count(claimed, &[]).await, 0);
     }
 
-    /// without JavaScript no form of a page puts a password into the address.
+    /// without JavaScript no form puts a password into the URL.
     async fn no_form_puts_a_password_into_the_address(setup: Setup) {
         let server = setup.start().await;
         let login = server.get("/login").await.expect(200).body;
@@ -173,7 +174,7 @@ both! {
         }
     }
 
-    /// WEB_ENABLED=false leaves the pages to another frontend; the API stays.
+    /// `WEB_ENABLED=false` disables the built-in pages in favor of a separate frontend; the API stays.
     async fn the_pages_can_be_switched_off(setup: Setup) {
         let server = setup
             .with("WEB_ENABLED", "false")
@@ -186,7 +187,7 @@ both! {
             server.get(path).await.expect(404);
         }
         server.get("/api/oauth/jwks").await.expect(200);
-        // the page of a refused authorization request is ours all the same
+        // The error page of a refused authorization request is still served.
         let request = server.request("GET", "/api/oauth/authorize").header("accept", "text/html");
         let page = server.send(request).await.expect(400);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");

@@ -1,4 +1,4 @@
-//! `USE_OAUTH_CLIENTS` is checked when an application acts for an account, not at the approval alone.
+//! `USE_OAUTH_CLIENTS` is checked at each use of an application, not only at the approval.
 
 use serde_json::json;
 
@@ -14,8 +14,9 @@ async fn is_active(server: &Server, admin: &Member, token: &str) -> bool {
 }
 
 both! {
-    /// Issue 13, A-106: an account that loses the permission stops every application from the next
-    /// request on, in either profile; with the permission the applications go on.
+    /// Issue 13, A-106: after an account loses the permission, every application of the account is
+    /// refused from the next request on, in both profiles; with the permission back, the applications
+    /// continue.
     async fn a_lost_permission_stops_the_applications(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -60,7 +61,7 @@ both! {
         }
     }
 
-    /// Issue 13: an administrator's applications need no other permission.
+    /// Issue 13: `ADMINISTRATOR` implies `USE_OAUTH_CLIENTS`.
     async fn an_administrator_may_use_applications(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;

@@ -1,13 +1,13 @@
-//! Confidential clients exempt from PKCE by an administrator (OAuth 2.1 §4.1.2.1, RFC 9700 §2.1.1), and
-//! codes with and without a challenge.
+//! Confidential clients that an administrator exempted from PKCE (OAuth 2.1 §4.1.2.1, RFC 9700 §2.1.1),
+//! and codes with and without a challenge.
 
 use crate::support::race::{with, without};
 use crate::support::{CHALLENGE, Client, NewClient, Server, VERIFIER, both, told};
 
-/// Parameters that leave PKCE out.
+/// Parameters that omit PKCE.
 const NO_CHALLENGE: [(&str, &str); 2] = [("code_challenge", ""), ("code_challenge_method", "")];
 
-/// A confidential client that was let off PKCE.
+/// A confidential client that is exempt from PKCE.
 async fn exempt(server: &Server) -> Client {
     server
         .client(NewClient {
@@ -19,14 +19,14 @@ async fn exempt(server: &Server) -> Client {
         .await
 }
 
-/// Parameters that leave PKCE out and set a nonce.
+/// Parameters that omit PKCE and set a nonce.
 fn with_nonce(nonce: &str) -> [(&str, &str); 3] {
     [NO_CHALLENGE[0], NO_CHALLENGE[1], ("nonce", nonce)]
 }
 
 both! {
-    /// req_129, req_163, A-19: with a nonce an exempt client needs no PKCE; the ID token has the nonce
-    /// of the code's request, so an injected code is detected.
+    /// req_129, req_163, A-19: with a nonce an exempt client needs no PKCE. The ID token has the nonce
+    /// of the code's request, which reveals an injected code.
     async fn an_exempt_client_with_a_nonce_needs_no_pkce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -35,13 +35,13 @@ both! {
         let form = older.exchange_form(&code);
         let tokens = server.token(&without(&form, "code_verifier")).await.expect(200);
         assert_eq!(tokens.claims("id_token")["nonce"], "n-0S6");
-        // S256 without a challenge asks for nothing
+        // A method without a challenge counts as no PKCE.
         let changed = [("code_challenge", ""), ("nonce", "n2")];
         server.code(&frigg, &older, &changed).await;
     }
 
-    /// req_129, req_074, A-21: without a nonce, or of a client that is public or was not let off, PKCE is
-    /// not to be left out.
+    /// req_129, req_074, A-21: PKCE is required without a nonce, from public clients, and from clients
+    /// that are not exempt.
     async fn nobody_else_may_leave_pkce_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -54,14 +54,14 @@ both! {
             let answer = server.authorize(Some(&frigg), client, &with_nonce("n1")).await;
             told(answer, "invalid_request");
         }
-        // a challenge that is sent is looked at
+        // A challenge of an exempt client is still validated.
         for bad in [("code_challenge_method", "plain"), ("code_challenge", &CHALLENGE[1..])] {
             let answer = server.authorize(Some(&frigg), &older, &[bad, ("nonce", "n1")]).await;
             told(answer, "invalid_request");
         }
     }
 
-    /// req_129, req_056: a code without a challenge is bound by the client's secret all the same.
+    /// req_129, req_056: a code without a challenge still requires the client's secret.
     async fn a_code_without_a_challenge_wants_the_clients_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -74,7 +74,8 @@ both! {
         server.token(&form).await.expect(200);
     }
 
-    /// a verifier for a code without a challenge is refused, and burns nothing.
+    /// a verifier for a code without a challenge is rejected (PKCE downgrade), and the code is
+    /// not consumed.
     async fn a_verifier_for_a_code_without_a_challenge_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -86,7 +87,7 @@ both! {
         server.token(&without(&form, "code_verifier")).await.expect(200);
     }
 
-    /// A-22, req_056, req_129: a code with a challenge requires its verifier, for every client.
+    /// A-22, req_056, req_129: a code with a challenge requires the verifier, from every client.
     async fn a_code_with_a_challenge_wants_its_verifier(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

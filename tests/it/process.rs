@@ -1,4 +1,4 @@
-//! The program as an operator meets it: starting, refusing to start, ending, crashing.
+//! The program as a process: start-up, invalid settings, shutdown, crash.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,26 +8,26 @@ use storyden_auth::clock::Clock;
 use crate::support::journal::PATIENCE;
 use crate::support::{Engine, Setup, both, free_port};
 
-/// A server of this process and a program on the same database: people and applications are made
-/// through the one, requests go to the other.
+/// A server of this process on the program's database, with requests sent to the program. Accounts and
+/// clients are created through the server.
 async fn at(setup: &Setup, address: &str) -> crate::support::Server {
     let mut server = setup.start().await;
     address.clone_into(&mut server.address);
     server
 }
 
-/// The rights on a file or folder.
+/// The permission bits of a file or folder.
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Lets others read a file, as an older version left it.
+/// Makes a file readable for others, as older versions did.
 fn widen(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 both! {
-    /// P1, P2, T1: what was acknowledged survives a kill, and what was spent stays spent.
+    /// P1, P2, T1: acknowledged writes survive SIGKILL, and consumed codes and tokens stay consumed.
     async fn what_was_acknowledged_survives_a_kill(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
@@ -55,8 +55,8 @@ both! {
         program.kill().await;
     }
 
-    /// P5: told to end, it stops being ready, lets idle connections go and exits. `drain` holds it to
-    /// the promised time.
+    /// P5: on SIGTERM the server stops being ready, closes idle connections and exits. The tests in
+    /// `drain` enforce the time limit.
     async fn told_to_end_it_drains_and_exits(setup: Setup) {
         let mut program = setup.spawn(free_port()).await;
         let server = at(&setup, &program.address).await;
@@ -86,7 +86,7 @@ both! {
         }
     }
 
-    /// req_075: a public address without https is for this computer alone.
+    /// req_075: a public address without https must be a loopback address.
     async fn plain_http_is_for_this_computer_alone(setup: Setup) {
         let settings = [("PUBLIC_API_ADDRESS", "http://auth.example")];
         let ended = setup.run(&["serve"], &settings).await;
@@ -94,7 +94,7 @@ both! {
         assert!(ended.stderr.contains("PUBLIC_API_ADDRESS must begin with https://"), "{}", ended.stderr);
     }
 
-    /// a key that is too short, or none at all, does not serve.
+    /// the server does not start with an invalid signing key.
     async fn a_bad_key_does_not_serve(setup: Setup) {
         let ended = setup.run(&["serve"], &[("OAUTH_SIGNING_KEY_BASE64", "bm8ga2V5")]).await;
         assert_eq!(ended.code, Some(1));
@@ -133,8 +133,9 @@ both! {
         program.kill().await;
     }
 
-    /// T1: a second server on one SQLite file refuses to start, and says which file and which process;
-    /// commands work meanwhile, and after a kill the file is free. On PostgreSQL replicas start.
+    /// T1: a second server on the same SQLite file refuses to start, with an error that names the file
+    /// and the process. Commands work meanwhile, and after SIGKILL the file is free. On PostgreSQL
+    /// several servers may run.
     async fn one_server_per_sqlite_file(setup: Setup) {
         let first = setup.spawn(free_port()).await;
         if setup.engine == Engine::Postgres {
@@ -158,8 +159,8 @@ both! {
         setup.spawn(free_port()).await.kill().await;
     }
 
-    /// The files of a new server are for its owner alone, whatever the umask; the files of an older
-    /// one become so at its next start, unless they are a Storyden's.
+    /// The files of a new server are readable by the owner only, regardless of the umask. The next
+    /// start repairs the mode of older files, except the database file of a Storyden.
     async fn files_are_for_the_owner_alone(setup: Setup) {
         if setup.engine == Engine::Postgres {
             return;

@@ -1,4 +1,4 @@
-//! The profile `storyden`: its answers are Storyden's, and what is granted is the same.
+//! The profile `storyden`: Storyden's answers and formats, with the security checks of both profiles.
 
 use serde_json::json;
 use storyden_auth::config::Config;
@@ -106,7 +106,7 @@ both! {
         server.authorize(Some(&frigg), &app, &other).await.expect_error(400, "invalid_request");
     }
 
-    /// what is banned is banned in both profiles.
+    /// banned redirect URI schemes are rejected in both profiles.
     async fn a_banned_redirect_scheme_is_banned_here_too(setup: Setup) {
         let server = storyden(setup).start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -142,12 +142,13 @@ both! {
         let server = storyden(setup).start().await;
         let app = server.public_client().await;
         let text = |answer: crate::support::Answer| answer.text("error_description");
-        // The query counts behind the body, the first of several counts, and parameters come first.
+        // Query parameters count after those of the body, the first of repeated parameters counts, and
+        // missing parameters come before the client.
         let request = server
             .request("POST", "/api/oauth/token?grant_type=password&client_id=app")
             .form(&[("grant_type", "authorization_code"), ("grant_type", "password")]);
         assert_eq!(text(server.send(request).await.expect(400)), "Missing authorization code");
-        // What is empty was given.
+        // An empty value counts as present.
         let empty = [
             ("grant_type", "authorization_code"),
             ("client_id", app.client_id.as_str()),
@@ -171,7 +172,8 @@ both! {
         assert_eq!(description, "multiple client authentication methods used");
     }
 
-    /// storyden-contract.md#client-authentication: doubled authentication is refused before the grant, its parameters and the client.
+    /// storyden-contract.md#client-authentication: double authentication is refused before the grant,
+    /// the parameters and the client are checked.
     async fn doubled_client_authentication_is_refused_first(setup: Setup) {
         let setup = storyden(setup);
         let server = setup.start().await;
@@ -187,7 +189,7 @@ both! {
                 }
             }
         }
-        // A broken header is none, and an empty client id in the body is none either.
+        // A malformed header and an empty client id do not count as authentication.
         for header in ["Basic !!", "Basic YQ==", "Bearer x"] {
             let request = server.request("POST", "/api/oauth/token").header("authorization", header);
             server.send(request.form(&doubled)).await.expect_error(400, "invalid_request");
@@ -196,7 +198,8 @@ both! {
         server.send(request.form(&[("client_id", "")])).await.expect_error(400, "invalid_request");
     }
 
-    /// storyden-contract.md#metadata-documents: the metadata documents have the members of a Storyden's and no others.
+    /// storyden-contract.md#metadata-documents: the documents have exactly the members of Storyden's
+    /// documents.
     async fn metadata_documents_have_storydens_members(setup: Setup) {
         let server = storyden(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
         let of_both = [
@@ -247,7 +250,7 @@ both! {
         }
     }
 
-    /// a suspension counts in both profiles.
+    /// a suspension is effective in both profiles.
     async fn a_suspended_account_gets_nothing_here_either(setup: Setup) {
         let server = storyden(setup).start().await;
         let frigg = server.member("frigg", &[]).await;

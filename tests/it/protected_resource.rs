@@ -95,7 +95,7 @@ both! {
         }
     }
 
-    /// req_046, req_146: a bearer that is missing, or not good, is asked for with where to look.
+    /// req_046, req_146: the 401 challenge for a missing or invalid bearer names the resource metadata.
     async fn a_challenge_says_where_to_look(setup: Setup) {
         let server = setup.start().await;
         let metadata = "Bearer resource_metadata=\"https://auth.example/.well-known/oauth-protected-resource/api\"";
@@ -108,7 +108,8 @@ both! {
         assert_eq!(wrong.header("www-authenticate"), expected);
     }
 
-    /// Contract 18.1: this community as a client of others, also while OAuth is off.
+    /// storyden-contract.md#identity-as-a-client: the client metadata of this community, also while
+    /// OAuth is off.
     async fn this_community_as_a_client_of_others(setup: Setup) {
         let setup = setup
             .with("PUBLIC_API_ADDRESS", "https://auth.example/forum")

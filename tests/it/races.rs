@@ -1,5 +1,5 @@
-//! T6: of many who spend the same thing at the same moment, one wins, and nobody meets an error of
-//! ours. On one server, and on two that share a database.
+//! T6: of concurrent uses of a single-use item exactly one succeeds, without a server error; on a
+//! single server and on two replicas.
 
 use serde_json::json;
 use time::Duration;
@@ -7,12 +7,12 @@ use time::Duration;
 use crate::support::race::{at_once, count};
 use crate::support::{Answer, Server, Setup, both};
 
-/// How many at once, and how often: twenty rounds.
+/// Concurrent requests and rounds: twenty rounds in total.
 const ROUNDS: &[(usize, usize)] = &[(2, 12), (8, 6), (64, 2)];
 
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 
-/// One server, or two replicas.
+/// Starts replicas on a shared database.
 async fn servers(setup: &Setup, replicas: usize) -> Vec<Server> {
     let mut servers = Vec::new();
     for _ in 0..replicas {
@@ -21,14 +21,14 @@ async fn servers(setup: &Setup, replicas: usize) -> Vec<Server> {
     servers
 }
 
-/// Sends the same form to the token endpoint `n` times at once, to the servers in turn.
+/// Sends a form to the token endpoint `n` times concurrently, spread over the servers.
 async fn rush(servers: &[Server], form: &[(&str, &str)], n: usize) -> Vec<Answer> {
     servers[0].held.count("races", 1);
     let requests = (0..n).map(|at| servers[at % servers.len()].token_request(form));
     at_once(requests.collect()).await
 }
 
-/// The one answer that is a success; all others are `invalid_grant`.
+/// The only successful answer; fails unless all others are `invalid_grant`.
 #[track_caller]
 fn winner(answers: &[Answer]) -> Answer {
     assert_eq!(count(answers, 200), 1);
@@ -49,7 +49,7 @@ async fn race_codes(servers: &[Server]) {
                 .code(&frigg, &app, &[("scope", "openid offline_access")])
                 .await;
             let won = winner(&rush(servers, &app.exchange_form(&code), *n).await);
-            // Nothing is revoked by those who came too late.
+            // the losing exchanges are no replay and revoke nothing.
             let access_token = won.text("access_token");
             server
                 .get_with_bearer("/api/oauth/userinfo", &access_token)
@@ -120,7 +120,7 @@ async fn race_refresh_tokens_without_window(servers: &[Server]) {
             )
             .await;
             let leaf = winner(&answers).text("refresh_token");
-            // The second use is a theft, and it ended the family.
+            // The second use counts as a replay and ends the family.
             assert_eq!(server.count(LIVE, &[]).await, 0);
             server
                 .refresh(&app, &leaf)
@@ -135,7 +135,7 @@ fn signatures(server: &Server) -> u64 {
     server.app.keys.as_ref().unwrap().signatures()
 }
 
-/// Sends a form 64 times at once: one answer has tokens, and it alone was signed for.
+/// Sends a form 64 times concurrently. Fails unless only the successful answer was signed.
 async fn one_signs(server: &Server, form: &[(&str, &str)]) {
     let before = signatures(server);
     let won = winner(&rush(std::slice::from_ref(server), form, 64).await);
@@ -181,7 +181,7 @@ async fn race_device_decisions(servers: &[Server]) {
     let frigg = server.member("frigg", &[]).await;
     let app = server.public_client().await;
     for n in [2, 4] {
-        // Wrong codes are limited to five per person, and every loser has one.
+        // User codes are limited to five errors per account, and every loser counts as an error.
         server.turn(Duration::minutes(11));
         let started = server.start_device(&app, "openid").await.expect(200);
         server.held.count("races", 1);
@@ -206,50 +206,51 @@ async fn race_device_decisions(servers: &[Server]) {
 }
 
 both! {
-    /// T6, A-15, P2, req_022: of simultaneous exchanges of a code one succeeds, and nothing is revoked.
+    /// T6, A-15, P2, req_022: of concurrent exchanges of a code one succeeds, and nothing is revoked.
     async fn one_of_many_exchanges_of_a_code_wins(setup: Setup) {
         race_codes(&servers(&setup, 1).await).await;
     }
 
-    /// T6, A-15, P2, P6: also when two replicas are asked.
+    /// T6, A-15, P2, P6: the same on two replicas.
     async fn one_of_many_exchanges_of_a_code_wins_on_two_replicas(setup: Setup) {
         race_codes(&servers(&setup, 2).await).await;
     }
 
-    /// T6, A-45, P2, req_086: of simultaneous polls of an approved device one gets tokens.
+    /// T6, A-45, P2, req_086: of concurrent polls of an approved device one gets tokens.
     async fn one_of_many_polls_of_an_approved_device_wins(setup: Setup) {
         race_devices(&servers(&setup, 1).await).await;
     }
 
-    /// T6, A-45, P2, P6: also when two replicas are asked.
+    /// T6, A-45, P2, P6: the same on two replicas.
     async fn one_of_many_polls_of_an_approved_device_wins_on_two_replicas(setup: Setup) {
         race_devices(&servers(&setup, 2).await).await;
     }
 
-    /// T6, A-25, A-26, P2, P3: simultaneous uses of a refresh token all get the one successor.
+    /// T6, A-25, A-26, P2, P3: concurrent uses of a refresh token within the reuse window all get the
+    /// same successor.
     async fn many_uses_of_a_refresh_token_share_one_successor(setup: Setup) {
         race_refresh_tokens(&servers(&setup, 1).await).await;
     }
 
-    /// T6, A-25, A-26, P2, P6: also when two replicas are asked.
+    /// T6, A-25, A-26, P2, P6: the same on two replicas.
     async fn many_uses_of_a_refresh_token_share_one_successor_on_two_replicas(setup: Setup) {
         race_refresh_tokens(&servers(&setup, 2).await).await;
     }
 
-    /// T6, A-25, P2, req_123: without a window one use succeeds, and the others end the family.
+    /// T6, A-25, P2, req_123: without a reuse window one use succeeds, and the others end the family.
     async fn without_a_window_one_use_of_a_refresh_token_wins(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s");
         race_refresh_tokens_without_window(&servers(&setup, 1).await).await;
     }
 
-    /// T6, A-25, P2, P6: also when two replicas are asked.
+    /// T6, A-25, P2, P6: the same on two replicas.
     async fn without_a_window_one_use_of_a_refresh_token_wins_on_two_replicas(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s");
         race_refresh_tokens_without_window(&servers(&setup, 2).await).await;
     }
 
-    /// T6, A-15, A-45, A-25: of simultaneous redemptions of a code, a device code or a refresh token one
-    /// signs; the others are refused before they do.
+    /// T6, A-15, A-45, A-25: of concurrent redemptions of a code, device code or refresh token only the
+    /// successful request is signed.
     async fn one_of_many_redemptions_signs(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s");
         let server = setup.start().await;
@@ -264,32 +265,33 @@ both! {
         one_signs(&server, &app.refresh_form(&tokens.text("refresh_token"))).await;
     }
 
-    /// T6, A-52, P2: of simultaneous approvals one makes a code.
+    /// T6, A-52, P2: of concurrent approvals exactly one makes a code.
     async fn one_of_many_approvals_makes_a_code(setup: Setup) {
         race_consents(&servers(&setup, 1).await, ["approve", "approve"]).await;
     }
 
-    /// T6, A-52, P2: of simultaneous approvals and denials one counts.
+    /// T6, A-52, P2: of concurrent approvals and denials exactly one counts.
     async fn one_of_many_decisions_counts(setup: Setup) {
         race_consents(&servers(&setup, 1).await, ["approve", "deny"]).await;
     }
 
-    /// T6, A-52, P2, P6: also when two replicas are asked.
+    /// T6, A-52, P2, P6: the same on two replicas.
     async fn one_of_many_decisions_counts_on_two_replicas(setup: Setup) {
         race_consents(&servers(&setup, 2).await, ["approve", "deny"]).await;
     }
 
-    /// T6, A-52, P2: of simultaneous decisions of a device flow one counts.
+    /// T6, A-52, P2: of concurrent decisions of a device flow exactly one counts.
     async fn one_of_many_decisions_of_a_device_counts(setup: Setup) {
         race_device_decisions(&servers(&setup, 1).await).await;
     }
 
-    /// T6, A-52, P2, P6: also when two replicas are asked.
+    /// T6, A-52, P2, P6: the same on two replicas.
     async fn one_of_many_decisions_of_a_device_counts_on_two_replicas(setup: Setup) {
         race_device_decisions(&servers(&setup, 2).await).await;
     }
 
-    /// T6, A-27, req_123: the reuse of an old token while the newest rotates leaves nothing alive.
+    /// T6, A-27, req_123: a replay of an old token concurrent with a rotation of the newest leaves no
+    /// live token.
     async fn reuse_during_a_rotation_leaves_nothing_alive(setup: Setup) {
         let servers = servers(&setup, 2).await;
         let server = &servers[0];
@@ -312,7 +314,8 @@ both! {
         }
     }
 
-    /// T6, A-14, A-27: a code's replay while its tokens are refreshed leaves nothing alive.
+    /// T6, A-14, A-27: a replay of a code concurrent with a refresh of the code's tokens leaves no live
+    /// token.
     async fn a_codes_replay_during_a_rotation_leaves_nothing_alive(setup: Setup) {
         let servers = servers(&setup, 2).await;
         let server = &servers[0];

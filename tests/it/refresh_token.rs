@@ -1,4 +1,5 @@
-//! The refresh token grant (RFC 6749 §6): rotation, lost answers, and what a theft costs the thief.
+//! The refresh token grant (RFC 6749 §6): rotation, the reuse window for lost answers, and replay
+//! detection.
 
 use time::Duration;
 
@@ -7,13 +8,13 @@ use crate::support::{Answer, Client, NewClient, Server, both};
 
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 
-/// A use of a refresh token that gives the next one.
+/// Uses a refresh token; returns the successor.
 async fn rotate(server: &Server, client: &Client, token: &str) -> String {
     let answer = server.refresh(client, token).await;
     answer.expect(200).text("refresh_token")
 }
 
-/// A use of a refresh token that asks for less, or for more.
+/// Uses a refresh token with a `scope` parameter.
 async fn narrow(server: &Server, client: &Client, token: &str, scope: &str) -> Answer {
     let form = client.refresh_form(token);
     server.token(&with(&form, "scope", scope)).await
@@ -27,7 +28,7 @@ async fn refused(server: &Server, client: &Client, token: &str) {
 }
 
 both! {
-    /// req_114, req_039, req_190: every use gives another token of the same scope.
+    /// req_114, req_039, req_190: every use gives a new token of the same scope.
     async fn a_refresh_token_rotates(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -41,7 +42,7 @@ both! {
         assert_eq!(server.count(LIVE, &[]).await, 1);
     }
 
-    /// req_180: the ID token of a refresh is about the same sign-in and client, new, and has no nonce.
+    /// req_180: a refreshed ID token keeps the sign-in and the client, has a new `iat` and no nonce.
     async fn a_refreshed_id_token_is_the_same_but_new(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -56,10 +57,10 @@ both! {
         }
         assert_eq!(after["iat"].as_i64().unwrap(), before["iat"].as_i64().unwrap() + 300);
         assert_eq!(after.get("nonce"), None);
-        assert_eq!(after["auth_time"], before["iat"]); // when she signed in
+        assert_eq!(after["auth_time"], before["iat"]); // the time of the sign-in
     }
 
-    /// A-28, P3: who lost the answer and asks again within the window gets the same successor again.
+    /// A-28, P3: a repeat within the reuse window, after a lost answer, gets the same successor again.
     async fn a_lost_answer_is_given_again_within_the_window(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -74,7 +75,7 @@ both! {
         rotate(&server, &app, &again.text("refresh_token")).await;
     }
 
-    /// the repeat does not make the successor live longer.
+    /// a repeat does not extend the successor's lifetime.
     async fn a_repeat_keeps_the_first_expiry(setup: Setup) {
         let server = setup.with("OAUTH_REFRESH_TOKEN_TTL", "1h").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -87,7 +88,7 @@ both! {
         refused(&server, &app, &next).await;
     }
 
-    /// A-24, req_123: a repeat after the window ends all that came of the token.
+    /// A-24, req_123: a repeat after the window revokes all tokens of the family.
     async fn a_repeat_after_the_window_ends_the_family(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -104,7 +105,7 @@ both! {
         seen.expect_error(401, "invalid_token");
     }
 
-    /// A-24, req_123: so does a repeat within the window once the successor was used.
+    /// A-24, req_123: a repeat within the window revokes the family if the successor was already used.
     async fn a_repeat_after_the_successor_was_used_ends_the_family(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -117,7 +118,7 @@ both! {
         assert_eq!(server.count(LIVE, &[]).await, 0);
     }
 
-    /// A-24, req_123: without a window every repeat is a theft.
+    /// A-24, req_123: without a window every repeat is a replay.
     async fn without_a_window_every_repeat_ends_the_family(setup: Setup) {
         let server = setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "0s").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -128,7 +129,7 @@ both! {
         refused(&server, &app, &second).await;
     }
 
-    /// a family's end is its own: another grant of the same person and client goes on.
+    /// the end of a family does not affect a second grant of the same account and client.
     async fn another_grant_lives_on_when_a_family_ends(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -143,7 +144,7 @@ both! {
         rotate(&server, &app, &bystander.text("refresh_token")).await;
     }
 
-    /// the reuse of a rotated token is seen also when its own time is over.
+    /// the reuse of a rotated token is detected after the token's expiry too.
     async fn reuse_of_an_expired_parent_still_ends_the_family(setup: Setup) {
         let server = setup.with("OAUTH_REFRESH_TOKEN_TTL", "1h").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -156,7 +157,7 @@ both! {
         refused(&server, &app, &second).await;
     }
 
-    /// A-30, req_037: a token is good for its own client alone, and a stranger's use ends nothing.
+    /// A-30, req_037: a token is valid for its own client only; use by another client revokes nothing.
     async fn a_token_of_another_client_is_refused_and_lives(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -166,11 +167,11 @@ both! {
         refused(&server, &service, &first).await;
         let second = rotate(&server, &app, &first).await;
         server.turn(Duration::minutes(1));
-        refused(&server, &service, &first).await; // not even a used one
+        refused(&server, &service, &first).await; // not even a rotated token
         rotate(&server, &app, &second).await;
     }
 
-    /// A-30, req_016, req_037: a confidential client authenticates, and a failure ends nothing.
+    /// A-30, req_016, req_037: a confidential client must authenticate, and a failure revokes nothing.
     async fn a_confidential_client_authenticates_to_refresh(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -182,7 +183,8 @@ both! {
         rotate(&server, &service, &first).await;
     }
 
-    /// A-31, req_038, req_017: more than was granted is invalid_scope, and spends nothing.
+    /// A-31, req_038, req_017: a scope beyond the grant is `invalid_scope`, and the token is not
+    /// consumed.
     async fn more_than_was_granted_is_refused(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -194,7 +196,8 @@ both! {
         rotate(&server, &app, &first).await;
     }
 
-    /// req_038, req_039, req_124: less may be asked, for one access token; the refresh token keeps the whole.
+    /// req_038, req_039, req_124: a refresh may narrow the scope of an access token; the refresh token
+    /// keeps the full scope.
     async fn less_may_be_asked_for_one_access_token(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -208,8 +211,8 @@ both! {
         assert_eq!(whole.scope(), ["email", "offline_access", "openid", "profile"]);
     }
 
-    /// req_124: who loses a role loses it in the next access token, gets it back with the role, and
-    /// never more than was consented.
+    /// req_124: a permission that the account lost is missing in the next access token and
+    /// returns with the permission, within the consented scope.
     async fn the_scope_follows_the_account_within_the_consent(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -225,7 +228,7 @@ both! {
         assert_eq!(back.scope(), ["MANAGE_POSTS", "READ_PROFILE", "offline_access"]);
     }
 
-    /// A-33, req_036: a client that lost the grant is told so.
+    /// A-33, req_036: a client that lost the grant type gets `unauthorized_client`.
     async fn a_client_that_lost_the_grant_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -236,7 +239,7 @@ both! {
         assert_eq!(answer.text("error_description"), "Client is not authorized for refresh_token grant");
     }
 
-    /// req_125: a token that is not used for its whole life is over; each use begins a new one.
+    /// req_125: an unused token expires after the full lifetime; each use starts a new lifetime.
     async fn a_token_expires_when_it_is_not_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -248,7 +251,7 @@ both! {
         refused(&server, &app, &second).await;
     }
 
-    /// req_134: a token that a person revoked is over, and nothing besides.
+    /// req_134: the use of a token that a member revoked is refused, and does not revoke the grant.
     async fn a_token_that_was_revoked_by_hand_is_over(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -260,7 +263,8 @@ both! {
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(200);
     }
 
-    /// P8, A-24: a token that Storyden made, without any side row, rotates here, and its reuse is seen.
+    /// P8, A-24: a token issued by Storyden, without companion rows, rotates here, and reuse is
+    /// detected.
     async fn a_token_that_storyden_made_rotates_and_its_reuse_is_seen(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -270,12 +274,12 @@ both! {
         server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
         server.sql("DELETE FROM auth_grants", &[]).await;
         let third = rotate(&server, &app, &second).await;
-        assert_eq!(rotate(&server, &app, &second).await, third); // the window holds for it too
+        assert_eq!(rotate(&server, &app, &second).await, third); // within the reuse window
         refused(&server, &app, &first).await;
         refused(&server, &app, &third).await;
     }
 
-    /// req_036: what nobody gave out is refused, and so are tokens of other kinds.
+    /// req_036: unknown tokens and tokens of other kinds are refused.
     async fn what_is_no_refresh_token_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -286,7 +290,7 @@ both! {
         }
     }
 
-    /// an approval ends in the end, however often it was refreshed.
+    /// a grant has an absolute lifetime, regardless of refreshes.
     async fn an_approval_ends_however_often_it_is_refreshed(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_TTL", "240h").with("OAUTH_GRANT_TTL", "480h");
         let server = setup.start().await;
@@ -301,7 +305,7 @@ both! {
         refused(&server, &app, &token).await;
     }
 
-    /// unless somebody sets it, 180 days in `standards`, and no end in the profile `storyden`.
+    /// the default of `OAUTH_GRANT_TTL` is 180 days in `standards`, and unlimited in `storyden`.
     async fn an_approval_lasts_half_a_year_unless_it_is_set(setup: Setup) {
         for (profile, handle, ends) in [("standards", "frigg", true), ("storyden", "odin", false)] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;

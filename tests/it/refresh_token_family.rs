@@ -1,12 +1,11 @@
-//! Reuse detection on chains of any length, whichever program made them (RFC 9700 §4.14.2).
+//! Reuse detection on chains of any length, issued by this server or by a Storyden (RFC 9700 §4.14.2).
 
 use storyden_auth::secret::Secret;
 
 use crate::support::race::{at_once, count};
 use crate::support::{Client, Member, NewClient, Server, both};
 
-/// Tokens of a chain; in `make soak` as many as an account collects that refreshes every two minutes for a
-/// year.
+/// Length of a chain. In `make soak`, about a year of refreshes every two minutes.
 fn length(at_length: bool) -> u32 {
     if at_length { 300_000 } else { 5_000 }
 }
@@ -14,8 +13,8 @@ fn length(at_length: bool) -> u32 {
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 const LIVE_GRANTS: &str = "SELECT COUNT(*) AS n FROM auth_grants WHERE revoked_at IS NULL";
 
-/// Puts a chain between the first token of a grant and its second: the first names the chain's first, and
-/// the chain's last the second.
+/// Inserts a chain between the first and the second token of a grant: the first token names the chain's
+/// start as the successor, and the chain's end names the second token.
 async fn lengthen(server: &Server, tokens: u32, members: bool) {
     let rows = server
         .sql(
@@ -68,7 +67,8 @@ async fn lengthen(server: &Server, tokens: u32, members: bool) {
         .await;
 }
 
-/// A chain of this length: its first token, which was used, and its last.
+/// Creates a chain of this length. Returns the first token, which was used, and the last token, which
+/// was not.
 async fn chain(
     server: &Server,
     (member, app): (&Member, &Client),
@@ -83,7 +83,7 @@ async fn chain(
 }
 
 both! {
-    /// issue 13: the first use of a stolen token ends a family of any length.
+    /// issue 13: the first replay ends a family of any length.
     async fn a_stolen_token_ends_a_long_family(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -96,13 +96,14 @@ both! {
         server.refresh(&app, &last).await.expect_error(400, "invalid_grant");
         let audited = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'refresh_token_reused'";
         assert_eq!(server.count(audited, &[]).await, 1);
-        // Only the grant and the last token were changed, and no one later finds anything alive.
+        // Only the grant and the last token were updated; a further replay finds nothing live and is
+        // not audited.
         server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
         assert_eq!(server.count(audited, &[]).await, 1);
     }
 
-    /// issue 13: also one that a Storyden made, which has no grant, and whose last token was
-    /// used here.
+    /// issue 13: the same for a family that a Storyden issued, without a grant row, also
+    /// after the last token was used here.
     async fn a_stolen_token_ends_a_long_family_of_a_storyden(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -128,8 +129,8 @@ both! {
         }
     }
 
-    /// A-27, issue 13: a chain of ours that a Storyden went on with ends as a whole, by reuse, by a code's
-    /// replay and by revocation (RFC 7009) with any of its tokens.
+    /// A-27, issue 13: a chain of this server that a Storyden continued ends as a whole: by reuse, by a
+    /// replay of the code, and by revocation (RFC 7009) of any of the tokens.
     async fn what_a_storyden_made_of_a_grant_ends_with_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -170,8 +171,8 @@ both! {
         }
     }
 
-    /// A-27, issue 13: rotations of the last token while a stolen one of a long chain is used leave nothing
-    /// alive, whichever program made the chain.
+    /// A-27, issue 13: a replay in a long chain concurrent with rotations of the last token leaves no
+    /// live token, with and without grant rows.
     async fn rotations_in_flight_do_not_survive_their_long_family(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;

@@ -8,20 +8,20 @@ use crate::support::{Answer, Member, NewClient, Server, Setup, both, free_port};
 
 const WRONG: &str = "wrong password";
 
-/// Lets a minute pass, and writes its refusals into the audit trail.
+/// Advances the clock by a minute, and writes the minute's refusals to the audit trail.
 async fn next_minute(server: &Server) {
     server.turn(Duration::minutes(1));
     jobs::write_refusals(server.app.clone()).await;
 }
 
-/// The lines of an event, newest first.
+/// The audit entries of an event, newest first.
 async fn lines(server: &Server, odin: &Member, event: &str) -> Vec<Value> {
     let path = format!("/api/admin/audit?page_size=200&event={event}");
     let list = server.get_as(odin, &path).await.expect(200).json();
     list["entries"].as_array().unwrap().clone()
 }
 
-/// A server on which every endpoint is open.
+/// A server with registration and sign-up enabled.
 async fn open(setup: Setup) -> Server {
     let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true");
     setup.with("SIGNUP_ENABLED", "true").start().await
@@ -34,7 +34,8 @@ async fn use_key(server: &Server, key: &str) -> Answer {
 }
 
 both! {
-    /// failed sign-ins of an account are one line a minute for each network, with their number.
+    /// failed sign-ins of an account are aggregated to an entry per minute and network, with a
+    /// count.
     async fn failed_sign_ins_are_one_line_a_minute(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
@@ -59,14 +60,14 @@ both! {
             assert_eq!(line.get("actor_id"), None);
             assert!(!line.to_string().contains("wrong field"), "{line}");
         }
-        // another minute is another line, and a success is none
+        // Another minute starts a new entry; a success adds no entry.
         server.sign_in_from("203.0.113.1", "frigg", WRONG).await.expect(401);
         server.sign_in_from("203.0.113.1", "frigg", crate::support::PASSWORD).await.expect(200);
         next_minute(&server).await;
         assert_eq!(lines(&server, &odin, "sign_in_failed").await.len(), 4);
     }
 
-    /// Every kind of failed attempt has its event.
+    /// Every kind of failed attempt has an event.
     async fn every_failed_attempt_has_its_event(setup: Setup) {
         let server = open(setup).await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await);
@@ -115,7 +116,7 @@ both! {
         assert!(subject.iter().any(|line| line["subject_id"] == key_id), "{subject:?}");
     }
 
-    /// Every limit that is reached has its event.
+    /// Every limit on attempts has an event.
     async fn every_limit_has_its_event(setup: Setup) {
         let server = open(setup.with("RATE_LIMIT", "1000")).await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await);
@@ -152,7 +153,7 @@ both! {
         }
     }
 
-    /// The limits of what is kept have their events as well.
+    /// Limits on stored rows and on requests have events.
     async fn limits_on_rows_have_their_events(setup: Setup) {
         let server = open(setup.with("RATE_LIMIT", "50")).await;
         let odin = server.admin("odin").await;
@@ -179,8 +180,8 @@ both! {
         }
     }
 
-    /// P7: an attacker with many networks fills neither the trail nor the memory: beyond a hundred lines
-    /// a minute there is one line for the rest.
+    /// P7: an attacker with many networks fills neither the trail nor the memory: beyond a hundred
+    /// entries per minute, the rest is a single entry with a count.
     async fn lines_of_a_minute_are_bounded(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
@@ -211,8 +212,8 @@ both! {
         assert_eq!(count, 2, "{found:?}");
     }
 
-    /// The program logs a refused attempt, counts it in documented metrics, and writes it into the
-    /// trail when it ends.
+    /// Refused attempts are logged, counted in documented metrics, and written to the audit trail at
+    /// shutdown.
     async fn the_program_logs_and_counts_refusals(setup: Setup) {
         let mut server = setup.start().await;
         server.admin("odin").await;
@@ -238,7 +239,7 @@ both! {
         }
         program.terminate().await;
         program.wait().await;
-        // the program's clock is the machine's, so odin's session is long over
+        // The program uses the machine's clock, so the test's session has expired; hence SQL.
         let count = "SELECT CAST(SUM(occurrences) AS bigint) AS n FROM auth_audit WHERE event = $1";
         assert_eq!(server.count(count, &["sign_in_failed"]).await, 10);
         assert_eq!(server.count(count, &["sign_in_limited"]).await, 1);

@@ -1,5 +1,5 @@
-//! Clients that register themselves (RFC 7591, contract 12): what they may say of themselves, what
-//! they get, and how many there may be.
+//! Dynamic client registration (RFC 7591, storyden-contract.md#dynamic-registration): accepted
+//! metadata, granted scopes, limits and expiry.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{Answer, Client, Member, Server, Setup, both};
 const PATH: &str = "/api/oauth/register";
 const URI: &str = "https://app.example/cb";
 
-/// A server where anybody may register.
+/// A server with open registration.
 async fn open(setup: Setup) -> Server {
     setup
         .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
@@ -18,7 +18,7 @@ async fn open(setup: Setup) -> Server {
         .await
 }
 
-/// The same with Storyden's answers.
+/// The same in the profile `storyden`.
 async fn open_storyden(setup: Setup) -> Server {
     open(setup.with("OAUTH_PROFILE", "storyden")).await
 }
@@ -29,7 +29,7 @@ async fn register(server: &Server, document: &Value) -> Answer {
         .await
 }
 
-/// A body of any kind.
+/// Sends a body of any media type.
 async fn send(server: &Server, media_type: &str, body: impl Into<reqwest::Body>) -> Answer {
     let request = server
         .request("POST", PATH)
@@ -37,7 +37,7 @@ async fn send(server: &Server, media_type: &str, body: impl Into<reqwest::Body>)
     server.send(request.body(body)).await
 }
 
-/// The application that an answer tells of.
+/// The client described by a registration response.
 fn client_of(answer: &Answer) -> Client {
     let json = answer.json();
     Client {
@@ -51,15 +51,15 @@ fn client_of(answer: &Answer) -> Client {
     }
 }
 
-/// What somebody gets who approves a registered client that asks like this.
+/// The scope granted to a registered client that requests this scope.
 async fn granted(server: &Server, odin: &Member, client: &Client, scope: &str) -> String {
     let answer = server.tokens(odin, client, &[("scope", scope)]).await;
     answer.text("scope")
 }
 
 both! {
-    /// req_135, req_138: all that was registered is told, kept by nobody, and with a secret when it
-    /// ends; what is unknown is passed over.
+    /// req_135, req_138: the response repeats the registered metadata, is `no-store`, and has
+    /// `client_secret_expires_at`; unknown members are ignored.
     async fn all_that_was_registered_is_told(setup: Setup) {
         let server = open(setup).await;
         let document = json!({
@@ -131,8 +131,8 @@ both! {
         }
     }
 
-    /// req_138, req_136: what is not said gets the RFC's defaults; a public client has no secret, and
-    /// no time when that ends.
+    /// req_138, req_136: omitted metadata have the defaults of RFC 7591; a public client has no secret
+    /// and no `client_secret_expires_at`.
     async fn what_is_not_said_gets_the_defaults(setup: Setup) {
         let server = open(setup).await;
         let told = register(&server, &json!({ "redirect_uris": [URI], "logo_uri": null })).await.expect(201).json();
@@ -147,8 +147,8 @@ both! {
         assert_eq!((told.get("client_secret"), told.get("client_secret_expires_at")), (None, None));
     }
 
-    /// req_136, req_138, T25: a client that registered signs people in, with the secret and the method
-    /// that it was told, and no other.
+    /// req_136, req_138, T25: a registered client completes sign-in, only with the registered
+    /// authentication method.
     async fn a_registered_client_signs_people_in(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -174,9 +174,9 @@ both! {
             assert_eq!(wrong.text("error"), "invalid_client");
             server.send(right).await.expect(200);
         }
-        // one that said nothing of it may do either
+        // Without a registered method both methods are accepted.
         let client = client_of(&register(&server, &json!({ "redirect_uris": [URI] })).await.expect(201));
-        let token = server.tokens(&frigg, &client, &[]).await.text("refresh_token"); // in the body
+        let token = server.tokens(&frigg, &client, &[]).await.text("refresh_token"); // secret in the body
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
         let basic = server.request("POST", "/api/oauth/token").basic_auth(&client.client_id, client.secret.as_ref());
         server.send(basic.form(&form)).await.expect(200);
@@ -185,8 +185,8 @@ both! {
         server.tokens(&frigg, &client, &[]).await;
     }
 
-    /// req_137, req_067: a device registers with the device grant and no redirect URI, and an
-    /// installed application with a scheme of its own.
+    /// req_137, req_067: a device registers with the device grant and no redirect URI, and a native
+    /// application with a private-use URI scheme.
     async fn devices_and_installed_applications_register(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -198,7 +198,7 @@ both! {
         let answer = register(&server, &device).await.expect(201);
         assert_eq!((answer.json()["response_types"].clone(), answer.json()["redirect_uris"].clone()), (json!([]), json!([])));
         let client = client_of(&answer);
-        // it asks for what it registered when it names nothing
+        // Without `scope` the device start requests the registered scope.
         let started = server.start_device(&client, "").await.expect(200);
         let code = started.text("user_code");
         server.get_as(&frigg, &format!("/api/oauth/device/consent?user_code={code}")).await.expect(200);
@@ -216,7 +216,7 @@ both! {
         server.tokens(&frigg, &client, &[]).await;
     }
 
-    /// req_141: where a client says its pages and its picture are is shown to nobody who is asked.
+    /// req_141: the consent does not show URLs from the registered metadata.
     async fn what_a_client_says_of_its_pages_is_shown_to_nobody(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -231,7 +231,7 @@ both! {
         assert!(!shown.body.contains("elsewhere"), "{}", shown.body);
     }
 
-    /// req_139, A-67: every refusal is RFC 7591's, also that of a document that cannot be read.
+    /// req_139, A-67: every error has the format of RFC 7591 §3.2.2, also for an unreadable document.
     async fn every_refusal_is_the_rfcs(setup: Setup) {
         let server = open(setup).await;
         let json = "application/json";
@@ -288,7 +288,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_clients", &[]).await, 0);
     }
 
-    /// req_140, A-68: a name is what people read, and nobody's else; in both profiles.
+    /// req_140, A-68: a client name must be displayable and not reserved, in both profiles.
     async fn a_name_is_what_people_read(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = open(setup.clone().with("OAUTH_PROFILE", profile)).await;
@@ -304,8 +304,9 @@ both! {
         }
     }
 
-    /// req_133, A-8: what a registration may have is the operator's to say. It may ask for more later
-    /// than it registered with, and never for more than that; privileged permissions have to be named.
+    /// req_133, A-8: the operator's settings bound the scopes of a registration. A later request may
+    /// exceed the registered scope within the operator's bound; privileged permissions are excluded
+    /// unless the setting names the permission.
     async fn what_a_registration_may_have_is_the_operators_to_say(setup: Setup) {
         let server = open(setup.clone()).await;
         let odin = server.admin("odin").await;
@@ -322,12 +323,12 @@ both! {
         let answer = register(&server, &document).await.expect(201);
         assert_eq!(answer.text("scope"), "openid CREATE_POST MANAGE_ROBOTS");
         assert_eq!(granted(&server, &odin, &client_of(&answer), all).await, "openid CREATE_POST MANAGE_ROBOTS");
-        // a change of the list is for registrations from then on
+        // A changed list applies to new registrations only.
         assert_eq!(granted(&server, &odin, &client, "READ_PROFILE CREATE_POST").await, "READ_PROFILE");
     }
 
-    /// Contract 12: with Storyden's answers a client may have what it registered, privileged
-    /// permissions apart, and asks for nothing when it names nothing.
+    /// storyden-contract.md#dynamic-registration: in the profile `storyden` a client may use the
+    /// registered scopes except privileged permissions, and a request without `scope` grants nothing.
     async fn with_storydens_answers_a_client_may_have_what_it_registered(setup: Setup) {
         let server = open_storyden(setup).await;
         let odin = server.admin("odin").await;
@@ -345,7 +346,8 @@ both! {
         assert_eq!(granted(&server, &odin, &client, "").await, "");
     }
 
-    /// Contract 1.3, 12: a document that cannot be read is a problem there.
+    /// storyden-contract.md#error-bodies: in the profile `storyden` an unreadable document is a
+    /// problem.
     async fn with_storydens_answers_a_broken_document_is_a_problem(setup: Setup) {
         let server = open_storyden(setup).await;
         for body in ["", "{", "[]", "{\"redirect_uris\": \"x\"}", "{\"client_name\": null}"] {
@@ -359,7 +361,8 @@ both! {
         register(&server, &document).await.expect_error(400, "invalid_redirect_uri");
     }
 
-    /// req_079, A-108, contract 2.1: while registration is off it says so, and no document names it.
+    /// req_079, A-108, storyden-contract.md#while-oauth-is-off: while registration is off the endpoint
+    /// answers an error, and the metadata omit the endpoint.
     async fn while_registration_is_off_it_says_so(setup: Setup) {
         for (profile, name, value) in [
             ("standards", "OAUTH_DYNAMIC_REGISTRATION_ENABLED", "false"),
@@ -384,9 +387,9 @@ both! {
         }
     }
 
-    /// req_142, T11: so many from one address, and then not for a while; another address goes on.
+    /// req_142, T11: registrations are rate limited per address; other addresses continue.
     async fn so_many_from_one_address(setup: Setup) {
-        let server = open(setup.with("RATE_LIMIT", "100")).await; // two where there are a hundred
+        let server = open(setup.with("RATE_LIMIT", "100")).await; // 5000 allows 100; 100 allows 2
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
         let from = |address: &'static str| {
             let request = server.request("POST", PATH).header("x-forwarded-for", address);
@@ -402,10 +405,10 @@ both! {
         from("2001:db8::1").await.expect(201);
     }
 
-    /// req_142, P7: so many in total, whoever made them; one that goes makes room.
+    /// req_142, P7: the total number of registered clients is bounded; expired registrations make room.
     async fn so_many_in_total(setup: Setup) {
         let server = open(setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "2")).await;
-        server.public_client().await; // made by hand, and not counted
+        server.public_client().await; // not registered dynamically, so not counted
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
         let from = |address: &'static str| {
             let request = server.request("POST", PATH).header("x-forwarded-for", address);
@@ -421,8 +424,8 @@ both! {
         from("203.0.113.1").await.expect(201);
     }
 
-    /// req_142: one network registers a quarter of all clients at most, on all replicas and after a
-    /// restart, so that it cannot fill the server for all others.
+    /// req_142: a network may hold at most a quarter of all registrations, across replicas and
+    /// restarts, so that a single network cannot exhaust the total.
     async fn one_network_cannot_fill_the_server(setup: Setup) {
         let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "8");
         let (server, replica) = (open(setup.clone()).await, open(setup).await);
@@ -445,7 +448,7 @@ both! {
             from(&server, address).await.expect(201);
         }
         from(&server, "192.0.2.3").await.expect(429);
-        // a deleted registration makes room, in the registration's own network
+        // A deleted registration makes room in the same network.
         let path = format!("{PATH}/{}", kept.text("client_id"));
         let delete = server.request("DELETE", &path).bearer_auth(kept.text("registration_access_token"));
         server.send(delete).await.expect(204);
@@ -456,8 +459,8 @@ both! {
         from(&server, first).await.expect(201);
     }
 
-    /// req_142: a registration that nobody uses goes after a day, with what points at it; one that
-    /// somebody used stays, also when nothing is left of that.
+    /// req_142: an unused registration is deleted after a day, with the dependent rows. A registration
+    /// that was ever used stays, even after the grants are gone.
     async fn a_registration_that_nobody_uses_goes_after_a_day(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -470,7 +473,7 @@ both! {
         let by_device = client_of(&register(&server, &device).await.expect(201));
         server.tokens(&frigg, &signed_in, &[("scope", "openid")]).await;
         let code = server.approved_device(&frigg, &by_device, "openid").await;
-        server.poll(&by_device, &code).await.expect(200); // and no refresh token
+        server.poll(&by_device, &code).await.expect(200); // without a refresh token
         server.turn(Duration::hours(24) - Duration::minutes(5));
         server.pending(&frigg, &unused, &[]).await;
         server.start_device(&unused, "openid").await.expect(200);
@@ -489,8 +492,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_clients", &[]).await, 2);
     }
 
-    /// No id is shared between two registrations, however alike they are, and each has its line in
-    /// the audit trail.
+    /// Identical registrations get different client ids, each with an audit entry.
     async fn no_id_is_shared_between_two_registrations(setup: Setup) {
         let server = open(setup).await;
         let document = json!({ "redirect_uris": [URI], "client_name": "Same", "software_id": "same" });
@@ -508,8 +510,7 @@ both! {
         }
     }
 
-    /// req_135, req_015: registration is a POST, open to pages of any origin, and credentials that come
-    /// along are passed over.
+    /// req_135, req_015: registration is a POST, open to every origin (CORS), and ignores credentials.
     async fn registration_is_open_to_anybody(setup: Setup) {
         let server = open(setup).await;
         server.get(PATH).await.expect(405);

@@ -1,4 +1,4 @@
-//! Registrations that manage themselves (RFC 7592).
+//! Client configuration endpoint (RFC 7592).
 
 use serde_json::{Value, json};
 
@@ -36,8 +36,8 @@ async fn call(
 }
 
 both! {
-    /// req_143: the token reads the registration as registered, except the secret, which is stored only
-    /// as a hash.
+    /// req_143: the registration access token reads the registered metadata, except the secret, which
+    /// is stored only as a hash.
     async fn a_registration_is_read_with_its_token(setup: Setup) {
         let server = open(setup).await;
         let document = json!({
@@ -106,7 +106,7 @@ both! {
         ] {
             put(&bad).await.expect(400);
         }
-        // only display metadata differs: grants stay
+        // Only display metadata differ: grants stay.
         let same = json!({
             "client_id": id, "client_name": "An App", "redirect_uris": [URI], "token_endpoint_auth_method": "none",
         });
@@ -124,13 +124,13 @@ both! {
         assert_eq!(old.text("error"), "invalid_request");
         let elsewhere = Client { redirect_uri: "https://app.example/new".to_owned(), ..confidential };
         server.tokens(&frigg, &elsewhere, &[]).await;
-        // the secret survives another replacement
+        // The secret survives a second replacement.
         let again = put(&moved).await.expect(200);
         assert_eq!(again.json().get("client_secret"), None);
         server.tokens(&frigg, &elsewhere, &[]).await;
     }
 
-    /// req_143: a deletion ends all grants of the client, and its token.
+    /// req_143: a deletion ends all grants of the client, and the registration access token.
     async fn a_deletion_ends_what_was_granted(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -151,7 +151,7 @@ both! {
         server.refresh(&app, &tokens.text("refresh_token")).await.expect(400);
     }
 
-    /// The profile `storyden` gives no token, as a Storyden does not.
+    /// The profile `storyden` issues no registration access token, as Storyden does not.
     async fn in_storydens_profile_nothing_is_managed(setup: Setup) {
         let server = open(setup.with("OAUTH_PROFILE", "storyden")).await;
         let registered = register(&server, &json!({ "redirect_uris": [URI] })).await.json();

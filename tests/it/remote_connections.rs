@@ -1,4 +1,5 @@
-//! Connections to other servers (contract 18): found, registered with, authorized, and who may answer.
+//! Connections to remote servers (storyden-contract.md#remote-connections): discovery, registration,
+//! authorization, and mix-up defense at the callback.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ pub(crate) const CONNECTIONS: &str = "/api/admin/oauth/remote/connections";
 const CALLBACK: &str = "/api/oauth/remote/callback";
 const PAGE: &str = "https://auth.example/oauth/remote/callback";
 
-/// A server, somebody who may connect it, and the world outside.
+/// Starts a server with a simulated internet and a member who may manage connections.
 pub(crate) async fn begin(setup: Setup) -> (Server, Member, Outside) {
     let outside = Outside::new();
     let setup = outside.around(setup);
@@ -28,8 +29,8 @@ pub(crate) async fn begin(setup: Setup) -> (Server, Member, Outside) {
     (server, thor, outside)
 }
 
-/// A host with a resource at `/mcp` that its own authorization server protects, changed in some
-/// members of its metadata.
+/// A host with a resource at `/mcp`, protected by an authorization server on the same host, with
+/// changed members of the server metadata.
 pub(crate) async fn remote(outside: &Outside, name: &str, changes: &Value) -> Host {
     let host = outside.host(name).await;
     let resource = json!({ "resource": host.url("/mcp"), "authorization_servers": [host.url("")], "resource_name": "Tools" });
@@ -44,7 +45,7 @@ pub(crate) async fn remote(outside: &Outside, name: &str, changes: &Value) -> Ho
     host
 }
 
-/// Publishes the metadata of its authorization server.
+/// Publishes the metadata of the host's authorization server.
 pub(crate) fn describe(host: &Host, changes: &Value) {
     let mut metadata = json!({
         "issuer": host.url(""), "authorization_endpoint": host.url("/authorize"),
@@ -61,7 +62,7 @@ pub(crate) fn describe(host: &Host, changes: &Value) {
     );
 }
 
-/// An answer of a token endpoint, changed in some members.
+/// A token response with changed members.
 pub(crate) fn tokens(changes: &Value) -> Reply {
     let mut answer = json!({
         "access_token": "at-1", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rt-1", "scope": "tools",
@@ -82,7 +83,7 @@ pub(crate) async fn create(server: &Server, thor: &Member, host: &Host) -> Answe
         .await
 }
 
-/// Begins an authorization of a connection: the URL that the browser goes to.
+/// Starts the authorization of a connection; returns the authorization URL.
 async fn authorize(server: &Server, person: &Member, id: &str) -> reqwest::Url {
     let path = format!("{CONNECTIONS}/{id}/authorize");
     let answer = server.post_as(person, &path, &json!({})).await.expect(200);
@@ -95,13 +96,13 @@ fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// What the browser brings back.
+/// Calls the callback with the parameters of an authorization response.
 async fn callback(server: &Server, person: &Member, query: &[(&str, &str)]) -> Answer {
     let request = server.request("GET", CALLBACK).query(query);
     server.send(request.header("cookie", person.cookie())).await
 }
 
-/// A connection that is authorized: its id.
+/// Creates and authorizes a connection; returns the id.
 pub(crate) async fn connected(server: &Server, thor: &Member, host: &Host) -> String {
     let id = create(server, thor, host).await.expect(200).text("id");
     let state = parameter(&authorize(server, thor, &id).await, "state").unwrap();
@@ -121,8 +122,9 @@ fn refused_for(answer: &Answer, part: &str) {
 }
 
 both! {
-    /// req_194, contract 18.3 to 18.6: a resource is found, registered with, authorized with PKCE and
-    /// its name, and connected; no secret and no token is shown.
+    /// req_194, storyden-contract.md#remote-discovery, storyden-contract.md#remote-authorization: a
+    /// resource is discovered, registered with, authorized with PKCE and a resource indicator, and
+    /// connected. No secret or token is shown.
     async fn a_resource_is_found_registered_with_and_connected(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -154,7 +156,8 @@ both! {
         assert_eq!(host.asked_at("/token").len(), 1);
     }
 
-    /// req_195, req_147: metadata are looked for where the specifications put them, in their order.
+    /// req_195, req_147: metadata are fetched from the locations of RFC 9728, RFC 8414 and OpenID
+    /// Connect Discovery, in order.
     async fn metadata_are_found_in_every_place_that_they_may_have(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let discover = async |host: &Host| {
@@ -166,7 +169,7 @@ both! {
             "code_challenge_methods_supported": ["S256"],
         });
         let resource = |host: &Host, server: String| json!({ "resource": host.url("/mcp"), "authorization_servers": [server] });
-        // at the root, with an issuer that has a path and OpenID Connect's metadata below it
+        // At the root, for an issuer with a path whose OpenID Connect metadata are below that path.
         let root = outside.host("root.example").await;
         let issuer = root.url("/tenant");
         root.reply("/.well-known/oauth-protected-resource", Reply::json("200 OK", "", &resource(&root, issuer.clone())));
@@ -178,7 +181,7 @@ both! {
             "/.well-known/oauth-authorization-server/tenant", "/.well-known/openid-configuration/tenant",
             "/tenant/.well-known/openid-configuration",
         ]);
-        // where the resource's own 401 points
+        // At the URL in the resource's 401 challenge.
         let pointed = outside.host("pointed.example").await;
         let challenge = format!("WWW-Authenticate: Bearer resource_metadata=\"{}\"\r\n", pointed.url("/here"));
         pointed.reply("/mcp", Reply::json("401 Unauthorized", &challenge, &json!({})));
@@ -186,7 +189,7 @@ both! {
         let documents = metadata(pointed.url(""), &pointed);
         pointed.reply("/.well-known/openid-configuration", Reply::json("200 OK", "", &documents));
         assert_eq!(discover(&pointed).await.expect(200).text("mode"), "manual");
-        // the first authorization server that can be used, or the one that is chosen
+        // The first authorization server with usable metadata, or the chosen server.
         let several = outside.host("several.example").await;
         let servers = json!({ "resource": several.url("/mcp"), "authorization_servers": [several.url("/dead"), pointed.url("")] });
         several.reply("/.well-known/oauth-protected-resource/mcp", Reply::json("200 OK", "", &servers));
@@ -195,8 +198,8 @@ both! {
         refused_for(&server.post_as(&thor, "/api/admin/oauth/remote/discover", &body).await, "none that the resource lists");
     }
 
-    /// A-102, req_147, req_195, req_196: whatever of the metadata is not what was asked is refused, with
-    /// the reason.
+    /// A-102, req_147, req_195, req_196: metadata with a wrong issuer or resource, without PKCE, or
+    /// with unsafe endpoints are rejected with the reason.
     async fn metadata_that_are_not_what_was_asked_are_refused(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -238,7 +241,8 @@ both! {
         assert_eq!((host.asked_at("/register").len(), host.asked_at("/token").len()), (0, 0));
     }
 
-    /// A-103, req_197: who answers is compared before the code goes anywhere, on errors too.
+    /// A-103, req_197: a callback must match the account, the state and the issuer (mix-up, RFC 9207)
+    /// before the code is sent to the token endpoint, also for errors. A state works only once.
     async fn an_answer_is_of_who_was_asked_for_who_asked_and_once(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let loki = server.member("loki", &["MANAGE_ROBOTS"]).await;
@@ -258,7 +262,7 @@ both! {
         ] {
             callback(&server, person, &query).await.expect(status);
         }
-        // none of which used it up
+        // A malformed or foreign callback does not consume the state.
         callback(&server, &thor, &[("state", &new), ("code", "c"), right]).await.expect(200);
         for (query, part) in [
             (vec![("code", "c"), ("iss", "https://evil.example")], "Another authorization server"),
@@ -282,7 +286,8 @@ both! {
         assert!(shown.text("last_error").contains("access_denied"));
     }
 
-    /// req_002, contract 18.4, 18.6: a confidential registration authenticates as it was told to.
+    /// req_002, storyden-contract.md#remote-connections: a confidential registration authenticates by
+    /// the registered method.
     async fn a_registration_with_a_secret_uses_it_as_it_was_told(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         for (number, (registered, header, body)) in [
@@ -337,7 +342,8 @@ both! {
         refused_for(&create(&server, &thor, &host).await, "access_denied: not you");
     }
 
-    /// A second storyden-auth would be connected to by this server's own document (req_156).
+    /// req_156: this server identifies as a client by the URL of the client metadata document, if the
+    /// remote server supports such documents.
     async fn a_server_that_takes_documents_gets_ours(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let documents = json!({ "client_id_metadata_document_supported": true });
@@ -357,7 +363,8 @@ both! {
         refused_for(&create(&server, &thor, &other).await, "public clients");
     }
 
-    /// A connection by hand asks nobody, is shown, changed and deleted by who manages them.
+    /// A manual connection makes no request, and is shown, updated and deleted by members with the
+    /// permission.
     async fn a_connection_by_hand_is_shown_changed_and_deleted(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = outside.host("api.example").await;
@@ -384,14 +391,16 @@ both! {
         server.get_as(&thor, &path).await.expect(404);
     }
 
-    /// Contract 2.1: all of this works while the authorization server is off.
+    /// storyden-contract.md#while-oauth-is-off: remote connections work while the authorization server
+    /// is off.
     async fn it_works_while_the_authorization_server_is_off(setup: Setup) {
         let (server, thor, outside) = begin(setup.with("OAUTH_ENABLED", "false")).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         connected(&server, &thor, &host).await;
     }
 
-    /// In the profile `storyden` tokens are kept as its code reads them, and `resource` is not sent.
+    /// The profile `storyden` stores plain tokens, as Storyden reads plain tokens, and sends no
+    /// `resource`.
     async fn in_storydens_profile_tokens_are_kept_for_a_storyden(setup: Setup) {
         let (server, thor, outside) = begin(setup.with("OAUTH_PROFILE", "storyden")).await;
         let host = remote(&outside, "tools.example", &json!({})).await;

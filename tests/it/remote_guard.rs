@@ -1,5 +1,5 @@
-//! SSRF guard for remote servers (A-87 to, T20): every address in their metadata is checked
-//! before dialling.
+//! SSRF guard for remote servers (A-87 to, T20): every address in fetched metadata is
+//! checked before dialling.
 
 use std::net::IpAddr;
 
@@ -22,14 +22,14 @@ fn hosts() -> Vec<String> {
     disguised.chain(REFUSED.iter().map(bracketed)).collect()
 }
 
-/// Settings under which a table may be long.
+/// Raises the rate limit above the length of the tables.
 fn wide(setup: Setup) -> Setup {
     setup.with("RATE_LIMIT", "1000000000")
 }
 
 both! {
-    /// req_148: as the resource, the authorization server, the registration endpoint,
-    /// and the target of a 401.
+    /// req_148: no non-public address is dialled as the resource, the
+    /// authorization server or the registration endpoint.
     async fn no_address_that_is_not_public_is_dialled_for_a_remote(setup: Setup) {
         let (server, thor, outside) = begin(wide(setup)).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -52,8 +52,8 @@ both! {
         assert_eq!(elsewhere, Vec::<IpAddr>::new());
     }
 
-    /// a name with a single address that is not public is rejected, also for the token endpoint,
-    /// which receives the code.
+    /// a name with any non-public address is rejected, also for the token endpoint, which
+    /// receives the code.
     async fn a_code_goes_to_no_address_that_is_not_public(setup: Setup) {
         let (server, thor, outside) = begin(wide(setup)).await;
         for (number, address) in REFUSED.iter().enumerate() {
@@ -77,7 +77,7 @@ both! {
         assert_eq!(outside.dialled(), Vec::<IpAddr>::new());
     }
 
-    /// a remote server that redirects, or answers with too much, gets nothing further.
+    /// redirects are not followed, and oversized answers are rejected.
     async fn a_remote_that_redirects_or_floods_is_refused(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;

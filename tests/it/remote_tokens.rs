@@ -8,7 +8,7 @@ use crate::remote_connections::{CONNECTIONS, begin, connected, create, remote, t
 use crate::support::outside::{Host, Outside, Reply};
 use crate::support::{Answer, Member, Server, both};
 
-/// The token supplied to a backend.
+/// Requests the connection's token as a backend does.
 async fn take(server: &Server, person: &Member, id: &str) -> Answer {
     server
         .post_as(person, &format!("{CONNECTIONS}/{id}/token"), &json!({}))
@@ -77,8 +77,8 @@ both! {
         assert!(status(&server, &thor, &id).await["token_expiry"].as_str().unwrap().starts_with("2035-"));
     }
 
-    /// storyden-contract.md#remote-token-supply: a token is refreshed five minutes before expiry; a
-    /// rotated refresh token replaces the old one, and without a new one the old one stays.
+    /// storyden-contract.md#remote-token-supply: a token is refreshed five minutes before expiry. A
+    /// rotated refresh token replaces the stored token; without a new token the stored token stays.
     async fn a_token_is_refreshed_before_its_end(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -100,7 +100,7 @@ both! {
         assert!(host.asked_at("/token")[3].contains("refresh_token=rt-2"));
     }
 
-    /// A token with a lifetime of a minute is refreshed in its last quarter, and supplied at once.
+    /// A token with a lifetime of a minute is refreshed in the last quarter, and supplied at once.
     async fn a_token_that_lives_but_shortly_is_given(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -172,8 +172,7 @@ both! {
         assert_eq!(refreshes(&host), 1);
     }
 
-    /// A refresh that began and never ended, as when a replica is killed, is taken over after half a
-    /// minute.
+    /// The lease of an interrupted refresh, as after a replica crash, expires after half a minute.
     async fn a_refresh_that_never_ended_is_taken_over(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
@@ -189,8 +188,8 @@ both! {
         assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
     }
 
-    /// Tokens are sealed at rest, bound to row and column; with another key decryption fails, and the
-    /// error tells what to do.
+    /// Tokens are sealed at rest, bound to row and column. With a wrong key decryption fails, with an
+    /// error that names `REMOTE_TOKEN_KEY`.
     async fn tokens_are_sealed_at_rest(setup: Setup) {
         let (server, thor, outside) = begin(setup.clone()).await;
         let host = remote(&outside, "tools.example", &json!({})).await;

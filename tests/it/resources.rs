@@ -49,11 +49,11 @@ both! {
         assert_eq!(audience(&next), json!(["https://auth.example/mcp", "storyden"]));
         let more = refresh(&server, &next.text("refresh_token"), FILES).await;
         assert_eq!(more.expect(400).text("error"), "invalid_target");
-        // nothing was burnt by that
+        // The refusal did not consume the refresh token.
         server.refresh(&app, &next.text("refresh_token")).await.expect(200);
         let files = server.tokens(&frigg, &app, &[offline, ("resource", FILES)]).await;
         assert_eq!(audience(&files), json!(FILES));
-        // which is for that resource alone
+        // The token is valid only for that resource.
         server.get_with_bearer("/api/oauth/userinfo", &files.text("access_token")).await.expect(401);
         let asked = refresh(&server, &none.text("refresh_token"), "https://auth.example/").await.expect(200);
         assert_eq!(audience(&asked), json!(["https://auth.example", "storyden"]));
@@ -96,7 +96,7 @@ both! {
         assert_eq!(audience(&server.token(&form).await.expect(200)), json!(FILES));
     }
 
-    /// A token for another resource can be introspected and revoked here.
+    /// A token with another audience can be introspected and revoked here.
     async fn a_token_for_another_resource_can_be_revoked_here(setup: Setup) {
         let (server, frigg, app) = begin(setup).await;
         let tokens = server.tokens(&frigg, &app, &[("resource", FILES), ("scope", "openid")]).await;

@@ -6,7 +6,7 @@ use crate::support::{Answer, Client, NewClient, Server, both};
 
 const PATH: &str = "/api/oauth/revoke";
 
-/// A client gives a token back.
+/// Revokes a token as a client.
 async fn revoke(server: &Server, client: &Client, token: &str) -> Answer {
     let mut form = vec![("token", token)];
     form.extend(client.credentials());
@@ -28,8 +28,8 @@ async fn audited(server: &Server, event: &str) -> i64 {
 }
 
 both! {
-    /// req_057, req_058, req_059: revoking a refresh token ends its grant with successors and access
-    /// tokens; also a used token, and for public and confidential clients.
+    /// req_057, req_058, req_059: revoking a refresh token ends the whole grant: successors and access
+    /// tokens. The same holds for a used token, and for public and confidential clients.
     async fn a_refresh_token_ends_with_its_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -45,14 +45,14 @@ both! {
                     assert!(!is_good(&server, &ended.text("access_token")).await);
                 }
                 server.refresh(&client, &second.text("refresh_token")).await.expect_error(400, "invalid_grant");
-                assert!(is_good(&server, &other.text("access_token")).await); // another approval
+                assert!(is_good(&server, &other.text("access_token")).await); // a separate grant
                 server.refresh(&client, &other.text("refresh_token")).await.expect(200);
             }
         }
         assert_eq!(audited(&server, "grant_revoked").await, 4);
     }
 
-    /// req_057: revoking an access token ends its grant.
+    /// req_057: revoking an access token ends the grant.
     async fn an_access_token_ends_with_its_grant(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -68,9 +68,10 @@ both! {
         }
     }
 
-    /// req_057: an access token from client credentials ends alone; its row is deleted after expiry.
+    /// req_057: revoking an access token from client credentials ends that token alone; the row of the
+    /// revocation is deleted after the token's expiry.
     async fn a_clients_own_access_token_ends_alone(setup: Setup) {
-        let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // userinfo without openid
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await; // where userinfo needs no `openid`
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
         let mut form = vec![("grant_type", "client_credentials")];
@@ -128,7 +129,7 @@ both! {
         let wrong = server.send(basic("wrong").form(&[("token", &token)])).await.expect_error(401, "invalid_client");
         assert_eq!(wrong.header("www-authenticate"), "Basic realm=\"auth.example\"");
         server.refresh(&service, &token).await.expect(200);
-        // RFC 6749 §2.3.1: both halves of the header are form-encoded
+        // RFC 6749 §2.3.1: client id and secret in the header are form-encoded.
         let right = server.request("POST", PATH).basic_auth("service", Some("s3cret%3Awith+%25%2B+odd%3Dchars"));
         server.send(right.form(&[("token", "x")])).await.expect(200);
     }
@@ -171,9 +172,9 @@ both! {
         assert_eq!(audited(&server, "grant_revoked").await, 1);
     }
 
-    /// req_008, req_057, req_062: a form by POST with a single token; a Storyden's token names no
-    /// client and cannot be revoked; while the database is unavailable the answer is 503, so that the
-    /// client assumes a live token.
+    /// req_008, req_057, req_062: revocation is a form POST with a single token. A token issued by
+    /// Storyden names no client, so revocation is refused. While the database is unavailable the answer
+    /// is 503, so that the client knows the token may be live.
     async fn a_malformed_request_is_refused(setup: Setup) {
         let server = setup.clone().with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -198,7 +199,7 @@ both! {
         assert_eq!(away.header("retry-after"), "2");
     }
 
-    /// while OAuth is off nothing is looked at.
+    /// while OAuth is off revocation and introspection are refused.
     async fn while_oauth_is_off_nothing_is_looked_at(setup: Setup) {
         let server = setup.with("OAUTH_ENABLED", "false").start().await;
         for path in [PATH, "/api/oauth/introspect"] {
@@ -207,7 +208,7 @@ both! {
         }
     }
 
-    /// A-27, req_059: a refresh concurrent with the revocation of its grant leaves no live token.
+    /// A-27, req_059: a refresh concurrent with the revocation of the grant leaves no live token.
     async fn a_refresh_in_flight_leaves_nothing_alive(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

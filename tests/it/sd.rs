@@ -1,5 +1,5 @@
-//! The request sequence of Storyden's command-line tool `sd` (storyden-contract.md#the-sd-tool): it
-//! knows a single origin, reads a minimum, and stops at every unexpected status.
+//! The request sequence of Storyden's command-line tool `sd` (storyden-contract.md#the-sd-tool): a
+//! single origin, few fields of each answer, and an abort on every unexpected status.
 
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -15,7 +15,7 @@ const MARGIN: Duration = Duration::minutes(1);
 /// Seconds added to the interval for each `slow_down`, permanently.
 const SLOWER: i64 = 5;
 
-/// `sd` configured for a server, with its own clock.
+/// `sd` configured for a server. Time is the server's test clock.
 struct Sd<'a> {
     server: &'a Server,
 }
@@ -157,7 +157,8 @@ impl Sd<'_> {
         }
     }
 
-    /// A later command: refreshes before the call when the token is about to end, or after a 401, once.
+    /// Makes an authenticated call; refreshes once, before the call if the token is about to expire, or
+    /// after a 401.
     async fn call(&self, context: &mut Context) -> Result<Answer, String> {
         let token_endpoint = self.discover().await?;
         let now = self.server.clock.now();
@@ -200,7 +201,7 @@ impl Sd<'_> {
     }
 }
 
-/// The code of a refusal; anything but 400 in JSON is fatal.
+/// The error code of a refused token request; any other status or media type is fatal.
 fn refusal(answer: &Answer) -> Result<String, String> {
     let media_type = answer.find_header("content-type").unwrap_or_default();
     if answer.status != 400 || !media_type.starts_with("application/json") {
@@ -209,7 +210,7 @@ fn refusal(answer: &Answer) -> Result<String, String> {
     Ok(answer.text("error"))
 }
 
-/// An error as printed.
+/// The message that `sd` prints for an error.
 fn told(answer: &Answer) -> String {
     let (code, description) = (answer.text("error"), answer.text("error_description"));
     format!("Oauth error {code:?}: {description}")
@@ -225,7 +226,7 @@ async fn decide(server: &Server, person: &Member, shown: &str, decision: &str) {
     decided.expect(200);
 }
 
-/// A server at its own address, in the profile `storyden`.
+/// A server with the listening address as the issuer, in the profile `storyden`.
 async fn storyden(setup: &Setup) -> Server {
     let setup = setup.clone().with("OAUTH_PROFILE", "storyden");
     setup.start_as_itself().await
@@ -267,7 +268,7 @@ both! {
         sd.call(&mut context).await.unwrap().expect(200);
     }
 
-    /// A session that was ended asks for a new login, and nothing stranger.
+    /// After the server ended the grant, `sd` asks for a new login.
     async fn it_hears_that_its_session_was_ended(setup: Setup) {
         let server = storyden(&setup).await;
         let frigg = server.member("frigg", &[]).await;
@@ -279,8 +280,8 @@ both! {
         assert_eq!(refused, Err("session expired or was revoked".to_owned()));
     }
 
-    /// After an early poll by another program, `sd` slows down and gets its tokens; in the profile
-    /// `storyden` not: each early poll moves the next allowed poll, so `sd` never catches up
+    /// After an early poll by another program, `sd` slows down and gets tokens. In the profile
+    /// `storyden` each early poll moves the next allowed poll, so `sd` never catches up
     /// (storyden-contract.md#device-poll).
     async fn it_slows_down_when_told_to(setup: Setup) {
         for (profile, handle) in [("standards", "frigg"), ("storyden", "loki")] {
@@ -312,7 +313,7 @@ both! {
         assert_eq!(refused, Err("Oauth authorization was denied".to_owned()));
     }
 
-    /// Without a decision: expired by its own clock, or by the server's.
+    /// Without a decision the login expires, by the clock of `sd` or by the server's.
     async fn it_hears_that_nobody_came(setup: Setup) {
         let server = storyden(&setup).await;
         let sd = Sd { server: &server };
@@ -326,7 +327,7 @@ both! {
         assert_eq!(refused.map(|context| context.token_type), expired);
     }
 
-    /// Printed errors without a usable server.
+    /// The messages of `sd` when login is impossible.
     async fn it_prints_why_it_cannot_log_in(setup: Setup) {
         let off = setup.clone().with("OAUTH_ENABLED", "false");
         let server = storyden(&off).await;
@@ -341,7 +342,7 @@ both! {
         let server = storyden(&without).await;
         let refused = Sd { server: &server }.start().await.map(|waiting| waiting.shown);
         assert_eq!(refused, Err("Oauth error \"invalid_client\": Client not found".to_owned()));
-        // An authorization server at another origin cannot serve `sd`.
+        // `sd` refuses an authorization server at another origin.
         let elsewhere = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let refused = Sd { server: &elsewhere }.start().await.map(|waiting| waiting.shown);
         assert!(refused.is_err_and(|why| why.contains("does not match API base")));

@@ -1,4 +1,5 @@
-//! What was approved is what was shown: a change between the consent page and the decision.
+//! An approval grants at most the scopes that the consent page showed, to the client that the page
+//! showed, regardless of changes before the decision.
 
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ impl Flow {
         }
     }
 
-    /// Opens the page.
+    /// Opens the consent page.
     async fn page(&self, server: &Server, member: &Member) -> Value {
         let answer = match self {
             Self::Code { request_id } => server.consent(member, request_id).await,
@@ -46,7 +47,7 @@ impl Flow {
         answer.expect(200).json()
     }
 
-    /// Decides, with the version of the client that a page showed where that is given.
+    /// Decides, with an optional `client_version` from a page.
     async fn decide(
         &self,
         server: &Server,
@@ -65,7 +66,7 @@ impl Flow {
         server.post_as(member, path, &body).await
     }
 
-    /// The scope of the tokens that an approval gives.
+    /// The scope of the tokens after an approval.
     async fn scope(&self, server: &Server, app: &Client, approved: &Answer) -> Vec<String> {
         let tokens = match self {
             Self::Code { .. } => server.exchange(app, &approved.sent("code").unwrap()).await,
@@ -75,7 +76,7 @@ impl Flow {
     }
 }
 
-/// Fails unless the decision has to be made on another look at the page.
+/// Fails unless the decision is refused until the page is shown again.
 #[track_caller]
 fn to_be_shown_again(answer: Answer) {
     let answer = answer.expect_error(400, "consent_required");
@@ -87,7 +88,7 @@ fn to_be_shown_again(answer: Answer) {
     assert_eq!(answer.json().get("location"), None);
 }
 
-/// An application of an account, which may have `READ_PROFILE` and no more.
+/// A client of an account, with `READ_PROFILE` as the only allowed permission.
 async fn app_of(server: &Server, owner: &Member) -> Client {
     let new = NewClient {
         scope: "openid offline_access READ_PROFILE",
@@ -113,7 +114,7 @@ both! {
         let narrow = "UPDATE oauth_clients SET allowed_scopes = '[\"openid\",\"READ_PROFILE\"]', scope_policy = 'explicit'";
         for code in [true, false] {
             let client = if code { &app } else { &television };
-            server.sql(WIDEN, &[]).await; // a device asks for what its client may have
+            server.sql(WIDEN, &[]).await; // the device start checks the scopes
             let flow = Flow::start(&server, &frigg, client, ASKED, code).await;
             server.sql(narrow, &[]).await;
             let page = flow.page(&server, &frigg).await;
@@ -126,7 +127,8 @@ both! {
         }
     }
 
-    /// Issue 13: without a page, what it would have shown when the request was made counts.
+    /// Issue 13: without a page, an approval grants the scopes that a page would have shown at the time
+    /// of the request.
     async fn a_scope_allowed_after_the_request_is_not_granted(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
@@ -142,8 +144,8 @@ both! {
         }
     }
 
-    /// Issue 13: a permission that the account gains after the page is not granted, also to a client
-    /// that inherits all that the account holds.
+    /// Issue 13: a permission that the account gains after the page is not granted, even to a client
+    /// that inherits all permissions of the account.
     async fn a_permission_gained_after_the_page_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -164,7 +166,7 @@ both! {
         }
     }
 
-    /// Issue 13: of two tabs, neither shows less than what a click in the other grants.
+    /// Issue 13: with pages in two tabs, an approval in either tab grants no more than both pages show.
     async fn a_second_tab_shows_no_more_than_the_first(setup: Setup) {
         let server = setup.start().await;
         let thor = server.member("thor", &[]).await;
@@ -185,7 +187,7 @@ both! {
         assert_eq!(flow.scope(&server, &app, &approved).await, ["openid"]);
     }
 
-    /// Issue 13: before its first page a request follows what the client and the account gain.
+    /// Issue 13: the first page shows scopes and permissions gained since the request.
     async fn the_first_page_shows_what_is_allowed_then(setup: Setup) {
         let server = setup.start().await;
         let thor = server.member("thor", &[]).await;
@@ -200,8 +202,8 @@ both! {
         assert_eq!(scope, ["MANAGE_POSTS", "READ_PROFILE", "openid"]);
     }
 
-    /// Issue 13: a client that changed its name, owner or redirect URIs is not approved until the page
-    /// was shown again; a decision that names no version means the first page.
+    /// Issue 13: after a change of the client's name, owner or redirect URIs, an approval requires a
+    /// new page; a decision without `client_version` refers to the first page.
     async fn a_changed_client_is_shown_again(setup: Setup) {
         let server = setup.start().await;
         let (thor, loki) = (server.member("thor", &[]).await, server.member("loki", &[]).await);
@@ -225,7 +227,7 @@ both! {
                 to_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
                 to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
                 let again = flow.page(&server, &frigg).await;
-                // the first tab is still open
+                // The first tab is still open.
                 to_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
                 to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
                 let new = Some(&again["client_version"]);
@@ -235,8 +237,8 @@ both! {
         }
     }
 
-    /// Issue 13: a client that is renamed for one page and back is not approved by a decision that does
-    /// not say which page it is about.
+    /// Issue 13: a client that was renamed for a page and renamed back is not approved by a decision
+    /// without `client_version`.
     async fn a_client_renamed_for_one_page_is_not_approved(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -256,7 +258,7 @@ both! {
         }
     }
 
-    /// Issue 13: a changed client can be denied, and a change of anything else asks for no second look.
+    /// Issue 13: a changed client can be denied, and changes of other columns require no new page.
     async fn a_changed_client_can_be_denied(setup: Setup) {
         let server = setup.start().await;
         let thor = server.member("thor", &[]).await;
@@ -276,8 +278,8 @@ both! {
         }
     }
 
-    /// Issue 13: a request that a Storyden wrote is approved if nothing changed since it was made, else
-    /// when its page was shown here.
+    /// Issue 13: a request written by a Storyden is approved if the client, the account and the roles
+    /// did not change since the request, or after the page was shown here.
     async fn a_request_of_a_storyden_is_shown_again_after_a_change(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -314,8 +316,8 @@ both! {
         }
     }
 
-    /// Issue 13: the end of a session between the page and the click ends the decision, and the end of
-    /// the session that approved leaves the grant.
+    /// Issue 13: a session that ended between page and decision cannot decide; the later end of the
+    /// session that approved a grant leaves the grant.
     async fn a_session_ended_before_the_click_decides_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -1,23 +1,23 @@
-//! Signing in and out (contract 3.2 and 3.6).
+//! Sign-in and sign-out (storyden-contract.md#credentials, storyden-contract.md#sign-in-and-sign-out).
 
 use serde_json::{Value, json};
 use time::Duration;
 
 use crate::support::{Answer, Member, PASSWORD, Server, both};
 
-/// Where somebody signs in.
+/// The sign-in endpoint.
 const SIGN_IN: &str = "/api/auth/password/signin";
-/// Where somebody signs out.
+/// The sign-out endpoint.
 const LOGOUT: &str = "/api/auth/logout";
-/// Something that needs a session: 400 with one, 401 without.
+/// An operation that needs a session: 400 with a session, 401 without.
 const PROTECTED: &str = "/api/oauth/authorize/consent?request_id=x";
 
-/// Signs in from this computer.
+/// Signs in from the loopback address.
 async fn sign_in(server: &Server, identifier: &str, password: &str) -> Answer {
     server.sign_in_from("127.0.0.1", identifier, password).await
 }
 
-/// Signs in with headers of one's own.
+/// Signs in with additional headers.
 async fn sign_in_with(server: &Server, headers: &[(&str, &str)]) -> Answer {
     let body = json!({ "identifier": "frigg", "token": PASSWORD });
     let mut request = server.request("POST", SIGN_IN).json(&body);
@@ -27,7 +27,7 @@ async fn sign_in_with(server: &Server, headers: &[(&str, &str)]) -> Answer {
     server.send(request).await
 }
 
-/// Whether a session is one.
+/// True if the session is live.
 async fn is_signed_in(server: &Server, session: &str) -> bool {
     let cookie = format!("storyden-session={session}");
     let answer = server
@@ -37,7 +37,7 @@ async fn is_signed_in(server: &Server, session: &str) -> bool {
     answer.status == 400
 }
 
-/// Signs somebody out.
+/// Signs a member out.
 async fn sign_out(server: &Server, member: &Member) -> Answer {
     server
         .send(
@@ -48,7 +48,7 @@ async fn sign_out(server: &Server, member: &Member) -> Answer {
         .await
 }
 
-/// A problem without what differs from one to the next.
+/// A problem with a fixed trace id.
 fn problem(answer: &Answer) -> Value {
     let mut problem = answer.json();
     problem["trace_id"] = json!("[trace id]");
@@ -56,7 +56,7 @@ fn problem(answer: &Answer) -> Value {
 }
 
 both! {
-    /// A-55, req_032: a good password gives a session in a cookie that only the server reads.
+    /// A-55, req_032: a correct password gives a session in an `HttpOnly` cookie.
     async fn a_good_password_gives_a_session_cookie(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -74,7 +74,8 @@ both! {
         }
     }
 
-    /// on plain http of this computer the cookie is not `Secure`; on two hosts it is for both.
+    /// on plain http the cookie is not `Secure`; for two hosts of a site the cookie has a
+    /// `Domain`.
     async fn the_cookie_fits_the_addresses(setup: Setup) {
         for (handle, api, web, expected) in [
             ("frigg", "http://localhost:8000", "http://localhost:3000", "Path=/; Expires"),
@@ -119,7 +120,8 @@ both! {
         }
     }
 
-    /// Contract 3.6: a password shorter than any is not looked up, and neither is what is too long.
+    /// storyden-contract.md#sign-in-and-sign-out: too short and too long passwords and malformed
+    /// handles are 400 before any look-up.
     async fn what_can_be_no_password_is_not_looked_up(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -139,8 +141,8 @@ both! {
         }
     }
 
-    /// req_004: ten wrong passwords of an account from an address are heard in 15 minutes, no more;
-    /// the right one is not heard then either, from there.
+    /// req_004: after ten wrong passwords for an account from an address, every attempt is refused for
+    /// 15 minutes, also with the correct password. Other accounts and addresses are not affected.
     async fn ten_wrong_passwords_of_an_account_are_heard(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -163,7 +165,8 @@ both! {
         sign_in(&server, "frigg", PASSWORD).await.expect(200);
     }
 
-    /// req_004: a handle that nobody has is counted like one that somebody has.
+    /// req_004: attempts on an unknown handle count like attempts on a known handle (account
+    /// enumeration).
     async fn an_unknown_handle_is_counted_too(setup: Setup) {
         let server = setup.start().await;
         for _ in 0..10 {
@@ -172,9 +175,9 @@ both! {
         sign_in(&server, "nobody", "wrong password").await.expect(429);
     }
 
-    /// req_004: an address, and all of an IPv6 /64, may be wrong a hundred times about anybody.
+    /// req_004: wrong passwords also count per address, or per IPv6 /64, across accounts.
     async fn an_address_may_be_wrong_a_hundred_times(setup: Setup) {
-        // 5000 is the default and allows 100: this allows 10 per address
+        // The default of 5000 allows 100 per address; 500 allows 10.
         let server = setup.with("RATE_LIMIT", "500").start().await;
         server.member("frigg", &[]).await;
         for guess in 0..10 {
@@ -185,7 +188,7 @@ both! {
         server.sign_in_from("2001:db8:1:3::1", "frigg", PASSWORD).await.expect(200);
     }
 
-    /// req_004: right passwords count against nobody, and neither do a proxy's other clients.
+    /// req_004: successful sign-ins do not count.
     async fn right_passwords_do_not_count(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -198,7 +201,7 @@ both! {
         sign_in(&server, "frigg", PASSWORD).await.expect(200);
     }
 
-    /// who is no trusted proxy cannot choose the address that counts.
+    /// only a trusted proxy may set the client address (`X-Forwarded-For`).
     async fn who_is_no_proxy_cannot_choose_an_address(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         for guess in 0..10 {
@@ -208,7 +211,7 @@ both! {
         server.sign_in_from("198.51.100.1", "frigg", "wrong password").await.expect(429);
     }
 
-    /// a suspended account cannot sign in, and its sessions are good for nothing.
+    /// a suspended account cannot sign in, and the account's sessions are refused.
     async fn a_suspended_account_cannot_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -221,7 +224,7 @@ both! {
         sign_in(&server, "frigg", PASSWORD).await.expect(200);
     }
 
-    /// a session that somebody planted before sign-in is worth nothing after it.
+    /// a session cookie planted before sign-in is not accepted after sign-in (session fixation).
     async fn a_planted_session_is_worth_nothing(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
@@ -233,7 +236,7 @@ both! {
         assert!(is_signed_in(&server, &answer.cookie("storyden-session")).await);
     }
 
-    /// a page of another site can sign nobody in.
+    /// cross-site sign-in is refused (login CSRF).
     async fn a_page_of_another_site_signs_nobody_in(setup: Setup) {
         let server = setup.with("CORS_ALLOWED_ORIGINS", "https://www.example").start().await;
         server.member("frigg", &[]).await;
@@ -266,8 +269,8 @@ both! {
         assert!(!is_signed_in(&server, &frigg.session).await);
     }
 
-    /// A-60, contract 3.6: signing out ends the session at once, on every replica, and empties the
-    /// browser.
+    /// A-60, storyden-contract.md#sign-in-and-sign-out: sign-out ends the session at once on every
+    /// replica, and clears cookies and site data.
     async fn signing_out_ends_the_session_everywhere(setup: Setup) {
         let server = setup.start().await;
         let other = setup.start().await;
@@ -292,12 +295,12 @@ both! {
         for server in [&server, &other] {
             assert!(!is_signed_in(server, &frigg.session).await);
         }
-        // again, and without a session, it is the same
+        // A second sign-out, or one without a session, has the same answer.
         sign_out(&server, &frigg).await.expect(302);
         server.send(server.request("POST", LOGOUT)).await.expect(302);
     }
 
-    /// A-57, req_187: an image or a page of another site can sign nobody out.
+    /// A-57, req_187: cross-site sign-out is refused (logout CSRF).
     async fn nobody_is_signed_out_by_another_site(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -310,7 +313,7 @@ both! {
         assert!(!is_signed_in(&server, &frigg.session).await);
     }
 
-    /// req_042: signing out leads to the pages, whatever the request says.
+    /// req_042: sign-out redirects to the web address, regardless of the request (open redirect).
     async fn signing_out_leads_to_the_pages_alone(setup: Setup) {
         let server = setup.with("PUBLIC_WEB_ADDRESS", "https://www.example/forum/").start().await;
         let request = server.request("POST", &format!("{LOGOUT}?return_url=https://evil.example"));

@@ -1,4 +1,5 @@
-//! The signing queue: bounded in length and time, and nothing is consumed beyond it (A-80, P3).
+//! The signing queue: bounded in length and time; a refused request consumes no code or token (A-80,
+//! P3).
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::support::{Answer, Server, both};
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// Reserves every processor that signs, until the result is dropped.
+/// Takes every signing permit until the result is dropped.
 async fn busy(server: &Server) -> Vec<SigningTurn> {
     let keys = server.app.keys.as_ref().unwrap();
     let mut turns = Vec::new();
@@ -24,15 +25,15 @@ fn waiting(server: &Server) -> usize {
     server.app.keys.as_ref().unwrap().waiting()
 }
 
-/// Fails unless the client is asked to send the same request again.
+/// Fails unless the answer is a 503 with `Retry-After`.
 #[track_caller]
 fn comes_back(answer: Answer) {
     let answer = answer.expect_error(503, "temporarily_unavailable");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
 
-/// One request of each grant but the device grant: refused while no signature can be made, and good
-/// afterwards.
+/// Sends a request of each grant except the device grant: refused while no signature can be made, and
+/// successful afterwards.
 async fn nothing_is_consumed(server: &Server) {
     let frigg = server.member("frigg", &["USE_OAUTH_CLIENTS"]).await;
     let app = server.public_client().await;
@@ -67,7 +68,7 @@ both! {
         nothing_is_consumed(&setup.start().await).await;
     }
 
-    /// the queue is as long as its limit; requests in it are served, later ones refused.
+    /// requests up to the limit of the queue are served; further requests are refused.
     async fn requests_in_the_queue_are_served(setup: Setup) {
         let mut setup = setup;
         setup.signing = SigningLimits { waiting: 2, deadline: LONG };
@@ -97,8 +98,9 @@ both! {
         assert_eq!(waiting(&server), 0);
     }
 
-    /// req_084, A-41: a poll that only waits needs no signature, so that a full queue does not change its
-    /// answer. An approved device is told to poll later, as a client gives up at a 503 (RFC 8628 §3.5).
+    /// req_084, A-41: a poll with a pending decision needs no signature, so a full queue does not
+    /// change the answer. An approved device gets `slow_down`, as a client gives up at a 503 (RFC 8628
+    /// §3.5).
     async fn a_full_queue_ends_no_device_flow(setup: Setup) {
         let mut setup = setup;
         setup.signing = SigningLimits { waiting: 0, deadline: LONG };
@@ -121,7 +123,7 @@ both! {
             assert_eq!(answer.find_header("retry-after"), None);
         }
         drop(turns);
-        server.turn(time::Duration::seconds(10)); // as it was told
+        server.turn(time::Duration::seconds(10)); // the interval after slow_down
         server.poll(&app, &approved).await.expect(200);
         server.turn(time::Duration::minutes(10));
         let turns = busy(&server).await;

@@ -1,4 +1,4 @@
-//! What changes in the middle of a flow: suspensions, roles, clients, secrets.
+//! Changes in the middle of a flow: suspensions, roles, clients, secrets.
 
 use storyden_auth::secret::Secret;
 use storyden_auth::store::clients;
@@ -6,7 +6,7 @@ use storyden_auth::store::clients;
 use crate::support::race::{at_once, count};
 use crate::support::{Client, Member, NewClient, Server, both};
 
-/// Gives a client another secret as the operator does.
+/// Replaces a client's secret as an operator does, without an overlap.
 async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
     let hash = server
         .app
@@ -26,7 +26,7 @@ async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
     assert!(rotated.await.unwrap());
 }
 
-/// Nothing that a client or an account was given is left.
+/// Fails unless no request, code, device authorization or refresh token is left.
 async fn nothing_is_left(server: &Server) {
     for sql in [
         "SELECT COUNT(*) AS n FROM oauth_authorisation_requests",
@@ -49,7 +49,7 @@ async fn refused_consent(server: &Server, member: &Member, request_id: &str) {
 }
 
 both! {
-    /// a suspension before the consent ends it there.
+    /// a suspended account cannot open or decide a consent.
     async fn a_suspension_before_the_consent(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -61,7 +61,7 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_authorisation_codes", &[]).await, 0);
     }
 
-    /// a suspension between code and token gives no token, and burns nothing.
+    /// after a suspension a code is refused, and not consumed.
     async fn a_suspension_between_code_and_token(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -73,7 +73,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// a suspension between refreshes gives nothing, within the window and after it.
+    /// after a suspension refresh tokens are refused, within the reuse window too.
     async fn a_suspension_between_refreshes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -85,7 +85,7 @@ both! {
         server.refresh(&app, &second).await.expect_error(400, "invalid_grant");
     }
 
-    /// an account that is deleted takes all it gave with it.
+    /// the deletion of an account deletes all grants of the account.
     async fn a_deleted_account_takes_its_grants_with_it(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -102,7 +102,7 @@ both! {
         nothing_is_left(&server).await;
     }
 
-    /// who loses the right to authorize before the consent approves nothing; a denial still counts.
+    /// an account that lost `USE_OAUTH_CLIENTS` cannot approve a pending request, but can deny.
     async fn a_role_lost_before_the_consent(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -113,7 +113,8 @@ both! {
         server.decide(&frigg, &request_id, "deny").await.expect(200);
     }
 
-    /// a permission lost between consent and token is not in the token, and is never more than what was seen.
+    /// a permission lost between consent and exchange is not in the token; the scope never
+    /// exceeds the consent.
     async fn a_role_lost_between_code_and_token(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
@@ -125,7 +126,8 @@ both! {
         assert_eq!(tokens.scope(), ["READ_PROFILE", "offline_access", "openid"]);
     }
 
-    /// a client that inherits gets at the token what the account holds then, within what it held before.
+    /// a client that inherits gets the permissions of the account at the exchange, within the
+    /// permissions held at the consent.
     async fn a_role_won_after_the_consent_adds_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -138,7 +140,7 @@ both! {
         assert_eq!(again.scope(), tokens.scope());
     }
 
-    /// what the client itself may no longer have is not granted any more.
+    /// a scope removed from the client after the consent is not granted.
     async fn a_scope_that_the_client_lost_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -149,7 +151,7 @@ both! {
         assert_eq!(tokens.scope(), ["offline_access", "openid"]);
     }
 
-    /// a client that is deleted is nobody at every step, and what it was given is gone.
+    /// every step of a deleted client is refused, and the client's rows are deleted.
     async fn a_deleted_client_is_nobody(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -163,7 +165,7 @@ both! {
         server.delete_client(&app).await;
         nothing_is_left(&server).await;
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_refresh_tokens", &[]).await, 0);
-        // What it was given before is refused too, while it could still be good.
+        // The access token is refused before the expiry.
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
         server.decide(&frigg, &request_id, "approve").await.expect_error(400, "invalid_request");
         server.exchange(&app, &code).await.expect_error(400, "invalid_client");
@@ -174,7 +176,7 @@ both! {
         server.start_device(&app, "openid").await.expect_error(400, "invalid_client");
     }
 
-    /// of one id, a client that is made anew has nothing of the old one's.
+    /// a new client with the same id does not inherit codes or tokens of the deleted client.
     async fn a_client_made_anew_has_nothing_of_the_old(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -187,7 +189,8 @@ both! {
         server.refresh(&app, &token).await.expect_error(400, "invalid_grant");
     }
 
-    /// a client that is deleted while it is served meets no error of ours, and nothing of it is left.
+    /// a client deletion concurrent with requests of the client causes no server error, and
+    /// leaves no row.
     async fn a_client_deleted_in_parallel_leaves_nothing(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;
@@ -221,14 +224,15 @@ both! {
         }
     }
 
-    /// a secret that is replaced is worth nothing at once, remembered or not, at every step and replica.
+    /// a replaced secret is refused at once, at every step and on every replica, also if a
+    /// successful verification was cached.
     async fn a_replaced_secret_is_worth_nothing_at_once(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;
         let old = server.confidential_client(&frigg.id).await;
         let code = server.code(&frigg, &old, &[]).await;
-        let token = server.tokens(&frigg, &old, &[]).await.text("refresh_token"); // remembered now
-        let second = replica.refresh(&old, &token).await.expect(200).text("refresh_token"); // there too
+        let token = server.tokens(&frigg, &old, &[]).await.text("refresh_token"); // caches the verification
+        let second = replica.refresh(&old, &token).await.expect(200).text("refresh_token"); // on the replica too
         rotate_secret(&server, &old, "the new secret").await;
         for server in [&server, &replica] {
             server.exchange(&old, &code).await.expect_error(400, "invalid_client");
@@ -239,7 +243,7 @@ both! {
         replica.refresh(&new, &second).await.expect(200);
     }
 
-    /// A-107, P6: a secret that is replaced while it is used meets no error of ours.
+    /// A-107, P6: a secret rotation concurrent with requests causes no server error.
     async fn a_secret_replaced_in_parallel_meets_no_error(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -253,7 +257,7 @@ both! {
         server.refresh(&new, &token).await.expect(200);
     }
 
-    /// a client that becomes confidential proves itself from then on.
+    /// a client changed from public to confidential must authenticate from then on.
     async fn a_client_that_becomes_confidential_proves_itself(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

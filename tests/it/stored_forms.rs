@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Member, PASSWORD, Server, Storyden, both, pair};
 
-/// The forms of each column of the tables that are written. `?` is for SQL NULL, and a column that is
-/// only ever that is `never`; `in` names all the words that there are.
+/// The format of each written column. Alternatives are separated by spaces: `?` is NULL, `never` is a
+/// column that is always NULL, and `in` lists the allowed words.
 const FORMS: &[(&str, &str)] = &[
     ("accounts.id", "id"),
     ("accounts.created_at", "time"),
@@ -137,7 +137,7 @@ const FORMS: &[(&str, &str)] = &[
     ("oauth_refresh_tokens.replaced_by_token_id", "id ?"),
 ];
 
-/// Tables of Storyden's that nothing here writes.
+/// Storyden's tables that this test does not write.
 const LEFT_ALONE: &[&str] = &[
     "invitations",
     "oauth_remote_authorisation_flows",
@@ -146,7 +146,7 @@ const LEFT_ALONE: &[&str] = &[
     "settings",
 ];
 
-/// True if a value, with its database type, has a format.
+/// True if a value with this database type has the format.
 fn has_form(form: &str, (kind, value): (&str, &str)) -> bool {
     let is_text = matches!(kind, "text" | "character varying");
     let all = |alphabet: &str| value.chars().all(|symbol| alphabet.contains(symbol));
@@ -169,7 +169,7 @@ fn has_form(form: &str, (kind, value): (&str, &str)) -> bool {
     }
 }
 
-/// JSON as bytes, without spaces; `jsonb` has its own format.
+/// True for JSON: bytes without spaces on SQLite, any `jsonb` on PostgreSQL.
 fn is_json(kind: &str, value: &str) -> bool {
     let read = serde_json::from_str::<Value>(value);
     match kind {
@@ -178,8 +178,8 @@ fn is_json(kind: &str, value: &str) -> bool {
     }
 }
 
-/// `2026-11-21 08:24:50.43150596+00:00`: no trailing zero in the fraction, and no point without a
-/// fraction.
+/// True for `2026-11-21 08:24:50.43150596+00:00`: no trailing zero in the fraction, and no point
+/// without a fraction.
 fn is_storydens_time(text: &str) -> bool {
     let Some(instant) = text.strip_suffix("+00:00") else {
         return false;
@@ -195,7 +195,7 @@ fn is_storydens_time(text: &str) -> bool {
     figures == "0000-00-00 00:00:00" && is_fraction
 }
 
-/// Fails for a column with another format, or without any value.
+/// Fails if a value of the column has a format outside the list, or if the column was never written.
 async fn hold(storyden: &mut Storyden, name: &str, forms: &str) {
     let (table, column) = name.split_once('.').unwrap();
     let sqlite = format!(

@@ -1,10 +1,10 @@
-//! An SQLite file that a Storyden owns: it keeps its journal, and nobody who does nothing holds a lock.
+//! An SQLite file owned by a Storyden: the journal mode stays, and idle connections hold no lock.
 
 use storyden_auth::clock::Clock;
 
 use crate::support::{Begun, Process, Server, Setup, Storyden, free_port, pair};
 
-/// A server with its program on a Storyden's file, at a port where it can start again.
+/// A setup beside a Storyden on the same SQLite file, with a fixed port for restarts of the program.
 struct OnAFile {
     setup: Setup,
     port: u16,
@@ -19,7 +19,7 @@ impl OnAFile {
         (Self { setup, port }, storyden)
     }
 
-    /// The program, and a server of this process whose requests go to it.
+    /// Starts the program, and a server of this process with requests sent to the program.
     async fn started(&self) -> (Server, Process) {
         let program = self.setup.spawn(self.port).await;
         let mut server = self.setup.start().await;
@@ -48,7 +48,7 @@ async fn who_does_nothing_holds_no_lock(setup: Setup) {
     let (at, mut storyden) = OnAFile::with(setup).await;
     let (server, program) = at.started().await;
     Begun::on(&server, "frigg").await.goes_on(&server).await;
-    // Whoever reads keeps an exclusive lock away: a statement that was not ended would for good.
+    // An open read transaction would block the exclusive lock forever.
     storyden
         .run("BEGIN EXCLUSIVE; INSERT INTO posts (id) VALUES ('x'); COMMIT")
         .await;
@@ -65,7 +65,7 @@ async fn a_start_waits_for_no_writer(setup: Setup) {
     assert_eq!(program.wait().await.0, Some(0));
     drop(server);
 
-    // A Storyden that writes for minutes.
+    // A Storyden with a long write transaction.
     storyden
         .run("BEGIN IMMEDIATE; INSERT INTO posts (id) VALUES ('x')")
         .await;
@@ -84,7 +84,7 @@ mod sqlite {
     use crate::support::Engine::Sqlite;
     use crate::support::run;
 
-    /// A file that a Storyden owns is never switched to another journal mode.
+    /// The journal mode of a Storyden's file is never changed.
     #[test]
     fn a_storydens_file_keeps_its_journal() {
         run(Sqlite, |setup| {
@@ -92,7 +92,7 @@ mod sqlite {
         });
     }
 
-    /// Between requests the file is nobody's.
+    /// No lock is held between requests.
     #[test]
     fn who_does_nothing_holds_no_lock() {
         run(Sqlite, |setup| {
@@ -100,7 +100,8 @@ mod sqlite {
         });
     }
 
-    /// A start with nothing to migrate writes nothing first, and reads while others write.
+    /// A start without migrations takes no write lock, so the server starts and reads during another
+    /// process's write transaction.
     #[test]
     fn a_start_waits_for_no_writer() {
         run(Sqlite, |setup| {

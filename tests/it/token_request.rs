@@ -10,7 +10,7 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 const TOKEN: &str = "/api/oauth/token";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A member, with a public and a confidential client.
+/// A member, with a public client.
 async fn people(server: &Server) -> (Member, Client) {
     (
         server.member("frigg", &[]).await,
@@ -26,7 +26,7 @@ fn raw(server: &Server, body: impl Into<reqwest::Body>) -> RequestBuilder {
         .body(body)
 }
 
-/// A form as a client encodes it.
+/// URL-encodes a form as clients do.
 fn encode(form: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
@@ -67,7 +67,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_035, A-64: only a form is read; every other content type is an invalid_request.
+    /// req_035, A-64: only a form is read; every other content type is `invalid_request`.
     async fn only_a_form_is_read(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -92,7 +92,7 @@ both! {
         server.send(fine).await.expect(200);
     }
 
-    /// req_008, A-62: a parameter that is given twice is refused, and spends nothing.
+    /// req_008, A-62: a repeated parameter is refused, and nothing is consumed.
     async fn a_repeated_parameter_is_refused(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -106,7 +106,7 @@ both! {
         server.exchange(&app, &code).await.expect(200);
     }
 
-    /// req_003, A-62: parameters in the URL are refused, alone and beside the body's.
+    /// req_003, A-62: parameters in the URL are refused, alone and beside those of the body.
     async fn parameters_in_the_url_are_refused(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -122,7 +122,7 @@ both! {
         server.refresh(&app, &tokens).await.expect(200);
     }
 
-    /// A-63: names count as decoded and in no other spelling.
+    /// A-63: parameter names count only in the exact decoded spelling.
     async fn names_count_only_as_decoded(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -188,7 +188,7 @@ both! {
         server.send(raw(&server, padded(32 * 1_024))).await.expect(200);
     }
 
-    /// A-65: so are long parameters, many parameters, and a scope of many names.
+    /// A-65: long parameters, many parameters, and a scope with many names are refused.
     async fn long_and_many_parameters_are_refused(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
@@ -246,7 +246,8 @@ both! {
         server.refresh(&app, &token).await.expect(200);
     }
 
-    /// req_036, req_113: an unknown grant is told before the client is looked at; password and implicit are unknown.
+    /// req_036, req_113: an unknown grant type is refused before the client is looked up; `password`
+    /// and `implicit` are unknown.
     async fn an_unknown_grant_is_unsupported(setup: Setup) {
         let server = setup.start().await;
         for grant in ["password", "implicit", "token", "AUTHORIZATION_CODE", "authorization_code ", "device_code"] {
@@ -258,7 +259,7 @@ both! {
         assert_eq!(answer.text("error_description"), "Missing grant_type");
     }
 
-    /// req_027, req_035: the response never repeats input.
+    /// req_027, req_035: an error response never echoes input (reflected XSS).
     async fn what_was_sent_is_not_repeated(setup: Setup) {
         let server = setup.start().await;
         let (_, app) = people(&server).await;
@@ -277,7 +278,7 @@ both! {
         }
     }
 
-    /// req_035: the form of an error.
+    /// req_035: an error has exactly the members `error` and `error_description`.
     async fn an_error_has_two_members(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
@@ -290,7 +291,7 @@ both! {
         "#) }
     }
 
-    /// A-108: while OAuth is off nothing is given out, and the endpoint says so.
+    /// A-108: while OAuth is off no token is issued, with the reason.
     async fn nothing_is_given_out_while_oauth_is_off(setup: Setup) {
         let on = setup.start().await;
         let (frigg, app) = people(&on).await;
@@ -301,7 +302,7 @@ both! {
         on.refresh(&app, &tokens).await.expect(200);
     }
 
-    /// req_036: a client without any grant is unauthorized for each.
+    /// req_036: a client without any grant is `unauthorized_client` for each grant.
     async fn a_client_without_grants_is_unauthorized(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { grants: &[], ..NewClient::default() }).await;

@@ -1,18 +1,19 @@
-//! A step that the database did not take: nothing of it happened, and it can be made again (P3).
+//! Writes while the database is locked: a 503 that consumes nothing, so that the request can be
+//! repeated (P3).
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use time::Duration;
 
 use crate::support::{Answer, Server, both};
 
-/// Somebody else who keeps the database from being written to.
+/// A connection of another process that blocks writes.
 enum Holder {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Holder {
-    /// Takes what every grant has to write to.
+    /// Locks the tables that every grant writes to.
     async fn take(url: &str) -> Self {
         if url.starts_with("sqlite:") {
             let mut connection = SqliteConnection::connect(url).await.unwrap();
@@ -27,7 +28,7 @@ impl Holder {
         Self::Postgres(connection)
     }
 
-    /// Gives it back.
+    /// Releases the lock.
     async fn release(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await.unwrap(),
@@ -36,14 +37,14 @@ impl Holder {
     }
 }
 
-/// What a client is told that should come back.
+/// Fails unless the answer is a 503 with `Retry-After`.
 fn comes_back(answer: Answer) {
     let answer = answer.expect(503);
     assert_eq!(answer.text("error"), "temporarily_unavailable");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
 
-/// Tries to spend a code and a refresh token while nothing can be written, and then again.
+/// Uses a code and a refresh token while the database is locked, and again afterwards.
 async fn nothing_is_burnt(server: &Server, url: &str) {
     let frigg = server.member("frigg", &[]).await;
     let app = server.public_client().await;
@@ -62,15 +63,15 @@ async fn nothing_is_burnt(server: &Server, url: &str) {
 }
 
 both! {
-    /// a database that does not take the write costs a 503, and neither the code nor the
-    /// refresh token, which work at the next try.
+    /// while the database is locked the answer is 503, and code and refresh token stay
+    /// valid for a retry.
     async fn what_could_not_be_written_can_be_tried_again(setup: Setup) {
         let server = setup.start().await;
         nothing_is_burnt(&server, &setup.database.url).await;
     }
 
-    /// req_084, A-41: a poll that only waits needs no writer; an approved device is told to poll later
-    /// (RFC 8628 §3.5), and gets its tokens then.
+    /// req_084, A-41: a poll with a pending decision needs no write. An approved device gets
+    /// `slow_down` (RFC 8628 §3.5), and tokens after the lock is released.
     async fn a_database_that_is_not_written_ends_no_device_flow(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -30,7 +30,7 @@ fn challenged(answer: Answer, status: u16, code: &str) {
     assert_eq!(answer.header("cache-control"), "no-store");
 }
 
-/// The claims of a scope.
+/// Fetches the claims with a token.
 async fn claims(server: &Server, token: &str) -> Value {
     let answer = server.get_with_bearer(PATH, token).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -77,7 +77,7 @@ both! {
         assert_eq!(claims["sub"], tokens.claims("id_token")["sub"]);
     }
 
-    /// req_175: `profile` and `email` release exactly their claims.
+    /// req_175: `profile` and `email` release exactly the claims of that scope.
     async fn scopes_release_exactly_their_claims(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -125,7 +125,7 @@ both! {
             server.request("POST", PATH),
             server.request("POST", PATH).form(&[("x", "1")]),
             server.request("GET", PATH).header("authorization", "Basic YTpi"),
-            // a session is no token
+            // A session cookie does not count as a token.
             server.request("GET", PATH).header("cookie", frigg.cookie()),
         ] {
             let answer = server.send(request).await.expect(401);
@@ -134,7 +134,7 @@ both! {
         }
     }
 
-    /// req_043: the scheme has no case.
+    /// req_043: the authentication scheme is case-insensitive.
     async fn the_scheme_has_no_case(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -160,7 +160,7 @@ both! {
         challenged(server.send(body).await, 400, "invalid_request");
     }
 
-    /// req_045, A-84: a token in the URL is passed over.
+    /// req_045, A-84: a token in the URL is ignored.
     async fn a_token_in_the_url_is_passed_over(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -190,7 +190,7 @@ both! {
         ] {
             challenged(server.get_with_bearer(PATH, &bad).await, 401, "invalid_token");
         }
-        // also beside a good session, and never taken for a guest's
+        // An invalid bearer is an error even beside a valid session, and never falls back to a guest.
         let request = server.request("GET", PATH).bearer_auth("x").header("cookie", frigg.cookie());
         challenged(server.send(request).await, 401, "invalid_token");
         server.get_with_bearer(PATH, &good).await.expect(200);
@@ -203,12 +203,12 @@ both! {
         let token = token(&server, &frigg, "openid").await;
         server.turn(Duration::minutes(15) - Duration::seconds(1));
         server.get_with_bearer(PATH, &token).await.expect(200);
-        // with the leeway that clocks of other machines are given
+        // 31 s after the expiry, beyond the tolerance for clock skew of `iat` and `nbf`.
         server.turn(Duration::seconds(32));
         challenged(server.get_with_bearer(PATH, &token).await, 401, "invalid_token");
     }
 
-    /// req_048: a token without `openid` does not reach so far.
+    /// req_048: a token without `openid` is `insufficient_scope`.
     async fn a_token_without_openid_does_not_reach_so_far(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["READ_PROFILE"]).await;
@@ -216,7 +216,7 @@ both! {
         challenged(server.get_with_bearer(PATH, &token).await, 403, "insufficient_scope");
     }
 
-    /// A-105, req_047: a suspended account's tokens are good for nothing, at once.
+    /// A-105, req_047: access tokens of a suspended account are refused at once.
     async fn a_suspended_accounts_tokens_are_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;

@@ -55,7 +55,7 @@ pub(in crate::cli) struct Create {
     /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
-    /// Allow requests without PKCE if they have a nonce; confidential applications only.
+    /// Allow authorization requests with a nonce to omit PKCE; confidential applications only.
     #[arg(long)]
     without_pkce: bool,
     /// Print JSON.
@@ -140,7 +140,7 @@ impl Create {
         shown.print(self.json)
     }
 
-    /// The grants, each once.
+    /// The grants without duplicates.
     fn grants(&self) -> Vec<GrantType> {
         if self.grants.is_empty() {
             return vec![GrantType::AuthorizationCode, GrantType::RefreshToken];

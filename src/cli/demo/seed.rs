@@ -24,7 +24,7 @@ pub(super) struct Person {
     name: &'static str,
     admin: bool,
     holds_role: bool,
-    /// The member's permissions in words, for the welcome.
+    /// The member's permissions in words, for the welcome text.
     pub(super) may: &'static str,
 }
 
@@ -67,7 +67,7 @@ struct Plan {
     role_is_missing: bool,
     /// New members, and true if the member holds the role.
     people: Vec<(NewAccount, bool)>,
-    /// Present members and the hashes of their new passwords.
+    /// Present members, with hashes of new passwords.
     passwords: Vec<(AccountId, String)>,
     clients: Vec<Client>,
 }

@@ -1,4 +1,4 @@
-//! Whether people, their browsers and applications find this server under its public addresses.
+//! Checks of the public addresses: reachability for browsers and applications, and cookie scope.
 
 use url::{Host, Url};
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 
 const CHECK: &str = "addresses";
 
-/// Looks at the public addresses as they are set.
+/// Checks the configured public addresses.
 pub(super) fn examine(config: &Config, findings: &mut Findings) {
     let (api, web) = (&config.public_api_address, config.web_address());
     if api.scheme() == "https" {
@@ -41,8 +41,8 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Where the session cookie goes. The pages need it with what they ask of the API, which is a matter of
-/// the site; pages that are rendered on a server of theirs need to be sent it too.
+/// Checks the scope of the session cookie. Browser requests from the pages to the API need the same
+/// site; pages rendered on a server also need to receive the cookie.
 fn examine_cookie(config: &Config, web: &Url, findings: &mut Findings) {
     let api = &config.public_api_address;
     if !same_site(api, web) {
@@ -72,7 +72,7 @@ fn examine_cookie(config: &Config, web: &Url, findings: &mut Findings) {
     );
 }
 
-/// The three pages that people are sent to.
+/// Checks the login page and the two consent pages.
 fn examine_pages(config: &Config, web: &Url, findings: &mut Findings) {
     let pages = [
         ("OAUTH_AUTHORISATION_LOGIN_URL", config.login_page()),
@@ -98,9 +98,8 @@ fn examine_pages(config: &Config, web: &Url, findings: &mut Findings) {
     }
 }
 
-/// Whether a browser counts two addresses as one site: the same scheme, and the same host or names
-/// below one domain. (The two last labels stand for the domain; a public suffix of two labels, as
-/// co.uk, is not known here.)
+/// True if two addresses are same-site: the same scheme and registrable domain. Approximates the
+/// registrable domain by the last two labels, without the public suffix list: wrong for `co.uk`.
 fn same_site(one: &Url, other: &Url) -> bool {
     let domain = |url: &Url| match url.host() {
         Some(Host::Domain(name)) => {

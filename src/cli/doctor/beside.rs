@@ -1,4 +1,4 @@
-//! Whether the settings fit a Storyden that keeps its community in the same database.
+//! Checks of the settings beside a Storyden with the same database.
 
 use super::Findings;
 use crate::config::{Config, TokenStorage};
@@ -6,7 +6,7 @@ use crate::profile::Profile;
 
 const CHECK: &str = "storyden";
 
-/// Looks at what has to be as it is at the Storyden.
+/// Checks the settings that must match Storyden's settings.
 pub(super) fn examine(config: &Config, findings: &mut Findings) {
     match config.profile {
         Profile::Storyden => findings.ok(CHECK, "OAUTH_PROFILE is storyden: its answers are kept"),

@@ -1,4 +1,4 @@
-//! Whether the database answers, whose it is, and whether it is as it should be.
+//! Checks of the database: connection, owner, migrations, tables, indexes, clock and clean-up.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use crate::store::schema::{self, Difference};
 use crate::store::url::{DatabaseUrl, SqliteMode};
 use crate::store::{self, Db, cleanup, indexes, inspect, migrate};
 
-/// How far PostgreSQL's clock may be from this machine's.
+/// Maximum difference between PostgreSQL's clock and this machine's clock.
 const CLOCK_MAX: Duration = Duration::seconds(5);
 
-/// How long ago a step of the clean-up may have completed: the slowest run once a day.
+/// Maximum time since a clean-up step last completed: the slowest steps run once a day.
 const COMPLETED_WITHIN: Duration = Duration::hours(26);
 
-/// Looks at the database, and makes none; whose it is.
+/// Checks the database, without creating a missing SQLite file, and returns the owner.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     let database = config.database();
     if let DatabaseUrl::Sqlite(url) = &database {
@@ -93,7 +93,7 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner
     Ok(owner)
 }
 
-/// The backlog of the clean-up, and when each step last ran through.
+/// Checks the backlog of the clean-up, and the last completion of each step.
 async fn examine_clean_up(app: &App, findings: &mut Findings) -> store::Result<()> {
     let now = app.clock.now();
     let progress = cleanup::progress(&app.db).await?;
@@ -141,7 +141,7 @@ async fn examine_clean_up(app: &App, findings: &mut Findings) -> store::Result<(
     Ok(())
 }
 
-/// The indexes of this server on Storyden's tables.
+/// Checks this server's indexes on Storyden's tables.
 async fn examine_indexes(app: &App, findings: &mut Findings) -> store::Result<()> {
     let missing: Vec<&str> = indexes::missing(&app.db)
         .await?
@@ -165,7 +165,7 @@ async fn examine_indexes(app: &App, findings: &mut Findings) -> store::Result<()
     Ok(())
 }
 
-/// Storyden's tables as this server knows them; whether all of them can be used.
+/// Compares Storyden's tables with the expected schema. True if every table is usable.
 async fn examine_tables(app: &App, findings: &mut Findings) -> store::Result<bool> {
     let differences = schema::differences(&app.db).await?;
     if differences.is_empty() {
@@ -219,7 +219,7 @@ fn examine_clock(app: &App, findings: &mut Findings) {
     findings.warn("clock", finding, advice);
 }
 
-/// Storyden compares times as text, so both must write the same offset.
+/// Storyden compares times as text, so both servers must write the same offset.
 async fn examine_time_texts(app: &App, findings: &mut Findings) -> store::Result<()> {
     let texts = inspect::newest_time_texts(&app.db).await?;
     let elsewhere = texts.iter().find(|text| !is_utc(text));
@@ -242,12 +242,12 @@ fn is_utc(text: &str) -> bool {
         || !has_offset(text)
 }
 
-/// Whether a time text ends in `±hh:mm`; without one it is read as UTC.
+/// True if a time text ends in `±hh:mm`; a text without an offset is read as UTC.
 fn has_offset(text: &str) -> bool {
     text.len() > 6 && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
 }
 
-/// SQLite writes its log beside the file, so the folder must be writable too.
+/// SQLite writes the journal beside the file, so the folder must be writable too.
 fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
     if mode == SqliteMode::ReadOnly {
         let advice = "take mode=ro out of DATABASE_URL";
@@ -257,7 +257,7 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
         .parent()
         .filter(|folder| *folder != Path::new(""))
         .unwrap_or(Path::new("."));
-    // The nearest folder that is there: the rest is made when it is needed.
+    // The nearest existing ancestor; missing folders are created on demand.
     let Some(nearest) = folder.ancestors().find(|folder| folder.exists()) else {
         let shown = folder.display();
         return match std::fs::metadata(".").map(|about| about.permissions().readonly()) {
@@ -281,7 +281,7 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
     }
 }
 
-/// Writes a file and takes it away again.
+/// Creates and deletes a test file.
 fn probe(folder: &Path) -> std::io::Result<()> {
     let path = folder.join(format!(".storyden-auth-doctor-{}", std::process::id()));
     std::fs::OpenOptions::new()

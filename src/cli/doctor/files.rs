@@ -1,4 +1,4 @@
-//! Files that other users of this machine can read or replace.
+//! Checks for files that other users of this machine can read or replace.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::store::url::DatabaseUrl;
 
 const CHECK: &str = "files";
 
-/// The rights of everybody but the owner and the group.
+/// Permission bits of all users other than owner and group.
 const EVERYBODY: u32 = 0o007;
 
-/// Looks at the modes of the database, the key of remote connections, the settings and their folders.
+/// Checks the modes of the database, the key of remote connections, the settings file and the folders.
 pub(super) fn examine(
     config: &Config,
     env_file: Option<&Path>,
@@ -39,7 +39,7 @@ pub(super) fn examine(
     }
 }
 
-/// Names a file with what others can read in it. A group that may read it can be intended.
+/// Reports a file that other users can read. Only a warning for the group, which can be intended.
 fn report(path: &Path, mode: u32, what: &str, advice: &str, findings: &mut Findings) {
     let path = path.display();
     let readers = if mode & EVERYBODY == 0 {
@@ -56,7 +56,7 @@ fn report(path: &Path, mode: u32, what: &str, advice: &str, findings: &mut Findi
     }
 }
 
-/// The database has the hashes of passwords, sessions and tokens.
+/// Checks the database files, which contain hashes of passwords, sessions and tokens.
 fn examine_database(paths: [PathBuf; 4], owner: Owner, findings: &mut Findings) {
     for (path, mode) in open_to_others(paths) {
         if owner == Owner::Alone {
@@ -76,8 +76,8 @@ fn examine_database(paths: [PathBuf; 4], owner: Owner, findings: &mut Findings) 
     }
 }
 
-/// The right to write to a folder is the right to replace its files. A sticky folder, as `/tmp`, lets
-/// nobody but the owner do so.
+/// Checks the folder: write access to a folder allows replacing the files, unless the folder is sticky,
+/// like `/tmp`.
 fn examine_folder(folder: &Path, findings: &mut Findings) {
     let Ok(about) = std::fs::metadata(folder) else {
         return;

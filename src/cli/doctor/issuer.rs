@@ -1,4 +1,4 @@
-//! Whether applications that look for this server under its public address find it, and not another.
+//! Checks that the public address leads to this server.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::keys::SigningKey;
 
 const CHECK: &str = "issuer";
 
-/// How long the server may take to answer.
+/// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The part of a metadata document that is compared (RFC 8414 §3.3).
+/// The compared part of a metadata document (RFC 8414 §3.3).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
 }
 
-/// The keys that are served (RFC 7517 §5).
+/// The served keys (RFC 7517 §5).
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Asks for the metadata as an application would, then who it was that answered.
+/// Fetches the metadata like an application, then checks that this server answered.
 pub(super) async fn examine(
     config: &Config,
     owner: Owner,
@@ -61,7 +61,7 @@ pub(super) async fn examine(
     );
 }
 
-/// A Storyden has the same metadata; what it has not is introspection.
+/// Tells this server from a Storyden, which serves the same metadata but no introspection endpoint.
 async fn examine_server(config: &Config, owner: Owner, findings: &mut Findings) {
     let url = format!("{}/oauth/introspect", config.endpoint_base());
     let finding = match get(&url).await.map(|answer| answer.status()) {
@@ -82,7 +82,8 @@ async fn examine_server(config: &Config, owner: Owner, findings: &mut Findings) 
     );
 }
 
-/// What is served there must be the key of these settings, or one refuses what the other signs.
+/// Checks that the served key is the configured key. With different keys, a server rejects the tokens
+/// that the other server signed.
 async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: &mut Findings) {
     let url = format!("{}/oauth/jwks", config.endpoint_base());
     let served = match read::<KeySet>(&url).await {
@@ -116,7 +117,7 @@ async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: 
     }
 }
 
-/// Whether two keys have the same name and the same numbers, whatever else is said of them.
+/// True if two JWKs have the same kid and key material; `alg` and `use` are ignored.
 fn is_same(
     ours: &serde_json::Map<String, serde_json::Value>,
     other: &serde_json::Map<String, serde_json::Value>,

@@ -1,4 +1,4 @@
-//! Whether there is a signing key, whose it is and who may read it.
+//! Checks of the signing key: existence, source and file mode.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -10,7 +10,7 @@ use crate::keys::SigningKey;
 
 const CHECK: &str = "signing key";
 
-/// Looks at the signing key, and makes none; the key, when there is one that can be used.
+/// Checks the signing key, without generating a missing key, and returns a usable key.
 pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<SigningKey> {
     if !config.oauth_enabled {
         findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
@@ -43,7 +43,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<Signin
     Some(key)
 }
 
-/// Nobody but its owner may read the file.
+/// Checks that only the owner can read the file.
 fn examine_file(config: &Config, findings: &mut Findings) {
     let path = SigningKey::file_in(&config.data_dir);
     let Ok(about) = std::fs::metadata(&path) else {

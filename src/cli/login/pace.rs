@@ -2,10 +2,10 @@
 
 use time::Duration;
 
-/// The interval if the server sends none, in seconds.
+/// Default interval, in seconds (RFC 8628 §3.2).
 const DEFAULT_SECONDS: u64 = 5;
 
-/// The longest pause between two tries at a server that does not answer.
+/// Maximum pause between attempts while the server is unavailable.
 const BACKOFF_MAX: Duration = Duration::seconds(60);
 
 /// The interval, and the number of consecutive network failures.
@@ -16,7 +16,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace that the server asks for; never faster than once a second.
+    /// Starts with the server's interval, but at least a second.
     pub(super) fn new(interval: Option<u64>) -> Self {
         let seconds = interval.unwrap_or(DEFAULT_SECONDS).clamp(1, 3_600);
         Self {
@@ -25,7 +25,8 @@ impl Pace {
         }
     }
 
-    /// Time until the next poll: doubled for each consecutive failure.
+    /// Returns the time until the next poll: doubled for each consecutive failure (exponential
+    /// backoff).
     pub(super) fn wait(&self) -> Duration {
         if self.failures == 0 {
             return self.interval;
@@ -39,18 +40,18 @@ impl Pace {
         self.failures > 0
     }
 
-    /// The server answered.
+    /// Records a response of the server.
     pub(super) fn answered(&mut self) {
         self.failures = 0;
     }
 
-    /// RFC 8628 §3.5: five seconds more, for this and all later polls.
+    /// RFC 8628 §3.5: adds five seconds to this and all later intervals.
     pub(super) fn slow_down(&mut self) {
         self.failures = 0;
         self.interval += Duration::seconds(5);
     }
 
-    /// RFC 8628 §3.5: after a time-out, poll less often.
+    /// RFC 8628 §3.5: polls less often after a timeout.
     pub(super) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }

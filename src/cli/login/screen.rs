@@ -60,8 +60,8 @@ impl Screen {
         output::print(&text)
     }
 
-    /// RFC 8628 §3.3.1: the complete address as a QR code, dark on light whatever the terminal's
-    /// colours; only if the code fits.
+    /// Renders the complete address as a QR code (RFC 8628 §3.3.1), dark on light for any terminal
+    /// theme; `None` if the code does not fit.
     fn qr_code(&self, address: &str) -> Option<String> {
         let width = output::width().filter(|_| self.live && !self.json)?;
         let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
@@ -86,7 +86,7 @@ impl Screen {
         self.write(&format!("\r\x1b[K{state} … {} left", minutes(left)));
     }
 
-    /// Takes the line away.
+    /// Clears the countdown line.
     pub(super) fn clear(&self) {
         self.write("\r\x1b[K");
     }

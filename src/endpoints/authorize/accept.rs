@@ -1,4 +1,4 @@
-//! Step 3 of an authorization request: whether it is well-formed and this person may approve it.
+//! Step 3 of an authorization request: validates the parameters and the account's right to approve.
 
 use time::Duration;
 
@@ -15,13 +15,13 @@ use crate::secret::SecretHash;
 use crate::store::authorization_requests::NewRequest;
 use crate::store::clients::Client;
 
-/// How long a person has to decide.
+/// Lifetime of an undecided authorization request.
 pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
 
-/// The request as it is stored, if it is well-formed and this person may approve it.
+/// Validates a request and returns the row to store.
 ///
 /// # Errors
-/// What the client is to be told by redirect.
+/// The error that is sent to the client's redirect URI.
 pub(in super::super) fn accept(
     app: &App,
     client: &Client,
@@ -35,7 +35,8 @@ pub(in super::super) fn accept(
         )));
     }
     check_id_token_hint(app, decoded.get("id_token_hint"), &decider.account.id)?;
-    // RFC 9700 §2.1.1: only a client that can keep a secret may be let off PKCE.
+    // RFC 9700 §2.1.1: only confidential clients may go without PKCE, unless registered with
+    // `pkce_required`.
     let pkce_required = client.kind == ClientType::Public || client.pkce_required;
     let request = AuthorizationRequest::parse(&decoded.values, pkce_required)?;
     require_may_authorize(&decider.account)?;
@@ -68,8 +69,8 @@ pub(in super::super) fn accept(
     })
 }
 
-/// OpenID Connect Core §3.1.2.1: the hint is an ID token of ours, however old, and its subject is
-/// who is signed in.
+/// Checks `id_token_hint` (OpenID Connect Core §3.1.2.1): an ID token of this server for the signed-in
+/// account. Expired tokens are accepted.
 fn check_id_token_hint(
     app: &App,
     hint: Option<&str>,

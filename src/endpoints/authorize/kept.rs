@@ -1,5 +1,5 @@
-//! Requests that wait: while their person signs in, or until the browser comes back from a form
-//! post. They are bound to the browser by a short-lived cookie that nobody can read.
+//! Pending authorization requests, kept during sign-in and across the redirect after a form post. A
+//! short-lived `HttpOnly` cookie binds each request to the browser (see `pending_cookie`).
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -22,38 +22,38 @@ use crate::store::audit::Event;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
 
-/// The parameter that carries a waiting request's id.
+/// The parameter with the id of a pending request.
 pub(super) const REQUEST_ID: &str = "request_id";
 
-/// A parameter of a kept request that says which of the others was the first to be repeated. No decoded name is
-/// this, since the names that are kept are the known ones.
+/// Stored beside the parameters of a pending request: the name of the first repeated parameter. Cannot
+/// collide with a decoded parameter, because only names in `KNOWN` are stored.
 const REPEATED: &str = "(repeated)";
 
-/// A request that was kept.
+/// A pending request that this browser resumes.
 pub(super) struct Kept {
     pub(super) request_id: Secret,
     pub(super) asked_at: Timestamp,
 }
 
-/// Where the browser goes while a request is kept.
+/// Next page of the browser while the request is pending.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
-    /// To sign in, and then to the consent page.
+    /// The login page, then the consent page.
     Login,
-    /// Back to authorize, by `GET` and with its cookies.
+    /// This endpoint by `GET`, where the browser sends the `SameSite=Lax` cookies.
     Authorize,
 }
 
-/// A request to keep, or that is kept.
+/// A request to store as pending, or one that is pending already.
 pub(super) struct Request<'a> {
-    /// Whose it is; none while nobody knows the client.
+    /// The client; `None` if the metadata document of this client id was never fetched.
     pub(super) client: Option<&'a ClientRowId>,
     pub(super) parameters: &'a Decoded,
     pub(super) kept: Option<&'a Kept>,
 }
 
 impl Request<'_> {
-    /// Keeps the request and sends the browser on.
+    /// Stores the request unless it is pending already, and redirects the browser.
     pub(super) async fn keep(
         &self,
         app: &App,
@@ -72,7 +72,7 @@ impl Request<'_> {
             (request_id, cookies)
         };
         let response = match next {
-            // RFC 9700 §4.12: a POST is followed by GET
+            // RFC 9700 §4.12: 303, so that the browser follows with GET and does not post again.
             Next::Authorize => redirect(StatusCode::SEE_OTHER, &resume_location(app, &request_id)),
             Next::Login => {
                 let hint = self.parameters.get("login_hint");
@@ -119,10 +119,10 @@ impl Request<'_> {
     }
 }
 
-/// A request that this browser left behind, checked again as in step 1.
+/// Loads a pending request of this browser and repeats step 1.
 ///
 /// # Errors
-/// `invalid_request` when there is none, or it has waited too long.
+/// `invalid_request` if no such request is pending in this browser, or the request expired.
 pub(super) async fn load(
     app: &App,
     request_id: Secret,
@@ -155,7 +155,7 @@ pub(super) async fn load(
     }
 }
 
-/// The parameters of a kept request as they were decoded.
+/// Restores the decoded parameters of a pending request.
 pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
     let mut values = stored.clone();
     let repeated = values.remove(REPEATED);
@@ -167,10 +167,10 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
     Decoded { values, repeated }
 }
 
-/// Makes a kept request the request of an account, once.
+/// Turns a pending request into the request of an account, at most once.
 ///
 /// # Errors
-/// [`store::Error::Lost`] when it was taken before.
+/// [`store::Error::Lost`] if a concurrent transaction took the pending request first.
 pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
     clients::hold(tx, &new.client, &new.account).await?;
     if !authorization_requests::take_pending(tx, &new.request_id).await? {
@@ -179,7 +179,7 @@ pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> sto
     authorization_requests::insert(tx, new).await
 }
 
-/// Authorize itself, to go on with a kept request.
+/// Builds the URL of this endpoint that resumes a pending request.
 fn resume_location(app: &App, request_id: &Secret) -> String {
     let base = app.config.endpoint_base();
     format!(
@@ -188,7 +188,7 @@ fn resume_location(app: &App, request_id: &Secret) -> String {
     )
 }
 
-/// The login page, which brings its person back to this very request.
+/// Builds the URL of the login page, with the consent page of this request as `return_url`.
 fn login_location(app: &App, request_id: &Secret, login_hint: Option<&str>) -> Url {
     let page = consent_page(app, request_id);
     let back = format!("{}?{}", page.path(), page.query().unwrap_or_default());

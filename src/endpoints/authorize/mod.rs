@@ -1,15 +1,18 @@
-//! The authorization endpoint, `GET` and `POST /api/oauth/authorize` (RFC 6749 §4.1.1, OpenID
-//! Connect Core §3.1.2.1).
+//! The authorization endpoint, `GET` and `POST /api/oauth/authorize` (RFC 6749 §4.1.1, OpenID Connect
+//! Core §3.1.2.1).
 //!
-//! 1. Who asks, and where the answer goes. What is wrong here is never redirected (§3.1.2.4).
-//! 2. Who is asked. Somebody who is not signed in, or has to sign in again, goes to the login page
-//!    and comes back to *this* request, which waits in a side table (`kept`).
-//! 3. What is asked (`accept`). What is wrong here goes back to the client (§4.1.2.1), once its
-//!    person is known (RFC 9700 §4.11.2).
-//! 4. The request is stored and its person sent to the consent page.
+//! 1. Find the client and the redirect URI. Errors of this step are never redirected (§3.1.2.4).
+//! 2. Authenticate the user. A user without a session, or with a session that is too old for the
+//!    request, goes to the login page; the request stays pending in a side table (`kept`) and continues
+//!    after sign-in.
+//! 3. Validate the request (`accept`). From here, errors are sent to the redirect URI (§4.1.2.1), and
+//!    only after sign-in or for `prompt=none`: earlier redirects would make the server an open
+//!    redirector (RFC 9700 §4.11.2).
+//! 4. Store the request and redirect to the consent page.
 //!
-//! A form that another site posts comes without the session cookie, which is `SameSite=Lax`. So it
-//! is kept first, and a redirect brings the browser back with its cookies to go on at step 2.
+//! A form posted by a foreign site arrives without the session cookie, because the cookie is
+//! `SameSite=Lax`. The request is therefore stored as pending, and a redirect by `GET` continues at
+//! step 2 with the cookies.
 
 mod accept;
 mod kept;
@@ -49,11 +52,11 @@ pub(super) use accept::accept;
 pub(super) use kept::{adopt as adopt_kept, parameters_of};
 pub(super) use pending_cookie::browsers_of;
 
-/// The longest parameters of one authorization request together, in bytes as stored: requests are
-/// kept for strangers, so a small request must not become a large row.
+/// Size limit for the stored parameters of one authorization request, in bytes. Requests are stored
+/// before sign-in, so a small request must not become a large row.
 const PARAMETERS_BYTES_MAX: usize = 8 * 1_024;
 
-/// The parameters that this endpoint knows; others are passed over (RFC 6749 §3.1).
+/// The parameters that this endpoint reads; others are ignored (RFC 6749 §3.1).
 const KNOWN: &[&str] = &[
     "response_type",
     "response_mode",
@@ -80,33 +83,32 @@ const KNOWN: &[&str] = &[
     kept::REQUEST_ID,
 ];
 
-/// Why an authorization request is not answered by a consent page.
+/// Errors of an authorization request: one variant per way of reporting.
 enum Refusal {
-    /// It must not be redirected: a page or JSON with status 400.
+    /// Shown here and not redirected: an HTML page or JSON.
     Here(OAuthError),
-    /// The client is told by redirect.
+    /// Sent to the client's redirect URI.
     ByRedirect(OAuthError),
-    /// The credential is of the wrong kind, or its account is suspended.
+    /// Wrong kind of credential, or a suspended account.
     Problem(ApiError),
 }
 
-/// The parameters, as the document of the API shows them (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID
-/// Connect Core §3.1.2.1).
+/// The parameters, for the API document (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
 #[derive(Debug, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 #[schema(as = OAuthAuthoriseProps)]
 pub struct AuthorizeParameters {
     /// `code`.
     pub response_type: Option<String>,
-    /// Who asks.
+    /// The client id.
     pub client_id: Option<String>,
-    /// Where the answer goes; may be left out when one alone is registered.
+    /// The redirect URI of the answer. Optional if the client registered exactly one.
     pub redirect_uri: Option<String>,
-    /// What is asked, with spaces between.
+    /// Requested scopes, separated by spaces.
     pub scope: Option<String>,
-    /// Comes back as it was sent.
+    /// Returned unchanged.
     pub state: Option<String>,
-    /// Comes back in the ID token.
+    /// Copied to the ID token.
     pub nonce: Option<String>,
     /// The SHA-256 of a `code_verifier`, base64url.
     pub code_challenge: Option<String>,
@@ -114,17 +116,17 @@ pub struct AuthorizeParameters {
     pub code_challenge_method: Option<String>,
     /// `query`.
     pub response_mode: Option<String>,
-    /// `none`, or what its person has to do: `login`, `consent`, with spaces between.
+    /// `none`, or a list of `login` and `consent`, separated by spaces.
     pub prompt: Option<String>,
-    /// How many seconds ago its person may have signed in.
+    /// Maximum age of the sign-in, in seconds.
     pub max_age: Option<String>,
-    /// Who signs in, if the client knows.
+    /// A handle or e-mail address to fill in on the login page.
     pub login_hint: Option<String>,
-    /// An ID token of who has to be signed in.
+    /// An ID token of the account that must be signed in.
     pub id_token_hint: Option<String>,
-    /// What the tokens are for; may be given several times (RFC 8707 §2.1).
+    /// The resource that the tokens are for. May be repeated (RFC 8707 §2.1).
     pub resource: Option<String>,
-    /// In place of all others: a request that waited until its person had signed in.
+    /// The id of a pending request. Resumes that request and replaces all other parameters.
     pub request_id: Option<String>,
 }
 
@@ -198,7 +200,7 @@ pub async fn authorize(
     outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
 }
 
-/// `POST /api/oauth/authorize`: kept, and gone on with by `GET`.
+/// `POST /api/oauth/authorize`: stores the request as pending and redirects to `GET`.
 #[utoipa::path(
     post,
     path = "/api/oauth/authorize",
@@ -252,17 +254,18 @@ pub async fn authorize_by_form(
     outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
 }
 
-/// What a request is about.
+/// The outcome of step 1.
 enum Target {
-    /// A request whose client is known.
+    /// A request of a known client.
     New(Box<Asked>),
-    /// One whose client is known when somebody who is signed in has its document read.
+    /// A request with the URL of a metadata document as client id, never fetched so far. Only a
+    /// signed-in user can trigger the fetch.
     Unseen(Unseen),
-    /// One that was kept.
+    /// The id of a pending request.
     Kept(Secret),
 }
 
-/// Step 1: the client and where it may be answered (RFC 6749 §3.1.2.3).
+/// Finds the client and the redirect URI (step 1, RFC 6749 §3.1.2.3).
 async fn target(
     app: &App,
     decoded: Result<Decoded, OAuthError>,
@@ -292,10 +295,10 @@ async fn target(
     Asked::target(app, client, parameters, None).await
 }
 
-/// RFC 7591 §2: what a client registered is what it asks for when it names no scope.
+/// Adds the scope that the client registered, if the request has none (RFC 7591 §2).
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub(super) async fn add_default_scope(
     app: &App,
     client: &Client,
@@ -310,8 +313,8 @@ pub(super) async fn add_default_scope(
     Ok(())
 }
 
-/// The client of an id. Of one that means a document: as it is now for somebody who is signed in, as
-/// it was read last for everybody else, and none when nobody had it read yet.
+/// Finds the client of an id. For the URL of a metadata document: the current document if an
+/// account is signed in; the last snapshot for a guest, and `None` if there is no snapshot.
 async fn client_of(
     app: &App,
     client_id: &str,
@@ -338,14 +341,14 @@ async fn client_of(
         .ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
-/// A request of a client that nobody knows yet: it waits until somebody has signed in.
+/// A request of a client without a fetched metadata document. Stays pending until sign-in.
 struct Unseen {
     parameters: Decoded,
     kept: Option<kept::Kept>,
 }
 
 impl Unseen {
-    /// Step 2, for somebody who is not signed in.
+    /// Sends a guest to the login page (step 2).
     async fn begin(
         &self,
         app: &App,
@@ -359,7 +362,7 @@ impl Unseen {
             require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
         }
         if Interaction::is_silent(&self.parameters.values) {
-            // nothing may be shown, and nobody knows yet where an error would go
+            // prompt=none forbids a page, and the redirect URI is not validated yet
             let description = "Nobody is signed in, so the client's metadata document was not read";
             return Err(Refusal::Here(OAuthError::invalid_client(description)));
         }
@@ -382,7 +385,7 @@ impl Unseen {
     }
 }
 
-/// A request of a client that nobody knows is answered here, whatever is wrong with it.
+/// Reports every error here: the redirect URI is not validated without the client's document.
 fn refuse_unseen(refusal: Refusal, headers: &HeaderMap) -> Response {
     match refusal {
         Refusal::Here(error) | Refusal::ByRedirect(error) => refuse_here(error, headers),
@@ -390,7 +393,7 @@ fn refuse_unseen(refusal: Refusal, headers: &HeaderMap) -> Response {
     }
 }
 
-/// A request whose client and redirect URI are good.
+/// A request with a known client and a registered redirect URI.
 struct Asked {
     client: Client,
     parameters: Decoded,
@@ -399,7 +402,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Checks where the answer goes, and adds what the client asks for when it names no scope.
+    /// Resolves the redirect URI, and adds the registered scope if the request has none.
     async fn target(
         app: &App,
         client: Client,
@@ -435,7 +438,7 @@ impl Asked {
         request.keep(app, address, headers, next).await
     }
 
-    /// Step 2.
+    /// Authenticates the user (step 2), then runs steps 3 and 4.
     async fn begin(
         &self,
         app: &App,
@@ -449,7 +452,7 @@ impl Asked {
         let decider = caller.into_decider();
         let decider = match decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
             Some(decider) => decider,
-            // OpenID Connect Core §3.1.2.1: prompt=none never shows a page
+            // OpenID Connect Core §3.1.2.1: `prompt=none` never shows a page
             None if Interaction::is_silent(&self.parameters.values) => {
                 return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
             }
@@ -468,7 +471,7 @@ impl Asked {
         Ok(self.done(app, headers, stored))
     }
 
-    /// Steps 3 and 4.
+    /// Validates and stores the request (steps 3 and 4).
     async fn store(&self, app: &App, decider: &Decider, silent: bool) -> Result<Response, Refusal> {
         bound_requests(app, &decider.account.id).map_err(Refusal::Here)?;
         let request_id = match &self.kept {
@@ -484,7 +487,7 @@ impl Asked {
         )
         .map_err(Refusal::ByRedirect)?;
         if silent {
-            // consent is asked for every time
+            // every authorization needs a consent page
             let description = "The person has to approve, and prompt=none forbids to ask";
             return Err(Refusal::ByRedirect(OAuthError::consent_required(
                 description,
@@ -493,7 +496,7 @@ impl Asked {
         let stored = if self.kept.is_some() {
             let adopt = app.db.write(new, |tx, new| Box::pin(kept::adopt(tx, new)));
             match adopt.await {
-                // Another tab was first: the consent page shows what became of it.
+                // A second tab took the pending request first. The consent page shows the outcome.
                 Err(store::Error::Lost | store::Error::Taken(_)) => Ok(()),
                 outcome => outcome,
             }
@@ -515,7 +518,7 @@ impl Asked {
         }
     }
 
-    /// Clears the cookie of a request that was kept, and that is now stored or refused.
+    /// Clears the cookie of a pending request that is now stored or refused.
     fn done(&self, app: &App, headers: &HeaderMap, response: Response) -> Response {
         match &self.kept {
             Some(kept) => pending_request_done(app, headers, &kept.request_id.hash(), response),
@@ -537,7 +540,7 @@ impl Asked {
     }
 }
 
-/// Adds to an answer that the browser forgets the cookie of a pending request.
+/// Adds the `Set-Cookie` headers that clear the cookie of a pending request.
 pub(super) fn pending_request_done(
     app: &App,
     headers: &HeaderMap,
@@ -553,7 +556,7 @@ fn login_required() -> Refusal {
     Refusal::ByRedirect(OAuthError::login_required(description))
 }
 
-/// Where a client is told of an error (RFC 6749 §4.1.2.1).
+/// Builds the redirect URI with an error response (RFC 6749 §4.1.2.1).
 pub(super) fn error_location(
     app: &App,
     redirect_uri: &str,
@@ -567,8 +570,8 @@ pub(super) fn error_location(
     answer_location(app, redirect_uri, &parameters, state)
 }
 
-/// Where a client is answered: its redirect URI with the parameters, the `state` as it was sent and
-/// the issuer (RFC 9207 §2).
+/// Builds the redirect URI with the parameters of a response, the client's `state` and, in the profile
+/// `standards`, the issuer (RFC 9207 §2).
 pub(super) fn answer_location(
     app: &App,
     redirect_uri: &str,
@@ -585,7 +588,7 @@ pub(super) fn answer_location(
     with_parameters(redirect_uri, &parameters)
 }
 
-/// The consent page of a request; what the page's address has of its own stays.
+/// Builds the URL of the consent page. Keeps the query of the configured address.
 fn consent_page(app: &App, request_id: &Secret) -> Url {
     let mut page = app.config.code_consent_page();
     page.query_pairs_mut()
@@ -593,20 +596,20 @@ fn consent_page(app: &App, request_id: &Secret) -> Url {
     page
 }
 
-/// A redirect that nobody keeps.
+/// Redirects; caches do not store the response.
 fn redirect(status: StatusCode, location: &str) -> Response {
     let mut response = status.into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match HeaderValue::from_str(location) {
         Ok(location) => headers.insert(LOCATION, location),
-        // a stored redirect URI that no header can carry
+        // A stored redirect URI with characters that a header cannot carry.
         Err(error) => return OAuthError::server_error(error).into_response(),
     };
     response
 }
 
-/// The answer to a request that must not be redirected: a page for a browser, JSON for the rest.
+/// Reports an error without a redirect: as an HTML page to browsers, as JSON to other clients.
 fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
     let accepts = headers
         .get(ACCEPT)
@@ -619,15 +622,16 @@ fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
     error.into_response()
 }
 
-/// An access token cannot approve an application (contract 3.5).
+/// Returns the error for a valid credential that cannot approve a client, such as an access token
+/// (storyden-contract.md#callers-of-each-operation).
 pub(super) fn wrong_credential() -> ApiError {
     ApiError::forbidden("This credential cannot be used here; sign in with a browser")
 }
 
-/// Bounds the requests of an account that are kept (P7).
+/// Limits the stored authorization requests of one account (P7).
 ///
 /// # Errors
-/// `temporarily_unavailable` when there were too many.
+/// `temporarily_unavailable` over the limit.
 fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
     let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
     bound.map_err(|wait| {

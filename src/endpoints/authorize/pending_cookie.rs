@@ -1,9 +1,9 @@
 //! Cookies that bind pending authorization requests to the browser.
 //!
-//! Each request has a cookie: a form posted by another site arrives without cookies (`SameSite=Lax`), and
-//! must not overwrite the cookies of other requests. A cookie is cleared once the request is done. The
-//! oldest are cleared if a browser has many: proxies refuse requests with long headers (nginx: 8 KiB), and
-//! sign-in would fail until the cookies expire.
+//! Each request has a separate cookie. A form posted by a foreign site arrives without cookies
+//! (`SameSite=Lax`), so the response must not overwrite the cookies of other requests. A cookie is
+//! cleared once the request is done. The oldest are cleared if a browser has many: proxies reject
+//! requests with long headers (nginx: 8 KiB), and sign-in would fail until the cookies expire.
 
 use std::cmp::Reverse;
 
@@ -16,22 +16,22 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::secret::{Secret, SecretHash};
 
-/// The first part of the name; eight hexadecimal digits of the request id's hash follow.
+/// The name without the [`HOST_PREFIX`]; eight hexadecimal digits of the request id's hash follow.
 const NAME: &str = "storyden-auth-request-";
 
-/// The first part of the name with the prefix [`HOST_PREFIX`].
+/// The name with the [`HOST_PREFIX`], for https.
 const HOST_NAME: &str = "__Host-storyden-auth-request-";
 
-/// The most cookies that a browser keeps; together they are shorter than 2 KiB.
+/// Limit of cookies in a browser: together shorter than 2 KiB.
 const MOST: usize = 16;
 
-/// The most cookies that are compared; a browser keeps fewer for a host.
+/// Limit of cookies that are compared. Browsers keep fewer for a host.
 const READ_MAX: usize = 200;
 
-/// The most cookies that an answer clears: proxies bound the header of an answer too (nginx: 4 KiB).
+/// Limit of cookies that one response clears. Proxies limit response headers too (nginx: 4 KiB).
 const CLEARED_AT_ONCE: usize = 16;
 
-/// Writes the cookie of a new request, and clears the oldest cookies beyond [`MOST`].
+/// Sets the cookie of a new request, and clears the oldest cookies beyond [`MOST`].
 pub(super) fn begin(
     app: &App,
     headers: &HeaderMap,
@@ -47,7 +47,7 @@ pub(super) fn begin(
     set
 }
 
-/// Clears the oldest cookies, so that [`MOST`] stay, the cookie of this request among them.
+/// Clears the oldest cookies beyond [`MOST`]; the cookie of this request always stays.
 pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHash) -> Vec<String> {
     let mut others: Vec<(&str, i64)> = Vec::new();
     let is_other = |name| id_of(name).is_some_and(|id| id != short(request_id));
@@ -57,8 +57,9 @@ pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHa
             others.push((name, started_at(value)));
         }
     }
-    // A browser sends older cookies first (RFC 6265 §5.4), which decides between equal times. Cookies
-    // without the prefix come last: another host of the site can plant those, with any time.
+    // Browsers send older cookies first (RFC 6265 §5.4), which orders cookies of equal times. Cookies
+    // without the prefix are cleared first: a sibling domain can plant such cookies with any time
+    // (cookie tossing).
     others.reverse();
     others.sort_by_key(|(name, started_at)| (!name.starts_with(HOST_PREFIX), Reverse(*started_at)));
     let beyond = others.iter().skip(MOST - 1).rev();
@@ -66,7 +67,7 @@ pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHa
     oldest.map(|(name, _)| clear(app, name)).collect()
 }
 
-/// Clears the cookie of a request that is done, if the browser brought it.
+/// Clears the cookies of a finished request that the browser sent.
 pub(in super::super) fn done(
     app: &App,
     headers: &HeaderMap,
@@ -79,7 +80,7 @@ pub(in super::super) fn done(
         .collect()
 }
 
-/// The hashes of the cookies of a request; empty if the browser sent none.
+/// Hashes the cookies of a request; empty if the browser sent no such cookie.
 pub(in super::super) fn browsers_of(
     headers: &HeaderMap,
     request_id: &SecretHash,
@@ -92,7 +93,7 @@ pub(in super::super) fn browsers_of(
         .collect()
 }
 
-/// The name of the cookie of a request: with the prefix if the API has https.
+/// Returns the cookie name of a request: with the prefix if the API has https.
 fn current_name(app: &App, request_id: &SecretHash) -> String {
     let [host_name, name] = names(request_id);
     if app.config.public_api_address.scheme() == "https" {
@@ -118,7 +119,7 @@ fn id_of(name: &str) -> Option<&str> {
     is_ours.then_some(id)
 }
 
-/// Reads the time of a request from the cookie, in milliseconds; 0 for a value without a time.
+/// Reads the time in a cookie, in milliseconds; 0 for a value without a time.
 fn started_at(value: &str) -> i64 {
     let time = value
         .split_once('.')
@@ -134,7 +135,7 @@ fn clear(app: &App, name: &str) -> String {
     scope(app, name).set("", "Max-Age=0", app.config.secure_cookies())
 }
 
-/// The scope of a cookie of this name: the prefix demands every path.
+/// Returns the scope of a cookie. The prefix `__Host-` requires the path `/`.
 fn scope(app: &App, name: &str) -> Scope {
     let path = if name.starts_with(HOST_PREFIX) {
         "/".to_owned()

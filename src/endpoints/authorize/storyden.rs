@@ -1,7 +1,8 @@
-//! The authorization endpoint in the profile `storyden`, in the order of the contract's section 7.
+//! The authorization endpoint in the profile `storyden`, in Storyden's order of checks
+//! (storyden-contract.md#authorize).
 //!
-//! The order and the answers are Storyden's; what may be redirected to, which scopes may be granted and
-//! who may approve are decided by the same functions as in `standards`.
+//! Order and responses differ from the profile `standards`. Redirect URIs, scopes and the right to
+//! approve are checked by the same functions.
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -29,7 +30,7 @@ use crate::secret::Secret;
 use crate::store::authorization_requests::{self, NewRequest};
 use crate::store::clients::Client;
 
-/// The parameters that Storyden declares; the first five are required.
+/// The parameters of Storyden's API document; the first five are required.
 const DECLARED: &[&str] = &[
     "response_type",
     "client_id",
@@ -48,7 +49,7 @@ pub(super) async fn authorize(
     ClientAddress(address): ClientAddress,
     headers: &HeaderMap,
 ) -> Response {
-    // 1. credential type, suspension
+    // 1. credential type and suspension
     let caller = match Caller::of(app, headers).await {
         Ok(caller) => caller,
         Err(error) => return refuse_here(error.into(), headers),
@@ -62,7 +63,7 @@ pub(super) async fn authorize(
     {
         return problem.into_response();
     }
-    // 2. the validator
+    // 2. parameters
     let decoded = decode_leniently(query, DECLARED);
     let decoded = match decoded.and_then(|decoded| decoded.within(PARAMETERS_BYTES_MAX)) {
         Ok(decoded) => decoded,
@@ -71,11 +72,11 @@ pub(super) async fn authorize(
     if let Err(problem) = validate(&decoded) {
         return problem.into_response();
     }
-    // 3. nobody is signed in
+    // 3. guests go to the login page
     let Some(decider) = decider else {
         return redirect(StatusCode::FOUND, app.config.login_page().as_str());
     };
-    // 4. to 7.
+    // 4. code challenge, client, redirect URI: errors are shown here
     let visitor = Visitor {
         account: Some(&decider.account.id),
         address,
@@ -84,7 +85,7 @@ pub(super) async fn authorize(
         Ok(target) => target,
         Err(error) => return refuse_here(error, headers),
     };
-    // 8. to 11.
+    // 5. permission, grant type, scope, rate limit: errors go to the redirect URI
     match begin(app, &client, &decoded, (&decider, &redirect_uri)).await {
         Ok(request_id) => redirect(StatusCode::FOUND, consent_page(app, &request_id).as_str()),
         Err(error) => {
@@ -95,7 +96,7 @@ pub(super) async fn authorize(
     }
 }
 
-/// What the request validator of Storyden refuses.
+/// Rejects the requests that Storyden's request validator rejects.
 fn validate(decoded: &Decoded) -> Result<(), ApiError> {
     if let Some(name) = decoded.repeated.first() {
         return Err(ApiError::invalid(format!("{name} is given more than once")));

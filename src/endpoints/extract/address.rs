@@ -1,4 +1,5 @@
-//! The client's address: the peer's or, behind trusted proxies, the address that they report.
+//! The client's address: the peer's address or, behind trusted proxies, the address in
+//! `X-Forwarded-For`.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,7 +10,7 @@ use axum::http::request::Parts;
 
 use crate::app::{App, Shared};
 
-/// The address a request came from: the peer's or, behind a trusted proxy, what that says.
+/// The address of the client: the peer's or, behind a trusted proxy, the forwarded address.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -22,15 +23,16 @@ impl FromRequestParts<Shared> for ClientAddress {
 }
 
 impl ClientAddress {
-    /// The address of a request. A proxy that nobody trusts says nothing.
+    /// Returns the client address of a request. `X-Forwarded-For` counts only if a trusted proxy sent
+    /// the header, because clients could spoof addresses.
     #[must_use]
     pub fn of(parts: &Parts, app: &App) -> Self {
         let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         let mut address = peer
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             .to_canonical();
-        // Each proxy appends the address of its own peer, so that an element counts only if all proxies
-        // to the right of it are trusted. The client wrote the rest, and may have written anything.
+        // Each proxy appends the address of its peer, so an element counts only if all proxies to the
+        // right are trusted. The client may have written the rest (spoofing).
         for hop in hops(&parts.headers) {
             if !app.config.trusted_proxies.contain(address) {
                 break;
@@ -42,8 +44,8 @@ impl ClientAddress {
     }
 }
 
-/// The elements of `X-Forwarded-For` from the last to the first, of all its lines, as bytes: one that
-/// is no text hides no other. Empty elements do not count (RFC 9110 §5.6.1).
+/// Splits all `X-Forwarded-For` lines into elements, last to first. Bytes, because a line that
+/// is not UTF-8 must not hide other elements. Empty elements do not count (RFC 9110 §5.6.1).
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     lines
@@ -52,7 +54,8 @@ fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .filter(|hop| !hop.is_empty())
 }
 
-/// The address of an element: bare, with a port, or in brackets. An IPv4 address in IPv6 form is IPv4.
+/// Parses an element: a bare address, with a port, or in brackets. An IPv4-mapped IPv6 address becomes
+/// IPv4.
 fn read(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?;
     let bare = text

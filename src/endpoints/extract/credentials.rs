@@ -1,4 +1,4 @@
-//! How a client says who it is (RFC 6749 §2.3).
+//! Client credentials of a request (RFC 6749 §2.3).
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -14,8 +14,8 @@ use crate::secret::Secret;
 
 const TWO_METHODS: &str = "multiple client authentication methods used";
 
-/// Refuses HTTP Basic beside a client id or a secret in the body, as a Storyden does before it reads
-/// anything else (storyden-contract.md#client-authentication).
+/// Rejects HTTP Basic together with a client id or secret in the body. Storyden's first check
+/// (storyden-contract.md#client-authentication).
 ///
 /// # Errors
 /// `invalid_client`.
@@ -32,11 +32,11 @@ pub fn refuse_two_methods(
     Ok(())
 }
 
-/// What a client says of itself (RFC 6749 §2.3): by HTTP Basic or in the body, never both.
+/// Reads the client credentials (RFC 6749 §2.3): HTTP Basic or the body, never both.
 ///
 /// # Errors
-/// `invalid_request` for two methods at once, `invalid_client` when there is none or the header
-/// cannot be read.
+/// `invalid_request` for two methods at once, `invalid_client` without credentials or for a malformed
+/// header.
 pub fn credentials(
     profile: Profile,
     headers: &HeaderMap,
@@ -55,7 +55,7 @@ pub fn credentials(
         } else {
             "Missing client_id"
         };
-        // RFC 7521 §4.2: an assertion says who it is from
+        // RFC 7521 §4.2: the subject of the assertion identifies the client
         let subject = assertion.as_ref().and_then(subject);
         let client_id = body_id.map(str::to_owned).or(subject);
         if assertion.is_some() && body_secret.is_some() {
@@ -74,7 +74,7 @@ pub fn credentials(
     if profile.basic_is_read_leniently() {
         refuse_two_methods(profile, headers, form)?;
     } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
-        // RFC 6749 §2.3; a client_id that says the same again is no second method
+        // RFC 6749 §2.3: two methods at once. An equal client_id in the body is allowed.
         return Err(OAuthError::invalid_request(TWO_METHODS));
     }
     Ok(Credentials {
@@ -85,7 +85,7 @@ pub fn credentials(
     })
 }
 
-/// The assertion of a form, of the one type that is known (RFC 7523 §2.2).
+/// Reads the client assertion of a form; JWT is the only supported type (RFC 7523 §2.2).
 fn assertion(form: &Decoded) -> Result<Option<Secret>, OAuthError> {
     match (
         form.get("client_assertion"),
@@ -100,7 +100,8 @@ fn assertion(form: &Decoded) -> Result<Option<Secret>, OAuthError> {
     }
 }
 
-/// The pair of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without one.
+/// Reads the id and secret of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without the
+/// header.
 fn basic(
     profile: Profile,
     headers: &HeaderMap,

@@ -1,8 +1,8 @@
-//! What comes in, read once and strictly: parameters, bodies, client credentials, addresses.
+//! Request input: parameters, bodies, client credentials, client addresses.
 //!
-//! One decoder for every query and form: names count only as decoded, an empty value counts as
-//! absent (RFC 6749 §3.1), a parameter that is known and repeated is refused, and everything has a
-//! bound (A-62…A-66).
+//! A single decoder reads all queries and forms. Parameter names are compared after decoding, an empty
+//! value counts as absent (RFC 6749 §3.1), a repeated known parameter is rejected, and all sizes are
+//! limited (A-62…A-66).
 
 mod address;
 mod credentials;
@@ -27,18 +27,18 @@ pub use address::ClientAddress;
 pub use credentials::{credentials, refuse_two_methods};
 pub use path::PathId;
 
-/// The longest body, in bytes.
+/// Size limit of a body, in bytes.
 pub const BODY_MAX: usize = 32 * 1_024;
-/// The most parameters of a request.
+/// Limit of parameters in a request.
 const PARAMETERS_MAX: usize = 64;
-/// The longest parameter, in bytes.
+/// Size limit of a parameter, in bytes.
 const PARAMETER_MAX: usize = 4 * 1_024;
-/// The longest scope, in bytes.
+/// Size limit of a scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
-/// The longest client assertion, in bytes.
+/// Size limit of a client assertion, in bytes.
 const ASSERTION_MAX: usize = 8 * 1_024;
 
-/// The parameters of an endpoint that a client tells about a token: what, and who it is (RFC 7009 §2.1,
+/// The parameters of revocation and introspection: the token and the client credentials (RFC 7009 §2.1,
 /// RFC 7662 §2.1).
 pub const ABOUT_A_TOKEN: &[&str] = &[
     "token",
@@ -49,33 +49,33 @@ pub const ABOUT_A_TOKEN: &[&str] = &[
     "client_assertion_type",
 ];
 
-/// Decoded parameters. They are never shown: codes and secrets are among them.
+/// Decoded parameters. No `Debug`, because codes and secrets are among them.
 #[derive(Default)]
 pub struct Decoded {
-    /// The known ones that have a value.
+    /// Known parameters with a value.
     pub values: Parameters,
-    /// The known ones that were given more than once.
+    /// Known parameters that were given more than once.
     pub repeated: Vec<&'static str>,
 }
 
 impl Decoded {
-    /// The value of a parameter.
+    /// Returns the value of a parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
-    /// The value of a parameter that must be there.
+    /// Returns the value of a required parameter.
     ///
     /// # Errors
-    /// `invalid_request` with `missing`.
+    /// `invalid_request` with the description `missing`.
     pub fn require(&self, name: &str, missing: &'static str) -> Result<&str, OAuthError> {
         self.get(name)
             .ok_or_else(|| OAuthError::invalid_request(missing))
     }
 
-    /// Refuses parameters that are longer than `most` bytes together, as JSON: the stored form, in
-    /// which a control character takes six bytes.
+    /// Rejects parameters that exceed `most` bytes in total, measured as the stored JSON. Escaping
+    /// matters: a control character takes six bytes.
     ///
     /// # Errors
     /// `invalid_request`.
@@ -104,17 +104,17 @@ impl Decoded {
     }
 }
 
-/// Decodes a query or a form; parameters that are not `known` are passed over (RFC 6749 §3.1).
+/// Decodes a query or a form. Ignores parameters that are not in `known` (RFC 6749 §3.1).
 ///
 /// # Errors
-/// `invalid_request` when it cannot be decoded, or something is too long or too many.
+/// `invalid_request` for malformed encoding, or beyond a size limit.
 pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError> {
     let mut decoded = Decoded::default();
     for (name, value) in pairs(text, known)? {
         if value.is_empty() {
-            continue; // RFC 6749 §3.1: as if it had not been sent
+            continue; // RFC 6749 §3.1: an empty value counts as absent
         }
-        // RFC 8707 §2: this one may be repeated; an identifier has no space in it
+        // RFC 8707 §2: `resource` may be repeated. Joined by spaces, which URIs cannot contain.
         if name == "resource"
             && let Some(others) = decoded.values.get_mut(name)
         {
@@ -129,7 +129,7 @@ pub fn decode(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError>
     Ok(decoded)
 }
 
-/// The known parameters of a query or a form, in order.
+/// Decodes the known parameters of a query or a form, in order.
 fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String)>, OAuthError> {
     let mut pairs = Vec::new();
     for (index, pair) in text.split('&').filter(|pair| !pair.is_empty()).enumerate() {
@@ -154,7 +154,7 @@ fn pairs(text: &str, known: &[&'static str]) -> Result<Vec<(&'static str, String
     Ok(pairs)
 }
 
-/// The longest value of a parameter, in bytes.
+/// Returns the size limit of a parameter's value, in bytes.
 fn limit_of(name: &str) -> usize {
     match name {
         "scope" => SCOPE_MAX,
@@ -163,7 +163,7 @@ fn limit_of(name: &str) -> usize {
     }
 }
 
-/// Decodes one half of a pair (the URL Standard's form encoding), strictly.
+/// Decodes a parameter name or value (form encoding of the URL Standard), strictly.
 fn decode_part(text: &str) -> Result<String, OAuthError> {
     let refused = || {
         OAuthError::invalid_request(
@@ -187,7 +187,7 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
     let decoded = percent_decode_str(&spaced)
         .decode_utf8()
         .map_err(|_| refused())?;
-    // no engine stores a zero
+    // PostgreSQL cannot store U+0000 in text
     if decoded.contains('\0') {
         Err(refused())
     } else {
@@ -198,7 +198,7 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
 /// Reads the form of a POST to a protocol endpoint.
 ///
 /// # Errors
-/// `invalid_request`: another media type, too long, too slow, not decodable, repeated.
+/// `invalid_request`: wrong media type, too long, too slow, malformed, or with repeated parameters.
 pub async fn read_form(
     profile: Profile,
     request: Request,
@@ -212,10 +212,11 @@ pub async fn read_form(
     }
 }
 
-/// The same, for who has to see what was repeated, to refuse it where the client hears of it.
+/// Reads a form like [`read_form`], but returns repeated parameters to the caller, which may report the
+/// error by redirect.
 ///
 /// # Errors
-/// `invalid_request`: another media type, too long, too slow, not decodable.
+/// `invalid_request`: wrong media type, too long, too slow, or malformed.
 pub async fn read_form_as_sent(
     profile: Profile,
     request: Request,
@@ -228,11 +229,11 @@ pub async fn read_form_as_sent(
         let body = match (is_form, boundary) {
             (Ok(()), _) => pairs(&read_text(request).await?, known)?,
             (_, Some(boundary)) => multipart(read_bytes(request).await?, &boundary, known).await?,
-            (Err(_), None) => Vec::new(), // another type is an empty form
+            (Err(_), None) => Vec::new(), // other media types: an empty form
         };
         return Ok(leniently(body.into_iter().chain(pairs(&query, known)?)));
     }
-    // RFC 6749 §2.3.1, §3.2: parameters come in the body alone
+    // RFC 6749 §2.3.1, §3.2: parameters only in the body
     if !query.is_empty() {
         return Err(OAuthError::invalid_request(
             "parameters must be in the body, not in the URL",
@@ -255,12 +256,12 @@ async fn read_text(request: Request) -> Result<String, OAuthError> {
     text.map_err(|_| OAuthError::invalid_request("the body is not a form"))
 }
 
-/// What separates the parts of a `multipart/form-data` body (RFC 7578), if it is one.
+/// Returns the boundary of a `multipart/form-data` body (RFC 7578); `None` for other media types.
 fn multipart_boundary(headers: &HeaderMap) -> Option<String> {
     multer::parse_boundary(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
 }
 
-/// The known parameters of such a body, in order.
+/// Reads the known parameters of a multipart body, in order.
 async fn multipart(
     body: Bytes,
     boundary: &str,
@@ -288,10 +289,10 @@ async fn multipart(
     Ok(pairs)
 }
 
-/// Decodes as Storyden does: of several the first counts, and what is empty was given.
+/// Decodes like Storyden: the first of repeated values counts, and an empty value counts as present.
 ///
 /// # Errors
-/// `invalid_request` when it cannot be decoded, or something is too long or too many.
+/// `invalid_request` for malformed encoding, or beyond a size limit.
 pub fn decode_leniently(text: &str, known: &[&'static str]) -> Result<Decoded, OAuthError> {
     Ok(leniently(pairs(text, known)?.into_iter()))
 }
@@ -307,7 +308,7 @@ fn leniently(pairs: impl Iterator<Item = (&'static str, String)>) -> Decoded {
     decoded
 }
 
-/// One `Content-Type`, and it is a form's.
+/// Requires exactly one `Content-Type`, of a form.
 fn require_form(headers: &HeaderMap) -> Result<(), OAuthError> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let only = match (types.next(), types.next()) {
@@ -328,7 +329,7 @@ fn require_form(headers: &HeaderMap) -> Result<(), OAuthError> {
     ))
 }
 
-/// Why a body was not read.
+/// Reasons for which a body could not be read.
 enum BodyError {
     TooLong,
     TooSlow,
@@ -346,10 +347,10 @@ async fn read_body(request: Request) -> Result<Bytes, BodyError> {
     }
 }
 
-/// Reads the JSON of a POST to a protocol endpoint, undecoded.
+/// Reads the JSON body of a POST to a protocol endpoint, without parsing.
 ///
 /// # Errors
-/// `invalid_client_metadata` (RFC 7591 §3.2.2): another media type, too long, too slow.
+/// `invalid_client_metadata` (RFC 7591 §3.2.2): wrong media type, too long, or too slow.
 pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
     let refuse = |text: &'static str| Err(OAuthError::invalid_client_metadata(text));
     let media_type = request.headers().get(CONTENT_TYPE);
@@ -370,7 +371,7 @@ fn is_json(media_type: &HeaderValue) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// A JSON body of a request outside the protocol.
+/// The JSON body of a request outside the OAuth protocol.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -379,7 +380,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
         let media_type = request.headers().get(CONTENT_TYPE);
-        // a form of another site cannot send this type without asking first
+        // A-49 (CSRF): a form of a foreign site cannot send this media type without a CORS preflight.
         if !media_type.is_some_and(is_json) {
             let detail = "Content-Type must be application/json";
             return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
@@ -389,7 +390,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
             BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
         })?;
-        // An array would be taken for the members in their order.
+        // serde also reads an array, as the members in order of declaration.
         let is_object = body.trim_ascii_start().starts_with(b"{");
         let read = serde_json::from_slice(&body).and_then(|value| {
             let refused = || serde::de::Error::custom("the body is no object");

@@ -1,4 +1,4 @@
-//! The id that a path names.
+//! Row ids in request paths.
 
 use std::convert::Infallible;
 

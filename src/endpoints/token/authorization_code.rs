@@ -23,32 +23,33 @@ use crate::store::clients::{self, Client};
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
-/// A second use this soon after the first is a client that sent twice: it is refused and no more.
-/// Later it is a theft, and ends what the first use gave (RFC 6749 §4.1.2).
+/// Time after the first use in which a second use of the code counts as a duplicate request: refused,
+/// without further effect. A later second use counts as replay of a stolen code and revokes the grant
+/// (RFC 6749 §4.1.2).
 const DOUBLE_SEND: Duration = Duration::seconds(10);
 
 /// An exchange of a code for tokens.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
-    /// Who presents it, authenticated.
+    /// The authenticated client.
     pub client: &'a Client,
     /// The code.
     pub code: &'a Secret,
-    /// Where it was sent, as the client says.
+    /// The redirect URI in the token request.
     pub redirect_uri: Option<&'a str>,
-    /// What the challenge was made from, as the client says.
+    /// The PKCE code verifier.
     pub code_verifier: Option<&'a Secret>,
-    /// What the access token is for, if the client wants less than was granted.
+    /// The requested resource, if the access token shall have a narrower audience than the grant.
     pub resource: Option<&'a str>,
-    /// Where it comes from.
+    /// Address of the client, for the audit event.
     pub address: IpAddr,
 }
 
 impl Exchange<'_> {
-    /// Load, decide, sign, commit, answer; once more if somebody else was first.
+    /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
     ///
     /// # Errors
-    /// `invalid_grant` when the code is not good for this exchange.
+    /// `invalid_grant` if the code is not valid for this exchange.
     pub(super) async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
         let malformed = || OAuthError::invalid_request("Invalid code_verifier format");
         let verifier = match self.code_verifier {
@@ -66,7 +67,7 @@ impl Exchange<'_> {
         Err(not_good())
     }
 
-    /// The code, if it is good for this exchange now.
+    /// Returns the code if this exchange may redeem it now.
     async fn decide(
         &self,
         app: &App,
@@ -74,13 +75,14 @@ impl Exchange<'_> {
         now: Timestamp,
     ) -> Result<AuthorizationCode, OAuthError> {
         let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
-        // RFC 6749 §4.1.3: issued to this client. Nothing is burnt, or a thief could.
+        // RFC 6749 §4.1.3: only the client of the code redeems it. The code stays valid: a thief with a
+        // stolen code must not be able to consume it.
         let code = found
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(not_good)?;
         self.check_redirect_uri(app.config.profile, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
-            // the code is not burnt, so guesses are counted; the right verifier never is.
+            // a wrong verifier does not consume the code, so failures are rate limited per code.
             match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
                 Ok(()) => refused,
                 Err(wait) => refused.retry_after(wait.0),
@@ -103,7 +105,8 @@ impl Exchange<'_> {
         Ok(code)
     }
 
-    /// RFC 6749 §4.1.3: the same again, or left out where it was left out before.
+    /// Checks `redirect_uri` (RFC 6749 §4.1.3): identical to that of the authorization request, and absent
+    /// only if absent there.
     fn check_redirect_uri(
         &self,
         profile: Profile,
@@ -120,7 +123,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Ends what the first use of a code gave (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+    /// Revokes the grant of a replayed code (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
     async fn end_grant_of(
         &self,
         app: &App,
@@ -144,14 +147,14 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// The tokens; `None` when somebody else was first.
+    /// Redeems the code and returns the tokens; `None` if a concurrent request changed the state first.
     async fn redeem(
         &self,
         app: &App,
         code: AuthorizationCode,
         now: Timestamp,
     ) -> Result<Option<TokenResponse>, OAuthError> {
-        // What the account or the client lost since the approval is not granted any more.
+        // drop the scopes that the account or the client lost since the approval.
         let granted = Scope::stored(&code.scope);
         let scope = self
             .client
@@ -195,7 +198,8 @@ impl Exchange<'_> {
     }
 }
 
-/// RFC 7636 §4.6; and no downgrade in either direction (RFC 9700 §4.8.2).
+/// Verifies PKCE (RFC 7636 §4.6). Rejects a missing verifier and an unexpected verifier: both can be a
+/// PKCE downgrade attack (RFC 9700 §4.8.2).
 fn check_verifier(
     challenge: Option<&CodeChallenge>,
     verifier: Option<&CodeVerifier>,
@@ -210,7 +214,7 @@ fn check_verifier(
     Err(OAuthError::invalid_grant(description))
 }
 
-/// What a redemption writes: all of it or nothing.
+/// Everything that a redemption writes, in one transaction.
 struct Redemption {
     code: AuthorizationCodeId,
     grant: NewGrant,

@@ -1,4 +1,4 @@
-//! The client credentials grant (RFC 6749 §4.4): a client acts for itself, with what its owner holds.
+//! The client credentials grant (RFC 6749 §4.4): a client acts with the permissions of its owner.
 
 use super::ATTEMPTS;
 use super::issue::{Issue, TokenResponse};
@@ -12,12 +12,12 @@ use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::own_grants;
 
-/// Load, decide, sign, answer. The tokens of a client share one grant, which its first token makes;
-/// there is no refresh token (§4.4.3).
+/// Loads, checks and signs. All tokens of a client share one grant, made with the first token. No
+/// refresh token (§4.4.3).
 ///
 /// # Errors
-/// `unauthorized_client` without an owner, `invalid_scope` for more than the client may have,
-/// `invalid_target` for a resource that is not known.
+/// `unauthorized_client` without an owner, `invalid_scope` for a scope beyond the client's,
+/// `invalid_target` for an unknown resource.
 pub(super) async fn answer(
     app: &App,
     client: &Client,
@@ -44,10 +44,10 @@ pub(super) async fn answer(
     issue.sign(app, now).await
 }
 
-/// The owner of a client, not suspended, and the grant of its tokens.
+/// Finds the owner of a client, not suspended, and the grant of the client's own tokens.
 ///
 /// A revocation, a deletion and a rotation without overlap end the grant. The grant is read together
-/// with the stored secret, after the client authenticated: so a token made with a replaced secret
+/// with the stored secret, after client authentication. A token made with a replaced secret therefore
 /// belongs to a grant that ended with that secret.
 async fn owner_and_grant(
     app: &App,

@@ -17,10 +17,10 @@ use crate::store::clients::{self, Client};
 use crate::store::device_authorizations::{self, PolledDevice};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
-/// Load, decide, sign, commit, answer; once more if somebody else was first.
+/// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
 ///
 /// # Errors
-/// The table of RFC 8628 §3.5.
+/// The codes of RFC 8628 §3.5.
 pub(super) async fn answer(
     app: &App,
     client: &Client,
@@ -57,9 +57,9 @@ pub(super) async fn answer(
     Err(used())
 }
 
-/// Tells a device whose tokens cannot be made now to poll again, later than before. RFC 8628 §3.5:
-/// every code but `authorization_pending` and `slow_down` ends the flow at the device, and of the two
-/// `slow_down` takes load off a busy server. A 503 would cost the person the approval.
+/// Turns an overload into `slow_down`. RFC 8628 §3.5: every code but `authorization_pending` and
+/// `slow_down` ends the flow at the device, so a 503 would lose the approval; `slow_down` also reduces
+/// load.
 fn poll_later(error: OAuthError) -> OAuthError {
     if error.code != ErrorCode::TemporarilyUnavailable {
         return error;
@@ -69,7 +69,7 @@ fn poll_later(error: OAuthError) -> OAuthError {
     later
 }
 
-/// The approved device authorization and who approved it, or what the device is told instead.
+/// Returns an approved device authorization and the approving account, or the error for the poll.
 async fn decide(
     app: &App,
     client: &Client,
@@ -77,7 +77,7 @@ async fn decide(
     now: Timestamp,
 ) -> Result<(PolledDevice, Account), OAuthError> {
     let found = device_authorizations::find_polled(&app.db, &device_code.hash()).await?;
-    let found = found.filter(|device| device.client == client.row_id);
+    let found = found.filter(|device| device.client == client.row_id); // issued to this client
     let mut device = found.ok_or_else(|| {
         OAuthError::invalid_grant("Device code is invalid or does not match client")
     })?;
@@ -115,13 +115,14 @@ async fn decide(
             Some(account) if !account.suspended && account.may_use_clients() => {
                 Ok((device, account))
             }
-            // who approved it gets nothing any more
+            // the approving account was suspended, or lost the permission
             _ => Err(OAuthError::access_denied("Device authorisation was denied")),
         },
     }
 }
 
-/// The tokens; `None` when somebody else was first.
+/// Redeems the device code and returns the tokens; `None` if a concurrent request changed the state
+/// first.
 async fn redeem(
     app: &App,
     client: &Client,
@@ -152,7 +153,7 @@ async fn redeem(
             account: account.id.clone(),
             client: client.row_id.clone(),
             code: None,
-            access_key: None, // a device is approved by session alone
+            access_key: None, // only a session approves a device
             auth_time: None,
             resources: None,
             created_at: now,
@@ -165,7 +166,7 @@ async fn redeem(
     Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
 }
 
-/// What a redemption writes: all of it or nothing.
+/// Everything that a redemption writes, in one transaction.
 struct Redemption {
     device: DeviceAuthorizationId,
     grant: NewGrant,

@@ -1,4 +1,4 @@
-//! What every grant ends with: signed tokens (RFC 6749 §5.1, RFC 9068, OpenID Connect Core §3.1.3.3).
+//! Token responses of all grants (RFC 6749 §5.1, RFC 9068, OpenID Connect Core §3.1.3.3).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +19,7 @@ use crate::store::accounts::{self, Account};
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::NewToken;
 
-/// A successful answer (RFC 6749 §5.1).
+/// A successful token response (RFC 6749 §5.1).
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthToken)]
 pub(super) struct TokenResponse {
@@ -34,7 +34,7 @@ pub(super) struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// The answer with a refresh token, if there is one; its value is shown here alone.
+    /// Adds a refresh token, if the grant has one. The only place that reveals the value.
     #[must_use]
     pub(super) fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
         self.refresh_token = token.map(|token| token.reveal().to_owned());
@@ -42,32 +42,32 @@ impl TokenResponse {
     }
 }
 
-/// What tokens are made of.
+/// Content of the tokens to sign.
 #[derive(Debug)]
 pub(super) struct Issue<'a> {
-    /// Who gets them.
+    /// The client.
     pub client: &'a Client,
-    /// Who they act for.
+    /// The account that the tokens act for.
     pub account: &'a Account,
-    /// What they permit.
+    /// The granted scopes.
     pub scope: &'a Scope,
-    /// The grant they come of.
+    /// The grant that the tokens belong to.
     pub grant: &'a GrantId,
-    /// True for a client that acts for itself: no ID token and no refresh token.
+    /// True for client credentials: no ID token and no refresh token.
     pub for_client_itself: bool,
-    /// The client's `nonce`.
+    /// The `nonce` of the authorization request.
     pub nonce: Option<&'a str>,
-    /// When the person signed in, if that is known.
+    /// Time of the user's sign-in, if known.
     pub auth_time: Option<Timestamp>,
-    /// What the access token is for (RFC 8707); none for the community's own API.
+    /// The resources that the access token is for (RFC 8707); `None` for the community's own API.
     pub resources: Option<&'a [String]>,
 }
 
 impl Issue<'_> {
-    /// Signs an access token and, with `openid`, an ID token. Nothing is stored.
+    /// Signs an access token and, with `openid`, an ID token. Stores nothing.
     ///
     /// # Errors
-    /// `temporarily_unavailable` when too many signatures wait.
+    /// `temporarily_unavailable` if too many signatures wait.
     pub(super) async fn sign(
         &self,
         app: &App,
@@ -80,7 +80,7 @@ impl Issue<'_> {
         let issuer = app.config.issuer();
         let life = app.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
-        // Read before the turn: a processor that is reserved waits for no database.
+        // Read before the turn, so that no signing slot waits for the database.
         let person = if !self.for_client_itself && self.scope.contains(ScopeName::Openid) {
             Some(person_claims(app, self.account, self.scope).await?)
         } else {
@@ -133,7 +133,7 @@ impl Issue<'_> {
     }
 }
 
-/// The `typ` of access tokens.
+/// Returns the `typ` header of access tokens.
 fn access_token_type(app: &App) -> &'static str {
     if app.config.profile.access_tokens_are_plain_jwts() {
         "JWT"
@@ -142,16 +142,18 @@ fn access_token_type(app: &App) -> &'static str {
     }
 }
 
-/// What ties an ID token to the access token beside it (OpenID Connect Core §3.1.3.6).
+/// Computes the `at_hash` claim, which binds the ID token to the access token (OpenID Connect Core
+/// §3.1.3.6).
 fn at_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token.as_bytes());
     URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2])
 }
 
-/// What the scopes release about somebody; the address is looked up only when it is released.
+/// Collects the claims about an account that the scopes release. Reads the e-mail address only with
+/// `email`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn person_claims(
     app: &App,
     account: &Account,
@@ -176,7 +178,8 @@ pub async fn person_claims(
     ))
 }
 
-/// The first address that was proven, else the last one (contract 6).
+/// Picks the first verified address, or the last address if none is verified
+/// (storyden-contract.md#token-formats).
 fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
     let proven = emails.iter().position(|email| email.verified.0);
     let chosen = match proven {
@@ -186,8 +189,7 @@ fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
     Some((chosen.email_address, chosen.verified.0))
 }
 
-/// The first refresh token of a grant, if what was granted lets the client have one (OpenID Connect
-/// Core §11).
+/// Makes the first refresh token of a grant, if scope and client allow one (OpenID Connect Core §11).
 #[must_use]
 pub(super) fn first_refresh_token(
     app: &App,

@@ -1,7 +1,8 @@
 //! The token endpoint, `POST /api/oauth/token` (RFC 6749 §3.2), one file per grant.
 //!
-//! Every grant has the same shape: load, decide, sign, commit, answer. Signing comes before the
-//! commit, so a failure burns nothing; the commit compares and sets, so of many at once one wins.
+//! Every grant loads, checks, signs, commits and answers, in this order. A failed signature consumes
+//! nothing, because signing comes before the commit. The commit is a compare-and-set: only one of
+//! several concurrent redemptions succeeds.
 
 mod authorization_code;
 mod client_credentials;
@@ -35,7 +36,7 @@ use crate::telemetry::metrics;
 
 pub use issue::person_claims;
 
-/// The parameters that this endpoint knows.
+/// The parameters that this endpoint reads.
 const KNOWN: &[&str] = &[
     "grant_type",
     "client_id",
@@ -51,44 +52,44 @@ const KNOWN: &[&str] = &[
     "client_assertion_type",
 ];
 
-/// How often a grant is loaded and decided again when somebody else was first.
+/// Attempts of a redemption, if concurrent requests keep changing the state.
 const ATTEMPTS: usize = 3;
 
-/// What a client asks for, one variant per grant.
+/// The parameters of a token request, one variant per grant.
 #[derive(Debug)]
 pub enum TokenRequest {
     /// RFC 6749 §4.1.3.
     AuthorizationCode {
         /// The code.
         code: Secret,
-        /// Where it was sent.
+        /// The redirect URI of the authorization request.
         redirect_uri: Option<String>,
-        /// What the challenge was made from (RFC 7636 §4.5).
+        /// The PKCE code verifier (RFC 7636 §4.5).
         code_verifier: Option<Secret>,
-        /// What the token is for (RFC 8707 §2.2).
+        /// The resource that the token is for (RFC 8707 §2.2).
         resource: Option<String>,
     },
     /// RFC 6749 §6.
     RefreshToken {
         /// The token.
         refresh_token: Secret,
-        /// Less than was granted.
+        /// A narrower scope than the granted one.
         scope: Option<Scope>,
-        /// What the token is for (RFC 8707 §2.2).
+        /// The resource that the token is for (RFC 8707 §2.2).
         resource: Option<String>,
     },
     /// RFC 6749 §4.4.2.
     ClientCredentials {
-        /// What is asked.
+        /// The requested scope.
         scope: Option<Scope>,
-        /// What the token is for (RFC 8707 §2.2).
+        /// The resource that the token is for (RFC 8707 §2.2).
         resource: Option<String>,
     },
     /// RFC 8628 §3.4.
     DeviceCode {
-        /// The code.
+        /// The device code.
         device_code: Secret,
-        /// What the token is for (RFC 8707 §2.2).
+        /// The resource that the token is for (RFC 8707 §2.2).
         resource: Option<String>,
     },
 }
@@ -140,34 +141,34 @@ impl TokenRequest {
     }
 }
 
-/// Where it is.
+/// The path of the endpoint.
 pub const PATH: &str = "/api/oauth/token";
 
-/// The parameters of every grant, as the document of the API shows them.
+/// The parameters of all grants, for the API document.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthTokenProps)]
 pub struct TokenForm {
-    /// Which grant (RFC 6749 §4.5).
+    /// The grant type (RFC 6749 §4.5).
     pub grant_type: String,
-    /// Who asks, unless the `Authorization` header says so.
+    /// The client id, unless sent in the `Authorization` header.
     pub client_id: Option<String>,
-    /// The client's secret, unless it is in the header.
+    /// The client secret, unless sent in the `Authorization` header.
     pub client_secret: Option<String>,
     /// The authorization code.
     pub code: Option<String>,
-    /// Where the code was sent, if authorize was told.
+    /// The redirect URI of the authorization request, if that request had one.
     pub redirect_uri: Option<String>,
-    /// What the challenge was made from (RFC 7636 §4.5).
+    /// The PKCE code verifier (RFC 7636 §4.5).
     pub code_verifier: Option<String>,
     /// The refresh token.
     pub refresh_token: Option<String>,
     /// The device code (RFC 8628 §3.4).
     pub device_code: Option<String>,
-    /// What the token is to permit, with spaces between.
+    /// Requested scopes, separated by spaces.
     pub scope: Option<String>,
-    /// What the token is for, within what was granted; may be given several times (RFC 8707 §2.2).
+    /// The resource that the token is for, of the granted resources. May be repeated (RFC 8707 §2.2).
     pub resource: Option<String>,
-    /// A JWT that the client signed, in place of a secret (RFC 7523 §2.2).
+    /// A JWT signed by the client, in place of a secret (RFC 7523 §2.2).
     pub client_assertion: Option<String>,
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
     pub client_assertion_type: Option<String>,
@@ -222,8 +223,9 @@ pub async fn token(
     }
 }
 
-/// True for the answers of RFC 8628 §3.5 to a device with a device code of this server. They cost
-/// nothing, so that 10,000 devices behind one address are never refused; `Polls` sets the pace.
+/// True for the answers of RFC 8628 §3.5 to a poll with a valid device code. Such polls cost no rate
+/// limit units, so that 10,000 devices behind one address are never refused; `Polls` limits the
+/// interval.
 fn answers_a_poll(error: &OAuthError) -> bool {
     use ErrorCode::{AccessDenied, AuthorizationPending, ExpiredToken, SlowDown};
     matches!(
@@ -232,11 +234,11 @@ fn answers_a_poll(error: &OAuthError) -> bool {
     )
 }
 
-/// Counts a poll with an unknown device code, or of an unknown client, against the budget of its
-/// address; 429 once that is spent. Only the answer tells these polls from the free ones.
+/// Charges a failed poll, with an unknown device code or of an unknown client, to the rate limit of the
+/// address. Only the outcome distinguishes these polls from free polls, so the charge comes last.
 fn charge_poll(app: &App, error: OAuthError, ClientAddress(address): ClientAddress) -> OAuthError {
     if app.config.profile.budget_covers_everything() || error.status().is_server_error() {
-        return error; // counted before, or not the client's fault
+        return error; // charged by the router, or not the client's fault
     }
     let left = app.budget.spend(address, 1);
     if left.within {
@@ -246,8 +248,8 @@ fn charge_poll(app: &App, error: OAuthError, ClientAddress(address): ClientAddre
     OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
-/// Counts a request against the budget of its address, unless it is a poll, which has a pace of its
-/// own; in the profile `storyden` everything was counted before.
+/// Charges a request to the rate limit of the address. Polls of devices are free here; in the
+/// profile `storyden` the router charges every request.
 fn count(
     app: &App,
     grant: Option<GrantType>,
@@ -275,7 +277,7 @@ async fn answer(
         refuse_two_methods(profile, headers, form)?;
     }
     if !app.config.oauth_enabled {
-        // contract 2.1: this endpoint alone says so with this code
+        // storyden-contract.md#while-oauth-is-off: `invalid_request`, at this endpoint only
         return Err(OAuthError::invalid_request(
             "OAuth is not enabled on this instance",
         ));
@@ -327,7 +329,7 @@ async fn answer(
     }
 }
 
-/// The client, proven, and what it asks for; what is looked at first depends on the profile.
+/// Authenticates the client and parses the request. The profile decides which comes first.
 async fn identified(
     app: &App,
     headers: &HeaderMap,
@@ -351,24 +353,24 @@ async fn identified(
     Ok((client, TokenRequest::parse(profile, grant, form)?))
 }
 
-/// Whether a transaction was committed; not when what it was to spend was spent meanwhile.
+/// True if the transaction committed; false if a concurrent request consumed the code or token first.
 fn won(outcome: store::Result<()>) -> Result<bool, OAuthError> {
     match outcome {
         Ok(()) => Ok(true),
         Err(store::Error::Lost) => Ok(false),
-        // what the row points at was deleted in that moment
+        // the client or the account was deleted meanwhile
         Err(store::Error::Gone) => Err(OAuthError::invalid_client("Client not found")),
         Err(error) => Err(error.into()),
     }
 }
 
-/// RFC 6749 §5.2, `unauthorized_client`.
+/// Checks that the client may use the grant (`unauthorized_client`, RFC 6749 §5.2).
 fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
     use crate::oauth::grant_type::ClientType;
     if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
         return Err(OAuthError::unauthorized_client(
             "Client is not confidential",
-        )); // §4.4
+        )); // RFC 6749 §4.4
     }
     clients::require_grant(client, grant)
 }

@@ -1,7 +1,8 @@
-//! Polls of devices: in memory at once, in the database in batches.
+//! Last polls of devices: kept in memory, written to the database in batches.
 //!
-//! The later time and the longer interval count. A crash forgets at most a second of polls; the
-//! price is that a device may poll once too early. No poll waits for the writer of the database.
+//! If memory and database differ, the later time and the longer interval count. No poll waits for the
+//! database writer. The price: after a crash, up to a second of polls is lost, and a device may poll
+//! once too early.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,10 +12,10 @@ use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
 use crate::store::{Db, device_authorizations};
 
-/// The most devices that are remembered.
+/// Limit of remembered devices.
 const DEVICES_MAX: u64 = 200_000;
 
-/// The most polls that are written in one transaction.
+/// Polls written in one transaction.
 const AT_ONCE: usize = 200;
 
 /// The last poll of a device.
@@ -22,7 +23,7 @@ const AT_ONCE: usize = 200;
 pub struct Poll {
     /// The time of the last poll that counts.
     pub at: Timestamp,
-    /// Seconds between polls from then on.
+    /// Minimum seconds until the next poll.
     pub interval_seconds: i64,
 }
 
@@ -31,12 +32,12 @@ pub struct Poll {
 pub struct Polls {
     last: moka::sync::Cache<DeviceAuthorizationId, Poll>,
     unwritten: Mutex<HashMap<DeviceAuthorizationId, Poll>>,
-    /// Held while poll times are written, so that [`Polls::write`] returns after a write in progress.
+    /// Held during a write, so that [`Polls::write`] also waits for a write in progress.
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Polls {
-    /// Remembers nothing yet.
+    /// Creates an empty record.
     #[must_use]
     pub fn new() -> Self {
         let last = moka::sync::Cache::builder()
@@ -50,7 +51,7 @@ impl Polls {
         }
     }
 
-    /// The last poll of a device that this process answered.
+    /// Returns the last poll of a device at this process.
     #[must_use]
     pub fn last(&self, device: &DeviceAuthorizationId) -> Option<Poll> {
         self.last.get(device)
@@ -62,8 +63,8 @@ impl Polls {
         self.unwritten().insert(device.clone(), poll);
     }
 
-    /// Writes the polls that are not in the database yet. A failure is logged: the polls stay in
-    /// memory, and the next poll of the device is written.
+    /// Writes the polls that the database does not have yet. A failed batch is logged and stays in
+    /// memory only; the device's next poll is written again.
     pub async fn write(&self, db: &Db) {
         let _writing = self.writing.lock().await;
         let polls = std::mem::take(&mut *self.unwritten()).into_iter();

@@ -1,9 +1,9 @@
-//! Turns for redemptions of the same code, device code or refresh token.
+//! Per-secret queue for redemptions of a code, device code or refresh token.
 //!
-//! The commit lets one of many simultaneous redemptions win. Without turns every loser would sign its
-//! tokens first, and the signatures of 64 losers would delay or refuse other clients. With turns, a
-//! loser reads that the secret was used and signs nothing. Another replica may still sign in vain:
-//! correctness comes from the commit alone.
+//! The commit lets one of many concurrent redemptions win. Without the queue, every loser would sign
+//! tokens before the commit fails, and the signatures of 64 losers would delay or refuse other clients.
+//! With the queue, a loser reads that the secret was consumed and signs nothing. This is an
+//! optimization within one replica: correctness comes from the commit alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,33 +12,33 @@ use std::time::Duration;
 use crate::oauth::OAuthError;
 use crate::secret::SecretHash;
 
-/// The longest wait for a turn. The holder may wait for a signature and for the writer, each for
-/// five seconds.
+/// Longest wait for a turn. The holder may wait five seconds for a signature and five for the database
+/// writer.
 const DEADLINE: Duration = Duration::from_secs(12);
 
-/// Seconds after which a request that got no turn may be sent again.
+/// `Retry-After` of a request that got no turn.
 const RETRY_AFTER: u64 = 1;
 
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// Redemptions in progress, by the hash of the presented secret. Holds as many entries as there are
-/// requests at work, each removed with its last request.
+/// Redemptions in progress, by the hash of the presented secret. The last request of an entry removes
+/// the entry.
 #[derive(Debug, Default)]
 pub struct Redemptions(Mutex<HashMap<String, Lock>>);
 
-/// The turn of a request; the next begins when this is dropped.
+/// The turn of a request; dropping it lets the next request proceed.
 #[derive(Debug)]
 pub struct Turn<'a> {
-    // Dropped in this order: the lock is free before its entry is looked at.
+    // Field order is drop order: release the lock before checking if the entry is unused.
     _guard: tokio::sync::OwnedMutexGuard<()>,
     _entry: Entry<'a>,
 }
 
 impl Redemptions {
-    /// Waits until no other request redeems this secret, in the order of arrival.
+    /// Waits until no other request redeems this secret. Requests proceed in the order of arrival.
     ///
     /// # Errors
-    /// `temporarily_unavailable` at the end of the deadline; nothing was consumed.
+    /// `temporarily_unavailable` after the deadline; nothing was consumed.
     pub async fn turn(&self, secret: &SecretHash) -> Result<Turn<'_>, OAuthError> {
         let key = secret.as_str().to_owned();
         let lock = Arc::clone(self.locks().entry(key.clone()).or_default());
@@ -63,7 +63,7 @@ impl Redemptions {
     }
 }
 
-/// The share of a request in an entry of the map, while it waits and while it has its turn.
+/// A request's reference to a map entry, from the start of the wait to the end of the turn.
 #[derive(Debug)]
 struct Entry<'a> {
     redemptions: &'a Redemptions,
@@ -74,7 +74,7 @@ struct Entry<'a> {
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
         let mut locks = self.redemptions.locks();
-        // The references of the map and of this entry. Others join under the lock of the map alone.
+        // Two references left: the map's and this one. New references need the map's lock, held here.
         if Arc::strong_count(&self.lock) == 2 {
             locks.remove(&self.key);
         }
@@ -91,7 +91,8 @@ mod tests {
         let redemptions = Redemptions::default();
         let (first, second) = (Secret::new("first").hash(), Secret::new("second").hash());
         let held = redemptions.turn(&first).await.unwrap();
-        // Another secret does not wait; the same one does, and may give up.
+        // A different secret does not wait; the same secret does, and the waiting request may be
+        // cancelled.
         let other = redemptions.turn(&second).await.unwrap();
         assert_eq!(redemptions.locks().len(), 2);
         let mut waiting = Box::pin(redemptions.turn(&first));

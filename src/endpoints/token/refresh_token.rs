@@ -1,7 +1,8 @@
 //! The refresh token grant (RFC 6749 §6) with rotation and reuse detection (RFC 9700 §4.14.2).
 //!
-//! A token is used once. Its successor is derived from it, so that a client that lost the answer
-//! gets the same one again within the window; a later repeat is a theft and ends the family.
+//! A token is used once. The successor is derived from the token, so that a client that lost the
+//! response gets the same successor again within the reuse window. Later reuse counts as theft and
+//! revokes the token family.
 
 use std::net::IpAddr;
 
@@ -22,7 +23,7 @@ use crate::store::clients::{self, Client};
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
 
-/// What a use of the token is now.
+/// Determines the effect of using the token now.
 fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshState {
     let repeatable = match (&token.successor, &token.grant) {
         (Some(next), Some(grant)) => {
@@ -43,38 +44,38 @@ fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshSt
     grant.state(now, window)
 }
 
-/// A use of a refresh token by its client, authenticated.
+/// A refresh request of an authenticated client.
 #[derive(Debug)]
 pub(super) struct Refresh<'a> {
     /// The server.
     pub app: &'a App,
-    /// Who presents it.
+    /// The authenticated client.
     pub client: &'a Client,
-    /// The token.
+    /// The presented refresh token.
     pub presented: &'a Secret,
-    /// Less than was granted, if the client wants less.
+    /// The requested scope, if narrower than the granted scope.
     pub requested: Option<&'a Scope>,
-    /// What the access token is for, if the client wants less than was granted.
+    /// The requested resource, if the access token shall have a narrower audience than the grant.
     pub resource: Option<&'a str>,
-    /// Where it comes from.
+    /// Address of the client, for audit events.
     pub address: IpAddr,
 }
 
 impl Refresh<'_> {
-    /// Load, decide, sign, commit, answer; once more if somebody else was first.
+    /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
     ///
     /// # Errors
-    /// `invalid_grant` when the token is not good, `invalid_scope` for more than was granted.
+    /// `invalid_grant` if the token is not valid, `invalid_scope` for a scope beyond the granted scope.
     pub(super) async fn answer(&self) -> Result<TokenResponse, OAuthError> {
         let app = self.app;
         let presented = self.presented.hash();
         for _ in 0..ATTEMPTS {
-            // Only the first use takes its turn to the end: a repeat changes no token, so that many
-            // of them are answered side by side.
+            // Only a rotation keeps the turn: the repeats in the reuse window change no token and may
+            // run concurrently.
             let turn = app.redemptions.turn(&presented).await?;
             let now = app.clock.now();
             let found = refresh_tokens::find(&app.db, &presented).await?;
-            // Of another client: refused, and nothing is revoked.
+            // A token of a different client is refused and not revoked.
             let token = found
                 .filter(|token| token.client == self.client.row_id)
                 .ok_or_else(not_good)?;
@@ -98,7 +99,7 @@ impl Refresh<'_> {
         Err(not_good())
     }
 
-    /// A line of the trail about a token.
+    /// Builds an audit event about a token.
     fn entry(&self, event: Event, token: &RefreshToken, now: Timestamp) -> Entry {
         Entry::new(event, now)
             .of(&token.account.id)
@@ -107,11 +108,11 @@ impl Refresh<'_> {
             .from(self.address)
     }
 
-    /// What the new access token permits: within what was asked, granted and is held now.
+    /// Returns the scope of the new access token: requested, granted, and still held.
     fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
         let granted = Scope::stored(&token.scope);
         let asked = match self.requested {
-            // RFC 6749 §6: nothing that was not granted
+            // RFC 6749 §6: no scope beyond the granted scope
             Some(asked) if !asked.is_within(&granted) => {
                 let description = "scope asks for more than was granted";
                 return Err(OAuthError::invalid_scope(description));
@@ -151,7 +152,7 @@ impl Refresh<'_> {
         issue.sign(self.app, now).await
     }
 
-    /// The first use; `None` when somebody else was first.
+    /// Rotates the token (first use); `None` if a concurrent request changed the state first.
     async fn rotate(
         &self,
         token: RefreshToken,
@@ -160,7 +161,7 @@ impl Refresh<'_> {
         let salt = self.app.random.base64url::<32>();
         let successor = RefreshTokenId::generate();
         let next = derive_successor(self.presented, &salt, &successor);
-        // A token that Storyden made gets its grant now.
+        // Refresh tokens made by Storyden have no grant yet.
         let (grant, first_touch) = match &token.grant {
             Some(grant) => (grant.id.clone(), false),
             None => (GrantId::generate(), true),
@@ -183,7 +184,7 @@ impl Refresh<'_> {
             next: NewToken {
                 id: successor,
                 token: next.hash(),
-                scope: token.scope, // RFC 6749 §6: the same as before
+                scope: token.scope, // RFC 6749 §6: the scope stays
                 account: token.account.id,
                 client: self.client.row_id.clone(),
                 grant,
@@ -198,7 +199,8 @@ impl Refresh<'_> {
         Ok(won(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
     }
 
-    /// The answer to the first use may have been lost: the same successor again.
+    /// Answers a repeated use within the reuse window with the same successor: the client may have lost
+    /// the first response.
     async fn repeat(
         &self,
         token: RefreshToken,
@@ -210,7 +212,7 @@ impl Refresh<'_> {
         let salt = grant.salt.as_deref().unwrap_or_default();
         let derived = derive_successor(self.presented, salt, &next.id);
         if derived.hash() != next.token {
-            return Err(self.end_family(token, now).await?); // not what we gave
+            return Err(self.end_family(token, now).await?); // a different successor was issued
         }
         let tokens = self.sign(&token, &grant.id, now).await?;
         let entry = self.entry(Event::RefreshRepeated, &token, now);
@@ -223,7 +225,7 @@ impl Refresh<'_> {
         Ok(tokens.with_refresh_token(Some(&derived)))
     }
 
-    /// Somebody else has the token: nothing that came of it lives on. Gives what the client is told.
+    /// Revokes the token family after reuse, a sign of theft. Returns the error for the client.
     async fn end_family(
         &self,
         token: RefreshToken,
@@ -245,7 +247,7 @@ impl Refresh<'_> {
     }
 }
 
-/// What a rotation writes: all of it or nothing.
+/// Everything that a rotation writes, in one transaction.
 struct Rotation {
     used: RefreshTokenId,
     first_touch: Option<NewGrant>,
@@ -258,7 +260,7 @@ impl Rotation {
         let now = self.next.created_at;
         clients::hold(tx, &self.next.client, &self.next.account).await?;
         if let Some(grant) = &self.first_touch {
-            // The token's own row first: whoever else touches it for the first time waits here.
+            // Lock the token's row first: a concurrent first rotation of the same token waits here.
             if !refresh_tokens::consume(tx, &self.used, now).await? {
                 return Err(store::Error::Lost);
             }

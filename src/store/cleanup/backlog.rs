@@ -1,4 +1,4 @@
-//! The backlog of the clean-up: rows that are due and still there.
+//! Backlog of the clean-up: due rows that are not deleted yet.
 
 use time::Duration;
 
@@ -10,24 +10,24 @@ use crate::store::error::Result;
 use crate::store::paging::Total;
 use crate::store::value::Value;
 
-/// Bound of a count, so that it is cheap however much is due. Where no index tells which rows are due, the
-/// count is that of the due rows in one window of a walk, the one with the smallest keys.
+/// Upper bound of a count, so that counting stays cheap with a large backlog. For a walk, where no
+/// index tells which rows are due, the count covers only the window with the smallest keys.
 pub const COUNTED: i64 = 10_000;
 
-/// The backlog of a step.
+/// Backlog of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
-    /// The step.
+    /// Name of the step.
     pub step: &'static str,
-    /// Rows that are due, counted up to [`COUNTED`].
+    /// Due rows, counted up to [`COUNTED`].
     pub rows: i64,
 }
 
-/// Counts the rows that each step would delete now; the audit trail is kept for `audit_retention`, without
-/// an end when that is zero.
+/// Counts the rows that each step would delete now. The audit trail is kept for `audit_retention`, or
+/// forever if that is zero.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn backlog(db: &Db, now: Timestamp, audit_retention: Duration) -> Result<Vec<Backlog>> {
     let mut found = Vec::new();
     for step in steps::STEPS {

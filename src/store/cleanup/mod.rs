@@ -1,9 +1,10 @@
-//! Clean-up: the deletion of rows whose time has passed, in small batches.
+//! Clean-up: deletes expired rows in small batches.
 //!
-//! Times are compared as instants: `julianday(…)` on SQLite, where rows carry the zone of the process that
-//! wrote them. A batch reads the ids of due rows, and deletes these rows with the rows that belong to them
-//! in one short transaction. The size of a batch follows the time that the last one took, so that no other
-//! write waits long, and between two batches others have their turn: SQLite has one writer.
+//! Times are compared as instants: `julianday(…)` on SQLite, where the stored text has the time zone of
+//! the process that wrote the row. A batch reads the ids of due rows, then deletes these rows and
+//! dependent rows in a short transaction. The batch size adapts to the duration of the last batch, so
+//! that no other write waits long, and a pause between batches lets other writers in: SQLite has a
+//! single writer.
 
 mod backlog;
 mod progress;
@@ -19,42 +20,42 @@ pub use backlog::{Backlog, COUNTED, backlog};
 pub use progress::{Progress, progress};
 use steps::{Delete, Find, Sql, Step};
 
-/// The most rows of a batch.
+/// Maximum number of rows of a batch.
 const BATCH: usize = 200;
 
-/// Seconds that a batch may take before the next one is made smaller.
+/// Target duration of a batch, in seconds. A longer batch makes the next batch smaller.
 const BATCH_SECONDS: f64 = 0.04;
 
-/// Seconds from the beginning of a full batch to that of the next. With `BATCH` this bounds what a pass asks
-/// of a disk at 2,000 rows per second, more than twice the refreshes that `make bench` measured.
+/// Minimum time from the start of a full batch to the start of the next, in seconds. With `BATCH`, this
+/// limits a pass to 2,000 rows per second, more than twice the refreshes that `make bench` measured.
 const PACE_SECONDS: f64 = 0.1;
 
-/// Rows that a walk through a table looks at in one query.
+/// Number of rows that a walk reads per query.
 const WINDOW: i64 = 1_000;
 
-/// Seconds that a pass spends on one step before the others have their turn.
+/// Time limit of a step within a pass, in seconds, so that the other steps get a turn.
 const STEP_SECONDS: f64 = 120.0;
 
-/// Rows that a pass deleted, by step, for each step that deleted any.
+/// Deleted rows by step, without steps that deleted nothing.
 pub type Deleted = Vec<(&'static str, u64)>;
 
-/// A pass of the clean-up.
+/// Result of a clean-up pass.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// Rows that were deleted, side rows included.
+    /// Deleted rows, side rows included.
     pub deleted: Deleted,
     /// Steps that failed.
     pub failed: Vec<&'static str>,
-    /// False if rows are left that are due: the next pass should come soon.
+    /// False if due rows are left: the next pass should come soon.
     pub finished: bool,
 }
 
-/// What came of a step.
+/// Result of a step.
 #[derive(Debug)]
 struct Run {
     step: &'static str,
     deleted: u64,
-    /// True if nothing was left that is due.
+    /// True if no due rows were left.
     completed: bool,
     error: Option<String>,
 }
@@ -63,7 +64,7 @@ struct Run {
 struct FoundRow {
     id: String,
     due: Flag,
-    /// Where the search goes on: the time of the row on PostgreSQL, or the id of a walk.
+    /// Position to continue the search: the time of the row on PostgreSQL, or the id in a walk.
     place: Option<String>,
 }
 
@@ -73,8 +74,8 @@ impl Sql {
     }
 }
 
-/// One pass over every table. A step that fails is logged, and the others run; `stop` is asked between
-/// batches.
+/// Runs a pass over every table. A step that fails is logged, and the others run; `stop` is checked
+/// between batches.
 pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     let known = progress(db).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the progress of the clean-up was not read");
@@ -93,11 +94,12 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     finish(db, runs, now).await
 }
 
-/// Deletes the pending authorization requests that have expired.
+/// Deletes expired pending authorization requests.
 pub async fn pending_requests(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     let run = run_step(db, &steps::PENDING_REQUESTS, now, &stop).await;
     if run.deleted == 0 && run.error.is_none() {
-        // Not worth a write every minute: the hourly pass notes that the step completed.
+        // Skip the write, which would happen every minute: the hourly pass records that the step
+        // completed.
         return Pass {
             finished: run.completed,
             ..Pass::default()
@@ -106,7 +108,7 @@ pub async fn pending_requests(db: &Db, now: Timestamp, stop: impl Fn() -> bool) 
     finish(db, vec![run], now).await
 }
 
-/// Deletes the lines of the audit trail from before a time.
+/// Deletes audit entries from before a time.
 pub async fn audit_trail(
     db: &Db,
     before: Timestamp,
@@ -117,14 +119,14 @@ pub async fn audit_trail(
     finish(db, vec![run], now).await
 }
 
-/// Notes what came of the steps.
+/// Records the results of the steps.
 async fn finish(db: &Db, runs: Vec<Run>, now: Timestamp) -> Pass {
     let mut pass = Pass {
         finished: true,
         ..Pass::default()
     };
     for run in &runs {
-        // A step that failed has to wait for the next regular pass.
+        // A failed step waits for the next regular pass.
         pass.finished &= run.completed || run.error.is_some();
         if run.deleted > 0 {
             pass.deleted.push((run.step, run.deleted));
@@ -139,11 +141,11 @@ async fn finish(db: &Db, runs: Vec<Run>, now: Timestamp) -> Pass {
     pass
 }
 
-/// How many rows the next batch has.
+/// Size of the next batch.
 struct Size(usize);
 
 impl Size {
-    /// Adapts to the time that a batch took.
+    /// Adapts to the duration of a batch.
     fn follow(&mut self, seconds: f64) {
         if seconds > BATCH_SECONDS {
             self.0 = (self.0 / 2).max(1);
@@ -152,7 +154,8 @@ impl Size {
         }
     }
 
-    /// Adapts to a batch that failed, perhaps by a timeout. False if it was the smallest.
+    /// Shrinks after a failed batch, perhaps a timeout. Returns false if the batch was already the
+    /// smallest.
     fn shrink(&mut self) -> bool {
         let may_try_again = self.0 > 1;
         self.0 = (self.0 / 8).max(1);
@@ -160,7 +163,7 @@ impl Size {
     }
 }
 
-/// Runs one step until nothing is left that is due, or its time is over.
+/// Runs a step until no due rows are left or the time limit is reached.
 async fn run_step(
     db: &Db,
     step: &'static Step,
@@ -213,18 +216,18 @@ fn with_cause(error: &super::Error) -> String {
     }
 }
 
-/// Leaves the database to others, at least for as long as the batch took.
+/// Pauses for other writers, as long as the batch took, within bounds.
 async fn rest(seconds: f64) {
     let pause = (PACE_SECONDS - seconds).max(seconds).min(1.0);
     tokio::time::sleep(Duration::from_secs_f64(pause)).await;
 }
 
-/// A batch that was deleted.
+/// A deleted batch.
 struct Batch {
     deleted: u64,
-    /// How long the transaction took.
+    /// Duration of the transaction.
     seconds: f64,
-    /// True if as many rows were due as it could have.
+    /// True if as many rows were due as the batch can hold.
     full: bool,
 }
 
@@ -232,10 +235,10 @@ struct Batch {
 struct Search {
     step: &'static Step,
     before: Timestamp,
-    /// Where the last batch ended.
+    /// Position where the last batch ended.
     place: Option<String>,
-    /// True if rows were deleted since the search began at the beginning: the rows before them in their
-    /// chains are due now.
+    /// True if rows were deleted since the search started from the beginning: earlier tokens of the
+    /// same chains may be due now.
     deleted: bool,
 }
 
@@ -249,7 +252,7 @@ impl Search {
         }
     }
 
-    /// Deletes one batch; `None` when the search found nothing more.
+    /// Deletes a batch; `None` if no due rows are left.
     async fn batch(&mut self, db: &Db, size: usize) -> Result<Option<Batch>> {
         loop {
             let found = self.find(db, size).await?;
@@ -267,7 +270,7 @@ impl Search {
                 .take(size)
                 .collect();
             if due.is_empty() {
-                self.place = last; // a window of a walk without a row that is due
+                self.place = last; // a window of a walk without due rows
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -276,10 +279,10 @@ impl Search {
             let deleted = delete(db, self.step, Value::names(due), self.before).await?;
             let seconds = write.seconds();
             if deleted == 0 && last == self.place {
-                return Ok(None); // another process was first
+                return Ok(None); // a concurrent process deleted the rows
             }
             self.deleted |= deleted > 0;
-            // A window of a walk is looked at again while it had due rows.
+            // Read a window of a walk again while the window has due rows.
             if deleted == 0 || matches!(self.step.find, Find::Due(_)) {
                 self.place = last;
             }
@@ -301,7 +304,7 @@ impl Search {
             .await
     }
 
-    /// Begins at the beginning once more; false if that would find nothing.
+    /// Restarts the search from the beginning; false if a restart would find nothing.
     fn begin_again(&mut self) -> bool {
         let again = matches!(self.step.find, Find::Due(_)) && self.deleted && self.place.is_some();
         self.place = None;
@@ -310,7 +313,7 @@ impl Search {
     }
 }
 
-/// Deletes rows with the rows that belong to them; how many rows that were.
+/// Deletes rows with the dependent rows; returns the number of deleted rows.
 async fn delete(db: &Db, step: &'static Step, ids: Value, before: Timestamp) -> Result<u64> {
     db.write((step, ids, before), |tx, (step, ids, before)| {
         Box::pin(async move {
@@ -333,7 +336,7 @@ async fn delete(db: &Db, step: &'static Step, ids: Value, before: Timestamp) -> 
     .await
 }
 
-/// Wipes the salts of rotations made before `closed`: their successors can no longer be derived.
+/// Deletes the salts of rotations before `closed`, so that the successors can no longer be derived.
 pub async fn wipe_salts(db: &Db, closed: Timestamp) -> Result<u64> {
     let sql = db.pick(
         "UPDATE auth_grants SET salt = NULL \

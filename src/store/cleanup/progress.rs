@@ -1,29 +1,29 @@
-//! The state of each step of the clean-up, `auth_jobs`.
+//! State of each clean-up step, `auth_jobs`.
 
 use super::Run;
 use crate::clock::Timestamp;
 use crate::store::db::Db;
 use crate::store::error::Result;
 
-/// The state of a step, as the last pass left it.
+/// State of a step after the last pass.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Progress {
-    /// The step.
+    /// Name of the step.
     pub name: String,
-    /// When the step last found nothing left to delete.
+    /// Time of the last run that left no due rows.
     pub completed_at: Option<Timestamp>,
-    /// Rows that the step deleted, in total, side rows included.
+    /// Rows that the step deleted in total, side rows included.
     pub deleted: i64,
-    /// When the step last failed; none once it completed after that.
+    /// Time of the last failure; `None` after a later complete run.
     pub failed_at: Option<Timestamp>,
-    /// Why it failed then.
+    /// Cause of that failure.
     pub error: Option<String>,
 }
 
-/// The state of every step that ran.
+/// Returns the state of every step that ran.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn progress(db: &Db) -> Result<Vec<Progress>> {
     db.fetch_all(
         "SELECT name, completed_at, deleted, failed_at, error FROM auth_jobs ORDER BY name",
@@ -32,7 +32,7 @@ pub async fn progress(db: &Db) -> Result<Vec<Progress>> {
     .await
 }
 
-/// Notes what came of steps. A step that ran out of time changes nothing but its count.
+/// Records the results of steps. A step that ran out of time changes only the count.
 pub(super) async fn record(db: &Db, runs: Vec<Run>, now: Timestamp) -> Result<()> {
     db.write((runs, now), |tx, (runs, now)| {
         Box::pin(async move {

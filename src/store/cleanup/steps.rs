@@ -1,11 +1,11 @@
-//! The steps of the clean-up: which rows are due, and the statements that delete them together with the
-//! rows that belong to them (storyden-contract.md#clean-up, and rows that Storyden never purges).
+//! Steps of the clean-up: the conditions for due rows, and the statements that delete due rows with
+//! dependent rows (storyden-contract.md#clean-up, and tables that a Storyden never purges).
 //!
-//! Each statement touches as many rows as its batch has, however large the tables are.
+//! Each statement touches only as many rows as the batch has, however large the tables are.
 
 use time::Duration;
 
-/// A statement on both engines.
+/// A statement for both engines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sql {
     pub(super) sqlite: &'static str,
@@ -15,39 +15,39 @@ pub(super) struct Sql {
 /// A step of the clean-up.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// The name in the log, in `auth_jobs`, in `doctor` and in the metrics.
+    /// Name in the log, in `auth_jobs`, in `doctor` and in the metrics.
     pub(super) name: &'static str,
-    /// Retention beyond the time of the row.
+    /// Retention after the time of the row.
     pub(super) keep: Duration,
-    /// Finds rows. `$1`: rows with an earlier time are due. `$2`: the most rows. `$3`: where the last
-    /// batch ended, or NULL.
+    /// Finds rows. `$1`: rows with an earlier time are due. `$2`: maximum number of rows. `$3`:
+    /// position where the last batch ended, or NULL.
     pub(super) find: Find,
     /// Counts due rows, with the same parameters.
     pub(super) count: Sql,
-    /// Delete due rows, in this order, in one transaction.
+    /// Statements that delete due rows, in this order, in a single transaction.
     pub(super) delete: &'static [Delete],
 }
 
-/// Which rows a step looks at.
+/// The rows that a step examines.
 #[derive(Debug)]
 pub(super) enum Find {
-    /// Those that are due, in the order of an index on their time.
+    /// Due rows, in the order of an index on the time.
     Due(Sql),
-    /// All rows of a table, in the order of its primary key, where no index tells which are due. `every`:
-    /// how long a pass through the table is good for.
+    /// All rows of a table, in the order of the primary key, because no index tells which rows are due.
+    /// `every`: minimum time between two walks through the table.
     Walk { sql: Sql, every: Duration },
 }
 
 /// A statement that deletes rows of a batch. `$1`: the ids, a JSON list.
 #[derive(Debug)]
 pub(super) enum Delete {
-    /// Takes the ids alone.
+    /// Takes only the ids.
     Ids(Sql),
-    /// Takes `$2` as well: rows with an earlier time are due.
+    /// Also takes `$2`: rows with an earlier time are due.
     IdsBefore(Sql),
 }
 
-/// The ids of the batch, as a table of one column.
+/// The ids of the batch, as a table with a single column.
 macro_rules! ids {
     (sqlite) => {
         "(SELECT value FROM json_each(CAST($1 AS TEXT)))"
@@ -57,7 +57,7 @@ macro_rules! ids {
     };
 }
 
-/// Deletes rows of a table where a column is among the ids; `$also` begins with ` AND `.
+/// Deletes the rows with a column value among the ids; `$also` begins with ` AND `.
 macro_rules! delete {
     ($table:literal, $column:literal $(, $also:literal)?) => {
         Delete::Ids(Sql {
@@ -67,7 +67,7 @@ macro_rules! delete {
     };
 }
 
-/// A statement with the ids in the middle.
+/// A statement with the ids between two parts.
 macro_rules! statement {
     ($before:expr, $after:expr) => {
         Delete::Ids(Sql {
@@ -77,7 +77,7 @@ macro_rules! statement {
     };
 }
 
-/// A statement that finds due rows, and the one that counts them.
+/// A statement that finds due rows, and a statement that counts due rows.
 macro_rules! counted {
     ($sqlite:expr, $postgres:expr) => {
         (
@@ -93,9 +93,9 @@ macro_rules! counted {
     };
 }
 
-/// Due rows in the order of an index on a time. PostgreSQL begins where the last batch ended: until a
-/// vacuum the index still has the entries of deleted rows, and each batch would pass over them again.
-/// SQLite removes the entries, and a time there may be a text that does not come back as a time.
+/// Due rows in the order of an index on a time. PostgreSQL continues where the last batch ended: until
+/// a vacuum, the index keeps the entries of deleted rows, and each batch would scan past these again.
+/// SQLite removes the entries, and a stored time may be text that does not parse back.
 macro_rules! due {
     ($name:literal, $keep:expr, $table:literal, $id:literal, $delete:expr) => {{
         const SQL: (Sql, Sql) = counted!(
@@ -128,9 +128,9 @@ macro_rules! due {
     }};
 }
 
-/// A walk through a table, with the condition on which a row `x` is due on SQLite and on PostgreSQL. A
-/// missing row is asked for as `(SELECT … LIMIT 1) IS NULL`: PostgreSQL could answer `NOT EXISTS` with a
-/// hash of the whole other table, for each window anew.
+/// A walk through a table, with the condition for a due row `x` on SQLite and on PostgreSQL. A missing
+/// row is tested as `(SELECT … LIMIT 1) IS NULL`: PostgreSQL could plan `NOT EXISTS` as a hash of the
+/// whole other table, built again for each window.
 macro_rules! walk {
     ($name:literal, $keep:expr, $every:expr, ($table:literal, $id:literal), $sqlite:expr, $postgres:expr, $delete:expr) => {{
         const SQL: (Sql, Sql) = counted!(
@@ -181,8 +181,8 @@ macro_rules! walk {
     };
 }
 
-/// Notes that the dynamic registrations behind codes, grants or tokens were used, before the rows of this
-/// table are deleted: a registration that was used is kept.
+/// Marks the dynamic registrations behind codes, grants or tokens as used, before the rows of this
+/// table are deleted: a used registration is kept.
 macro_rules! note_used_registrations {
     ($table:literal) => {
         statement!(
@@ -199,7 +199,8 @@ macro_rules! note_used_registrations {
     };
 }
 
-/// A dynamic registration that was never used: no owner, our prefix, no code, grant or token now or before.
+/// Condition: a dynamic registration is unused. No owner, this server's prefix, no code, grant or
+/// token, now or earlier.
 macro_rules! unused_registration {
     ($client:literal) => {
         concat!(
@@ -222,7 +223,7 @@ macro_rules! unused_registration {
     };
 }
 
-/// A client that no authorization request and no device authorization points at.
+/// Condition: no authorization request and no device authorization refers to the client.
 macro_rules! without_requests {
     ($client:literal) => {
         concat!(
@@ -236,7 +237,7 @@ macro_rules! without_requests {
     };
 }
 
-/// A client of a metadata document without a code, grant or token.
+/// Condition: a client from a metadata document has no code, grant, token or request.
 macro_rules! unused_document {
     ($client:literal) => {
         concat!(
@@ -258,8 +259,8 @@ macro_rules! unused_document {
     };
 }
 
-/// Deletes rows of a table that belong to requests or devices of unused registrations: at most so many
-/// that the transaction stays short; the registration itself goes when none is left.
+/// Deletes rows that belong to requests or device authorizations of unused registrations: at most 500,
+/// so that the transaction stays short. The registration is deleted once no such row is left.
 macro_rules! delete_of_unused_registrations {
     ($table:literal, $column:literal, $parents:literal) => {
         statement!(
@@ -281,7 +282,7 @@ macro_rules! delete_of_unused_registrations {
     };
 }
 
-/// Deletes the side rows of clients that are gone.
+/// Deletes the side rows of deleted clients.
 macro_rules! delete_without_client {
     () => {
         delete!(
@@ -295,21 +296,21 @@ macro_rules! delete_without_client {
 const HOURLY: Duration = Duration::ZERO;
 const DAILY: Duration = Duration::hours(24);
 
-/// Retention of a code beyond its expiry, so that a replay is recognized and ends its grant.
+/// Retention of a code after expiry, so that a replay is recognized and revokes the grant.
 const CODES: Duration = Duration::hours(24);
 
 /// Retention of an expired refresh token.
 const TOKENS: Duration = Duration::days(7);
 
-/// Retention of a grant without tokens: longer than any access token that names one (at most 24 h).
+/// Retention of a grant without tokens: longer than any access token of the grant (at most 24 h).
 const GRANTS: Duration = Duration::days(2);
 
-/// How long a client by document stays that nothing points at. Its row changes whenever its document is
-/// read.
+/// Retention of a client from a metadata document without references. The row changes whenever the
+/// document is read.
 const UNUSED_DOCUMENT: Duration = Duration::days(7);
 
-/// The last tokens of chains, and the tokens before them: a rotated token stays while its chain lives, so
-/// that its reuse is seen.
+/// The last tokens of chains, and the tokens before: a rotated token stays while the chain is live, so
+/// that reuse is detected.
 const REFRESH_TOKENS: Step = {
     const SQL: (Sql, Sql) = counted!(
         "WITH RECURSIVE ending (id) AS (\
@@ -337,7 +338,7 @@ const REFRESH_TOKENS: Step = {
         count: SQL.1,
         delete: &[
             note_used_registrations!("oauth_refresh_tokens"),
-            // grants of which no token is left; the rest of a long chain is a later batch
+            // grants without tokens left; the rest of a long chain belongs to a later batch
             Delete::Ids(Sql {
                 sqlite: concat!(
                     "DELETE FROM auth_grants WHERE id IN (SELECT m.grant_id FROM auth_refresh_tokens m \
@@ -366,8 +367,8 @@ const REFRESH_TOKENS: Step = {
     }
 };
 
-/// The dynamic registrations that were never used: kept one day if made here, seven days if made by a
-/// Storyden (storyden-contract.md#clean-up).
+/// Unused dynamic registrations: kept for a day if made here, for seven days if made by a Storyden
+/// (storyden-contract.md#clean-up).
 const UNUSED_REGISTRATIONS: Step = walk!(
     "unused registrations",
     Duration::ZERO,
@@ -414,7 +415,7 @@ const UNUSED_REGISTRATIONS: Step = walk!(
             "id",
             "oauth_device_authorisations"
         ),
-        // The side row has the mark of a used registration: it goes after its client.
+        // The side row holds the mark of a used registration, so the client is deleted first.
         statement!(
             "DELETE FROM oauth_clients WHERE id IN ",
             concat!(
@@ -427,7 +428,7 @@ const UNUSED_REGISTRATIONS: Step = walk!(
     ]
 );
 
-/// The clients by document that nothing points at any more.
+/// Clients from metadata documents without references.
 const UNUSED_DOCUMENTS: Step = walk!(
     "unused clients by document",
     UNUSED_DOCUMENT,
@@ -457,9 +458,9 @@ const UNUSED_DOCUMENTS: Step = walk!(
     ]
 );
 
-/// The grants without tokens: of applications that got no refresh token, and of rows that another program
-/// deleted. Retention counts from the revocation if there was one: a grant of a deleted client has no refresh
-/// tokens left, and its last access token may be minutes old. The live grant of a client's own tokens stays.
+/// Grants without tokens: the client got no refresh token, or a different program deleted the tokens.
+/// Retention counts from the revocation, if any: a grant of a deleted client has no refresh tokens
+/// left, and the last access token may be minutes old. A live client credentials grant stays.
 const GRANTS_WITHOUT_TOKENS: Step = walk!(
     "grants",
     GRANTS,
@@ -487,7 +488,7 @@ const GRANTS_WITHOUT_TOKENS: Step = walk!(
     ]
 );
 
-/// The revocations that were applied. The newest row stays, so that no number is used twice on SQLite.
+/// Applied revocations. The newest row stays, so that SQLite does not reuse the number.
 const REVOCATIONS: Step = {
     const SQL: (Sql, Sql) = counted!(
         "SELECT CAST(x.id AS TEXT) AS id, 1 AS due, NULL AS place FROM auth_revocations x \
@@ -506,8 +507,8 @@ const REVOCATIONS: Step = {
     }
 };
 
-/// The requests of people who are not signed in, which take space without any account: also deleted
-/// every minute.
+/// Pending authorization requests, which guests without an account can create: also deleted every
+/// minute.
 pub(super) const PENDING_REQUESTS: Step = due!(
     "pending requests",
     Duration::ZERO,
@@ -516,8 +517,8 @@ pub(super) const PENDING_REQUESTS: Step = due!(
     &[delete!("auth_pending_requests", "request_id_hash")]
 );
 
-/// The lines of the audit trail. This program alone writes them, so on SQLite, too, the texts of their
-/// times are in the order of the times.
+/// Audit entries. Only this program writes these rows, so on SQLite, too, the order of the texts is the
+/// order of the times.
 pub(super) const AUDIT_TRAIL: Step = {
     const SQL: (Sql, Sql) = counted!(
         "SELECT x.id AS id, 1 AS due, NULL AS place FROM auth_audit x \
@@ -535,9 +536,9 @@ pub(super) const AUDIT_TRAIL: Step = {
     }
 };
 
-/// Every step but that of the audit trail, in order: rows that point before rows that are pointed at.
+/// All steps except the audit trail, in order: referencing rows before referenced rows.
 pub(super) const STEPS: &[Step] = &[
-    // an hour, so that a late poll hears `expired_token` (RFC 8628 §3.5)
+    // an hour, so that a late poll gets `expired_token` (RFC 8628 §3.5)
     due!(
         "device authorizations",
         Duration::hours(1),
@@ -555,7 +556,7 @@ pub(super) const STEPS: &[Step] = &[
         "oauth_authorisation_requests",
         "id",
         &[
-            // the details of an approved request belong to its code
+            // details of an approved request belong to the code
             delete!(
                 "auth_request_details",
                 "request_id",
@@ -626,7 +627,7 @@ pub(super) const STEPS: &[Step] = &[
     ),
     GRANTS_WITHOUT_TOKENS,
     REVOCATIONS,
-    // Side rows whose parents somebody else deleted: a Storyden, or an operator.
+    // Side rows with parents that a Storyden or an operator deleted.
     walk!(
         "device origins",
         ("auth_device_origins", "device_id"),

@@ -1,4 +1,4 @@
-//! Administrators, and the credentials that programs have of people.
+//! Requests of administrators, and access keys.
 
 use serde_json::Value;
 use storyden_auth::ids::AccessKeyId;
@@ -9,7 +9,7 @@ use super::member::Member;
 use super::server::Server;
 
 impl Server {
-    /// A request with a session and an optional body.
+    /// Sends a request with a session and an optional body.
     pub(crate) async fn call_as(
         &self,
         member: &Member,
@@ -23,7 +23,7 @@ impl Server {
         self.send(request).await
     }
 
-    /// An access key of an account: `sdpak` for a person, `sdbak` for a bot.
+    /// Creates an access key of an account: `sdpak` for a person, `sdbak` for a bot.
     pub(crate) async fn access_key(&self, member: &Member, kind: &str) -> String {
         let id = AccessKeyId::generate();
         let name = &id.as_str()[8..];

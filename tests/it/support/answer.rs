@@ -1,10 +1,10 @@
-//! An answer, with the questions that tests ask of it.
+//! HTTP responses, with accessors and assertions.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -22,14 +22,14 @@ impl Answer {
         }
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.body))
     }
 
-    /// A text member of the body.
+    /// Returns a text member of the body.
     #[track_caller]
     pub(crate) fn text(&self, member: &str) -> String {
         let json = self.json();
@@ -39,7 +39,7 @@ impl Answer {
             .to_owned()
     }
 
-    /// A header that must be there once.
+    /// Returns a header that must occur exactly once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         let values: Vec<_> = self.headers.get_all(name).iter().collect();
@@ -53,12 +53,12 @@ impl Answer {
         values[0].to_str().unwrap()
     }
 
-    /// A header that may not be there.
+    /// Returns an optional header.
     pub(crate) fn find_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Where it sends the browser.
+    /// Returns the redirect target, from the `Location` header or the member `location`.
     #[track_caller]
     pub(crate) fn location(&self) -> Url {
         let to = match self.find_header("location") {
@@ -68,7 +68,7 @@ impl Answer {
         Url::parse(&to).unwrap_or_else(|error| panic!("{error}: {to}"))
     }
 
-    /// A parameter of where it sends the browser.
+    /// Returns a query parameter of the redirect target.
     #[track_caller]
     pub(crate) fn sent(&self, name: &str) -> Option<String> {
         let url = self.location();
@@ -77,8 +77,8 @@ impl Answer {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// The value of a cookie that it sets, with the prefix `__Host-` or without. Cookies of other scopes are
-    /// cleared before.
+    /// Returns the value that the response sets for a cookie, with or without the `__Host-` prefix. The
+    /// last header counts, because the headers before clear variants of the cookie.
     #[track_caller]
     pub(crate) fn cookie(&self, name: &str) -> String {
         let cookies = self.headers.get_all("set-cookie").iter();
@@ -93,19 +93,19 @@ impl Answer {
             .to_owned()
     }
 
-    /// The claims of a JWT member of the body, unchecked.
+    /// Returns the claims of a JWT member of the body, unverified.
     #[track_caller]
     pub(crate) fn claims(&self, member: &str) -> Value {
         jwt_part(&self.text(member), 1)
     }
 
-    /// The header of a JWT member of the body.
+    /// Returns the header of a JWT member of the body.
     #[track_caller]
     pub(crate) fn jwt_header(&self, member: &str) -> Value {
         jwt_part(&self.text(member), 0)
     }
 
-    /// The scope of the body, as a sorted list.
+    /// Returns the scope of the body, as a sorted list.
     #[track_caller]
     pub(crate) fn scope(&self) -> Vec<String> {
         let mut names: Vec<String> = self
@@ -117,14 +117,14 @@ impl Answer {
         names
     }
 
-    /// Fails unless it is a status.
+    /// Asserts the status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {}", self.headers, self.body);
         self
     }
 
-    /// Fails unless it is the protocol's error with a status and a code.
+    /// Asserts an OAuth error with a status and a code.
     #[track_caller]
     pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
@@ -134,7 +134,7 @@ impl Answer {
     }
 }
 
-/// Fails unless the client is told of an error by redirect, with the issuer and its `state`.
+/// Asserts an authorization error by redirect, with `iss` and `state`.
 #[track_caller]
 pub(crate) fn told(answer: Answer, error: &str) -> Answer {
     let answer = answer.expect(302);
@@ -149,7 +149,7 @@ pub(crate) fn told(answer: Answer, error: &str) -> Answer {
     answer
 }
 
-/// Fails unless it is refused without a redirect.
+/// Asserts a 400 with an OAuth error code, without a redirect or cookie.
 #[track_caller]
 pub(crate) fn refused(answer: Answer, error: &str) {
     let answer = answer.expect_error(400, error);

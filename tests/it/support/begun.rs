@@ -1,4 +1,4 @@
-//! Flows in progress, to be continued later: after a restart, or after another process used the
+//! Flows in progress, to be continued after a restart or after another process has changed the
 //! database.
 
 use super::client::{Client, NewClient};
@@ -16,7 +16,7 @@ pub(crate) struct Begun {
     live: String,
 }
 
-/// A person and an application of the same name.
+/// Creates a member and a client of the same name.
 pub(crate) async fn pair(server: &Server, name: &'static str) -> (Member, Client) {
     let client = NewClient {
         client_id: name,
@@ -43,7 +43,7 @@ impl Begun {
         }
     }
 
-    /// Expects that all flows continue, and that used items stay used.
+    /// Asserts that all flows continue, and that consumed codes and tokens stay consumed.
     pub(crate) async fn goes_on(self, server: &Server) {
         let Self { person, app, .. } = &self;
         server.poll(app, &self.device_code).await.expect(200);

@@ -1,4 +1,4 @@
-//! What a browser does: it looks at a consent request, signs in, and sends bytes as they are.
+//! Browser actions: consent, sign-in, and raw connections.
 
 use serde_json::json;
 use storyden_auth::store::clients;
@@ -11,13 +11,13 @@ use super::member::{Member, PASSWORD};
 use super::server::Server;
 
 impl Server {
-    /// The consent request as its person's page reads it.
+    /// Reads a consent request.
     pub(crate) async fn consent(&self, member: &Member, request_id: &str) -> Answer {
         let path = format!("/api/oauth/authorize/consent?request_id={request_id}");
         self.get_as(member, &path).await
     }
 
-    /// Signs in, from some address that a proxy names.
+    /// Signs in, with `address` in X-Forwarded-For.
     pub(crate) async fn sign_in_from(
         &self,
         address: &str,
@@ -32,12 +32,12 @@ impl Server {
         self.send(request).await
     }
 
-    /// Somebody signs in once more: the same person with another session.
+    /// Signs in again, which creates another session of the account.
     pub(crate) async fn sign_in_again(&self, member: &Member) -> Member {
         self.sign_in_with(member, PASSWORD).await
     }
 
-    /// The same with another password.
+    /// Signs in again with the given password.
     pub(crate) async fn sign_in_with(&self, member: &Member, password: &str) -> Member {
         let answer = self
             .sign_in_from("127.0.0.1", &member.handle, password)
@@ -48,7 +48,7 @@ impl Server {
         }
     }
 
-    /// Deletes an application, as its owner does it.
+    /// Deletes a client like the owner's API operation.
     pub(crate) async fn delete_client(&self, client: &Client) {
         let input = (client.row_id.clone(), self.clock.now());
         let delete = self.app.db.write(input, |tx, (row_id, now)| {
@@ -61,7 +61,7 @@ impl Server {
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let address = self.address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
-        // The server may answer and close before it has read everything.
+        // The server may answer and close the connection before the request is complete.
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;

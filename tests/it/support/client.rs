@@ -1,4 +1,4 @@
-//! Applications.
+//! OAuth clients.
 
 use storyden_auth::ids::{AccountId, ClientRowId};
 use storyden_auth::oauth::auth_method::AuthMethod;
@@ -11,19 +11,19 @@ use storyden_auth::store::clients;
 use super::answer::Answer;
 use super::server::Server;
 
-/// The verifier of every test's code flow.
+/// PKCE verifier of the code flows.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-/// The S256 challenge of the verifier (RFC 7636, appendix B).
+/// S256 challenge of [`VERIFIER`] (RFC 7636, appendix B).
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// The S256 challenge of a verifier.
+/// Returns the S256 challenge of a verifier.
 pub(crate) fn challenge_of(verifier: &str) -> String {
     CodeChallenge::of(&CodeVerifier::parse(verifier).unwrap())
         .as_str()
         .to_owned()
 }
 
-/// An application that is registered.
+/// A registered client.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_field_names,
@@ -36,8 +36,8 @@ pub(crate) struct Client {
     pub(crate) redirect_uri: String,
 }
 
-/// An application to be registered: public, all four standard scopes and READ_PROFILE, with the code,
-/// refresh and device grants, unless changed.
+/// A client to register. By default public, with the four standard scopes, READ_PROFILE and
+/// MANAGE_POSTS, and with the code, refresh and device grants.
 #[derive(Clone, Debug)]
 pub(crate) struct NewClient {
     pub(crate) client_id: &'static str,
@@ -72,12 +72,13 @@ impl Default for NewClient {
 }
 
 impl Server {
-    /// A public application.
+    /// Registers a public client.
     pub(crate) async fn public_client(&self) -> Client {
         self.client(NewClient::default()).await
     }
 
-    /// A confidential client with an owner and the grants code, refresh and client credentials.
+    /// Registers a confidential client with an owner and the grants code, refresh and client
+    /// credentials.
     pub(crate) async fn confidential_client(&self, owner: &AccountId) -> Client {
         self.client(NewClient {
             client_id: "service",
@@ -93,7 +94,7 @@ impl Server {
         .await
     }
 
-    /// Registers an application.
+    /// Registers a client.
     pub(crate) async fn client(&self, new: NewClient) -> Client {
         let secret_hash = match new.secret {
             Some(secret) => Some(self.app.passwords.hash(&Secret::new(secret)).await.unwrap()),
@@ -147,7 +148,7 @@ impl Server {
         client
     }
 
-    /// Exchanges a code as its own client.
+    /// Exchanges a code.
     pub(crate) async fn exchange(&self, client: &Client, code: &str) -> Answer {
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -176,7 +177,7 @@ impl Server {
             .await
     }
 
-    /// Polls for a device flow's tokens.
+    /// Polls for the tokens of a device flow.
     pub(crate) async fn poll(&self, client: &Client, device_code: &str) -> Answer {
         let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
         let mut form = vec![("grant_type", grant_type), ("device_code", device_code)];
@@ -186,7 +187,7 @@ impl Server {
 }
 
 impl Client {
-    /// The client's credentials as form parameters.
+    /// Returns the client's credentials as form parameters.
     pub(crate) fn credentials(&self) -> Vec<(&str, &str)> {
         let secret = self
             .secret

@@ -9,14 +9,14 @@ use storyden_auth::clock::Clock;
 use storyden_auth::store::url::DatabaseUrl;
 use storyden_auth::store::{Db, migrate};
 
-/// What a test runs on.
+/// Database engine of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
 
-/// A database that one test has to itself.
+/// Database of a single test.
 #[derive(Clone, Debug)]
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
@@ -27,7 +27,7 @@ pub(crate) struct TestDatabase {
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl TestDatabase {
-    /// A migrated database that is like every other one.
+    /// Creates a migrated database.
     pub(crate) async fn create(engine: Engine, folder: &Path) -> Self {
         match engine {
             Engine::Sqlite => Self::sqlite(folder).await,
@@ -40,11 +40,11 @@ impl TestDatabase {
         let file = folder.join("test.db");
         if let Some(bytes) = TEMPLATE.get() {
             std::fs::write(&file, bytes).unwrap();
-            // As the server makes it.
+            // like a file created by the server
             storyden_auth::files::make_private(&file).unwrap();
         } else {
             migrate_at(&format!("sqlite://{}", file.display())).await;
-            // A bystander that started at the same time may have been first: both are the same.
+            // A concurrent test may have set the template first; both files are equal.
             let _ = TEMPLATE.set(std::fs::read(&file).unwrap());
         }
         Self {
@@ -75,7 +75,7 @@ impl TestDatabase {
         }
     }
 
-    /// Takes the database away.
+    /// Drops the database.
     pub(crate) async fn remove(self) {
         if let Some(name) = self.name {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
@@ -89,7 +89,7 @@ async fn migrate_at(url: &str) {
     db.close().await;
 }
 
-/// Runs a statement on the server that databases are made on.
+/// Runs a statement on the server of the test databases.
 async fn administer(sql: &str) {
     let mut connection = PgConnection::connect(&server_url()).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql))
@@ -116,7 +116,7 @@ fn with_database(server: &str, name: &str) -> String {
     url.into()
 }
 
-/// The folder of the fixed signing key.
+/// Path of the fixed signing key.
 pub(crate) fn signing_key() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/signing-key.b64")
 }

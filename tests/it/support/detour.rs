@@ -1,4 +1,4 @@
-//! A browser whose authorization request is pending: during sign-in, or after a form.
+//! A browser with a pending authorization request: during sign-in, or after a form POST.
 
 use serde_json::json;
 
@@ -7,20 +7,20 @@ use super::client::Client;
 use super::member::Member;
 use super::server::Server;
 
-/// A browser with a pending request: the request's id and cookie.
+/// A pending request of a browser: request id and cookie.
 pub(crate) struct Detour {
     pub(crate) request_id: String,
     pub(crate) cookie: String,
 }
 
 impl Detour {
-    /// Follows a client's link without a session.
+    /// Starts an authorization request without a session.
     pub(crate) async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
         let answer = server.authorize(None, client, changed).await;
         Self::of(&answer.expect(302))
     }
 
-    /// Reads the redirect of a response.
+    /// Reads the request id and the cookie from a redirect.
     #[track_caller]
     pub(crate) fn of(answer: &Answer) -> Self {
         let request_id = answer.sent("request_id").unwrap_or_else(|| {
@@ -34,7 +34,7 @@ impl Detour {
         }
     }
 
-    /// The cookies of this browser with a session.
+    /// Returns the pending-request cookie and the session cookie.
     fn cookies(&self, member: &Member) -> String {
         format!("{}; {}", member.cookie(), self.cookie)
     }
@@ -60,7 +60,7 @@ impl Detour {
             .await
     }
 
-    /// The browser follows a redirect back to authorize.
+    /// Resumes the pending request at authorize.
     pub(crate) async fn resume(&self, server: &Server, member: Option<&Member>) -> Answer {
         let cookies = member.map_or_else(|| self.cookie.clone(), |member| self.cookies(member));
         let path = format!("/api/oauth/authorize?request_id={}", self.request_id);
@@ -70,14 +70,14 @@ impl Detour {
     }
 }
 
-/// The number of requests that wait for a decision or a sign-in.
+/// Counts the pending requests, before and after sign-in.
 pub(crate) async fn stored(server: &Server) -> i64 {
     let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";
     let pending = "SELECT COUNT(*) AS n FROM auth_pending_requests";
     server.count(decided, &[]).await + server.count(pending, &[]).await
 }
 
-/// Fails unless the browser is sent to the login page.
+/// Asserts a redirect to the login page, and returns the pending request.
 #[track_caller]
 pub(crate) fn to_login(answer: Answer) -> Detour {
     let answer = answer.expect(302);
@@ -85,7 +85,7 @@ pub(crate) fn to_login(answer: Answer) -> Detour {
     Detour::of(&answer)
 }
 
-/// Fails unless the browser is sent to the consent page.
+/// Asserts a redirect to the consent page, and returns the request id.
 #[track_caller]
 pub(crate) fn to_consent(answer: Answer) -> String {
     let answer = answer.expect(302);

@@ -1,4 +1,4 @@
-//! Device flows and their decisions.
+//! Device flows and device consent.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::member::Member;
 use super::server::Server;
 
 impl Server {
-    /// Opens a device flow as a member, which claims the device.
+    /// Opens a user code as a member, which claims the device.
     pub(crate) async fn open_device(&self, member: &Member, user_code: &str) -> Answer {
         let path = format!("/api/oauth/device/consent?user_code={user_code}");
         self.get_as(member, &path).await
@@ -26,7 +26,7 @@ impl Server {
             .await
     }
 
-    /// The device code of an approved flow.
+    /// Starts and approves a device flow, and returns the device code.
     pub(crate) async fn approved_device(
         &self,
         member: &Member,

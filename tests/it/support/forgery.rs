@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::database::signing_key;
 
-/// The signed text: header and payload.
+/// Returns the signing input: encoded header and payload.
 fn input(header: &str, payload: &str) -> String {
     let encode = |part: &str| URL_SAFE_NO_PAD.encode(part);
     format!("{}.{}", encode(header), encode(payload))
@@ -35,7 +35,7 @@ fn rsa(pair: &KeyPair, encoding: &'static dyn RsaEncoding, input: &str) -> Strin
     attach(input, &signature)
 }
 
-/// The key pair of the servers under test.
+/// Loads the key pair of the servers under test.
 fn our_key() -> KeyPair {
     let base64 = std::fs::read_to_string(signing_key()).unwrap();
     let pem = STANDARD
@@ -44,30 +44,30 @@ fn our_key() -> KeyPair {
     KeyPair::from_pkcs8(pem::parse(pem).unwrap().contents()).unwrap()
 }
 
-/// Signs any header and payload with the server's own key.
+/// Signs any header and payload with the server's key.
 pub(crate) fn signed(header: &Value, payload: &Value) -> String {
     signed_text(&header.to_string(), &payload.to_string())
 }
 
-/// The same of texts that need not be JSON.
+/// Signs header and payload texts, which need not be JSON, with the server's key.
 pub(crate) fn signed_text(header: &str, payload: &str) -> String {
     rsa(&our_key(), &RSA_PKCS1_SHA256, &input(header, payload))
 }
 
-/// Signs with the server's own key and another algorithm.
+/// Signs with the server's key and RS512.
 pub(crate) fn signed_rs512(header: &Value, payload: &Value) -> String {
     let input = input(&header.to_string(), &payload.to_string());
     rsa(&our_key(), &RSA_PKCS1_SHA512, &input)
 }
 
-/// Signs with another RSA key.
+/// Signs with a new RSA key.
 pub(crate) fn signed_by_another(header: &Value, payload: &Value) -> String {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let input = input(&header.to_string(), &payload.to_string());
     rsa(&pair, &RSA_PKCS1_SHA256, &input)
 }
 
-/// Signed with a fresh elliptic curve key.
+/// Signs with a new elliptic curve key.
 pub(crate) fn signed_es256(header: &Value, payload: &Value) -> String {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
     let input = input(&header.to_string(), &payload.to_string());
@@ -75,7 +75,7 @@ pub(crate) fn signed_es256(header: &Value, payload: &Value) -> String {
     attach(&input, signature.as_ref())
 }
 
-/// With a MAC keyed by something public.
+/// Appends an HMAC keyed by public data (algorithm confusion).
 pub(crate) fn with_mac(header: &Value, payload: &Value, key: &[u8]) -> String {
     let input = input(&header.to_string(), &payload.to_string());
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn with_mac(header: &Value, payload: &Value, key: &[u8]) -> String {
     attach(&input, &mac.finalize().into_bytes())
 }
 
-/// Without any signature.
+/// Appends an empty signature.
 pub(crate) fn unsigned(header: &Value, payload: &Value) -> String {
     attach(&input(&header.to_string(), &payload.to_string()), &[])
 }

@@ -1,26 +1,26 @@
-//! Databases with many rows: refresh tokens in chains, with their grants, made by a few statements.
+//! Large tables: chains of refresh tokens with grants, inserted by a few statements.
 
 use super::client::Client;
 use super::member::Member;
 use super::server::Setup;
 
-/// Refresh tokens to be made: `chains` grants of `length` rotations each, of one account to one client.
+/// Refresh tokens to insert: `chains` grants of `length` rotations each, of an account to a client.
 ///
-/// The rows of different chains alternate, as those of people do. Each token but the last of its chain was
-/// used, names its successor, and expires ten minutes before that.
+/// Rows of different chains alternate, as in production. Each token but the last of a chain is used,
+/// has a successor, and expires ten minutes before the successor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tokens {
-    /// Four characters of the alphabet of xids that no other rows of the test begin with.
+    /// Id prefix of four characters of the xid alphabet, unique among the rows of the test.
     pub(crate) prefix: &'static str,
     pub(crate) chains: u32,
     pub(crate) length: u32,
-    /// Days from the beginning of the test to the expiry of the last token of each chain; negative for
-    /// tokens that have expired.
+    /// Days from the start of the test to the expiry of the last token of each chain; negative for
+    /// expired tokens.
     pub(crate) days: i32,
 }
 
 impl Setup {
-    /// Drops the indexes of ours on Storyden's tables, as a Storyden does when it starts.
+    /// Drops this server's indexes on Storyden's tables, like Storyden at start-up.
     pub(crate) async fn drop_indexes(&self) {
         let mut database = self.other_process().await;
         for index in database.indexes_of_ours().await {
@@ -28,8 +28,8 @@ impl Setup {
         }
     }
 
-    /// Makes refresh tokens, and lets PostgreSQL count its rows. A million take about half a minute, half
-    /// of it for indexes that are there.
+    /// Inserts refresh tokens, and updates PostgreSQL's statistics. A million rows take about half a
+    /// minute, half of which is index maintenance.
     pub(crate) async fn make_tokens(&self, of: &Member, client: &Client, tokens: Tokens) {
         let Tokens {
             prefix,
@@ -40,15 +40,14 @@ impl Setup {
         let (account, client) = (of.id.as_str(), client.row_id.as_str());
         let rows = chains * length;
         let mut database = self.other_process().await;
-        // Foreign keys of rows that are made together hold by construction, and checking them one by
-        // one would take most of the time.
+        // Foreign keys hold by construction, and checking each row would take most of the time.
         database
             .run(database.pick(
                 "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -100000",
                 "SET session_replication_role = replica",
             ))
             .await;
-        // In one transaction, as a server makes them: a grant without a token is clean-up's.
+        // In a single transaction, because clean-up deletes grants without tokens.
         database
             .run(database.pick("BEGIN IMMEDIATE", "BEGIN"))
             .await;

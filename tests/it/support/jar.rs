@@ -1,4 +1,4 @@
-//! The cookies of a browser (RFC 6265 with the prefixes and the host-only key of RFC 6265bis).
+//! Browser cookies (RFC 6265 with the prefixes and the host-only key of RFC 6265bis).
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc2822;
 use super::answer::Answer;
 use super::server::Server;
 
-/// A browser's cookies, for requests to one public address.
+/// Cookies of a browser, for requests to a single public address.
 #[derive(Clone, Debug)]
 pub(crate) struct Jar {
     https: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Jar {
 struct Stored {
     name: String,
     value: String,
-    /// The domain, with a dot in front unless the cookie is for one host alone.
+    /// Domain, with a leading dot unless the cookie is host-only.
     domain: String,
     path: String,
     secure: bool,
@@ -26,7 +26,7 @@ struct Stored {
 }
 
 impl Stored {
-    /// The key of a cookie in the store.
+    /// Returns the key of a cookie in the store.
     fn key(&self) -> (&str, &str, &str) {
         (&self.name, &self.domain, &self.path)
     }
@@ -44,7 +44,7 @@ impl Stored {
 }
 
 impl Jar {
-    /// An empty jar of a browser that calls the server by this address.
+    /// Creates an empty jar for a browser that calls the server at this address.
     pub(crate) fn new(address: &str) -> Self {
         let (scheme, host) = address.split_once("://").unwrap();
         Self {
@@ -54,14 +54,14 @@ impl Jar {
         }
     }
 
-    /// The same browser at another public address.
+    /// Moves the browser to another public address.
     pub(crate) fn at(mut self, address: &str) -> Self {
         let other = Self::new(address);
         (self.https, self.host) = (other.https, other.host);
         self
     }
 
-    /// The `Cookie` header for a path: longer paths first, then older cookies (RFC 6265 §5.4).
+    /// Returns the `Cookie` header for a path: longer paths first, then older cookies (RFC 6265 §5.4).
     pub(crate) fn header(&self, path: &str, now: OffsetDateTime) -> String {
         let path = path.split('?').next().unwrap();
         let sent = self
@@ -78,7 +78,7 @@ impl Jar {
         pairs.collect::<Vec<_>>().join("; ")
     }
 
-    /// Stores the cookies of an answer, as a browser would.
+    /// Stores the cookies of a response, like a browser.
     #[track_caller]
     pub(crate) fn store(&mut self, answer: &Answer, now: OffsetDateTime) {
         for header in answer.headers.get_all("set-cookie") {
@@ -94,7 +94,7 @@ impl Jar {
                 cookie.domain.starts_with('.') && !domain.contains('.') && domain != "localhost";
             assert!(allowed, "a browser refuses {header:?}");
             if !ours || is_public {
-                continue; // a domain that is none of this host's, or a public suffix
+                continue; // a foreign domain or a public suffix
             }
             let expires = max_age
                 .map(|seconds| now + time::Duration::seconds(seconds))
@@ -143,7 +143,7 @@ impl Jar {
         (cookie, max_age)
     }
 
-    /// The names of the stored cookies.
+    /// Returns the names of the stored cookies.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.cookies
             .iter()
@@ -151,7 +151,7 @@ impl Jar {
             .collect()
     }
 
-    /// Drops the cookies of a name, with the prefix `__Host-` or without.
+    /// Drops the cookies of a name, with or without the `__Host-` prefix.
     pub(crate) fn forget(&mut self, name: &str) {
         let is_named =
             |cookie: &Stored| cookie.name.strip_prefix("__Host-").unwrap_or(&cookie.name) == name;
@@ -170,7 +170,7 @@ impl Jar {
         });
     }
 
-    /// Sends a request with the cookies, and stores the cookies of the answer.
+    /// Sends a request with the cookies, and stores the cookies of the response.
     pub(crate) async fn send(
         &mut self,
         server: &Server,

@@ -1,9 +1,9 @@
-//! Clients at work while a server or its database is taken away, and the journal of what they were
-//! told, which the server is held to afterwards.
+//! A load of concurrent clients during an outage of the server or the database, with a journal of the
+//! responses, to be verified afterwards.
 //!
-//! A client takes its items one step at a time and writes down what it sends before it sends it.
-//! Afterwards the same step is taken again: what was never sent must work, what was sent may have
-//! been done, and what was answered must be as it was answered.
+//! A client advances items step by step, and marks a step as in flight if no response arrives.
+//! Verification repeats the step: a step that was not sent must succeed, a step in flight may already
+//! be done, and an acknowledged step must still be in effect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use super::client::{CHALLENGE, Client};
 use super::member::Member;
 use super::server::{Server, Setup};
 
-/// How many clients are at work.
+/// Number of concurrent clients.
 pub(crate) const WORKERS: usize = 8;
-/// How many items each of them has.
+/// Number of items per client.
 const ITEMS: usize = 3;
-/// The error that puts a client off.
+/// OAuth error code of a temporary outage.
 const AWAY: &str = "temporarily_unavailable";
-/// How long the server may take to make good on all journals, however slow the machine.
+/// Timeout for the verification of all journals, for slow machines.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Limits and lifetimes that are out of the way, however slow the machine and long the outage.
+/// Limits and lifetimes that exceed any outage, also on a slow machine.
 pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("RATE_LIMIT", "1000000000"),
     ("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "5m"),
@@ -38,24 +38,24 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("OAUTH_DEVICE_POLL_EVERY", "0s"),
 ];
 
-/// How far an item is: the last thing that the client was told.
+/// Progress of an item: the last acknowledged response.
 #[derive(Clone, Debug)]
 enum Stage {
-    /// Nothing yet; a code flow comes next.
+    /// Initial stage; a code flow is next.
     CodeFlow,
-    /// An authorization request waits for its person.
+    /// A pending authorization request.
     Request(String),
-    /// A code was given.
+    /// An authorization code.
     Code(String),
-    /// Nothing yet; a device flow comes next.
+    /// Initial stage; a device flow is next.
     DeviceFlow,
-    /// A device flow waits to be opened.
+    /// A device flow, not opened yet.
     Device(Codes),
-    /// It was opened, and waits for its person.
+    /// An opened device flow.
     Opened(Codes),
-    /// Its person approved it.
+    /// An approved device flow.
     Approved(Codes),
-    /// Tokens were given.
+    /// Issued tokens.
     Chain(Chain),
 }
 
@@ -66,41 +66,41 @@ struct Codes {
     user: String,
 }
 
-/// What tokens came from.
+/// Origin of tokens.
 #[derive(Clone, Debug)]
 enum Origin {
     Code(String),
     Device(String),
 }
 
-/// A refresh chain as its client has it.
+/// A refresh chain as known to the client.
 #[derive(Clone, Debug)]
 struct Chain {
     origin: Origin,
-    /// The one before the newest token.
+    /// Refresh token used last.
     spent: Option<String>,
     refresh_token: String,
     access_token: String,
 }
 
-/// An item of a client, with what is in its journal.
+/// An item of a client, with the journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     stage: Stage,
-    /// The next step was sent, and no answer came.
+    /// True if the next step was sent without a response.
     pub(crate) in_flight: bool,
 }
 
-/// What may happen to the server of a load.
+/// Outage during a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It is killed.
+    /// SIGKILL of the server.
     Killed,
-    /// It lives, and loses its database.
+    /// Loss of the database; the server stays up.
     Robbed,
 }
 
-/// What all clients share.
+/// Server, account and client shared by all workers.
 pub(crate) struct Load {
     pub(crate) server: Server,
     pub(crate) person: Member,
@@ -108,17 +108,17 @@ pub(crate) struct Load {
     fate: Fate,
 }
 
-/// Why a step did not come to its end.
+/// Why a step failed.
 enum Broken {
-    /// The server was not there any more, so that nothing was sent.
+    /// Connection refused; nothing was sent.
     NotSent,
-    /// It was sent, and the answer did not come, or not whole.
+    /// The request was sent, and the response is missing or incomplete.
     NoAnswer,
-    /// The server asked to come again.
+    /// A temporary error with Retry-After.
     Away,
 }
 
-/// Fails unless an answer that puts the client off says so as it must, and when to come again.
+/// Asserts a 503 `temporarily_unavailable` with Retry-After.
 #[track_caller]
 pub(crate) fn put_off(answer: Answer) {
     let answer = answer.expect_error(503, AWAY);
@@ -155,8 +155,8 @@ fn fresh(chance: &mut StdRng) -> Item {
 }
 
 impl Load {
-    /// True if the client is put off, by an error of the protocol or by a redirect with one (RFC 6749
-    /// §4.1.2.1); a device that polls, by `slow_down` (RFC 8628 §3.5).
+    /// True if the response asks the client to retry: an OAuth error, a redirect with an error (RFC
+    /// 6749 §4.1.2.1), or `slow_down` for a device (RFC 8628 §3.5).
     fn is_put_off(&self, answer: &Answer) -> bool {
         if answer.status == 400 && answer.text("error") == "slow_down" {
             self.server.held.count("put off as a device", 1);
@@ -175,7 +175,7 @@ impl Load {
         true
     }
 
-    /// The request of a stage's next step.
+    /// Builds the request of the next step.
     fn request(&self, stage: &Stage) -> RequestBuilder {
         let (server, app) = (&self.server, &self.app);
         let as_person = |request: RequestBuilder| request.header("cookie", self.person.cookie());
@@ -217,7 +217,7 @@ impl Load {
         }
     }
 
-    /// Takes an item one step further; `Ok(false)` when the server refused it.
+    /// Advances an item by a step; `Ok(false)` if the server rejected the step.
     async fn step(&self, item: &mut Item) -> Result<bool, Broken> {
         let request = self.request(&item.stage);
         let answer = match send(request).await {
@@ -241,8 +241,8 @@ impl Load {
         Ok(true)
     }
 
-    /// Works until the server is gone, every item was put off, or it is told to stop; what the
-    /// journal then says.
+    /// Advances items until the server is gone, every item got a temporary error, or `stop` is
+    /// cancelled. Returns the journal.
     async fn work(&self, mut items: Vec<Item>, seed: u64, stop: CancellationToken) -> Vec<Item> {
         let mut chance = StdRng::seed_from_u64(seed);
         let mut open: Vec<usize> = (0..items.len()).collect();
@@ -263,7 +263,7 @@ impl Load {
         items
     }
 
-    /// Sends a request until it is answered with more than that the client should come again.
+    /// Sends a request until the response is no temporary error.
     async fn ask(&self, request: RequestBuilder) -> Answer {
         loop {
             let again = request.try_clone().unwrap();
@@ -281,7 +281,7 @@ impl Load {
         self.ask(self.server.token_request(&form)).await
     }
 
-    /// Holds the server to the journal of an item; the item to go on with.
+    /// Verifies an item against the journal, and returns the item to continue with.
     async fn verify(&self, mut item: Item, chance: &mut StdRng) -> Item {
         let mut was = item.clone();
         if let Stage::Chain(chain) = &item.stage {
@@ -297,7 +297,8 @@ impl Load {
             }
         };
         if !taken {
-            // Done, and its answer lost: that is for nothing but a step that is done once.
+            // A rejection means that the step was done and the response lost, possible only for a
+            // single-use step.
             assert!(was.in_flight, "lost: {was:?}");
             let Stage::Opened(codes) = &was.stage else {
                 let once = matches!(
@@ -307,7 +308,7 @@ impl Load {
                 assert!(once, "burnt: {was:?}");
                 return fresh(chance);
             };
-            // The approval was written, so it counts.
+            // The approval was committed before the response was lost.
             item = Item {
                 stage: Stage::Approved(codes.clone()),
                 in_flight: false,
@@ -320,13 +321,13 @@ impl Load {
         self.spend_again(&was.stage, item, chance).await
     }
 
-    /// Tries everything a second time that can be spent but once.
+    /// Asserts that single-use items cannot be used a second time.
     async fn spend_again(&self, was: &Stage, item: Item, chance: &mut StdRng) -> Item {
         let Stage::Chain(now) = &item.stage else {
             return item;
         };
         if let Stage::Chain(before) = was {
-            // Within the window a repeat gives the same successor, never a second one.
+            // A repeat inside the window returns the same successor.
             let again = self.refresh(&before.refresh_token).await;
             let again = again.expect(200).text("refresh_token");
             assert_eq!(again, now.refresh_token, "two successors of one token");
@@ -337,13 +338,13 @@ impl Load {
             again.expect_error(400, "invalid_grant");
         }
         match (chance.random_range(0..4), &now.origin, &now.spent) {
-            // A code that is used again may end its grant, so this is the last of the chain.
+            // Code reuse may revoke the grant, so the chain is not continued.
             (0, Origin::Code(code), _) => {
                 let exchange = self.server.token_request(&self.app.exchange_form(code));
                 let again = self.ask(exchange).await;
                 again.expect_error(400, "invalid_grant");
             }
-            // A token whose successor was used is spent for good, and using it ends the family.
+            // Reuse of a token with a used successor revokes the family.
             (1, _, Some(spent)) => {
                 let next = self.refresh(&now.refresh_token).await;
                 let next = next.expect(200).text("refresh_token");
@@ -358,7 +359,7 @@ impl Load {
     }
 }
 
-/// Where an answer takes a stage.
+/// Returns the stage after a response.
 fn follow(stage: &Stage, answer: &Answer) -> Stage {
     let chain = |origin, spent| {
         Stage::Chain(Chain {
@@ -383,16 +384,16 @@ fn follow(stage: &Stage, answer: &Answer) -> Stage {
     }
 }
 
-/// The clients' items, one list each.
+/// Items of each client.
 pub(crate) type Journals = Vec<Vec<Item>>;
 
-/// What every client begins with.
+/// Creates the initial items of all clients.
 pub(crate) fn journals(chance: &mut StdRng) -> Journals {
     let items = |chance: &mut StdRng| (0..ITEMS).map(|_| fresh(chance)).collect();
     (0..WORKERS).map(|_| items(chance)).collect()
 }
 
-/// All clients go to work; each gives its journal when it is done.
+/// Starts all clients; each task returns the journal.
 pub(crate) fn set_to_work(
     load: &Arc<Load>,
     journals: Journals,
@@ -407,7 +408,7 @@ pub(crate) fn set_to_work(
     running
 }
 
-/// All clients hold the server to their journals, at the same time.
+/// Verifies all journals concurrently.
 pub(crate) async fn verify_all(load: &Arc<Load>, journals: Journals, seed: u64) -> Journals {
     let mut running = JoinSet::new();
     for (worker, items) in (0_u64..).zip(journals) {
@@ -425,14 +426,14 @@ pub(crate) async fn verify_all(load: &Arc<Load>, journals: Journals, seed: u64) 
     verified.expect("the server goes on")
 }
 
-/// How many items wait for an answer that did not come.
+/// Counts the items in flight.
 pub(crate) fn unanswered(journals: &Journals) -> usize {
     let items = journals.iter().flatten();
     items.filter(|item| item.in_flight).count()
 }
 
-/// A person and an application, made with the machine's clock; nobody but the program at this
-/// address is at the database from here on.
+/// Creates an account and a client with the machine's clock, and closes the database, so that only the
+/// program at `address` uses the database.
 pub(crate) async fn prepare(setup: &Setup, address: String, fate: Fate) -> Arc<Load> {
     let mut setup = setup.clone();
     setup.clock = Clock::machine();

@@ -1,4 +1,4 @@
-//! People: accounts with a browser session.
+//! Accounts with a browser session.
 
 use serde_json::json;
 use storyden_auth::clock::Timestamp;
@@ -12,25 +12,25 @@ use super::answer::Answer;
 use super::client::{CHALLENGE, Client};
 use super::server::Server;
 
-/// A person who is signed in.
+/// A signed-in account.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) id: AccountId,
     pub(crate) handle: String,
-    /// The value of the session cookie.
+    /// Value of the session cookie.
     pub(crate) session: String,
 }
 
-/// The password of everybody.
+/// Password of every account.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Server {
-    /// An administrator.
+    /// Creates an administrator.
     pub(crate) async fn admin(&self, handle: &str) -> Member {
         self.account(handle, true, &[]).await
     }
 
-    /// Somebody who may authorize applications, and holds these permissions besides a member's.
+    /// Creates a member who may authorize clients, with additional permissions.
     pub(crate) async fn member(&self, handle: &str, permissions: &[&str]) -> Member {
         let permissions: Vec<&str> = permissions
             .iter()
@@ -40,7 +40,7 @@ impl Server {
         self.account(handle, false, &permissions).await
     }
 
-    /// Somebody who holds what every member holds.
+    /// Creates a member with the default permissions.
     pub(crate) async fn plain_member(&self, handle: &str) -> Member {
         self.account(handle, false, &[]).await
     }
@@ -77,7 +77,7 @@ impl Server {
         }
     }
 
-    /// Takes every role from somebody.
+    /// Removes every role of a member.
     pub(crate) async fn demote(&self, member: &Member) {
         self.sql(
             "DELETE FROM account_roles WHERE account_id = $1",
@@ -86,14 +86,14 @@ impl Server {
         .await;
     }
 
-    /// Takes from somebody all that their role permits but the use of applications.
+    /// Removes all permissions of a member's role except USE_OAUTH_CLIENTS.
     pub(crate) async fn take_all_but_applications(&self, member: &Member) {
         let sql = "UPDATE roles SET permissions = '[\"USE_OAUTH_CLIENTS\"]' WHERE name = $1";
         let role = format!("role of {}", member.handle);
         assert_eq!(self.sql(sql, &[&role]).await, 1);
     }
 
-    /// Suspends somebody, as Storyden stores that.
+    /// Suspends a member.
     pub(crate) async fn suspend(&self, member: &Member) {
         let (handle, now) = (member.handle.clone(), self.clock.now());
         self.app
@@ -111,13 +111,13 @@ impl Server {
         assert_eq!(self.sql(sql, &[member.id.as_str()]).await, 1);
     }
 
-    /// `GET` with a session.
+    /// Sends a `GET` with a session.
     pub(crate) async fn get_as(&self, member: &Member, path: &str) -> Answer {
         self.send(self.request("GET", path).header("cookie", member.cookie()))
             .await
     }
 
-    /// `POST` of JSON with a session.
+    /// Sends a `POST` of JSON with a session.
     pub(crate) async fn post_as(
         &self,
         member: &Member,
@@ -132,7 +132,7 @@ impl Server {
         .await
     }
 
-    /// The authorization request of a client with some parameters changed; `""` leaves one out.
+    /// Sends the authorization request of a client with changed parameters; `""` removes a parameter.
     pub(crate) async fn authorize(
         &self,
         member: Option<&Member>,
@@ -161,7 +161,7 @@ impl Server {
         self.send(request).await
     }
 
-    /// A request that waits for somebody's decision: its id.
+    /// Starts an authorization request, and returns the id of the pending request.
     pub(crate) async fn pending(
         &self,
         member: &Member,
@@ -177,14 +177,14 @@ impl Server {
             .unwrap_or_else(|| panic!("{:?}", answer.location()))
     }
 
-    /// Somebody's decision.
+    /// Decides a pending request.
     pub(crate) async fn decide(&self, member: &Member, request_id: &str, decision: &str) -> Answer {
         let body = json!({ "request_id": request_id, "decision": decision });
         self.post_as(member, "/api/oauth/authorize/consent", &body)
             .await
     }
 
-    /// An authorization code that somebody approved.
+    /// Runs the code flow up to the approval, and returns the code.
     pub(crate) async fn code(
         &self,
         member: &Member,
@@ -199,7 +199,7 @@ impl Server {
             .unwrap()
     }
 
-    /// Tokens of the whole code flow.
+    /// Runs the code flow, and returns the token response.
     pub(crate) async fn tokens(
         &self,
         member: &Member,
@@ -230,7 +230,7 @@ async fn insert(server: &Server, new: NewAccount, role: Option<Role>, now: Times
 }
 
 impl Member {
-    /// The `Cookie` header of their browser.
+    /// Returns the `Cookie` header of the session.
     pub(crate) fn cookie(&self) -> String {
         format!("storyden-session={}", self.session)
     }

@@ -1,4 +1,4 @@
-//! What tests are made of: servers, people, applications and their answers.
+//! Test support: servers, accounts, clients and responses.
 
 mod admin;
 mod answer;
@@ -36,7 +36,7 @@ pub(crate) use process::{Process, free_port};
 pub(crate) use server::{Server, Setup, run};
 pub(crate) use storyden::Storyden;
 
-/// Writes each test once and runs it on both engines, as `sqlite::name` and `postgres::name`.
+/// Defines each test for both engines, as `sqlite::name` and `postgres::name`.
 macro_rules! both {
     ($($(#[$meta:meta])* async fn $name:ident($setup:ident: Setup) $body:block)*) => {
         $($(#[$meta])* async fn $name($setup: crate::support::Setup) $body)*

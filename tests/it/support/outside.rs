@@ -1,5 +1,5 @@
-//! A simulated internet: names with arbitrary addresses, and TLS hosts with arbitrary responses.
-//! Nothing leaves this computer.
+//! A simulated internet: host names with arbitrary addresses, and TLS hosts with arbitrary responses.
+//! No packet leaves this computer.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,14 +19,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::server::Setup;
 
-/// An empty internet.
+/// The simulated internet, without hosts at first.
 #[derive(Clone)]
 pub(crate) struct Outside(Arc<World>);
 
 struct World {
-    /// The DNS responses of a name, in sequence; the last one repeats.
+    /// DNS responses of a name, in sequence; the last response repeats.
     names: Mutex<HashMap<String, Vec<Vec<IpAddr>>>>,
-    /// The listening socket of an address.
+    /// Listening socket of an address.
     doors: Mutex<HashMap<IpAddr, SocketAddr>>,
     resolved: AtomicUsize,
     dialled: Mutex<Vec<IpAddr>>,
@@ -56,7 +56,7 @@ impl Outside {
         }))
     }
 
-    /// A setup whose server uses this internet, with timeouts for a busy machine.
+    /// Connects a setup to this internet, with fetch timeouts for a busy machine.
     pub(crate) fn around(&self, mut setup: Setup) -> Setup {
         setup.network = Arc::<World>::clone(&self.0);
         setup.patience.fetch = Duration::from_mins(2);
@@ -74,17 +74,17 @@ impl Outside {
             .insert(name.to_owned(), answers);
     }
 
-    /// The number of name resolutions.
+    /// Counts the DNS resolutions.
     pub(crate) fn resolved(&self) -> usize {
         self.0.resolved.load(Ordering::SeqCst)
     }
 
-    /// The addresses that passed and were dialled.
+    /// Returns the addresses that passed the SSRF guard and were dialled.
     pub(crate) fn dialled(&self) -> Vec<IpAddr> {
         self.0.dialled.lock().unwrap().clone()
     }
 
-    /// A host with a name and a public address.
+    /// Creates a host with a name and a public address.
     pub(crate) async fn host(&self, name: &str) -> Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = {
@@ -159,16 +159,16 @@ pub(crate) enum Reply {
     Raw(Vec<u8>),
     /// Sends these bytes, and then slow single bytes without end.
     Drip(Vec<u8>),
-    /// Sends the first bytes, and then the second bytes again and again.
+    /// Sends the first bytes, and then repeats the second bytes without end.
     Flood(Vec<u8>, Vec<u8>),
-    /// Takes the request and says nothing.
+    /// Accepts the request and never responds.
     Silence,
-    /// Takes the connection and speaks no TLS.
+    /// Accepts the connection without a TLS handshake.
     Stall,
 }
 
 impl Reply {
-    /// A JSON document with a status and headers.
+    /// Builds a JSON response with a status and headers.
     pub(crate) fn json(status: &str, headers: &str, document: &Value) -> Self {
         Self::body(
             status,
@@ -177,7 +177,7 @@ impl Reply {
         )
     }
 
-    /// Any body.
+    /// Builds a response with any body.
     pub(crate) fn body(status: &str, headers: &str, body: &str) -> Self {
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
@@ -185,7 +185,7 @@ impl Reply {
     }
 }
 
-/// A host of the world outside.
+/// A host of the simulated internet.
 #[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) name: String,
@@ -201,7 +201,7 @@ struct Inner {
 }
 
 impl Host {
-    /// The URL of a path.
+    /// Returns the URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://{}{path}", self.name)
     }
@@ -212,7 +212,7 @@ impl Host {
         replies.insert(path.to_owned(), reply);
     }
 
-    /// The requests to a path, with head and body.
+    /// Returns the requests to a path, with head and body.
     pub(crate) fn asked_at(&self, path: &str) -> Vec<String> {
         let is_at = |request: &String| request.split(' ').nth(1) == Some(path);
         self.asked().into_iter().filter(is_at).collect()
@@ -223,7 +223,8 @@ impl Host {
         self.publish_with(path, "", changes)
     }
 
-    /// The same with further headers.
+    /// Publishes a client metadata document with additional response headers, and returns the client
+    /// id.
     pub(crate) fn publish_with(&self, path: &str, headers: &str, changes: &Value) -> String {
         let id = self.url(path);
         let mut document = json!({
@@ -236,12 +237,12 @@ impl Host {
         id
     }
 
-    /// All requests, with head and body.
+    /// Returns all requests, with head and body.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.asked.lock().unwrap().clone()
     }
 
-    /// The number of open connections.
+    /// Counts the open connections.
     pub(crate) fn open(&self) -> usize {
         self.inner.open.load(Ordering::SeqCst)
     }

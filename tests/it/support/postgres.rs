@@ -1,12 +1,12 @@
-//! A PostgreSQL that a test may stop: every other test is a guest of the common one.
+//! A PostgreSQL cluster for tests that stop the database; all other tests share a cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use super::process::free_port;
 
-/// Stops the server and removes its folder once its standard input is closed: by us, or because
-/// we are gone.
+/// Shell script that stops PostgreSQL and removes the folder after EOF on standard input, which also
+/// occurs if the test process dies.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 read -r _
@@ -14,7 +14,7 @@ read -r _
 rm -rf "$OWN_POSTGRES"
 "#;
 
-/// A PostgreSQL with a folder and a port of its own, which is gone at the end.
+/// A PostgreSQL cluster with a separate folder and port, removed on drop.
 #[derive(Debug)]
 pub(crate) struct OwnPostgres {
     programs: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct OwnPostgres {
     kept: Option<ChildStdin>,
 }
 
-/// The output of a command that must go well.
+/// Runs a command that must succeed, and returns the output.
 #[track_caller]
 fn done(mut command: Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
@@ -34,7 +34,7 @@ fn done(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// The folder of the newest PostgreSQL of this machine.
+/// Returns the folder of the newest PostgreSQL on this machine.
 fn programs() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let folder = done(Command::new(tests.join("find-postgres")));
@@ -46,7 +46,7 @@ fn programs() -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// A program of PostgreSQL's on a folder's data, as the user that may run it.
+/// Builds a PostgreSQL command for a data folder, run as the user postgres if necessary.
 fn program(programs: &Path, name: &str, home: &Path, as_root: bool) -> Command {
     let program = programs.join(name);
     let mut command = if as_root {
@@ -56,18 +56,18 @@ fn program(programs: &Path, name: &str, home: &Path, as_root: bool) -> Command {
     } else {
         Command::new(program)
     };
-    // The user postgres may not be able to read where we are.
+    // The user postgres may not be able to read the current folder.
     command.current_dir(home).arg("-D").arg(home.join("data"));
     command
 }
 
 impl OwnPostgres {
-    /// Makes one and starts it. Takes a few seconds, and blocks.
+    /// Creates and starts a cluster. Blocks for a few seconds.
     pub(crate) fn make() -> Self {
         let mut id = Command::new("id");
         id.arg("-u");
         let as_root = done(id) == "0";
-        // PostgreSQL refuses to run as root; where the user postgres can get, if it is to run it.
+        // PostgreSQL refuses to run as root, and the user postgres needs access to the folder.
         let base = if as_root {
             PathBuf::from("/tmp")
         } else {
@@ -113,9 +113,10 @@ impl OwnPostgres {
         made
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts PostgreSQL, and waits until connections are accepted.
     pub(crate) fn start(&self) {
-        // What was committed survives its processes, which is all that is asked of the disk here.
+        // Committed data survives the crash of a process without fsync; only a crash of the machine
+        // needs fsync.
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off",
             self.port
@@ -123,24 +124,24 @@ impl OwnPostgres {
         let mut start = self.control();
         start.arg("-l").arg(self.home.join("log"));
         start.args(["-o", &options, "-w", "-t", "120", "start"]);
-        // It would keep a pipe of ours open for as long as it lives.
+        // PostgreSQL would inherit the pipes of this process and keep these open.
         start.stdin(Stdio::null()).stdout(Stdio::null());
         let started = start.stderr(Stdio::null()).status().unwrap().success();
         assert!(started, "PostgreSQL does not start: {}", self.log());
     }
 
-    /// Ends it without a word, as a crash does.
+    /// Stops PostgreSQL immediately, without a shutdown checkpoint.
     pub(crate) fn stop(&self) {
         let mut stop = self.control();
         stop.args(["-m", "immediate", "-w", "-t", "120", "stop"]);
         done(stop);
     }
 
-    /// Kills one of its processes, upon which it ends all others and recovers by itself.
+    /// Kills a PostgreSQL process, upon which PostgreSQL ends all connections and recovers.
     pub(crate) fn kill(&self, process: i32) {
         let mut kill = self.control();
         kill.args(["kill", "KILL", &process.to_string()]);
-        // Gone already when its client was quicker.
+        // Fails if the process has already ended.
         let _ = kill.output().unwrap();
     }
 
@@ -152,7 +153,7 @@ impl OwnPostgres {
         std::fs::read_to_string(self.home.join("log")).unwrap_or_default()
     }
 
-    /// Its one database.
+    /// Returns the URL of the database.
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }

@@ -1,4 +1,4 @@
-//! The program itself, as an operator runs it.
+//! The storyden-auth program, run as a separate process.
 
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -11,15 +11,15 @@ use tokio::sync::mpsc;
 use super::database::signing_key;
 use super::server::Setup;
 
-/// A running program and what it says on stderr.
+/// A running program and the log on stderr.
 pub(crate) struct Process {
     pub(crate) address: String,
     child: Child,
-    /// Read as it comes, so that the program never waits for a reader.
+    /// Lines read by a task, so that a full pipe never blocks the program.
     log: mpsc::UnboundedReceiver<String>,
 }
 
-/// How a program ended, and what it said.
+/// Exit code and output of a program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -28,9 +28,9 @@ pub(crate) struct Ended {
 }
 
 impl Setup {
-    /// The program with a command and the settings of this setup, and nothing else of ours.
+    /// Builds a command of the program with the settings of this setup and no other environment.
     pub(crate) fn program(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
-        // A file that may not grow is then an error to the program, as a full disk is, and no signal.
+        // With SIGXFSZ ignored, the file size limit causes EFBIG, similar to a full disk.
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#])
@@ -53,7 +53,7 @@ impl Setup {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and waits for the exit.
     pub(crate) async fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
         let output = self.program(arguments, settings).output().await.unwrap();
         Ended {
@@ -63,12 +63,12 @@ impl Setup {
         }
     }
 
-    /// Starts the program as a server, and waits until it says that it serves.
+    /// Starts the program as a server, and waits until the log reports readiness.
     pub(crate) async fn spawn(&self, port: u16) -> Process {
         self.spawn_with(port, &[]).await
     }
 
-    /// The same with further settings.
+    /// Starts the program as a server with additional settings.
     pub(crate) async fn spawn_with(&self, port: u16, further: &[(&str, &str)]) -> Process {
         let address = format!("127.0.0.1:{port}");
         let issuer = format!("http://{address}");
@@ -82,7 +82,7 @@ impl Setup {
         let (sender, mut log) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some(line) = lines.next_line().await.unwrap() {
-                // Read on when nobody listens any more.
+                // Continue to read after the receiver is dropped.
                 let _ = sender.send(line);
             }
         });
@@ -102,8 +102,8 @@ impl Setup {
     }
 }
 
-/// The variables by which `TEST_DATE` of `tests/run` gives a program another date. Not the memory that
-/// libfaketime shares: a program that is killed may have locked the memory.
+/// Returns the variables with which `TEST_DATE` of `tests/run` sets a different date (libfaketime).
+/// Without the shared memory of libfaketime, because a killed program may leave a lock there.
 #[expect(
     clippy::disallowed_methods,
     reason = "they belong to the machine, not to the settings"
@@ -116,11 +116,11 @@ fn faked_time() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// A port that no other program is given before this process ends.
+/// Returns a port that stays reserved until this process ends.
 ///
-/// On Linux a socket that is bound and does not listen keeps the port from every program that asks
-/// for a free one, and still lets a server with `SO_REUSEADDR` listen there, again and again. Other
-/// systems do not allow the second socket; there the port is merely free at this moment.
+/// On Linux a bound socket that does not listen reserves the port, and a server with `SO_REUSEADDR` can
+/// still listen there repeatedly. Other systems do not allow the second socket; there the port is only
+/// free at this moment.
 pub(crate) fn free_port() -> u16 {
     static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
     let socket = TcpSocket::new_v4().unwrap();
@@ -134,13 +134,13 @@ pub(crate) fn free_port() -> u16 {
 }
 
 impl Process {
-    /// Asks it to end, as an operator or a container does.
+    /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         let kill = Command::new("kill").args(["-TERM", &self.pid()]).status();
         assert!(kill.await.unwrap().success());
     }
 
-    /// Lets no file of its own grow beyond a size; `unlimited` lets them grow again.
+    /// Limits the size of the program's files (RLIMIT_FSIZE); `unlimited` removes the limit.
     #[cfg(target_os = "linux")]
     pub(crate) async fn limit_files(&self, size: &str) {
         let limit = format!("--fsize={size}:unlimited");
@@ -149,17 +149,17 @@ impl Process {
         assert!(limited.await.unwrap().success());
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> String {
         self.child.id().unwrap().to_string()
     }
 
-    /// Ends it without a word, as a crash does.
+    /// Sends SIGKILL.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Waits for it to end by itself; its exit code and the rest of its log.
+    /// Waits for the exit, and returns the exit code and the remaining log lines.
     pub(crate) async fn wait(mut self) -> (Option<i32>, Vec<String>) {
         let mut said = Vec::new();
         while let Some(line) = self.log.recv().await {
@@ -168,12 +168,12 @@ impl Process {
         (self.child.wait().await.unwrap().code(), said)
     }
 
-    /// The next line of its log; none when it has ended.
+    /// Returns the next log line, or `None` after the exit.
     pub(crate) async fn line(&mut self) -> Option<String> {
         self.log.recv().await
     }
 
-    /// Waits for a line of its log.
+    /// Waits for a log line that contains `text`.
     pub(crate) async fn says(&mut self, text: &str) {
         while let Some(line) = self.log.recv().await {
             if line.contains(text) {

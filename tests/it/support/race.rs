@@ -1,4 +1,4 @@
-//! Concurrent requests, and their forms.
+//! Concurrent requests, and forms of the token endpoint.
 
 use reqwest::RequestBuilder;
 use tokio::task::JoinSet;
@@ -7,10 +7,10 @@ use super::answer::Answer;
 use super::client::{Client, VERIFIER};
 use super::server::Server;
 
-/// A form, as pairs.
+/// A form, as name-value pairs.
 pub(crate) type Form<'a> = Vec<(&'a str, &'a str)>;
 
-/// Sends all requests at once; the answers in no particular order.
+/// Sends all requests concurrently, and returns the responses in any order.
 pub(crate) async fn at_once(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     let mut running = JoinSet::new();
     for request in requests {
@@ -19,7 +19,7 @@ pub(crate) async fn at_once(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     running.join_all().await
 }
 
-/// The number of responses with a status. Fails for any server error.
+/// Counts the responses with a status, and asserts that no response is a 5xx.
 #[track_caller]
 pub(crate) fn count(answers: &[Answer], status: u16) -> usize {
     for answer in answers {
@@ -32,14 +32,14 @@ pub(crate) fn count(answers: &[Answer], status: u16) -> usize {
 }
 
 impl Server {
-    /// A request to the token endpoint, not sent yet.
+    /// Builds a request to the token endpoint.
     pub(crate) fn token_request(&self, form: &[(&str, &str)]) -> RequestBuilder {
         self.request("POST", "/api/oauth/token").form(form)
     }
 }
 
 impl Client {
-    /// The form of an exchange of a code.
+    /// Returns the form that exchanges a code.
     pub(crate) fn exchange_form<'a>(&'a self, code: &'a str) -> Form<'a> {
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -51,7 +51,7 @@ impl Client {
         form
     }
 
-    /// The form of a use of a refresh token.
+    /// Returns the form that uses a refresh token.
     pub(crate) fn refresh_form<'a>(&'a self, refresh_token: &'a str) -> Form<'a> {
         let mut form = vec![
             ("grant_type", "refresh_token"),
@@ -61,7 +61,7 @@ impl Client {
         form
     }
 
-    /// The form of a poll.
+    /// Returns the form that polls with a device code.
     pub(crate) fn poll_form<'a>(&'a self, device_code: &'a str) -> Form<'a> {
         let mut form = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -72,13 +72,13 @@ impl Client {
     }
 }
 
-/// A form without a parameter.
+/// Returns the form without a parameter.
 pub(crate) fn without<'a>(form: &[(&'a str, &'a str)], name: &str) -> Form<'a> {
     let kept = form.iter().filter(|(known, _)| *known != name);
     kept.copied().collect()
 }
 
-/// A form with another value of a parameter.
+/// Returns the form with a changed parameter.
 pub(crate) fn with<'a>(form: &[(&'a str, &'a str)], name: &'a str, value: &'a str) -> Form<'a> {
     let mut form = without(form, name);
     form.push((name, value));

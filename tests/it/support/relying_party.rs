@@ -1,15 +1,15 @@
-//! Independent relying parties: their HTTP client, and the member at the browser.
+//! Independent relying parties: the HTTP client, and the browser of the member.
 
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::member::Member;
 use super::server::Server;
 
-/// The HTTP client of a relying party.
+/// HTTP client of a relying party.
 pub(crate) struct Http(reqwest::Client);
 
 impl Http {
-    /// A relying party for a server on this machine.
+    /// Creates the HTTP client for a server on this machine.
     pub(crate) fn of(server: &Server) -> Self {
         Self(server.http.clone())
     }
@@ -46,7 +46,7 @@ impl<'c> AsyncHttpClient<'c> for Http {
 }
 
 impl Server {
-    /// Follows a URL in a browser with a session, approves, and returns the last URL.
+    /// Follows a URL in a browser with a session, approves, and returns the redirect URL.
     pub(crate) async fn approve_in_browser(&self, member: &Member, url: &url::Url) -> url::Url {
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let consent = self.get_as(member, &path).await.expect(302);

@@ -1,7 +1,7 @@
-//! Rounds of a test: a single round in `make test`; in `make soak` as many rounds as reach a figure
-//! within the time.
+//! Repetition of a test: a single round in `make test`; in `make soak` rounds until a target count or a
+//! time limit.
 //!
-//! Both run the same code. `tests/soak` controls the rounds by four variables.
+//! Both run the same code. `tests/soak` sets the plan by four environment variables.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,22 +9,23 @@ use std::sync::{Arc, Mutex};
 
 use storyden_auth::clock::Stopwatch;
 
-/// The seed of the round that `make test` runs.
+/// Seed of the single round of `make test`.
 const SEED: u64 = 1;
 /// Seconds between two progress lines.
 const SAY_EVERY: f64 = 10.0;
 
-/// Figures of a test, summed over its rounds, in order of appearance. Clones share the figures.
+/// Counts and times of a test, accumulated over all rounds, in order of appearance. Clones share the
+/// figures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Held(Arc<Mutex<Vec<(&'static str, u64)>>>);
 
 impl Held {
-    /// Counts something, named in the plural.
+    /// Adds to a count; `what` is a plural noun.
     pub(crate) fn count(&self, what: &'static str, more: usize) {
         self.change(what, |known| known + u64::try_from(more).unwrap());
     }
 
-    /// Keeps the longest of several times, in milliseconds.
+    /// Keeps the maximum of several times, in milliseconds.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -44,7 +45,7 @@ impl Held {
         }
     }
 
-    /// A figure; 0 if absent.
+    /// Returns a figure; 0 if absent.
     pub(crate) fn figure(&self, what: &str) -> u64 {
         let figures = self.0.lock().unwrap();
         let found = figures.iter().find(|(name, _)| *name == what);
@@ -62,13 +63,13 @@ impl fmt::Display for Held {
     }
 }
 
-/// The request of `tests/soak`.
+/// Soak plan of `tests/soak`.
 struct Plan {
-    /// The figure that ends the test, and its target.
+    /// Name of the figure that ends the test, and target value.
     until: (String, u64),
-    /// For how many seconds at most.
+    /// Time limit in seconds.
     seconds: f64,
-    /// The file for the figures at the end.
+    /// File for the final figures.
     report: PathBuf,
 }
 
@@ -103,17 +104,17 @@ impl Rounds {
         }
     }
 
-    /// True under `make soak`: the machine is otherwise idle, and time limits are asserted.
+    /// True under `make soak`: the machine is idle, and time limits are asserted.
     pub(crate) fn at_length(&self) -> bool {
         self.plan.is_some()
     }
 
-    /// The seed of the next round; `None` at the end.
+    /// Returns the seed of the next round; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<u64> {
         let seconds = self.since.seconds();
         let enough = match &self.plan {
             None => self.begun == 1,
-            // At least a single round, however short the time.
+            // At least one round, even if the time is over.
             Some(plan) => self.begun > 0 && (self.reached(plan) || seconds >= plan.seconds),
         };
         if self.begun > 0 && (enough || seconds - self.said_at >= SAY_EVERY) {
@@ -132,7 +133,7 @@ impl Rounds {
         Some(self.first_seed + self.begun - 1)
     }
 
-    /// Reports the seed of a failed round, for a repetition.
+    /// Reports the seed of a failed round, for reproduction.
     #[expect(clippy::print_stderr, reason = "for who looks for the failure")]
     pub(crate) fn failed(&self) {
         if self.at_length() {

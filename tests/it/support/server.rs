@@ -1,4 +1,4 @@
-//! A server per test, started by the same function as the real one, on a port of its own.
+//! A server per test, started by the same function as in production, on a separate port.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -25,38 +25,38 @@ use super::answer::Answer;
 use super::database::{Engine, TestDatabase, signing_key};
 use super::rounds::{Held, Rounds};
 
-/// When every test begins.
+/// Time at the start of every test.
 const BEGIN: time::OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
-/// A database and settings, before a server is started on them.
+/// A database and settings, before a server is started.
 #[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) engine: Engine,
     pub(crate) database: TestDatabase,
     pub(crate) folder: std::path::PathBuf,
     pub(crate) clock: Clock,
-    /// How long the server waits for a peer.
+    /// Timeouts for slow peers.
     pub(crate) patience: Patience,
     /// Limits of the signing queue.
     pub(crate) signing: SigningLimits,
-    /// Bounds on connections.
+    /// Connection limits.
     pub(crate) connections: ConnectionLimits,
-    /// What a test that rolls dice begins with.
+    /// Seed of the test's random number generator.
     pub(crate) seed: u64,
-    /// Whether this is `make soak`: the machine is the test's own, and promised times are held.
+    /// True under `make soak`: the machine is idle, and time limits are asserted.
     pub(crate) at_length: bool,
-    /// Where a test says what it held.
+    /// Figures that the test reports.
     pub(crate) held: Held,
-    /// The network that the server's own requests go over.
+    /// Network for outgoing requests.
     pub(crate) network: Arc<dyn Network>,
     settings: HashMap<String, String>,
 }
 
-/// A test. Boxed, so that the code which runs it is compiled once and not for each test.
+/// A test function. Boxed, so that the runner is compiled once instead of per test.
 pub(crate) type Test = fn(Setup) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs a test on an engine for the planned number of rounds. Each round has its own database, which is dropped
-/// after the round, failed or not.
+/// Runs a test on an engine for the planned number of rounds. Each round has a new database, dropped
+/// after the round even if the test fails.
 pub(crate) fn run(engine: Engine, test: Test) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -104,19 +104,19 @@ async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result
 }
 
 impl Setup {
-    /// The same with a setting.
+    /// Adds a setting.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Starts a server. More than one may be started on one setup: replicas.
+    /// Starts a server. Several servers on the same setup are replicas.
     pub(crate) async fn start(&self) -> Server {
         self.start_on(TcpListener::bind("127.0.0.1:0").await.unwrap())
             .await
     }
 
-    /// Starts a server whose issuer is the very address that it listens on.
+    /// Starts a server with the listening address as the issuer.
     pub(crate) async fn start_as_itself(&self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
@@ -164,7 +164,7 @@ impl Setup {
     }
 }
 
-/// A client as browsers and programs are not: it follows nothing and keeps no cookie by itself.
+/// Builds an HTTP client that neither follows redirects nor stores cookies.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place of the tests that makes a client"
@@ -194,12 +194,12 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Turns the clock forward.
+    /// Advances the clock.
     pub(crate) fn turn(&self, by: Duration) {
         self.clock.turn(by);
     }
 
-    /// A request to a path, to be filled in and sent with [`Server::send`].
+    /// Builds a request to a path, to be sent with [`Server::send`].
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http
             .request(method.parse().unwrap(), format!("{}{path}", self.address))
@@ -210,34 +210,34 @@ impl Server {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// `GET` without any credential.
+    /// Sends a `GET` without any credential.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request("GET", path)).await
     }
 
-    /// `POST` of a form without any credential.
+    /// Sends a `POST` of a form without any credential.
     pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(self.request("POST", path).form(form)).await
     }
 
-    /// `POST` to the token endpoint.
+    /// Sends a `POST` to the token endpoint.
     pub(crate) async fn token(&self, form: &[(&str, &str)]) -> Answer {
         self.post_form("/api/oauth/token", form).await
     }
 
-    /// `GET` with an access token.
+    /// Sends a `GET` with an access token.
     pub(crate) async fn get_with_bearer(&self, path: &str, token: &str) -> Answer {
         self.send(self.request("GET", path).bearer_auth(token))
             .await
     }
 
-    /// Changes the database behind the server's back; how many rows that changed.
+    /// Executes SQL on the database, bypassing the server, and returns the number of changed rows.
     pub(crate) async fn sql(&self, sql: &'static str, args: &[&str]) -> u64 {
         let args = args.iter().map(|text| Value::from(*text)).collect();
         self.app.db.execute(sql, args).await.unwrap()
     }
 
-    /// Counts what a `SELECT COUNT(*) AS n …` counts.
+    /// Returns the result of a `SELECT COUNT(*) AS n …`.
     pub(crate) async fn count(&self, sql: &'static str, args: &[&str]) -> i64 {
         #[derive(sqlx::FromRow)]
         struct Count {

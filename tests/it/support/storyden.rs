@@ -1,5 +1,4 @@
-//! A Storyden beside the server, as far as its database notices: whose file it is, what it drops
-//! when it starts, and what it finds in its tables.
+//! A simulated Storyden on the same database: the schema and the start-up migration.
 
 use std::time::Duration;
 
@@ -9,30 +8,30 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Sq
 use super::database::Engine;
 use super::server::Setup;
 
-/// What every table of ours, and every index of one, begins with.
+/// Name prefix of this server's tables and indexes.
 const OURS: &str = "auth_";
 
-/// Time for a lock. A server that holds a lock for longer forgot the lock, however slow the machine.
+/// Lock timeout. A longer wait means that the server leaked a lock, even on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Another process with the same database.
+/// A database connection of another process.
 pub(crate) enum Storyden {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-/// A table of Storyden's: how it is made, its columns and its indexes.
+/// A table of Storyden: the statement, columns and indexes.
 struct Table {
     name: String,
     statement: String,
     columns: Vec<String>,
-    /// Each with its statement.
+    /// Names and statements of the indexes.
     indexes: Vec<(String, String)>,
 }
 
 impl Setup {
-    /// Makes the database a Storyden's: it has a table that only that one has, and on SQLite the
-    /// journal that it keeps.
+    /// Marks the database as Storyden's: adds a table known only to Storyden, and on SQLite sets
+    /// Storyden's journal mode.
     pub(crate) async fn beside_a_storyden(&self) -> Storyden {
         let mut storyden = self.other_process().await;
         if self.engine == Engine::Sqlite {
@@ -42,7 +41,7 @@ impl Setup {
         storyden
     }
 
-    /// A connection of its own to the database, without the server's timeouts.
+    /// Opens a separate connection to the database, without the server's timeouts.
     pub(crate) async fn other_process(&self) -> Storyden {
         let url = self.database.url.as_str();
         match self.engine {
@@ -67,7 +66,7 @@ impl Storyden {
         }
     }
 
-    /// The texts of a query's one column; SQL NULL is none.
+    /// Returns the values of a single-column query; SQL NULL is `None`.
     pub(crate) async fn texts(&mut self, sql: &str) -> Vec<Option<String>> {
         let query = AssertSqlSafe(sql);
         match self {
@@ -76,7 +75,7 @@ impl Storyden {
         }
     }
 
-    /// One of two texts.
+    /// Returns the statement of this engine.
     pub(crate) fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {
             Self::Sqlite(_) => sqlite,
@@ -84,8 +83,8 @@ impl Storyden {
         }
     }
 
-    /// Every column with its type and every index: of Storyden's tables, and of ours. The indexes of
-    /// ours on Storyden's tables come and go: [`Storyden::indexes_of_ours`] lists them.
+    /// Lists columns with types, and indexes: of Storyden's tables, and of this server's tables.
+    /// Excludes this server's indexes on Storyden's tables, which [`Storyden::indexes_of_ours`] lists.
     pub(crate) async fn schema(&mut self) -> (Vec<String>, Vec<String>) {
         let sql = self.pick(
             "SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_master m, \
@@ -105,7 +104,7 @@ impl Storyden {
         (theirs, ours)
     }
 
-    /// The indexes of ours on Storyden's tables, in the order of their names.
+    /// Lists this server's indexes on Storyden's tables, by name.
     pub(crate) async fn indexes_of_ours(&mut self) -> Vec<String> {
         let sql = self.pick(
             "SELECT name FROM sqlite_master WHERE type = 'index' \
@@ -118,7 +117,7 @@ impl Storyden {
         self.texts(sql).await.into_iter().flatten().collect()
     }
 
-    /// Takes away every table of ours.
+    /// Drops every table of this server.
     pub(crate) async fn drop_ours(&mut self) {
         let (_, ours) = self.schema().await;
         let columns = ours.iter().filter_map(|text| text.split_once('.'));
@@ -129,8 +128,8 @@ impl Storyden {
         }
     }
 
-    /// Its start-up migration, as it was seen to go: of its own tables, columns and indexes that it
-    /// does not know are dropped; on SQLite a table is made anew for that. Others are left alone.
+    /// Runs the start-up migration as observed from Storyden: unknown columns and indexes of Storyden's
+    /// tables are dropped, on SQLite by recreating the table. Other tables are left alone.
     pub(crate) async fn start_up(&mut self) {
         for table in tables(self.pick(
             include_str!("../../../migrations/sqlite/storyden.sql"),
@@ -196,7 +195,7 @@ impl Storyden {
     }
 }
 
-/// The tables that a Storyden knows, out of the text that makes them.
+/// Parses the tables of Storyden from the schema file.
 fn tables(text: &str) -> Vec<Table> {
     let lines = text.lines().filter(|line| !line.starts_with("--"));
     let text: Vec<&str> = lines.collect();
@@ -218,7 +217,7 @@ fn tables(text: &str) -> Vec<Table> {
                 let index = (index.to_owned(), statement.to_owned());
                 of_it.unwrap().indexes.push(index);
             }
-            // Foreign keys of PostgreSQL that come after the tables.
+            // Foreign keys added after the tables on PostgreSQL.
             ["ALTER", "TABLE", ..] => {}
             _ => panic!("what is {statement}?"),
         }
@@ -227,7 +226,7 @@ fn tables(text: &str) -> Vec<Table> {
     tables
 }
 
-/// The column of a line of `CREATE TABLE`, if it has one.
+/// Returns the column of a line of `CREATE TABLE`; `None` for a constraint.
 fn column(line: &str) -> Option<String> {
     let first = line.strip_prefix("    ")?.split_whitespace().next()?;
     let is_constraint = matches!(first, "PRIMARY" | "CONSTRAINT" | "UNIQUE" | "FOREIGN");
