@@ -1,41 +1,44 @@
 //! storyden-auth: the OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 //!
-//! Layers: entry points use domain modules and foundations, domain modules use foundations, and entry
-//! points do not use each other. `docs/architecture.md` has the diagram; `tests/it/house.rs` enforces
-//! the rules.
+//! Imports go downwards in this list, without a cycle; `tests/it/architecture.rs` checks the graph and
+//! `docs/architecture.md` describes it.
 
-// Entry: all routes, and the connections.
-pub mod router;
-pub mod server;
-
-// Entry points: protocol endpoints, JSON APIs of members and administrators, built-in pages, jobs,
-// commands.
-pub mod admin;
+// Entry points: commands, and the HTTP server with its routes and handlers.
 pub mod cli;
-pub mod endpoints;
-pub mod jobs;
-pub mod member;
-pub mod pages;
+pub mod http;
 
-// Domain: the protocol (pure), client identification, accounts, remote connections (this server as a
-// client), and all SQL.
+// Work without a request: clean-up, revocations in progress, indexes.
+pub mod jobs;
+
+// Domain rules without HTTP types: this server as a client of others, the clients, the accounts.
 pub mod accounts;
 pub mod clients;
-pub mod oauth;
 pub mod remote;
-pub mod store;
 
-// Foundations, built once at the start: settings, profile, keys, limits, outgoing requests, logs.
-pub mod app;
-pub mod config;
-pub mod error;
-pub mod fetch;
+// Dependencies of every request, built once.
+pub mod context;
+
+// Infrastructure.
+pub mod egress;
 pub mod keys;
-pub mod limits;
-pub mod profile;
+pub mod passwords;
+pub mod rate_limit;
+pub mod redemptions;
+pub mod single_flight;
 pub mod telemetry;
 
-// Basic types with a single purpose each.
+// Settings and the two profiles.
+pub mod compat;
+pub mod config;
+
+// The database: the only module with SQL.
+pub mod database_url;
+pub mod store;
+
+// The protocol as pure functions and types: no I/O, no profile.
+pub mod oauth;
+
+// Values.
 pub mod clock;
 pub mod files;
 pub mod ids;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::password::PasswordSource;
 use super::{Error, arguments, open, output};
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::AccountId;

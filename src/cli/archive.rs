@@ -15,7 +15,7 @@ use super::{Error, output};
 use crate::config::Config;
 use crate::files;
 use crate::keys::SigningKey;
-use crate::remote::seal;
+use crate::keys::sealer;
 use crate::secret::hex;
 
 /// The version of the archive format.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Error, account, open, output};
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::{Config, parse_duration};
 use crate::ids::AccountId;

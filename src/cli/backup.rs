@@ -10,7 +10,7 @@ use super::migrate::without_making;
 use super::{Error, output};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::url::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 use crate::store::{Db, copy, inspect};
 use crate::{files, telemetry};
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Error, account, client, open, output};
-use crate::app::App;
+use crate::context::App;
 use crate::config::Config;
 use crate::store::audit::{Entry, Event};
 use crate::store::revocation::{self, Ended, Target};

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Error, output, with_causes};
 use crate::config::Config;
-use crate::fetch;
+use crate::egress;
 
 /// Time limit of the check.
 const TIMEOUT: Duration = Duration::from_secs(3);

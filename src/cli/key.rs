@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Error, output};
-use crate::app;
+use crate::context;
 use crate::config::Config;
 use crate::keys::SigningKey;
-use crate::store::url::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 
 /// Commands for the signing key.
 #[derive(Debug, Subcommand)]

@@ -27,8 +27,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::accounts::passwords;
-use crate::app::{self, App, Sources};
+use crate::passwords;
+use crate::context::{self, App, Sources};
 use crate::config::{Config, Fault};
 use crate::{keys, store, telemetry};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{Error, output};
 use crate::config::Config;
-use crate::router;
+use crate::http::router;
 
 /// Prints the document that `/api/openapi.json` serves.
 pub(super) fn run(config: &Config) -> Result<ExitCode, Error> {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use clap::Args;
 
 use super::{Error, output};
-use crate::member::session::{PASSWORD_MAX, PASSWORD_MIN};
+use crate::http::member::session::{PASSWORD_MAX, PASSWORD_MIN};
 use crate::random::Random;
 use crate::secret::Secret;
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::account::find as find_account;
 use super::{Error, open, output};
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::ids::RemoteConnectionId;

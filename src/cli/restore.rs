@@ -10,7 +10,7 @@ use super::archive::{self, DATABASE, Done, Manifest, Temporary, blocking, failed
 use super::{Error, output, serve};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::url::{DatabaseUrl, SqliteMode, SqliteUrl};
+use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use crate::store::{Db, copy, migrate};
 use crate::{files, telemetry};
 

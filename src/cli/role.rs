@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::account::find;
 use super::{Error, arguments, open, output};
-use crate::app::App;
+use crate::context::App;
 use crate::config::Config;
 use crate::ids::RoleId;
 use crate::oauth::permission::{Permission, PermissionSet};

@@ -11,16 +11,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::app::{App, Sources};
+use crate::context::{App, Sources};
 use crate::config::Config;
 use crate::keys::SigningKey;
-use crate::profile::Profile;
-use crate::remote::seal;
+use crate::compat::Profile;
+use crate::keys::sealer;
 use crate::store::lock::ServerLock;
-use crate::store::url::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 use crate::store::{inspect, migrate};
-use crate::telemetry::prometheus;
-use crate::{files, server, telemetry};
+use crate::http::prometheus;
+use crate::{files, telemetry};
+use crate::http::listener;
 
 /// Migrate the database and serve: the default command.
 #[derive(Args, Debug, Default)]

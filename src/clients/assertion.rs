@@ -9,12 +9,12 @@ use time::Duration;
 use url::Url;
 
 use super::Credentials;
-use super::flights::Flights;
-use crate::app::App;
+use crate::single_flight::Flights;
+use crate::context::App;
 use crate::clock::Timestamp;
-use crate::fetch::Question;
+use crate::egress::Question;
 use crate::keys::{self, Unproven};
-use crate::limits::KEYS_CLIENT;
+use crate::rate_limit::KEYS_CLIENT;
 use crate::oauth::client_assertion::Claims;
 use crate::oauth::{OAuthError, client_document, strict_json};
 use crate::secret::Secret;

@@ -2,7 +2,7 @@
 //! (storyden-contract.md#built-in-client). Created when a device flow is first started with this
 //! client.
 
-use crate::app::App;
+use crate::context::App;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};

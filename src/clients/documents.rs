@@ -9,12 +9,12 @@ use std::net::IpAddr;
 
 use time::Duration;
 
-use super::flights::Flights;
-use crate::app::App;
+use crate::single_flight::Flights;
+use crate::context::App;
 use crate::clock::Timestamp;
-use crate::fetch::{self, Found, Question};
+use crate::egress::{self, Found, Question};
 use crate::ids::{AccountId, ClientRowId};
-use crate::limits::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
+use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_document::{self, ClientDocument};
 use crate::oauth::client_id_url;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::builtin;
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
 use crate::ids::AccountId;
 use crate::oauth::client_id_url;

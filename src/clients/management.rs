@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::registration::{self, Registered, answer, client_of, details_of};
-use crate::app::App;
+use crate::context::App;
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::{ClientKeys, ClientMetadata};
 use crate::secret::Secret;

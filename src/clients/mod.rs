@@ -4,7 +4,6 @@ pub mod assertion;
 pub mod builtin;
 pub mod documents;
 pub mod facts;
-pub mod flights;
 pub mod management;
 pub mod registration;
 pub mod resource;
@@ -13,8 +12,8 @@ pub mod secrets;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::app::App;
-use crate::limits::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
+use crate::context::App;
+use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::{ErrorCode, OAuthError};

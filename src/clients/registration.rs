@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::secrets;
-use crate::app::App;
+use crate::context::App;
 use crate::ids::ClientRowId;
-use crate::limits::{REGISTRATIONS, networks, site_of};
+use crate::rate_limit::{REGISTRATIONS, networks, site_of};
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::{About, ClientMetadata};

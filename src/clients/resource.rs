@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
-use crate::profile::Profile;
+use crate::compat::Profile;
 use crate::store::clients::{Client, policy_name};
 
 /// A client.

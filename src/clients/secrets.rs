@@ -2,8 +2,8 @@
 
 use time::Duration;
 
-use crate::accounts::passwords;
-use crate::app::App;
+use crate::passwords;
+use crate::context::App;
 use crate::ids::SessionId;
 use crate::secret::Secret;
 use crate::store::audit::{self, Entry};

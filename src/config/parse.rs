@@ -9,9 +9,9 @@ use url::Url;
 
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::scope::ScopeName;
-use crate::profile::Profile;
+use crate::compat::Profile;
 use crate::secret::Secret;
-use crate::store::url::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {

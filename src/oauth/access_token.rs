@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::scope::Scope;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId};
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// The audience of tokens that are for Storyden's own API.
 pub const STORYDEN: &str = "storyden";

@@ -11,7 +11,7 @@ use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
 use super::scope::{InvalidScope, Scope};
 use crate::clock::Timestamp;
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// The parameters of a request: each given once, empty values left out.
 pub type Parameters = BTreeMap<String, String>;

@@ -9,7 +9,7 @@ use super::client_name;
 use super::grant_type::GrantType;
 use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// The most redirect URIs in a document.
 const REDIRECTS_MAX: usize = 20;

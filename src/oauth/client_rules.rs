@@ -9,7 +9,7 @@ use super::grant_type::{ClientType, GrantType};
 use super::permission::{Permission, PermissionSet};
 use super::redirect_uri::{self, RefusedUri};
 use super::scope::{Scope, ScopeName};
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// The longest name, in characters.
 const NAME_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use time::Duration;
 
 use crate::clock::Timestamp;
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// The longest polling interval, in seconds.
 const INTERVAL_MAX: i64 = 60;

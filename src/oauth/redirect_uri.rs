@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::error::OAuthError;
 use super::redirect_mismatch::explain;
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 /// Schemes that open a program or a document instead of returning to an application.
 const BANNED_SCHEMES: &[&str] = &[

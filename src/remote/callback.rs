@@ -3,10 +3,10 @@
 
 use super::connect::state_hash;
 use super::metadata::ServerMetadata;
-use super::seal::{self, Place};
+use crate::keys::sealer::{self, Place};
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
-use crate::app::App;
+use crate::context::App;
 use crate::ids::AccountId;
 use crate::store::audit::{self, Entry};
 use crate::store::remote::{self, Connection, Flow};

@@ -8,8 +8,8 @@ use url::Url;
 
 use super::metadata::{ResourceMetadata, ServerMetadata, check_endpoint};
 use super::{Error, token_endpoint::DEADLINE};
-use crate::app::App;
-use crate::fetch::{self, Question, Sent, require_json};
+use crate::context::App;
+use crate::egress::{self, Question, Sent, require_json};
 use crate::oauth::strict_json;
 
 /// The longest document, in bytes.

@@ -1,7 +1,7 @@
 //! This server as a client of others: connections to remote APIs, such as MCP servers, behind their own
 //! authorization servers (storyden-contract.md#identity-as-a-client).
 //!
-//! Strict towards servers: every address passes the SSRF guard ([`crate::fetch`]), resource and issuer
+//! Strict towards servers: every address passes the SSRF guard ([`crate::egress`]), resource and issuer
 //! must equal the requested values, and the issuer of a response is checked against mix-up. Tolerant of
 //! networks: a temporary failure is retried and changes nothing.
 
@@ -10,16 +10,15 @@ pub mod connect;
 pub mod discovery;
 pub mod metadata;
 pub mod registration;
-pub mod seal;
 mod token_endpoint;
 pub mod tokens;
 
 use serde::Serialize;
 
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
-use crate::error::{ApiError, Kind};
-use crate::fetch;
+use crate::http::error::{ApiError, Kind};
+use crate::egress;
 use crate::ids::RemoteConnectionId;
 use crate::store;
 use crate::store::remote;

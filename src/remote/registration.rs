@@ -6,8 +6,8 @@ use url::Url;
 
 use super::Error;
 use super::token_endpoint::{AuthMethod, DEADLINE};
-use crate::app::App;
-use crate::fetch::{Question, Sent};
+use crate::context::App;
+use crate::egress::{Question, Sent};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
 

@@ -10,10 +10,10 @@ use url::form_urlencoded::byte_serialize;
 
 use super::Error;
 use super::registration::told;
-use super::seal::{self, Place};
-use crate::app::App;
+use crate::keys::sealer::{self, Place};
+use crate::context::App;
 use crate::clock::Timestamp;
-use crate::fetch::{self, Question, Sent, require_json};
+use crate::egress::{self, Question, Sent, require_json};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
 use crate::store::remote::{Connection, NewTokens};

@@ -6,10 +6,10 @@ use std::time::Duration as Span;
 
 use time::Duration;
 
-use super::seal::{self, Place};
+use crate::keys::sealer::{self, Place};
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
-use crate::app::App;
+use crate::context::App;
 use crate::clock::Timestamp;
 use crate::ids::RemoteConnectionId;
 use crate::secret::Secret;

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::db::Db;
 use super::error::{Error, Result};
 use super::migrate;
-use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
+use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::Value;
 
 /// Wait for a lock of another process before the file counts as in use.

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
 use super::readers::Readers;
-use super::url::{DatabaseUrl, SqliteMode, SqliteUrl};
+use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 use crate::files;

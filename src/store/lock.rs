@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use super::url::{SqliteMode, SqliteUrl};
+use crate::database_url::{SqliteMode, SqliteUrl};
 use crate::files;
 
 /// Reasons for not taking the lock.

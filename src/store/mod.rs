@@ -43,7 +43,6 @@ pub mod schema;
 pub mod sessions;
 pub mod shared_keys;
 pub mod shown_consents;
-pub mod url;
 pub mod value;
 
 pub use db::{Db, Tx};

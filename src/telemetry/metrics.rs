@@ -1,4 +1,4 @@
-//! Metrics: counters, gauges and histograms, served by [`super::prometheus`].
+//! Metrics: counters, gauges and histograms, served by [`crate::http::prometheus`].
 //!
 //! Labels are routes, grants and error codes (low cardinality), never ids or secrets.
 

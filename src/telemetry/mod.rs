@@ -1,7 +1,6 @@
 //! Logging, and the trace id that connects a response with log lines.
 
 pub mod metrics;
-pub mod prometheus;
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -13,7 +12,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::Shared;
+use crate::context::Shared;
 use crate::clock::Stopwatch;
 use crate::config::{Config, LogFormat};
 use crate::secret::hex;

@@ -155,7 +155,7 @@ fn encoded(text: &str) -> String {
 
 /// Creates a session per request, because sign-out and revocation end sessions.
 async fn session(server: &Server, member: &Member) -> String {
-    let begun = storyden_auth::member::session::begin(&server.app, &member.id);
+    let begun = storyden_auth::http::member::session::begin(&server.app, &member.id);
     begun.await.unwrap().0.reveal().to_owned()
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use storyden_auth::jobs;
 use storyden_auth::store::cleanup::Progress;
 use storyden_auth::store::{cleanup, leases};
-use storyden_auth::telemetry::prometheus;
+use storyden_auth::http::prometheus;
 use time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use storyden_auth::server::Patience;
+use storyden_auth::http::listener::Patience;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

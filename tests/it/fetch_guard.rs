@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use storyden_auth::clock::Clock;
-use storyden_auth::fetch::address::is_public;
+use storyden_auth::egress::address::is_public;
 
 use crate::support::outside::{Host, Outside, Reply};
 use crate::support::{Answer, Client, Member, Server, Setup, both, free_port};

@@ -59,7 +59,7 @@ fn the_protocol_does_no_io() {
         "tokio::",
         "reqwest::",
         "crate::store",
-        "crate::app",
+        "crate::context",
     ];
     nobody_else_says(&words, |room| room == "oauth");
 }
@@ -98,9 +98,9 @@ fn doors_do_not_import_doors() {
     // is not in the list.
     let doors = ["endpoints", "member", "admin", "pages", "jobs"];
     let shared = [
-        "crate::endpoints::extract",
-        "crate::pages::error_page",
-        "crate::pages;",
+        "crate::http::extract",
+        "crate::http::pages::error_page",
+        "crate::http::pages;",
     ];
     for (path, code) in sources(&source()) {
         let here = room(&path);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use storyden_auth::router;
+use storyden_auth::http::router;
 
 use crate::support::{Answer, Member, Server, both};
 

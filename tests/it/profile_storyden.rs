@@ -3,8 +3,8 @@
 use serde_json::json;
 use storyden_auth::config::Config;
 use storyden_auth::oauth::grant_type::GrantType;
-use storyden_auth::profile::Profile;
-use storyden_auth::router;
+use storyden_auth::compat::Profile;
+use storyden_auth::http::router;
 use time::Duration;
 
 use crate::support::{NewClient, Setup, both};

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Shown, grant_names};
-use crate::app::App;
+use crate::context::App;
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
 use crate::ids::ClientRowId;

@@ -1,7 +1,7 @@
 //! Members and applications of the demo. Missing items are created in a single transaction, so that the
 //! next run completes an interrupted run.
 
-use crate::app::App;
+use crate::context::App;
 use crate::cli::{Error, password};
 use crate::clients::secrets;
 use crate::clock::Timestamp;

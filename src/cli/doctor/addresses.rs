@@ -3,7 +3,7 @@
 use url::{Host, Url};
 
 use super::Findings;
-use crate::accounts::session_cookie::cookie_domain;
+use crate::http::session_cookie::cookie_domain;
 use crate::config::Config;
 
 const CHECK: &str = "addresses";

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use crate::config::{Config, TokenStorage};
-use crate::profile::Profile;
+use crate::compat::Profile;
 
 const CHECK: &str = "storyden";
 

@@ -7,8 +7,8 @@ use super::{Findings, Owner};
 use crate::cli::serve::open_to_others;
 use crate::config::{Config, secrets_in};
 use crate::files;
-use crate::remote::seal;
-use crate::store::url::DatabaseUrl;
+use crate::keys::sealer;
+use crate::database_url::DatabaseUrl;
 
 const CHECK: &str = "files";
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Findings, Owner};
 use crate::cli::with_causes;
 use crate::config::Config;
-use crate::fetch;
+use crate::egress;
 use crate::keys::SigningKey;
 
 const CHECK: &str = "issuer";

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::Findings;
-use crate::app;
+use crate::context;
 use crate::cli::{key, with_causes};
 use crate::config::Config;
 use crate::keys::SigningKey;

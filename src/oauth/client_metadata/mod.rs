@@ -13,7 +13,7 @@ use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::GrantType;
 use super::scope::Scope;
-use crate::profile::Profile;
+use crate::compat::Profile;
 use rules::Rules;
 
 pub(super) use rules::is_web_page;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use storyden_auth::clock::Clock;
-use storyden_auth::store::url::DatabaseUrl;
+use storyden_auth::database_url::DatabaseUrl;
 use storyden_auth::store::{Db, migrate};
 
 /// Database engine of a test.

@@ -6,14 +6,14 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use storyden_auth::accounts::passwords::Cost;
-use storyden_auth::app::{App, Shared, Sources};
+use storyden_auth::passwords::Cost;
+use storyden_auth::context::{App, Shared, Sources};
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
-use storyden_auth::fetch::network::{Network, System};
+use storyden_auth::egress::network::{Network, System};
 use storyden_auth::keys::SigningLimits;
 use storyden_auth::random::Random;
-use storyden_auth::server::{self, ConnectionLimits, Patience};
+use storyden_auth::http::listener::{self, ConnectionLimits, Patience};
 use storyden_auth::store::value::Value;
 use time::Duration;
 use time::macros::datetime;

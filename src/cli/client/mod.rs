@@ -1,0 +1,310 @@
+//! `client`: applications that people sign in to.
+
+mod create;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use time::Duration;
+
+use super::{Error, arguments, open, output};
+use crate::context::App;
+use crate::clients::{builtin, secrets};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::ids::ClientRowId;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::store::audit::{self, Entry, Event};
+use crate::store::client_details;
+use crate::store::clients::{self, policy_name};
+use crate::store::{self};
+
+/// Commands for applications.
+#[derive(Debug, Subcommand)]
+pub(super) enum Client {
+    Create(Box<create::Create>),
+    List(List),
+    Show(Show),
+    Delete(Delete),
+    RotateSecret(RotateSecret),
+}
+
+/// List every application.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show an application.
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    /// The client id.
+    client_id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Delete an application with its requests, codes and refresh tokens.
+///
+/// Access tokens that a Storyden checks by itself stay valid until expiry.
+#[derive(Args, Debug)]
+pub(super) struct Delete {
+    /// The client id.
+    client_id: String,
+    /// Delete without asking.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Replace the secret of a confidential application and print the new secret, once.
+///
+/// The old secret stops at once, or after --overlap, during which both are valid.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: storyden-auth client rotate-secret my-app --overlap 24h")]
+pub(super) struct RotateSecret {
+    /// The client id.
+    client_id: String,
+    /// Time during which the old secret stays valid, for example 24h; at most 168h [default: 0].
+    #[arg(long, value_name = "DURATION", value_parser = arguments::overlap)]
+    overlap: Option<Duration>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Client {
+    /// Runs the command.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        let app = open(config).await?;
+        match self {
+            Self::Create(create) => create.run(&app).await,
+            Self::List(list) => list.run(&app).await,
+            Self::Show(show) => show.run(&app).await,
+            Self::Delete(delete) => delete.run(&app).await,
+            Self::RotateSecret(rotate) => rotate.run(&app).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// An application in the output.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    id: ClientRowId,
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    scope_policy: &'static str,
+    allowed_scopes: Vec<&'static str>,
+    allowed_grants: Vec<&'static str>,
+    redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    post_logout_redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    created_at: Timestamp,
+}
+
+impl Shown {
+    /// Converts a client; `owner` is a handle.
+    fn new(client: clients::Client, owner: Option<String>) -> Self {
+        Self {
+            client_id: client.client_id,
+            client_secret: None,
+            id: client.row_id,
+            name: client.name,
+            kind: client.kind.name(),
+            scope_policy: policy_name(client.scope.policy),
+            allowed_scopes: client.scope.allowed.names(),
+            allowed_grants: client
+                .grants
+                .iter()
+                .map(|grant| grant.stored_name())
+                .collect(),
+            redirect_uris: client.redirect_uris,
+            post_logout_redirect_uris: Vec::new(),
+            owner,
+            created_at: client.created_at,
+        }
+    }
+
+    fn print(&self, json: bool) -> Result<(), Error> {
+        if json {
+            return output::print_json(self);
+        }
+        let mut facts = vec![("client_id", self.client_id.clone())];
+        if let Some(secret) = &self.client_secret {
+            facts.push(("client_secret", format!("{secret}   (shown this once)")));
+        }
+        facts.extend([
+            ("name", self.name.clone()),
+            ("type", self.kind.to_owned()),
+            ("scope policy", self.scope_policy.to_owned()),
+            ("scopes", self.allowed_scopes.join(" ")),
+            ("grants", self.allowed_grants.join(" ")),
+            ("redirect URIs", self.redirect_uris.join("\n")),
+            (
+                "after signing out",
+                self.post_logout_redirect_uris.join("\n"),
+            ),
+            ("owner", self.owner.clone().unwrap_or_default()),
+            ("created", self.created_at.to_rfc3339()),
+        ]);
+        output::print(&output::facts(facts))
+    }
+}
+
+impl List {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let owners = clients::owners(&app.db).await?;
+        let shown = clients::list(&app.db).await?.into_iter().map(|client| {
+            let owner = owners
+                .iter()
+                .find(|owner| Some(&owner.id) == client.owner.as_ref());
+            Shown::new(client, owner.map(|owner| owner.handle.clone()))
+        });
+        if self.json {
+            return output::print_json(&shown.collect::<Vec<_>>());
+        }
+        let rows = shown.map(|client| {
+            let owner = client.owner.unwrap_or_default();
+            let grants = client.allowed_grants.join(" ");
+            [
+                client.client_id,
+                client.name,
+                client.kind.to_owned(),
+                owner,
+                grants,
+            ]
+        });
+        output::print(&output::table(
+            ["CLIENT ID", "NAME", "TYPE", "OWNER", "GRANTS"],
+            rows,
+        ))
+    }
+}
+
+impl Show {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        let owner = clients::owner(&app.db, &client.row_id).await?;
+        let details = client_details::find(&app.db, &client.row_id).await?;
+        let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
+        shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
+        shown.print(self.json)
+    }
+}
+
+impl Delete {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        let (id, name) = (client.client_id, output::clean(&client.name));
+        if !self.yes {
+            let question = format!("Delete {id} ({name}) and every refresh token it has?");
+            match output::confirm(&question)? {
+                Some(true) => {}
+                Some(false) => return Err(Error::because("nothing was deleted")),
+                None => {
+                    return Err(Error::because(
+                        "nothing was deleted; say --yes to delete it",
+                    ));
+                }
+            }
+        }
+        let entry = entry(app, Event::ClientDeleted, &id, &client.row_id);
+        app.db
+            .write((client.row_id, entry), |tx, (id, entry)| {
+                Box::pin(async move {
+                    if clients::delete(tx, id, entry.at).await? {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        output::note(&format!("{id} is deleted"));
+        if id == builtin::CLIENT_ID {
+            output::note(
+                "It is built in and comes back when it is next used; OAUTH_CLI_ENABLED=false \
+                 turns it off",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl RotateSecret {
+    async fn run(self, app: &App) -> Result<(), Error> {
+        let client = find(app, &self.client_id).await?;
+        if client.kind == ClientType::Public {
+            let id = client.client_id;
+            return Err(Error::because(format!(
+                "{id} is a public client and has no secret"
+            )));
+        }
+        let overlap = self.overlap.unwrap_or(Duration::ZERO);
+        let now = app.clock.now();
+        let entry = Entry::new(Event::ClientSecretRotated, now).client(&client.client_id);
+        let rotated = secrets::rotate(app, &client, overlap, entry, None).await;
+        let secret = rotated.map_err(|error| match error {
+            secrets::Error::Hashing(error) => error.into(),
+            secrets::Error::Store(store::Error::Gone) => no_client(&self.client_id),
+            secrets::Error::Store(error) => error.into(),
+        })?;
+        let old_until = self.overlap.map(|overlap| (now + overlap).to_rfc3339());
+        if self.json {
+            let mut answer = serde_json::json!({
+                "client_id": client.client_id,
+                "client_secret": secret.reveal(),
+            });
+            if let Some(until) = old_until {
+                answer["old_secret_until"] = until.into();
+            }
+            return output::print_json(&answer);
+        }
+        let mut facts = vec![
+            ("client_id", client.client_id),
+            (
+                "client_secret",
+                format!("{}   (shown this once)", secret.reveal()),
+            ),
+        ];
+        facts.extend(old_until.map(|until| ("old secret", format!("good until {until}"))));
+        output::print(&output::facts(facts))
+    }
+}
+
+/// Joins the names of grants for a sentence.
+fn grant_names(grants: &[GrantType]) -> String {
+    grants
+        .iter()
+        .map(|grant| grant.stored_name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Builds the audit event of an operator's action on an application.
+fn entry(app: &App, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
+    Entry::new(event, app.clock.now())
+        .client(client_id)
+        .subject(row)
+}
+
+/// Finds the application of a client id from the command line.
+pub(super) async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
+    let client = clients::find(&app.db, client_id).await?;
+    client.ok_or_else(|| no_client(client_id))
+}
+
+fn no_client(client_id: &str) -> Error {
+    Error::because(format!(
+        "no client has the id {client_id:?}; `client list` shows all"
+    ))
+}

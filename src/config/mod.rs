@@ -1,0 +1,694 @@
+//! Settings of the server, read from the environment (and `--env-file`) and checked as a whole.
+//!
+//! Names and defaults match Storyden's where Storyden has the setting, so that a Storyden's environment
+//! works unchanged. Unknown variables are ignored.
+
+mod parse;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use time::Duration;
+use url::Url;
+
+use crate::clock::Timestamp;
+use crate::egress;
+use crate::egress::address::Opening;
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::redirect_uri::is_loopback;
+use crate::oauth::resource::KnownResources;
+use crate::oauth::scope::{Scope, ScopeName};
+use crate::compat::Profile;
+use crate::secret::Secret;
+use crate::database_url::{DatabaseUrl, SqliteUrl};
+use parse::Setting;
+pub use parse::{
+    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
+};
+
+/// An environment variable, for `config/storyden-auth.env` and the documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Name of the variable.
+    pub name: &'static str,
+    /// Default value; empty if derived from other settings.
+    pub default: &'static str,
+    /// Description in a single line.
+    pub doc: &'static str,
+}
+
+/// An invalid setting, which stops the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The variable.
+    pub variable: &'static str,
+    /// The fault, and the values that are accepted.
+    pub problem: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.variable, self.problem)
+    }
+}
+
+/// Makes the struct, the list of variables and the reader from a single table.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $name:literal or $default:literal;)*) => {
+        /// The settings.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+        }
+
+        impl Config {
+            /// Every variable, in the order of `config/storyden-auth.env`.
+            pub const VARIABLES: &[Variable] = &[
+                $(Variable { name: $name, default: $default, doc: concat!($($doc),+) },)*
+            ];
+
+            /// Reads every variable; an empty variable counts as not set.
+            fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
+                let mut faults = Vec::new();
+                $(let $field = {
+                    let given = get($name).filter(|value| !value.trim().is_empty());
+                    match <$type as Setting>::parse(given.as_deref().unwrap_or($default).trim()) {
+                        Ok(value) => Some(value),
+                        Err(problem) => {
+                            faults.push(Fault { variable: $name, problem });
+                            None
+                        }
+                    }
+                };)*
+                match ($($field,)*) {
+                    ($(Some($field),)*) => Ok(Self { $($field,)* }),
+                    _ => Err(faults),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Database: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
+    database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
+    /// Folder of the SQLite file and of the generated signing key.
+    data_dir: PathBuf = "DATA_DIR" or "data";
+    /// Address and port to listen on.
+    listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
+    /// URL of this server for clients: the issuer. Must be https, except on this computer.
+    public_api_address: Url = "PUBLIC_API_ADDRESS" or "http://localhost:8000";
+    /// URL of the pages. Not set: the API address with `WEB_ENABLED`, `http://localhost:3000` without.
+    public_web_address: Option<Url> = "PUBLIC_WEB_ADDRESS" or "";
+    /// Further origins with pages that may call the API with a session, separated by commas.
+    cors_allowed_origins: Origins = "CORS_ALLOWED_ORIGINS" or "";
+    /// Networks of proxies trusted to set X-Forwarded-For, separated by commas, as in 10.0.0.0/8.
+    trusted_proxies: Proxies = "TRUSTED_PROXIES" or "";
+    /// Log level: error, warn, info, debug or trace.
+    log_level: Level = "LOG_LEVEL" or "info";
+    /// Log format: text for people, json for machines.
+    log_format: LogFormat = "LOG_FORMAT" or "text";
+    /// Address and port where Prometheus may read `/metrics`. Not set: no metrics endpoint.
+    metrics_addr: Option<SocketAddr> = "METRICS_ADDR" or "";
+    /// Requests allowed to an address in `RATE_LIMIT_PERIOD`. Scales the limits on failed attempts too:
+    /// 10000 doubles the limits.
+    rate_limit: u64 = "RATE_LIMIT" or "5000";
+    /// Sliding window of `RATE_LIMIT`.
+    rate_limit_period: Duration = "RATE_LIMIT_PERIOD" or "1h";
+    /// Width of the buckets of that window.
+    rate_limit_bucket: Duration = "RATE_LIMIT_BUCKET" or "1m";
+    /// Units that a request without a valid credential costs.
+    rate_limit_guest_cost: u64 = "RATE_LIMIT_GUEST_COST" or "1";
+    /// Enables the authorization server. While disabled, the endpoints answer with an error.
+    oauth_enabled: bool = "OAUTH_ENABLED" or "true";
+    /// Behaviour of responses: standards (the RFCs) or storyden (exactly like a Storyden).
+    profile: Profile = "OAUTH_PROFILE" or "standards";
+    /// Lifetime of access tokens and ID tokens.
+    access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
+    /// Lifetime of a refresh token, renewed at each rotation.
+    refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
+    /// Lifetime of an approval, refreshes included. Not set: 4320h; unlimited in the profile storyden.
+    grant_ttl: Option<Duration> = "OAUTH_GRANT_TTL" or "";
+    /// Lifetime of an authorization code; at most 10m. Not set: 60s; 10m in the profile storyden.
+    authorization_code_ttl: Option<Duration> = "OAUTH_AUTHORISATION_CODE_TTL" or "";
+    /// Lifetime of device and user codes.
+    device_code_ttl: Duration = "OAUTH_DEVICE_CODE_TTL" or "10m";
+    /// Minimum time between polls of a device; 0s allows any rate.
+    device_poll_every: Duration = "OAUTH_DEVICE_POLL_EVERY" or "5s";
+    /// Page to enter a user code. Not set: /oauth/consent on the web address.
+    device_consent_url: Option<Url> = "OAUTH_DEVICE_AUTHORISATION_CONSENT_URL" or "";
+    /// Page to approve a code flow. Not set: /oauth/authorize/consent on the web address.
+    code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
+    /// Sign-in page. Not set: /login on the web address.
+    login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
+    /// RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite
+    /// only).
+    signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
+    /// Key id (kid) of the signing key. Not set: derived from the key.
+    signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
+    /// Time in which a client may repeat a refresh after a lost response; 0s: never.
+    refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
+    /// Retention of the audit trail; 0 keeps entries for ever.
+    audit_retention: Duration = "AUDIT_RETENTION" or "2160h";
+    /// Enables the built-in client storyden-cli.
+    cli_enabled: bool = "OAUTH_CLI_ENABLED" or "true";
+    /// Enables sign-up without an administrator; next to a Storyden, leave sign-up to Storyden.
+    signup_enabled: bool = "SIGNUP_ENABLED" or "false";
+    /// Enables dynamic client registration (RFC 7591).
+    registration_enabled: bool = "OAUTH_DYNAMIC_REGISTRATION_ENABLED" or "false";
+    /// Permissions allowed to dynamically registered clients besides openid, profile, email and
+    /// `offline_access`, separated by commas or spaces; privileged permissions only if named here. Not
+    /// set: the six read permissions; every unprivileged permission in the profile storyden.
+    registration_permissions: Option<Permissions> = "OAUTH_DYNAMIC_REGISTRATION_ALLOWED_SCOPES" or "";
+    /// Maximum number of dynamically registered clients.
+    registration_max: u64 = "OAUTH_DYNAMIC_REGISTRATION_MAX" or "10000";
+    /// Enables URLs as client ids (client ID metadata documents). Not set: true; false in the profile
+    /// storyden.
+    cimd_enabled: Option<bool> = "OAUTH_CIMD_ENABLED" or "";
+    /// Permissions allowed to clients from metadata documents besides openid, profile, email and
+    /// `offline_access`, separated by commas or spaces. Not set: the six read permissions.
+    cimd_permissions: Option<Permissions> = "OAUTH_CIMD_ALLOWED_SCOPES" or "";
+    /// Allows privileged permissions in `OAUTH_CIMD_ALLOWED_SCOPES`; when false, privileged permissions
+    /// there are ignored.
+    cimd_privileged: bool = "OAUTH_CIMD_ALLOW_PRIVILEGED_SCOPES" or "false";
+    /// Ports for fetching documents and keys of clients, separated by commas.
+    cimd_ports: Ports = "OAUTH_CIMD_ALLOWED_PORTS" or "443";
+    /// Development only: fetch documents and keys of clients from any address and port, also by plain
+    /// http, without certificate checks.
+    cimd_insecure: bool = "OAUTH_CIMD_ALLOW_INSECURE_FETCH" or "false";
+    /// Further resources that tokens may be for (RFC 8707), as absolute URIs separated by commas or
+    /// spaces; such a token is for that resource alone.
+    resources: Resources = "OAUTH_RESOURCES" or "";
+    /// Storage of the tokens of remote connections: sealed (encrypted), or storyden (unencrypted, for a
+    /// Storyden that uses the tokens too). Not set: sealed; storyden in the profile storyden.
+    remote_token_storage: Option<TokenStorage> = "REMOTE_TOKEN_STORAGE" or "";
+    /// Key that seals the tokens of remote connections: base64 of 32 bytes. Not set: generated into
+    /// `DATA_DIR` (SQLite only).
+    remote_token_key: Option<Secret> = "REMOTE_TOKEN_KEY" or "";
+    /// Development only: allow remote servers on this computer, also by plain http. Not set: false;
+    /// true in the profile storyden.
+    remote_insecure: Option<bool> = "REMOTE_ALLOW_INSECURE" or "";
+    /// Ports of remote servers, separated by commas.
+    remote_ports: Ports = "REMOTE_ALLOWED_PORTS" or "443";
+    /// Enables the endpoint that gives backends the access tokens of remote connections.
+    remote_tokens_given: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
+    /// Names the MCP endpoint of a Storyden next to this server in the resource metadata.
+    mcp_enabled: bool = "MCP_ENABLED" or "false";
+    /// Enables the built-in pages.
+    web_enabled: bool = "WEB_ENABLED" or "true";
+}
+
+impl Config {
+    /// Reads and checks the settings through `get`.
+    ///
+    /// # Errors
+    /// All faults, not only the first.
+    pub fn from_lookup(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Fault>> {
+        let config = Self::read(get)?;
+        let faults = config.faults();
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Reads and checks the settings of this process; the environment wins over the file.
+    ///
+    /// # Errors
+    /// As [`Config::from_lookup`], and when the file cannot be read.
+    pub fn from_environment(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
+        Self::from_lookup(&environment(env_file)?)
+    }
+
+    /// Returns the settings of `demo`: log format, lifetimes and limits come from the environment;
+    /// addresses, data folder and names do not.
+    ///
+    /// # Errors
+    /// As [`Config::from_environment`].
+    pub fn for_demo(
+        env_file: Option<&Path>,
+        folder: &Path,
+        listen_addr: SocketAddr,
+    ) -> Result<Self, Vec<Fault>> {
+        let ours = [
+            ("LISTEN_ADDR", listen_addr.to_string()),
+            (
+                "PUBLIC_API_ADDRESS",
+                format!("http://localhost:{}", listen_addr.port()),
+            ),
+            ("DATA_DIR", folder.display().to_string()),
+        ];
+        let environment = environment(env_file)?;
+        Self::from_lookup(&|name| {
+            let from_outside = matches!(name, "LOG_LEVEL" | "LOG_FORMAT" | "RATE_LIMIT")
+                || name.ends_with("_TTL")
+                || matches!(
+                    name,
+                    "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW"
+                );
+            let ours = ours.iter().find(|(ours, _)| *ours == name);
+            match ours {
+                Some((_, value)) => Some(value.clone()),
+                None if from_outside => environment(name),
+                None => None,
+            }
+        })
+    }
+
+    /// Returns the text of `config/storyden-auth.env`: every variable with the default.
+    #[must_use]
+    pub fn env_file_text() -> String {
+        let mut text = String::from(
+            "# Every setting of storyden-auth, each with its default. Take away the # of a line to set it,\n\
+             # and hand the file over: storyden-auth --env-file config/storyden-auth.env\n\
+             # The environment wins over this file. Durations are Go's: 15m, 1.5h, 0s.\n",
+        );
+        for Variable { name, default, doc } in Self::VARIABLES {
+            text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);
+        }
+        text
+    }
+
+    /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |variable, problem: &str| {
+            faults.push(Fault {
+                variable,
+                problem: problem.to_owned(),
+            });
+        };
+        let addresses = [
+            ("PUBLIC_API_ADDRESS", Some(&self.public_api_address)),
+            ("PUBLIC_WEB_ADDRESS", self.public_web_address.as_ref()),
+        ];
+        for (variable, url) in addresses {
+            let Some(url) = url else { continue };
+            if url.scheme() != "https" && !is_this_computer(url) {
+                fault(
+                    variable,
+                    "must begin with https:// (plain http is for localhost alone)",
+                );
+            }
+            if url.query().is_some() || url.fragment().is_some() {
+                fault(variable, "must have no query and no fragment");
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                fault(variable, "must have no user name and no password");
+            }
+        }
+        let positive = [
+            ("RATE_LIMIT_PERIOD", self.rate_limit_period),
+            ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
+            ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
+            (
+                "OAUTH_GRANT_TTL",
+                self.grant_ttl.unwrap_or(self.refresh_token_ttl),
+            ),
+            ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
+            ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
+        ];
+        for (variable, ttl) in positive {
+            if ttl <= Duration::ZERO {
+                fault(variable, "must be longer than nothing");
+            }
+        }
+        if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {
+            fault(
+                "RATE_LIMIT_BUCKET",
+                "must be at least a 3600th of RATE_LIMIT_PERIOD",
+            );
+        }
+        // RFC 6749 §4.1.2
+        if self.code_ttl() > Duration::minutes(10) {
+            fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
+        }
+        // The clean-up keeps a revoked grant for longer, so that access tokens of the grant are
+        // refused.
+        if self.access_token_ttl > Duration::hours(24) {
+            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
+        }
+        if self.audit_retention.is_negative() {
+            fault("AUDIT_RETENTION", "must not be negative");
+        }
+        if self.device_poll_every.is_negative() {
+            fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
+        }
+        if self.refresh_reuse_window.is_negative()
+            || self.refresh_reuse_window > Duration::minutes(5)
+        {
+            fault(
+                "OAUTH_REFRESH_TOKEN_REUSE_WINDOW",
+                "must be between 0s and 5m",
+            );
+        }
+        faults
+    }
+
+    /// Returns the configured database, or the default SQLite file in `DATA_DIR`.
+    #[must_use]
+    pub fn database(&self) -> DatabaseUrl {
+        self.database_url.clone().unwrap_or_else(|| {
+            DatabaseUrl::Sqlite(SqliteUrl::file(self.data_dir.join("storyden-auth.db")))
+        })
+    }
+
+    /// Returns the lifetime of an authorization code.
+    #[must_use]
+    pub fn code_ttl(&self) -> Duration {
+        self.authorization_code_ttl
+            .unwrap_or(self.profile.code_ttl())
+    }
+
+    /// Returns the expiry of a refresh token issued now, in a grant that started at `begun` (A-34).
+    #[must_use]
+    pub fn refresh_token_end(&self, now: Timestamp, begun: Timestamp) -> Timestamp {
+        let end = now + self.refresh_token_ttl;
+        let last = self.grant_ttl.or(self.profile.grant_ttl());
+        last.map_or(end, |ttl| end.min(begun + ttl))
+    }
+
+    /// Returns the window in which a client may repeat a refresh after a lost response.
+    #[must_use]
+    pub fn reuse_window(&self) -> Duration {
+        if self.profile.refresh_reuse_is_strict() {
+            Duration::ZERO
+        } else {
+            self.refresh_reuse_window
+        }
+    }
+
+    /// Returns the scope allowed to self-registered clients.
+    #[must_use]
+    pub fn registration_scope(&self) -> Scope {
+        let permissions = match self.registration_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None if self.profile.registrations_may_write() => {
+                let all = Permission::ALL.iter().copied();
+                all.filter(|one| !one.is_privileged()).collect()
+            }
+            None => PermissionSet::READING,
+        };
+        let permissions = permissions.iter().map(ScopeName::Permission);
+        let standard = ScopeName::STANDARD.iter().copied();
+        standard.chain(permissions).collect()
+    }
+
+    /// Returns the resources that tokens may be for (RFC 8707).
+    #[must_use]
+    pub fn known_resources(&self) -> KnownResources {
+        KnownResources::new(&self.issuer(), &self.resources.0)
+    }
+
+    /// Returns true if a client id may be the URL of a metadata document.
+    #[must_use]
+    pub fn documents_enabled(&self) -> bool {
+        self.oauth_enabled && self.cimd_enabled.unwrap_or(self.profile.documents_are_on())
+    }
+
+    /// Returns the scope allowed to clients from metadata documents
+    /// (storyden-contract.md#mapping-a-document).
+    #[must_use]
+    pub fn document_scope(&self) -> Scope {
+        let permissions = match self.cimd_permissions {
+            Some(Permissions(permissions)) => permissions,
+            None => PermissionSet::READING,
+        };
+        let permissions = permissions.iter();
+        let permissions = permissions.filter(|one| self.cimd_privileged || !one.is_privileged());
+        let standard = ScopeName::STANDARD.iter().copied();
+        standard
+            .chain(permissions.map(ScopeName::Permission))
+            .collect()
+    }
+
+    /// Returns the SSRF rules for documents and keys of clients.
+    #[must_use]
+    pub fn document_rules(&self) -> fetch::Rules {
+        fetch::Rules {
+            opening: if self.cimd_insecure {
+                Opening::Everything
+            } else {
+                Opening::Closed
+            },
+            ports: self.cimd_ports.0.clone(),
+            own_hosts: self.own_hosts(),
+        }
+    }
+
+    /// Returns the SSRF rules for remote servers.
+    #[must_use]
+    pub fn remote_rules(&self) -> fetch::Rules {
+        fetch::Rules {
+            opening: if self.remote_is_insecure() {
+                Opening::Loopback
+            } else {
+                Opening::Closed
+            },
+            ports: self.remote_ports.0.clone(),
+            own_hosts: self.own_hosts(),
+        }
+    }
+
+    /// Returns true if remote servers may be on loopback addresses.
+    #[must_use]
+    pub fn remote_is_insecure(&self) -> bool {
+        self.remote_insecure
+            .unwrap_or(self.profile.remote_connections_are_storydens())
+    }
+
+    /// Returns the client id of this server as a client of remote servers: the URL of the metadata
+    /// document.
+    #[must_use]
+    pub fn own_client_id(&self) -> Url {
+        let mut client_id = self.public_api_address.clone();
+        client_id.set_path("/.well-known/oauth-client-metadata");
+        client_id
+    }
+
+    /// Returns the client name of this server as a client of remote servers. In `standards` the name is
+    /// the host of the web address, because servers such as this reserve the name Storyden against
+    /// impersonation.
+    #[must_use]
+    pub fn own_name(&self) -> String {
+        if self.profile.remote_connections_are_storydens() {
+            return "Storyden".to_owned();
+        }
+        let web = self.web_address();
+        web.host_str().unwrap_or("Storyden").to_owned()
+    }
+
+    /// Returns the page that a remote server redirects the browser to.
+    #[must_use]
+    pub fn remote_callback_page(&self) -> Url {
+        let mut page = self.web_address();
+        page.set_path("/oauth/remote/callback");
+        page
+    }
+
+    /// Returns the storage form of remote tokens.
+    #[must_use]
+    pub fn remote_storage(&self) -> TokenStorage {
+        let usual = if self.profile.remote_connections_are_storydens() {
+            TokenStorage::Storyden
+        } else {
+            TokenStorage::Sealed
+        };
+        self.remote_token_storage.unwrap_or(usual)
+    }
+
+    /// Returns the hosts of this server's own addresses.
+    fn own_hosts(&self) -> Vec<String> {
+        let web = self.web_address();
+        let hosts = [self.public_api_address.host_str(), web.host_str()];
+        hosts.into_iter().flatten().map(str::to_owned).collect()
+    }
+
+    /// Returns the issuer (RFC 8414 §2): the API address, less a trailing slash.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        without_slash(self.public_api_address.as_str()).to_owned()
+    }
+
+    /// Returns the path of the issuer, without slashes at the ends; empty for an issuer without a path.
+    #[must_use]
+    pub fn issuer_path(&self) -> &str {
+        self.public_api_address.path().trim_matches('/')
+    }
+
+    /// Returns the base URL of the endpoints: the API address with `/api`.
+    #[must_use]
+    pub fn endpoint_base(&self) -> String {
+        let base = self.public_api_address.as_str().trim_end_matches('/');
+        if base.ends_with("/api") {
+            base.to_owned()
+        } else {
+            format!("{base}/api")
+        }
+    }
+
+    /// Returns the `WWW-Authenticate` challenge for a bearer token, with the URL of the API's resource
+    /// metadata (RFC 9728 §5.1) and the error of a rejected token (RFC 6750 §3.1).
+    #[must_use]
+    pub fn bearer_challenge(&self, error: Option<(&str, &str)>) -> String {
+        let issuer = self.issuer();
+        let metadata = format!("{issuer}/.well-known/oauth-protected-resource/api");
+        let error = match error {
+            None => String::new(),
+            Some((code, "")) => format!(", error=\"{code}\""),
+            Some((code, description)) => {
+                format!(", error=\"{code}\", error_description=\"{description}\"")
+            }
+        };
+        format!("Bearer resource_metadata=\"{metadata}\"{error}")
+    }
+
+    /// Returns the base URL of the pages.
+    #[must_use]
+    pub fn web_address(&self) -> Url {
+        match &self.public_web_address {
+            Some(url) => url.clone(),
+            None if self.web_enabled => self.public_api_address.clone(),
+            None => Url::parse("http://localhost:3000").expect("a URL that is written here"),
+        }
+    }
+
+    /// Returns the sign-in page.
+    #[must_use]
+    pub fn login_page(&self) -> Url {
+        self.login_url.clone().unwrap_or_else(|| self.page("login"))
+    }
+
+    /// Returns the consent page of code flows.
+    #[must_use]
+    pub fn code_consent_page(&self) -> Url {
+        self.code_consent_url
+            .clone()
+            .unwrap_or_else(|| self.page("oauth/authorize/consent"))
+    }
+
+    /// Returns the page to enter a user code.
+    #[must_use]
+    pub fn device_consent_page(&self) -> Url {
+        self.device_consent_url
+            .clone()
+            .unwrap_or_else(|| self.page("oauth/consent"))
+    }
+
+    /// Returns the page that confirms a sign-out.
+    #[must_use]
+    pub fn logout_page(&self) -> Url {
+        self.page("logout")
+    }
+
+    /// Returns a page below the path of the web address.
+    fn page(&self, path: &str) -> Url {
+        let mut url = self.web_address();
+        let below = format!("{}/{path}", url.path().trim_end_matches('/'));
+        url.set_path(&below);
+        url
+    }
+
+    /// Returns the origins with pages that may use a session here: web, API and configured origins.
+    #[must_use]
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let own = [self.web_address(), self.public_api_address.clone()];
+        let own = own.iter().map(|url| url.origin().ascii_serialization());
+        own.chain(self.cors_allowed_origins.0.iter().cloned())
+            .collect()
+    }
+
+    /// Returns true if cookies are marked `Secure`: always, unless the API is plain http on this
+    /// computer.
+    #[must_use]
+    pub fn secure_cookies(&self) -> bool {
+        self.profile.cookie_names_its_domain() || self.public_api_address.scheme() == "https"
+    }
+}
+
+/// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.
+fn is_this_computer(url: &Url) -> bool {
+    let named = url
+        .host_str()
+        .is_some_and(|host| host.ends_with(".localhost"));
+    url.scheme() == "http" && (is_loopback(url) || named)
+}
+
+/// Removes a trailing slash, but not a second.
+fn without_slash(text: &str) -> &str {
+    text.strip_suffix('/').unwrap_or(text)
+}
+
+/// Reads variables of this process; the environment wins over the file.
+fn environment(
+    env_file: Option<&Path>,
+) -> Result<impl Fn(&str) -> Option<String> + use<>, Vec<Fault>> {
+    let file = match env_file {
+        Some(path) => read_env_file(path)?,
+        None => HashMap::new(),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+}
+
+fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
+    let fault = |problem: String| {
+        vec![Fault {
+            variable: "--env-file",
+            problem: format!("{}: {problem}", path.display()),
+        }]
+    };
+    let lines = dotenvy::from_path_iter(path).map_err(|error| fault(error.to_string()))?;
+    lines
+        .collect::<Result<_, _>>()
+        .map_err(|error| fault(error.to_string()))
+}
+
+/// Returns the variables with a secret, of this server or of a Storyden, in a file, in order; empty if
+/// the file cannot be read.
+#[must_use]
+pub fn secrets_in(path: &Path) -> Vec<String> {
+    let is_secret = |(name, value): &(&String, &String)| {
+        let has_password = || Url::parse(value).is_ok_and(|url| url.password().is_some());
+        let ends = ["_KEY", "_KEY_BASE64", "_SECRET", "_PASSWORD"];
+        let is_named_so = ends.iter().any(|end| name.ends_with(end));
+        !value.is_empty() && (is_named_so || name.ends_with("_URL") && has_password())
+    };
+    let variables = read_env_file(path).unwrap_or_default();
+    let mut names: Vec<String> = variables
+        .iter()
+        .filter(is_secret)
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_variables_is_what_the_code_knows() {
+        let file = include_str!("../../config/storyden-auth.env");
+        assert_eq!(
+            file,
+            Config::env_file_text(),
+            "write what Config::env_file_text gives"
+        );
+    }
+
+    #[test]
+    fn a_demo_is_its_own_whatever_the_environment_says() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8_123));
+        let config = Config::for_demo(None, Path::new("x/demo"), address).unwrap();
+        assert_eq!(config.issuer(), "http://localhost:8123");
+        assert_eq!(config.listen_addr, address);
+        assert!(config.database_url.is_none() && config.signing_key.is_none());
+    }
+}

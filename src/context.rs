@@ -1,0 +1,273 @@
+//! Application state: everything a request needs, built once by `serve`, by every command and by tests.
+
+use std::sync::Arc;
+
+use crate::http::device_cookie::DeviceKey;
+use crate::passwords::{self, Cost, Passwords};
+use crate::clients::assertion::RemoteKeys;
+use crate::clients::documents::DocumentFlights;
+use crate::clock::{Clock, MachineInstant};
+use crate::config::Config;
+use crate::rate_limit::device_polls::Polls;
+use crate::redemptions::Redemptions;
+use crate::http::endpoints::well_known::Documents;
+use crate::egress::Fetch;
+use crate::egress::network::{Network, System};
+use crate::ids::AccountId;
+use crate::keys::{self, Keys, SigningKey, SigningLimits};
+use crate::rate_limit::Limits;
+use crate::rate_limit::requests::{Budget, Size};
+use crate::rate_limit::refusals::Refusals;
+use crate::oauth::resource::KnownResources;
+use crate::random::Random;
+use crate::keys::sealer::Sealer;
+use crate::http::listener::{ConnectionLimits, Patience, Places};
+use crate::store::audit::{Entry, Event};
+use crate::database_url::DatabaseUrl;
+use crate::store::{self, Db};
+
+/// State shared by all handlers.
+pub type Shared = Arc<App>;
+
+/// The server without the routes.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// Signing keys; `None` if OAuth is off.
+    pub keys: Option<Keys>,
+    /// The clock.
+    pub clock: Clock,
+    /// Source of randomness.
+    pub random: Random,
+    /// Argon2id password hashing.
+    pub passwords: Passwords,
+    /// Limits on failed attempts.
+    pub limits: Limits,
+    /// Refusals not written to the audit trail yet.
+    pub refusals: Refusals,
+    /// Key of the device cookies.
+    pub device_key: DeviceKey,
+    /// Rate limit per address.
+    pub budget: Budget,
+    /// Last polls of devices.
+    pub polls: Polls,
+    /// Redemptions of codes and refresh tokens in progress.
+    pub redemptions: Redemptions,
+    /// Metadata documents of this server, as sent.
+    pub documents: Documents,
+    /// Known resources (RFC 8707).
+    pub resources: KnownResources,
+    /// Encryption of remote tokens, with the key loaded at first use.
+    pub sealer: Sealer,
+    /// Outgoing requests for documents and keys of clients, behind the SSRF guard.
+    pub documents_fetch: Fetch,
+    /// Outgoing requests to remote servers, behind the SSRF guard.
+    pub remote_fetch: Fetch,
+    /// Single flight for client metadata documents.
+    pub flights: DocumentFlights,
+    /// Cache of the key sets of clients.
+    pub remote_keys: RemoteKeys,
+    /// Readiness, as reported by `/readyz`.
+    pub readiness: Readiness,
+    /// Connection timeouts.
+    pub patience: Patience,
+    /// Connection slots.
+    pub places: Arc<Places>,
+}
+
+/// Readiness for new requests.
+#[derive(Debug, Default)]
+pub struct Readiness(std::sync::atomic::AtomicBool);
+
+impl Readiness {
+    /// Returns true once the server is shutting down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Reports "not ready" from now on.
+    pub fn drain(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The reason why an [`App`] could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be opened.
+    #[error("DATABASE_URL: the database cannot be opened")]
+    Database(#[source] store::Error),
+    /// The signing key cannot be used.
+    #[error("OAUTH_SIGNING_KEY_BASE64 {0}")]
+    Key(#[source] keys::Error),
+    /// No signing key is set, and with PostgreSQL no key is generated.
+    #[error(
+        "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, since every \
+         replica must have the same. Make one with `storyden-auth key generate --json` and set its \
+         `base64`, or set OAUTH_ENABLED=false"
+    )]
+    NoKey,
+    /// Argon2id failed.
+    #[error("passwords cannot be hashed")]
+    Passwords(#[from] passwords::Error),
+}
+
+/// Dependencies that tests replace; `serve` uses [`Sources::machine`].
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The clock.
+    pub clock: Clock,
+    /// Source of randomness.
+    pub random: Random,
+    /// Cost of password hashes.
+    pub cost: Cost,
+    /// Connection timeouts.
+    pub patience: Patience,
+    /// Limits of the signing queue.
+    pub signing: SigningLimits,
+    /// Connection limits.
+    pub connections: ConnectionLimits,
+    /// The network of outgoing requests.
+    pub network: Arc<dyn Network>,
+}
+
+impl Sources {
+    /// Returns the machine's clock and randomness, and the standard limits.
+    #[must_use]
+    pub fn machine() -> Self {
+        Self {
+            clock: Clock::machine(),
+            random: Random::system(),
+            cost: Cost::Standard,
+            patience: Patience::default(),
+            signing: SigningLimits::default(),
+            connections: ConnectionLimits::of_process(),
+            network: Arc::new(System),
+        }
+    }
+}
+
+impl App {
+    /// Opens the database and builds the state without signing keys.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the database cannot be opened.
+    pub async fn without_keys(config: Config, sources: Sources) -> Result<Self, Error> {
+        let Sources {
+            clock,
+            random,
+            cost,
+            patience,
+            signing: _, // unused without signing keys
+            connections,
+            network,
+        } = sources;
+        let db = Db::open(&config.database())
+            .await
+            .map_err(Error::Database)?;
+        follow_database_clock(&db, &clock)
+            .await
+            .map_err(Error::Database)?;
+        let documents_fetch = Fetch::new(config.document_rules(), Arc::clone(&network));
+        let remote_fetch = Fetch::new(config.remote_rules(), network);
+        Ok(Self {
+            resources: config.known_resources(),
+            sealer: Sealer::default(),
+            documents_fetch,
+            remote_fetch,
+            flights: DocumentFlights::default(),
+            remote_keys: RemoteKeys::new(),
+            passwords: Passwords::new(cost, &random)?,
+            refusals: Refusals::default(),
+            device_key: DeviceKey::default(),
+            limits: Limits::new(clock.clone(), config.rate_limit),
+            budget: Budget::new(clock.clone(), budget_of(&config)),
+            polls: Polls::new(),
+            redemptions: Redemptions::default(),
+            documents: Documents::default(),
+            readiness: Readiness::default(),
+            patience,
+            places: Arc::new(Places::new(connections)),
+            keys: None,
+            config,
+            db,
+            clock,
+            random,
+        })
+    }
+
+    /// Builds the state with the configured signing key, unless OAuth is off.
+    ///
+    /// # Errors
+    /// As [`App::without_keys`], and if there is no signing key or the key cannot be used.
+    pub async fn new(config: Config, sources: Sources) -> Result<Self, Error> {
+        let key = if config.oauth_enabled {
+            Some(signing_key(&config)?)
+        } else {
+            None
+        };
+        let signing = sources.signing;
+        let mut app = Self::without_keys(config, sources).await?;
+        app.keys = key.map(|key| Keys::new(key, signing));
+        Ok(app)
+    }
+}
+
+impl App {
+    /// Records a refusal of the request in progress.
+    pub fn refused(&self, event: Event) {
+        self.refusals.record(Entry::new(event, self.clock.now()));
+    }
+
+    /// Records a refusal that concerns an account.
+    pub fn refused_account(&self, event: Event, account: &AccountId) {
+        let entry = Entry::new(event, self.clock.now());
+        self.refusals.record(entry.of(account));
+    }
+
+    /// Records a refusal that concerns a client, by public id.
+    pub fn refused_client(&self, event: Event, client_id: &str) {
+        let entry = Entry::new(event, self.clock.now());
+        self.refusals.record(entry.client(client_id));
+    }
+}
+
+fn budget_of(config: &Config) -> Size {
+    Size {
+        units: config.rate_limit,
+        period: config.rate_limit_period,
+        bucket: config.rate_limit_bucket,
+    }
+}
+
+/// Reads the signing key of the settings, or the generated key in `DATA_DIR`.
+///
+/// # Errors
+/// [`Error::Key`] if the key cannot be used, [`Error::NoKey`] if no key is set and the database is
+/// PostgreSQL.
+pub fn signing_key(config: &Config) -> Result<SigningKey, Error> {
+    let kid = config.signing_key_id.as_deref();
+    match (&config.signing_key, config.database()) {
+        (Some(key), _) => SigningKey::from_base64(key, kid).map_err(Error::Key),
+        (None, DatabaseUrl::Sqlite(_)) => {
+            SigningKey::from_folder(&config.data_dir, kid).map_err(Error::Key)
+        }
+        (None, DatabaseUrl::Postgres(_)) => Err(Error::NoKey),
+    }
+}
+
+/// Makes a clock follow PostgreSQL's clock, so that replicas agree on expiry.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn follow_database_clock(db: &Db, clock: &Clock) -> Result<(), store::Error> {
+    let asked = MachineInstant::now();
+    if let Some(theirs) = db.clock().await? {
+        clock.follow(theirs, asked);
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Access keys of every account: `/api/admin/access-keys` (storyden-contract.md#administration).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::entry;
+use super::listing::{Asked, PathId};
+use crate::http::guards::Administrator;
+use crate::context::Shared;
+use crate::clock::Timestamp;
+use crate::http::extract::ClientAddress;
+use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
+use crate::http::error::{ApiError, Kind};
+use crate::ids::{AccessKeyId, AccountId};
+use crate::compat::Profile;
+use crate::store;
+use crate::store::access_keys;
+use crate::store::access_keys::OwnedKey;
+use crate::store::audit::{self, Event};
+use crate::store::paging::Pages;
+
+/// An access key and the owner, without the secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OwnedAccessKey)]
+pub struct ShownKey {
+    /// Time of creation.
+    #[serde(rename = "createdAt")]
+    created_at: Timestamp,
+    /// The owner.
+    created_by: Owner,
+    /// False for a deleted key. An expired key is still `enabled`.
+    enabled: bool,
+    /// Time of expiry; absent if the key does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// Row id.
+    id: AccessKeyId,
+    /// Name chosen by the owner.
+    name: String,
+    /// Time of creation, since keys cannot be changed; in the profile `storyden` the zero time.
+    #[serde(rename = "updatedAt")]
+    updated_at: String,
+}
+
+/// The account that owns an access key.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyOwner)]
+pub struct Owner {
+    handle: String,
+    id: AccountId,
+    /// Time of sign-up.
+    joined: Timestamp,
+    name: String,
+    /// Always empty, as in Storyden.
+    #[schema(value_type = Vec<String>)]
+    roles: [&'static str; 0],
+    /// Time of suspension, if the account is suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended: Option<Timestamp>,
+}
+
+impl ShownKey {
+    fn of(profile: Profile, key: OwnedKey) -> Self {
+        let updated_at = if profile.access_keys_are_storydens() {
+            "0001-01-01T00:00:00Z".to_owned()
+        } else {
+            key.created_at.to_rfc3339()
+        };
+        Self {
+            created_at: key.created_at,
+            created_by: Owner {
+                handle: key.owner_handle,
+                id: key.owner_id,
+                joined: key.owner_joined,
+                name: key.owner_name,
+                roles: [],
+                suspended: key.owner_suspended,
+            },
+            enabled: !key.disabled.0,
+            expires_at: key.expires_at,
+            id: key.id,
+            name: key.name.unwrap_or_default(),
+            updated_at,
+        }
+    }
+}
+
+/// A page of access keys, or all keys.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OwnedAccessKeyListResult)]
+pub struct KeyList {
+    /// Oldest first, including deleted keys.
+    keys: Vec<ShownKey>,
+    /// The page; absent if all keys are listed.
+    #[serde(flatten)]
+    pages: Option<Pages>,
+}
+
+/// `GET /api/admin/access-keys`.
+///
+/// # Errors
+/// 400 for an invalid query, 401, 403.
+#[utoipa::path(
+    get,
+    path = "/api/admin/access-keys",
+    operation_id = "AdminAccessKeyList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("account_id" = Option<String>, Query, description = "Of this account"),
+    ),
+    responses(
+        (status = 200, description = "The access keys", body = KeyList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<KeyList>, ApiError> {
+    let asked = Asked::read(query.as_deref(), &["page", "page_size", "account_id"])?;
+    let owner = asked.account("account_id");
+    let profile = app.config.profile;
+    let (page, whole) = asked.page_or_whole(profile)?;
+    let (keys, pages) = access_keys::list_all(&app.db, owner.as_ref(), page).await?;
+    let keys = keys.into_iter().map(|key| ShownKey::of(profile, key));
+    Ok(Json(KeyList {
+        keys: keys.collect(),
+        pages: (!whole).then_some(pages),
+    }))
+}
+
+/// `DELETE /api/admin/access-keys/{access_key_id}`: revokes a key of any account.
+///
+/// # Errors
+/// 401, 403, 404 for an unknown key.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/access-keys/{access_key_id}",
+    operation_id = "AdminAccessKeyDelete",
+    tag = "admin",
+    params(("access_key_id" = String, Path, description = "The id of the row")),
+    responses(
+        (status = 204, description = "The key cannot be used any more"),
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let id = AccessKeyId::new(id);
+    let entry = entry(&app, Event::AccessKeyDeleted, &actor, address, None).subject(&id);
+    let write = app.db.write((id, entry), |tx, (id, entry)| {
+        Box::pin(async move {
+            let Some(owner) = access_keys::owner(tx, id).await? else {
+                return Err(store::Error::Gone);
+            };
+            access_keys::end(tx, &owner, id, entry.at).await?;
+            audit::insert(tx, &entry.clone().of(&owner)).await
+        })
+    });
+    match write.await {
+        Err(store::Error::Gone) => Err(ApiError::new(
+            Kind::NotFound,
+            "There is no access key with this id",
+        )),
+        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}

@@ -1,0 +1,84 @@
+//! The audit trail: `GET /api/admin/audit`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+
+use super::listing::{Asked, named_client};
+use crate::http::guards::Administrator;
+use crate::context::Shared;
+use crate::http::error::ApiError;
+use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::store::audit::{self, Event, Filter, ListedEntry};
+use crate::store::paging::Pages;
+
+/// A page of the trail.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditListResult)]
+pub struct AuditList {
+    /// The lines, newest first.
+    entries: Vec<ListedEntry>,
+    #[serde(flatten)]
+    pages: Pages,
+}
+
+/// `GET /api/admin/audit`: the audit trail, filtered, in pages.
+#[utoipa::path(
+    get,
+    path = "/api/admin/audit",
+    operation_id = "AdminAuditList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("event" = Option<String>, Query, description = "Of this event, as in grant_approved"),
+        ("actor" = Option<String>, Query, description = "Done by this account"),
+        ("account_id" = Option<String>, Query, description = "That concern this account"),
+        ("client_id" = Option<String>, Query, description = "That concern this client, by its public id or its row"),
+        ("since" = Option<String>, Query, description = "At this time or later (RFC 3339)"),
+        ("until" = Option<String>, Query, description = "Before this time (RFC 3339)"),
+    ),
+    responses(
+        (status = 200, description = "The lines, newest first", body = AuditList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<AuditList>, ApiError> {
+    let known = [
+        "page",
+        "page_size",
+        "event",
+        "actor",
+        "account_id",
+        "client_id",
+        "since",
+        "until",
+    ];
+    let asked = Asked::read(query.as_deref(), &known)?;
+    let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
+    // Audit lines contain public client ids, which stay meaningful after a client is deleted.
+    let client = match asked.text("client_id") {
+        Some(id) => {
+            let client = named_client(&app, &id).await?;
+            Some(client.map_or(id, |client| client.client_id))
+        }
+        None => None,
+    };
+    let filter = Filter {
+        event: asked.one_of("event", Event::from_name, &events)?,
+        actor: asked.account("actor"),
+        account: asked.account("account_id"),
+        client,
+        since: asked.time("since")?,
+        until: asked.time("until")?,
+    };
+    let (entries, pages) = audit::list(&app.db, &filter, asked.page()?).await?;
+    Ok(Json(AuditList { entries, pages }))
+}

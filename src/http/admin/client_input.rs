@@ -1,0 +1,259 @@
+//! Validation of clients that administrators create and change: values that would break the client or
+//! harm members are rejected.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::passwords;
+use crate::clients::builtin;
+use crate::http::error::{ApiError, Kind};
+use crate::ids::AccountId;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::redirect_uri::{self, RefusedUri};
+use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
+use crate::compat::Profile;
+use crate::secret::Secret;
+
+/// Maximum length of a name and of a client id, in bytes.
+const TEXT_MAX: usize = 255;
+
+/// A new client.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientCreateProps)]
+pub struct CreateClient {
+    /// Id of the owning account.
+    pub(super) account_id: String,
+    /// Grant types: `authorization_code`, `refresh_token`, `client_credentials`, `device_code`.
+    pub(super) allowed_grants: Vec<String>,
+    /// Allowed scopes.
+    pub(super) allowed_scopes: Vec<String>,
+    /// Public client id (RFC 6749 §2.2).
+    pub(super) client_id: String,
+    /// Argon2id hash of the secret, as a PHC string; if absent, a secret is generated for a
+    /// confidential client.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) client_secret_hash: Option<Secret>,
+    /// Name shown on the consent page.
+    pub(super) name: String,
+    /// Redirect URIs.
+    pub(super) redirect_uris: Vec<String>,
+    /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) scope_policy: Option<PolicyName>,
+    /// `public` or `confidential`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub(super) kind: KindName,
+}
+
+/// Changes of a client.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientUpdateProps)]
+pub struct UpdateClient {
+    /// Grant types.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) allowed_grants: Option<Vec<String>>,
+    /// Allowed scopes.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) allowed_scopes: Option<Vec<String>>,
+    /// Argon2id hash of the secret, as a PHC string.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) client_secret_hash: Option<Secret>,
+    /// Name shown on the consent page.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) name: Option<String>,
+    /// Redirect URIs.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) redirect_uris: Option<Vec<String>>,
+    /// `explicit` or `inherit`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub(super) scope_policy: Option<PolicyName>,
+}
+
+/// The name of a client type.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct KindName(pub(super) ClientType);
+
+impl TryFrom<String> for KindName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "public" => Ok(Self(ClientType::Public)),
+            "confidential" => Ok(Self(ClientType::Confidential)),
+            _ => Err("a type is public or confidential"),
+        }
+    }
+}
+
+/// The name of a scope policy.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PolicyName(pub(super) ScopePolicy);
+
+impl TryFrom<String> for PolicyName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "explicit" => Ok(Self(ScopePolicy::Explicit)),
+            "inherit" => Ok(Self(ScopePolicy::Inherit)),
+            _ => Err("a scope policy is explicit or inherit"),
+        }
+    }
+}
+
+/// Deserializes an optional member that must not be `null` (storyden-contract.md#order-of-validation).
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}
+
+/// Parses a display name.
+pub(super) fn name(text: &str) -> Result<String, ApiError> {
+    let name = text.trim();
+    if name.is_empty() || name.len() > TEXT_MAX || name.chars().any(char::is_control) {
+        let detail = "name must have 1 to 255 bytes and no control characters";
+        return Err(ApiError::invalid(detail));
+    }
+    Ok(name.to_owned())
+}
+
+/// Parses the client id of a new client.
+pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiError> {
+    if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
+        let detail = "client_id must have 1 to 255 bytes and no control characters";
+        return Err(ApiError::invalid(detail));
+    }
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(text);
+    }
+    // RFC 6749 appendix A.1, without spaces
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = "client_id must be printable ASCII without spaces";
+        return Err(ApiError::invalid(detail));
+    }
+    if text == builtin::CLIENT_ID {
+        let detail = "client_id must not be storyden-cli, the built-in client";
+        return Err(ApiError::invalid(detail));
+    }
+    let scheme = text
+        .split_once(':')
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if matches!(scheme.as_deref(), Some("http" | "https")) {
+        let detail = "client_id must not be a URL: that means a document at that URL";
+        return Err(ApiError::invalid(detail));
+    }
+    Ok(text)
+}
+
+/// Parses the owner's id. In the profile `storyden` an invalid id means no owner
+/// (storyden-contract.md#administration).
+pub(super) fn owner(profile: Profile, id: &str) -> Result<Option<AccountId>, ApiError> {
+    let first = id.get(..20).unwrap_or_default();
+    let is_xid = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'v');
+    if first.len() == 20 && first.bytes().all(is_xid) {
+        return Ok(Some(AccountId::new(first)));
+    }
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(None);
+    }
+    Err(ApiError::invalid("account_id must be the id of an account"))
+}
+
+/// Parses allowed scopes; an unknown scope would break every request of the client.
+pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiError> {
+    let scope = |name: &String| {
+        ScopeName::from_name(name).ok_or_else(|| {
+            let detail = format!(
+                "allowed_scopes has {name:?}, which is no scope here; scopes_supported in \
+                 /.well-known/oauth-authorization-server lists them"
+            );
+            if profile.admin_clients_are_taken_as_sent() {
+                ApiError::new(Kind::PermissionDenied, detail) // storyden-contract.md#administration
+            } else {
+                ApiError::invalid(detail)
+            }
+        })
+    };
+    names.iter().map(scope).collect()
+}
+
+/// Parses grant types: known names only, duplicates removed.
+pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
+    let mut grants = Vec::new();
+    for name in names {
+        let Some(grant) = GrantType::from_stored_name(name) else {
+            let known: Vec<_> = GrantType::ALL
+                .iter()
+                .map(|known| known.stored_name())
+                .collect();
+            let known = known.join(", ");
+            let detail = format!("allowed_grants has {name:?}; it may have: {known}");
+            return Err(ApiError::invalid(detail));
+        };
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    Ok(grants)
+}
+
+/// Checks that each redirect URI may be registered (A-8), and removes duplicates.
+pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<String>, ApiError> {
+    let mut uris = Vec::with_capacity(given.len());
+    for uri in given {
+        match redirect_uri::check_registration(&uri) {
+            Ok(()) => {}
+            // private-use schemes without a dot, as in Storyden
+            // (storyden-contract.md#self-service-clients)
+            Err(RefusedUri::SchemeWithoutDot) if profile.admin_clients_are_taken_as_sent() => {}
+            Err(refused) => {
+                let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
+                return Err(ApiError::invalid(detail));
+            }
+        }
+        if !uris.contains(&uri) {
+            uris.push(uri);
+        }
+    }
+    Ok(uris)
+}
+
+/// Checks an imported hash of a client secret (A-81).
+pub(super) fn secret_hash(hash: &Secret) -> Result<String, ApiError> {
+    match passwords::check_hash(hash.reveal()) {
+        Ok(()) => Ok(hash.reveal().to_owned()),
+        Err(refused) => Err(ApiError::invalid(format!("client_secret_hash {refused}"))),
+    }
+}
+
+/// Checks that type, grant types and redirect URIs of a client are consistent.
+pub(super) fn check_grants(
+    profile: Profile,
+    kind: ClientType,
+    grants: &[GrantType],
+    has_redirect_uris: bool,
+) -> Result<(), ApiError> {
+    if profile.admin_clients_are_taken_as_sent() {
+        return Ok(());
+    }
+    let has = |grant| grants.contains(&grant);
+    let detail = if grants.is_empty() {
+        "allowed_grants must name at least one grant"
+    } else if grants == [GrantType::RefreshToken] {
+        "allowed_grants must name the grant that the first refresh token comes from"
+    } else if has(GrantType::AuthorizationCode) && !has_redirect_uris {
+        "redirect_uris must have at least one for authorization_code"
+    } else if has(GrantType::ClientCredentials) && kind == ClientType::Public {
+        "client_credentials needs the type confidential" // RFC 6749 §4.4
+    } else if has(GrantType::DeviceCode) && kind == ClientType::Confidential {
+        "device_code needs the type public: a device keeps no secret"
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::invalid(detail))
+}

@@ -1,0 +1,375 @@
+//! Clients of every account: `/api/admin/oauth/clients` (storyden-contract.md#administration).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::client_input::{self, CreateClient, UpdateClient};
+use super::entry;
+use super::listing::{Asked, PathId};
+use crate::http::guards::Administrator;
+use crate::context::{App, Shared};
+use crate::clients::resource::ClientResource;
+use crate::clients::secrets;
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::error::responses::{
+    Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
+};
+use crate::http::error::{ApiError, Kind};
+use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::grant_type::ClientType;
+use crate::oauth::scope::{ClientScope, ScopePolicy};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::audit::{self, Event};
+use crate::store::client_list::{self, Filter};
+use crate::store::clients::{self, Changes, Client};
+use crate::store::paging::Pages;
+
+/// The owner's id in the response for a client without an owner (storyden-contract.md#administration).
+const NO_ACCOUNT: &str = "00000000000000000000";
+
+/// A page of clients, or all clients.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientListResult)]
+pub struct ClientList {
+    /// Oldest first.
+    clients: Vec<ClientResource>,
+    /// The page; absent if all clients are listed.
+    #[serde(flatten)]
+    pages: Option<Pages>,
+}
+
+/// `GET /api/admin/oauth/clients`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/oauth/clients",
+    operation_id = "AdminOAuthClientList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("account_id" = Option<String>, Query, description = "Of this owner"),
+        ("client_id" = Option<String>, Query, description = "With this public id"),
+        ("q" = Option<String>, Query, description = "With this text in the name or the public id, in any case"),
+    ),
+    responses(
+        (status = 200, description = "The clients", body = ClientList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ClientList>, ApiError> {
+    let known = ["page", "page_size", "account_id", "client_id", "q"];
+    let asked = Asked::read(query.as_deref(), &known)?;
+    let filter = Filter {
+        owner: asked.account("account_id"),
+        client_id: asked.text("client_id"),
+        text: asked.text("q"),
+    };
+    let (page, whole) = asked.page_or_whole(app.config.profile)?;
+    let (clients, pages) = client_list::list(&app.db, &filter, page).await?;
+    let shown = |client| ClientResource::shown(app.config.profile, client);
+    Ok(Json(ClientList {
+        clients: clients.into_iter().map(shown).collect(),
+        pages: (!whole).then_some(pages),
+    }))
+}
+
+/// A new client.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CreatedClient {
+    #[serde(flatten)]
+    client: ClientResource,
+    /// The generated secret, shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+/// `POST /api/admin/oauth/clients`.
+#[utoipa::path(
+    post,
+    path = "/api/admin/oauth/clients",
+    operation_id = "AdminOAuthClientCreate",
+    tag = "admin",
+    request_body = CreateClient,
+    responses(
+        (status = 200, description = "The client", body = CreatedClient),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Conflict,
+        TooLarge,
+        UnsupportedMediaType,
+        Broken,
+    )
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    JsonBody(new): JsonBody<CreateClient>,
+) -> Result<Json<CreatedClient>, ApiError> {
+    let (client, secret) = checked(&app, new).await?;
+    let entry = entry(
+        &app,
+        Event::ClientCreated,
+        &actor,
+        address,
+        client.owner.as_ref(),
+    )
+    .client(&client.client_id)
+    .subject(&client.row_id);
+    let inserted = app
+        .db
+        .write((client.clone(), entry), |tx, (client, entry)| {
+            Box::pin(async move {
+                clients::insert(tx, client).await?;
+                audit::insert(tx, entry).await
+            })
+        });
+    inserted.await.map_err(|error| match error {
+        store::Error::Taken(_) => {
+            let detail = "client_id is taken; choose another one";
+            ApiError::new(Kind::AlreadyExists, detail)
+        }
+        store::Error::Gone => ApiError::invalid("account_id names no account"),
+        error => error.into(),
+    })?;
+    let is_ownerless = client.owner.is_none();
+    let mut client = ClientResource::shown(app.config.profile, client);
+    if is_ownerless {
+        client.account_id = Some(AccountId::new(NO_ACCOUNT));
+    }
+    Ok(Json(CreatedClient {
+        client,
+        client_secret: secret.map(|secret| secret.reveal().to_owned()),
+    }))
+}
+
+/// Validates a new client and generates the secret if needed.
+async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>), ApiError> {
+    let (profile, now) = (app.config.profile, app.clock.now());
+    let kind = new.kind.0;
+    let mut client = Client {
+        row_id: ClientRowId::generate(),
+        client_id: client_input::client_id(profile, new.client_id)?,
+        secret_hash: None,
+        old_secret: None,
+        auth_method: None,
+        name: client_input::name(&new.name)?,
+        kind,
+        pkce_required: true,
+        scope: ClientScope {
+            policy: new
+                .scope_policy
+                .map_or(ScopePolicy::Explicit, |policy| policy.0),
+            allowed: client_input::scopes(profile, &new.allowed_scopes)?,
+        },
+        grants: client_input::grants(&new.allowed_grants)?,
+        redirect_uris: client_input::redirect_uris(profile, new.redirect_uris)?,
+        redirect_uris_left_out: false,
+        owner: client_input::owner(profile, &new.account_id)?,
+        created_at: now,
+        updated_at: now,
+    };
+    let has_redirect_uris = !client.redirect_uris.is_empty();
+    client_input::check_grants(profile, kind, &client.grants, has_redirect_uris)?;
+    let mut secret = None;
+    match (kind, &new.client_secret_hash) {
+        (_, Some(hash)) if may_have_secret(app, kind) => {
+            client.secret_hash = Some(client_input::secret_hash(hash)?);
+        }
+        (_, Some(_)) => return Err(no_secret()),
+        (ClientType::Confidential, None) if !profile.admin_clients_are_taken_as_sent() => {
+            let (made, hash) = secrets::generate(app).await?;
+            (secret, client.secret_hash) = (Some(made), Some(hash));
+        }
+        (_, None) => {}
+    }
+    Ok((client, secret))
+}
+
+fn may_have_secret(app: &App, kind: ClientType) -> bool {
+    kind == ClientType::Confidential || app.config.profile.admin_clients_are_taken_as_sent()
+}
+
+fn no_secret() -> ApiError {
+    ApiError::invalid("client_secret_hash is for confidential clients; a public one has no secret")
+}
+
+/// `GET /api/admin/oauth/clients/{oauth_client_id}`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/oauth/clients/{oauth_client_id}",
+    operation_id = "AdminOAuthClientGet",
+    tag = "admin",
+    params(("oauth_client_id" = String, Path, description = "Its row")),
+    responses(
+        (status = 200, description = "The client", body = ClientResource),
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Broken,
+    )
+)]
+pub async fn get(
+    State(app): State<Shared>,
+    _: Administrator,
+    PathId(id): PathId,
+) -> Result<Json<ClientResource>, ApiError> {
+    let client = find(&app, &ClientRowId::new(id)).await?;
+    Ok(Json(ClientResource::shown(app.config.profile, client)))
+}
+
+/// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
+#[utoipa::path(
+    patch,
+    path = "/api/admin/oauth/clients/{oauth_client_id}",
+    operation_id = "AdminOAuthClientUpdate",
+    tag = "admin",
+    params(("oauth_client_id" = String, Path, description = "Its row")),
+    request_body = UpdateClient,
+    responses(
+        (status = 200, description = "The client as it is now", body = ClientResource),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        TooLarge,
+        UnsupportedMediaType,
+        Broken,
+    )
+)]
+pub async fn update(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    PathId(id): PathId,
+    JsonBody(sent): JsonBody<UpdateClient>,
+) -> Result<Json<ClientResource>, ApiError> {
+    let id = ClientRowId::new(id);
+    let client = find(&app, &id).await?;
+    let changes = changes(&app, &client, sent)?;
+    let entry = |event| {
+        entry(&app, event, &actor, address, client.owner.as_ref())
+            .client(&client.client_id)
+            .subject(&client.row_id)
+    };
+    let mut entries = vec![entry(Event::ClientUpdated)];
+    if changes.secret_hash.is_some() {
+        entries.push(entry(Event::ClientSecretRotated));
+    }
+    let input = (id.clone(), changes, entries, app.clock.now());
+    let updated = app.db.write(input, |tx, (id, changes, entries, now)| {
+        Box::pin(async move {
+            let there = clients::update(tx, id, changes, *now).await?;
+            for entry in entries.iter().filter(|_| there) {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
+    updated.await?;
+    let client = find(&app, &id).await?;
+    Ok(Json(ClientResource::shown(app.config.profile, client)))
+}
+
+/// Validates only the changed members, so that a row written by Storyden can be renamed even if other
+/// columns are invalid here.
+fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
+    let profile = app.config.profile;
+    let changes = Changes {
+        name: sent.name.as_deref().map(client_input::name).transpose()?,
+        redirect_uris: match sent.redirect_uris {
+            Some(uris) => Some(client_input::redirect_uris(profile, uris)?),
+            None => None,
+        },
+        allowed_scopes: match sent.allowed_scopes {
+            Some(names) => Some(client_input::scopes(profile, &names)?),
+            None => None,
+        },
+        allowed_grants: match sent.allowed_grants {
+            Some(names) => Some(client_input::grants(&names)?),
+            None => None,
+        },
+        scope_policy: sent.scope_policy.map(|policy| policy.0),
+        secret_hash: match &sent.client_secret_hash {
+            Some(_) if !may_have_secret(app, client.kind) => return Err(no_secret()),
+            Some(hash) => Some(client_input::secret_hash(hash)?),
+            None => None,
+        },
+    };
+    if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
+        let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);
+        let uris = changes
+            .redirect_uris
+            .as_ref()
+            .unwrap_or(&client.redirect_uris);
+        client_input::check_grants(profile, client.kind, grants, !uris.is_empty())?;
+    }
+    Ok(changes)
+}
+
+/// `DELETE /api/admin/oauth/clients/{oauth_client_id}`.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/oauth/clients/{oauth_client_id}",
+    operation_id = "AdminOAuthClientDelete",
+    tag = "admin",
+    params(("oauth_client_id" = String, Path, description = "Its row")),
+    responses(
+        (status = 204, description = "It is gone, with all that it was given"),
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let client = find(&app, &ClientRowId::new(id)).await?;
+    let entry = entry(
+        &app,
+        Event::ClientDeleted,
+        &actor,
+        address,
+        client.owner.as_ref(),
+    )
+    .client(&client.client_id)
+    .subject(&client.row_id);
+    let deleted = app.db.write((client.row_id, entry), |tx, (id, entry)| {
+        Box::pin(async move {
+            let deleted = clients::delete(tx, id, entry.at).await?;
+            if deleted {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(deleted)
+        })
+    });
+    if deleted.await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(not_found())
+    }
+}
+
+async fn find(app: &App, id: &ClientRowId) -> Result<Client, ApiError> {
+    let client = clients::find_by_row(&app.db, id).await?;
+    client.ok_or_else(not_found)
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Kind::NotFound, "There is no client with this id")
+}

@@ -1,0 +1,81 @@
+//! Device authorizations of every account: `/api/admin/oauth/device-authorizations`
+//! (storyden-contract.md#administration).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+
+use super::listing::{Asked, client_row};
+use crate::http::guards::Administrator;
+use crate::context::Shared;
+use crate::http::error::ApiError;
+use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::store::device_list::{self, Filter, ListedDevice, Stage};
+use crate::store::paging::Pages;
+
+/// A page of device authorizations, or all device authorizations.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthDeviceAuthorisationListResult)]
+pub struct DeviceList {
+    /// Oldest first.
+    device_authorisations: Vec<ListedDevice>,
+    /// The page; absent if all device authorizations are listed.
+    #[serde(flatten)]
+    pages: Option<Pages>,
+}
+
+/// `GET /api/admin/oauth/device-authorizations`.
+///
+/// A live user code is not shown, because an administrator's access token could then be used to approve
+/// devices of other people.
+#[utoipa::path(
+    get,
+    path = "/api/admin/oauth/device-authorizations",
+    operation_id = "AdminOAuthDeviceAuthorisationList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("account_id" = Option<String>, Query, description = "Opened or approved by this account"),
+        ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
+        ("state" = Option<String>, Query, description = "pending, approved, denied, consumed or expired"),
+    ),
+    responses(
+        (status = 200, description = "The device authorizations", body = DeviceList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<DeviceList>, ApiError> {
+    let known = ["page", "page_size", "account_id", "client_id", "state"];
+    let asked = Asked::read(query.as_deref(), &known)?;
+    let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+    let filter = Filter {
+        account: asked.account("account_id"),
+        client: client_row(&app, &asked).await?,
+        stage: asked.one_of("state", Stage::from_name, &stages)?,
+    };
+    let (profile, now) = (app.config.profile, app.clock.now());
+    let (page, whole) = asked.page_or_whole(profile)?;
+    // Poll times are buffered in memory: write them first, so that the listed rows are current.
+    app.polls.write(&app.db).await;
+    let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
+    if !profile.live_user_codes_are_listed() {
+        for device in devices
+            .iter_mut()
+            .filter(|device| device.awaits_decision(now))
+        {
+            device.user_code = None;
+        }
+    }
+    Ok(Json(DeviceList {
+        device_authorisations: devices,
+        pages: (!whole).then_some(pages),
+    }))
+}

@@ -1,0 +1,158 @@
+//! Query parameters of lists: filters and page.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::context::{App, Shared};
+use crate::clock::Timestamp;
+use crate::http::extract::{Decoded, decode};
+use crate::http::error::ApiError;
+use crate::ids::{AccountId, ClientRowId};
+use crate::compat::Profile;
+use crate::store;
+use crate::store::clients::{self, Client};
+use crate::store::paging::Page;
+
+/// The parsed query of a list.
+pub(super) struct Asked(Decoded);
+
+impl Asked {
+    /// Parses a query; parameters outside `known` are ignored.
+    ///
+    /// # Errors
+    /// 400 for a malformed query or a repeated parameter.
+    pub(super) fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
+        let decoded = decode(query.unwrap_or_default(), known)
+            .and_then(Decoded::without_repeats)
+            .map_err(|error| ApiError::invalid(error.description))?;
+        Ok(Self(decoded))
+    }
+
+    /// A text parameter, if present.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(str::to_owned)
+    }
+
+    /// An account id; an invalid id finds nothing.
+    pub(super) fn account(&self, name: &str) -> Option<AccountId> {
+        self.0.get(name).map(AccountId::new)
+    }
+
+    /// A value from a fixed list.
+    ///
+    /// # Errors
+    /// 400, with the allowed values.
+    pub(super) fn one_of<T>(
+        &self,
+        name: &'static str,
+        from_name: fn(&str) -> Option<T>,
+        names: &[&'static str],
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let known = || format!("{name} must be one of: {}", names.join(", "));
+        from_name(text)
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(known()))
+    }
+
+    /// A time parameter.
+    ///
+    /// # Errors
+    /// 400 for an invalid time.
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let refused = || {
+            let range = Timestamp::RANGE;
+            format!("{name} must be a time as in 2026-01-31T12:00:00Z (RFC 3339), {range}")
+        };
+        Timestamp::parse_rfc3339(text)
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(refused()))
+    }
+
+    /// The requested page. The flag is true if the whole list is returned: in the profile `storyden`,
+    /// unless a page was requested.
+    ///
+    /// # Errors
+    /// 400 for an invalid page size.
+    pub(super) fn page_or_whole(&self, profile: Profile) -> Result<(Page, bool), ApiError> {
+        let is_paged = self.0.get("page").is_some() || self.0.get("page_size").is_some();
+        if profile.admin_lists_are_whole() && !is_paged {
+            return Ok((Page::WHOLE, true));
+        }
+        Ok((self.page()?, false))
+    }
+
+    /// The requested page; 1 if absent or invalid (storyden-contract.md#refresh-token-lists).
+    ///
+    /// # Errors
+    /// 400 for an invalid page size.
+    pub(super) fn page(&self) -> Result<Page, ApiError> {
+        let page = Page::asked(self.0.get("page"));
+        let Some(text) = self.0.get("page_size") else {
+            return Ok(page);
+        };
+        match text.parse() {
+            Ok(size) if (1..=Page::SIZE_MAX).contains(&size) => Ok(Page { size, ..page }),
+            _ => {
+                let most = Page::SIZE_MAX;
+                let detail = format!("page_size must be a number from 1 to {most}");
+                Err(ApiError::invalid(detail))
+            }
+        }
+    }
+}
+
+/// Finds a client by public id or row id, since lists show both.
+///
+/// # Errors
+/// If the database does not answer.
+pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, store::Error> {
+    if id.contains('\0') {
+        return Ok(None); // no engine stores NUL
+    }
+    match clients::find(&app.db, id).await? {
+        Some(client) => Ok(Some(client)),
+        None => clients::find_by_row(&app.db, &ClientRowId::new(id)).await,
+    }
+}
+
+/// The row id of the client named by a filter; an unknown client finds nothing.
+///
+/// # Errors
+/// If the database does not answer.
+pub(super) async fn client_row(
+    app: &App,
+    asked: &Asked,
+) -> Result<Option<ClientRowId>, store::Error> {
+    let Some(id) = asked.text("client_id") else {
+        return Ok(None);
+    };
+    let client = named_client(app, &id).await?;
+    Ok(Some(
+        client.map_or(ClientRowId::new(id), |client| client.row_id),
+    ))
+}
+
+/// The id in a path, as sent; an invalid id finds nothing (storyden-contract.md#ids-and-times).
+pub struct PathId(pub(super) String);
+
+impl FromRequestParts<Shared> for PathId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
+        let id = Path::<String>::from_request_parts(parts, app).await;
+        let id = id.map(|Path(id)| id).unwrap_or_default();
+        Ok(Self(if app.config.profile.path_ids_are_cut() {
+            id.chars().take(20).collect()
+        } else {
+            id
+        }))
+    }
+}

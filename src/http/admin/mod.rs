@@ -1,0 +1,34 @@
+//! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
+//! authorizations and refresh tokens of all accounts, revocation, and the audit trail. Requires
+//! ADMINISTRATOR, with any credential.
+
+pub mod access_keys;
+pub mod audit;
+mod client_input;
+pub mod clients;
+pub mod device_authorizations;
+mod listing;
+pub mod refresh_tokens;
+pub mod remote;
+pub mod revocation;
+
+use crate::http::guards::Actor;
+use crate::context::App;
+use crate::http::extract::ClientAddress;
+use crate::ids::AccountId;
+use crate::store::audit::{Entry, Event};
+
+/// Builds the audit event of an administrator's action, optionally about an account.
+fn entry(
+    app: &App,
+    event: Event,
+    actor: &Actor,
+    ClientAddress(address): ClientAddress,
+    account: Option<&AccountId>,
+) -> Entry {
+    let mut entry = Entry::new(event, app.clock.now())
+        .by(&actor.account.id)
+        .from(address);
+    entry.account = account.cloned();
+    entry
+}

@@ -1,0 +1,104 @@
+//! Refresh tokens of every account: `/api/admin/oauth/refresh-tokens`
+//! (storyden-contract.md#administration).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::entry;
+use super::listing::{Asked, PathId, client_row};
+use crate::http::guards::Administrator;
+use crate::context::Shared;
+use crate::http::extract::ClientAddress;
+use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
+use crate::http::error::{ApiError, Kind};
+use crate::ids::RefreshTokenId;
+use crate::store::audit::{self, Event};
+use crate::store::paging::Pages;
+use crate::store::refresh_token_list::{self, Filter, ListedToken};
+
+/// A page of refresh tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthRefreshTokenListResult)]
+pub struct TokenList {
+    #[serde(flatten)]
+    pages: Pages,
+    /// Newest first.
+    tokens: Vec<ListedToken>,
+}
+
+/// `GET /api/admin/oauth/refresh-tokens`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/oauth/refresh-tokens",
+    operation_id = "AdminOAuthRefreshTokenList",
+    tag = "admin",
+    params(
+        ("page" = Option<String>, Query, description = "Which page, from 1"),
+        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        ("account_id" = Option<String>, Query, description = "Of this account"),
+        ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
+    ),
+    responses(
+        (status = 200, description = "The refresh tokens", body = TokenList),
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    _: Administrator,
+    RawQuery(query): RawQuery,
+) -> Result<Json<TokenList>, ApiError> {
+    let known = ["page", "page_size", "account_id", "client_id"];
+    let asked = Asked::read(query.as_deref(), &known)?;
+    let filter = Filter {
+        account: asked.account("account_id"),
+        client: client_row(&app, &asked).await?,
+    };
+    let (tokens, pages) = refresh_token_list::list(&app.db, &filter, asked.page()?).await?;
+    Ok(Json(TokenList { pages, tokens }))
+}
+
+/// `DELETE /api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}`.
+#[utoipa::path(
+    delete,
+    path = "/api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}",
+    operation_id = "AdminOAuthRefreshTokenDelete",
+    tag = "admin",
+    params(("oauth_refresh_token_id" = String, Path, description = "Its row")),
+    responses(
+        (status = 204, description = "Nothing is refreshed with it any more"),
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Administrator(actor): Administrator,
+    address: ClientAddress,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let id = RefreshTokenId::new(id);
+    let entry = entry(&app, Event::RefreshTokenRevoked, &actor, address, None).subject(&id);
+    let found = app.db.write((id, entry), |tx, (id, entry)| {
+        Box::pin(async move {
+            let Some((account, client)) = refresh_token_list::holder(tx, id).await? else {
+                return Ok(false);
+            };
+            refresh_token_list::revoke(tx, id, None, entry.at).await?;
+            audit::insert(tx, &entry.clone().of(&account).client(&client)).await?;
+            Ok(true)
+        })
+    });
+    if found.await? || app.config.profile.unknown_refresh_tokens_are_deleted() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let detail = "There is no refresh token with this id";
+    Err(ApiError::new(Kind::NotFound, detail))
+}

@@ -1,0 +1,261 @@
+//! Authentication of a request: by session cookie, access token or access key.
+//!
+//! If a request has both a cookie and a bearer credential, the bearer decides; in the profile
+//! `storyden` a valid cookie decides.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+
+use crate::accounts::access_keys;
+use crate::http::session_cookie;
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::AccessKeyId;
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::compat::Profile;
+use crate::secret::Secret;
+use crate::store::access_keys::AccessKey;
+use crate::store::accounts::Account;
+use crate::store::sessions::Session;
+use crate::store::{self, accounts, sessions};
+
+/// The authenticated caller of a request.
+#[derive(Debug)]
+pub enum Caller {
+    /// No credential.
+    Guest,
+    /// A browser session.
+    Session(Session),
+    /// A client with an access token: the account, and the account's permissions within the token's
+    /// scope.
+    AccessToken(Account, PermissionSet),
+    /// A personal access key.
+    PersonalKey(AccessKey),
+    /// A bot's access key.
+    BotKey(AccessKey),
+    /// A valid bearer credential, but the account lost the permission required for its kind:
+    /// `USE_PERSONAL_ACCESS_KEYS` or `USE_OAUTH_CLIENTS`.
+    NotPermitted(Permission),
+    /// An invalid bearer credential: malformed, unknown, expired or revoked.
+    Refused,
+}
+
+/// The account that decides on an authorization request, and the proof of authentication.
+#[derive(Debug)]
+pub struct Decider {
+    /// The account, with current permissions.
+    pub account: Account,
+    /// The credential.
+    pub proof: Proof,
+}
+
+/// The credential of a [`Decider`].
+#[derive(Debug)]
+pub enum Proof {
+    /// A browser session, with the time of the sign-in.
+    Session(Timestamp),
+    /// A personal access key. Proves no sign-in.
+    AccessKey(AccessKeyId),
+}
+
+impl Decider {
+    /// The time of the sign-in; `None` for an access key.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        match self.proof {
+            Proof::Session(signed_in_at) => Some(signed_in_at),
+            Proof::AccessKey(_) => None,
+        }
+    }
+
+    /// The access key of the request, if any.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKeyId> {
+        match &self.proof {
+            Proof::Session(_) => None,
+            Proof::AccessKey(key) => Some(key),
+        }
+    }
+}
+
+impl Caller {
+    /// Authenticates a request.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn of(app: &App, headers: &HeaderMap) -> Result<Self, store::Error> {
+        if app.config.profile.cookie_comes_before_bearer()
+            && let Some(session) = session_of(app, headers).await?
+        {
+            return Ok(Self::Session(session));
+        }
+        match bearer(app.config.profile, headers) {
+            Bearer::None => {}
+            Bearer::Ambiguous => return Ok(Self::Refused),
+            Bearer::Token(token) => return Self::of_bearer(app, &token).await,
+        }
+        Ok(session_of(app, headers)
+            .await?
+            .map_or(Self::Guest, Self::Session))
+    }
+
+    /// Converts the caller into the account that decides on an authorization request: by session or
+    /// personal access key (storyden-contract.md#callers-of-each-operation). `None` without a valid
+    /// credential.
+    ///
+    /// # Errors
+    /// [`WrongCredential`] for access tokens, bot keys, and accounts without the required permission.
+    pub fn into_decider(self) -> Result<Option<Decider>, WrongCredential> {
+        match self {
+            Self::Session(session) => Ok(Some(Decider {
+                account: session.account,
+                proof: Proof::Session(session.created_at),
+            })),
+            Self::PersonalKey(key) => Ok(Some(Decider {
+                account: key.account,
+                proof: Proof::AccessKey(key.id),
+            })),
+            Self::AccessToken(..) | Self::BotKey(_) | Self::NotPermitted(_) => Err(WrongCredential),
+            Self::Guest | Self::Refused => Ok(None),
+        }
+    }
+
+    /// Authenticates a bearer credential: an access token or an access key.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
+        if access_keys::looks_like_one(token) {
+            let key = access_keys::verify(app, token).await?;
+            return Ok(match key {
+                Some(key) if key.identifier.starts_with(access_keys::BOT) => Self::BotKey(key),
+                Some(key) if key.account.may_use_access_keys() => Self::PersonalKey(key),
+                Some(_) => Self::NotPermitted(Permission::UsePersonalAccessKeys),
+                None => Self::Refused,
+            });
+        }
+        Ok(match find_access_token(app, token, ForWhom::Us).await? {
+            Some((token, account)) if account.may_use_clients() => {
+                let permissions = account.permissions.limited_to(token.scope.permissions());
+                Self::AccessToken(account, permissions)
+            }
+            Some(_) => Self::NotPermitted(Permission::UseOauthClients),
+            None => Self::Refused,
+        })
+    }
+}
+
+/// A valid credential of a kind that the operation does not accept.
+#[derive(Clone, Copy, Debug)]
+pub struct WrongCredential;
+
+/// Finds the session of the first valid session cookie of a request.
+///
+/// # Errors
+/// If the database is unavailable.
+pub async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
+    let tokens = session_cookie::tokens(&app.config, headers);
+    sessions::find(&app.db, &tokens, app.clock.now()).await
+}
+
+/// The content of the `Authorization` header.
+pub enum Bearer {
+    /// No header, or a scheme other than Bearer.
+    None,
+    /// A bearer token (RFC 6750 §2.1).
+    Token(Secret),
+    /// Several `Authorization` headers (RFC 6750 §2).
+    Ambiguous,
+}
+
+/// Reads the bearer token of a request. The scheme is case-insensitive (RFC 9110 §11.1), except in the
+/// profile `storyden`.
+#[must_use]
+pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        return Bearer::Ambiguous;
+    }
+    let Some((scheme, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
+        return Bearer::None;
+    };
+    if profile.bearer_is_read_to_the_letter() {
+        let is_bearer = scheme == "Bearer" && !token.starts_with(' ');
+        return if is_bearer {
+            Bearer::Token(Secret::new(token))
+        } else {
+            Bearer::None
+        };
+    }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Bearer::Token(Secret::new(token.trim()))
+    } else {
+        Bearer::None
+    }
+}
+
+/// Verifies an access token (RFC 9068 §4) and loads the account. `None` if the token is malformed,
+/// expired or revoked, the grant is revoked, the client is deleted, or the account is suspended,
+/// deleted or without `USE_OAUTH_CLIENTS`.
+///
+/// # Errors
+/// If the database is unavailable.
+pub async fn verify_access_token(
+    app: &App,
+    token: &Secret,
+    whom: ForWhom,
+) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
+    let found = find_access_token(app, token, whom).await?;
+    Ok(found.filter(|(_, account)| account.may_use_clients()))
+}
+
+/// [`verify_access_token`] without the check of `USE_OAUTH_CLIENTS`.
+async fn find_access_token(
+    app: &App,
+    token: &Secret,
+    whom: ForWhom,
+) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
+    let Some(token) = read_access_token(app, token, whom) else {
+        return Ok(None);
+    };
+    let origin = accounts::TokenOrigin {
+        account: &token.account,
+        grant: token.grant.as_ref(),
+        jti: token.jti.as_deref(),
+        client_id: token.client_id.as_deref(),
+    };
+    let account = accounts::find_by_token(&app.db, origin, app.clock.now()).await?;
+    Ok(account
+        .filter(|account| !account.suspended)
+        .map(|account| (token, account)))
+}
+
+/// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or
+/// the account.
+#[must_use]
+pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<VerifiedAccessToken> {
+    let keys = app.keys.as_ref()?;
+    let profile = app.config.profile;
+    let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
+        keys.verify_any(token.reveal())
+    } else {
+        keys.verify(access_token::TYPE, token.reveal())
+    };
+    claims?.verify(profile, &app.config.issuer(), whom, app.clock.now())
+}
+
+/// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).
+///
+/// # Errors
+/// `access_denied`, with Storyden's text.
+pub fn require_may_authorize(account: &Account) -> Result<(), OAuthError> {
+    if account.may_use_clients() {
+        return Ok(());
+    }
+    Err(OAuthError::access_denied(
+        "Account is not permitted to authorise OAuth clients",
+    ))
+}

@@ -1,0 +1,296 @@
+//! Device cookies (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): a browser that
+//! signed in to an account before has a separate budget of wrong passwords. Guesses by other browsers
+//! lock out other browsers, never the owner.
+//!
+//! The cookie holds an entry for each of the last accounts, signed with a key that all replicas share:
+//!
+//! ```text
+//! device "." expiry "." HMAC-SHA256(key, account ‖ password hash ‖ device ‖ expiry)
+//! ```
+//!
+//! An entry names no account, and a changed password invalidates every entry of the account. A stolen
+//! cookie allows [`SIGN_IN_BROWSER`] guesses in total, counted in the database. A live session of the
+//! account is equivalent to an entry.
+
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use time::Duration;
+use tokio::sync::OnceCell;
+
+use super::caller::session_of;
+use super::cookies;
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::AccountId;
+use crate::rate_limit::{Rule, SIGN_IN_BROWSER};
+use crate::secret::{Secret, hex};
+use crate::store::{self, device_failures, shared_keys};
+
+/// The name of the cookie on plain http.
+const NAME: &str = "storyden-auth-device";
+
+/// The name with the prefix [`cookies::HOST_PREFIX`]: other hosts of the domain cannot plant the cookie.
+const HOST_NAME: &str = "__Host-storyden-auth-device";
+
+/// The lifetime of an entry.
+const TTL: Duration = Duration::days(365);
+
+/// The most accounts remembered for a browser.
+const ENTRIES_MAX: usize = 4;
+
+/// The length of a device id in base64url: 16 bytes.
+const DEVICE_LENGTH: usize = 22;
+
+/// The length of an HMAC-SHA256 in base64url.
+const MAC_LENGTH: usize = 43;
+
+/// The name of the key in `auth_shared_keys`.
+const KEY_NAME: &str = "device_cookie";
+
+/// The key of device cookies, read at first use.
+#[derive(Debug, Default)]
+pub struct DeviceKey(OnceCell<Secret>);
+
+/// A browser that signed in to an account before.
+#[derive(Clone, Debug)]
+pub struct KnownBrowser {
+    /// The subject of the rate limit: a session id or a device id.
+    name: String,
+    /// The expiry of the device cookie; `None` if the browser has a session of the account.
+    expires_at: Option<Timestamp>,
+}
+
+/// The account that a browser signs in to.
+#[derive(Clone, Copy, Debug)]
+pub struct SigningIn<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The stored password hash of the account.
+    pub password_hash: &'a str,
+}
+
+/// An entry of a device cookie.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    device: &'a str,
+    expiry: &'a str,
+    mac: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (device, expiry, mac) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_base64url = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        let fits = parts.next().is_none()
+            && device.len() == DEVICE_LENGTH
+            && is_base64url(device)
+            && (1..=12).contains(&expiry.len())
+            && expiry.bytes().all(|byte| byte.is_ascii_digit())
+            && mac.len() == MAC_LENGTH
+            && is_base64url(mac);
+        fits.then_some(Self {
+            device,
+            expiry,
+            mac,
+        })
+    }
+
+    fn expires_at(self) -> Option<Timestamp> {
+        let seconds = self.expiry.parse().ok()?;
+        let at = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        Some(Timestamp::new(at))
+    }
+
+    /// True if the entry was signed for this account and password hash.
+    fn is_of(self, key: &Secret, who: SigningIn<'_>) -> bool {
+        let Ok(mac) = URL_SAFE_NO_PAD.decode(self.mac) else {
+            return false;
+        };
+        signer(key, who, self.device, self.expiry)
+            .verify_slice(&mac) // constant time (timing attack)
+            .is_ok()
+    }
+
+    fn text(self) -> String {
+        format!("{}.{}.{}", self.device, self.expiry, self.mac)
+    }
+}
+
+impl KnownBrowser {
+    /// The rate-limit rule and subject for wrong passwords of this browser.
+    #[must_use]
+    pub fn subject(&self) -> [(Rule, &str); 1] {
+        [(SIGN_IN_BROWSER, self.name.as_str())]
+    }
+
+    /// Counts a wrong password in the database, so that a stolen cookie cannot be used for unlimited
+    /// guesses.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
+    pub async fn count_failure(&self, app: &App) -> Result<(), store::Error> {
+        match self.expires_at {
+            Some(expires_at) => device_failures::add(&app.db, &self.name, expires_at).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Recognizes a browser that signed in to the account before, by session or device cookie. `None` for
+/// unknown browsers, exhausted budgets and unknown accounts.
+///
+/// # Errors
+/// If the database is unavailable.
+pub async fn recognize(
+    app: &App,
+    headers: &HeaderMap,
+    who: Option<SigningIn<'_>>,
+) -> Result<Option<KnownBrowser>, store::Error> {
+    // A-79 (timing attack): also read the session if the account is unknown.
+    let session = session_of(app, headers).await?;
+    let Some(who) = who else { return Ok(None) };
+    let session = session.filter(|session| session.account.id == *who.account);
+    let browser = match session {
+        Some(session) => Some(KnownBrowser {
+            name: session.id.to_string(),
+            expires_at: None,
+        }),
+        None => by_cookie(app, headers, who).await?,
+    };
+    Ok(browser.filter(|browser| app.limits.check(&browser.subject()).is_ok()))
+}
+
+async fn by_cookie(
+    app: &App,
+    headers: &HeaderMap,
+    who: SigningIn<'_>,
+) -> Result<Option<KnownBrowser>, store::Error> {
+    if app.config.profile.sign_in_sets_one_cookie() {
+        return Ok(None);
+    }
+    let mut entries = entries(app, headers).peekable();
+    if entries.peek().is_none() {
+        return Ok(None);
+    }
+    let Some(key) = known_key(app).await? else {
+        return Ok(None);
+    };
+    let Some(entry) = entries.find(|entry| entry.is_of(&key, who)) else {
+        return Ok(None);
+    };
+    let failures = device_failures::count(&app.db, entry.device).await?;
+    if failures >= app.limits.allowed(SIGN_IN_BROWSER) {
+        return Ok(None);
+    }
+    Ok(Some(KnownBrowser {
+        name: entry.device.to_owned(),
+        expires_at: entry.expires_at(),
+    }))
+}
+
+/// Makes the `Set-Cookie` of a browser that signed in. `None` if the profile sets no such cookie, or
+/// the key is unavailable: sign-in works without the cookie.
+pub async fn remember(app: &App, headers: &HeaderMap, who: SigningIn<'_>) -> Option<String> {
+    if app.config.profile.sign_in_sets_one_cookie() {
+        return None;
+    }
+    let key = shared_key(app).await;
+    let key = key
+        .inspect_err(|error| tracing::warn!(%error, "no device cookie was made"))
+        .ok()?;
+    let now = app.clock.now();
+    let device = app.random.base64url::<16>();
+    let expiry = (now + TTL).unix_seconds().to_string();
+    let mac = signer(&key, who, &device, &expiry).finalize().into_bytes();
+    let entry = Entry {
+        device: &device,
+        expiry: &expiry,
+        mac: &URL_SAFE_NO_PAD.encode(mac),
+    };
+    let others = entries(app, headers).filter(|other| !other.is_of(&key, who));
+    let entries: Vec<_> = std::iter::once(entry)
+        .chain(others)
+        .take(ENTRIES_MAX)
+        .map(Entry::text)
+        .collect();
+    Some(set_cookie(app, &entries))
+}
+
+fn set_cookie(app: &App, entries: &[String]) -> String {
+    let secure = if app.config.secure_cookies() {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!(
+        "{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+        name(app),
+        entries.join("~"),
+        TTL.whole_seconds()
+    )
+}
+
+/// The name of the cookie; with the prefix if the cookie is `Secure`, which the prefix demands.
+fn name(app: &App) -> &'static str {
+    if app.config.secure_cookies() {
+        HOST_NAME
+    } else {
+        NAME
+    }
+}
+
+/// The well-formed entries that have not expired, of at most two cookies.
+fn entries<'a>(app: &App, headers: &'a HeaderMap) -> impl Iterator<Item = Entry<'a>> {
+    let now = app.clock.now();
+    cookies::values(headers, name(app))
+        .take(2)
+        .flat_map(|value| value.split('~').take(ENTRIES_MAX))
+        .filter_map(Entry::parse)
+        .filter(move |entry| entry.expires_at().is_some_and(|at| now < at))
+}
+
+fn signer(key: &Secret, who: SigningIn<'_>, device: &str, expiry: &str) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes())
+        .expect("HMAC takes a key of any length");
+    for part in [
+        KEY_NAME,
+        who.account.as_str(),
+        who.password_hash,
+        device,
+        expiry,
+    ] {
+        mac.update(part.as_bytes());
+        mac.update(&[0]); // separator: no part contains NUL
+    }
+    mac
+}
+
+/// The shared key, if any replica has created it.
+async fn known_key(app: &App) -> Result<Option<Secret>, store::Error> {
+    if let Some(key) = app.device_key.0.get() {
+        return Ok(Some(key.clone()));
+    }
+    let key = shared_keys::find(&app.db, KEY_NAME).await?;
+    Ok(key.inspect(|key| {
+        let _ = app.device_key.0.set(key.clone());
+    }))
+}
+
+/// The shared key, created if missing.
+async fn shared_key(app: &App) -> Result<Secret, store::Error> {
+    let make = async || {
+        if let Some(key) = shared_keys::find(&app.db, KEY_NAME).await? {
+            return Ok(key);
+        }
+        let new = Secret::new(hex(&app.random.bytes::<32>()));
+        shared_keys::insert(&app.db, KEY_NAME, &new, app.clock.now()).await
+    };
+    app.device_key.0.get_or_try_init(make).await.cloned()
+}

@@ -1,0 +1,618 @@
+//! The consent decision of the code flow: `GET` and `POST /api/oauth/authorize/consent`
+//! (storyden-contract.md#consent).
+//!
+//! The consent page shows the response of `GET` and posts the decision; the API never redirects here. A
+//! request that is pending since before sign-in goes to the first account that signs in with the same
+//! browser.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::endpoints::authorize::{add_default_scope, adopt_kept, answer_location, browsers_of, error_location, parameters_of, pending_request_done, wrong_credential};
+use crate::http::endpoints::authorize::validation;
+use crate::http::endpoints::consent::{self, Undecided};
+use crate::http::extract::{ClientAddress, JsonBody, decode};
+use crate::http::endpoints::require_enabled;
+use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::http::guards::{require_not_suspended, require_own_origin};
+use crate::context::{App, Shared};
+use crate::clients::documents::{self, Visitor};
+use crate::clients::facts::{self, ClientFacts};
+use crate::clients::{find_for, require_grant};
+use crate::clock::Timestamp;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::error::responses;
+use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
+use crate::oauth::authorization_request::Interaction;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::redirect_uri::{is_registered, resolve};
+use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::{Secret, SecretHash};
+use crate::store;
+use crate::store::access_keys;
+use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::authorization_codes::{self, NewCode};
+use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
+use crate::store::clients::{self, Client};
+use crate::store::shown_consents::Shown;
+
+/// Errors of a consent request.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A protocol error.
+    OAuth(OAuthError),
+    /// A protocol error and the redirect URI with that error, for the page to follow.
+    Location(OAuthError, String),
+    /// Wrong kind of credential, a suspended account, or a page of a foreign origin (CSRF).
+    Problem(ApiError),
+    /// No session: 401 without a body; the page then opens the login page.
+    SignIn,
+}
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Problem(error)
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::OAuth(error) => error.into_response(),
+            Self::Problem(problem) => problem.into_response(),
+            Self::SignIn => StatusCode::UNAUTHORIZED.into_response(),
+            Self::Location(error, location) => {
+                error.log();
+                let body = OAuthErrorBody::of(&error, Some(location));
+                (error.status(), Json(body)).into_response()
+            }
+        }
+    }
+}
+
+/// Returns the account that decides on a code: by session or personal access key
+/// (storyden-contract.md#callers-of-each-operation).
+async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Decider, Refusal> {
+    decider_of(Caller::of(app, headers).await?)
+}
+
+/// Returns the account that decides on a device: by session only
+/// (storyden-contract.md#callers-of-each-operation).
+pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
+    match Caller::of(app, headers).await? {
+        Caller::PersonalKey(_) => Err(wrong_credential().into()),
+        caller => Ok(decider_of(caller)?.account),
+    }
+}
+
+fn decider_of(caller: Caller) -> Result<Decider, Refusal> {
+    let decider = caller.into_decider();
+    match decider.map_err(|WrongCredential| wrong_credential())? {
+        Some(decider) => {
+            require_not_suspended(&decider.account)?;
+            Ok(decider)
+        }
+        None => Err(Refusal::SignIn),
+    }
+}
+
+/// Content of the consent page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsent)]
+pub struct Consent {
+    client_id: String,
+    client_name: String,
+    /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
+    client_version: String,
+    expires_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
+    granted_scopes: Scope,
+    inherits_user_permissions: bool,
+    redirect_uri: String,
+    request_id: String,
+    #[schema(value_type = Vec<String>)]
+    requested_scopes: Scope,
+    #[serde(flatten)]
+    facts: ClientFacts,
+}
+
+/// `GET /api/oauth/authorize/consent?request_id=`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/authorize/consent",
+    operation_id = "OAuthAuthoriseConsent",
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    params(("request_id" = Option<String>, Query, description = "Which request")),
+    responses(
+        (status = 200, description = "What is asked", body = Consent),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+    ),
+)]
+pub async fn show(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    let request_id = decode(query.as_deref().unwrap_or_default(), &["request_id"]).ok();
+    let request_id = request_id.and_then(|query| query.get("request_id").map(Secret::new));
+    let outcome = shown(&app, query, address, &headers).await;
+    answer(&app, &headers, request_id.as_ref(), outcome)
+}
+
+async fn shown(
+    app: &App,
+    query: Option<String>,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Json<Consent>, Refusal> {
+    let decider = require_decider(app, headers).await?;
+    let account = &decider.account;
+    require_enabled(app)?;
+    let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
+    if !query.repeated.is_empty() && app.config.profile.consent_is_validated_first() {
+        return Err(ApiError::invalid("request_id is given more than once").into());
+    }
+    let query = query.without_repeats()?;
+    let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
+    let request = undecided(app, &decider, &request_id, headers, address).await?;
+    require_may_authorize(account)?;
+    let requested = Scope::stored(&request.scope);
+    let granted = undecided_of(&request, account, &requested)
+        .show(app)
+        .await?;
+    let uri = Some(request.redirect_uri.as_str());
+    let facts = facts::of(app, &request.client, &account.id, &granted, uri).await?;
+    Ok(Json(Consent {
+        facts,
+        granted_scopes: granted,
+        inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_version: request.client.fingerprint(),
+        client_id: request.client.client_id,
+        client_name: request.client.name,
+        expires_at: request.expires_at,
+        redirect_uri: request.redirect_uri,
+        request_id: request_id.reveal().to_owned(),
+        requested_scopes: requested,
+    }))
+}
+
+/// A decision about an authorization request.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsentSubmitProps)]
+pub struct Decide {
+    #[schema(value_type = String)]
+    request_id: Secret,
+    decision: Decision,
+    /// The `client_version` of the page that the user saw. If the client changed since, an approval is
+    /// refused with `consent_required`. If absent, all pages shown so far must have had the current
+    /// version.
+    client_version: Option<String>,
+}
+
+/// A user's decision.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseDecision)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Grants the request.
+    Approve,
+    /// Refuses the request.
+    Deny,
+}
+
+/// Reports an invalid body before authentication in the profile `storyden`; passes the result on
+/// unchanged in `standards`.
+pub(super) fn validated_first<T>(
+    app: &App,
+    body: Result<JsonBody<T>, ApiError>,
+) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
+    if app.config.profile.consent_is_validated_first() {
+        Ok(Ok(body?))
+    } else {
+        Ok(body)
+    }
+}
+
+/// The result of a decision and the next URL of the browser.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthAuthoriseConsentResult)]
+pub struct Decided {
+    location: String,
+    status: &'static str,
+}
+
+/// `POST /api/oauth/authorize/consent`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/authorize/consent",
+    operation_id = "OAuthAuthoriseConsentSubmit",
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    request_body = Decide,
+    responses(
+        (status = 200, description = "Where the browser goes now", body = Decided),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+    ),
+)]
+pub async fn decide(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    body: Result<JsonBody<Decide>, ApiError>,
+) -> Response {
+    let request_id = body.as_ref().ok().map(|body| body.0.request_id.clone());
+    let outcome = decided(&app, address, &headers, body).await;
+    answer(&app, &headers, request_id.as_ref(), outcome)
+}
+
+/// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can
+/// no longer be decided.
+fn answer<T: Serialize>(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: Option<&Secret>,
+    outcome: Result<Json<T>, Refusal>,
+) -> Response {
+    let is_done = match &outcome {
+        Ok(_) | Err(Refusal::Location(..)) => true,
+        Err(Refusal::OAuth(error)) => error.code == ErrorCode::InvalidRequest,
+        Err(Refusal::Problem(_) | Refusal::SignIn) => false,
+    };
+    let response = outcome.into_response();
+    match request_id {
+        Some(request_id) if is_done => {
+            pending_request_done(app, headers, &request_id.hash(), response)
+        }
+        _ => response,
+    }
+}
+
+async fn decided(
+    app: &App,
+    address: ClientAddress,
+    headers: &HeaderMap,
+    body: Result<JsonBody<Decide>, ApiError>,
+) -> Result<Json<Decided>, Refusal> {
+    require_own_origin(app, &Method::POST, headers)?;
+    let body = validated_first(app, body)?;
+    let person = require_decider(app, headers).await?;
+    let JsonBody(Decide {
+        request_id,
+        decision,
+        client_version,
+    }) = body?;
+    require_enabled(app)?;
+    if request_id.reveal().trim().is_empty() {
+        return Err(OAuthError::invalid_request("Missing request_id").into());
+    }
+    let request = undecided(app, &person, &request_id, headers, address).await?;
+    let answer = match decision {
+        Decision::Approve => {
+            let version = client_version.as_deref();
+            approve(app, &person, &request, version, address).await?
+        }
+        Decision::Deny => deny(app, &request, address).await?,
+    };
+    Ok(Json(answer))
+}
+
+async fn approve(
+    app: &App,
+    decider: &Decider,
+    request: &AuthorizationRequest,
+    client_version: Option<&str>,
+    address: ClientAddress,
+) -> Result<Decided, Refusal> {
+    let account = &decider.account;
+    require_may_authorize(account)?;
+    // the client may have lost the redirect URI or the grant type since the request
+    if !is_registered(&request.redirect_uri, &request.client.redirect_uris) {
+        let description = "Redirect URI is not registered for this client";
+        return Err(OAuthError::invalid_request(description).into());
+    }
+    require_grant(&request.client, GrantType::AuthorizationCode)?;
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, account, &requested);
+    let granted = undecided.approve(app, client_version).await?;
+    let (code, now) = (Secret::generate(&app.random), app.clock.now());
+    let new = NewCode {
+        id: AuthorizationCodeId::generate(),
+        code: code.hash(),
+        client: request.client.row_id.clone(),
+        account: account.id.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        scope: granted.to_string(),
+        nonce: request.nonce.clone(),
+        code_challenge: request.code_challenge.clone(),
+        created_at: now,
+        expires_at: now + app.config.code_ttl(),
+    };
+    let approval = Approval {
+        entry: entry(Event::GrantApproved, request, address, now).subject(&new.id),
+        request: request.id.clone(),
+        access_key: decider.access_key().cloned(),
+        client_version: request.client.fingerprint(),
+        code: new,
+    };
+    let commit = app
+        .db
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
+    match commit.await {
+        Ok(Approved::Yes) => {}
+        Ok(Approved::AlreadyDecided) => return Err(already_processed().into()),
+        Ok(Approved::KeyEnded) => return Err(Refusal::SignIn),
+        Ok(Approved::ClientChanged) => return Err(consent::changed().into()),
+        Err(store::Error::Gone) => {
+            return Err(OAuthError::invalid_client("Client not found").into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
+    let location = answer_location(app, uri, &[("code", code.reveal())], state);
+    Ok(Decided {
+        location,
+        status: "approved",
+    })
+}
+
+/// Joins the request with the deciding account and the requested scopes.
+fn undecided_of<'a>(
+    request: &'a AuthorizationRequest,
+    account: &'a Account,
+    requested: &'a Scope,
+) -> Undecided<'a> {
+    Undecided {
+        id: request.id.as_str(),
+        client: &request.client,
+        account,
+        requested,
+        shown: request.shown.as_ref(),
+        created_at: request.created_at,
+    }
+}
+
+/// Builds the audit event of a decision.
+fn entry(
+    event: Event,
+    request: &AuthorizationRequest,
+    ClientAddress(address): ClientAddress,
+    now: Timestamp,
+) -> Entry {
+    Entry::new(event, now)
+        .by(&request.account)
+        .client(&request.client.client_id)
+        .from(address)
+}
+
+/// Everything that an approval writes, in one transaction: the decision, the code, the audit event.
+struct Approval {
+    request: AuthorizationRequestId,
+    access_key: Option<AccessKeyId>,
+    /// Fingerprint of the client that the user approved.
+    client_version: String,
+    code: NewCode,
+    entry: Entry,
+}
+
+/// The outcome of an [`Approval`]. All variants except `Yes` wrote nothing.
+enum Approved {
+    Yes,
+    AlreadyDecided,
+    /// The approving access key was revoked meanwhile.
+    KeyEnded,
+    /// The client was changed meanwhile.
+    ClientChanged,
+}
+
+impl Approval {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
+        let now = self.code.created_at;
+        let (client, account) = (&self.code.client, &self.code.account);
+        if !clients::hold_as_shown(tx, client, account, &self.client_version).await? {
+            return Ok(Approved::ClientChanged);
+        }
+        let key = self.access_key.as_ref();
+        if let Some(key) = key
+            && !access_keys::hold_live(tx, key, now).await?
+        {
+            return Ok(Approved::KeyEnded);
+        }
+        if !authorization_requests::approve(tx, &self.request, now).await? {
+            return Ok(Approved::AlreadyDecided);
+        }
+        authorization_codes::insert(tx, &self.code).await?;
+        authorization_requests::link_code(tx, &self.request, &self.code.id, key, now).await?;
+        audit::insert(tx, &self.entry).await?;
+        Ok(Approved::Yes)
+    }
+}
+
+async fn deny(
+    app: &App,
+    request: &AuthorizationRequest,
+    address: ClientAddress,
+) -> Result<Decided, Refusal> {
+    let now = app.clock.now();
+    let entry = entry(Event::GrantDenied, request, address, now).subject(&request.id);
+    let denied = app
+        .db
+        .write((request.id.clone(), entry), |tx, (id, entry)| {
+            Box::pin(async move {
+                let denied = authorization_requests::deny(tx, id, entry.at).await?;
+                if denied {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(denied)
+            })
+        });
+    if !denied.await? {
+        return Err(already_processed().into());
+    }
+    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
+    let location = answer_location(app, uri, &[("error", "access_denied")], state);
+    Ok(Decided {
+        location,
+        status: "denied",
+    })
+}
+
+/// Returns the request if this account may decide it now. All failures give the same answer, so that
+/// ids cannot be probed.
+async fn undecided(
+    app: &App,
+    decider: &Decider,
+    request_id: &Secret,
+    headers: &HeaderMap,
+    address: ClientAddress,
+) -> Result<AuthorizationRequest, Refusal> {
+    let hash = request_id.hash();
+    let request = match authorization_requests::find(&app.db, &hash).await? {
+        Some(request) => request,
+        None => adopt(app, decider, &hash, headers, address).await?,
+    };
+    if request.account != decider.account.id
+        || request.decided
+        || app.clock.now() >= request.expires_at
+    {
+        return Err(already_processed().into());
+    }
+    Ok(request)
+}
+
+/// Claims a request, pending since before sign-in, for this account.
+async fn adopt(
+    app: &App,
+    decider: &Decider,
+    request_id: &SecretHash,
+    headers: &HeaderMap,
+    ClientAddress(address): ClientAddress,
+) -> Result<AuthorizationRequest, Refusal> {
+    let browsers = browsers_of(headers, request_id);
+    if browsers.is_empty() {
+        return Err(unknown(app).into());
+    }
+    let pending = authorization_requests::find_pending(&app.db, request_id).await?;
+    let now = app.clock.now();
+    let Some(pending) = pending.filter(|pending| pending.is_open(&browsers, now)) else {
+        return find_adopted(app, request_id).await;
+    };
+    let mut parameters = parameters_of(&pending.parameters.0);
+    let client_id = parameters.get("client_id").unwrap_or_default();
+    let client = match &pending.client_id {
+        Some(row) if !documents::is_document(app, client_id) => {
+            let client = clients::find_by_row(&app.db, row).await?;
+            client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?
+        }
+        _ => {
+            let visitor = Visitor {
+                account: Some(&decider.account.id),
+                address,
+            };
+            find_for(app, client_id, visitor).await?
+        }
+    };
+    add_default_scope(app, &client, &mut parameters).await?;
+    let redirect_uri = resolve(
+        app.config.profile,
+        parameters.get("redirect_uri"),
+        &client.redirect_uris,
+    )?;
+    let told = |error: OAuthError| {
+        let location = error_location(app, &redirect_uri, parameters.get("state"), &error);
+        Refusal::Location(error, location)
+    };
+    let interaction = Interaction::parse(&parameters.values).map_err(told)?;
+    if interaction.demands_login(decider.auth_time(), pending.created_at, now) {
+        return Err(Refusal::SignIn); // the session is older than the request demands
+    }
+    let accepted = accept(app, &client, &parameters, decider, request_id.clone());
+    store_adopted(app, client, accepted.map_err(told)?).await
+}
+
+async fn store_adopted(
+    app: &App,
+    client: Client,
+    new: NewRequest,
+) -> Result<AuthorizationRequest, Refusal> {
+    let adopted = app
+        .db
+        .write(new.clone(), |tx, new| Box::pin(adopt_kept(tx, new)))
+        .await;
+    match adopted {
+        Ok(()) => Ok(AuthorizationRequest {
+            id: new.id,
+            account: new.account,
+            client,
+            redirect_uri: new.redirect_uri,
+            scope: new.scope,
+            state: new.state,
+            nonce: new.nonce,
+            code_challenge: new.code_challenge,
+            expires_at: new.expires_at,
+            created_at: new.created_at,
+            decided: false,
+            shown: Some(Shown {
+                scope: new.shown_scope,
+                client: new.shown_client,
+                on_a_page: false,
+            }),
+        }),
+        Err(store::Error::Lost | store::Error::Taken(_)) => {
+            find_adopted(app, &new.request_id).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the request if a second tab or a double click claimed it a moment ago.
+async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
+    let found = authorization_requests::find(&app.db, request_id).await?;
+    found.ok_or_else(|| unknown(app).into())
+}
+
+/// Returns the error for an unknown request id: the same as for a finished request, except in the
+/// profile `storyden` (storyden-contract.md#consent).
+fn unknown(app: &App) -> OAuthError {
+    if app.config.profile.consent_tells_unknown_requests() {
+        return OAuthError::invalid_request("Request ID not found");
+    }
+    already_processed()
+}
+
+fn already_processed() -> OAuthError {
+    OAuthError::invalid_request("Request is invalid, expired, or already processed")
+}

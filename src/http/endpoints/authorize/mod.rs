@@ -1,0 +1,643 @@
+//! The authorization endpoint, `GET` and `POST /api/oauth/authorize` (RFC 6749 §4.1.1, OpenID Connect
+//! Core §3.1.2.1).
+//!
+//! 1. Find the client and the redirect URI. Errors of this step are never redirected (§3.1.2.4).
+//! 2. Authenticate the user. A user without a session, or with a session that is too old for the
+//!    request, goes to the login page; the request stays pending in a side table (`kept`) and continues
+//!    after sign-in.
+//! 3. Validate the request (`accept`). From here, errors are sent to the redirect URI (§4.1.2.1), and
+//!    only after sign-in or for `prompt=none`: earlier redirects would make the server an open
+//!    redirector (RFC 9700 §4.11.2).
+//! 4. Store the request and redirect to the consent page.
+//!
+//! A form posted by a foreign site arrives without the session cookie, because the cookie is
+//! `SameSite=Lax`. The request is therefore stored as pending, and a redirect by `GET` continues at
+//! step 2 with the cookies.
+
+pub mod consent;
+pub mod pending;
+pub mod validation;
+mod pending_cookie;
+mod storyden;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use url::Url;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
+use super::require_enabled;
+use crate::http::caller::{Caller, Decider};
+use crate::http::cookies::set_cookies;
+use crate::http::guards::require_not_suspended;
+use crate::context::{App, Shared};
+use crate::clients::documents::{self, Visitor};
+use crate::clients::{self};
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::error::responses;
+use crate::ids::AccountId;
+use crate::rate_limit::REQUESTS;
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::Interaction;
+use crate::oauth::redirect_uri::{resolve, with_parameters, with_parameters_sorted};
+use crate::http::pages;
+use crate::secret::{Secret, SecretHash};
+use crate::store;
+use crate::store::audit::Event;
+use crate::store::authorization_requests;
+use crate::store::client_details;
+use crate::store::clients::Client;
+
+pub(super) use accept::accept;
+pub(super) use kept::{adopt as adopt_kept, parameters_of};
+pub(super) use pending_cookie::browsers_of;
+
+/// Size limit for the stored parameters of one authorization request, in bytes. Requests are stored
+/// before sign-in, so a small request must not become a large row.
+const PARAMETERS_BYTES_MAX: usize = 8 * 1_024;
+
+/// The parameters that this endpoint reads; others are ignored (RFC 6749 §3.1).
+const KNOWN: &[&str] = &[
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "login_hint",
+    "id_token_hint",
+    "acr_values",
+    "display",
+    "ui_locales",
+    "claims",
+    "claims_locales",
+    "request",
+    "request_uri",
+    "registration",
+    "resource",
+    kept::REQUEST_ID,
+];
+
+/// Errors of an authorization request: one variant per way of reporting.
+enum Refusal {
+    /// Shown here and not redirected: an HTML page or JSON.
+    Here(OAuthError),
+    /// Sent to the client's redirect URI.
+    ByRedirect(OAuthError),
+    /// Wrong kind of credential, or a suspended account.
+    Problem(ApiError),
+}
+
+/// The parameters, for the API document (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+#[derive(Debug, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = OAuthAuthoriseProps)]
+pub struct AuthorizeParameters {
+    /// `code`.
+    pub response_type: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// The redirect URI of the answer. Optional if the client registered exactly one.
+    pub redirect_uri: Option<String>,
+    /// Requested scopes, separated by spaces.
+    pub scope: Option<String>,
+    /// Returned unchanged.
+    pub state: Option<String>,
+    /// Copied to the ID token.
+    pub nonce: Option<String>,
+    /// The SHA-256 of a `code_verifier`, base64url.
+    pub code_challenge: Option<String>,
+    /// `S256`.
+    pub code_challenge_method: Option<String>,
+    /// `query`.
+    pub response_mode: Option<String>,
+    /// `none`, or a list of `login` and `consent`, separated by spaces.
+    pub prompt: Option<String>,
+    /// Maximum age of the sign-in, in seconds.
+    pub max_age: Option<String>,
+    /// A handle or e-mail address to fill in on the login page.
+    pub login_hint: Option<String>,
+    /// An ID token of the account that must be signed in.
+    pub id_token_hint: Option<String>,
+    /// The resource that the tokens are for. May be repeated (RFC 8707 §2.1).
+    pub resource: Option<String>,
+    /// The id of a pending request. Resumes that request and replaces all other parameters.
+    pub request_id: Option<String>,
+}
+
+/// `GET /api/oauth/authorize`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/authorize",
+    operation_id = "OAuthAuthorise",
+    tag = "auth",
+    security((), ("browser" = []), ("access_key" = [])),
+    params(AuthorizeParameters),
+    responses(
+        (status = 200, description = "Never; the contract has it", body = String, content_type = "text/html"),
+        (
+            status = 302,
+            description = "To the consent page, to the login page or, with an error, back to the client",
+            headers(("Location" = String, description = "Where"))
+        ),
+        (
+            status = 400,
+            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            content(
+                (OAuthErrorBody = "application/json"),
+                (Problem = "application/problem+json"),
+                (String = "text/html")
+            )
+        ),
+        answers::Forbidden,
+    ),
+)]
+pub async fn authorize(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    if app.config.profile.authorize_goes_in_storydens_order() {
+        let query = query.as_deref().unwrap_or_default();
+        return storyden::authorize(&app, query, address, &headers).await;
+    }
+    let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
+    let mut target = target(&app, decoded, address, &headers).await;
+    if let Ok(Target::Kept(request_id)) = target {
+        let hash = request_id.hash();
+        target = kept::load(&app, request_id, address, &headers).await;
+        if let Err(error) = target {
+            let is_over = error.status() == StatusCode::BAD_REQUEST;
+            let response = refuse_here(error, &headers);
+            return if is_over {
+                pending_request_done(&app, &headers, &hash, response)
+            } else {
+                response
+            };
+        }
+    }
+    let asked = match target {
+        Ok(Target::New(asked)) => asked,
+        Ok(Target::Unseen(unseen)) => {
+            let outcome = unseen.begin(&app, address, &headers).await;
+            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+        }
+        Ok(Target::Kept(_)) => {
+            return refuse_here(
+                OAuthError::invalid_request("client_id is missing"),
+                &headers,
+            );
+        }
+        Err(error) => return refuse_here(error, &headers),
+    };
+    let outcome = asked.begin(&app, address, &headers).await;
+    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+}
+
+/// `POST /api/oauth/authorize`: stores the request as pending and redirects to `GET`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/authorize",
+    operation_id = "OAuthAuthoriseByPost",
+    tag = "auth",
+    security(()),
+    request_body(content = AuthorizeParameters, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (
+            status = 303,
+            description = "On with the request by `GET`",
+            headers(("Location" = String, description = "This endpoint"))
+        ),
+        (
+            status = 400,
+            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            content(
+                (OAuthErrorBody = "application/json"),
+                (Problem = "application/problem+json"),
+                (String = "text/html")
+            )
+        ),
+    ),
+)]
+pub async fn authorize_by_form(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let form = read_form_as_sent(app.config.profile, request, KNOWN).await;
+    let asked = match target(&app, form, address, &headers).await {
+        Ok(Target::New(asked)) => asked,
+        Ok(Target::Unseen(unseen)) => {
+            let outcome = unseen
+                .keep(&app, address, &headers, kept::Next::Authorize)
+                .await;
+            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+        }
+        Ok(Target::Kept(_)) => {
+            return refuse_here(
+                OAuthError::invalid_request("client_id is missing"),
+                &headers,
+            );
+        }
+        Err(error) => return refuse_here(error, &headers),
+    };
+    let outcome = asked
+        .keep(&app, address, &headers, kept::Next::Authorize)
+        .await;
+    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+}
+
+/// The outcome of step 1.
+enum Target {
+    /// A request of a known client.
+    New(Box<Asked>),
+    /// A request with the URL of a metadata document as client id, never fetched so far. Only a
+    /// signed-in user can trigger the fetch.
+    Unseen(Unseen),
+    /// The id of a pending request.
+    Kept(Secret),
+}
+
+/// Finds the client and the redirect URI (step 1, RFC 6749 §3.1.2.3).
+async fn target(
+    app: &App,
+    decoded: Result<Decoded, OAuthError>,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Target, OAuthError> {
+    require_enabled(app)?;
+    let mut parameters = decoded?.within(PARAMETERS_BYTES_MAX)?;
+    let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
+    if let Some(name) = parameters.repeated.iter().find(decisive) {
+        return Err(OAuthError::invalid_request(format!(
+            "{name} is given more than once"
+        )));
+    }
+    let request_id = parameters.values.remove(kept::REQUEST_ID);
+    if let (Some(request_id), None) = (request_id, parameters.get("client_id")) {
+        return Ok(Target::Kept(Secret::new(request_id)));
+    }
+    let client_id = parameters.require("client_id", "client_id is missing")?;
+    let Some(client) = client_of(app, client_id, address, headers).await? else {
+        let unseen = Unseen {
+            parameters,
+            kept: None,
+        };
+        return Ok(Target::Unseen(unseen));
+    };
+    Asked::target(app, client, parameters, None).await
+}
+
+/// Adds the scope that the client registered, if the request has none (RFC 7591 §2).
+///
+/// # Errors
+/// If the database does not answer.
+pub(super) async fn add_default_scope(
+    app: &App,
+    client: &Client,
+    parameters: &mut Decoded,
+) -> Result<(), store::Error> {
+    if parameters.get("scope").is_none() {
+        let details = client_details::find(&app.db, &client.row_id).await?;
+        let scope = details.default_scope;
+        let scope = scope.map(|scope| ("scope".to_owned(), scope));
+        parameters.values.extend(scope);
+    }
+    Ok(())
+}
+
+/// Finds the client of an id. For the URL of a metadata document: the current document if an
+/// account is signed in; the last snapshot for a guest, and `None` if there is no snapshot.
+async fn client_of(
+    app: &App,
+    client_id: &str,
+    ClientAddress(address): ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Option<Client>, OAuthError> {
+    if documents::is_document(app, client_id) {
+        let caller = Caller::of(app, headers).await?;
+        let decider = caller.into_decider().ok().flatten();
+        let decider = decider.filter(|decider| !decider.account.suspended);
+        let Some(decider) = decider else {
+            documents::check_id(app, client_id)?;
+            return Ok(clients::find(app, client_id).await?);
+        };
+        let visitor = Visitor {
+            account: Some(&decider.account.id),
+            address,
+        };
+        return documents::find(app, client_id, visitor).await.map(Some);
+    }
+    let client = clients::find(app, client_id).await?;
+    client
+        .map(Some)
+        .ok_or_else(|| OAuthError::invalid_client("Client not found"))
+}
+
+/// A request of a client without a fetched metadata document. Stays pending until sign-in.
+struct Unseen {
+    parameters: Decoded,
+    kept: Option<kept::Kept>,
+}
+
+impl Unseen {
+    /// Sends a guest to the login page (step 2).
+    async fn begin(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        let caller = Caller::of(app, headers).await;
+        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
+        let decider = caller.into_decider();
+        if let Some(decider) = decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
+        }
+        if Interaction::is_silent(&self.parameters.values) {
+            // prompt=none forbids a page, and the redirect URI is not validated yet
+            let description = "Nobody is signed in, so the client's metadata document was not read";
+            return Err(Refusal::Here(OAuthError::invalid_client(description)));
+        }
+        self.keep(app, address, headers, kept::Next::Login).await
+    }
+
+    async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+        next: kept::Next,
+    ) -> Result<Response, Refusal> {
+        let request = kept::Request {
+            client: None,
+            parameters: &self.parameters,
+            kept: self.kept.as_ref(),
+        };
+        request.keep(app, address, headers, next).await
+    }
+}
+
+/// Reports every error here: the redirect URI is not validated without the client's document.
+fn refuse_unseen(refusal: Refusal, headers: &HeaderMap) -> Response {
+    match refusal {
+        Refusal::Here(error) | Refusal::ByRedirect(error) => refuse_here(error, headers),
+        Refusal::Problem(problem) => problem.into_response(),
+    }
+}
+
+/// A request with a known client and a registered redirect URI.
+struct Asked {
+    client: Client,
+    parameters: Decoded,
+    redirect_uri: String,
+    kept: Option<kept::Kept>,
+}
+
+impl Asked {
+    /// Resolves the redirect URI, and adds the registered scope if the request has none.
+    async fn target(
+        app: &App,
+        client: Client,
+        mut parameters: Decoded,
+        kept: Option<kept::Kept>,
+    ) -> Result<Target, OAuthError> {
+        let redirect_uri = resolve(
+            app.config.profile,
+            parameters.get("redirect_uri"),
+            &client.redirect_uris,
+        )?;
+        add_default_scope(app, &client, &mut parameters).await?;
+        Ok(Target::New(Box::new(Self {
+            client,
+            parameters,
+            redirect_uri,
+            kept,
+        })))
+    }
+
+    async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+        next: kept::Next,
+    ) -> Result<Response, Refusal> {
+        let request = kept::Request {
+            client: Some(&self.client.row_id),
+            parameters: &self.parameters,
+            kept: self.kept.as_ref(),
+        };
+        request.keep(app, address, headers, next).await
+    }
+
+    /// Authenticates the user (step 2), then runs steps 3 and 4.
+    async fn begin(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        let interaction = Interaction::parse(&self.parameters.values);
+        let caller = Caller::of(app, headers).await;
+        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
+        let now = app.clock.now();
+        let decider = caller.into_decider();
+        let decider = match decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
+            Some(decider) => decider,
+            // OpenID Connect Core §3.1.2.1: `prompt=none` never shows a page
+            None if Interaction::is_silent(&self.parameters.values) => {
+                return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
+            }
+            None => return self.keep(app, address, headers, kept::Next::Login).await,
+        };
+        require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
+        let interaction = interaction.map_err(Refusal::ByRedirect)?;
+        let asked_at = self.kept.as_ref().map_or(now, |kept| kept.asked_at);
+        if interaction.demands_login(decider.auth_time(), asked_at, now) {
+            if interaction.silent {
+                return Err(login_required());
+            }
+            return self.keep(app, address, headers, kept::Next::Login).await;
+        }
+        let stored = self.store(app, &decider, interaction.silent).await?;
+        Ok(self.done(app, headers, stored))
+    }
+
+    /// Validates and stores the request (steps 3 and 4).
+    async fn store(&self, app: &App, decider: &Decider, silent: bool) -> Result<Response, Refusal> {
+        bound_requests(app, &decider.account.id).map_err(Refusal::Here)?;
+        let request_id = match &self.kept {
+            Some(kept) => kept.request_id.clone(),
+            None => Secret::generate(&app.random),
+        };
+        let new = accept(
+            app,
+            &self.client,
+            &self.parameters,
+            decider,
+            request_id.hash(),
+        )
+        .map_err(Refusal::ByRedirect)?;
+        if silent {
+            // every authorization needs a consent page
+            let description = "The person has to approve, and prompt=none forbids to ask";
+            return Err(Refusal::ByRedirect(OAuthError::consent_required(
+                description,
+            )));
+        }
+        let stored = if self.kept.is_some() {
+            let adopt = app.db.write(new, |tx, new| Box::pin(kept::adopt(tx, new)));
+            match adopt.await {
+                // A second tab took the pending request first. The consent page shows the outcome.
+                Err(store::Error::Lost | store::Error::Taken(_)) => Ok(()),
+                outcome => outcome,
+            }
+        } else {
+            let insert = app.db.write(new, |tx, new| {
+                Box::pin(authorization_requests::insert(tx, new))
+            });
+            insert.await
+        };
+        match stored {
+            Ok(()) => Ok(redirect(
+                StatusCode::FOUND,
+                consent_page(app, &request_id).as_str(),
+            )),
+            Err(store::Error::Gone) => Err(Refusal::Here(OAuthError::invalid_client(
+                "Client not found",
+            ))),
+            Err(error) => Err(Refusal::ByRedirect(error.into())),
+        }
+    }
+
+    /// Clears the cookie of a pending request that is now stored or refused.
+    fn done(&self, app: &App, headers: &HeaderMap, response: Response) -> Response {
+        match &self.kept {
+            Some(kept) => pending_request_done(app, headers, &kept.request_id.hash(), response),
+            None => response,
+        }
+    }
+
+    fn refuse(&self, app: &App, refusal: Refusal, headers: &HeaderMap) -> Response {
+        match refusal {
+            Refusal::Here(error) => refuse_here(error, headers),
+            Refusal::Problem(problem) => problem.into_response(),
+            Refusal::ByRedirect(error) => {
+                error.log();
+                let state = self.parameters.get("state");
+                let location = error_location(app, &self.redirect_uri, state, &error);
+                self.done(app, headers, redirect(StatusCode::FOUND, &location))
+            }
+        }
+    }
+}
+
+/// Adds the `Set-Cookie` headers that clear the cookie of a pending request.
+pub(super) fn pending_request_done(
+    app: &App,
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+    response: Response,
+) -> Response {
+    let cookies = pending_cookie::done(app, headers, request_id);
+    (set_cookies(cookies), response).into_response()
+}
+
+fn login_required() -> Refusal {
+    let description = "The person has to sign in, and prompt=none forbids to ask";
+    Refusal::ByRedirect(OAuthError::login_required(description))
+}
+
+/// Builds the redirect URI with an error response (RFC 6749 §4.1.2.1).
+pub(super) fn error_location(
+    app: &App,
+    redirect_uri: &str,
+    state: Option<&str>,
+    error: &OAuthError,
+) -> String {
+    let parameters = [
+        ("error", error.code.as_str()),
+        ("error_description", &*error.description),
+    ];
+    answer_location(app, redirect_uri, &parameters, state)
+}
+
+/// Builds the redirect URI with the parameters of a response, the client's `state` and, in the profile
+/// `standards`, the issuer (RFC 9207 §2).
+pub(super) fn answer_location(
+    app: &App,
+    redirect_uri: &str,
+    parameters: &[(&str, &str)],
+    state: Option<&str>,
+) -> String {
+    let mut parameters = parameters.to_vec();
+    parameters.extend(state.map(|state| ("state", state)));
+    if app.config.profile.redirects_are_rebuilt() {
+        return with_parameters_sorted(redirect_uri, &parameters);
+    }
+    let issuer = app.config.issuer();
+    parameters.push(("iss", &issuer));
+    with_parameters(redirect_uri, &parameters)
+}
+
+/// Builds the URL of the consent page. Keeps the query of the configured address.
+fn consent_page(app: &App, request_id: &Secret) -> Url {
+    let mut page = app.config.code_consent_page();
+    page.query_pairs_mut()
+        .append_pair(kept::REQUEST_ID, request_id.reveal());
+    page
+}
+
+/// Redirects; caches do not store the response.
+fn redirect(status: StatusCode, location: &str) -> Response {
+    let mut response = status.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match HeaderValue::from_str(location) {
+        Ok(location) => headers.insert(LOCATION, location),
+        // A stored redirect URI with characters that a header cannot carry.
+        Err(error) => return OAuthError::server_error(error).into_response(),
+    };
+    response
+}
+
+/// Reports an error without a redirect: as an HTML page to browsers, as JSON to other clients.
+fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
+    let accepts = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if error.status() == StatusCode::BAD_REQUEST && accepts.contains("text/html") {
+        error.log();
+        return pages::error_page("This application cannot sign you in", &error.description);
+    }
+    error.into_response()
+}
+
+/// Returns the error for a valid credential that cannot approve a client, such as an access token
+/// (storyden-contract.md#callers-of-each-operation).
+pub(super) fn wrong_credential() -> ApiError {
+    ApiError::forbidden("This credential cannot be used here; sign in with a browser")
+}
+
+/// Limits the stored authorization requests of one account (P7).
+///
+/// # Errors
+/// `temporarily_unavailable` over the limit.
+fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
+    let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
+    bound.map_err(|wait| {
+        app.refused_account(Event::AuthorizationRequestLimited, account);
+        OAuthError::limited("Too many requests of this account", wait.0)
+    })
+}

@@ -1,0 +1,201 @@
+//! Pending authorization requests, kept during sign-in and across the redirect after a form post. A
+//! short-lived `HttpOnly` cookie binds each request to the browser (see `pending_cookie`).
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use url::Url;
+
+use crate::http::extract::{ClientAddress, Decoded};
+use crate::http::endpoints::authorize::validation::REQUEST_TTL;
+use super::pending_cookie::{self, browsers_of};
+use super::{Asked, KNOWN, Refusal, Target, Unseen, client_of, consent_page, redirect};
+use crate::http::cookies::set_cookies;
+use crate::context::App;
+use crate::clients::documents;
+use crate::clock::Timestamp;
+use crate::ids::ClientRowId;
+use crate::rate_limit::{PENDING_REQUESTS, networks};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::Parameters;
+use crate::secret::Secret;
+use crate::store::audit::Event;
+use crate::store::authorization_requests::{self, NewPending, NewRequest};
+use crate::store::{self, clients};
+
+/// The parameter with the id of a pending request.
+pub(super) const REQUEST_ID: &str = "request_id";
+
+/// Stored beside the parameters of a pending request: the name of the first repeated parameter. Cannot
+/// collide with a decoded parameter, because only names in `KNOWN` are stored.
+const REPEATED: &str = "(repeated)";
+
+/// A pending request that this browser resumes.
+pub(super) struct Kept {
+    pub(super) request_id: Secret,
+    pub(super) asked_at: Timestamp,
+}
+
+/// Next page of the browser while the request is pending.
+#[derive(Clone, Copy)]
+pub(super) enum Next {
+    /// The login page, then the consent page.
+    Login,
+    /// This endpoint by `GET`, where the browser sends the `SameSite=Lax` cookies.
+    Authorize,
+}
+
+/// A request to store as pending, or one that is pending already.
+pub(super) struct Request<'a> {
+    /// The client; `None` if the metadata document of this client id was never fetched.
+    pub(super) client: Option<&'a ClientRowId>,
+    pub(super) parameters: &'a Decoded,
+    pub(super) kept: Option<&'a Kept>,
+}
+
+impl Request<'_> {
+    /// Stores the request unless it is pending already, and redirects the browser.
+    pub(super) async fn keep(
+        &self,
+        app: &App,
+        address: ClientAddress,
+        headers: &HeaderMap,
+        next: Next,
+    ) -> Result<Response, Refusal> {
+        let (request_id, cookies) = if let Some(kept) = self.kept {
+            let request_id = kept.request_id.clone();
+            let cookies = pending_cookie::clear_oldest(app, headers, &request_id.hash());
+            (request_id, cookies)
+        } else {
+            let browser = Secret::generate(&app.random);
+            let request_id = self.insert(app, address, &browser).await?;
+            let cookies = pending_cookie::begin(app, headers, &request_id.hash(), &browser);
+            (request_id, cookies)
+        };
+        let response = match next {
+            // RFC 9700 §4.12: 303, so that the browser follows with GET and does not post again.
+            Next::Authorize => redirect(StatusCode::SEE_OTHER, &resume_location(app, &request_id)),
+            Next::Login => {
+                let hint = self.parameters.get("login_hint");
+                redirect(
+                    StatusCode::FOUND,
+                    login_location(app, &request_id, hint).as_str(),
+                )
+            }
+        };
+        Ok((set_cookies(cookies), response).into_response())
+    }
+
+    async fn insert(
+        &self,
+        app: &App,
+        ClientAddress(address): ClientAddress,
+        browser: &Secret,
+    ) -> Result<Secret, Refusal> {
+        app.limits
+            .spend(&networks(PENDING_REQUESTS, address))
+            .map_err(|wait| {
+                app.refused(Event::AuthorizationRequestLimited);
+                let description = "Too many authorization requests from this network";
+                Refusal::Here(OAuthError::limited(description, wait.0))
+            })?;
+        let mut parameters = self.parameters.values.clone();
+        if let Some(name) = self.parameters.repeated.first() {
+            parameters.insert(REPEATED.to_owned(), (*name).to_owned());
+        }
+        let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+        let pending = NewPending {
+            request_id: request_id.hash(),
+            browser: browser.hash(),
+            client: self.client.cloned(),
+            parameters: serde_json::json!(parameters),
+            created_at: now,
+            expires_at: now + REQUEST_TTL,
+        };
+        let insert = app.db.write(pending, |tx, pending| {
+            Box::pin(authorization_requests::insert_pending(tx, pending))
+        });
+        insert.await.map_err(|error| Refusal::Here(error.into()))?;
+        Ok(request_id)
+    }
+}
+
+/// Loads a pending request of this browser and repeats step 1.
+///
+/// # Errors
+/// `invalid_request` if no such request is pending in this browser, or the request expired.
+pub(super) async fn load(
+    app: &App,
+    request_id: Secret,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Target, OAuthError> {
+    let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
+    let hash = request_id.hash();
+    let browsers = browsers_of(headers, &hash);
+    let pending = authorization_requests::find_pending(&app.db, &hash).await?;
+    let pending = pending
+        .filter(|pending| pending.is_open(&browsers, app.clock.now()))
+        .ok_or_else(gone)?;
+    let parameters = parameters_of(&pending.parameters.0);
+    let kept = Some(Kept {
+        request_id,
+        asked_at: pending.created_at,
+    });
+    let client_id = parameters.get("client_id").ok_or_else(gone)?;
+    let client = match &pending.client_id {
+        Some(row) if !documents::is_document(app, client_id) => {
+            let client = clients::find_by_row(&app.db, row).await?;
+            Some(client.ok_or_else(gone)?)
+        }
+        _ => client_of(app, client_id, address, headers).await?,
+    };
+    match client {
+        Some(client) => Asked::target(app, client, parameters, kept).await,
+        None => Ok(Target::Unseen(Unseen { parameters, kept })),
+    }
+}
+
+/// Restores the decoded parameters of a pending request.
+pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
+    let mut values = stored.clone();
+    let repeated = values.remove(REPEATED);
+    let repeated = repeated
+        .and_then(|name| KNOWN.iter().find(|known| **known == name))
+        .copied()
+        .into_iter()
+        .collect();
+    Decoded { values, repeated }
+}
+
+/// Turns a pending request into the request of an account, at most once.
+///
+/// # Errors
+/// [`store::Error::Lost`] if a concurrent transaction took the pending request first.
+pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+    clients::hold(tx, &new.client, &new.account).await?;
+    if !authorization_requests::take_pending(tx, &new.request_id).await? {
+        return Err(store::Error::Lost);
+    }
+    authorization_requests::insert(tx, new).await
+}
+
+/// Builds the URL of this endpoint that resumes a pending request.
+fn resume_location(app: &App, request_id: &Secret) -> String {
+    let base = app.config.endpoint_base();
+    format!(
+        "{base}/oauth/authorize?{REQUEST_ID}={}",
+        request_id.reveal()
+    )
+}
+
+/// Builds the URL of the login page, with the consent page of this request as `return_url`.
+fn login_location(app: &App, request_id: &Secret, login_hint: Option<&str>) -> Url {
+    let page = consent_page(app, request_id);
+    let back = format!("{}?{}", page.path(), page.query().unwrap_or_default());
+    let mut login = app.config.login_page();
+    login.query_pairs_mut().append_pair("return_url", &back);
+    if let Some(hint) = login_hint {
+        login.query_pairs_mut().append_pair("login_hint", hint); // OpenID Connect Core §3.1.2.1
+    }
+    login
+}

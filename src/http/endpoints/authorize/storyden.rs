@@ -1,0 +1,180 @@
+//! The authorization endpoint in the profile `storyden`, in Storyden's order of checks
+//! (storyden-contract.md#authorize).
+//!
+//! Order and responses differ from the profile `standards`. Redirect URIs, scopes and the right to
+//! approve are checked by the same functions.
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
+use super::super::require_enabled;
+use crate::http::endpoints::authorize::validation::REQUEST_TTL;
+use super::{
+    PARAMETERS_BYTES_MAX, bound_requests, consent_page, error_location, redirect, refuse_here,
+    wrong_credential,
+};
+use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::http::guards::require_not_suspended;
+use crate::context::App;
+use crate::clients::documents::Visitor;
+use crate::clients::{self};
+use crate::http::error::ApiError;
+use crate::ids::AuthorizationRequestId;
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::redirect_uri::resolve;
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store::authorization_requests::{self, NewRequest};
+use crate::store::clients::Client;
+
+/// The parameters of Storyden's API document; the first five are required.
+const DECLARED: &[&str] = &[
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "code_challenge",
+    "code_challenge_method",
+    "scope",
+    "state",
+    "nonce",
+];
+
+/// `GET /api/oauth/authorize`.
+pub(super) async fn authorize(
+    app: &App,
+    query: &str,
+    ClientAddress(address): ClientAddress,
+    headers: &HeaderMap,
+) -> Response {
+    // 1. credential type and suspension
+    let caller = match Caller::of(app, headers).await {
+        Ok(caller) => caller,
+        Err(error) => return refuse_here(error.into(), headers),
+    };
+    let decider = match caller.into_decider() {
+        Ok(decider) => decider,
+        Err(WrongCredential) => return wrong_credential().into_response(),
+    };
+    if let Some(decider) = &decider
+        && let Err(problem) = require_not_suspended(&decider.account)
+    {
+        return problem.into_response();
+    }
+    // 2. parameters
+    let decoded = decode_leniently(query, DECLARED);
+    let decoded = match decoded.and_then(|decoded| decoded.within(PARAMETERS_BYTES_MAX)) {
+        Ok(decoded) => decoded,
+        Err(error) => return ApiError::invalid(error.description).into_response(),
+    };
+    if let Err(problem) = validate(&decoded) {
+        return problem.into_response();
+    }
+    // 3. guests go to the login page
+    let Some(decider) = decider else {
+        return redirect(StatusCode::FOUND, app.config.login_page().as_str());
+    };
+    // 4. code challenge, client, redirect URI: errors are shown here
+    let visitor = Visitor {
+        account: Some(&decider.account.id),
+        address,
+    };
+    let (client, redirect_uri) = match target(app, &decoded, visitor).await {
+        Ok(target) => target,
+        Err(error) => return refuse_here(error, headers),
+    };
+    // 5. permission, grant type, scope, rate limit: errors go to the redirect URI
+    match begin(app, &client, &decoded, (&decider, &redirect_uri)).await {
+        Ok(request_id) => redirect(StatusCode::FOUND, consent_page(app, &request_id).as_str()),
+        Err(error) => {
+            error.log();
+            let location = error_location(app, &redirect_uri, decoded.get("state"), &error);
+            redirect(StatusCode::FOUND, &location)
+        }
+    }
+}
+
+/// Rejects the requests that Storyden's request validator rejects.
+fn validate(decoded: &Decoded) -> Result<(), ApiError> {
+    if let Some(name) = decoded.repeated.first() {
+        return Err(ApiError::invalid(format!("{name} is given more than once")));
+    }
+    if let Some(missing) = DECLARED[..5]
+        .iter()
+        .find(|name| decoded.get(name).is_none())
+    {
+        return Err(ApiError::invalid(format!("{missing} is missing")));
+    }
+    let fits = decoded.get("response_type") == Some("code")
+        && decoded.get("code_challenge_method") == Some("S256");
+    if fits {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "response_type must be code and code_challenge_method S256",
+    ))
+}
+
+async fn target(
+    app: &App,
+    decoded: &Decoded,
+    visitor: Visitor<'_>,
+) -> Result<(Client, String), OAuthError> {
+    require_enabled(app)?;
+    let challenge = decoded.get("code_challenge").unwrap_or_default();
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !(43..=128).contains(&challenge.len()) || !challenge.bytes().all(is_unreserved) {
+        let description = "Invalid response_type, code_challenge_method, or code_challenge";
+        return Err(OAuthError::invalid_request(description));
+    }
+    let client = clients::find_for(app, decoded.get("client_id").unwrap_or_default(), visitor);
+    let client = client.await?;
+    let asked = decoded.get("redirect_uri").or(Some(""));
+    let redirect_uri = resolve(app.config.profile, asked, &client.redirect_uris)?;
+    Ok((client, redirect_uri))
+}
+
+async fn begin(
+    app: &App,
+    client: &Client,
+    decoded: &Decoded,
+    (decider, redirect_uri): (&Decider, &str),
+) -> Result<Secret, OAuthError> {
+    require_may_authorize(&decider.account)?;
+    clients::require_grant(client, GrantType::AuthorizationCode)?;
+    let scope = decoded.get("scope").unwrap_or_default().trim();
+    if Scope::parse_leniently(scope).is_err() {
+        let description = "Requested scope is not permitted for this account";
+        return Err(OAuthError::invalid_scope(description));
+    }
+    bound_requests(app, &decider.account.id)?;
+    let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+    let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
+    let new = NewRequest {
+        id: AuthorizationRequestId::generate(),
+        request_id: request_id.hash(),
+        account: decider.account.id.clone(),
+        client: client.row_id.clone(),
+        redirect_uri: redirect_uri.to_owned(),
+        redirect_uri_given: true,
+        shown_scope: client
+            .scope
+            .grant(&Scope::stored(scope), decider.account.permissions),
+        shown_client: client.fingerprint(),
+        scope: scope.to_owned(),
+        state: decoded.get("state").map(str::to_owned),
+        nonce: decoded.get("nonce").map(str::to_owned),
+        code_challenge: CodeChallenge::stored(challenge),
+        resources: None,
+        auth_time: decider.auth_time(),
+        created_at: now,
+        expires_at: now + REQUEST_TTL,
+    };
+    let insert = app.db.write(new, |tx, new| {
+        Box::pin(authorization_requests::insert(tx, new))
+    });
+    insert.await?;
+    Ok(request_id)
+}

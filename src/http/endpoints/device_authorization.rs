@@ -1,0 +1,247 @@
+//! The device authorization endpoint, `POST /api/oauth/device_authorization` (RFC 8628 §3.1).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::{ClientAddress, credentials, read_form};
+use super::{refuse_client, require_enabled};
+use crate::context::{App, Shared};
+use crate::clients::documents::{self, Visitor};
+use crate::clients::{self, Credentials, builtin};
+use crate::http::error::responses;
+use crate::ids::DeviceAuthorizationId;
+use crate::rate_limit::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::scope_of;
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::Scope;
+use crate::oauth::user_code::UserCode;
+use crate::compat::Profile;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::audit::Event;
+use crate::store::client_details;
+use crate::store::clients::Client;
+use crate::store::device_authorizations::{self, NewDevice};
+
+/// Attempts to draw an unused user code.
+const ATTEMPTS: usize = 5;
+
+/// Size limit of a stored `User-Agent`, in bytes.
+const USER_AGENT_MAX: usize = 200;
+
+/// The response (RFC 8628 §3.2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthDeviceAuthorisation)]
+pub struct DeviceAuthorizationResponse {
+    device_code: String,
+    expires_in: i64,
+    interval: i64,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: String,
+}
+
+/// The parameters (RFC 8628 §3.1), for the API document.
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthDeviceAuthorisationProps)]
+pub struct DeviceForm {
+    /// The client id, unless sent in the `Authorization` header.
+    pub client_id: Option<String>,
+    /// The client secret, unless sent in the `Authorization` header.
+    pub client_secret: Option<String>,
+    /// Requested scopes, separated by spaces.
+    pub scope: Option<String>,
+}
+
+/// `POST /api/oauth/device_authorization`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/device_authorization",
+    operation_id = "OAuthDeviceAuthorisation",
+    tag = "auth",
+    security((), ("client" = [])),
+    request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "RFC 8628 §3.2", body = DeviceAuthorizationResponse),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+        answers::OAuthTooManyRequests,
+    ),
+)]
+pub async fn start(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    match answer(&app, address, request).await {
+        Ok(started) => Json(started).into_response(),
+        Err(error) => {
+            if error.limited {
+                app.refused(Event::DeviceStartLimited);
+            } else if error.detail.is_none() {
+                app.refused(Event::DeviceStartRefused);
+            }
+            refuse_client(&app, error)
+        }
+    }
+}
+
+async fn answer(
+    app: &App,
+    address: ClientAddress,
+    request: Request,
+) -> Result<DeviceAuthorizationResponse, OAuthError> {
+    require_enabled(app)?;
+    let headers = request.headers().clone();
+    let form = read_form(
+        app.config.profile,
+        request,
+        &["client_id", "client_secret", "scope"],
+    )
+    .await?;
+    let credentials = if app.config.profile.basic_is_read_leniently() {
+        credentials(app.config.profile, &HeaderMap::new(), &form)? // ignores Basic
+    } else {
+        credentials(app.config.profile, &headers, &form)?
+    };
+    let client = client_of(app, &credentials, address).await?;
+    let refusal = "Requested scope contains invalid scope names";
+    let scope = match form.get("scope") {
+        // RFC 7591 §2: the registered scope, if the request has none
+        None => {
+            client_details::find(&app.db, &client.row_id)
+                .await?
+                .default_scope
+        }
+        given => given.map(str::to_owned),
+    };
+    let scope = scope_of(app.config.profile, scope.as_deref(), refusal)?;
+    check_scope(app.config.profile, &client, &scope)?;
+    let mut limits = networks(DEVICE_STARTS, address.0);
+    limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
+    app.limits.spend(&limits).map_err(|wait| {
+        let description = "Too many device authorizations from this network or by this client";
+        OAuthError::limited(description, wait.0)
+    })?;
+    if app.config.profile.device_start_deletes_expired() {
+        device_authorizations::delete_expired(&app.db, app.clock.now()).await?;
+    }
+    let agent = headers
+        .get(USER_AGENT)
+        .map(|value| printable(value.as_bytes()));
+    let origin = (address.0.to_string(), agent);
+    let (device_code, user_code) = store_device(app, &client, &scope, origin).await?;
+    let page = app.config.device_consent_page();
+    let mut complete = page.clone();
+    complete
+        .query_pairs_mut()
+        .append_pair("user_code", &user_code.display());
+    Ok(DeviceAuthorizationResponse {
+        device_code: device_code.reveal().to_owned(),
+        expires_in: app.config.device_code_ttl.whole_seconds(),
+        interval: app.config.device_poll_every.whole_seconds(),
+        user_code: user_code.display(),
+        verification_uri: page.into(),
+        verification_uri_complete: complete.into(),
+    })
+}
+
+/// Finds a client that may start a device flow. Creates the built-in client at the first use.
+async fn client_of(
+    app: &App,
+    credentials: &Credentials,
+    ClientAddress(address): ClientAddress,
+) -> Result<Client, OAuthError> {
+    let client = if credentials.client_id == builtin::CLIENT_ID && app.config.cli_enabled {
+        Some(builtin::ensure(app).await?)
+    } else if documents::is_document(app, &credentials.client_id)
+        && !app.config.profile.client_documents_are_storydens()
+    {
+        let visitor = Visitor {
+            account: None,
+            address,
+        };
+        Some(documents::find(app, &credentials.client_id, visitor).await?)
+    } else {
+        clients::find(app, &credentials.client_id).await?
+    };
+    let client = client.ok_or_else(|| credentials.refuse("Client not found"))?;
+    if client.kind == ClientType::Confidential {
+        let description = "Confidential clients cannot use device authorization";
+        return Err(OAuthError::unauthorized_client(description));
+    }
+    clients::require_grant(&client, GrantType::DeviceCode)?;
+    Ok(client)
+}
+
+/// Rejects scopes that the client may not have; the code flow drops such scopes
+/// (storyden-contract.md#scopes-at-the-device-start).
+fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
+    if client.client_id == builtin::CLIENT_ID {
+        return builtin::check_scope(scope);
+    }
+    let listed_only = profile.device_start_wants_listed_scopes();
+    let passes = |name| client.scope.lists(name) || client.scope.allows(name) && !listed_only;
+    if scope.iter().all(passes) {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_scope(
+        "Requested scope is not permitted for this client",
+    ))
+}
+
+/// Stores a device authorization with unused codes.
+async fn store_device(
+    app: &App,
+    client: &Client,
+    scope: &Scope,
+    (address, user_agent): (String, Option<String>),
+) -> Result<(Secret, UserCode), OAuthError> {
+    let now = app.clock.now();
+    for _ in 0..ATTEMPTS {
+        let device_code = Secret::generate(&app.random);
+        let user_code = UserCode::generate(&app.random);
+        let new = NewDevice {
+            id: DeviceAuthorizationId::generate(),
+            device_code: device_code.hash(),
+            user_code: user_code.hash(),
+            user_code_display: user_code.display(),
+            scope: scope.to_string(),
+            client: client.row_id.clone(),
+            interval_seconds: app.config.device_poll_every.whole_seconds(),
+            created_at: now,
+            expires_at: now + app.config.device_code_ttl,
+            address: address.clone(),
+            user_agent: user_agent.clone(),
+        };
+        let stored = app
+            .db
+            .write(new, |tx, new| {
+                Box::pin(device_authorizations::insert(tx, new))
+            })
+            .await;
+        match stored {
+            Ok(()) => return Ok((device_code, user_code)),
+            Err(store::Error::Taken(_)) => {}
+            Err(store::Error::Gone) => return Err(OAuthError::invalid_client("Client not found")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(OAuthError::server_error("no user code was free"))
+}
+
+/// Makes an untrusted header safe to display: printable ASCII, limited in length.
+fn printable(value: &[u8]) -> String {
+    let value = String::from_utf8_lossy(value);
+    value
+        .chars()
+        .filter(|c| c.is_ascii() && !c.is_ascii_control())
+        .take(USER_AGENT_MAX)
+        .collect()
+}

@@ -1,0 +1,362 @@
+//! The consent decision of the device flow: `GET` and `POST /api/oauth/device/consent`
+//! (storyden-contract.md#device-consent).
+//!
+//! The first account that opens a user code claims the request; other accounts cannot decide. All
+//! invalid codes give the same error, and guesses are rate limited (RFC 8628 §5.1).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::endpoints::authorize::consent::{Decision, Refusal, require_person, validated_first};
+use super::consent::{self, Undecided};
+use crate::http::extract::{ClientAddress, JsonBody, decode};
+use super::require_enabled;
+use crate::http::caller::require_may_authorize;
+use crate::http::guards::require_own_origin;
+use crate::context::{App, Shared};
+use crate::clients::facts::{self, ClientFacts};
+use crate::clients::{self, builtin};
+use crate::clock::Timestamp;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::error::responses;
+use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
+use crate::rate_limit::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, networks};
+use crate::oauth::OAuthError;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::user_code::UserCode;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::device_authorizations::{self, DeviceRequest};
+
+/// Content of the consent page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceConsent)]
+pub struct Consent {
+    client_id: String,
+    client_name: String,
+    /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
+    client_version: String,
+    device: Device,
+    expires_at: Timestamp,
+    #[schema(value_type = Vec<String>)]
+    granted_scopes: Scope,
+    inherits_user_permissions: bool,
+    #[schema(value_type = Vec<String>)]
+    requested_scopes: Scope,
+    user_code: String,
+    #[serde(flatten)]
+    facts: ClientFacts,
+}
+
+/// Origin of the device request, for a warning against remote phishing (RFC 8628 §5.4).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceOrigin)]
+pub struct Device {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    requested_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+/// `GET /api/oauth/device/consent?user_code=`: shows the request and claims it for the account.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/device/consent",
+    operation_id = "OAuthDeviceConsent",
+    tag = "auth",
+    security(("browser" = [])),
+    params(("user_code" = Option<String>, Query, description = "What the device shows")),
+    responses(
+        (status = 200, description = "What is asked", body = Consent),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::OAuthTooManyRequests,
+    ),
+)]
+pub async fn show(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Result<Json<Consent>, Refusal> {
+    let account = require_person(&app, &headers).await?;
+    require_enabled(&app)?;
+    // Before the lookup of the code, so that an account without the permission cannot probe codes.
+    require_may_authorize(&account)?;
+    let query = decode(query.as_deref().unwrap_or_default(), &["user_code"])?.without_repeats()?;
+    let user_code = query.get("user_code").unwrap_or_default();
+    let request = undecided(&app, &account, user_code, address).await?;
+    let claimed = match &request.claimed_by {
+        Some(claimant) => *claimant == account.id,
+        None => device_authorizations::claim(&app.db, &request.id, &account.id).await?,
+    };
+    if !claimed {
+        return Err(OAuthError::access_denied(
+            "Device authorisation has already been claimed by another account",
+        )
+        .into());
+    }
+    let requested = Scope::stored(&request.scope);
+    let granted = undecided_of(&request, &account, &requested)
+        .show(&app)
+        .await?;
+    let facts = facts::of(&app, &request.client, &account.id, &granted, None).await?;
+    Ok(Json(Consent {
+        facts,
+        granted_scopes: granted,
+        inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
+        client_version: request.client.fingerprint(),
+        client_id: request.client.client_id,
+        client_name: request.client.name,
+        device: Device {
+            address: request.address,
+            requested_at: request.created_at,
+            user_agent: request.user_agent,
+        },
+        expires_at: request.grant.expires_at,
+        requested_scopes: requested,
+        user_code: request.user_code,
+    }))
+}
+
+/// A decision about a device request.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthDeviceConsentSubmitProps)]
+pub struct Decide {
+    #[schema(value_type = String)]
+    user_code: Secret,
+    decision: Decision,
+    /// The `client_version` of the page that the user saw. If the client changed since, an approval is
+    /// refused with `consent_required`. If absent, all pages shown so far must have had the current
+    /// version.
+    client_version: Option<String>,
+}
+
+/// The result of a decision.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthDeviceConsentResult)]
+pub struct Decided {
+    status: &'static str,
+}
+
+/// `POST /api/oauth/device/consent`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/device/consent",
+    operation_id = "OAuthDeviceConsentSubmit",
+    tag = "auth",
+    security(("browser" = [])),
+    request_body = Decide,
+    responses(
+        (status = 200, description = "What became of it", body = Decided),
+        (
+            status = 400,
+            description = "The request is refused",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        (status = 401, description = "Nobody is signed in"),
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::OAuthTooManyRequests,
+    ),
+)]
+pub async fn decide(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    address: ClientAddress,
+    body: Result<JsonBody<Decide>, ApiError>,
+) -> Result<Json<Decided>, Refusal> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    let body = validated_first(&app, body)?;
+    let account = require_person(&app, &headers).await?;
+    let JsonBody(Decide {
+        user_code,
+        decision,
+        client_version,
+    }) = body?;
+    require_enabled(&app)?;
+    if let Decision::Approve = decision {
+        require_may_authorize(&account)?;
+    }
+    let request = undecided(&app, &account, user_code.reveal(), address).await?;
+    // only the claiming account may decide; others get the error for an unknown code.
+    if request.claimed_by.as_ref() != Some(&account.id) {
+        return Err(unavailable().into());
+    }
+    let status = match decision {
+        Decision::Approve => {
+            let version = client_version.as_deref();
+            approve(&app, &account, &request, version, address).await?
+        }
+        Decision::Deny => deny(&app, &account, &request, address).await?,
+    };
+    Ok(Json(Decided { status }))
+}
+
+async fn approve(
+    app: &App,
+    account: &Account,
+    request: &DeviceRequest,
+    client_version: Option<&str>,
+    address: ClientAddress,
+) -> Result<&'static str, Refusal> {
+    clients::require_grant(&request.client, GrantType::DeviceCode)?;
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, account, &requested);
+    let granted = undecided.approve(app, client_version).await?;
+    let approval = Approval {
+        device: request.id.clone(),
+        account: account.id.clone(),
+        client: request.client.row_id.clone(),
+        client_version: request.client.fingerprint(),
+        scope: granted.to_string(),
+        entry: entry(app, Event::GrantApproved, account, request, address),
+    };
+    let commit = app
+        .db
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
+    match commit.await {
+        Ok(Approved::Yes) => Ok("approved"),
+        Ok(Approved::AlreadyDecided) | Err(store::Error::Gone) => Err(unavailable().into()),
+        Ok(Approved::ClientChanged) => Err(consent::changed().into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Everything that an approval writes, in one transaction: the decision and the audit event.
+struct Approval {
+    device: DeviceAuthorizationId,
+    account: AccountId,
+    client: ClientRowId,
+    /// Fingerprint of the client that the user approved.
+    client_version: String,
+    scope: String,
+    entry: Entry,
+}
+
+/// The outcome of an [`Approval`]. All variants except `Yes` wrote nothing.
+enum Approved {
+    Yes,
+    AlreadyDecided,
+    /// The client was changed meanwhile.
+    ClientChanged,
+}
+
+impl Approval {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
+        let (device, account, now) = (&self.device, &self.account, self.entry.at);
+        let shown = &self.client_version;
+        if !store::clients::hold_as_shown(tx, &self.client, account, shown).await? {
+            return Ok(Approved::ClientChanged);
+        }
+        if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {
+            return Ok(Approved::AlreadyDecided);
+        }
+        audit::insert(tx, &self.entry).await?;
+        Ok(Approved::Yes)
+    }
+}
+
+/// Joins the request with the deciding account and the requested scopes.
+fn undecided_of<'a>(
+    request: &'a DeviceRequest,
+    account: &'a Account,
+    requested: &'a Scope,
+) -> Undecided<'a> {
+    Undecided {
+        id: request.id.as_str(),
+        client: &request.client,
+        account,
+        requested,
+        shown: request.shown.as_ref(),
+        created_at: request.created_at,
+    }
+}
+
+async fn deny(
+    app: &App,
+    account: &Account,
+    request: &DeviceRequest,
+    address: ClientAddress,
+) -> Result<&'static str, Refusal> {
+    let entry = entry(app, Event::GrantDenied, account, request, address);
+    let input = (request.id.clone(), account.id.clone(), entry);
+    let denied = app.db.write(input, |tx, (id, account, entry)| {
+        Box::pin(async move {
+            let denied = device_authorizations::deny(tx, id, account, entry.at).await?;
+            if denied {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(denied)
+        })
+    });
+    if denied.await? {
+        Ok("denied")
+    } else {
+        Err(unavailable().into())
+    }
+}
+
+/// Builds the audit event of a decision.
+fn entry(
+    app: &App,
+    event: Event,
+    account: &Account,
+    request: &DeviceRequest,
+    ClientAddress(address): ClientAddress,
+) -> Entry {
+    Entry::new(event, app.clock.now())
+        .by(&account.id)
+        .client(&request.client.client_id)
+        .subject(&request.id)
+        .from(address)
+}
+
+/// Finds the undecided request of a user code. The attempt is counted before the lookup and refunded on
+/// success, so that concurrent guesses cannot exceed the rate limit.
+async fn undecided(
+    app: &App,
+    account: &Account,
+    user_code: &str,
+    ClientAddress(address): ClientAddress,
+) -> Result<DeviceRequest, OAuthError> {
+    let mut limits = networks(USER_CODE_ADDRESS, address);
+    limits.push((USER_CODE_ACCOUNT, account.id.to_string()));
+    let attempt = app.limits.attempt(&limits).map_err(|wait| {
+        app.refused_account(Event::UserCodeLimited, &account.id);
+        OAuthError::invalid_request("Too many wrong codes; wait before trying again")
+            .retry_after(wait.0)
+    })?;
+    let found = match UserCode::parse(user_code) {
+        Some(code) => device_authorizations::find_requested(&app.db, &code.hash()).await?,
+        None => None,
+    };
+    let now = app.clock.now();
+    let request = found
+        .filter(|request| request.grant.awaits_decision(now))
+        .filter(|request| builtin::is_on(app, &request.client));
+    if let Some(request) = request {
+        Ok(request)
+    } else {
+        attempt.failed();
+        app.refused_account(Event::UserCodeFailed, &account.id);
+        Err(unavailable())
+    }
+}
+
+fn unavailable() -> OAuthError {
+    OAuthError::invalid_request("User code is invalid or unavailable")
+}

@@ -1,0 +1,311 @@
+//! RP-initiated logout, `GET` and `POST /api/oauth/end_session` (OpenID Connect RP-Initiated Logout
+//! 1.0).
+//!
+//! 1. Check the parameters: the hint is an ID token of this server, the client is the token's audience,
+//!    the redirect URI is registered for that client. Errors are shown here and never redirected (§3).
+//! 2. Without a session, redirect to the client at once.
+//! 3. If the hint names the signed-in account, end the session.
+//! 4. In every other case the request may be forged (CSRF), so ask the user on a page (§2, §6). The
+//!    page signs out and returns here without a session.
+//!
+//! A form posted by a foreign site arrives without the session cookie, because the cookie is
+//! `SameSite=Lax`. A redirect to the same request by `GET` brings the cookie back.
+
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use url::form_urlencoded::Serializer;
+
+use crate::http::extract::{ClientAddress, Decoded, decode, read_form};
+use super::require_enabled;
+use crate::http::caller::session_of;
+use crate::http::cookies::set_cookies;
+use crate::http::session_cookie;
+use crate::context::{App, Shared};
+use crate::clients;
+use crate::http::error::responses;
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::Audience;
+use crate::oauth::redirect_uri::with_parameters;
+use crate::http::pages;
+use crate::store::audit::{Entry, Event};
+use crate::store::client_details;
+
+/// The parameters that this endpoint reads (§2).
+const KNOWN: &[&str] = &[
+    "id_token_hint",
+    "logout_hint",
+    "client_id",
+    "post_logout_redirect_uri",
+    "state",
+    "ui_locales",
+];
+
+/// The claims to check in `id_token_hint`. Expired ID tokens are accepted.
+#[derive(Deserialize)]
+struct Hint {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    /// Present in access tokens, absent in ID tokens.
+    #[serde(default)]
+    jti: Option<IgnoredAny>,
+}
+
+/// A validated request.
+struct Asked {
+    /// The account in the verified hint.
+    subject: Option<String>,
+    /// The client, if named.
+    client_id: Option<String>,
+    /// The registered redirect URI after logout.
+    target: Option<String>,
+    /// Returned unchanged.
+    state: Option<String>,
+}
+
+/// `GET /api/oauth/end_session`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/end_session",
+    operation_id = "OAuthEndSession",
+    tag = "auth",
+    security((), ("browser" = [])),
+    params(
+        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person, however old"),
+        ("client_id" = Option<String>, Query, description = "The client that asks"),
+        ("post_logout_redirect_uri" = Option<String>, Query, description = "Where the person goes then; registered by the client"),
+        ("state" = Option<String>, Query, description = "Given back unchanged"),
+    ),
+    responses(
+        (status = 303, description = "Signed out, or to the page that asks the person",
+            headers(("Location" = String, description = "Where the person goes"))),
+        answers::OAuthInvalid,
+    ),
+)]
+pub async fn end_session(
+    State(app): State<Shared>,
+    RawQuery(query): RawQuery,
+    address: ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    let query = query.unwrap_or_default();
+    match answer(&app, &query, address, &headers).await {
+        Ok(response) => response,
+        Err(error) => refuse(error, &headers),
+    }
+}
+
+/// The form, for the API document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthEndSessionProps)]
+pub struct EndSessionForm {
+    /// An ID token of the account; may be expired.
+    pub id_token_hint: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// Redirect URI after logout, registered by the client.
+    pub post_logout_redirect_uri: Option<String>,
+    /// Returned unchanged.
+    pub state: Option<String>,
+}
+
+/// `POST /api/oauth/end_session`: redirects to the same request by `GET`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/end_session",
+    operation_id = "OAuthEndSessionByForm",
+    tag = "auth",
+    security((), ("browser" = [])),
+    request_body(content = EndSessionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "To the same request by GET",
+            headers(("Location" = String, description = "This endpoint"))),
+        answers::OAuthInvalid,
+    ),
+)]
+pub async fn end_session_by_form(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    match read_form(app.config.profile, request, KNOWN).await {
+        Ok(form) => redirect(&endpoint(&app, form.values.iter()), Vec::new()),
+        Err(error) => refuse(error, &headers),
+    }
+}
+
+async fn answer(
+    app: &App,
+    query: &str,
+    address: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<Response, OAuthError> {
+    require_enabled(app)?;
+    let asked = Asked::read(app, &decode(query, KNOWN)?.without_repeats()?).await?;
+    let now = app.clock.now();
+    let Some(session) = session_of(app, headers).await? else {
+        return Ok(asked.leave(app, Vec::new()));
+    };
+    if asked.subject.as_deref() != Some(session.account.id.as_str()) {
+        return Ok(asked.ask(app));
+    }
+    let entry = Entry::new(Event::SignedOut, now).from(address.0);
+    let entry = match &asked.client_id {
+        Some(client_id) => entry.client(client_id),
+        None => entry,
+    };
+    let input = (session_cookie::every_token(headers), entry);
+    app.db
+        .write(input, |tx, (tokens, entry)| {
+            Box::pin(session_cookie::revoke_all(tx, tokens, entry))
+        })
+        .await?;
+    let cookies = session_cookie::end(&app.config, headers, now);
+    Ok(asked.leave(app, cookies))
+}
+
+impl Asked {
+    /// Checks the parameters (step 1).
+    async fn read(app: &App, given: &Decoded) -> Result<Self, OAuthError> {
+        let hint = match given.get("id_token_hint") {
+            Some(hint) => Some(read_hint(app, hint)?),
+            None => None,
+        };
+        let named = given.get("client_id");
+        let client_id = match (&hint, named) {
+            (Some(hint), Some(named)) if !hint.aud.contains(named) => {
+                let description = "client_id is not the client that id_token_hint was issued to";
+                return Err(OAuthError::invalid_request(description));
+            }
+            (
+                Some(Hint {
+                    aud: Audience::One(only),
+                    ..
+                }),
+                None,
+            ) => Some(only.as_str()),
+            (_, named) => named,
+        };
+        let target = given.get("post_logout_redirect_uri");
+        if let Some(target) = target {
+            require_registered(app, client_id, target).await?;
+        }
+        Ok(Self {
+            client_id: client_id.map(str::to_owned),
+            target: target.map(str::to_owned),
+            state: given.get("state").map(str::to_owned),
+            subject: hint.map(|hint| hint.sub),
+        })
+    }
+
+    /// Redirects to the client's URI, or to the front page without such a URI (steps 2 and 3).
+    fn leave(&self, app: &App, cookies: Vec<String>) -> Response {
+        let location = if let Some(target) = &self.target {
+            let state = self.state.as_deref().map(|state| ("state", state));
+            with_parameters(target, state.as_slice())
+        } else {
+            let web = app.config.web_address();
+            web.as_str().trim_end_matches('/').to_owned()
+        };
+        redirect(&location, cookies)
+    }
+
+    /// Redirects to the logout page (step 4). The page returns with all parameters except the hint.
+    fn ask(&self, app: &App) -> Response {
+        let mut page = app.config.logout_page();
+        if let (Some(client_id), Some(target)) = (&self.client_id, &self.target) {
+            let parameters = [
+                Some(("client_id", client_id)),
+                Some(("post_logout_redirect_uri", target)),
+                self.state.as_ref().map(|state| ("state", state)),
+            ];
+            let back = endpoint(app, parameters.into_iter().flatten());
+            let origin = page.origin().ascii_serialization();
+            let back = back.strip_prefix(&origin).unwrap_or(&back);
+            page.query_pairs_mut().append_pair("return_url", back);
+        }
+        redirect(page.as_str(), Vec::new())
+    }
+}
+
+/// Verifies the signature and issuer of a hint (§2, §4), not the expiry.
+fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
+    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
+    let claims = claims.filter(|claims| claims.iss == app.config.issuer() && claims.jti.is_none());
+    claims.ok_or_else(|| {
+        OAuthError::invalid_request("id_token_hint is not an ID token of this server")
+    })
+}
+
+/// Requires a registered redirect URI, compared byte by byte (§3).
+async fn require_registered(
+    app: &App,
+    client_id: Option<&str>,
+    target: &str,
+) -> Result<(), OAuthError> {
+    let client_id = client_id.ok_or_else(|| {
+        let description =
+            "post_logout_redirect_uri needs an id_token_hint or a client_id beside it";
+        OAuthError::invalid_request(description)
+    })?;
+    let client = clients::find(app, client_id).await?;
+    let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
+    let details = client_details::find(&app.db, &client.row_id).await?;
+    if details
+        .post_logout_redirect_uris
+        .iter()
+        .any(|known| known == target)
+    {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request(
+        "post_logout_redirect_uri is not registered for this client",
+    ))
+}
+
+/// Builds the URL of this endpoint with parameters.
+fn endpoint(
+    app: &App,
+    parameters: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+) -> String {
+    let query = Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    let endpoint = format!("{}/oauth/end_session", app.config.endpoint_base());
+    if query.is_empty() {
+        endpoint
+    } else {
+        format!("{endpoint}?{query}")
+    }
+}
+
+/// Redirects with 303 (RFC 9700 §4.12); caches do not store the response.
+fn redirect(location: &str, cookies: Vec<String>) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => (
+            StatusCode::SEE_OTHER,
+            [
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                (LOCATION, location),
+            ],
+            set_cookies(cookies),
+        )
+            .into_response(),
+        Err(error) => OAuthError::server_error(error).into_response(),
+    }
+}
+
+/// Reports an error: as an HTML page to browsers, as JSON to other clients.
+fn refuse(error: OAuthError, headers: &HeaderMap) -> Response {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    if error.status() == StatusCode::BAD_REQUEST && is_browser {
+        error.log();
+        return pages::error_page("This application cannot sign you out", &error.description);
+    }
+    error.into_response()
+}

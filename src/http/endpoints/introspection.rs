@@ -1,0 +1,284 @@
+//! The introspection endpoint, `POST /api/oauth/introspect` (RFC 7662). A confidential client may
+//! introspect tokens issued to that client, an administrator all tokens.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
+use super::{challenge_bearer, refuse_client, require_enabled};
+use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
+use crate::context::{App, Shared};
+use crate::clients;
+use crate::http::error::OAuthErrorBody;
+use crate::http::error::responses;
+use crate::ids::AccountId;
+use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::permission::Permission;
+use crate::oauth::scope::Scope;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::Secret;
+use crate::store::accounts::Account;
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::{self, RefreshToken};
+
+/// The state of a token (RFC 7662 §2.2).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Introspection {
+    /// A valid token.
+    Active(Box<Active>),
+    /// An invalid token, or a token that the caller may not introspect.
+    Inactive(Inactive),
+}
+
+/// The answer without details (§2.2, §4).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Inactive {
+    active: bool,
+}
+
+/// The state of a valid token.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Active {
+    #[serde(rename = "active")]
+    is_good: bool,
+    /// The audience of an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience>,
+    /// The client of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// Expiry, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    /// Time of issue, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    /// The issuer: this server.
+    iss: String,
+    /// The id of an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    /// The token's scopes that account and client still hold.
+    scope: String,
+    /// The account that the token acts for.
+    sub: AccountId,
+    /// `Bearer`, for an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// The handle of the account.
+    username: String,
+}
+
+/// The authenticated caller.
+enum Asking {
+    /// A client, for tokens issued to that client.
+    Client(Box<Client>),
+    /// An administrator, for all tokens.
+    Administrator,
+}
+
+/// The form, for the API document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthIntrospectionProps)]
+pub struct IntrospectionForm {
+    /// The token.
+    pub token: String,
+    /// The kind of token. Ignored: all kinds are searched.
+    pub token_type_hint: Option<String>,
+    /// The client id, unless sent in the `Authorization` header.
+    pub client_id: Option<String>,
+    /// The client secret, unless sent in the `Authorization` header.
+    pub client_secret: Option<String>,
+}
+
+/// `POST /api/oauth/introspect`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/introspect",
+    operation_id = "OAuthIntrospect",
+    tag = "auth",
+    security((), ("client" = []), ("oauth_token" = []), ("access_key" = [])),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What the token is good for", body = Introspection),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+        (
+            status = 403,
+            description = "The bearer is not an administrator's",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn introspect(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
+    let outcome = match form {
+        Ok(form) => answer(&app, &headers, &form, address).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(introspection) => Json(introspection).into_response(),
+        Err(error) => match error.code {
+            ErrorCode::InvalidToken | ErrorCode::InsufficientScope => challenge_bearer(&app, error),
+            // RFC 7662 §2.3: 401 for every authentication method
+            ErrorCode::InvalidClient => refuse_client(&app, error.challenged()),
+            _ => refuse_client(&app, error),
+        },
+    }
+}
+
+async fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    address: ClientAddress,
+) -> Result<Introspection, OAuthError> {
+    require_enabled(app)?;
+    let asking = asking(app, headers, form, address).await?;
+    let token = Secret::new(form.require("token", "Missing token")?);
+    let active = match refresh_tokens::find(&app.db, &token.hash()).await? {
+        Some(token) => of_refresh_token(app, &asking, token).await?,
+        None => match verify_access_token(app, &token, ForWhom::Anybody).await? {
+            Some((token, account)) => of_access_token(app, &asking, token, account).await?,
+            None => None,
+        },
+    };
+    Ok(match active {
+        Some(active) => Introspection::Active(Box::new(active)),
+        None => Introspection::Inactive(Inactive { active: false }),
+    })
+}
+
+/// Authenticates the caller (§2.1): a bearer token must belong to an administrator; other credentials
+/// are a client's.
+async fn asking(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    address: ClientAddress,
+) -> Result<Asking, OAuthError> {
+    let profile = app.config.profile;
+    if let Bearer::Token(token) = bearer(profile, headers) {
+        if form.get("client_id").is_some() || form.get("client_secret").is_some() {
+            let two = "a bearer token and client credentials; send one of them";
+            return Err(OAuthError::invalid_request(two));
+        }
+        let (account, permissions) = match Caller::of_bearer(app, &token).await? {
+            Caller::AccessToken(account, permissions) => (account, permissions),
+            Caller::PersonalKey(key) | Caller::BotKey(key) => {
+                let permissions = key.account.permissions;
+                (key.account, permissions)
+            }
+            Caller::NotPermitted(permission) => {
+                return Err(OAuthError::insufficient_scope(format!(
+                    "The account of the bearer lacks the permission {}",
+                    permission.name()
+                )));
+            }
+            Caller::Session(_) | Caller::Guest | Caller::Refused => {
+                let description = "The bearer token is malformed, expired or revoked";
+                return Err(OAuthError::invalid_token(description));
+            }
+        };
+        if account.suspended || !permissions.permits(Permission::Administrator) {
+            let description = "This needs the permission ADMINISTRATOR, or a client's credentials";
+            return Err(OAuthError::insufficient_scope(description));
+        }
+        return Ok(Asking::Administrator);
+    }
+    let credentials = credentials(profile, headers, form)?;
+    let client = clients::identify(app, &credentials).await?;
+    clients::prove(app, &client, &credentials, address.0).await?;
+    if client.kind == ClientType::Public {
+        // §2.1, §4 (token scanning): anybody can present the id of a public client
+        let description = "A public client cannot introspect: it has nothing to prove who it is";
+        return Err(credentials.refuse(description));
+    }
+    Ok(Asking::Client(Box::new(client)))
+}
+
+/// Describes a refresh token; `None` if the token is not valid for this caller.
+async fn of_refresh_token(
+    app: &App,
+    asking: &Asking,
+    token: RefreshToken,
+) -> Result<Option<Active>, OAuthError> {
+    let is_alive = token.revoked_at.is_none()
+        && token.expires_at > app.clock.now()
+        && !token.account.suspended
+        && token.account.may_use_clients()
+        && token.is_granted(app.clock.now());
+    let client = match asking {
+        Asking::Client(client) => Some((**client).clone()).filter(|own| own.row_id == token.client),
+        Asking::Administrator => crate::store::clients::find_by_row(&app.db, &token.client).await?,
+    };
+    let client = client.filter(|client| is_alive && client.may_use(GrantType::RefreshToken));
+    let Some(client) = client else {
+        return Ok(None);
+    };
+    let scope = Scope::stored(&token.scope);
+    let scope = client
+        .scope
+        .still_granted(&scope, token.account.permissions);
+    Ok(Some(Active {
+        is_good: true,
+        aud: None,
+        client_id: Some(client.client_id),
+        exp: Some(token.expires_at.unix_seconds()),
+        iat: None,
+        iss: app.config.issuer(),
+        jti: None,
+        scope: scope.to_string(),
+        sub: token.account.id,
+        token_type: None,
+        username: token.account.handle,
+    }))
+}
+
+/// Describes a verified access token; `None` for a token of a different or deleted client.
+async fn of_access_token(
+    app: &App,
+    asking: &Asking,
+    token: VerifiedAccessToken,
+    account: Account,
+) -> Result<Option<Active>, OAuthError> {
+    let client = match (asking, &token.client_id) {
+        (Asking::Client(client), Some(id)) if client.client_id == *id => Some((**client).clone()),
+        (Asking::Client(_), _) => return Ok(None),
+        (Asking::Administrator, Some(id)) => match clients::find(app, id).await? {
+            None => return Ok(None),
+            client => client,
+        },
+        (Asking::Administrator, None) => None, // Storyden's tokens name no client
+    };
+    let scope = match &client {
+        Some(client) => client
+            .scope
+            .still_granted(&token.scope, account.permissions),
+        None => token.scope,
+    };
+    Ok(Some(Active {
+        is_good: true,
+        aud: Some(token.audience),
+        client_id: token.client_id,
+        exp: token.expires_at,
+        iat: token.issued_at,
+        iss: app.config.issuer(),
+        jti: token.jti,
+        scope: scope.to_string(),
+        sub: account.id,
+        token_type: Some("Bearer"),
+        username: account.handle,
+    }))
+}

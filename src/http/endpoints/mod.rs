@@ -1,0 +1,80 @@
+//! HTTP endpoints of the protocol, one file per endpoint.
+
+pub mod authorize;
+mod consent;
+pub mod device_authorization;
+pub mod device_consent;
+pub mod end_session;
+pub mod health;
+pub mod introspection;
+pub mod openapi;
+pub mod register;
+pub mod registration_management;
+pub mod remote_callback;
+pub mod revocation;
+pub mod token;
+pub mod userinfo;
+pub mod well_known;
+
+use axum::http::HeaderValue;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::context::App;
+use crate::oauth::OAuthError;
+
+/// Converts an error to a response, with a `Basic` challenge if the error asks for one, as after failed
+/// authentication by header (RFC 6749 §5.2). The realm is the API's host
+/// (storyden-contract.md#headers-and-limits).
+fn refuse_client(app: &App, error: OAuthError) -> Response {
+    let challenge = error.challenge;
+    let mut response = error.into_response();
+    if challenge {
+        let host = app.config.public_api_address.host_str().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
+        if let Ok(value) = HeaderValue::from_str(&format!("Basic realm=\"{host}\"")) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+    }
+    response
+}
+
+/// The error description when an address exceeds the rate limit.
+const OVER_BUDGET: &str = "Too many requests from this address; wait before the next";
+
+/// Returns the response when an address exceeds the rate limit.
+#[must_use]
+pub fn over_budget(wait: u64) -> Response {
+    OAuthError::limited(OVER_BUDGET, wait).into_response()
+}
+
+/// Converts a bearer token error to a response with a `Bearer` challenge (RFC 6750 §3.1).
+fn challenge_bearer(app: &App, error: OAuthError) -> Response {
+    let (code, description) = (error.code.as_str(), error.description.clone());
+    let response = error.into_response();
+    if response.status().is_server_error() {
+        return response;
+    }
+    with_challenge(app, response, Some((code, &description)))
+}
+
+/// Adds a `Bearer` challenge to a response (RFC 6750 §3, RFC 9728 §5.1).
+fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
+    if let Ok(challenge) = HeaderValue::from_str(&app.config.bearer_challenge(error)) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Requires that OAuth is on (storyden-contract.md#while-oauth-is-off).
+///
+/// # Errors
+/// `temporarily_unavailable`.
+fn require_enabled(app: &App) -> Result<(), OAuthError> {
+    if app.config.oauth_enabled {
+        return Ok(());
+    }
+    Err(OAuthError::temporarily_unavailable(
+        "OAuth is not enabled on this instance",
+    ))
+}

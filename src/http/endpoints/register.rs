@@ -1,0 +1,108 @@
+//! The registration endpoint, `POST /api/oauth/register` (RFC 7591 §3).
+
+use axum::Json;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+
+use crate::http::extract::{ClientAddress, JsonBody, read_json};
+use crate::context::{App, Shared};
+use crate::clients::registration::{self, Registered};
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::error::responses;
+use crate::oauth::OAuthError;
+use crate::oauth::client_metadata::Asked;
+use crate::oauth::strict_json;
+use crate::store::audit::Event;
+
+/// Errors of a registration.
+enum Refusal {
+    /// A protocol error (RFC 7591 §3.2.2).
+    OAuth(OAuthError),
+    /// An unreadable document in the profile `storyden`.
+    Problem(ApiError),
+}
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+/// `POST /api/oauth/register`. Ignores credentials.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/register",
+    operation_id = "OAuthClientRegister",
+    tag = "auth",
+    security(()),
+    request_body = Asked,
+    responses(
+        (status = 201, description = "The client", body = Registered),
+        (
+            status = 400,
+            description = "What may not be registered, or registration is off",
+            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
+        ),
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+    ),
+)]
+pub async fn register(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    match answer(&app, address, request).await {
+        Ok(registered) => (StatusCode::CREATED, Json(registered)).into_response(),
+        Err(Refusal::OAuth(error)) => {
+            if error.limited {
+                app.refused(Event::RegistrationLimited);
+            } else if error.detail.is_none() {
+                app.refused(Event::RegistrationRefused);
+            }
+            error.into_response()
+        }
+        Err(Refusal::Problem(problem)) => {
+            app.refused(Event::RegistrationRefused);
+            problem.into_response()
+        }
+    }
+}
+
+async fn answer(
+    app: &Shared,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Registered, Refusal> {
+    let profile = app.config.profile;
+    let asked = if profile.registration_is_storydens() {
+        // storyden-contract.md#order-of-validation: the body is validated before the handler runs
+        let JsonBody(document) = JsonBody::<Value>::from_request(request, app)
+            .await
+            .map_err(Refusal::Problem)?;
+        let asked = Asked::read(profile, &document);
+        let asked = asked.map_err(|why| Refusal::Problem(ApiError::invalid(why.to_string())))?;
+        require_enabled(app)?;
+        asked
+    } else {
+        require_enabled(app)?;
+        let document = strict_json::parse(&read_json(request).await?);
+        let document = document.map_err(OAuthError::invalid_client_metadata)?;
+        Asked::read(profile, &document)
+            .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?
+    };
+    let metadata = asked.check(profile, &app.config.registration_scope())?;
+    Ok(registration::register(app, metadata, address).await?)
+}
+
+/// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).
+fn require_enabled(app: &App) -> Result<(), OAuthError> {
+    if app.config.oauth_enabled && app.config.registration_enabled {
+        return Ok(());
+    }
+    Err(OAuthError::temporarily_unavailable(
+        "Dynamic client registration is not enabled",
+    ))
+}

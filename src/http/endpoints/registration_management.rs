@@ -1,0 +1,169 @@
+//! The client configuration endpoint, `/api/oauth/register/{client_id}` (RFC 7592 §2).
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+
+use crate::http::extract::{ClientAddress, read_json};
+use super::{challenge_bearer, require_enabled};
+use crate::http::caller::{Bearer, bearer};
+use crate::context::{App, Shared};
+use crate::clients::management::{self, Registration};
+use crate::clients::registration::Registered;
+use crate::http::error::OAuthErrorBody;
+use crate::http::error::responses;
+use crate::oauth::client_metadata::Asked;
+use crate::oauth::{ErrorCode, OAuthError, strict_json};
+use crate::secret::Secret;
+
+/// Members that a replacement must not contain (RFC 7592 §2.2).
+const NOT_TO_SET: &[&str] = &[
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
+
+/// `GET /api/oauth/register/{client_id}`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/register/{client_id}",
+    operation_id = "OAuthClientRegistrationGet",
+    tag = "auth",
+    security(("registration_token" = [])),
+    params(("client_id" = String, Path, description = "Whose registration")),
+    responses(
+        (status = 200, description = "The registration", body = Registered),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+    ),
+)]
+pub async fn show(
+    State(app): State<Shared>,
+    Path(client_id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match open(&app, &client_id, &headers).await {
+        Ok((registration, token)) => {
+            Json(management::show(&app, registration, &token)).into_response()
+        }
+        Err(error) => refuse(&app, error),
+    }
+}
+
+/// `PUT /api/oauth/register/{client_id}`.
+#[utoipa::path(
+    put,
+    path = "/api/oauth/register/{client_id}",
+    operation_id = "OAuthClientRegistrationReplace",
+    tag = "auth",
+    security(("registration_token" = [])),
+    params(("client_id" = String, Path, description = "Whose registration")),
+    request_body = Asked,
+    responses(
+        (status = 200, description = "The registration as it is now", body = Registered),
+        (status = 400, description = "What may not be registered", body = OAuthErrorBody),
+        answers::OAuthUnauthorized,
+    ),
+)]
+pub async fn replace(
+    State(app): State<Shared>,
+    Path(client_id): Path<String>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    match answer(&app, &client_id, address, request).await {
+        Ok(registered) => Json(registered).into_response(),
+        Err(error) => refuse(&app, error),
+    }
+}
+
+/// `DELETE /api/oauth/register/{client_id}`.
+#[utoipa::path(
+    delete,
+    path = "/api/oauth/register/{client_id}",
+    operation_id = "OAuthClientRegistrationDelete",
+    tag = "auth",
+    security(("registration_token" = [])),
+    params(("client_id" = String, Path, description = "Whose registration")),
+    responses(
+        (status = 204, description = "It is gone, with all that it was given"),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+    ),
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Path(client_id): Path<String>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+) -> Response {
+    let deleted = async {
+        let (registration, _) = open(&app, &client_id, &headers).await?;
+        management::delete(&app, registration, address).await
+    };
+    match deleted.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(&app, error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    client_id: &str,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Registered, OAuthError> {
+    let headers = request.headers().clone();
+    let (registration, token) = open(app, client_id, &headers).await?;
+    let document = strict_json::parse(&read_json(request).await?);
+    let document = document.map_err(OAuthError::invalid_client_metadata)?;
+    check_members(&document, client_id)?;
+    let profile = app.config.profile;
+    let asked = Asked::read(profile, &document)
+        .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
+    let metadata = asked.check(profile, &app.config.registration_scope())?;
+    management::replace(app, registration, metadata, (&token, address)).await
+}
+
+/// Checks that the request repeats the client id and has no server-assigned member (RFC 7592 §2.2).
+fn check_members(document: &Value, client_id: &str) -> Result<(), OAuthError> {
+    let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
+    if document.get("client_id").and_then(Value::as_str) != Some(client_id) {
+        return refuse("client_id must be there, and the one of this registration".to_owned());
+    }
+    let ours = NOT_TO_SET
+        .iter()
+        .find(|name| document.get(**name).is_some());
+    match ours {
+        Some(name) => refuse(format!("{name} must not be sent")),
+        None => Ok(()),
+    }
+}
+
+async fn open(
+    app: &App,
+    client_id: &str,
+    headers: &HeaderMap,
+) -> Result<(Registration, Secret), OAuthError> {
+    require_enabled(app)?;
+    match bearer(app.config.profile, headers) {
+        Bearer::Token(token) => {
+            let registration = management::open(app, client_id, &token).await?;
+            Ok((registration, token))
+        }
+        Bearer::None | Bearer::Ambiguous => Err(OAuthError::invalid_token(
+            "A registration access token is needed, as a bearer",
+        )),
+    }
+}
+
+fn refuse(app: &App, error: OAuthError) -> Response {
+    if error.code == ErrorCode::InvalidToken {
+        challenge_bearer(app, error)
+    } else {
+        error.into_response()
+    }
+}

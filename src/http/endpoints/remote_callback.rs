@@ -1,0 +1,89 @@
+//! Callback of remote servers: `GET /api/oauth/remote/callback` (storyden-contract.md#remote-callback).
+//! The page at `/oauth/remote/callback` passes the query on to this operation.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+
+use crate::http::extract::{ClientAddress, decode};
+use crate::http::guards::Person;
+use crate::context::Shared;
+use crate::http::error::ApiError;
+use crate::http::error::responses;
+use crate::oauth::permission::Permission;
+use crate::remote::callback::{self, Answer};
+use crate::remote::{self, Shown};
+use crate::store::audit::{Entry, Event};
+
+/// The parameters of an authorization response (RFC 6749 §4.1.2, RFC 9207 §2).
+const KNOWN: &[&str] = &["code", "state", "iss", "error", "error_description"];
+
+/// The authorized connection.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthRemoteCallbackResult)]
+pub struct Finished {
+    connection: Shown,
+}
+
+/// `GET /api/oauth/remote/callback`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/remote/callback",
+    operation_id = "OAuthRemoteCallback",
+    tag = "auth",
+    security(("browser" = [])),
+    params(
+        ("state" = Option<String>, Query, description = "Which authorization it is of"),
+        ("code" = Option<String>, Query, description = "The code"),
+        ("iss" = Option<String>, Query, description = "Who answers (RFC 9207)"),
+        ("error" = Option<String>, Query, description = "What went wrong there"),
+        ("error_description" = Option<String>, Query, description = "The same in words"),
+    ),
+    responses(
+        (status = 200, description = "The connection, authorized", body = Finished),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+    ),
+)]
+pub async fn finish(
+    State(app): State<Shared>,
+    person: Person,
+    ClientAddress(address): ClientAddress,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Finished>, ApiError> {
+    person.require(Permission::ManageRobots)?;
+    let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
+    let decoded = decoded.and_then(crate::http::extract::Decoded::without_repeats);
+    let decoded = decoded.map_err(|error| ApiError::invalid(error.description))?;
+    let state = decoded.get("state").map(str::trim).unwrap_or_default();
+    if state.is_empty() {
+        return Err(ApiError::invalid("state is missing"));
+    }
+    let answer = Answer {
+        state,
+        code: decoded.get("code"),
+        iss: decoded.get("iss"),
+        error: decoded.get("error"),
+        error_description: decoded.get("error_description"),
+    };
+    // storyden-contract.md#remote-callback: Storyden requires `code` and rejects error responses
+    let errors_count = !app.config.profile.remote_connections_are_storydens();
+    if answer.code.is_none() && !(errors_count && answer.error.is_some()) {
+        return Err(ApiError::invalid("code is missing, and no error says why"));
+    }
+    let account = &person.0.account.id;
+    let entry = Entry::new(Event::RemoteConnected, app.clock.now())
+        .by(account)
+        .from(address);
+    let finished = Box::pin(callback::finish(&app, &answer, account, entry)).await;
+    let finished = finished.map_err(|error| match error {
+        // storyden-contract.md#remote-callback: later failures are 400, network failures included
+        remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
+        error => error.into_problem(&app),
+    })?;
+    Ok(Json(Finished {
+        connection: finished.into(),
+    }))
+}

@@ -1,0 +1,182 @@
+//! The revocation endpoint, `POST /api/oauth/revoke` (RFC 7009).
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use time::Duration;
+
+use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
+use super::{refuse_client, require_enabled};
+use crate::http::caller::read_access_token;
+use crate::context::{App, Shared};
+use crate::clients;
+use crate::http::error::responses;
+use crate::ids::GrantId;
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
+use crate::secret::Secret;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::clients::Client;
+use crate::store::refresh_token_family::{self, Member};
+use crate::store::refresh_tokens::{self, RefreshToken};
+use crate::store::revoked_tokens;
+
+/// The reason stored in `auth_grants`.
+const BECAUSE: &str = "by_client";
+
+/// Maximum lifetime of an access token, in seconds (the settings allow 24 h).
+const LIFE_MAX: i64 = 86_400;
+
+/// The form, for the API document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthRevocationProps)]
+pub struct RevocationForm {
+    /// The token.
+    pub token: String,
+    /// The kind of token. Ignored: all kinds are searched.
+    pub token_type_hint: Option<String>,
+    /// The client id, unless sent in the `Authorization` header.
+    pub client_id: Option<String>,
+    /// The client secret, unless sent in the `Authorization` header.
+    pub client_secret: Option<String>,
+}
+
+/// `POST /api/oauth/revoke`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/revoke",
+    operation_id = "OAuthRevoke",
+    tag = "auth",
+    security((), ("client" = [])),
+    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token is good for nothing, or never was"),
+        answers::OAuthInvalid,
+        answers::OAuthUnauthorized,
+    ),
+)]
+pub async fn revoke(
+    State(app): State<Shared>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
+    let outcome = match form {
+        Ok(form) => answer(&app, &headers, &form, address).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => refuse_client(&app, error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Decoded,
+    address: ClientAddress,
+) -> Result<(), OAuthError> {
+    require_enabled(app)?;
+    let credentials = credentials(app.config.profile, headers, form)?;
+    let client = clients::identify(app, &credentials).await?;
+    clients::prove(app, &client, &credentials, address.0).await?;
+    let token = Secret::new(form.require("token", "Missing token")?);
+    let entry = |event| {
+        Entry::new(event, app.clock.now())
+            .client(&client.client_id)
+            .from(address.0)
+    };
+    if let Some(token) = refresh_tokens::find(&app.db, &token.hash()).await? {
+        let entry = entry(Event::GrantRevoked).of(&token.account.id);
+        return end_refresh_token(app, &client, token, entry).await;
+    }
+    match read_access_token(app, &token, ForWhom::Anybody) {
+        Some(token) => {
+            let event = match &token.grant {
+                Some(_) if !token.for_client_itself => Event::GrantRevoked,
+                _ => Event::AccessTokenRevoked,
+            };
+            let entry = entry(event).of(&token.account);
+            end_access_token(app, &client, token, entry).await
+        }
+        None => Ok(()), // RFC 7009 §2.2: an invalid token needs no revocation
+    }
+}
+
+/// Revokes the whole grant: all refresh tokens and, by the `gid` claim, all access tokens (§2.1).
+async fn end_refresh_token(
+    app: &App,
+    client: &Client,
+    token: RefreshToken,
+    entry: Entry,
+) -> Result<(), OAuthError> {
+    if token.client != client.row_id {
+        return Err(of_another_client());
+    }
+    let grant = token.grant.map(|grant| grant.id);
+    let subject = grant
+        .as_ref()
+        .map_or_else(|| token.id.to_string(), GrantId::to_string);
+    let member = Member {
+        token: Some(token.id),
+        grant,
+    };
+    end_family(app, member, entry.subject(subject)).await
+}
+
+async fn end_family(app: &App, member: Member, entry: Entry) -> Result<(), OAuthError> {
+    refresh_token_family::end(&app.db, member, true, BECAUSE, entry).await?;
+    Ok(())
+}
+
+async fn end_access_token(
+    app: &App,
+    client: &Client,
+    token: VerifiedAccessToken,
+    entry: Entry,
+) -> Result<(), OAuthError> {
+    let cannot = || {
+        let description =
+            "This access token has no grant and no id to revoke it by; it expires soon";
+        OAuthError::unsupported_token_type(description)
+    };
+    let owner = token.client_id.ok_or_else(cannot)?;
+    if owner != client.client_id {
+        return Err(of_another_client());
+    }
+    // For client credentials, revoke only this token: all tokens of the client share the grant.
+    let grant = token.grant.filter(|_| !token.for_client_itself);
+    match (grant, token.jti, token.expires_at) {
+        (Some(grant), ..) => {
+            let entry = entry.subject(&grant);
+            let member = Member {
+                token: None,
+                grant: Some(grant),
+            };
+            end_family(app, member, entry).await
+        }
+        (None, Some(jti), Some(end)) => {
+            let now = app.clock.now();
+            let left = Duration::seconds(end.saturating_sub(now.unix_seconds()).min(LIFE_MAX) + 1);
+            let entry = entry.subject(&jti);
+            let input = (jti, now + left, entry);
+            let revoked = app.db.write(input, |tx, (jti, end, entry)| {
+                Box::pin(async move {
+                    if revoked_tokens::insert(tx, jti, *end).await? {
+                        audit::insert(tx, entry).await?;
+                    }
+                    Ok(())
+                })
+            });
+            Ok(revoked.await?)
+        }
+        (None, ..) => Err(cannot()),
+    }
+}
+
+/// Returns the error for a token of a different client: refused and not revoked (RFC 7009 §2.1).
+fn of_another_client() -> OAuthError {
+    OAuthError::invalid_grant("The token was issued to another client")
+}

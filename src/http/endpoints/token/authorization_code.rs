@@ -1,0 +1,245 @@
+//! The authorization code grant (RFC 6749 §4.1.3) with PKCE (RFC 7636 §4.5).
+
+use std::net::IpAddr;
+
+use time::Duration;
+
+use super::issue::{Issue, TokenResponse, first_refresh_token};
+use super::{ATTEMPTS, won};
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::{AuthorizationCodeId, GrantId};
+use crate::rate_limit::CODE_VERIFIER;
+use crate::oauth::OAuthError;
+use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
+use crate::oauth::scope::Scope;
+use crate::compat::Profile;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::access_keys;
+use crate::store::audit::{Entry, Event};
+use crate::store::authorization_codes::{self, AuthorizationCode};
+use crate::store::clients::{self, Client};
+use crate::store::refresh_token_family::{self, Member};
+use crate::store::refresh_tokens::{self, NewGrant, NewToken};
+
+/// Time after the first use in which a second use of the code counts as a duplicate request: refused,
+/// without further effect. A later second use counts as replay of a stolen code and revokes the grant
+/// (RFC 6749 §4.1.2).
+const DOUBLE_SEND: Duration = Duration::seconds(10);
+
+/// An exchange of a code for tokens.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    /// The authenticated client.
+    pub client: &'a Client,
+    /// The code.
+    pub code: &'a Secret,
+    /// The redirect URI in the token request.
+    pub redirect_uri: Option<&'a str>,
+    /// The PKCE code verifier.
+    pub code_verifier: Option<&'a Secret>,
+    /// The requested resource, if the access token shall have a narrower audience than the grant.
+    pub resource: Option<&'a str>,
+    /// Address of the client, for the audit event.
+    pub address: IpAddr,
+}
+
+impl Exchange<'_> {
+    /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
+    ///
+    /// # Errors
+    /// `invalid_grant` if the code is not valid for this exchange.
+    pub(super) async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
+        let malformed = || OAuthError::invalid_request("Invalid code_verifier format");
+        let verifier = match self.code_verifier {
+            Some(text) => Some(CodeVerifier::parse(text.reveal()).ok_or_else(malformed)?),
+            None => None,
+        };
+        let _turn = app.redemptions.turn(&self.code.hash()).await?;
+        for _ in 0..ATTEMPTS {
+            let now = app.clock.now();
+            let code = self.decide(app, verifier.as_ref(), now).await?;
+            if let Some(tokens) = self.redeem(app, code, now).await? {
+                return Ok(tokens);
+            }
+        }
+        Err(not_good())
+    }
+
+    /// Returns the code if this exchange may redeem it now.
+    async fn decide(
+        &self,
+        app: &App,
+        verifier: Option<&CodeVerifier>,
+        now: Timestamp,
+    ) -> Result<AuthorizationCode, OAuthError> {
+        let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
+        // RFC 6749 §4.1.3: only the client of the code redeems it. The code stays valid: a thief with a
+        // stolen code must not be able to consume it.
+        let code = found
+            .filter(|code| code.client == self.client.row_id)
+            .ok_or_else(not_good)?;
+        self.check_redirect_uri(app.config.profile, &code)?;
+        check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
+            // a wrong verifier does not consume the code, so failures are rate limited per code.
+            match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
+                Ok(()) => refused,
+                Err(wait) => refused.retry_after(wait.0),
+            }
+        })?;
+        if let Some(consumed_at) = code.consumed_at {
+            if now - consumed_at >= DOUBLE_SEND && !app.config.profile.code_replay_is_forgiven() {
+                self.end_grant_of(app, &code, now).await?;
+            }
+            return Err(not_good());
+        }
+        if now >= code.expires_at
+            || code.revoked
+            || code.account.suspended
+            || !code.account.may_use_clients()
+            || !code.approver.counts(&code.account, now)
+        {
+            return Err(not_good());
+        }
+        Ok(code)
+    }
+
+    /// Checks `redirect_uri` (RFC 6749 §4.1.3): identical to that of the authorization request, and absent
+    /// only if absent there.
+    fn check_redirect_uri(
+        &self,
+        profile: Profile,
+        code: &AuthorizationCode,
+    ) -> Result<(), OAuthError> {
+        match self.redirect_uri {
+            Some(uri) if uri == code.redirect_uri => Ok(()),
+            Some(_) if profile.mismatches_are_not_explained() => Err(not_good()),
+            Some(_) => Err(OAuthError::invalid_grant(
+                "redirect_uri is not the one that the authorization request had",
+            )),
+            None if !code.redirect_uri_given => Ok(()),
+            None => Err(OAuthError::invalid_request("Missing redirect_uri")),
+        }
+    }
+
+    /// Revokes the grant of a replayed code (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+    async fn end_grant_of(
+        &self,
+        app: &App,
+        code: &AuthorizationCode,
+        now: Timestamp,
+    ) -> Result<(), OAuthError> {
+        let Some(grant) = refresh_tokens::grant_of_code(&app.db, &code.id).await? else {
+            return Ok(());
+        };
+        tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
+        let entry = Entry::new(Event::CodeReplayed, now)
+            .of(&code.account.id)
+            .client(&self.client.client_id)
+            .subject(&code.id)
+            .from(self.address);
+        let member = Member {
+            token: None,
+            grant: Some(grant),
+        };
+        refresh_token_family::end(&app.db, member, true, "code_replay", entry).await?;
+        Ok(())
+    }
+
+    /// Redeems the code and returns the tokens; `None` if a concurrent request changed the state first.
+    async fn redeem(
+        &self,
+        app: &App,
+        code: AuthorizationCode,
+        now: Timestamp,
+    ) -> Result<Option<TokenResponse>, OAuthError> {
+        // drop the scopes that the account or the client lost since the approval.
+        let granted = Scope::stored(&code.scope);
+        let scope = self
+            .client
+            .scope
+            .still_granted(&granted, code.account.permissions);
+        let resources = app
+            .resources
+            .within(code.resources.as_deref(), self.resource)?;
+        let grant = GrantId::generate();
+        let issue = Issue {
+            client: self.client,
+            account: &code.account,
+            scope: &scope,
+            grant: &grant,
+            for_client_itself: false,
+            nonce: code.nonce.as_deref(),
+            auth_time: code.auth_time,
+            resources: resources.as_deref(),
+        };
+        let tokens = issue.sign(app, now).await?;
+        let refresh = first_refresh_token(app, &issue, &granted, now);
+        let (secret, token) = refresh.unzip();
+        let redemption = Redemption {
+            grant: NewGrant {
+                id: grant,
+                account: code.account.id,
+                client: self.client.row_id.clone(),
+                code: Some(code.id.clone()),
+                access_key: code.approver.access_key().cloned(),
+                auth_time: code.auth_time,
+                resources: code.resources,
+                created_at: now,
+            },
+            code: code.id,
+            token,
+        };
+        let commit = app
+            .db
+            .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
+        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+    }
+}
+
+/// Verifies PKCE (RFC 7636 §4.6). Rejects a missing verifier and an unexpected verifier: both can be a
+/// PKCE downgrade attack (RFC 9700 §4.8.2).
+fn check_verifier(
+    challenge: Option<&CodeChallenge>,
+    verifier: Option<&CodeVerifier>,
+) -> Result<(), OAuthError> {
+    let description = match (challenge, verifier) {
+        (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => return Ok(()),
+        (None, None) => return Ok(()),
+        (Some(_), None) => return Err(OAuthError::invalid_request("Missing code_verifier")),
+        (Some(_), Some(_)) => "Code verifier does not match the code challenge",
+        (None, Some(_)) => "A code_verifier was sent for a code without a challenge",
+    };
+    Err(OAuthError::invalid_grant(description))
+}
+
+/// Everything that a redemption writes, in one transaction.
+struct Redemption {
+    code: AuthorizationCodeId,
+    grant: NewGrant,
+    token: Option<NewToken>,
+}
+
+impl Redemption {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
+        if let Some(key) = &self.grant.access_key
+            && !access_keys::hold_live(tx, key, self.grant.created_at).await?
+        {
+            return Err(store::Error::Lost);
+        }
+        if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
+            return Err(store::Error::Lost);
+        }
+        refresh_tokens::insert_grant(tx, &self.grant).await?;
+        if let Some(token) = &self.token {
+            refresh_tokens::insert(tx, token).await?;
+        }
+        Ok(())
+    }
+}
+
+fn not_good() -> OAuthError {
+    OAuthError::invalid_grant("Authorization code is invalid, expired, or already used")
+}

@@ -1,0 +1,91 @@
+//! The client credentials grant (RFC 6749 §4.4): a client acts with the permissions of its owner.
+
+use super::ATTEMPTS;
+use super::issue::{Issue, TokenResponse};
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::GrantId;
+use crate::oauth::OAuthError;
+use crate::oauth::scope::Scope;
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::clients::Client;
+use crate::store::own_grants;
+
+/// Loads, checks and signs. All tokens of a client share one grant, made with the first token. No
+/// refresh token (§4.4.3).
+///
+/// # Errors
+/// `unauthorized_client` without an owner, `invalid_scope` for a scope beyond the client's,
+/// `invalid_target` for an unknown resource.
+pub(super) async fn answer(
+    app: &App,
+    client: &Client,
+    requested: Option<&Scope>,
+    resource: Option<&str>,
+) -> Result<TokenResponse, OAuthError> {
+    let now = app.clock.now();
+    let (owner, grant) = owner_and_grant(app, client, now).await?;
+    let granted = client.scope.grant_to_itself(requested, owner.permissions);
+    let scope =
+        granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
+    let known = &app.resources;
+    let resources = resource.map(|asked| known.read(asked)).transpose()?;
+    let issue = Issue {
+        client,
+        account: &owner,
+        scope: &scope,
+        grant: &grant,
+        for_client_itself: true,
+        nonce: None,
+        auth_time: None,
+        resources: resources.as_deref(),
+    };
+    issue.sign(app, now).await
+}
+
+/// Finds the owner of a client, not suspended, and the grant of the client's own tokens.
+///
+/// A revocation, a deletion and a rotation without overlap end the grant. The grant is read together
+/// with the stored secret, after client authentication. A token made with a replaced secret therefore
+/// belongs to a grant that ended with that secret.
+async fn owner_and_grant(
+    app: &App,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(Account, GrantId), OAuthError> {
+    for _ in 0..ATTEMPTS {
+        let found = own_grants::find(&app.db, &client.row_id).await?;
+        let mut found = found
+            .ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
+        if found.owner.suspended {
+            return Err(OAuthError::unauthorized_client(
+                "The account of this client is suspended",
+            ));
+        }
+        if !found.owner.may_use_clients() {
+            return Err(OAuthError::unauthorized_client(
+                "The account of this client lacks the permission USE_OAUTH_CLIENTS",
+            ));
+        }
+        if !found.is_of_the_same_secret(client) {
+            return Err(OAuthError::invalid_client("Invalid client_secret"));
+        }
+        if let Some(grant) = found.grant.take() {
+            return Ok((found.owner, grant));
+        }
+        let owner = found.owner.clone();
+        let first = found.first(&client.row_id, now);
+        let made = app
+            .db
+            .write(first, |tx, first| Box::pin(own_grants::insert(tx, first)));
+        match made.await {
+            Ok(grant) => return Ok((owner, grant)),
+            Err(store::Error::Lost) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(OAuthError::temporarily_unavailable(
+        "The client is being changed; send the request again",
+    ))
+}

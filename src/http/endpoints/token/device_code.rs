@@ -1,0 +1,192 @@
+//! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
+
+use super::issue::{Issue, TokenResponse, first_refresh_token};
+use crate::rate_limit::device_polls::Poll;
+use super::{ATTEMPTS, won};
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::{DeviceAuthorizationId, GrantId};
+use crate::oauth::device_grant::DeviceState;
+use crate::oauth::grant_type::ClientType;
+use crate::oauth::scope::Scope;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::clients::{self, Client};
+use crate::store::device_authorizations::{self, PolledDevice};
+use crate::store::refresh_tokens::{self, NewGrant, NewToken};
+
+/// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
+///
+/// # Errors
+/// The codes of RFC 8628 §3.5.
+pub(super) async fn answer(
+    app: &App,
+    client: &Client,
+    device_code: &Secret,
+    resource: Option<&str>,
+) -> Result<TokenResponse, OAuthError> {
+    if client.kind == ClientType::Confidential {
+        let description = "Client is not authorized for device_code grant";
+        return Err(OAuthError::unauthorized_client(description));
+    }
+    let _turn = match app.redemptions.turn(&device_code.hash()).await {
+        Ok(turn) => turn,
+        Err(busy) => return Err(poll_later(busy)),
+    };
+    for _ in 0..ATTEMPTS {
+        let now = app.clock.now();
+        let (device, account) = decide(app, client, device_code, now).await?;
+        match redeem(app, client, (&device, &account), resource, now).await {
+            Ok(Some(tokens)) => return Ok(tokens),
+            Ok(None) => {}
+            Err(error) => {
+                if error.code == ErrorCode::TemporarilyUnavailable {
+                    let interval_seconds = device.grant.interval_seconds;
+                    let poll = Poll {
+                        at: now,
+                        interval_seconds,
+                    };
+                    app.polls.record(&device.id, poll);
+                }
+                return Err(poll_later(error));
+            }
+        }
+    }
+    Err(used())
+}
+
+/// Turns an overload into `slow_down`. RFC 8628 §3.5: every code but `authorization_pending` and
+/// `slow_down` ends the flow at the device, so a 503 would lose the approval; `slow_down` also reduces
+/// load.
+fn poll_later(error: OAuthError) -> OAuthError {
+    if error.code != ErrorCode::TemporarilyUnavailable {
+        return error;
+    }
+    let mut later = OAuthError::slow_down("The server is busy; increase the interval");
+    later.detail = error.detail;
+    later
+}
+
+/// Returns an approved device authorization and the approving account, or the error for the poll.
+async fn decide(
+    app: &App,
+    client: &Client,
+    device_code: &Secret,
+    now: Timestamp,
+) -> Result<(PolledDevice, Account), OAuthError> {
+    let found = device_authorizations::find_polled(&app.db, &device_code.hash()).await?;
+    let found = found.filter(|device| device.client == client.row_id); // issued to this client
+    let mut device = found.ok_or_else(|| {
+        OAuthError::invalid_grant("Device code is invalid or does not match client")
+    })?;
+    if let Some(poll) = app.polls.last(&device.id) {
+        let grant = &mut device.grant;
+        grant.last_polled_at = grant.last_polled_at.max(Some(poll.at));
+        grant.interval_seconds = grant.interval_seconds.max(poll.interval_seconds);
+    }
+    let record = |at, interval_seconds| {
+        let poll = Poll {
+            at,
+            interval_seconds,
+        };
+        app.polls.record(&device.id, poll);
+    };
+    match device.grant.state(app.config.profile, now) {
+        DeviceState::Consumed => Err(used()),
+        DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
+        DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
+        DeviceState::SlowDown(interval) => {
+            let counts = app.config.profile.early_polls_count();
+            let last = device.grant.last_polled_at.filter(|_| !counts);
+            record(last.unwrap_or(now), interval);
+            Err(OAuthError::slow_down(
+                "Polling too frequently; increase the interval",
+            ))
+        }
+        DeviceState::Pending => {
+            record(now, device.grant.interval_seconds);
+            Err(OAuthError::authorization_pending(
+                "User has not yet approved the device authorisation",
+            ))
+        }
+        DeviceState::Approved => match device.account.take() {
+            Some(account) if !account.suspended && account.may_use_clients() => {
+                Ok((device, account))
+            }
+            // the approving account was suspended, or lost the permission
+            _ => Err(OAuthError::access_denied("Device authorisation was denied")),
+        },
+    }
+}
+
+/// Redeems the device code and returns the tokens; `None` if a concurrent request changed the state
+/// first.
+async fn redeem(
+    app: &App,
+    client: &Client,
+    (device, account): (&PolledDevice, &Account),
+    resource: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<TokenResponse>, OAuthError> {
+    let granted = Scope::stored(&device.scope);
+    let scope = client.scope.still_granted(&granted, account.permissions);
+    let resources = app.resources.within(None, resource)?;
+    let grant = GrantId::generate();
+    let issue = Issue {
+        client,
+        account,
+        scope: &scope,
+        grant: &grant,
+        for_client_itself: false,
+        nonce: None,
+        auth_time: None,
+        resources: resources.as_deref(),
+    };
+    let tokens = issue.sign(app, now).await?;
+    let (secret, token) = first_refresh_token(app, &issue, &granted, now).unzip();
+    let redemption = Redemption {
+        device: device.id.clone(),
+        grant: NewGrant {
+            id: grant,
+            account: account.id.clone(),
+            client: client.row_id.clone(),
+            code: None,
+            access_key: None, // only a session approves a device
+            auth_time: None,
+            resources: None,
+            created_at: now,
+        },
+        token,
+    };
+    let commit = app
+        .db
+        .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
+    Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+}
+
+/// Everything that a redemption writes, in one transaction.
+struct Redemption {
+    device: DeviceAuthorizationId,
+    grant: NewGrant,
+    token: Option<NewToken>,
+}
+
+impl Redemption {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        clients::hold(tx, &self.grant.client, &self.grant.account).await?;
+        if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
+            return Err(store::Error::Lost);
+        }
+        refresh_tokens::insert_grant(tx, &self.grant).await?;
+        if let Some(token) = &self.token {
+            refresh_tokens::insert(tx, token).await?;
+        }
+        Ok(())
+    }
+}
+
+fn used() -> OAuthError {
+    OAuthError::invalid_grant("Device code has already been used")
+}

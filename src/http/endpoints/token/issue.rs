@@ -1,0 +1,216 @@
+//! Token responses of all grants (RFC 6749 §5.1, RFC 9068, OpenID Connect Core §3.1.3.3).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::{GrantId, RefreshTokenId};
+use crate::oauth::OAuthError;
+use crate::oauth::access_token::{self, AccessTokenClaims};
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::id_token::{EmailClaim, IdTokenClaims, PersonClaims};
+use crate::oauth::scope::{Scope, ScopeName};
+use crate::secret::Secret;
+use crate::store;
+use crate::store::accounts::{self, Account};
+use crate::store::clients::Client;
+use crate::store::refresh_tokens::NewToken;
+
+/// A successful token response (RFC 6749 §5.1).
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthToken)]
+pub(super) struct TokenResponse {
+    access_token: String,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    scope: String,
+    token_type: &'static str,
+}
+
+impl TokenResponse {
+    /// Adds a refresh token, if the grant has one. The only place that reveals the value.
+    #[must_use]
+    pub(super) fn with_refresh_token(mut self, token: Option<&Secret>) -> Self {
+        self.refresh_token = token.map(|token| token.reveal().to_owned());
+        self
+    }
+}
+
+/// Content of the tokens to sign.
+#[derive(Debug)]
+pub(super) struct Issue<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// The account that the tokens act for.
+    pub account: &'a Account,
+    /// The granted scopes.
+    pub scope: &'a Scope,
+    /// The grant that the tokens belong to.
+    pub grant: &'a GrantId,
+    /// True for client credentials: no ID token and no refresh token.
+    pub for_client_itself: bool,
+    /// The `nonce` of the authorization request.
+    pub nonce: Option<&'a str>,
+    /// Time of the user's sign-in, if known.
+    pub auth_time: Option<Timestamp>,
+    /// The resources that the access token is for (RFC 8707); `None` for the community's own API.
+    pub resources: Option<&'a [String]>,
+}
+
+impl Issue<'_> {
+    /// Signs an access token and, with `openid`, an ID token. Stores nothing.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` if too many signatures wait.
+    pub(super) async fn sign(
+        &self,
+        app: &App,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
+        let keys = app
+            .keys
+            .as_ref()
+            .ok_or_else(|| OAuthError::server_error("there is no key"))?;
+        let issuer = app.config.issuer();
+        let life = app.config.access_token_ttl;
+        let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
+        // Read before the turn, so that no signing slot waits for the database.
+        let person = if !self.for_client_itself && self.scope.contains(ScopeName::Openid) {
+            Some(person_claims(app, self.account, self.scope).await?)
+        } else {
+            None
+        };
+        let claims = AccessTokenClaims {
+            aud: app.resources.audience(self.resources),
+            client_id: &self.client.client_id,
+            exp,
+            auth_time: self.auth_time.map(Timestamp::unix_seconds),
+            gid: self.grant,
+            gty: self
+                .for_client_itself
+                .then_some(access_token::CLIENT_CREDENTIALS),
+            iat,
+            iss: &issuer,
+            jti: URL_SAFE_NO_PAD.encode(app.random.bytes::<12>()),
+            scope: self.scope.to_string(),
+            sub: &self.account.id,
+        };
+        let turn = keys.turn().await?;
+        let access_token = turn.sign(access_token_type(app), &claims).await?;
+        let id_token = if let Some(person) = person {
+            let claims = IdTokenClaims {
+                at_hash: at_hash(&access_token),
+                aud: &self.client.client_id,
+                auth_time: self.auth_time.map(Timestamp::unix_seconds),
+                exp,
+                iat,
+                iss: &issuer,
+                nonce: self.nonce,
+                sub: &self.account.id,
+                person: PersonClaims {
+                    preferred_username: None,
+                    ..person
+                },
+            };
+            Some(turn.sign("JWT", &claims).await?)
+        } else {
+            None
+        };
+        Ok(TokenResponse {
+            access_token,
+            expires_in: life.whole_seconds(),
+            id_token,
+            refresh_token: None,
+            scope: self.scope.to_string(),
+            token_type: "Bearer",
+        })
+    }
+}
+
+/// Returns the `typ` header of access tokens.
+fn access_token_type(app: &App) -> &'static str {
+    if app.config.profile.access_tokens_are_plain_jwts() {
+        "JWT"
+    } else {
+        access_token::TYPE
+    }
+}
+
+/// Computes the `at_hash` claim, which binds the ID token to the access token (OpenID Connect Core
+/// §3.1.3.6).
+fn at_hash(access_token: &str) -> String {
+    let digest = Sha256::digest(access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2])
+}
+
+/// Collects the claims about an account that the scopes release. Reads the e-mail address only with
+/// `email`.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn person_claims(
+    app: &App,
+    account: &Account,
+    scope: &Scope,
+) -> Result<PersonClaims, store::Error> {
+    let email = if scope.contains(ScopeName::Email) {
+        let found = email_claim(accounts::emails(&app.db, &account.id).await?);
+        let empty = app
+            .config
+            .profile
+            .userinfo_is_storydens()
+            .then(|| (String::new(), false));
+        found.or(empty)
+    } else {
+        None
+    };
+    Ok(PersonClaims::released_by(
+        scope,
+        &account.name,
+        &account.handle,
+        email,
+    ))
+}
+
+/// Picks the first verified address, or the last address if none is verified
+/// (storyden-contract.md#token-formats).
+fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
+    let proven = emails.iter().position(|email| email.verified.0);
+    let chosen = match proven {
+        Some(first) => emails.swap_remove(first),
+        None => emails.pop()?,
+    };
+    Some((chosen.email_address, chosen.verified.0))
+}
+
+/// Makes the first refresh token of a grant, if scope and client allow one (OpenID Connect Core §11).
+#[must_use]
+pub(super) fn first_refresh_token(
+    app: &App,
+    issue: &Issue<'_>,
+    granted: &Scope,
+    now: Timestamp,
+) -> Option<(Secret, NewToken)> {
+    let wanted = issue.scope.contains(ScopeName::OfflineAccess);
+    if !wanted || !issue.client.may_use(GrantType::RefreshToken) {
+        return None;
+    }
+    let token = Secret::generate(&app.random);
+    let new = NewToken {
+        id: RefreshTokenId::generate(),
+        token: token.hash(),
+        scope: granted.to_string(),
+        account: issue.account.id.clone(),
+        client: issue.client.row_id.clone(),
+        grant: issue.grant.clone(),
+        created_at: now,
+        expires_at: app.config.refresh_token_end(now, now),
+    };
+    Some((token, new))
+}

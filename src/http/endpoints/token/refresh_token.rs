@@ -1,0 +1,286 @@
+//! The refresh token grant (RFC 6749 §6) with rotation and reuse detection (RFC 9700 §4.14.2).
+//!
+//! A token is used once. The successor is derived from the token, so that a client that lost the
+//! response gets the same successor again within the reuse window. Later reuse counts as theft and
+//! revokes the token family.
+
+use std::net::IpAddr;
+
+use time::Duration;
+
+use super::issue::{Issue, TokenResponse};
+use super::{ATTEMPTS, won};
+use crate::context::App;
+use crate::clock::Timestamp;
+use crate::ids::{GrantId, RefreshTokenId};
+use crate::oauth::OAuthError;
+use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
+use crate::oauth::scope::Scope;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::clients::{self, Client};
+use crate::store::refresh_token_family::{self, Member};
+use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
+
+/// Determines the effect of using the token now.
+fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshState {
+    let repeatable = match (&token.successor, &token.grant) {
+        (Some(next), Some(grant)) => {
+            grant.salt.is_some()
+                && grant.rotated_token.as_ref() == Some(&token.id)
+                && !next.revoked
+                && now < next.expires_at
+        }
+        _ => false,
+    };
+    let grant = RefreshGrant {
+        expires_at: token.expires_at,
+        revoked_at: token.revoked_at,
+        rotated: token.successor.is_some(),
+        grant_revoked: !token.is_granted(now),
+        repeatable,
+    };
+    grant.state(now, window)
+}
+
+/// A refresh request of an authenticated client.
+#[derive(Debug)]
+pub(super) struct Refresh<'a> {
+    /// The server.
+    pub app: &'a App,
+    /// The authenticated client.
+    pub client: &'a Client,
+    /// The presented refresh token.
+    pub presented: &'a Secret,
+    /// The requested scope, if narrower than the granted scope.
+    pub requested: Option<&'a Scope>,
+    /// The requested resource, if the access token shall have a narrower audience than the grant.
+    pub resource: Option<&'a str>,
+    /// Address of the client, for audit events.
+    pub address: IpAddr,
+}
+
+impl Refresh<'_> {
+    /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
+    ///
+    /// # Errors
+    /// `invalid_grant` if the token is not valid, `invalid_scope` for a scope beyond the granted scope.
+    pub(super) async fn answer(&self) -> Result<TokenResponse, OAuthError> {
+        let app = self.app;
+        let presented = self.presented.hash();
+        for _ in 0..ATTEMPTS {
+            // Only a rotation keeps the turn: the repeats in the reuse window change no token and may
+            // run concurrently.
+            let turn = app.redemptions.turn(&presented).await?;
+            let now = app.clock.now();
+            let found = refresh_tokens::find(&app.db, &presented).await?;
+            // A token of a different client is refused and not revoked.
+            let token = found
+                .filter(|token| token.client == self.client.row_id)
+                .ok_or_else(not_good)?;
+            if token.account.suspended || !token.account.may_use_clients() {
+                return Err(not_good());
+            }
+            let state = state_of(&token, now, app.config.reuse_window());
+            if state != RefreshState::Live {
+                drop(turn);
+            }
+            let tokens = match state {
+                RefreshState::Live => self.rotate(token, now).await?,
+                RefreshState::Repeat => Some(self.repeat(token, now).await?),
+                RefreshState::Reused => return Err(self.end_family(token, now).await?),
+                RefreshState::Expired | RefreshState::Revoked => return Err(not_good()),
+            };
+            if let Some(tokens) = tokens {
+                return Ok(tokens);
+            }
+        }
+        Err(not_good())
+    }
+
+    /// Builds an audit event about a token.
+    fn entry(&self, event: Event, token: &RefreshToken, now: Timestamp) -> Entry {
+        Entry::new(event, now)
+            .of(&token.account.id)
+            .client(&self.client.client_id)
+            .subject(&token.id)
+            .from(self.address)
+    }
+
+    /// Returns the scope of the new access token: requested, granted, and still held.
+    fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
+        let granted = Scope::stored(&token.scope);
+        let asked = match self.requested {
+            // RFC 6749 §6: no scope beyond the granted scope
+            Some(asked) if !asked.is_within(&granted) => {
+                let description = "scope asks for more than was granted";
+                return Err(OAuthError::invalid_scope(description));
+            }
+            Some(asked) => asked,
+            None => &granted,
+        };
+        Ok(self
+            .client
+            .scope
+            .still_granted(asked, token.account.permissions))
+    }
+
+    async fn sign(
+        &self,
+        token: &RefreshToken,
+        grant: &GrantId,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
+        let scope = self.scope(token)?;
+        let granted = token
+            .grant
+            .as_ref()
+            .and_then(|grant| grant.resources.as_deref());
+        let known = &self.app.resources;
+        let resources = known.within(granted, self.resource)?;
+        let issue = Issue {
+            client: self.client,
+            account: &token.account,
+            scope: &scope,
+            grant,
+            for_client_itself: false,
+            nonce: None, // OpenID Connect Core §12.2
+            auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
+            resources: resources.as_deref(),
+        };
+        issue.sign(self.app, now).await
+    }
+
+    /// Rotates the token (first use); `None` if a concurrent request changed the state first.
+    async fn rotate(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<Option<TokenResponse>, OAuthError> {
+        let salt = self.app.random.base64url::<32>();
+        let successor = RefreshTokenId::generate();
+        let next = derive_successor(self.presented, &salt, &successor);
+        // Refresh tokens made by Storyden have no grant yet.
+        let (grant, first_touch) = match &token.grant {
+            Some(grant) => (grant.id.clone(), false),
+            None => (GrantId::generate(), true),
+        };
+        let tokens = self.sign(&token, &grant, now).await?;
+        let begun = token.grant.as_ref().map_or(now, |grant| grant.created_at);
+        let rotation = Rotation {
+            used: token.id,
+            first_touch: first_touch.then(|| NewGrant {
+                id: grant.clone(),
+                account: token.account.id.clone(),
+                client: self.client.row_id.clone(),
+                code: None,
+                access_key: None,
+                auth_time: None,
+                resources: None,
+                created_at: now,
+            }),
+            salt,
+            next: NewToken {
+                id: successor,
+                token: next.hash(),
+                scope: token.scope, // RFC 6749 §6: the scope stays
+                account: token.account.id,
+                client: self.client.row_id.clone(),
+                grant,
+                created_at: now,
+                expires_at: self.app.config.refresh_token_end(now, begun),
+            },
+        };
+        let commit = self
+            .app
+            .db
+            .write(rotation, |tx, rotation| Box::pin(rotation.commit(tx)));
+        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
+    }
+
+    /// Answers a repeated use within the reuse window with the same successor: the client may have lost
+    /// the first response.
+    async fn repeat(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<TokenResponse, OAuthError> {
+        let (Some(next), Some(grant)) = (&token.successor, &token.grant) else {
+            return Err(not_good());
+        };
+        let salt = grant.salt.as_deref().unwrap_or_default();
+        let derived = derive_successor(self.presented, salt, &next.id);
+        if derived.hash() != next.token {
+            return Err(self.end_family(token, now).await?); // a different successor was issued
+        }
+        let tokens = self.sign(&token, &grant.id, now).await?;
+        let entry = self.entry(Event::RefreshRepeated, &token, now);
+        let noted = self
+            .app
+            .db
+            .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
+        noted.await?;
+        tracing::info!(grant = %grant.id, "a refresh was repeated within its window");
+        Ok(tokens.with_refresh_token(Some(&derived)))
+    }
+
+    /// Revokes the token family after reuse, a sign of theft. Returns the error for the client.
+    async fn end_family(
+        &self,
+        token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<OAuthError, OAuthError> {
+        let reused = token.id.clone();
+        let entry = self.entry(Event::RefreshTokenReused, &token, now);
+        let member = Member {
+            token: Some(token.id),
+            grant: token.grant.map(|grant| grant.id),
+        };
+        let because = "refresh_reuse";
+        let db = &self.app.db;
+        let ended = refresh_token_family::end(db, member, false, because, entry).await?;
+        if ended {
+            tracing::warn!(token = %reused, "a refresh token was used again: its family is ended");
+        }
+        Ok(not_good())
+    }
+}
+
+/// Everything that a rotation writes, in one transaction.
+struct Rotation {
+    used: RefreshTokenId,
+    first_touch: Option<NewGrant>,
+    salt: String,
+    next: NewToken,
+}
+
+impl Rotation {
+    async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
+        let now = self.next.created_at;
+        clients::hold(tx, &self.next.client, &self.next.account).await?;
+        if let Some(grant) = &self.first_touch {
+            // Lock the token's row first: a concurrent first rotation of the same token waits here.
+            if !refresh_tokens::consume(tx, &self.used, now).await? {
+                return Err(store::Error::Lost);
+            }
+            refresh_tokens::insert_grant(tx, grant).await?;
+            refresh_tokens::join_grant(tx, &self.used, &grant.id).await?;
+            let (grant, used) = (&grant.id, &self.used);
+            refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?;
+        } else {
+            let (grant, used) = (&self.next.grant, &self.used);
+            if !refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?
+                || !refresh_tokens::consume(tx, used, now).await?
+            {
+                return Err(store::Error::Lost);
+            }
+        }
+        refresh_tokens::insert(tx, &self.next).await?;
+        refresh_tokens::link(tx, &self.used, &self.next.id).await
+    }
+}
+
+fn not_good() -> OAuthError {
+    OAuthError::invalid_grant("Refresh token is invalid, expired, or revoked")
+}

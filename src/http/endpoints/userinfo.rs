@@ -1,0 +1,159 @@
+//! The userinfo endpoint, `GET` and `POST /api/oauth/userinfo` (OpenID Connect Core §5.3).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+
+use crate::http::extract::read_form;
+use super::token::person_claims;
+use super::{challenge_bearer, with_challenge};
+use crate::accounts::access_keys;
+use crate::http::caller::{Bearer, bearer, verify_access_token};
+use crate::context::{App, Shared};
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::error::responses;
+use crate::ids::AccountId;
+use crate::oauth::access_token::ForWhom;
+use crate::oauth::id_token::PersonClaims;
+use crate::oauth::scope::ScopeName;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::secret::Secret;
+
+/// The claims (OpenID Connect Core §5.3.2). Claims without a value are omitted.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthUserInfo)]
+pub struct UserInfo {
+    #[serde(flatten)]
+    person: PersonClaims,
+    sub: AccountId,
+}
+
+/// `GET /api/oauth/userinfo`.
+#[utoipa::path(
+    get,
+    path = "/api/oauth/userinfo",
+    operation_id = "OAuthUserInfo",
+    tag = "auth",
+    security(("oauth_token" = [])),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        answers::OAuthInvalid,
+        (
+            status = 401,
+            description = "No access token, or one that is no longer good",
+            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+        (
+            status = 403,
+            description = "A token without the scope `openid`",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn userinfo(app: State<Shared>, request: Request) -> Response {
+    respond(app, request).await
+}
+
+/// `POST /api/oauth/userinfo`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/userinfo",
+    operation_id = "OAuthUserInfoByPost",
+    tag = "auth",
+    security(("oauth_token" = [])),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        answers::OAuthInvalid,
+        (
+            status = 401,
+            description = "No access token, or one that is no longer good",
+            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+        (
+            status = 403,
+            description = "A token without the scope `openid`",
+            body = OAuthErrorBody,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+        ),
+    ),
+)]
+pub async fn userinfo_by_post(app: State<Shared>, request: Request) -> Response {
+    respond(app, request).await
+}
+
+async fn respond(State(app): State<Shared>, request: Request) -> Response {
+    let profile = app.config.profile;
+    match answer(&app, request).await {
+        Ok(info) => Json(info).into_response(),
+        Err(Some(error))
+            if profile.userinfo_is_storydens() && error.code == ErrorCode::InsufficientScope =>
+        {
+            ApiError::forbidden(error.description).into_response()
+        }
+        // Storyden answers an invalid token like a missing token.
+        Err(Some(error))
+            if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
+        {
+            with_challenge(&app, ApiError::unauthenticated().into_response(), None)
+        }
+        // RFC 6750 §3.1: no error code if the request has no token
+        Err(None) => with_challenge(&app, ApiError::unauthenticated().into_response(), None),
+        Err(Some(error)) => challenge_bearer(&app, error),
+    }
+}
+
+/// Returns the claims; `None` as the error if the request has no token.
+async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthError>> {
+    let token = bearer(app.config.profile, request.headers());
+    let form = CONTENT_TYPE;
+    if request.method() == Method::POST && request.headers().contains_key(form) {
+        let form = read_form(app.config.profile, request, &["access_token"]).await?;
+        // RFC 6750 §2: a token in the header only, and by one method only
+        if form.get("access_token").is_some() {
+            let description = "the access token must be in the Authorization header alone";
+            return Err(Some(OAuthError::invalid_request(description)));
+        }
+    }
+    let token = match token {
+        Bearer::Token(token) => token,
+        Bearer::None => return Err(None),
+        Bearer::Ambiguous => {
+            let description = "more than one Authorization header";
+            return Err(Some(OAuthError::invalid_request(description)));
+        }
+    };
+    if app.config.profile.userinfo_is_storydens() && is_access_key(app, &token).await? {
+        // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
+        let description = "An access key cannot be used here";
+        return Err(Some(OAuthError::insufficient_scope(description)));
+    }
+    let verified = verify_access_token(app, &token, ForWhom::Us)
+        .await
+        .map_err(OAuthError::from)?;
+    let Some((token, account)) = verified else {
+        let description = "The access token is malformed, expired or revoked";
+        return Err(Some(OAuthError::invalid_token(description)));
+    };
+    let storydens = app.config.profile.userinfo_is_storydens();
+    if !token.scope.contains(ScopeName::Openid) && !storydens {
+        let description = "The access token has no scope openid";
+        return Err(Some(OAuthError::insufficient_scope(description)));
+    }
+    let person = person_claims(app, &account, &token.scope)
+        .await
+        .map_err(OAuthError::from)?;
+    Ok(UserInfo {
+        person,
+        sub: account.id,
+    })
+}
+
+async fn is_access_key(app: &App, bearer: &Secret) -> Result<bool, OAuthError> {
+    Ok(access_keys::verify(app, bearer).await?.is_some())
+}

@@ -1,0 +1,397 @@
+//! Discovery documents: server metadata (RFC 8414, OpenID Connect Discovery), keys (RFC 7517) and
+//! resource metadata (RFC 9728).
+
+use std::sync::OnceLock;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::context::{App, Shared};
+use crate::http::error::{ApiError, Kind};
+use crate::http::error::responses;
+use crate::keys;
+use crate::oauth::scope::Scope;
+use crate::oauth::server_metadata::ServerMetadata;
+
+/// Cached documents. Settings and keys do not change while the server runs, so each document is
+/// serialized at the first request.
+#[derive(Debug, Default)]
+pub struct Documents {
+    openid: OnceLock<Document>,
+    oauth: OnceLock<Document>,
+    keys: OnceLock<Document>,
+    resource: OnceLock<Document>,
+    api: OnceLock<Document>,
+    client: OnceLock<Document>,
+}
+
+/// A JSON document that caches may store for an hour.
+#[derive(Clone, Debug)]
+pub struct Document(Bytes);
+
+impl Document {
+    /// Serializes a document.
+    pub fn new(content: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(content).expect("texts and flags have a JSON form");
+        Self(text.into())
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+        ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHED)], self.0).into_response()
+    }
+}
+
+/// The public keys (RFC 7517 §5), for the API document.
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthJWKS)]
+pub struct Jwks {
+    /// The current key; several during a key rotation.
+    pub keys: Vec<Jwk>,
+}
+
+/// A public key (RFC 7517 §4, RFC 7518 §6.3.1).
+#[derive(Debug, ToSchema)]
+#[schema(as = OAuthJWK)]
+pub struct Jwk {
+    /// `RS256`.
+    pub alg: String,
+    /// The exponent, base64url.
+    pub e: String,
+    /// The thumbprint (RFC 7638).
+    pub kid: String,
+    /// `RSA`.
+    pub kty: String,
+    /// The modulus, base64url.
+    pub n: String,
+    /// `sig`.
+    #[schema(rename = "use")]
+    pub key_use: String,
+}
+
+/// Metadata of a protected resource (RFC 9728 §2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthProtectedResourceMetadata)]
+pub struct ProtectedResource {
+    authorization_servers: [String; 1],
+    bearer_methods_supported: [&'static str; 1],
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<String>)]
+    scopes_supported: Option<Scope>,
+}
+
+/// `GET /.well-known/openid-configuration` (Discovery §4).
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration",
+    operation_id = "OpenIDConfiguration",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
+pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document, ApiError> {
+    require_enabled(&app)?;
+    Ok(openid(&app))
+}
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    operation_id = "OAuthAuthorizationServerMetadata",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
+pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Document, ApiError> {
+    require_enabled(&app)?;
+    Ok(oauth(&app))
+}
+
+/// `GET /.well-known/openid-configuration/PATH`: the same document for an issuer with a path
+/// (RFC 8414 §3.1).
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration/{*path}",
+    operation_id = "OpenIDConfigurationOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the issuer")),
+    responses(
+        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
+pub async fn openid_configuration_of(
+    State(app): State<Shared>,
+    Path(path): Path<String>,
+) -> Result<Document, ApiError> {
+    require_issuer_path(&app, &path)?;
+    require_enabled(&app)?;
+    Ok(openid(&app))
+}
+
+/// `GET /.well-known/oauth-authorization-server/PATH`: the same document for an issuer with a path
+/// (RFC 8414 §3.1).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server/{*path}",
+    operation_id = "OAuthAuthorizationServerMetadataOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the issuer")),
+    responses(
+        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        answers::NotFound,
+    ),
+)]
+pub async fn oauth_authorization_server_of(
+    State(app): State<Shared>,
+    Path(path): Path<String>,
+) -> Result<Document, ApiError> {
+    require_issuer_path(&app, &path)?;
+    require_enabled(&app)?;
+    Ok(oauth(&app))
+}
+
+/// `GET /api/oauth/jwks` (RFC 7517 §5).
+#[utoipa::path(
+    get,
+    path = "/api/oauth/jwks",
+    operation_id = "OAuthJWKS",
+    tag = "auth",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 7517 §5", body = Jwks),
+        answers::NotFound,
+        answers::OAuthTooManyRequests,
+    ),
+)]
+pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
+    let keys = app.keys.as_ref().ok_or_else(disabled)?;
+    let write = || Document::new(&keys.jwks());
+    Ok(app.documents.keys.get_or_init(write).clone())
+}
+
+/// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the issuer itself as a resource.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource",
+    operation_id = "OAuthProtectedResourceMetadata",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
+pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, ApiError> {
+    require_enabled(&app)?;
+    let write = || resource(&app, "");
+    Ok(app.documents.resource.get_or_init(write).clone())
+}
+
+/// `GET /.well-known/oauth-protected-resource/`: the same document, in the profile `storyden`
+/// (storyden-contract.md#paths).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource/",
+    operation_id = "OAuthProtectedResourceMetadataWithSlash",
+    tag = "metadata",
+    security(()),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
+pub async fn protected_resource_with_slash(
+    State(app): State<Shared>,
+) -> Result<Document, ApiError> {
+    if app.config.profile.every_path_is_a_resource() {
+        return protected_resource(State(app)).await;
+    }
+    Err(no_resource())
+}
+
+/// `GET /.well-known/oauth-protected-resource/PATH` (RFC 9728 §3.1): a resource below the issuer, such
+/// as `api`. `PATH` may start with the issuer's own path.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource/{*path}",
+    operation_id = "OAuthProtectedResourceMetadataOf",
+    tag = "metadata",
+    security(()),
+    params(("path" = String, Path, description = "The path of the resource, as in api")),
+    responses(
+        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        answers::NotFound,
+    ),
+)]
+pub async fn protected_resource_of(
+    State(app): State<Shared>,
+    Path(path): Path<String>,
+) -> Result<Document, ApiError> {
+    require_enabled(&app)?;
+    if app.config.profile.every_path_is_a_resource() {
+        return Ok(resource(&app, path.trim_matches('/')));
+    }
+    let issuer_path = app.config.issuer_path();
+    if path == issuer_path {
+        return protected_resource(State(app)).await;
+    }
+    let below = path.strip_prefix(issuer_path);
+    let below = below.and_then(|rest| rest.strip_prefix('/'));
+    match below.unwrap_or(&path) {
+        "api" => {
+            let write = || resource(&app, "api");
+            Ok(app.documents.api.get_or_init(write).clone())
+        }
+        path @ ("mcp" | "mcp/sse") if app.config.mcp_enabled => Ok(resource(&app, path)),
+        _ => Err(no_resource()),
+    }
+}
+
+/// Builds the metadata of the resource at a path below the issuer (RFC 9728 §2).
+fn resource(app: &App, path: &str) -> Document {
+    let issuer = app.config.issuer();
+    let has_scopes = match path {
+        "api" => true,
+        "mcp/sse" => app.config.mcp_enabled,
+        "mcp" => app.config.mcp_enabled && !app.config.profile.every_path_is_a_resource(),
+        _ => false,
+    };
+    Document::new(&ProtectedResource {
+        resource: if path.is_empty() {
+            issuer.clone()
+        } else {
+            format!("{issuer}/{path}")
+        },
+        authorization_servers: [issuer],
+        bearer_methods_supported: ["header"],
+        resource_name: None,
+        scopes_supported: has_scopes.then(Scope::all),
+    })
+}
+
+fn no_resource() -> ApiError {
+    ApiError::new(Kind::NotFound, "There is no resource with this path here")
+}
+
+/// Metadata of this community as a client of other servers (RFC 7591 §2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthClientMetadata)]
+pub struct ClientDocument {
+    client_id: String,
+    client_name: String,
+    client_uri: String,
+    grant_types: [&'static str; 2],
+    redirect_uris: [String; 1],
+    response_types: [&'static str; 1],
+    token_endpoint_auth_method: &'static str,
+}
+
+/// `GET /.well-known/oauth-client-metadata`: this community as a client of other servers
+/// (storyden-contract.md#identity-as-a-client).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-client-metadata",
+    operation_id = "OAuthClientMetadata",
+    tag = "metadata",
+    security(()),
+    responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
+)]
+pub async fn client_metadata(State(app): State<Shared>) -> Document {
+    let write = || {
+        let web = app.config.web_address();
+        Document::new(&ClientDocument {
+            client_id: app.config.own_client_id().into(),
+            client_name: app.config.own_name(),
+            client_uri: web.as_str().trim_end_matches('/').to_owned(),
+            grant_types: ["authorization_code", "refresh_token"],
+            redirect_uris: [app.config.remote_callback_page().into()],
+            response_types: ["code"],
+            token_endpoint_auth_method: "none",
+        })
+    };
+    app.documents.client.get_or_init(write).clone()
+}
+
+fn openid(app: &App) -> Document {
+    let write = || Document::new(&metadata(app));
+    app.documents.openid.get_or_init(write).clone()
+}
+
+fn oauth(app: &App) -> Document {
+    let write = || Document::new(&metadata(app).without_openid());
+    app.documents.oauth.get_or_init(write).clone()
+}
+
+fn metadata(app: &App) -> ServerMetadata {
+    let base = app.config.endpoint_base();
+    let mut metadata = ServerMetadata::openid(&app.config.issuer(), &base);
+    if app.config.registration_enabled {
+        metadata = metadata.with_registration(&base);
+    }
+    if app.config.profile.redirects_are_rebuilt() {
+        metadata = metadata.without_iss();
+    }
+    if app.config.profile.documents_have_storydens_members() {
+        metadata = metadata.with_storydens_members();
+    }
+    if app.config.documents_enabled() {
+        metadata = metadata.with_client_documents();
+    }
+    if app.config.profile.documents_name_storydens_endpoints() {
+        metadata
+    } else {
+        metadata
+            .with_client_keys(keys::ASSERTION_ALGORITHM_NAMES)
+            .with_what_storyden_has_not(&base)
+    }
+}
+
+fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {
+    let served = !app.config.profile.issuer_path_is_not_served();
+    if served && !path.is_empty() && path == app.config.issuer_path() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Kind::NotFound,
+        "There is no issuer with this path here",
+    ))
+}
+
+fn require_enabled(app: &App) -> Result<(), ApiError> {
+    if app.config.oauth_enabled {
+        Ok(())
+    } else {
+        Err(disabled())
+    }
+}
+
+/// Builds the error while OAuth is off (storyden-contract.md#while-oauth-is-off).
+fn disabled() -> ApiError {
+    ApiError::new(Kind::NotFound, "OAuth is not enabled on this instance")
+        .title("OAuth and OpenID Connect are not enabled on this Storyden instance.")
+        .suggest(
+            "oauth_disabled",
+            "Ask the instance administrator to configure OAuth before using OAuth clients.",
+        )
+}

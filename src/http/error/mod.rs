@@ -1,0 +1,435 @@
+//! Conversion of errors into responses, and the only place that logs internal failures.
+//!
+//! Two shapes: protocol endpoints answer `{"error", "error_description"}` (RFC 6749 §5.2), all other
+//! endpoints `application/problem+json` (RFC 9457). Causes stay in the log, under the trace id of the
+//! response.
+
+
+pub mod responses;
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::context::App;
+use crate::clients::secrets;
+use crate::oauth::client_rules::Refused;
+use crate::oauth::{ErrorCode, OAuthError};
+use crate::telemetry::trace_id;
+use crate::{accounts, keys, store};
+
+/// `Retry-After` of a 503 while the database is unavailable, in seconds.
+pub(crate) const AWAY: u64 = 2;
+
+/// Error text for a request with text that no database can store.
+const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
+
+impl From<store::Error> for OAuthError {
+    fn from(error: store::Error) -> Self {
+        if error.is_passing() {
+            let mut away = Self::temporarily_unavailable("The server is busy; try again shortly");
+            away.detail = Some(std::sync::Arc::new(error));
+            return away.retry_after(AWAY);
+        }
+        if let store::Error::Unstorable(cause) = error {
+            let mut refused = Self::invalid_request(UNSTORABLE);
+            refused.detail = cause.map(|cause| std::sync::Arc::new(cause) as _);
+            return refused;
+        }
+        Self::server_error(error)
+    }
+}
+
+impl From<keys::Error> for OAuthError {
+    fn from(error: keys::Error) -> Self {
+        match error {
+            keys::Error::Busy => {
+                Self::temporarily_unavailable("The server is busy; try again shortly")
+                    .retry_after(1)
+            }
+            error => Self::server_error(error),
+        }
+    }
+}
+
+impl From<accounts::passwords::Error> for OAuthError {
+    fn from(error: accounts::passwords::Error) -> Self {
+        match error {
+            accounts::passwords::Error::Busy => {
+                Self::temporarily_unavailable("The server is busy; try again shortly")
+                    .retry_after(1)
+            }
+            error => Self::server_error(error),
+        }
+    }
+}
+
+impl OAuthError {
+    /// Returns the HTTP status of this error (RFC 6749 §5.2, RFC 6750 §3.1).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.code {
+            ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if self.limited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::TemporarilyUnavailable if self.retry_after.is_some() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ErrorCode::InvalidClient if self.challenge => StatusCode::UNAUTHORIZED,
+            ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+            ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+            // Too many attempts: the code names the fault of the attempt, the status is the rate
+            // limit's.
+            _ if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Logs the internal cause; the client never sees the cause.
+    pub fn log(&self) {
+        if let Some(detail) = &self.detail {
+            log_cause(&**detail, self.code == ErrorCode::ServerError);
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        self.log();
+        let status = self.status();
+        let mut response = (status, Json(OAuthErrorBody::of(&self, None))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Body of a protocol error (RFC 6749 §5.2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthError)]
+pub struct OAuthErrorBody {
+    /// Error code, for programs.
+    error: &'static str,
+    /// Description of the error, for developers.
+    error_description: Cow<'static, str>,
+    /// Redirect target that reports the error to the client; only in answers of the consent operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uri)]
+    location: Option<String>,
+}
+
+impl OAuthErrorBody {
+    /// Builds the body of an error, with the redirect target, if any.
+    #[must_use]
+    pub fn of(error: &OAuthError, location: Option<String>) -> Self {
+        Self {
+            error: error.code.as_str(),
+            error_description: error.description.clone(),
+            location,
+        }
+    }
+}
+
+/// Kind of a problem (storyden-contract.md#error-bodies).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is malformed.
+    InvalidArgument,
+    /// The request has no valid credential.
+    Unauthenticated,
+    /// The caller lacks a permission.
+    PermissionDenied,
+    /// The object does not exist.
+    NotFound,
+    /// The path does not support the method.
+    MethodNotAllowed,
+    /// The object exists already.
+    AlreadyExists,
+    /// The body is too long.
+    TooLarge,
+    /// The media type of the body is not supported.
+    UnsupportedMediaType,
+    /// Too many attempts.
+    TooManyRequests,
+    /// A part of the server, such as the database, is unavailable.
+    Unavailable,
+    /// An internal failure.
+    Internal,
+}
+
+impl Kind {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidArgument => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::PermissionDenied => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AlreadyExists => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid-argument",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission-denied",
+            Self::NotFound => "not-found",
+            Self::AlreadyExists => "already-exists",
+            Self::TooLarge => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::TooManyRequests => "too-many-requests",
+            Self::Unavailable => "unavailable",
+            Self::MethodNotAllowed | Self::Internal => "internal", // storyden-contract.md#paths
+        }
+    }
+}
+
+/// The media type of a problem (RFC 9457 §3).
+const PROBLEM: &str = "application/problem+json";
+
+/// Body of a problem (RFC 9457 §3.1, storyden-contract.md#error-bodies).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = APIError)]
+pub struct Problem {
+    /// Explanation of the problem and of the required change.
+    detail: Cow<'static, str>,
+    /// Same as `title`, for clients of older Storyden versions.
+    error: &'static str,
+    /// Same as `detail`, for clients of older Storyden versions.
+    message: Cow<'static, str>,
+    /// Details for programs, if any.
+    metadata: Metadata,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// Suggested next step for the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested: Option<&'static str>,
+    /// Short summary of the problem.
+    title: &'static str,
+    /// Id of this request in the server's log.
+    trace_id: String,
+    /// Type of the problem, as a URN.
+    #[serde(rename = "type")]
+    #[schema(format = Uri)]
+    kind: String,
+}
+
+/// Details of a problem for programs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = APIErrorMetadata)]
+struct Metadata {
+    /// Code of the specific problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// Suggested next step for the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested: Option<&'static str>,
+}
+
+/// An error of a request outside the OAuth protocol.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: Kind,
+    title: Option<&'static str>,
+    detail: Cow<'static, str>,
+    code: Option<&'static str>,
+    suggested: Option<&'static str>,
+    retry_after: Option<u32>,
+    challenge: Option<Box<str>>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// Creates a problem of a kind; `detail` tells the reader how to change the request.
+    #[must_use]
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            title: None,
+            detail: detail.into(),
+            code: None,
+            suggested: None,
+            retry_after: None,
+            challenge: None,
+            cause: None,
+        }
+    }
+
+    /// Creates the problem of a malformed request.
+    #[must_use]
+    pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InvalidArgument, detail)
+    }
+
+    /// Creates the problem of a request without a valid credential.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "Sign in first").title(
+            "The request did not contain any authentication information, \
+             please check to make sure you are logged in.",
+        )
+    }
+
+    /// Creates the problem of a caller without the permission.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::PermissionDenied, detail)
+            .title("You don\u{2019}t have access to this right now.")
+    }
+
+    /// Sets a specific title.
+    #[must_use]
+    pub fn title(mut self, title: &'static str) -> Self {
+        self.title = Some(title);
+        self
+    }
+
+    /// Sets a code for programs and a suggestion for users.
+    #[must_use]
+    pub fn suggest(mut self, code: &'static str, suggested: &'static str) -> Self {
+        (self.code, self.suggested) = (Some(code), Some(suggested));
+        self
+    }
+
+    /// Sets `Retry-After`, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
+    /// §3, RFC 9728 §5.1). The profile `storyden` has no challenge here
+    /// (storyden-contract.md#headers-and-limits).
+    #[must_use]
+    pub fn challenged(mut self, app: &App, error: Option<&'static str>) -> Self {
+        if !app.config.profile.only_userinfo_challenges() {
+            let challenge = app.config.bearer_challenge(error.map(|code| (code, "")));
+            self.challenge = Some(challenge.into());
+        }
+        self
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        let mut problem = if error.is_passing() {
+            Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(AWAY)
+        } else if let store::Error::Unstorable(cause) = error {
+            let mut problem = Self::invalid(UNSTORABLE);
+            problem.cause = cause.map(Into::into);
+            return problem;
+        } else {
+            Self::new(Kind::Internal, "The server could not answer this request")
+        };
+        problem.cause = Some(error.into());
+        problem
+    }
+}
+
+impl From<accounts::passwords::Error> for ApiError {
+    fn from(error: accounts::passwords::Error) -> Self {
+        let mut problem = match error {
+            accounts::passwords::Error::Busy => {
+                Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(1)
+            }
+            _ => Self::new(Kind::Internal, "The server could not answer this request"),
+        };
+        problem.cause = Some(error.into());
+        problem
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            Refused::NoGrants => {
+                Self::invalid(detail).title("Allowed Grants field must contain at least one grant")
+            }
+            Refused::Invalid(_) => Self::invalid(detail),
+            Refused::NotHeld(_) => Self::forbidden(detail),
+        }
+    }
+}
+
+impl From<secrets::Error> for ApiError {
+    fn from(error: secrets::Error) -> Self {
+        match error {
+            secrets::Error::Hashing(error) => error.into(),
+            secrets::Error::Store(store::Error::Gone) => {
+                Self::new(Kind::NotFound, "The application was deleted meanwhile")
+            }
+            secrets::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Some(cause) = &self.cause {
+            log_cause(&**cause, self.kind == Kind::Internal);
+        }
+        let status = self.kind.status();
+        let title = self.title.or(status.canonical_reason()).unwrap_or("Error");
+        let body = Problem {
+            detail: self.detail.clone(),
+            error: title,
+            message: self.detail,
+            metadata: Metadata {
+                code: self.code,
+                suggested: self.suggested,
+            },
+            status: status.as_u16(),
+            suggested: self.suggested,
+            title,
+            trace_id: trace_id(),
+            kind: format!("urn:storyden:problem:{}", self.kind.name()),
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge
+            && let Ok(challenge) = HeaderValue::from_str(&challenge)
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// Logs the cause of a failed request: as an error if internal, as a warning if temporary.
+fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
+    let cause = chain(error);
+    if broke {
+        tracing::error!(cause, "a request failed");
+    } else {
+        tracing::warn!(cause, "a request could not be served");
+    }
+}
+
+/// Joins an error and all causes in a single line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,30 @@
+//! Row ids in request paths.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::context::Shared;
+
+/// Length of a row id (storyden-contract.md#ids-and-times).
+const LENGTH: usize = 20;
+
+/// The id in a path. An invalid id becomes empty and finds no row: never a 400
+/// (storyden-contract.md#ids-and-times).
+#[derive(Clone, Debug)]
+pub struct PathId(pub String);
+
+impl FromRequestParts<Shared> for PathId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
+        let text = Path::<String>::from_request_parts(parts, app).await;
+        let mut id = text.map(|Path(text)| text).unwrap_or_default();
+        if app.config.profile.path_ids_are_cut() && id.is_char_boundary(LENGTH) {
+            id.truncate(LENGTH);
+        }
+        let fits = id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        Ok(Self(if fits { id } else { String::new() }))
+    }
+}

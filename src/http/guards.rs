@@ -1,0 +1,220 @@
+//! Extractors that authorize callers of the JSON API (storyden-contract.md#callers-of-each-operation).
+//! They run before the body is read, so that an unauthorized caller gets no other error.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+
+use super::caller::Caller;
+use crate::context::{App, Shared};
+use crate::http::error::ApiError;
+use crate::ids::AccessKeyId;
+use crate::oauth::permission::{Permission, PermissionSet};
+use crate::store::accounts::Account;
+use crate::store::sessions::Session;
+
+/// An account with a browser session, not suspended. Access keys and access tokens are rejected, so
+/// that an application cannot extend its own access.
+#[derive(Debug)]
+pub struct Person(pub Session);
+
+impl Person {
+    /// Rejects an account without a permission.
+    ///
+    /// # Errors
+    /// 403 as a problem.
+    pub fn require(&self, permission: Permission) -> Result<(), ApiError> {
+        require_permission(self.0.account.permissions, permission)
+    }
+}
+
+impl FromRequestParts<Shared> for Person {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        match Caller::of(app, &parts.headers).await? {
+            Caller::Session(session) => {
+                require_own_origin(app, &parts.method, &parts.headers)?;
+                require_not_suspended(&session.account)?;
+                Ok(Self(session))
+            }
+            Caller::AccessToken(..)
+            | Caller::PersonalKey(_)
+            | Caller::BotKey(_)
+            | Caller::NotPermitted(_) => Err(ApiError::forbidden(
+                "This credential cannot be used here; sign in with a browser",
+            )),
+            Caller::Guest | Caller::Refused => Err(ApiError::unauthenticated()),
+        }
+    }
+}
+
+/// An account that manages access keys, by browser session or by access key. Requires
+/// `USE_PERSONAL_ACCESS_KEYS` (storyden-contract.md#sign-in-and-sign-out).
+#[derive(Debug)]
+pub struct KeyHolder {
+    /// The account.
+    pub account: Account,
+    /// The access key of the request; `None` for a session.
+    pub by_key: Option<AccessKeyId>,
+}
+
+impl FromRequestParts<Shared> for KeyHolder {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let (account, by_key) = match Caller::of(app, &parts.headers).await? {
+            Caller::Session(session) => {
+                require_own_origin(app, &parts.method, &parts.headers)?;
+                (session.account, None)
+            }
+            Caller::PersonalKey(key) | Caller::BotKey(key) => (key.account, Some(key.id)),
+            Caller::NotPermitted(permission) => return Err(not_permitted(permission)),
+            Caller::AccessToken(..) => {
+                let detail = "An access token cannot be used here; sign in, or use an access key";
+                return Err(ApiError::forbidden(detail));
+            }
+            Caller::Guest | Caller::Refused => return Err(ApiError::unauthenticated()),
+        };
+        require_not_suspended(&account)?;
+        require_permission(account.permissions, Permission::UsePersonalAccessKeys)?;
+        Ok(Self { account, by_key })
+    }
+}
+
+/// An account authenticated by any credential, and the permissions of that credential.
+#[derive(Debug)]
+pub struct Actor {
+    /// The account.
+    pub account: Account,
+    /// The account's permissions, limited to the token's scope for access tokens.
+    pub permissions: PermissionSet,
+}
+
+impl Actor {
+    /// Authenticates a request and requires a permission.
+    ///
+    /// # Errors
+    /// 401 without a valid credential, 403 without the permission or for a suspended account. The
+    /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
+    async fn with(
+        app: &App,
+        (method, headers): (&Method, &HeaderMap),
+        permission: Permission,
+    ) -> Result<Self, ApiError> {
+        let (account, permissions) = match Caller::of(app, headers).await? {
+            Caller::Session(session) => {
+                require_own_origin(app, method, headers)?;
+                let permissions = session.account.permissions;
+                (session.account, permissions)
+            }
+            Caller::AccessToken(account, permissions) => (account, permissions),
+            Caller::PersonalKey(key) | Caller::BotKey(key) => {
+                let permissions = key.account.permissions;
+                (key.account, permissions)
+            }
+            Caller::NotPermitted(permission) => {
+                let problem = not_permitted(permission);
+                return Err(problem.challenged(app, Some("insufficient_scope")));
+            }
+            Caller::Guest => return Err(ApiError::unauthenticated().challenged(app, None)),
+            Caller::Refused => {
+                let problem = ApiError::unauthenticated();
+                return Err(problem.challenged(app, Some("invalid_token")));
+            }
+        };
+        require_not_suspended(&account)?;
+        require_permission(permissions, permission)
+            .map_err(|problem| problem.challenged(app, Some("insufficient_scope")))?;
+        Ok(Self {
+            account,
+            permissions,
+        })
+    }
+}
+
+/// An account with `ADMINISTRATOR`, by any credential.
+#[derive(Debug)]
+pub struct Administrator(pub Actor);
+
+impl FromRequestParts<Shared> for Administrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let request = (&parts.method, &parts.headers);
+        let actor = Actor::with(app, request, Permission::Administrator).await?;
+        Ok(Self(actor))
+    }
+}
+
+/// An account with `MANAGE_ROBOTS`, by any credential: required for remote connections
+/// (storyden-contract.md#callers-of-each-operation).
+#[derive(Debug)]
+pub struct RobotManager(pub Actor);
+
+impl FromRequestParts<Shared> for RobotManager {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+        let request = (&parts.method, &parts.headers);
+        let actor = Actor::with(app, request, Permission::ManageRobots).await?;
+        Ok(Self(actor))
+    }
+}
+
+/// Rejects a suspended account (storyden-contract.md#callers-of-each-operation).
+///
+/// # Errors
+/// 403 as a problem.
+pub fn require_not_suspended(account: &Account) -> Result<(), ApiError> {
+    if account.suspended {
+        return Err(ApiError::forbidden("This account is suspended"));
+    }
+    Ok(())
+}
+
+fn require_permission(held: PermissionSet, permission: Permission) -> Result<(), ApiError> {
+    if held.permits(permission) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(format!(
+        "This needs the permission {}",
+        permission.name()
+    )))
+}
+
+/// The error for [`Caller::NotPermitted`].
+fn not_permitted(permission: Permission) -> ApiError {
+    ApiError::forbidden(format!(
+        "The account of this credential lacks the permission {}",
+        permission.name()
+    ))
+}
+
+/// CSRF protection of requests with a session cookie.
+///
+/// `Origin` must be an allowed origin if present. Without `Origin`, `Sec-Fetch-Site: cross-site` is
+/// rejected. Non-browser clients send neither header and pass, because such clients hold no ambient
+/// cookie.
+///
+/// # Errors
+/// 403 as a problem.
+pub fn require_own_origin(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let refused = match text("origin") {
+        Some(origin) => {
+            let origin = origin.to_ascii_lowercase();
+            !app.config.allowed_origins().contains(&origin)
+        }
+        None => text("sec-fetch-site") == Some("cross-site"),
+    };
+    if refused {
+        return Err(ApiError::forbidden(
+            "This page may not act here; add its origin to CORS_ALLOWED_ORIGINS if it should",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! `/api/auth/access-keys`: the access keys of an account (storyden-contract.md#access-keys).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::client_body::given;
+use super::{entry, require_open, require_room, unless_signed_out};
+use crate::accounts::access_keys::generate;
+use crate::http::guards::{KeyHolder, Person};
+use crate::context::Shared;
+use crate::clock::Timestamp;
+use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::error::{ApiError, Kind};
+use crate::http::error::responses;
+use crate::ids::AccessKeyId;
+use crate::oauth::client_rules::Rules;
+use crate::oauth::permission::Permission;
+use crate::compat::Profile;
+use crate::store;
+use crate::store::access_keys::{self, ListedKey, NewKey};
+use crate::store::audit::{self, Event};
+
+/// Maximum number of keys per account, including deleted keys.
+const MOST: i64 = 500;
+
+/// An access key, without the secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKey)]
+pub struct Key {
+    /// Time of creation.
+    #[serde(rename = "createdAt")]
+    created_at: Timestamp,
+    /// True if the key is not deleted. An expired key is still `enabled`.
+    enabled: bool,
+    /// Time of expiry; absent if the key does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// Row id.
+    id: AccessKeyId,
+    /// Name chosen by the owner.
+    name: String,
+    /// Time of creation, since keys cannot be changed; in the profile `storyden` the zero time.
+    #[serde(rename = "updatedAt")]
+    updated_at: String,
+}
+
+/// The access keys of an account.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyListResult)]
+pub struct KeyList {
+    /// Oldest first, including deleted keys.
+    keys: Vec<Key>,
+}
+
+/// A new access key.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyIssued)]
+pub struct IssuedKey {
+    #[serde(flatten)]
+    key: Key,
+    /// The full key, shown only in this response.
+    secret: String,
+}
+
+/// Request body for a new access key.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = AccessKeyInitialProps)]
+pub struct CreateKey {
+    /// Time of expiry; absent for a key that does not expire.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Name of the key.
+    name: String,
+}
+
+impl Key {
+    /// Converts a key for a profile. In the profile `storyden` the response to a creation has `enabled:
+    /// false` (storyden-contract.md#sign-in-and-sign-out), and `updatedAt` is the zero time.
+    fn shown(profile: Profile, key: ListedKey, enabled: bool) -> Self {
+        let updated_at = if profile.access_keys_are_storydens() {
+            "0001-01-01T00:00:00Z".to_owned()
+        } else {
+            key.created_at.to_rfc3339()
+        };
+        Self {
+            created_at: key.created_at,
+            enabled,
+            expires_at: key.expires_at,
+            id: key.id,
+            name: key.name.unwrap_or_default(),
+            updated_at,
+        }
+    }
+}
+
+/// `GET /api/auth/access-keys`.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/access-keys", operation_id = "AccessKeyList", tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    responses(
+        (status = 200, body = KeyList),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<KeyList>, ApiError> {
+    let profile = app.config.profile;
+    let keys = access_keys::list(&app.db, &holder.account.id).await?;
+    let keys = keys.into_iter().map(|key| {
+        let enabled = !key.disabled.0;
+        Key::shown(profile, key, enabled)
+    });
+    Ok(Json(KeyList {
+        keys: keys.collect(),
+    }))
+}
+
+/// `POST /api/auth/access-keys`.
+///
+/// # Errors
+/// 400 for an invalid name or expiry, 401, 403, 429.
+#[utoipa::path(
+    post, path = "/api/auth/access-keys", operation_id = "AccessKeyCreate", tag = "auth",
+    security(("browser" = [])),
+    request_body = CreateKey,
+    responses(
+        (status = 200, body = IssuedKey),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    person: Person,
+    ClientAddress(address): ClientAddress,
+    body: Result<JsonBody<CreateKey>, ApiError>,
+) -> Result<Json<IssuedKey>, ApiError> {
+    person.require(Permission::UsePersonalAccessKeys)?;
+    let JsonBody(asked) = body?;
+    let (session, account) = (person.0.id, person.0.account);
+    let (profile, now) = (app.config.profile, app.clock.now());
+    let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
+    let name = if profile.access_keys_are_storydens() {
+        asked.name
+    } else {
+        let held = account.permissions;
+        Rules { profile, held }.name(&asked.name)?
+    };
+    if !profile.access_keys_are_storydens() && expires_at.is_some_and(|at| at <= now) {
+        return Err(ApiError::invalid("expires_at must be in the future"));
+    }
+    let have = access_keys::count(&app.db, &account.id).await?;
+    require_room(&app, &account.id, have, MOST)?;
+    let (identifier, secret_hash, secret) = generate(&app).await?;
+    let new = NewKey {
+        id: AccessKeyId::generate(),
+        account: account.id.clone(),
+        identifier,
+        secret_hash,
+        name,
+        created_at: now,
+        expires_at,
+    };
+    let listed = ListedKey {
+        id: new.id.clone(),
+        created_at: now,
+        name: Some(new.name.clone()),
+        disabled: store::value::Flag(false),
+        expires_at,
+    };
+    let entry = entry(&app, Event::AccessKeyCreated, &account.id, address).subject(&new.id);
+    let write = app
+        .db
+        .write((session, new, entry), |tx, (session, new, entry)| {
+            Box::pin(async move {
+                require_open(tx, session).await?;
+                access_keys::insert(tx, new).await?;
+                audit::insert(tx, entry).await
+            })
+        });
+    write.await.map_err(unless_signed_out)?;
+    Ok(Json(IssuedKey {
+        key: Key::shown(profile, listed, !profile.access_keys_are_storydens()),
+        secret: secret.reveal().to_owned(),
+    }))
+}
+
+fn expiry(text: &str) -> Result<Timestamp, ApiError> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| {
+        ApiError::invalid(format!(
+            "expires_at must be a time as in 2030-01-31T12:00:00Z (RFC 3339), {}",
+            Timestamp::RANGE
+        ))
+    })
+}
+
+/// `DELETE /api/auth/access-keys/{access_key_id}`: with a session, or with the key to delete.
+///
+/// # Errors
+/// 401, 403 with a different key, 404 if the account has no such key.
+#[utoipa::path(
+    delete, path = "/api/auth/access-keys/{access_key_id}", operation_id = "AccessKeyDelete",
+    tag = "auth",
+    security(("browser" = []), ("access_key" = [])),
+    params(("access_key_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It cannot be used any more"),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    holder: KeyHolder,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+) -> Result<StatusCode, ApiError> {
+    let id = AccessKeyId::new(id);
+    if holder.by_key.is_some_and(|by_key| by_key != id) {
+        let detail = "A key can delete itself alone; sign in with a browser to delete another";
+        return Err(ApiError::forbidden(detail));
+    }
+    let account = holder.account.id;
+    let entry = entry(&app, Event::AccessKeyDeleted, &account, address).subject(&id);
+    let write = app
+        .db
+        .write((id, account, entry), |tx, (id, account, entry)| {
+            Box::pin(async move {
+                if !access_keys::end(tx, account, id, entry.at).await? {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        });
+    match write.await {
+        Err(store::Error::Gone) => Err(ApiError::new(
+            Kind::NotFound,
+            "You have no access key with this id",
+        )),
+        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}

@@ -1,0 +1,137 @@
+//! `/api/auth/oauth/applications`: the applications that the account authorized, and revocation of all
+//! grants to an application.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::{entry, page};
+use crate::http::guards::Person;
+use crate::context::Shared;
+use crate::clock::Timestamp;
+use crate::http::extract::{ClientAddress, PathId};
+use crate::http::error::{ApiError, Kind};
+use crate::http::error::responses;
+use crate::ids::ClientRowId;
+use crate::oauth::scope::Scope;
+use crate::store::audit::{self, Event};
+use crate::store::paging::Pages;
+use crate::store::revocation;
+use crate::store::{applications, clients};
+
+/// An application authorized by the account.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthAuthorizedApplication)]
+pub struct Application {
+    /// Public client id.
+    client_id: String,
+    /// Name of the client.
+    client_name: String,
+    /// Time of the oldest grant that is still valid.
+    first_granted_at: Timestamp,
+    /// Row id.
+    id: ClientRowId,
+    /// Time of the last token response.
+    last_used_at: Timestamp,
+    /// Union of the granted scopes.
+    #[schema(value_type = Vec<String>)]
+    scopes: Scope,
+}
+
+/// A page of authorized applications, ordered by name.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthAuthorizedApplicationListResult)]
+pub struct ApplicationList {
+    applications: Vec<Application>,
+    #[serde(flatten)]
+    pages: Pages,
+}
+
+/// `GET /api/auth/oauth/applications`.
+///
+/// # Errors
+/// 400 for a repeated `page`, 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/oauth/applications", operation_id = "OAuthApplicationList", tag = "auth",
+    security(("browser" = [])),
+    params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
+    responses(
+        (status = 200, body = ApplicationList),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    person: Person,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ApplicationList>, ApiError> {
+    let page = page(query.as_deref())?;
+    let times = (app.clock.now(), app.config.access_token_ttl);
+    let account = &person.0.account.id;
+    let (found, pages) = applications::list(&app.db, account, times, page).await?;
+    let applications = found
+        .into_iter()
+        .map(|application| Application {
+            client_id: application.client_id,
+            client_name: application.name,
+            first_granted_at: application.first_granted_at,
+            id: application.row_id,
+            last_used_at: application.last_used_at,
+            scopes: application.scope,
+        })
+        .collect();
+    Ok(Json(ApplicationList {
+        applications,
+        pages,
+    }))
+}
+
+/// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that
+/// the application holds for this account, and cancels pending requests.
+///
+/// # Errors
+/// 401, 403, 404 for an unknown application.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications/{oauth_client_id}",
+    operation_id = "OAuthApplicationRevoke", tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It has nothing any more"),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::Broken,
+    )
+)]
+pub async fn revoke(
+    State(app): State<Shared>,
+    person: Person,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+) -> Result<StatusCode, ApiError> {
+    let account = person.0.account.id;
+    let client = clients::find_by_row(&app.db, &ClientRowId::new(id)).await?;
+    let client = client
+        .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id"))?;
+    let entry = entry(&app, Event::GrantRevoked, &account, address)
+        .client(&client.client_id)
+        .subject(&client.row_id);
+    app.db
+        .write(
+            (account, client.row_id, entry),
+            |tx, (account, client, entry)| {
+                Box::pin(async move {
+                    let given = (account, client);
+                    revocation::revoke_application(tx, given, "member", entry.at).await?;
+                    audit::insert(tx, entry).await
+                })
+            },
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

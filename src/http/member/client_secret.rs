@@ -1,0 +1,92 @@
+//! `/api/auth/oauth/clients/{id}/secret`: rotation of an application's secret. The old secret stays
+//! valid during an overlap, so that every server of the application can be updated.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use time::Duration;
+
+use super::client_body::RotateSecret;
+use super::clients::owned;
+use super::refusal::Refusal;
+use super::{require_manager, require_room, unless_signed_out};
+use crate::http::guards::Person;
+use crate::context::Shared;
+use crate::clients::secrets::{self, OVERLAP_MAX};
+use crate::clock::Timestamp;
+use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::error::ApiError;
+use crate::http::error::responses;
+use crate::oauth::grant_type::ClientType;
+use crate::store::audit::Event;
+
+/// The result of a rotation.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthClientSecretRotated)]
+pub struct RotatedSecret {
+    /// Public client id of the application.
+    client_id: String,
+    /// The new secret, shown only in this response.
+    client_secret: String,
+    /// Expiry of the old secret; absent without an overlap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_secret_until: Option<Timestamp>,
+}
+
+/// `POST /api/auth/oauth/clients/{oauth_client_id}/secret`.
+///
+/// # Errors
+/// 400 for an unknown application, an application of a different account, a public application, or an
+/// overlap above the limit; 401, 403, 429.
+#[utoipa::path(
+    post, path = "/api/auth/oauth/clients/{oauth_client_id}/secret",
+    operation_id = "OAuthClientSecretRotate", tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    request_body = RotateSecret,
+    responses(
+        (status = 200, body = RotatedSecret),
+        (status = 400, description = "There is none, it is somebody else's, or it has no secret"),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn rotate(
+    State(app): State<Shared>,
+    person: Person,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+    body: Result<JsonBody<RotateSecret>, ApiError>,
+) -> Result<Json<RotatedSecret>, Refusal> {
+    require_manager(&app, &person)?;
+    let overlap = Duration::seconds(body?.0.overlap_seconds.into());
+    if overlap > OVERLAP_MAX {
+        let most = OVERLAP_MAX.whole_seconds();
+        let detail = format!("overlap_seconds must be from 0 to {most}, which is seven days");
+        return Err(ApiError::invalid(detail).into());
+    }
+    let account = &person.0.account.id;
+    let event = Event::ClientSecretRotated;
+    let (client, entry) = owned(&app, account, id, address, event).await?;
+    if client.kind == ClientType::Public {
+        let detail = "A public application has no secret";
+        return Err(ApiError::invalid(detail).into());
+    }
+    require_room(&app, account, 0, 1)?;
+    let at = entry.at;
+    let secret = secrets::rotate(&app, &client, overlap, entry, Some(person.0.id.clone())).await;
+    let secret = secret.map_err(|error| match error {
+        secrets::Error::Store(error) => unless_signed_out(error).into(),
+        error @ secrets::Error::Hashing(_) => Refusal::from(error),
+    })?;
+    Ok(Json(RotatedSecret {
+        client_id: client.client_id,
+        client_secret: secret.reveal().to_owned(),
+        old_secret_until: overlap.is_positive().then(|| at + overlap),
+    }))
+}

@@ -1,0 +1,79 @@
+//! JSON API of the signed-in member: sign-up, sign-in, sign-out, sessions, password, own applications,
+//! approvals, and access keys.
+
+pub mod access_keys;
+pub mod applications;
+pub mod client_body;
+pub mod client_secret;
+pub mod clients;
+pub mod password;
+pub mod refusal;
+pub mod session;
+pub mod sessions;
+pub mod sign_up;
+pub mod tokens;
+
+use std::net::IpAddr;
+
+use crate::http::guards::Person;
+use crate::context::App;
+use crate::http::extract::{Decoded, decode};
+use crate::http::error::{ApiError, Kind};
+use crate::ids::{AccountId, SessionId};
+use crate::rate_limit::MADE;
+use crate::oauth::permission::Permission;
+use crate::store;
+use crate::store::audit::{Entry, Event};
+use crate::store::paging::Page;
+
+/// An audit event for a member's action on the own account.
+fn entry(app: &App, event: Event, account: &AccountId, address: IpAddr) -> Entry {
+    Entry::new(event, app.clock.now()).by(account).from(address)
+}
+
+/// Requires the right to manage own applications and approvals: every member; in Storyden only
+/// administrators (storyden-contract.md#self-service-clients).
+fn require_manager(app: &App, person: &Person) -> Result<(), ApiError> {
+    if app.config.profile.self_service_is_storydens() {
+        return person.require(Permission::Administrator);
+    }
+    Ok(())
+}
+
+/// Parses the requested page (storyden-contract.md#refresh-token-lists).
+fn page(query: Option<&str>) -> Result<Page, ApiError> {
+    let decoded = decode(query.unwrap_or_default(), &["page"])
+        .and_then(Decoded::without_repeats)
+        .map_err(|error| ApiError::invalid(error.description))?;
+    Ok(Page::asked(decoded.get("page")))
+}
+
+/// Limits the number of items per account, in total and per hour.
+fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<(), ApiError> {
+    if have >= most {
+        let detail = format!("You have {have} of these, which is as many as may be; delete some");
+        return Err(ApiError::new(Kind::PermissionDenied, detail));
+    }
+    let limits = [(MADE, account.as_str())];
+    app.limits.spend(&limits).map_err(|wait| {
+        let detail = "Too much was made within an hour; wait before making more";
+        ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
+    })
+}
+
+/// Requires an open session within the transaction: a session closed meanwhile must not create anything
+/// that outlives the session.
+async fn require_open(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
+    if store::sessions::hold(tx, session).await? {
+        return Ok(());
+    }
+    Err(store::Error::Lost)
+}
+
+/// Maps the error of [`require_open`] to 401.
+fn unless_signed_out(error: store::Error) -> ApiError {
+    match error {
+        store::Error::Lost => ApiError::unauthenticated(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,237 @@
+//! `/api/auth/sessions`: the sessions of an account, and remote sign-out.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use super::entry;
+use crate::http::cookies::set_cookies;
+use crate::http::guards::Person;
+use crate::http::session_cookie;
+use crate::context::Shared;
+use crate::clock::Timestamp;
+use crate::http::extract::{ClientAddress, Decoded, PathId, decode};
+use crate::http::error::{ApiError, Kind};
+use crate::http::error::responses;
+use crate::ids::{AccountId, SessionId};
+use crate::oauth::permission::Permission;
+use crate::store;
+use crate::store::accounts::Account;
+use crate::store::audit::{self, Entry, Event};
+use crate::store::closing::{self, Closed, Closing, LastingCredentials};
+use crate::store::sessions;
+
+/// A session.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuthSession)]
+pub struct ListedSession {
+    /// Time of sign-in.
+    #[serde(rename = "createdAt")]
+    created_at: Timestamp,
+    /// True for the session of this request.
+    current: bool,
+    /// Time of expiry.
+    expires_at: Timestamp,
+    /// Row id.
+    id: SessionId,
+}
+
+/// The account of the sessions, for pages that show the account or depend on permissions.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuthSessionAccount)]
+pub struct SessionAccount {
+    /// Unique name.
+    handle: String,
+    /// Account id.
+    id: AccountId,
+    /// Display name.
+    name: String,
+    /// Current permissions. `ADMINISTRATOR` satisfies every permission.
+    permissions: Vec<&'static str>,
+}
+
+impl From<Account> for SessionAccount {
+    fn from(account: Account) -> Self {
+        Self {
+            handle: account.handle,
+            id: account.id,
+            name: account.name,
+            permissions: account.permissions.iter().map(Permission::name).collect(),
+        }
+    }
+}
+
+/// The sessions of an account.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuthSessionListResult)]
+pub struct SessionList {
+    account: SessionAccount,
+    /// Credentials that stay valid after sign-out, unless revoked too.
+    lasting: LastingCredentials,
+    /// Open sessions, newest first.
+    sessions: Vec<ListedSession>,
+}
+
+/// `GET /api/auth/sessions`.
+///
+/// # Errors
+/// 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/sessions", operation_id = "AuthSessionList", tag = "auth",
+    security(("browser" = [])),
+    responses(
+        (status = 200, body = SessionList),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    person: Person,
+) -> Result<Json<SessionList>, ApiError> {
+    let session = person.0;
+    let open = sessions::list(&app.db, &session.account.id, app.clock.now()).await?;
+    let sessions = open.into_iter().map(|open| ListedSession {
+        created_at: open.created_at,
+        current: open.id == session.id,
+        expires_at: open.expires_at,
+        id: open.id,
+    });
+    let sessions = sessions.collect();
+    let lasting = closing::count(&app.db, &session.account.id, app.clock.now()).await?;
+    Ok(Json(SessionList {
+        lasting,
+        account: session.account.into(),
+        sessions,
+    }))
+}
+
+/// `DELETE /api/auth/sessions/{session_id}`: ends a session.
+///
+/// # Errors
+/// 401, 403, 404 if the account has no such open session.
+#[utoipa::path(
+    delete, path = "/api/auth/sessions/{session_id}", operation_id = "AuthSessionDelete",
+    tag = "auth",
+    security(("browser" = [])),
+    params(("session_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It is over"),
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::NotFound,
+        answers::Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    person: Person,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let (id, account) = (SessionId::new(id), person.0.account.id);
+    let cookies = if id == person.0.id {
+        session_cookie::end(&app.config, &headers, app.clock.now())
+    } else {
+        Vec::new()
+    };
+    let entry = entry(&app, Event::SignedOut, &account, address).subject(&id);
+    let write = app
+        .db
+        .write((id, account, entry), |tx, (id, account, entry)| {
+            Box::pin(async move {
+                if !sessions::revoke_one(tx, account, id, entry.at).await? {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        });
+    match write.await {
+        Err(store::Error::Gone) => Err(ApiError::new(
+            Kind::NotFound,
+            "You have no open session with this id",
+        )),
+        written => Ok(written.map(|()| (StatusCode::NO_CONTENT, set_cookies(cookies)))?),
+    }
+}
+
+/// `DELETE /api/auth/sessions`: ends every session, revokes all grants, and cancels pending requests.
+///
+/// # Errors
+/// 400, 401, 403.
+#[utoipa::path(
+    delete, path = "/api/auth/sessions", operation_id = "AuthSessionDeleteAll", tag = "auth",
+    security(("browser" = [])),
+    params(
+        ("end_access_keys" = Option<bool>, Query, description = "Also end every access key of the account; false unless given"),
+        ("end_client_secrets" = Option<bool>, Query, description = "Also end the secrets of the account's applications with the client credentials grant; false unless given")
+    ),
+    responses(
+        (
+            status = 200,
+            description = "What ended, and what is left",
+            body = Closed,
+            headers(("Set-Cookie" = String, description = "An empty session"))
+        ),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn delete_all(
+    State(app): State<Shared>,
+    person: Person,
+    RawQuery(query): RawQuery,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let account = person.0.account.id;
+    let tokens = session_cookie::every_token(&headers);
+    let closing = closing(query.as_deref(), account.clone())?;
+    let entry = entry(&app, Event::SessionsEnded, &account, address);
+    let now = entry.at;
+    let counted = closing.count_granted(&app.db, now).await?;
+    let input = (closing, tokens, entry);
+    let write = app.db.write(input, |tx, (closing, tokens, entry)| {
+        Box::pin(async move {
+            audit::insert(tx, entry).await?;
+            let closed = closing.close(tx, entry).await?;
+            // sessions of other accounts in this browser, created before a change of settings
+            let entry = Entry {
+                event: Event::SignedOut,
+                ..entry.clone()
+            };
+            session_cookie::revoke_all(tx, tokens, &entry).await?;
+            Ok(closed)
+        })
+    });
+    let ended = write.await?.or_counted(counted);
+    let left = closing::count(&app.db, &account, now).await?;
+    let cookies = session_cookie::end(&app.config, &headers, now);
+    Ok((set_cookies(cookies), Json(Closed { ended, left })))
+}
+
+/// Parses the query: the credentials to revoke besides the sessions.
+fn closing(query: Option<&str>, account: AccountId) -> Result<Closing, ApiError> {
+    const ALSO: &[&str] = &["end_access_keys", "end_client_secrets"];
+    let query = decode(query.unwrap_or_default(), ALSO)
+        .and_then(Decoded::without_repeats)
+        .map_err(|error| ApiError::invalid(error.description))?;
+    let is_given = |name: &str| match query.get(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ApiError::invalid(format!("{name} must be true or false"))),
+    };
+    Ok(Closing {
+        access_keys: is_given(ALSO[0])?,
+        client_secrets: is_given(ALSO[1])?,
+        account,
+        keep: None,
+        because: "signed_out_everywhere",
+    })
+}

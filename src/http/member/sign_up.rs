@@ -1,0 +1,116 @@
+//! `POST /api/auth/password/signup` (storyden-contract.md#sign-in-and-sign-out). Disabled unless
+//! `SIGNUP_ENABLED`, because beside a Storyden accounts are created by Storyden.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, Method};
+use axum::response::IntoResponse;
+
+use super::entry;
+use super::session::{SignIn, SignedIn, begin, check_new_password};
+use crate::http::cookies::set_cookies;
+use crate::http::device_cookie::{self, SigningIn};
+use crate::http::guards::require_own_origin;
+use crate::accounts::handle;
+use crate::http::session_cookie;
+use crate::context::Shared;
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::error::{ApiError, Kind};
+use crate::http::error::responses;
+use crate::ids::AccountId;
+use crate::rate_limit::{SIGN_UPS, networks};
+use crate::store;
+use crate::store::accounts::{self, NewAccount};
+use crate::store::audit::{self, Event};
+
+/// `POST /api/auth/password/signup`: creates an account and a session. The very first account becomes
+/// an administrator.
+///
+/// # Errors
+/// 400 for an invalid handle or password, 403 while sign-up is disabled, 409 for a taken handle, 429.
+#[utoipa::path(
+    post, path = "/api/auth/password/signup", operation_id = "AuthPasswordSignup", tag = "auth",
+    security(()),
+    params(("invitation_id" = Option<String>, Query, description = "Passed over: there are no invitations here")),
+    request_body = SignIn,
+    responses(
+        (status = 200, body = SignedIn),
+        answers::Invalid,
+        answers::Forbidden,
+        answers::Conflict,
+        answers::TooLarge,
+        answers::UnsupportedMediaType,
+        answers::TooManyRequests,
+        answers::Broken,
+    )
+)]
+pub async fn sign_up(
+    State(app): State<Shared>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    body: Result<JsonBody<SignIn>, ApiError>,
+) -> Result<impl IntoResponse, ApiError> {
+    require_own_origin(&app, &Method::POST, &headers)?;
+    if !app.config.signup_enabled {
+        app.refused(Event::SignUpRefused);
+        let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
+        return Err(ApiError::forbidden(detail));
+    }
+    let JsonBody(SignIn { identifier, token }) = body?;
+    check_new_password(&token)?;
+    let handle = handle::parse(&identifier).map_err(|detail| {
+        ApiError::invalid(detail)
+            .title("Handle must be lowercase letters, numbers, hyphens, and underscores only")
+    })?;
+    app.limits
+        .spend(&networks(SIGN_UPS, address))
+        .map_err(|wait| {
+            app.refused(Event::SignUpLimited);
+            let detail = "Too many sign-ups from this network; wait before trying again";
+            ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
+        })?;
+    let hash = app.passwords.hash(&token).await?;
+    let new = NewAccount {
+        id: AccountId::generate(),
+        name: handle.clone(),
+        handle,
+        admin: false,
+        email: None,
+        password_hash: Some(hash.clone()),
+    };
+    let id = new.id.clone();
+    let entry = entry(&app, Event::AccountCreated, &id, address);
+    let write = app.db.write((new, entry), |tx, (new, entry)| {
+        Box::pin(async move {
+            let admin = accounts::are_none_yet(tx).await?;
+            let new = NewAccount {
+                admin,
+                ..new.clone()
+            };
+            accounts::insert(tx, &new, entry.at).await?;
+            audit::insert(tx, entry).await
+        })
+    });
+    match write.await {
+        Err(store::Error::Taken(_)) => {
+            app.refused(Event::SignUpRefused);
+            let detail = "This handle is taken; choose another";
+            return Err(ApiError::new(Kind::AlreadyExists, detail)
+                .title("The specified handle has already been registered."));
+        }
+        written => written?,
+    }
+    let (session, expires_at) = begin(&app, &id).await?;
+    let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
+    let who = SigningIn {
+        account: &id,
+        password_hash: &hash,
+    };
+    cookies.extend(device_cookie::remember(&app, &headers, who).await);
+    Ok((
+        [(CACHE_CONTROL, "no-store")],
+        set_cookies(cookies),
+        Json(SignedIn { id }),
+    ))
+}

@@ -1,0 +1,106 @@
+//! `/api/auth/oauth/tokens`: the member's own refresh tokens
+//! (storyden-contract.md#refresh-token-lists).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::refusal::Refusal;
+use super::{entry, page, require_manager};
+use crate::http::guards::Person;
+use crate::context::Shared;
+use crate::http::extract::{ClientAddress, PathId};
+use crate::http::error::ApiError;
+use crate::http::error::responses;
+use crate::ids::RefreshTokenId;
+use crate::store;
+use crate::store::audit::{self, Event};
+use crate::store::paging::Pages;
+use crate::store::refresh_token_list::{self, Filter, ListedToken};
+
+/// A page of the account's refresh tokens.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = OAuthRefreshTokenListResult)]
+pub struct TokenList {
+    #[serde(flatten)]
+    pages: Pages,
+    /// Newest first, including used and revoked tokens.
+    tokens: Vec<ListedToken>,
+}
+
+/// `GET /api/auth/oauth/tokens`.
+///
+/// # Errors
+/// 400 for a repeated `page`, 401, 403.
+#[utoipa::path(
+    get, path = "/api/auth/oauth/tokens", operation_id = "OAuthRefreshTokenList", tag = "auth",
+    security(("browser" = [])),
+    params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
+    responses(
+        (status = 200, body = TokenList),
+        answers::Invalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    person: Person,
+    RawQuery(query): RawQuery,
+) -> Result<Json<TokenList>, ApiError> {
+    require_manager(&app, &person)?;
+    let page = page(query.as_deref())?;
+    let filter = Filter {
+        account: Some(person.0.account.id),
+        client: None,
+    };
+    let (tokens, pages) = refresh_token_list::list(&app.db, &filter, page).await?;
+    Ok(Json(TokenList { pages, tokens }))
+}
+
+/// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: revokes this token; earlier and later
+/// tokens of the chain stay.
+///
+/// # Errors
+/// 400 for an unknown token or a token of a different account, 401, 403.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
+    operation_id = "OAuthRefreshTokenDelete", tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_refresh_token_id" = String, Path, description = "The row's id")),
+    responses(
+        (status = 204, description = "It is over"),
+        answers::OAuthInvalid,
+        answers::Unauthenticated,
+        answers::Forbidden,
+        answers::Broken,
+    )
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    person: Person,
+    PathId(id): PathId,
+    ClientAddress(address): ClientAddress,
+) -> Result<StatusCode, Refusal> {
+    require_manager(&app, &person)?;
+    let (id, account) = (RefreshTokenId::new(id), person.0.account.id);
+    let entry = entry(&app, Event::RefreshTokenRevoked, &account, address).subject(&id);
+    let write = app
+        .db
+        .write((id, account, entry), |tx, (id, account, entry)| {
+            Box::pin(async move {
+                if !refresh_token_list::revoke(tx, id, Some(account), entry.at).await? {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        });
+    match write.await {
+        Err(store::Error::Gone) => Err(Refusal::not_yours(
+            "Refresh token not found or does not belong to account",
+        )),
+        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
+    }
+}

@@ -1,0 +1,16 @@
+//! The HTTP server: listener, router, layers, extractors, guards, handlers and error rendering.
+
+pub mod admin;
+pub mod caller;
+pub mod cookies;
+pub mod device_cookie;
+pub mod endpoints;
+pub mod error;
+pub mod extract;
+pub mod guards;
+pub mod listener;
+pub mod member;
+pub mod pages;
+pub mod prometheus;
+pub mod router;
+pub mod session_cookie;

@@ -1,0 +1,93 @@
+//! `/metrics` for Prometheus, on a separate listener (`METRICS_ADDR`).
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Shared;
+
+/// Upper bounds of the latency histograms, in seconds.
+const LATENCIES: &[f64] = &[
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Installs the recorder. Called before the jobs start, because the jobs set gauges at once.
+pub fn install() {
+    recorder();
+}
+
+/// The process-wide recorder; `None` if a different recorder is installed already.
+fn recorder() -> Option<&'static PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(LATENCIES)
+            .ok()?
+            .install_recorder()
+            .ok()?;
+        crate::telemetry::metrics::describe();
+        Some(recorder)
+    };
+    HANDLE.get_or_init(install).as_ref()
+}
+
+/// Serves `GET /metrics` until `stop`.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    app: Shared,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    if let Some(recorder) = recorder() {
+        tokio::spawn(keep_up(recorder, stop.clone()));
+    }
+    let router = Router::new().route("/metrics", get(show)).with_state(app);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// Drains recorded samples regularly, so that memory stays bounded without scrapes.
+async fn keep_up(recorder: &'static PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        recorder.run_upkeep();
+    }
+}
+
+async fn show(State(app): State<Shared>) -> impl IntoResponse {
+    let load = app.db.load();
+    let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
+    gauge!("db_writers_waiting").set(number(load.writers_waiting));
+    gauge!("db_connections").set(f64::from(load.connections));
+    gauge!("db_connections_idle").set(number(load.idle));
+    let connections = app.places.load();
+    gauge!("http_connections_open").set(number(connections.open));
+    gauge!("http_connections_idle").set(number(connections.idle));
+    counter!("http_connections_refused_total", "reason" => "share")
+        .absolute(connections.refused_by_share);
+    counter!("http_connections_refused_total", "reason" => "full")
+        .absolute(connections.refused_when_full);
+    counter!("http_connections_closed_for_room_total").absolute(connections.closed_for_room);
+    if let Some(keys) = &app.keys {
+        gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
+        gauge!("oauth_signing_waiting").set(number(keys.waiting()));
+        counter!("oauth_signatures_total").absolute(keys.signatures());
+    }
+    let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+}

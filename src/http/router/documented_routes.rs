@@ -1,0 +1,99 @@
+//! Routes with documentation: every route added here is in the OpenAPI document.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::middleware::from_fn;
+use axum::response::IntoResponse;
+use axum::routing::Route;
+use tower::{Layer, Service};
+use utoipa::IntoResponses;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::http::router::rate_limit;
+use crate::context::Shared;
+use crate::config::Config;
+
+/// Routes with documentation.
+#[derive(Default)]
+pub(super) struct Documented(OpenApiRouter<Shared>);
+
+impl Documented {
+    /// Adds the handlers of a path, from `routes!`.
+    pub(super) fn routes(self, routes: UtoipaMethodRouter<Shared>) -> Self {
+        Self(self.0.routes(routes))
+    }
+
+    /// Adds the routes and layers of a second group.
+    pub(super) fn merge(self, other: Self) -> Self {
+        Self(self.0.merge(other.0))
+    }
+
+    /// Sets the answer to methods that a path does not have ([`Router::method_not_allowed_fallback`]).
+    pub(super) fn method_not_allowed_fallback<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        let (routes, document) = self.0.split_for_parts();
+        let mut routes = OpenApiRouter::from(routes.method_not_allowed_fallback(handler));
+        *routes.get_openapi_mut() = document;
+        Self(routes)
+    }
+
+    /// Adds a layer around the routes added so far.
+    pub(super) fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        Self(self.0.layer(layer))
+    }
+
+    /// Adds the rate limit below the CORS layer, so that a page can read the error. In the profile
+    /// `storyden` the rate limit is outermost instead.
+    pub(super) fn counted(self, config: &Config) -> Self {
+        if config.profile.budget_covers_everything() {
+            return self;
+        }
+        self.layer(from_fn(budget::spend))
+    }
+
+    /// Documents the errors of the layers for each route that does not document these errors.
+    pub(super) fn answering<R: IntoResponses>(mut self) -> Self {
+        let paths = &mut self.0.get_openapi_mut().paths.paths;
+        for operation in paths.values_mut().flat_map(operations) {
+            for (status, response) in R::responses() {
+                let answers = &mut operation.responses.responses;
+                answers.entry(status).or_insert(response);
+            }
+        }
+        self
+    }
+
+    /// Splits into the routes and the OpenAPI document.
+    pub(super) fn into_parts(self) -> (Router<Shared>, OpenApi) {
+        self.0.split_for_parts()
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = item;
+    [get, put, post, delete, patch]
+        .into_iter()
+        .filter_map(Option::as_mut)
+}

@@ -1,0 +1,328 @@
+//! All routes, in groups that share layers.
+
+pub mod documented_routes;
+pub mod openapi_document;
+pub mod rate_limit;
+mod cors;
+mod storyden;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, PRAGMA, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use tower::util::option_layer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::routes;
+
+use crate::http::router::documented_routes::Documented;
+use crate::http::admin::{
+    access_keys as every_access_key, audit, clients as every_client, device_authorizations,
+    refresh_tokens, remote, revocation,
+};
+use crate::context::Shared;
+use crate::config::Config;
+use crate::http::endpoints::{authorize, device_authorization, device_consent, end_session, health, introspection, openapi, register, registration_management, remote_callback, revocation as revoke, token, userinfo, well_known};
+use crate::http::endpoints::authorize::consent;
+use crate::http::extract::{self, ClientAddress};
+use crate::http::error::responses::{Broken, EitherBroken, OAuthBroken};
+use crate::http::error::{ApiError, Kind};
+use crate::rate_limit::refusals::from_address;
+use crate::http::member::{self, session};
+use crate::oauth::OAuthError;
+use crate::compat::Profile;
+use crate::telemetry;
+use crate::http::pages;
+
+/// Time limit of every request.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Builds the server's routes. For an issuer with a path, routes exist with and without that path,
+/// because a reverse proxy may or may not strip the path.
+pub fn router(app: Shared) -> Router {
+    let (documented, document) = documented(&app.config).into_parts();
+    let document = document::around(document, &app.config);
+    let routes = documented
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
+    let routes = if app.config.web_enabled {
+        routes.merge(pages::router())
+    } else {
+        routes
+    };
+    let path = app.config.issuer_path().to_owned();
+    let routes = if path.is_empty() || app.config.profile.issuer_path_is_not_served() {
+        routes
+    } else {
+        routes.clone().nest(&format!("/{path}"), routes)
+    };
+    let routes = routes
+        .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
+        .method_not_allowed_fallback(other_methods)
+        .layer(Extension(well_known::Document::new(&document)))
+        .layer(DefaultBodyLimit::max(extract::BODY_MAX))
+        .layer(from_fn(deadline))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
+        .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
+        .layer(from_fn_with_state(app.clone(), telemetry::trace))
+        .with_state(Arc::clone(&app));
+    if app.config.profile == Profile::Storyden {
+        return routes
+            .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
+            .layer(from_fn(budget::spend))
+            .layer(from_fn_with_state(app.clone(), remember_address))
+            .layer(Extension(Arc::clone(&app)))
+            .layer(from_fn_with_state(app, cors::as_storyden));
+    }
+    routes
+        .layer(from_fn_with_state(app.clone(), remember_address))
+        .layer(Extension(app)) // for layers of groups, built without the app
+}
+
+/// Builds the OpenAPI document that `/api/openapi.json` serves.
+#[must_use]
+pub fn document(config: &Config) -> OpenApi {
+    document::around(documented(config).into_parts().1, config)
+}
+
+/// Builds the routes of the OpenAPI document: all except pages, `/healthz` and `/readyz`.
+fn documented(config: &Config) -> Documented {
+    Documented::default()
+        .merge(public(config))
+        .merge(protocol(config))
+        .merge(browser(config))
+        .merge(member(config))
+        .merge(administration(config))
+}
+
+/// Public, cacheable documents for every origin.
+fn public(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(well_known::openid_configuration))
+        .routes(routes!(well_known::openid_configuration_of))
+        .routes(routes!(well_known::oauth_authorization_server))
+        .routes(routes!(well_known::oauth_authorization_server_of))
+        .routes(routes!(well_known::protected_resource))
+        .routes(routes!(well_known::protected_resource_with_slash))
+        .routes(routes!(well_known::protected_resource_of))
+        .routes(routes!(well_known::client_metadata))
+        .routes(routes!(well_known::jwks))
+        .routes(routes!(openapi::openapi))
+        .answering::<Broken>()
+        .method_not_allowed_fallback(other_methods)
+        .layer(option_layer(cors::any_origin(config)))
+}
+
+/// Protocol endpoints for clients of every origin, without a session. Never cached (RFC 6749 §5.1).
+fn protocol(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(token::token))
+        .routes(routes!(device_authorization::start))
+        .routes(routes!(register::register))
+        .routes(routes!(
+            registration_management::show,
+            registration_management::replace,
+            registration_management::delete
+        ))
+        .routes(routes!(revoke::revoke))
+        .routes(routes!(introspection::introspect))
+        .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
+        .answering::<OAuthBroken>()
+        .method_not_allowed_fallback(other_methods) // below `no-store`, for the 405 too
+        .layer(from_fn(refuse_head))
+        .layer(from_fn(protocol_deadline))
+        .layer(CatchPanicLayer::custom(protocol_panicked))
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            no_store(),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            PRAGMA,
+            HeaderValue::from_static("no-cache"),
+        ))
+        .counted(config)
+        .layer(option_layer(cors::any_origin(config)))
+}
+
+/// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
+fn browser(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(authorize_consent::show, authorize_consent::decide))
+        .routes(routes!(device_consent::show, device_consent::decide))
+        .routes(routes!(session::sign_in))
+        .routes(routes!(session::sign_out))
+        .routes(routes!(remote_callback::finish))
+        .answering::<EitherBroken>()
+        .method_not_allowed_fallback(other_methods)
+        .counted(config)
+        .layer(option_layer(cors::own_origins(config)))
+        .merge(navigation(config))
+        .layer(from_fn(refuse_head))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// Endpoints that a browser navigates to: no CORS, so that scripts of foreign origins cannot read the
+/// redirect (RFC 9700 §2.6).
+fn navigation(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(authorize::authorize, authorize::authorize_by_form))
+        .routes(routes!(
+            end_session::end_session,
+            end_session::end_session_by_form
+        ))
+        .answering::<EitherBroken>()
+        .counted(config)
+}
+
+/// Self-service of a signed-in account: applications, tokens, access keys, sessions.
+fn member(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(member::clients::list, member::clients::create))
+        .routes(routes!(
+            member::clients::get,
+            member::clients::update,
+            member::clients::delete
+        ))
+        .routes(routes!(member::client_secret::rotate))
+        .routes(routes!(member::tokens::list))
+        .routes(routes!(member::tokens::delete))
+        .routes(routes!(member::applications::list))
+        .routes(routes!(member::applications::revoke))
+        .routes(routes!(
+            member::access_keys::list,
+            member::access_keys::create
+        ))
+        .routes(routes!(member::access_keys::delete))
+        .routes(routes!(
+            member::sessions::list,
+            member::sessions::delete_all
+        ))
+        .routes(routes!(member::sessions::delete))
+        .routes(routes!(member::password::change))
+        .routes(routes!(member::sign_up::sign_up))
+        .answering::<Broken>()
+        .method_not_allowed_fallback(other_methods)
+        .counted(config)
+        .layer(option_layer(cors::own_origins(config)))
+        .layer(from_fn(refuse_head))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// Administration, with every kind of credential.
+fn administration(config: &Config) -> Documented {
+    Documented::default()
+        .routes(routes!(every_client::list, every_client::create))
+        .routes(routes!(
+            every_client::get,
+            every_client::update,
+            every_client::delete
+        ))
+        .routes(routes!(every_access_key::list))
+        .routes(routes!(every_access_key::delete))
+        .routes(routes!(device_authorizations::list))
+        .routes(routes!(refresh_tokens::list))
+        .routes(routes!(refresh_tokens::delete))
+        .routes(routes!(revocation::revoke))
+        .routes(routes!(remote::discover))
+        .routes(routes!(remote::list, remote::create))
+        .routes(routes!(remote::get, remote::update, remote::delete))
+        .routes(routes!(remote::authorize))
+        .routes(routes!(remote::token))
+        .routes(routes!(audit::list))
+        .answering::<Broken>()
+        .method_not_allowed_fallback(other_methods)
+        .counted(config)
+        .layer(option_layer(cors::own_origins(config)))
+        .layer(from_fn(refuse_head))
+        .layer(unless_set(CACHE_CONTROL, "no-store"))
+}
+
+/// Answers 405 for methods that a path does not have. Each group installs this handler inside the CORS
+/// layer, which must answer `OPTIONS` first.
+async fn other_methods() -> ApiError {
+    ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
+}
+
+fn no_store() -> HeaderValue {
+    HeaderValue::from_static("no-store")
+}
+
+/// Sets a default header: a value from the handler wins.
+fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Makes the client address available to the log of refused requests.
+async fn remember_address(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let ClientAddress(address) = ClientAddress::of(&parts, &app);
+    let request = Request::from_parts(parts, body);
+    from_address(address, next.run(request)).await
+}
+
+/// Answers `HEAD` with 405. axum would run the `GET` handler, with all side effects: store a request,
+/// claim a user code.
+async fn refuse_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        return other_methods().await.into_response();
+    }
+    next.run(request).await
+}
+
+/// Aborts a request at the deadline: 503 with a problem.
+async fn deadline(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        ApiError::new(Kind::Unavailable, "The server is busy; try again shortly")
+            .retry_after(2)
+            .into_response()
+    })
+}
+
+/// Aborts a request at the deadline: 503 with an OAuth error (RFC 6749 §5.2).
+async fn protocol_deadline(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        OAuthError::temporarily_unavailable("The server is busy; try again shortly")
+            .retry_after(2)
+            .into_response()
+    })
+}
+
+/// Answers 500 with a problem after a panic, so that a panic ends only the request.
+fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    log_panic(payload);
+    ApiError::new(Kind::Internal, "The server could not answer this request").into_response()
+}
+
+/// Answers 500 with an OAuth error after a panic.
+fn protocol_panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    log_panic(payload);
+    OAuthError::server_error("a handler panicked").into_response()
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the payload over"
+)]
+fn log_panic(payload: Box<dyn Any + Send + 'static>) {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    let text = text
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = text, "a handler panicked");
+}

@@ -1,0 +1,60 @@
+//! Response differences of Storyden's router (storyden-contract.md#paths), for the profile `storyden`.
+
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::other_methods;
+use crate::context::Shared;
+
+/// Adapts responses to Storyden's router.
+pub(super) async fn as_storyden(
+    State(app): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let profile = app.config.profile;
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let refused = profile.methods_are_few() && is_another_method(&method, &path);
+    let mut response = if refused {
+        other_methods().await.into_response()
+    } else {
+        next.run(request).await
+    };
+    let status = response.status();
+    let headers = response.headers_mut();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.remove(ALLOW);
+        if path.starts_with("/.well-known/") {
+            headers.insert(ALLOW, HeaderValue::from_static("OPTIONS, GET"));
+        }
+    }
+    if profile.no_store_is_rare() && !forbids_keeping(&path) {
+        let no_store = headers.get(CACHE_CONTROL).is_some_and(|v| v == "no-store");
+        if no_store || path == "/api/oauth/jwks" {
+            headers.remove(CACHE_CONTROL);
+        }
+        headers.remove(PRAGMA);
+    }
+    response
+}
+
+/// True for `HEAD`, and for `POST` where Storyden has only `GET`.
+fn is_another_method(method: &Method, path: &str) -> bool {
+    let get_alone = matches!(path, "/api/oauth/authorize" | "/api/oauth/userinfo");
+    method == Method::HEAD || (method == Method::POST && get_alone)
+}
+
+/// True for endpoints with `no-store` in Storyden, and for endpoints that Storyden does not have.
+fn forbids_keeping(path: &str) -> bool {
+    matches!(
+        path,
+        "/api/oauth/token"
+            | "/api/oauth/register"
+            | "/api/oauth/revoke"
+            | "/api/oauth/introspect"
+            | "/api/oauth/end_session"
+    )
+}

@@ -1,0 +1,259 @@
+//! Background jobs: clean-up, missing indexes, revocations, poll times, and the database clock. A
+//! failed pass is logged, and the next pass tries again.
+
+use std::time::Duration;
+
+use time::Duration as Span;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{App, Shared, follow_database_clock};
+use crate::clock::{Stopwatch, Timestamp};
+use crate::store::cleanup::Pass;
+use crate::store::indexes::Outcome;
+use crate::store::{audit, cleanup, indexes, leases, revocation};
+use crate::telemetry::metrics;
+
+/// Period of the clean-up.
+const CLEANUP_EVERY: Duration = Duration::from_hours(1);
+/// Pause before the next clean-up pass if due rows are left.
+const CLEANUP_SOON: Duration = Duration::from_secs(5);
+/// Duration of the clean-up lease, held by a single replica.
+const CLEANUP_LEASE: Span = Span::minutes(10);
+/// Maximum duration of a clean-up pass in seconds, well below [`CLEANUP_LEASE`].
+const CLEANUP_SECONDS: f64 = 300.0;
+/// Period of writing poll times.
+const POLLS_EVERY: Duration = Duration::from_secs(1);
+/// Period of checking for open revocations.
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
+/// Duration of the revocation lease: the longest delay if the holder crashes.
+const REVOCATIONS_LEASE: Span = Span::minutes(10);
+/// Period of the per-minute jobs and of the index check.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Starts every job. Jobs end soon after `stop`.
+pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
+    let tasks = tokio_util::task::TaskTracker::new();
+    tasks.spawn(clean_up_regularly(app.clone(), stop.clone()));
+    tasks.spawn(keep_indexes(app.clone(), stop.clone()));
+    tasks.spawn(every(POLLS_EVERY, app.clone(), stop.clone(), write_polls));
+    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), each_minute));
+    tasks.spawn(every(
+        REVOCATIONS_EVERY,
+        app.clone(),
+        stop.clone(),
+        apply_revocations,
+    ));
+    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), write_refusals));
+    tasks.close();
+    tasks
+}
+
+/// Runs a pass immediately, and then again after each period.
+async fn every<F>(period: Duration, app: Shared, stop: CancellationToken, pass: fn(Shared) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        pass(app.clone()).await;
+    }
+    // Flush the buffered poll times at shutdown.
+    if period == POLLS_EVERY {
+        pass(app).await;
+    }
+}
+
+/// The result of an index check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexes {
+    /// No index is missing.
+    Complete,
+    /// Another process creates the indexes, or the database is unavailable.
+    Later,
+    /// An index could not be created. The clean-up is slow without the index, but correct.
+    Failed,
+}
+
+/// Creates indexes that Storyden dropped at start-up (storyden-contract.md#tables).
+pub async fn make_indexes(app: &App) -> Indexes {
+    match indexes::make_missing(&app.db, || app.readiness.is_draining()).await {
+        Ok(Outcome::Complete(made)) => {
+            if !made.is_empty() {
+                tracing::info!(indexes = ?made, "made missing indexes");
+            }
+            Indexes::Complete
+        }
+        Ok(Outcome::InProgress) => Indexes::Later,
+        Err(error) if error.is_passing() => Indexes::Later,
+        Err(_) => Indexes::Failed, // logged by make_missing
+    }
+}
+
+/// Checks for missing indexes every minute; every hour after a failure.
+async fn keep_indexes(app: Shared, stop: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        pause = match make_indexes(&app).await {
+            Indexes::Failed => CLEANUP_EVERY,
+            Indexes::Complete | Indexes::Later => MINUTE,
+        };
+    }
+}
+
+/// Runs clean-up passes every hour, or after [`CLEANUP_SOON`] while due rows are left.
+async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        let finished = clean_up(app.clone()).await;
+        pause = if finished {
+            CLEANUP_EVERY
+        } else {
+            CLEANUP_SOON
+        };
+    }
+}
+
+/// Deletes expired rows on a single replica (storyden-contract.md#clean-up). False if due rows are
+/// left.
+pub async fn clean_up(app: Shared) -> bool {
+    let now = app.clock.now();
+    let holder = app.random.base64url::<16>();
+    match leases::take(&app.db, "cleanup", &holder, now, now + CLEANUP_LEASE).await {
+        Ok(true) => {}
+        Ok(false) => return true,
+        Err(error) => {
+            tracing::warn!(%error, "the clean-up could not begin");
+            return true;
+        }
+    }
+    let finished = if indexes::are_needed(&app.db).await.unwrap_or(true) {
+        match make_indexes(&app).await {
+            Indexes::Later => false,
+            Indexes::Complete | Indexes::Failed => delete_due(&app, now).await,
+        }
+    } else {
+        // Small tables need no indexes: do not delay the first pass after a start.
+        let finished = delete_due(&app, now).await;
+        make_indexes(&app).await;
+        finished
+    };
+    if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
+        tracing::warn!(%error, "the lease of the clean-up was not given back");
+    }
+    finished
+}
+
+/// Updates and deletes the rows covered by open revocations, on a single replica.
+pub async fn apply_revocations(app: Shared) {
+    match revocation::are_open(&app.db).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "open revocations could not be read"),
+    }
+    let now = app.clock.now();
+    let holder = app.random.base64url::<16>();
+    let until = now + REVOCATIONS_LEASE;
+    match leases::take(&app.db, "revocations", &holder, now, until).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "open revocations could not be applied"),
+    }
+    match revocation::apply(&app.db, now, || app.readiness.is_draining()).await {
+        Ok(applied) => tracing::info!(?applied, "revocations were applied"),
+        Err(error) => tracing::warn!(%error, "open revocations could not be applied"),
+    }
+    if let Err(error) = leases::release(&app.db, "revocations", &holder).await {
+        tracing::warn!(%error, "the lease of open revocations was not given back");
+    }
+}
+
+/// Deletes due rows of every table and of the audit trail. False if due rows are left.
+async fn delete_due(app: &App, now: Timestamp) -> bool {
+    let since = Stopwatch::start();
+    let stop = || app.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
+    let pass = cleanup::run(&app.db, now, stop).await;
+    report(&pass);
+    let keep = app.config.audit_retention;
+    if keep.is_zero() {
+        return pass.finished;
+    }
+    let trail = cleanup::audit_trail(&app.db, now - keep, now, stop).await;
+    report(&trail);
+    pass.finished && trail.finished
+}
+
+fn report(pass: &Pass) {
+    if !pass.deleted.is_empty() {
+        let Pass {
+            deleted, finished, ..
+        } = pass;
+        tracing::info!(?deleted, finished, "cleaned up");
+    }
+    metrics::cleaned_up(pass);
+}
+
+/// Writes the buffered poll times of device authorizations.
+pub async fn write_polls(app: Shared) {
+    app.polls.write(&app.db).await;
+}
+
+/// Writes the rejected requests of past minutes into the audit trail; all of them during a drain.
+pub async fn write_refusals(app: Shared) {
+    let entries = if app.readiness.is_draining() {
+        app.refusals.take_all()
+    } else {
+        app.refusals.take_complete(app.clock.now())
+    };
+    if entries.is_empty() {
+        return;
+    }
+    let write = app.db.write(entries.clone(), |tx, entries| {
+        Box::pin(async move {
+            for entry in entries {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(())
+        })
+    });
+    if let Err(error) = write.await {
+        tracing::warn!(%error, "refusals were not written to the audit trail; the next pass tries again");
+        app.refusals.put_back(entries);
+    }
+}
+
+/// Deletes expired pending requests, wipes the salts of closed refresh windows,
+/// follows the database's clock, and counts the backlog of the clean-up for the metrics.
+pub async fn each_minute(app: Shared) {
+    let now = app.clock.now();
+    let stop = || app.readiness.is_draining();
+    report(&cleanup::pending_requests(&app.db, now, stop).await);
+    if app.config.metrics_addr.is_some() {
+        count_backlog(&app, now).await;
+    }
+    let closed = app.clock.now() - app.config.reuse_window();
+    if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
+        tracing::warn!(%error, "the salts of closed windows were not wiped");
+    }
+    if let Err(error) = follow_database_clock(&app.db, &app.clock).await {
+        tracing::warn!(%error, "the database's clock was not read");
+    }
+}
+
+async fn count_backlog(app: &App, now: Timestamp) {
+    let counted = cleanup::backlog(&app.db, now, app.config.audit_retention).await;
+    match (counted, cleanup::progress(&app.db).await) {
+        (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "the backlog of the clean-up was not counted");
+        }
+    }
+}
