@@ -1,30 +1,34 @@
 //! Application state: everything a request needs, built once by `serve`, by every command and by tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::http::device_cookie::DeviceKey;
-use crate::passwords::{self, Cost, Passwords};
-use crate::clients::assertion::RemoteKeys;
-use crate::clients::documents::DocumentFlights;
+use bytes::Bytes;
+
 use crate::clock::{Clock, MachineInstant};
 use crate::config::Config;
-use crate::rate_limit::device_polls::Polls;
-use crate::redemptions::Redemptions;
-use crate::http::endpoints::well_known::Documents;
+use crate::database_url::DatabaseUrl;
 use crate::egress::Fetch;
 use crate::egress::network::{Network, System};
 use crate::ids::AccountId;
-use crate::keys::{self, Keys, SigningKey, SigningLimits};
-use crate::rate_limit::Limits;
-use crate::rate_limit::requests::{Budget, Size};
-use crate::rate_limit::refusals::Refusals;
-use crate::oauth::resource::KnownResources;
-use crate::random::Random;
+use crate::keys::remote_key_sets::RemoteKeySets;
 use crate::keys::sealer::Sealer;
-use crate::http::listener::{ConnectionLimits, Patience, Places};
+use crate::keys::shared_key::SharedKey;
+use crate::keys::{self, Keys, SigningKey, SigningLimits};
+use crate::oauth::OAuthError;
+use crate::oauth::resource::KnownResources;
+use crate::passwords::{self, Cost, Passwords};
+use crate::random::Random;
+use crate::rate_limit::Limits;
+use crate::rate_limit::connections::{ConnectionLimits, Places};
+use crate::rate_limit::device_polls::Polls;
+use crate::rate_limit::refusals::Refusals;
+use crate::rate_limit::requests::{Budget, Size};
+use crate::redemptions::Redemptions;
+use crate::single_flight::SingleFlight;
 use crate::store::audit::{Entry, Event};
-use crate::database_url::DatabaseUrl;
+use crate::store::clients::Client;
 use crate::store::{self, Db};
+use crate::timeouts::Timeouts;
 
 /// State shared by all handlers.
 pub type Shared = Arc<App>;
@@ -49,7 +53,7 @@ pub struct App {
     /// Refusals not written to the audit trail yet.
     pub refusals: Refusals,
     /// Key of the device cookies.
-    pub device_key: DeviceKey,
+    pub device_key: SharedKey,
     /// Rate limit per address.
     pub budget: Budget,
     /// Last polls of devices.
@@ -57,7 +61,7 @@ pub struct App {
     /// Redemptions of codes and refresh tokens in progress.
     pub redemptions: Redemptions,
     /// Metadata documents of this server, as sent.
-    pub documents: Documents,
+    pub documents: RenderedDocuments,
     /// Known resources (RFC 8707).
     pub resources: KnownResources,
     /// Encryption of remote tokens, with the key loaded at first use.
@@ -67,18 +71,34 @@ pub struct App {
     /// Outgoing requests to remote servers, behind the SSRF guard.
     pub remote_fetch: Fetch,
     /// Single flight for client metadata documents.
-    pub flights: DocumentFlights,
+    pub document_fetches: SingleFlight<Result<Client, OAuthError>>,
     /// Cache of the key sets of clients.
-    pub remote_keys: RemoteKeys,
+    pub remote_key_sets: RemoteKeySets,
     /// Readiness, as reported by `/readyz`.
     pub readiness: Readiness,
     /// Connection timeouts.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Connection slots.
     pub places: Arc<Places>,
 }
 
-/// Readiness for new requests.
+/// The name in `auth_shared_keys` of the key that signs device cookies.
+pub const DEVICE_COOKIE_KEY: &str = "device_cookie";
+
+/// Documents that depend on settings and keys alone. Each is rendered at its first request and sent
+/// unchanged until the process ends.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "each field is the document of the same name")]
+pub struct RenderedDocuments {
+    pub openid_configuration: OnceLock<Bytes>,
+    pub oauth_authorization_server: OnceLock<Bytes>,
+    pub jwks: OnceLock<Bytes>,
+    pub protected_resource: OnceLock<Bytes>,
+    pub protected_api: OnceLock<Bytes>,
+    pub client_metadata: OnceLock<Bytes>,
+}
+
+/// The readiness of the server: false from the start of the drain on.
 #[derive(Debug, Default)]
 pub struct Readiness(std::sync::atomic::AtomicBool);
 
@@ -126,7 +146,7 @@ pub struct Sources {
     /// Cost of password hashes.
     pub cost: Cost,
     /// Connection timeouts.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Limits of the signing queue.
     pub signing: SigningLimits,
     /// Connection limits.
@@ -143,7 +163,7 @@ impl Sources {
             clock: Clock::machine(),
             random: Random::system(),
             cost: Cost::Standard,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             signing: SigningLimits::default(),
             connections: ConnectionLimits::of_process(),
             network: Arc::new(System),
@@ -161,7 +181,7 @@ impl App {
             clock,
             random,
             cost,
-            patience,
+            timeouts,
             signing: _, // unused without signing keys
             connections,
             network,
@@ -176,21 +196,21 @@ impl App {
         let remote_fetch = Fetch::new(config.remote_rules(), network);
         Ok(Self {
             resources: config.known_resources(),
-            sealer: Sealer::default(),
+            sealer: Sealer::new(&config, random.clone()),
             documents_fetch,
             remote_fetch,
-            flights: DocumentFlights::default(),
-            remote_keys: RemoteKeys::new(),
+            document_fetches: SingleFlight::default(),
+            remote_key_sets: RemoteKeySets::new(),
             passwords: Passwords::new(cost, &random)?,
             refusals: Refusals::default(),
-            device_key: DeviceKey::default(),
+            device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: Budget::new(clock.clone(), budget_of(&config)),
             polls: Polls::new(),
             redemptions: Redemptions::default(),
-            documents: Documents::default(),
+            documents: RenderedDocuments::default(),
             readiness: Readiness::default(),
-            patience,
+            timeouts,
             places: Arc::new(Places::new(connections)),
             keys: None,
             config,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use time::Duration as Span;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{App, Shared, follow_database_clock};
 use crate::clock::{Stopwatch, Timestamp};
+use crate::context::{App, Shared, follow_database_clock};
 use crate::store::cleanup::Pass;
 use crate::store::indexes::Outcome;
 use crate::store::{audit, cleanup, indexes, leases, revocation};

@@ -26,6 +26,7 @@ pub mod rate_limit;
 pub mod redemptions;
 pub mod single_flight;
 pub mod telemetry;
+pub mod timeouts;
 
 // Settings and the two profiles.
 pub mod compat;
@@ -44,3 +45,4 @@ pub mod files;
 pub mod ids;
 pub mod random;
 pub mod secret;
+pub mod trace_id;

@@ -1,59 +1,35 @@
-//! Single flight: concurrent fetches of the same key share a single request.
+//! Single flight: concurrent fetches of the same key share one fetch.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use moka::future::Cache;
+
+/// Maximum number of keys with a fetch in progress.
+const FETCHES_MAX: u64 = 10_000;
+
+/// Lifetime of a result whose caller was cancelled before it could remove the result.
+const ABANDONED_TTL: Duration = Duration::from_secs(1);
 
 /// Fetches in progress, by key.
 #[derive(Debug)]
-pub struct Flights<T>(Mutex<HashMap<String, Arc<OnceCell<T>>>>);
+pub struct SingleFlight<T: Clone + Send + Sync + 'static>(Cache<String, T>);
 
-impl<T> Default for Flights<T> {
+impl<T: Clone + Send + Sync + 'static> Default for SingleFlight<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        let fetches = Cache::builder()
+            .max_capacity(FETCHES_MAX)
+            .time_to_live(ABANDONED_TTL);
+        Self(fetches.build())
     }
 }
 
-impl<T: Clone> Flights<T> {
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     /// Runs `fetch` for the key, or joins the fetch in progress. If the leader is cancelled, the next
-    /// waiter takes over.
-    pub async fn fetch(&self, name: &str, fetch: impl Future<Output = T>) -> T {
-        let flight = {
-            let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(flights.entry(name.to_owned()).or_default())
-        };
-        let _landing = Landing {
-            flights: self,
-            name,
-            flight: &flight,
-        };
-        flight.get_or_init(|| fetch).await.clone()
-    }
-}
-
-/// Removes the entry when the fetch is complete, or the last waiter is dropped.
-struct Landing<'a, T> {
-    flights: &'a Flights<T>,
-    name: &'a str,
-    flight: &'a Arc<OnceCell<T>>,
-}
-
-impl<T> Drop for Landing<'_, T> {
-    fn drop(&mut self) {
-        let mut flights = self
-            .flights
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let is_this = flights
-            .get(self.name)
-            .is_some_and(|there| Arc::ptr_eq(there, self.flight));
-        // the map and this waiter
-        let is_last = Arc::strong_count(self.flight) <= 2;
-        if is_this && (self.flight.initialized() || is_last) {
-            flights.remove(self.name);
-        }
+    /// waiter takes over. The result is forgotten when the fetch is complete.
+    pub async fn run(&self, key: &str, fetch: impl Future<Output = T>) -> T {
+        let result = self.0.get_with_by_ref(key, fetch).await;
+        self.0.invalidate(key).await;
+        result
     }
 }

@@ -1,8 +1,8 @@
 //! Access keys as bearer credentials (storyden-contract.md#access-keys): `sdpak_` (personal) or
 //! `sdbak_` (bot), then a public part of 12 characters and a secret of 32.
 
-use crate::passwords;
 use crate::context::App;
+use crate::passwords;
 use crate::rate_limit::ACCESS_KEY;
 use crate::secret::Secret;
 use crate::store;

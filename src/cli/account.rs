@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::password::PasswordSource;
 use super::{Error, arguments, open, output};
-use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::context::App;
 use crate::ids::AccountId;
 use crate::store;
 use crate::store::accounts::{self, NewAccount, NewEmail};

@@ -145,7 +145,7 @@ pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
 pub(super) fn key_files(config: &Config) -> [PathBuf; 2] {
     [
         SigningKey::file_in(&config.data_dir),
-        seal::file_in(&config.data_dir),
+        sealer::file_in(&config.data_dir),
     ]
 }
 
@@ -191,7 +191,7 @@ impl Manifest {
         };
         let known = [
             SigningKey::file_in(Path::new("")),
-            seal::file_in(Path::new("")),
+            sealer::file_in(Path::new("")),
         ];
         let are_known = keys.iter().enumerate().all(|(place, key)| {
             let is_first = !keys[..place].iter().any(|other| other.name == key.name);

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Error, account, open, output};
-use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::{Config, parse_duration};
+use crate::context::App;
 use crate::ids::AccountId;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Page;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Error, account, client, open, output};
-use crate::context::App;
 use crate::config::Config;
+use crate::context::App;
 use crate::store::audit::{Entry, Event};
 use crate::store::revocation::{self, Ended, Target};
 

@@ -21,7 +21,7 @@ impl Healthcheck {
     /// Sends the request.
     pub(super) async fn run(self, config: &Config) -> Result<ExitCode, Error> {
         let url = format!("http://{}/readyz", reachable(config.listen_addr));
-        let client = fetch::command_client()
+        let client = egress::command_client()
             .map_err(|error| Error::because(format!("no HTTP client: {}", with_causes(&error))))?;
         let answer = match client.get(&url).timeout(TIMEOUT).send().await {
             Ok(answer) => answer,

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{Error, output};
-use crate::context;
 use crate::config::Config;
-use crate::keys::SigningKey;
+use crate::context;
 use crate::database_url::DatabaseUrl;
+use crate::keys::SigningKey;
 
 /// Commands for the signing key.
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ impl Show {
                 config.data_dir.display()
             )));
         }
-        let key = app::signing_key(config)?;
+        let key = context::signing_key(config)?;
         if self.json {
             print_json(&key)?;
             return Ok(ExitCode::SUCCESS);

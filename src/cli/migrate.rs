@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Error, output};
-use crate::context::{App, Sources};
 use crate::config::Config;
-use crate::store::migrate;
+use crate::context::{App, Sources};
 use crate::database_url::{DatabaseUrl, SqliteMode};
+use crate::store::migrate;
 use crate::telemetry;
 
 /// Run the pending migrations; `serve` also runs pending migrations.

@@ -27,9 +27,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::passwords;
-use crate::context::{self, App, Sources};
 use crate::config::{Config, Fault};
+use crate::context::{self, App, Sources};
+use crate::passwords;
 use crate::{keys, store, telemetry};
 
 /// The OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
@@ -91,7 +91,7 @@ pub enum Error {
     Settings(Vec<Fault>),
     /// The server cannot be constructed.
     #[error(transparent)]
-    App(#[from] app::Error),
+    App(#[from] context::Error),
     /// The SQLite file is locked by a second server.
     #[error(transparent)]
     Lock(#[from] store::lock::Error),

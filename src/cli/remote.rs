@@ -6,9 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::account::find as find_account;
 use super::{Error, open, output};
-use crate::context::App;
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::context::App;
 use crate::ids::RemoteConnectionId;
 use crate::oauth::permission::Permission;
 use crate::remote::connect::{self, Manual, Wanted};

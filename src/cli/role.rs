@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::account::find;
 use super::{Error, arguments, open, output};
-use crate::context::App;
 use crate::config::Config;
+use crate::context::App;
 use crate::ids::RoleId;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::store;

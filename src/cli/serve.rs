@@ -11,17 +11,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::context::{App, Sources};
-use crate::config::Config;
-use crate::keys::SigningKey;
 use crate::compat::Profile;
+use crate::config::Config;
+use crate::context::{App, Sources};
+use crate::database_url::DatabaseUrl;
+use crate::http::listener;
+use crate::http::prometheus;
+use crate::keys::SigningKey;
 use crate::keys::sealer;
 use crate::store::lock::ServerLock;
-use crate::database_url::DatabaseUrl;
 use crate::store::{inspect, migrate};
-use crate::http::prometheus;
 use crate::{files, telemetry};
-use crate::http::listener;
 
 /// Migrate the database and serve: the default command.
 #[derive(Args, Debug, Default)]
@@ -62,7 +62,7 @@ pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
 /// Storyden's database.
 async fn make_private(app: &App) -> Result<(), Error> {
     let folder = &app.config.data_dir;
-    let keys = [SigningKey::file_in(folder), seal::file_in(folder)];
+    let keys = [SigningKey::file_in(folder), sealer::file_in(folder)];
     let mut open: Vec<(PathBuf, u32)> = open_to_others(keys);
     if let DatabaseUrl::Sqlite(url) = app.config.database() {
         let of_database = open_to_others(url.files());
@@ -151,7 +151,7 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCo
         prometheus::install();
         tokio::spawn(prometheus::serve(Arc::clone(&app), listener, stop.clone()));
     }
-    server::run(app, listener, stop)
+    listener::run(app, listener, stop)
         .await
         .map_err(|error| Error::Io("serving ended".to_owned(), error))?;
     tracing::info!("stopped");

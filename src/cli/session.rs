@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::account::find;
 use super::{Error, open, output};
-use crate::http::session_cookie;
 use crate::config::Config;
 use crate::http::member::session;
+use crate::http::session_cookie;
 
 /// Commands for sessions.
 #[derive(Debug, Subcommand)]

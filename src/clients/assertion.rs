@@ -3,20 +3,18 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
-use serde_json::Value;
 use time::Duration;
 use url::Url;
 
 use super::Credentials;
-use crate::single_flight::Flights;
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::egress::Question;
+use crate::keys::remote_key_sets::KeySet;
 use crate::keys::{self, Unproven};
-use crate::rate_limit::KEYS_CLIENT;
 use crate::oauth::client_assertion::Claims;
 use crate::oauth::{OAuthError, client_document, strict_json};
+use crate::rate_limit::KEYS_CLIENT;
 use crate::secret::Secret;
 use crate::store::clients::Client;
 use crate::store::{assertions, client_documents};
@@ -27,38 +25,6 @@ const MAX: usize = 16 * 1_024;
 const FRESH: Duration = Duration::minutes(10);
 /// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
 const YOUNG: Duration = Duration::seconds(30);
-/// Maximum number of cached key sets.
-const SETS: u64 = 500;
-
-/// Cache of key sets fetched from `jwks_uri`.
-#[derive(Debug)]
-pub struct RemoteKeys {
-    sets: Cache<String, KeySet>,
-    flights: Flights<Option<KeySet>>,
-}
-
-#[derive(Clone, Debug)]
-struct KeySet {
-    jwks: Arc<Value>,
-    fetched_at: Timestamp,
-}
-
-impl RemoteKeys {
-    /// Creates an empty cache.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            sets: Cache::new(SETS),
-            flights: Flights::default(),
-        }
-    }
-}
-
-impl Default for RemoteKeys {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Reads the client id from an unverified assertion: `client_id` is optional beside an assertion (RFC
 /// 7521 §4.2).
@@ -133,7 +99,7 @@ async fn check_signature(
         return Ok(Err(Unproven::NoKey));
     };
     let now = app.clock.now();
-    if let Some(set) = app.remote_keys.sets.get(uri) {
+    if let Some(set) = app.remote_key_sets.get(uri) {
         let checked = keys::check_assertion(assertion, &set.jwks);
         let age = now - set.fetched_at;
         let may_have_changed = checked == Err(Unproven::NoKey) && age >= YOUNG;
@@ -150,7 +116,7 @@ async fn fetch_set(app: &App, client: &Client, uri: &str) -> Result<KeySet, OAut
     app.limits.spend(&[(KEYS_CLIENT, row)]).map_err(|wait| {
         OAuthError::limited("The keys of this client were fetched too often", wait.0)
     })?;
-    let set = app.remote_keys.flights.fetch(uri, read_set(app, uri));
+    let set = app.remote_key_sets.fetches.run(uri, read_set(app, uri));
     set.await.ok_or_else(|| {
         let description = "The client's jwks_uri cannot be read now";
         OAuthError::temporarily_unavailable(description).retry_after(10)
@@ -165,7 +131,7 @@ async fn read_set(app: &App, uri: &str) -> Option<KeySet> {
     let question = Question {
         url: &url,
         max: MAX,
-        deadline: app.patience.fetch,
+        deadline: app.timeouts.fetch,
     };
     let found = app.documents_fetch.json(question).await;
     let found = found.inspect_err(|why| refused(why)).ok()?;
@@ -177,6 +143,6 @@ async fn read_set(app: &App, uri: &str) -> Option<KeySet> {
         jwks: Arc::new(jwks),
         fetched_at: app.clock.now(),
     };
-    app.remote_keys.sets.insert(uri.to_owned(), set.clone());
+    app.remote_key_sets.insert(uri, set.clone());
     Some(set)
 }

@@ -9,12 +9,10 @@ use std::net::IpAddr;
 
 use time::Duration;
 
-use crate::single_flight::Flights;
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::egress::{self, Found, Question};
 use crate::ids::{AccountId, ClientRowId};
-use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_document::{self, ClientDocument};
 use crate::oauth::client_id_url;
@@ -22,6 +20,7 @@ use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::{ClientScope, ScopePolicy};
 use crate::oauth::{OAuthError, strict_json};
+use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_details::Details;
@@ -40,9 +39,6 @@ const STALE_MAX: Duration = Duration::hours(24);
 /// The error for a document that cannot be fetched. Does not tell the reason.
 const UNREACHABLE: &str =
     "The client's metadata document cannot be had now: its host does not answer";
-
-/// Single flight for document fetches.
-pub type DocumentFlights = Flights<Result<Client, OAuthError>>;
 
 /// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +78,7 @@ pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Cl
         spend(app, visitor)?;
         read(app, client_id, visitor).await
     });
-    app.flights.fetch(client_id, read).await
+    app.document_fetches.run(client_id, read).await
 }
 
 /// Counts a fetch against the rate limits of the network and the account.
@@ -163,8 +159,8 @@ async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, D
         error,
         passing: false,
     })?;
-    let patience = app.patience.fetch;
-    let deadline = if storydens { patience * 2 } else { patience };
+    let timeouts = app.timeouts.fetch;
+    let deadline = if storydens { timeouts * 2 } else { timeouts };
     let question = Question {
         url: &url,
         max: MAX,
@@ -206,11 +202,11 @@ async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, D
 }
 
 /// The public error description of a failed fetch. Network details go to the log only.
-fn describe(error: &fetch::Error, client_id: &str, storydens: bool) -> String {
-    use fetch::Error::{
+fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
+    use egress::Error::{
         Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable, Unresolved,
     };
-    use fetch::address::Unfit::{Address, Addresses};
+    use egress::address::Unfit::{Address, Addresses};
     // The URL itself shows a local address, so naming the reason reveals nothing about the network
     // (SSRF).
     let named = is_named_so(client_id);

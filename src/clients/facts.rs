@@ -5,8 +5,8 @@ use serde::Serialize;
 use url::Url;
 
 use super::builtin;
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::AccountId;
 use crate::oauth::client_id_url;
 use crate::oauth::permission::Permission;

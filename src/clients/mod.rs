@@ -13,11 +13,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::context::App;
-use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::random::Random;
+use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::secret::Secret;
 use crate::store::audit::Event;
 use crate::store::clients::{self, Client};

@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::compat::Profile;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
-use crate::compat::Profile;
 use crate::store::clients::{Client, policy_name};
 
 /// A client.

@@ -2,9 +2,9 @@
 
 use time::Duration;
 
-use crate::passwords;
 use crate::context::App;
 use crate::ids::SessionId;
+use crate::passwords;
 use crate::secret::Secret;
 use crate::store::audit::{self, Entry};
 use crate::store::clients::{self, Client, Rotation};

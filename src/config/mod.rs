@@ -13,15 +13,15 @@ use time::Duration;
 use url::Url;
 
 use crate::clock::Timestamp;
+use crate::compat::Profile;
+use crate::database_url::{DatabaseUrl, SqliteUrl};
 use crate::egress;
 use crate::egress::address::Opening;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::redirect_uri::is_loopback;
 use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
-use crate::compat::Profile;
 use crate::secret::Secret;
-use crate::database_url::{DatabaseUrl, SqliteUrl};
 use parse::Setting;
 pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
@@ -426,8 +426,8 @@ impl Config {
 
     /// Returns the SSRF rules for documents and keys of clients.
     #[must_use]
-    pub fn document_rules(&self) -> fetch::Rules {
-        fetch::Rules {
+    pub fn document_rules(&self) -> egress::Rules {
+        egress::Rules {
             opening: if self.cimd_insecure {
                 Opening::Everything
             } else {
@@ -440,8 +440,8 @@ impl Config {
 
     /// Returns the SSRF rules for remote servers.
     #[must_use]
-    pub fn remote_rules(&self) -> fetch::Rules {
-        fetch::Rules {
+    pub fn remote_rules(&self) -> egress::Rules {
+        egress::Rules {
             opening: if self.remote_is_insecure() {
                 Opening::Loopback
             } else {

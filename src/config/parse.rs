@@ -7,11 +7,11 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
+use crate::compat::Profile;
+use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::scope::ScopeName;
-use crate::compat::Profile;
 use crate::secret::Secret;
-use crate::database_url::DatabaseUrl;
 
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {

@@ -5,8 +5,8 @@
 //! rebinding. No proxy from the environment, no redirect, no compression; bytes, time and concurrency
 //! are limited, per host and in total (`gate`).
 
-pub mod concurrency;
 pub mod address;
+pub mod concurrency;
 pub mod network;
 
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use address::{Opening, Unfit};
-use gate::Gate;
+use concurrency::Gate;
 use network::Network;
 
 /// Time limit of a command's request.

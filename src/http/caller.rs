@@ -7,14 +7,14 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 use crate::accounts::access_keys;
-use crate::http::session_cookie;
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::compat::Profile;
+use crate::context::App;
+use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
 use crate::oauth::permission::{Permission, PermissionSet};
-use crate::compat::Profile;
 use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;

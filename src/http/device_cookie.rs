@@ -18,16 +18,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use time::Duration;
-use tokio::sync::OnceCell;
 
 use super::caller::session_of;
 use super::cookies;
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
+use crate::context::DEVICE_COOKIE_KEY;
 use crate::ids::AccountId;
 use crate::rate_limit::{Rule, SIGN_IN_BROWSER};
-use crate::secret::{Secret, hex};
-use crate::store::{self, device_failures, shared_keys};
+use crate::secret::Secret;
+use crate::store::{self, device_failures};
 
 /// The name of the cookie on plain http.
 const NAME: &str = "storyden-auth-device";
@@ -46,13 +46,6 @@ const DEVICE_LENGTH: usize = 22;
 
 /// The length of an HMAC-SHA256 in base64url.
 const MAC_LENGTH: usize = 43;
-
-/// The name of the key in `auth_shared_keys`.
-const KEY_NAME: &str = "device_cookie";
-
-/// The key of device cookies, read at first use.
-#[derive(Debug, Default)]
-pub struct DeviceKey(OnceCell<Secret>);
 
 /// A browser that signed in to an account before.
 #[derive(Clone, Debug)]
@@ -179,7 +172,7 @@ async fn by_cookie(
     if entries.peek().is_none() {
         return Ok(None);
     }
-    let Some(key) = known_key(app).await? else {
+    let Some(key) = app.device_key.find(&app.db).await? else {
         return Ok(None);
     };
     let Some(entry) = entries.find(|entry| entry.is_of(&key, who)) else {
@@ -201,8 +194,11 @@ pub async fn remember(app: &App, headers: &HeaderMap, who: SigningIn<'_>) -> Opt
     if app.config.profile.sign_in_sets_one_cookie() {
         return None;
     }
-    let key = shared_key(app).await;
+    let key = app
+        .device_key
+        .find_or_create(&app.db, &app.random, app.clock.now());
     let key = key
+        .await
         .inspect_err(|error| tracing::warn!(%error, "no device cookie was made"))
         .ok()?;
     let now = app.clock.now();
@@ -260,7 +256,7 @@ fn signer(key: &Secret, who: SigningIn<'_>, device: &str, expiry: &str) -> Hmac<
     let mut mac = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes())
         .expect("HMAC takes a key of any length");
     for part in [
-        KEY_NAME,
+        DEVICE_COOKIE_KEY,
         who.account.as_str(),
         who.password_hash,
         device,
@@ -270,27 +266,4 @@ fn signer(key: &Secret, who: SigningIn<'_>, device: &str, expiry: &str) -> Hmac<
         mac.update(&[0]); // separator: no part contains NUL
     }
     mac
-}
-
-/// The shared key, if any replica has created it.
-async fn known_key(app: &App) -> Result<Option<Secret>, store::Error> {
-    if let Some(key) = app.device_key.0.get() {
-        return Ok(Some(key.clone()));
-    }
-    let key = shared_keys::find(&app.db, KEY_NAME).await?;
-    Ok(key.inspect(|key| {
-        let _ = app.device_key.0.set(key.clone());
-    }))
-}
-
-/// The shared key, created if missing.
-async fn shared_key(app: &App) -> Result<Secret, store::Error> {
-    let make = async || {
-        if let Some(key) = shared_keys::find(&app.db, KEY_NAME).await? {
-            return Ok(key);
-        }
-        let new = Secret::new(hex(&app.random.bytes::<32>()));
-        shared_keys::insert(&app.db, KEY_NAME, &new, app.clock.now()).await
-    };
-    app.device_key.0.get_or_try_init(make).await.cloned()
 }

@@ -14,3 +14,4 @@ pub mod pages;
 pub mod prometheus;
 pub mod router;
 pub mod session_cookie;
+pub mod trace;

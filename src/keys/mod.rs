@@ -3,7 +3,10 @@
 //! aws-lc-rs signs with a key that is parsed once, on blocking threads and a few at a time, so that RSA
 //! does not delay other requests. `jsonwebtoken` verifies signatures.
 
+pub mod remote_key_sets;
 pub mod sealer;
+pub mod shared_key;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, GrantId};
 use crate::compat::Profile;
+use crate::ids::{AccountId, GrantId};
 
 /// The audience of tokens that are for Storyden's own API.
 pub const STORYDEN: &str = "storyden";

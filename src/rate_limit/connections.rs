@@ -183,7 +183,7 @@ impl Places {
     ///
     /// # Errors
     /// [`Refused`] if no idle connection can be evicted.
-    pub(super) async fn take(
+    pub(crate) async fn take(
         self: &Arc<Self>,
         address: Option<IpAddr>,
     ) -> Result<Arc<Place>, Refused> {
@@ -260,7 +260,7 @@ fn network_of(address: IpAddr) -> IpAddr {
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Between requests.
     Idle,
     /// Reading the head of a request.
@@ -273,7 +273,7 @@ pub(super) enum Phase {
 
 /// The parsed length of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyLength {
+pub(crate) enum BodyLength {
     /// A number of bytes; 0 without a body.
     Known(u64),
     /// Chunked transfer coding.
@@ -282,7 +282,7 @@ pub(super) enum BodyLength {
 
 /// The slot of a connection, released on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     network: Option<IpAddr>,
     close: CancellationToken,
@@ -301,48 +301,48 @@ struct State {
 
 impl Place {
     /// Waits until the connection is evicted.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.close.cancelled().await;
     }
 
     /// Returns the phase of the connection.
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.state().phase
     }
 
     /// Records the start of a head. False if the connection was evicted: do not read.
-    pub(super) fn begin_head(&self) -> bool {
+    pub(crate) fn begin_head(&self) -> bool {
         self.enter(Phase::Reading, Some(Rank::Head))
     }
 
     /// Records a parsed request. False if the connection was evicted: do not run the handler.
-    pub(super) fn begin_answer(&self, body: BodyLength) -> bool {
+    pub(crate) fn begin_answer(&self, body: BodyLength) -> bool {
         self.state().body = Some(body);
         let rank = (body != BodyLength::Known(0)).then_some(Rank::Body);
         self.enter(Phase::Answering, rank)
     }
 
     /// Records the end of the body.
-    pub(super) fn received(&self) {
+    pub(crate) fn received(&self) {
         if self.phase() == Phase::Answering {
             self.enter(Phase::Answering, None);
         }
     }
 
     /// Records the response of the handler. The connection is not idle until the response is sent.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.enter(Phase::Sending, None);
     }
 
     /// Records that all bytes were sent.
-    pub(super) fn sent(&self) {
+    pub(crate) fn sent(&self) {
         if self.phase() == Phase::Sending {
             self.enter(Phase::Idle, Some(Rank::KeptAlive));
         }
     }
 
     /// Takes the body length of the last parsed request.
-    pub(super) fn take_body(&self) -> Option<BodyLength> {
+    pub(crate) fn take_body(&self) -> Option<BodyLength> {
         self.state().body.take()
     }
 

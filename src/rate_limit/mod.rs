@@ -9,8 +9,8 @@
 
 pub mod connections;
 pub mod device_polls;
-pub mod requests;
 pub mod refusals;
+pub mod requests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

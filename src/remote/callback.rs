@@ -3,11 +3,11 @@
 
 use super::connect::state_hash;
 use super::metadata::ServerMetadata;
-use crate::keys::sealer::{self, Place};
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
 use crate::context::App;
 use crate::ids::AccountId;
+use crate::keys::sealer::Place;
 use crate::store::audit::{self, Entry};
 use crate::store::remote::{self, Connection, Flow};
 
@@ -94,7 +94,7 @@ async fn conclude(
         row: flow.id.as_str(),
         column: "pkce_verifier",
     };
-    let verifier = seal::open(app, place, &flow.pkce_verifier)?;
+    let verifier = app.sealer.open(place, &flow.pkce_verifier)?;
     let grant = [
         ("grant_type", "authorization_code"),
         ("code", code),

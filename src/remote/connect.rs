@@ -11,10 +11,10 @@ use super::Error;
 use super::discovery::{self, Discovered, Mode};
 use super::metadata::check_endpoint;
 use super::registration;
-use crate::keys::sealer::{self, Place};
 use super::token_endpoint::AuthMethod;
 use crate::context::App;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
+use crate::keys::sealer::Place;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::secret::Secret;
 use crate::store;
@@ -222,9 +222,8 @@ pub fn seal_secret(
         row: row.id.as_str(),
         column: "client_secret",
     };
-    secret
-        .map(|secret| seal::seal(app, place, secret))
-        .transpose()
+    let sealed = secret.map(|secret| app.sealer.seal(place, secret));
+    Ok(sealed.transpose()?)
 }
 
 async fn discovered(
@@ -321,7 +320,7 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
     };
     let flow = NewFlow {
         state_hash: state_hash(state.reveal()),
-        verifier: seal::seal(app, place, &Secret::new(verifier))?,
+        verifier: app.sealer.seal(place, &Secret::new(verifier))?,
         redirect_uri: redirect_uri.clone(),
         connection: row.id.clone(),
         account: account.clone(),

@@ -201,7 +201,7 @@ async fn read(app: &App, what: &str, url: &Url) -> Result<Value, Error> {
     let reply = app.remote_fetch.ask(question, Sent::Nothing).await;
     let reply = reply.map_err(|error| Error::of(what, &error))?;
     if !reply.status.is_success() {
-        let status = fetch::Error::Status(reply.status.as_u16());
+        let status = egress::Error::Status(reply.status.as_u16());
         return Err(Error::of(what, &status));
     }
     require_json(&reply.headers).map_err(|error| Error::of(what, &error))?;

@@ -15,11 +15,11 @@ pub mod tokens;
 
 use serde::Serialize;
 
-use crate::context::App;
 use crate::clock::Timestamp;
-use crate::http::error::{ApiError, Kind};
+use crate::context::App;
 use crate::egress;
 use crate::ids::RemoteConnectionId;
+use crate::keys::sealer;
 use crate::store;
 use crate::store::remote;
 
@@ -44,6 +44,9 @@ pub enum Error {
     /// A setting is missing here.
     #[error("{0}")]
     Unset(&'static str),
+    /// A secret cannot be sealed or opened.
+    #[error(transparent)]
+    Sealer(#[from] sealer::Error),
     /// The database does not answer.
     #[error("the database does not answer")]
     Store(#[from] store::Error),
@@ -55,31 +58,12 @@ impl Error {
     }
 
     /// Converts a failed request to the server `whom`.
-    fn of(whom: &str, error: &fetch::Error) -> Self {
+    fn of(whom: &str, error: &egress::Error) -> Self {
         let text = format!("{whom}: {error}");
         match error {
-            fetch::Error::Unfit(_) => Self::Refused(text),
+            egress::Error::Unfit(_) => Self::Refused(text),
             error if error.is_passing() => Self::Away(text),
             _ => Self::Useless(text),
-        }
-    }
-
-    /// The problem that is answered.
-    #[must_use]
-    pub fn into_problem(self, app: &App) -> ApiError {
-        match self {
-            // contract 18.3
-            Self::Away(why) | Self::Useless(why)
-                if app.config.profile.remote_connections_are_storydens() =>
-            {
-                ApiError::new(Kind::Internal, why)
-            }
-            Self::Refused(why) | Self::Useless(why) => ApiError::invalid(why),
-            Self::Missing(what) => ApiError::new(Kind::NotFound, what),
-            Self::Connected(what) => ApiError::new(Kind::AlreadyExists, what),
-            Self::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
-            Self::Unset(what) => ApiError::new(Kind::Unavailable, what),
-            Self::Store(error) => error.into(),
         }
     }
 }

@@ -10,10 +10,10 @@ use url::form_urlencoded::byte_serialize;
 
 use super::Error;
 use super::registration::told;
-use crate::keys::sealer::{self, Place};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::egress::{self, Question, Sent, require_json};
+use crate::keys::sealer::{self, Place};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
 use crate::store::remote::{Connection, NewTokens};
@@ -79,7 +79,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<NewTokens, Error> {
         let row = connection.id.as_str();
-        let seal = |column, secret| seal::seal(app, Place { row, column }, secret);
+        let seal = |column, secret| app.sealer.seal(Place { row, column }, secret);
         let refresh_token = self.refresh_token.as_ref();
         Ok(NewTokens {
             id: connection.id.clone(),
@@ -109,6 +109,12 @@ pub(super) enum NoTokens {
 impl From<Error> for NoTokens {
     fn from(error: Error) -> Self {
         Self::Here(error)
+    }
+}
+
+impl From<sealer::Error> for NoTokens {
+    fn from(error: sealer::Error) -> Self {
+        Self::Here(error.into())
     }
 }
 
@@ -143,7 +149,7 @@ pub(super) async fn ask(
         .as_deref()
         .filter(|text| !text.is_empty());
     let secret = secret
-        .map(|kept| seal::open(app, place, kept))
+        .map(|kept| app.sealer.open(place, kept))
         .transpose()?;
     let named = connection.token_endpoint_auth_method.as_deref();
     let method = named
@@ -199,7 +205,7 @@ pub(super) async fn ask(
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
         );
     if away {
-        let status = fetch::Error::Status(reply.status.as_u16());
+        let status = egress::Error::Status(reply.status.as_u16());
         return Err(NoTokens::Away(format!("The token endpoint: {status}")));
     }
     let document = require_json(&reply.headers).map_err(|error| error.to_string());

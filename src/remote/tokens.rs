@@ -6,12 +6,12 @@ use std::time::Duration as Span;
 
 use time::Duration;
 
-use crate::keys::sealer::{self, Place};
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::RemoteConnectionId;
+use crate::keys::sealer::Place;
 use crate::secret::Secret;
 use crate::store::remote::{self, Connection};
 
@@ -106,7 +106,7 @@ fn opened(app: &App, row: &Connection) -> Result<AccessToken, Error> {
     };
     let kept = row.access_token.as_deref().unwrap_or_default();
     Ok(AccessToken {
-        token: seal::open(app, place, kept)?,
+        token: app.sealer.open(place, kept)?,
         token_type: row
             .token_type
             .clone()
@@ -123,9 +123,9 @@ async fn refresh(app: &App, row: &Connection, kept: &str) -> Result<(), Error> {
         row: row.id.as_str(),
         column: "refresh_token",
     };
-    let outcome = match seal::open(app, place, kept) {
+    let outcome = match app.sealer.open(place, kept) {
         Ok(token) => ask(app, row, &token).await,
-        Err(error) => Err(NoTokens::Here(error)),
+        Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(()) => Ok(()),

@@ -8,7 +8,7 @@ use super::error::Result;
 use super::paging::{Page, Pages, Total};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuditId};
-use crate::telemetry::trace_id;
+use crate::trace_id::trace_id;
 
 /// Defines the events with the stored names.
 macro_rules! events {

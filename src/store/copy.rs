@@ -9,8 +9,8 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::db::Db;
 use super::error::{Error, Result};
 use super::migrate;
-use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::Value;
+use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 
 /// Wait for a lock of another process before the file counts as in use.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);

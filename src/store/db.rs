@@ -19,9 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
 use super::readers::Readers;
-use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
+use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use crate::files;
 
 /// Maximum number of writers waiting for SQLite's single writing connection; more get [`Error::Busy`].

@@ -18,7 +18,7 @@ const READERS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Readers {
     options: SqliteConnectOptions,
-    patience: Duration,
+    timeouts: Duration,
     turns: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
 }
@@ -32,18 +32,18 @@ pub(super) struct Reader<'a> {
 }
 
 impl Readers {
-    /// Opens the first connection. `patience` is the longest wait for a connection.
+    /// Opens the first connection. `timeouts` is the longest wait for a connection.
     ///
     /// # Errors
     /// If the file cannot be opened.
     pub(super) async fn open(
         options: SqliteConnectOptions,
-        patience: Duration,
+        timeouts: Duration,
     ) -> sqlx::Result<Self> {
         let first = options.connect().await?;
         Ok(Self {
             options,
-            patience,
+            timeouts,
             turns: Semaphore::new(READERS as usize),
             idle: Mutex::new(vec![first]),
         })
@@ -52,9 +52,9 @@ impl Readers {
     /// Takes an idle connection, or opens a new connection.
     ///
     /// # Errors
-    /// If all connections stay in use for longer than `patience`, or the pool is closed.
+    /// If all connections stay in use for longer than `timeouts`, or the pool is closed.
     pub(super) async fn take(&self) -> sqlx::Result<Reader<'_>> {
-        let turn = tokio::time::timeout(self.patience, self.turns.acquire()).await;
+        let turn = tokio::time::timeout(self.timeouts, self.turns.acquire()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = self.idle().pop();

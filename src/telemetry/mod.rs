@@ -1,33 +1,12 @@
-//! Logging, and the trace id that connects a response with log lines.
+//! Logs and metrics.
 
 pub mod metrics;
 
-use std::future::Future;
 use std::io::IsTerminal as _;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::Response;
-use tracing::Instrument as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::context::Shared;
-use crate::clock::Stopwatch;
 use crate::config::{Config, LogFormat};
-use crate::secret::hex;
-
-tokio::task_local! {
-    static TRACE_ID: String;
-}
-
-/// Returns the trace id of the current request: 32 hex digits, or `unknown` outside a request.
-#[must_use]
-pub fn trace_id() -> String {
-    TRACE_ID
-        .try_with(Clone::clone)
-        .unwrap_or_else(|_| "unknown".to_owned())
-}
 
 /// Starts logging to stderr, as configured.
 pub fn start(config: &Config) {
@@ -42,92 +21,4 @@ pub fn start(config: &Config) {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
-}
-
-/// Middleware that gives every request a span and a new trace id. The caller's trace id (W3C Trace
-/// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
-/// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
-pub async fn trace(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let trace_id = hex(&app.random.bytes::<16>());
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
-    let method = request.method().clone();
-    let caller_trace_id = caller_trace_id(request.headers()); // `None` is not logged
-    let span = tracing::info_span!("request", %method, route, trace_id, caller_trace_id);
-    let stopwatch = Stopwatch::start();
-    let answer = async {
-        let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
-        response
-    };
-    let response = within(trace_id, answer.instrument(span)).await;
-    metrics::answered(&method, route, response.status(), stopwatch.seconds());
-    response
-}
-
-/// Runs a future under a trace id.
-async fn within<T>(trace_id: String, future: impl Future<Output = T>) -> T {
-    TRACE_ID.scope(trace_id, future).await
-}
-
-/// Reads the trace id of a single `traceparent` header: `VERSION-TRACE-PARENT-FLAGS` in lower-case hex,
-/// and more in later versions (W3C Trace Context §3.2).
-fn caller_trace_id(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all("traceparent").iter();
-    let (Some(header), None) = (given.next(), given.next()) else {
-        return None;
-    };
-    let text = header.to_str().ok()?;
-    let mut parts = text.split('-');
-    let mut hex = |digits: usize| {
-        let part = parts.next()?;
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (part.len() == digits && part.bytes().all(is_hex)).then_some(part)
-    };
-    let (version, trace, parent) = (hex(2)?, hex(32)?, hex(16)?);
-    hex(2)?;
-    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let has_more = parts.next().is_some();
-    let fits = version != "ff" && !(version == "00" && has_more);
-    (fits && !is_zero(trace) && !is_zero(parent)).then_some(trace)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_traceparent_is_whole_or_ignored() {
-        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-        const PARENT: &str = "00f067aa0ba902b7";
-        let of = |lines: &[String]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("traceparent", HeaderValue::from_str(line).unwrap());
-            }
-            caller_trace_id(&headers).map(str::to_owned)
-        };
-        let good = format!("00-{TRACE}-{PARENT}-01");
-        assert_eq!(of(std::slice::from_ref(&good)).as_deref(), Some(TRACE));
-        let later = format!("cc-{TRACE}-{PARENT}-01-what-comes-later");
-        assert_eq!(of(&[later]).as_deref(), Some(TRACE));
-        assert_eq!(of(&[good.clone(), good.clone()]), None);
-        assert_eq!(of(&[]), None);
-        for bad in [
-            String::new(),
-            "nonsense".to_owned(),
-            format!("ff-{TRACE}-{PARENT}-01"),
-            format!("00-{TRACE}-{PARENT}-01-more"),
-            format!("00-{TRACE}-{PARENT}"),
-            format!("00-{TRACE}-{PARENT}-1"),
-            format!("00-{}-{PARENT}-01", TRACE.to_uppercase()),
-            format!("00-{}-{PARENT}-01", "0".repeat(32)),
-            format!("00-{TRACE}-{}-01", "0".repeat(16)),
-            format!("00-{}-{PARENT}-01", &TRACE[1..]),
-        ] {
-            assert_eq!(of(std::slice::from_ref(&bad)), None, "{bad}");
-        }
-    }
 }

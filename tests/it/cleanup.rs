@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
+use storyden_auth::http::prometheus;
 use storyden_auth::jobs;
 use storyden_auth::store::cleanup::Progress;
 use storyden_auth::store::{cleanup, leases};
-use storyden_auth::http::prometheus;
 use time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

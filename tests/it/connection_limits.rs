@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use storyden_auth::keys::SigningTurn;
-use storyden_auth::http::listener::ConnectionLimits;
+use storyden_auth::rate_limit::connections::ConnectionLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use storyden_auth::http::listener::Patience;
+use storyden_auth::timeouts::Timeouts;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -189,7 +189,7 @@ both! {
         // Shorter than the test, and longer than a request takes on a busy machine.
         let short = Duration::from_secs(3);
         let mut setup = setup;
-        setup.patience = Patience { head: short, body: short, idle: short, ..setup.patience };
+        setup.timeouts = Timeouts { head: short, body: short, idle: short, ..setup.timeouts };
         let server = setup.start().await;
         let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n";
         let half_a_body = head("POST /api/oauth/token HTTP/1.1", form) + "grant_type=";

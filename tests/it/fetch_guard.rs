@@ -318,7 +318,7 @@ both! {
     async fn a_slow_host_costs_nobody_else_anything(setup: Setup) {
         let outside = Outside::new();
         let mut setup = outside.around(setup);
-        setup.patience.fetch = Duration::from_secs(15);
+        setup.timeouts.fetch = Duration::from_secs(15);
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec();

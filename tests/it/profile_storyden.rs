@@ -1,10 +1,10 @@
 //! The profile `storyden`: Storyden's answers and formats, with the security checks of both profiles.
 
 use serde_json::json;
-use storyden_auth::config::Config;
-use storyden_auth::oauth::grant_type::GrantType;
 use storyden_auth::compat::Profile;
+use storyden_auth::config::Config;
 use storyden_auth::http::router;
+use storyden_auth::oauth::grant_type::GrantType;
 use time::Duration;
 
 use crate::support::{NewClient, Setup, both};

@@ -3,9 +3,9 @@
 use clap::{Args, ValueEnum};
 
 use super::{Shown, grant_names};
-use crate::context::App;
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
+use crate::context::App;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};

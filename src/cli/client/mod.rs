@@ -9,10 +9,10 @@ use serde::Serialize;
 use time::Duration;
 
 use super::{Error, arguments, open, output};
-use crate::context::App;
 use crate::clients::{builtin, secrets};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::context::App;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::store::audit::{self, Entry, Event};

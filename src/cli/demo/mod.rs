@@ -10,8 +10,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Error, output, serve};
-use crate::context::{App, Sources};
 use crate::config::Config;
+use crate::context::{App, Sources};
 use crate::telemetry;
 use seed::{PEOPLE, Seeded};
 

@@ -1,10 +1,10 @@
 //! Members and applications of the demo. Missing items are created in a single transaction, so that the
 //! next run completes an interrupted run.
 
-use crate::context::App;
 use crate::cli::{Error, password};
 use crate::clients::secrets;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::{AccountId, ClientRowId, RoleId};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};

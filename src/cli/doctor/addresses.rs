@@ -3,8 +3,8 @@
 use url::{Host, Url};
 
 use super::Findings;
-use crate::http::session_cookie::cookie_domain;
 use crate::config::Config;
+use crate::http::session_cookie::cookie_domain;
 
 const CHECK: &str = "addresses";
 

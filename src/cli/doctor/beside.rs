@@ -1,8 +1,8 @@
 //! Checks of the settings beside a Storyden with the same database.
 
 use super::Findings;
-use crate::config::{Config, TokenStorage};
 use crate::compat::Profile;
+use crate::config::{Config, TokenStorage};
 
 const CHECK: &str = "storyden";
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use time::Duration;
 
 use super::{Findings, Owner};
-use crate::context::{App, Sources};
 use crate::cli::migrate::without_making;
 use crate::cli::with_causes;
 use crate::config::Config;
+use crate::context::{App, Sources};
+use crate::database_url::{DatabaseUrl, SqliteMode};
 use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
-use crate::database_url::{DatabaseUrl, SqliteMode};
 use crate::store::{self, Db, cleanup, indexes, inspect, migrate};
 
 /// Maximum difference between PostgreSQL's clock and this machine's clock.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::{Findings, Owner};
 use crate::cli::serve::open_to_others;
 use crate::config::{Config, secrets_in};
+use crate::database_url::DatabaseUrl;
 use crate::files;
 use crate::keys::sealer;
-use crate::database_url::DatabaseUrl;
 
 const CHECK: &str = "files";
 
@@ -27,7 +27,7 @@ pub(super) fn examine(
         examine_database(url.files(), owner, findings);
         examine_folder(files::folder_of(&url.real_path()), findings);
     }
-    for (path, mode) in open_to_others([seal::file_in(&config.data_dir)]) {
+    for (path, mode) in open_to_others([sealer::file_in(&config.data_dir)]) {
         let advice = "and authorize the remote connections again if somebody may have read it";
         report(&path, mode, "the key that seals tokens", advice, findings);
     }

@@ -145,7 +145,7 @@ async fn get(url: &str) -> Result<reqwest::Response, String> {
         }
         with_causes(&error.without_url())
     };
-    let client = fetch::command_client().map_err(failed)?;
+    let client = egress::command_client().map_err(failed)?;
     let request = client.get(url).timeout(TIMEOUT);
     request.send().await.map_err(failed)
 }

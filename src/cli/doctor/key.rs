@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::Findings;
-use crate::context;
 use crate::cli::{key, with_causes};
 use crate::config::Config;
+use crate::context;
 use crate::keys::SigningKey;
 
 const CHECK: &str = "signing key";
@@ -24,7 +24,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<Signin
         );
         return None;
     }
-    let key = match app::signing_key(config) {
+    let key = match context::signing_key(config) {
         Ok(key) => {
             let origin = key::origin(config);
             findings.ok(CHECK, format!("RSA, kid {}, from {origin}", key.kid()));

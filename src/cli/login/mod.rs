@@ -98,7 +98,7 @@ enum Polled {
 impl Login {
     /// Signs in.
     pub(super) async fn run(self) -> Result<ExitCode, Error> {
-        let http = fetch::command_client()
+        let http = egress::command_client()
             .map_err(|error| Error::because(format!("no HTTP client: {}", with_causes(&error))))?;
         let metadata = self.discover(&http).await?;
         let device = self.start(&http, &metadata).await?;

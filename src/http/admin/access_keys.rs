@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::entry;
 use super::listing::{Asked, PathId};
-use crate::http::guards::Administrator;
-use crate::context::Shared;
 use crate::clock::Timestamp;
-use crate::http::extract::ClientAddress;
+use crate::compat::Profile;
+use crate::context::Shared;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::ClientAddress;
+use crate::http::guards::Administrator;
 use crate::ids::{AccessKeyId, AccountId};
-use crate::compat::Profile;
 use crate::store;
 use crate::store::access_keys;
 use crate::store::access_keys::OwnedKey;

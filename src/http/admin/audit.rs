@@ -5,10 +5,10 @@ use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
 use super::listing::{Asked, named_client};
-use crate::http::guards::Administrator;
 use crate::context::Shared;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::http::guards::Administrator;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Pages;
 

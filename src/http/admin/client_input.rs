@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::passwords;
 use crate::clients::builtin;
+use crate::compat::Profile;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri::{self, RefusedUri};
 use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
-use crate::compat::Profile;
+use crate::passwords;
 use crate::secret::Secret;
 
 /// Maximum length of a name and of a client id, in bytes.

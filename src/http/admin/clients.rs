@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
 use super::listing::{Asked, PathId};
-use crate::http::guards::Administrator;
-use crate::context::{App, Shared};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
-use crate::http::extract::{ClientAddress, JsonBody};
+use crate::context::{App, Shared};
 use crate::http::error::responses::{
     Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::guards::Administrator;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::{ClientScope, ScopePolicy};

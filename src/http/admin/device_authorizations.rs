@@ -6,10 +6,10 @@ use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
 use super::listing::{Asked, client_row};
-use crate::http::guards::Administrator;
 use crate::context::Shared;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::http::guards::Administrator;
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::Pages;
 

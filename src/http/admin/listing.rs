@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use crate::context::{App, Shared};
 use crate::clock::Timestamp;
-use crate::http::extract::{Decoded, decode};
-use crate::http::error::ApiError;
-use crate::ids::{AccountId, ClientRowId};
 use crate::compat::Profile;
+use crate::context::{App, Shared};
+use crate::http::error::ApiError;
+use crate::http::extract::{Decoded, decode};
+use crate::ids::{AccountId, ClientRowId};
 use crate::store;
 use crate::store::clients::{self, Client};
 use crate::store::paging::Page;

@@ -12,9 +12,9 @@ pub mod refresh_tokens;
 pub mod remote;
 pub mod revocation;
 
-use crate::http::guards::Actor;
 use crate::context::App;
 use crate::http::extract::ClientAddress;
+use crate::http::guards::Actor;
 use crate::ids::AccountId;
 use crate::store::audit::{Entry, Event};
 

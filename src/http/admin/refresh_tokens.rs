@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::entry;
 use super::listing::{Asked, PathId, client_row};
-use crate::http::guards::Administrator;
 use crate::context::Shared;
-use crate::http::extract::ClientAddress;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::ClientAddress;
+use crate::http::guards::Administrator;
 use crate::ids::RefreshTokenId;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;

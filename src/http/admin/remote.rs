@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::entry;
-use crate::http::guards::RobotManager;
-use crate::context::Shared;
 use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, JsonBody};
+use crate::context::Shared;
 use crate::http::error::responses::{
     Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::guards::RobotManager;
 use crate::ids::RemoteConnectionId;
 use crate::remote::connect::{self, Manual, Wanted};
 use crate::remote::discovery::{self, Mode};
@@ -78,7 +78,7 @@ pub async fn discover(
 ) -> Result<Json<Discovery>, ApiError> {
     let chosen = asked.authorization_server.as_deref();
     let found = discovery::discover(&app, &asked.resource_url, chosen).await;
-    let found = found.map_err(|error| error.into_problem(&app))?;
+    let found = found.map_err(|error| ApiError::from_remote(error, app.config.profile))?;
     Ok(Json(Discovery {
         authorization_server: found.server,
         authorization_server_metadata: with_documents(found.metadata.document),
@@ -172,7 +172,7 @@ pub async fn create(
     };
     let entry = entry(&app, Event::RemoteCreated, &actor, address, None);
     let made = Box::pin(connect::create(&app, wanted, &actor.account.id, entry)).await;
-    let made = made.map_err(|error| error.into_problem(&app))?;
+    let made = made.map_err(|error| ApiError::from_remote(error, app.config.profile))?;
     Ok(Json(made.into()))
 }
 
@@ -208,7 +208,9 @@ pub async fn get(
 ) -> Result<Json<Shown>, ApiError> {
     let found = remote::find(&app, &id_of(&id)?).await;
     Ok(Json(
-        found.map_err(|error| error.into_problem(&app))?.into(),
+        found
+            .map_err(|error| ApiError::from_remote(error, app.config.profile))?
+            .into(),
     ))
 }
 
@@ -245,7 +247,7 @@ pub async fn update(
     axum::extract::Path(id): axum::extract::Path<String>,
     JsonBody(asked): JsonBody<Update>,
 ) -> Result<Json<Shown>, ApiError> {
-    let problem = |error: remote::Error| error.into_problem(&app);
+    let problem = |error: remote::Error| ApiError::from_remote(error, app.config.profile);
     let id = id_of(&id)?;
     let row = remote::find(&app, &id).await.map_err(problem)?;
     let secret = asked
@@ -333,7 +335,7 @@ pub async fn authorize(
     RobotManager(actor): RobotManager,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<Json<Authorize>, ApiError> {
-    let problem = |error: remote::Error| error.into_problem(&app);
+    let problem = |error: remote::Error| ApiError::from_remote(error, app.config.profile);
     let row = remote::find(&app, &id_of(&id)?).await.map_err(problem)?;
     let url = connect::authorize(&app, &row, &actor.account.id).await;
     Ok(Json(Authorize {
@@ -383,7 +385,7 @@ pub async fn token(
         .await
         .map_err(|error| match error {
             remote::Error::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
-            error => error.into_problem(&app),
+            error => ApiError::from_remote(error, app.config.profile),
         })?;
     let entry = entry(&app, Event::RemoteTokenGiven, &actor, address, None).subject(&id);
     let noted = app

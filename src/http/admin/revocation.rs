@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::entry;
 use super::listing::named_client;
-use crate::http::guards::Administrator;
 use crate::context::{App, Shared};
-use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::error::responses::{
     Broken, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::guards::Administrator;
 use crate::ids::AccountId;
 use crate::store::accounts;
 use crate::store::audit::Event;

@@ -4,8 +4,8 @@
 //! account allow now. If the client changed name, owner or redirect URIs since, the page must be shown
 //! again.
 
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;
 use crate::store;

@@ -8,20 +8,20 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::extract::{ClientAddress, credentials, read_form};
 use super::{refuse_client, require_enabled};
-use crate::context::{App, Shared};
 use crate::clients::documents::{self, Visitor};
 use crate::clients::{self, Credentials, builtin};
+use crate::compat::Profile;
+use crate::context::{App, Shared};
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, credentials, read_form};
 use crate::ids::DeviceAuthorizationId;
-use crate::rate_limit::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::Scope;
 use crate::oauth::user_code::UserCode;
-use crate::compat::Profile;
+use crate::rate_limit::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::Event;
@@ -69,9 +69,9 @@ pub struct DeviceForm {
     request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "RFC 8628 §3.2", body = DeviceAuthorizationResponse),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
-        answers::OAuthTooManyRequests,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
+        responses::OAuthTooManyRequests,
     ),
 )]
 pub async fn start(

@@ -10,24 +10,26 @@ use axum::http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::endpoints::authorize::consent::{Decision, Refusal, require_person, validated_first};
 use super::consent::{self, Undecided};
-use crate::http::extract::{ClientAddress, JsonBody, decode};
 use super::require_enabled;
-use crate::http::caller::require_may_authorize;
-use crate::http::guards::require_own_origin;
-use crate::context::{App, Shared};
 use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::context::{App, Shared};
+use crate::http::caller::require_may_authorize;
+use crate::http::endpoints::authorize::consent::{
+    Decision, Refusal, require_person, validated_first,
+};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::extract::{ClientAddress, JsonBody, decode};
+use crate::http::guards::require_own_origin;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
-use crate::rate_limit::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, networks};
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::oauth::user_code::UserCode;
+use crate::rate_limit::{USER_CODE_ACCOUNT, USER_CODE_ADDRESS, networks};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -81,8 +83,8 @@ pub struct Device {
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
         (status = 401, description = "Nobody is signed in"),
-        answers::Forbidden,
-        answers::OAuthTooManyRequests,
+        responses::Forbidden,
+        responses::OAuthTooManyRequests,
     ),
 )]
 pub async fn show(
@@ -167,10 +169,10 @@ pub struct Decided {
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
         (status = 401, description = "Nobody is signed in"),
-        answers::Forbidden,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::OAuthTooManyRequests,
+        responses::Forbidden,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::OAuthTooManyRequests,
     ),
 )]
 pub async fn decide(

@@ -19,18 +19,18 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::form_urlencoded::Serializer;
 
-use crate::http::extract::{ClientAddress, Decoded, decode, read_form};
 use super::require_enabled;
+use crate::clients;
+use crate::context::{App, Shared};
 use crate::http::caller::session_of;
 use crate::http::cookies::set_cookies;
-use crate::http::session_cookie;
-use crate::context::{App, Shared};
-use crate::clients;
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, Decoded, decode, read_form};
+use crate::http::pages;
+use crate::http::session_cookie;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::Audience;
 use crate::oauth::redirect_uri::with_parameters;
-use crate::http::pages;
 use crate::store::audit::{Entry, Event};
 use crate::store::client_details;
 
@@ -83,7 +83,7 @@ struct Asked {
     responses(
         (status = 303, description = "Signed out, or to the page that asks the person",
             headers(("Location" = String, description = "Where the person goes"))),
-        answers::OAuthInvalid,
+        responses::OAuthInvalid,
     ),
 )]
 pub async fn end_session(
@@ -124,7 +124,7 @@ pub struct EndSessionForm {
     responses(
         (status = 303, description = "To the same request by GET",
             headers(("Location" = String, description = "This endpoint"))),
-        answers::OAuthInvalid,
+        responses::OAuthInvalid,
     ),
 )]
 pub async fn end_session_by_form(

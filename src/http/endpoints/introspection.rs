@@ -7,13 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use super::{challenge_bearer, refuse_client, require_enabled};
-use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
-use crate::context::{App, Shared};
 use crate::clients;
+use crate::context::{App, Shared};
+use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
+use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -106,8 +106,8 @@ pub struct IntrospectionForm {
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What the token is good for", body = Introspection),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
         (
             status = 403,
             description = "The bearer is not an administrator's",

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
-use crate::http::extract::{ClientAddress, JsonBody, read_json};
-use crate::context::{App, Shared};
 use crate::clients::registration::{self, Registered};
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::context::{App, Shared};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::extract::{ClientAddress, JsonBody, read_json};
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::Asked;
 use crate::oauth::strict_json;
@@ -45,8 +45,8 @@ impl From<OAuthError> for Refusal {
             description = "What may not be registered, or registration is off",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
     ),
 )]
 pub async fn register(

@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
-use crate::http::extract::{ClientAddress, read_json};
 use super::{challenge_bearer, require_enabled};
-use crate::http::caller::{Bearer, bearer};
-use crate::context::{App, Shared};
 use crate::clients::management::{self, Registration};
 use crate::clients::registration::Registered;
+use crate::context::{App, Shared};
+use crate::http::caller::{Bearer, bearer};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, read_json};
 use crate::oauth::client_metadata::Asked;
 use crate::oauth::{ErrorCode, OAuthError, strict_json};
 use crate::secret::Secret;
@@ -36,8 +36,8 @@ const NOT_TO_SET: &[&str] = &[
     params(("client_id" = String, Path, description = "Whose registration")),
     responses(
         (status = 200, description = "The registration", body = Registered),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
     ),
 )]
 pub async fn show(
@@ -65,7 +65,7 @@ pub async fn show(
     responses(
         (status = 200, description = "The registration as it is now", body = Registered),
         (status = 400, description = "What may not be registered", body = OAuthErrorBody),
-        answers::OAuthUnauthorized,
+        responses::OAuthUnauthorized,
     ),
 )]
 pub async fn replace(
@@ -90,8 +90,8 @@ pub async fn replace(
     params(("client_id" = String, Path, description = "Whose registration")),
     responses(
         (status = 204, description = "It is gone, with all that it was given"),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
     ),
 )]
 pub async fn delete(

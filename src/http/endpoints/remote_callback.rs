@@ -5,11 +5,11 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use crate::http::extract::{ClientAddress, decode};
-use crate::http::guards::Person;
 use crate::context::Shared;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, decode};
+use crate::http::guards::Person;
 use crate::oauth::permission::Permission;
 use crate::remote::callback::{self, Answer};
 use crate::remote::{self, Shown};
@@ -41,10 +41,10 @@ pub struct Finished {
     ),
     responses(
         (status = 200, description = "The connection, authorized", body = Finished),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
     ),
 )]
 pub async fn finish(
@@ -81,7 +81,7 @@ pub async fn finish(
     let finished = finished.map_err(|error| match error {
         // storyden-contract.md#remote-callback: later failures are 400, network failures included
         remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
-        error => error.into_problem(&app),
+        error => ApiError::from_remote(error, app.config.profile),
     })?;
     Ok(Json(Finished {
         connection: finished.into(),

@@ -5,12 +5,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use time::Duration;
 
-use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use super::{refuse_client, require_enabled};
-use crate::http::caller::read_access_token;
-use crate::context::{App, Shared};
 use crate::clients;
+use crate::context::{App, Shared};
+use crate::http::caller::read_access_token;
 use crate::http::error::responses;
+use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
@@ -51,8 +51,8 @@ pub struct RevocationForm {
     request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The token is good for nothing, or never was"),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
     ),
 )]
 pub async fn revoke(

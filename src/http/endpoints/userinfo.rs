@@ -7,14 +7,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use crate::http::extract::read_form;
 use super::token::person_claims;
 use super::{challenge_bearer, with_challenge};
 use crate::accounts::access_keys;
-use crate::http::caller::{Bearer, bearer, verify_access_token};
 use crate::context::{App, Shared};
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::caller::{Bearer, bearer, verify_access_token};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::extract::read_form;
 use crate::ids::AccountId;
 use crate::oauth::access_token::ForWhom;
 use crate::oauth::id_token::PersonClaims;
@@ -40,7 +40,7 @@ pub struct UserInfo {
     security(("oauth_token" = [])),
     responses(
         (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
-        answers::OAuthInvalid,
+        responses::OAuthInvalid,
         (
             status = 401,
             description = "No access token, or one that is no longer good",
@@ -68,7 +68,7 @@ pub async fn userinfo(app: State<Shared>, request: Request) -> Response {
     security(("oauth_token" = [])),
     responses(
         (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
-        answers::OAuthInvalid,
+        responses::OAuthInvalid,
         (
             status = 401,
             description = "No access token, or one that is no longer good",

@@ -3,42 +3,39 @@
 
 use std::sync::OnceLock;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::context::{App, Shared};
-use crate::http::error::{ApiError, Kind};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
 use crate::keys;
 use crate::oauth::scope::Scope;
 use crate::oauth::server_metadata::ServerMetadata;
-
-/// Cached documents. Settings and keys do not change while the server runs, so each document is
-/// serialized at the first request.
-#[derive(Debug, Default)]
-pub struct Documents {
-    openid: OnceLock<Document>,
-    oauth: OnceLock<Document>,
-    keys: OnceLock<Document>,
-    resource: OnceLock<Document>,
-    api: OnceLock<Document>,
-    client: OnceLock<Document>,
-}
 
 /// A JSON document that caches may store for an hour.
 #[derive(Clone, Debug)]
 pub struct Document(Bytes);
 
 impl Document {
-    /// Serializes a document.
+    /// Renders a document.
     pub fn new(content: &impl Serialize) -> Self {
+        Self(Self::render(content))
+    }
+
+    /// Returns the rendered document, and renders it at the first request.
+    fn rendered_once<T: Serialize>(place: &OnceLock<Bytes>, content: impl FnOnce() -> T) -> Self {
+        Self(place.get_or_init(|| Self::render(&content())).clone())
+    }
+
+    fn render(content: &impl Serialize) -> Bytes {
         let text = serde_json::to_vec(content).expect("texts and flags have a JSON form");
-        Self(text.into())
+        text.into()
     }
 }
 
@@ -100,7 +97,7 @@ pub struct ProtectedResource {
     security(()),
     responses(
         (status = 200, description = "Discovery §3", body = ServerMetadata),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document, ApiError> {
@@ -117,7 +114,7 @@ pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document,
     security(()),
     responses(
         (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Document, ApiError> {
@@ -136,7 +133,7 @@ pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Doc
     params(("path" = String, Path, description = "The path of the issuer")),
     responses(
         (status = 200, description = "Discovery §3", body = ServerMetadata),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn openid_configuration_of(
@@ -159,7 +156,7 @@ pub async fn openid_configuration_of(
     params(("path" = String, Path, description = "The path of the issuer")),
     responses(
         (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn oauth_authorization_server_of(
@@ -180,14 +177,13 @@ pub async fn oauth_authorization_server_of(
     security(()),
     responses(
         (status = 200, description = "RFC 7517 §5", body = Jwks),
-        answers::NotFound,
-        answers::OAuthTooManyRequests,
+        responses::NotFound,
+        responses::OAuthTooManyRequests,
     ),
 )]
 pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
     let keys = app.keys.as_ref().ok_or_else(disabled)?;
-    let write = || Document::new(&keys.jwks());
-    Ok(app.documents.keys.get_or_init(write).clone())
+    Ok(Document::rendered_once(&app.documents.jwks, || keys.jwks()))
 }
 
 /// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the issuer itself as a resource.
@@ -199,13 +195,13 @@ pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
     security(()),
     responses(
         (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, ApiError> {
     require_enabled(&app)?;
-    let write = || resource(&app, "");
-    Ok(app.documents.resource.get_or_init(write).clone())
+    let place = &app.documents.protected_resource;
+    Ok(Document::rendered_once(place, || resource(&app, "")))
 }
 
 /// `GET /.well-known/oauth-protected-resource/`: the same document, in the profile `storyden`
@@ -218,7 +214,7 @@ pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, A
     security(()),
     responses(
         (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn protected_resource_with_slash(
@@ -241,7 +237,7 @@ pub async fn protected_resource_with_slash(
     params(("path" = String, Path, description = "The path of the resource, as in api")),
     responses(
         (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
-        answers::NotFound,
+        responses::NotFound,
     ),
 )]
 pub async fn protected_resource_of(
@@ -250,7 +246,7 @@ pub async fn protected_resource_of(
 ) -> Result<Document, ApiError> {
     require_enabled(&app)?;
     if app.config.profile.every_path_is_a_resource() {
-        return Ok(resource(&app, path.trim_matches('/')));
+        return Ok(Document::new(&resource(&app, path.trim_matches('/'))));
     }
     let issuer_path = app.config.issuer_path();
     if path == issuer_path {
@@ -260,16 +256,18 @@ pub async fn protected_resource_of(
     let below = below.and_then(|rest| rest.strip_prefix('/'));
     match below.unwrap_or(&path) {
         "api" => {
-            let write = || resource(&app, "api");
-            Ok(app.documents.api.get_or_init(write).clone())
+            let place = &app.documents.protected_api;
+            Ok(Document::rendered_once(place, || resource(&app, "api")))
         }
-        path @ ("mcp" | "mcp/sse") if app.config.mcp_enabled => Ok(resource(&app, path)),
+        path @ ("mcp" | "mcp/sse") if app.config.mcp_enabled => {
+            Ok(Document::new(&resource(&app, path)))
+        }
         _ => Err(no_resource()),
     }
 }
 
 /// Builds the metadata of the resource at a path below the issuer (RFC 9728 §2).
-fn resource(app: &App, path: &str) -> Document {
+fn resource(app: &App, path: &str) -> ProtectedResource {
     let issuer = app.config.issuer();
     let has_scopes = match path {
         "api" => true,
@@ -277,7 +275,7 @@ fn resource(app: &App, path: &str) -> Document {
         "mcp" => app.config.mcp_enabled && !app.config.profile.every_path_is_a_resource(),
         _ => false,
     };
-    Document::new(&ProtectedResource {
+    ProtectedResource {
         resource: if path.is_empty() {
             issuer.clone()
         } else {
@@ -287,7 +285,7 @@ fn resource(app: &App, path: &str) -> Document {
         bearer_methods_supported: ["header"],
         resource_name: None,
         scopes_supported: has_scopes.then(Scope::all),
-    })
+    }
 }
 
 fn no_resource() -> ApiError {
@@ -318,9 +316,9 @@ pub struct ClientDocument {
     responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
 )]
 pub async fn client_metadata(State(app): State<Shared>) -> Document {
-    let write = || {
+    Document::rendered_once(&app.documents.client_metadata, || {
         let web = app.config.web_address();
-        Document::new(&ClientDocument {
+        ClientDocument {
             client_id: app.config.own_client_id().into(),
             client_name: app.config.own_name(),
             client_uri: web.as_str().trim_end_matches('/').to_owned(),
@@ -328,19 +326,17 @@ pub async fn client_metadata(State(app): State<Shared>) -> Document {
             redirect_uris: [app.config.remote_callback_page().into()],
             response_types: ["code"],
             token_endpoint_auth_method: "none",
-        })
-    };
-    app.documents.client.get_or_init(write).clone()
+        }
+    })
 }
 
 fn openid(app: &App) -> Document {
-    let write = || Document::new(&metadata(app));
-    app.documents.openid.get_or_init(write).clone()
+    Document::rendered_once(&app.documents.openid_configuration, || metadata(app))
 }
 
 fn oauth(app: &App) -> Document {
-    let write = || Document::new(&metadata(app).without_openid());
-    app.documents.oauth.get_or_init(write).clone()
+    let place = &app.documents.oauth_authorization_server;
+    Document::rendered_once(place, || metadata(app).without_openid())
 }
 
 fn metadata(app: &App) -> ServerMetadata {

@@ -4,8 +4,8 @@
 //! endpoints `application/problem+json` (RFC 9457). Causes stay in the log, under the trace id of the
 //! response.
 
-
 pub mod responses;
+
 use std::borrow::Cow;
 
 use axum::Json;
@@ -15,12 +15,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::context::App;
 use crate::clients::secrets;
+use crate::compat::Profile;
+use crate::context::App;
+use crate::keys::sealer;
 use crate::oauth::client_rules::Refused;
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::telemetry::trace_id;
-use crate::{accounts, keys, store};
+use crate::trace_id::trace_id;
+use crate::{keys, passwords, remote, store};
 
 /// `Retry-After` of a 503 while the database is unavailable, in seconds.
 pub(crate) const AWAY: u64 = 2;
@@ -56,10 +58,10 @@ impl From<keys::Error> for OAuthError {
     }
 }
 
-impl From<accounts::passwords::Error> for OAuthError {
-    fn from(error: accounts::passwords::Error) -> Self {
+impl From<passwords::Error> for OAuthError {
+    fn from(error: passwords::Error) -> Self {
         match error {
-            accounts::passwords::Error::Busy => {
+            passwords::Error::Busy => {
                 Self::temporarily_unavailable("The server is busy; try again shortly")
                     .retry_after(1)
             }
@@ -338,10 +340,10 @@ impl From<store::Error> for ApiError {
     }
 }
 
-impl From<accounts::passwords::Error> for ApiError {
-    fn from(error: accounts::passwords::Error) -> Self {
+impl From<passwords::Error> for ApiError {
+    fn from(error: passwords::Error) -> Self {
         let mut problem = match error {
-            accounts::passwords::Error::Busy => {
+            passwords::Error::Busy => {
                 Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(1)
             }
             _ => Self::new(Kind::Internal, "The server could not answer this request"),
@@ -372,6 +374,30 @@ impl From<secrets::Error> for ApiError {
                 Self::new(Kind::NotFound, "The application was deleted meanwhile")
             }
             secrets::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl ApiError {
+    /// Converts the failure of a remote connection, which the profile `storyden` reports as an internal
+    /// error (storyden-contract.md#identity-as-a-client).
+    #[must_use]
+    pub fn from_remote(error: remote::Error, profile: Profile) -> Self {
+        use remote::Error;
+        match error {
+            Error::Away(why) | Error::Useless(why)
+                if profile.remote_connections_are_storydens() =>
+            {
+                Self::new(Kind::Internal, why)
+            }
+            Error::Refused(why) | Error::Useless(why) => Self::invalid(why),
+            Error::Missing(what) => Self::new(Kind::NotFound, what),
+            Error::Connected(what) => Self::new(Kind::AlreadyExists, what),
+            Error::Away(why) => Self::new(Kind::Unavailable, why).retry_after(5),
+            Error::Unset(what) | Error::Sealer(sealer::Error(what)) => {
+                Self::new(Kind::Unavailable, what)
+            }
+            Error::Store(error) => error.into(),
         }
     }
 }

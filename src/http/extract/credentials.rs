@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Decoded, PARAMETER_MAX, decode_part};
 use crate::clients::Credentials;
 use crate::clients::assertion::subject;
-use crate::oauth::{OAuthError, client_assertion};
 use crate::compat::Profile;
+use crate::oauth::{OAuthError, client_assertion};
 use crate::secret::Secret;
 
 const TWO_METHODS: &str = "multiple client authentication methods used";

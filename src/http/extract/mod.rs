@@ -16,12 +16,12 @@ use http_body_util::{BodyDataStream, BodyExt as _, Full, LengthLimitError, Limit
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
+use crate::compat::Profile;
 use crate::context::Shared;
 use crate::http::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
-use crate::compat::Profile;
-use crate::http::listener::Patience;
+use crate::timeouts::Timeouts;
 
 pub use address::ClientAddress;
 pub use credentials::{credentials, refuse_two_methods};
@@ -337,9 +337,9 @@ enum BodyError {
 }
 
 async fn read_body(request: Request) -> Result<Bytes, BodyError> {
-    let patience = request.extensions().get::<Patience>().copied();
+    let timeouts = request.extensions().get::<Timeouts>().copied();
     let read = Limited::new(request.into_body(), BODY_MAX).collect();
-    match tokio::time::timeout(patience.unwrap_or_default().body, read).await {
+    match tokio::time::timeout(timeouts.unwrap_or_default().body, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
         Ok(Err(_)) => Err(BodyError::Broken),

@@ -29,37 +29,13 @@ use tower::ServiceExt as _;
 
 use self::body::RequestBody;
 use self::heads::Heads;
-use crate::rate_limit::connections::{BodyLength, Phase, Place};
 use crate::context::Shared;
-use crate::jobs;
 use crate::http::router::router;
+use crate::jobs;
+use crate::rate_limit::connections::{BodyLength, Phase, Place};
+use crate::timeouts::Timeouts;
 
 pub use crate::rate_limit::connections::{ConnectionLimits, Load, Places, Refused};
-
-/// Timeouts of connections.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For the head of a request, after the first byte.
-    pub head: Duration,
-    /// For the body of a request.
-    pub body: Duration,
-    /// Between requests, and for a peer that stops reading a response.
-    pub idle: Duration,
-    /// For an outgoing request, from the name lookup to the last byte of the response; twice as long in
-    /// the profile `storyden` (storyden-contract.md#fetching-a-document).
-    pub fetch: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(5),
-            body: Duration::from_secs(10),
-            idle: Duration::from_mins(1),
-            fetch: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Maximum length of a request head, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
@@ -109,7 +85,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
         };
         let connection = connection(
             stream,
-            (peer, app.patience),
+            (peer, app.timeouts),
             service.clone(),
             Arc::clone(&place),
         );
@@ -146,7 +122,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
 /// Serves a connection with the timeouts.
 fn connection(
     stream: TcpStream,
-    (peer, patience): (SocketAddr, Patience),
+    (peer, timeouts): (SocketAddr, Timeouts),
     router: Router,
     place: Arc<Place>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {
@@ -154,8 +130,8 @@ fn connection(
     let io = TokioIo::new(Watched {
         stream,
         place: Arc::clone(&place),
-        timer: Box::pin(tokio::time::sleep(patience.idle)),
-        patience,
+        timer: Box::pin(tokio::time::sleep(timeouts.idle)),
+        timeouts,
         heads: Heads::default(),
         held: Vec::new(),
         held_from: 0,
@@ -172,7 +148,7 @@ fn connection(
             })
         });
         request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(patience);
+        request.extensions_mut().insert(timeouts);
         async move {
             if !is_open {
                 return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
@@ -204,7 +180,7 @@ struct Watched {
     stream: TcpStream,
     place: Arc<Place>,
     timer: Pin<Box<Sleep>>,
-    patience: Patience,
+    timeouts: Timeouts,
     heads: Heads,
     /// Bytes that arrived with a head or a body and belong to the next part, from `held_from` on.
     held: Vec<u8>,
@@ -262,8 +238,8 @@ impl Watched {
         if !self.place.begin_head() {
             return Err(io::ErrorKind::ConnectionAborted.into()); // evicted for a new connection
         }
-        let patience = self.patience.head;
-        self.restart(patience);
+        let timeouts = self.timeouts.head;
+        self.restart(timeouts);
         Ok(())
     }
 }
@@ -308,8 +284,8 @@ impl Watched {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            let patience = self.patience.idle;
-            self.restart(patience);
+            let timeouts = self.timeouts.idle;
+            self.restart(timeouts);
         }
         // Also register the timer's waker after the last byte of a response: no read may follow before
         // the timer fires.

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::client_body::given;
 use super::{entry, require_open, require_room, unless_signed_out};
 use crate::accounts::access_keys::generate;
-use crate::http::guards::{KeyHolder, Person};
-use crate::context::Shared;
 use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
-use crate::http::error::{ApiError, Kind};
+use crate::compat::Profile;
+use crate::context::Shared;
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::guards::{KeyHolder, Person};
 use crate::ids::AccessKeyId;
 use crate::oauth::client_rules::Rules;
 use crate::oauth::permission::Permission;
-use crate::compat::Profile;
 use crate::store;
 use crate::store::access_keys::{self, ListedKey, NewKey};
 use crate::store::audit::{self, Event};
@@ -105,10 +105,10 @@ impl Key {
     security(("browser" = []), ("access_key" = [])),
     responses(
         (status = 200, body = KeyList),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<KeyList>, ApiError> {
@@ -133,13 +133,13 @@ pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<K
     request_body = CreateKey,
     responses(
         (status = 200, body = IssuedKey),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
+        responses::Broken,
     )
 )]
 pub async fn create(
@@ -218,11 +218,11 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     params(("access_key_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It cannot be used any more"),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::Broken,
     )
 )]
 pub async fn delete(

@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::{entry, page};
-use crate::http::guards::Person;
-use crate::context::Shared;
 use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, PathId};
-use crate::http::error::{ApiError, Kind};
+use crate::context::Shared;
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, PathId};
+use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::scope::Scope;
 use crate::store::audit::{self, Event};
@@ -58,10 +58,10 @@ pub struct ApplicationList {
     params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
     responses(
         (status = 200, body = ApplicationList),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn list(
@@ -102,10 +102,10 @@ pub async fn list(
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It has nothing any more"),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::Broken,
     )
 )]
 pub async fn revoke(

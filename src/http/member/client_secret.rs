@@ -10,13 +10,13 @@ use super::client_body::RotateSecret;
 use super::clients::owned;
 use super::refusal::Refusal;
 use super::{require_manager, require_room, unless_signed_out};
-use crate::http::guards::Person;
-use crate::context::Shared;
 use crate::clients::secrets::{self, OVERLAP_MAX};
 use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::context::Shared;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::guards::Person;
 use crate::oauth::grant_type::ClientType;
 use crate::store::audit::Event;
 
@@ -47,13 +47,13 @@ pub struct RotatedSecret {
     responses(
         (status = 200, body = RotatedSecret),
         (status = 400, description = "There is none, it is somebody else's, or it has no secret"),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
+        responses::Broken,
     )
 )]
 pub async fn rotate(

@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::client_body::{CreateClient, UpdateClient};
 use super::refusal::Refusal;
 use super::{entry, require_manager, require_open, require_room, unless_signed_out};
-use crate::http::guards::Person;
-use crate::context::{App, Shared};
 use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
-use crate::http::error::{ApiError, Kind};
+use crate::context::{App, Shared};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::grant_type::ClientType;
@@ -59,9 +59,9 @@ pub struct IssuedClient {
     security(("browser" = [])),
     responses(
         (status = 200, body = ClientList),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<ClientList>, ApiError> {
@@ -85,13 +85,13 @@ pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<Clie
     request_body = CreateClient,
     responses(
         (status = 200, body = IssuedClient),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
+        responses::Broken,
     )
 )]
 pub async fn create(
@@ -188,11 +188,11 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 200, body = ClientResource),
-        answers::OAuthInvalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::Broken,
+        responses::OAuthInvalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::Broken,
     )
 )]
 pub async fn get(
@@ -222,12 +222,12 @@ pub async fn get(
     responses(
         (status = 200, body = ClientResource),
         (status = 400, description = "It is somebody else's, or something cannot be, and which"),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::Broken,
     )
 )]
 pub async fn update(
@@ -317,10 +317,10 @@ fn check_changes(
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is gone, with all it was given"),
-        answers::OAuthInvalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::OAuthInvalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn delete(

@@ -15,13 +15,13 @@ pub mod tokens;
 
 use std::net::IpAddr;
 
-use crate::http::guards::Person;
 use crate::context::App;
-use crate::http::extract::{Decoded, decode};
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{Decoded, decode};
+use crate::http::guards::Person;
 use crate::ids::{AccountId, SessionId};
-use crate::rate_limit::MADE;
 use crate::oauth::permission::Permission;
+use crate::rate_limit::MADE;
 use crate::store;
 use crate::store::audit::{Entry, Event};
 use crate::store::paging::Page;

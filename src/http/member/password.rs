@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::entry;
 use super::session::{PASSWORD_MAX, check_new_password};
-use crate::http::device_cookie::{self, SigningIn};
-use crate::http::guards::Person;
 use crate::context::Shared;
-use crate::http::extract::{ClientAddress, JsonBody};
-use crate::http::error::{ApiError, Kind};
+use crate::http::device_cookie::{self, SigningIn};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::guards::Person;
 use crate::rate_limit::{PASSWORD_CHANGE, SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
@@ -58,13 +58,13 @@ fn yes() -> bool {
     request_body = ChangePassword,
     responses(
         (status = 200, description = "The new one counts: what ended with the old one, and what is left", body = Closed),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
+        responses::Broken,
     )
 )]
 pub async fn change(

@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::ToSchema;
 
+use crate::clock::Timestamp;
+use crate::context::{App, Shared};
 use crate::http::caller::Caller;
 use crate::http::cookies::set_cookies;
 use crate::http::device_cookie::{self, KnownBrowser, SigningIn};
+use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::require_own_origin;
 use crate::http::session_cookie;
-use crate::context::{App, Shared};
-use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, JsonBody};
-use crate::http::error::{ApiError, Kind};
-use crate::http::error::responses;
 use crate::ids::{AccountId, SessionId};
 use crate::rate_limit::{
     Attempt, SIGN_IN_ADDRESS, SIGN_IN_IDENTIFIER, SIGN_IN_PAIR, Wait, network_of, networks,
@@ -73,13 +73,13 @@ pub struct SignedIn {
             body = SignedIn,
             headers(("Set-Cookie" = String, description = "The session"))
         ),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
     ),
 )]
 pub async fn sign_in(
@@ -290,7 +290,7 @@ async fn begin_from(
                 ("Set-Cookie" = String, description = "An empty session")
             )
         ),
-        answers::Forbidden,
+        responses::Forbidden,
     ),
 )]
 pub async fn sign_out(

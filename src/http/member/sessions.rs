@@ -7,14 +7,14 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::entry;
+use crate::clock::Timestamp;
+use crate::context::Shared;
 use crate::http::cookies::set_cookies;
+use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, Decoded, PathId, decode};
 use crate::http::guards::Person;
 use crate::http::session_cookie;
-use crate::context::Shared;
-use crate::clock::Timestamp;
-use crate::http::extract::{ClientAddress, Decoded, PathId, decode};
-use crate::http::error::{ApiError, Kind};
-use crate::http::error::responses;
 use crate::ids::{AccountId, SessionId};
 use crate::oauth::permission::Permission;
 use crate::store;
@@ -83,9 +83,9 @@ pub struct SessionList {
     security(("browser" = [])),
     responses(
         (status = 200, body = SessionList),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn list(
@@ -120,10 +120,10 @@ pub async fn list(
     params(("session_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::NotFound,
-        answers::Broken,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::NotFound,
+        responses::Broken,
     )
 )]
 pub async fn delete(
@@ -177,10 +177,10 @@ pub async fn delete(
             body = Closed,
             headers(("Set-Cookie" = String, description = "An empty session"))
         ),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn delete_all(

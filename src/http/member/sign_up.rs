@@ -9,15 +9,15 @@ use axum::response::IntoResponse;
 
 use super::entry;
 use super::session::{SignIn, SignedIn, begin, check_new_password};
+use crate::accounts::handle;
+use crate::context::Shared;
 use crate::http::cookies::set_cookies;
 use crate::http::device_cookie::{self, SigningIn};
-use crate::http::guards::require_own_origin;
-use crate::accounts::handle;
-use crate::http::session_cookie;
-use crate::context::Shared;
-use crate::http::extract::{ClientAddress, JsonBody};
-use crate::http::error::{ApiError, Kind};
 use crate::http::error::responses;
+use crate::http::error::{ApiError, Kind};
+use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::guards::require_own_origin;
+use crate::http::session_cookie;
 use crate::ids::AccountId;
 use crate::rate_limit::{SIGN_UPS, networks};
 use crate::store;
@@ -36,13 +36,13 @@ use crate::store::audit::{self, Event};
     request_body = SignIn,
     responses(
         (status = 200, body = SignedIn),
-        answers::Invalid,
-        answers::Forbidden,
-        answers::Conflict,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
-        answers::TooManyRequests,
-        answers::Broken,
+        responses::Invalid,
+        responses::Forbidden,
+        responses::Conflict,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
+        responses::TooManyRequests,
+        responses::Broken,
     )
 )]
 pub async fn sign_up(

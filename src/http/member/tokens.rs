@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::refusal::Refusal;
 use super::{entry, page, require_manager};
-use crate::http::guards::Person;
 use crate::context::Shared;
-use crate::http::extract::{ClientAddress, PathId};
 use crate::http::error::ApiError;
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, PathId};
+use crate::http::guards::Person;
 use crate::ids::RefreshTokenId;
 use crate::store;
 use crate::store::audit::{self, Event};
@@ -39,10 +39,10 @@ pub struct TokenList {
     params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
     responses(
         (status = 200, body = TokenList),
-        answers::Invalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::Invalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn list(
@@ -72,10 +72,10 @@ pub async fn list(
     params(("oauth_refresh_token_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),
-        answers::OAuthInvalid,
-        answers::Unauthenticated,
-        answers::Forbidden,
-        answers::Broken,
+        responses::OAuthInvalid,
+        responses::Unauthenticated,
+        responses::Forbidden,
+        responses::Broken,
     )
 )]
 pub async fn delete(

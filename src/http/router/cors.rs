@@ -15,8 +15,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::context::{App, Shared};
 use crate::config::Config;
+use crate::context::{App, Shared};
 
 /// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);

@@ -14,9 +14,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::http::router::rate_limit;
-use crate::context::Shared;
 use crate::config::Config;
+use crate::context::Shared;
+use crate::http::router::rate_limit;
 
 /// Routes with documentation.
 #[derive(Default)]
@@ -63,7 +63,7 @@ impl Documented {
         if config.profile.budget_covers_everything() {
             return self;
         }
-        self.layer(from_fn(budget::spend))
+        self.layer(from_fn(rate_limit::spend))
     }
 
     /// Documents the errors of the layers for each route that does not document these errors.

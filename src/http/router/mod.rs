@@ -1,9 +1,9 @@
 //! All routes, in groups that share layers.
 
+mod cors;
 pub mod documented_routes;
 pub mod openapi_document;
 pub mod rate_limit;
-mod cors;
 mod storyden;
 
 use std::any::Any;
@@ -25,24 +25,28 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
-use crate::http::router::documented_routes::Documented;
+use crate::compat::Profile;
+use crate::config::Config;
+use crate::context::Shared;
 use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
 };
-use crate::context::Shared;
-use crate::config::Config;
-use crate::http::endpoints::{authorize, device_authorization, device_consent, end_session, health, introspection, openapi, register, registration_management, remote_callback, revocation as revoke, token, userinfo, well_known};
 use crate::http::endpoints::authorize::consent;
-use crate::http::extract::{self, ClientAddress};
+use crate::http::endpoints::{
+    authorize, device_authorization, device_consent, end_session, health, introspection, openapi,
+    register, registration_management, remote_callback, revocation as revoke, token, userinfo,
+    well_known,
+};
 use crate::http::error::responses::{Broken, EitherBroken, OAuthBroken};
 use crate::http::error::{ApiError, Kind};
-use crate::rate_limit::refusals::from_address;
+use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
-use crate::oauth::OAuthError;
-use crate::compat::Profile;
-use crate::telemetry;
 use crate::http::pages;
+use crate::http::router::documented_routes::Documented;
+use crate::http::trace;
+use crate::oauth::OAuthError;
+use crate::rate_limit::refusals::from_address;
 
 /// Time limit of every request.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -51,7 +55,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// because a reverse proxy may or may not strip the path.
 pub fn router(app: Shared) -> Router {
     let (documented, document) = documented(&app.config).into_parts();
-    let document = document::around(document, &app.config);
+    let document = openapi_document::around(document, &app.config);
     let routes = documented
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
@@ -76,12 +80,12 @@ pub fn router(app: Shared) -> Router {
         .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
-        .layer(from_fn_with_state(app.clone(), telemetry::trace))
+        .layer(from_fn_with_state(app.clone(), trace::trace))
         .with_state(Arc::clone(&app));
     if app.config.profile == Profile::Storyden {
         return routes
             .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
-            .layer(from_fn(budget::spend))
+            .layer(from_fn(rate_limit::spend))
             .layer(from_fn_with_state(app.clone(), remember_address))
             .layer(Extension(Arc::clone(&app)))
             .layer(from_fn_with_state(app, cors::as_storyden));
@@ -94,7 +98,7 @@ pub fn router(app: Shared) -> Router {
 /// Builds the OpenAPI document that `/api/openapi.json` serves.
 #[must_use]
 pub fn document(config: &Config) -> OpenApi {
-    document::around(documented(config).into_parts().1, config)
+    openapi_document::around(documented(config).into_parts().1, config)
 }
 
 /// Builds the routes of the OpenAPI document: all except pages, `/healthz` and `/readyz`.
@@ -159,7 +163,7 @@ fn protocol(config: &Config) -> Documented {
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
     Documented::default()
-        .routes(routes!(authorize_consent::show, authorize_consent::decide))
+        .routes(routes!(consent::show, consent::decide))
         .routes(routes!(device_consent::show, device_consent::decide))
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))

@@ -5,9 +5,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::openapi::server::Server;
 use utoipa::openapi::{OpenApi, RefOr};
 
-use crate::http::session_cookie;
 use crate::config::Config;
 use crate::http::error::{OAuthErrorBody, Problem};
+use crate::http::session_cookie;
 
 /// Base document without operations. Title, version and licence come from the crate.
 #[derive(utoipa::OpenApi)]

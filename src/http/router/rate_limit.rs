@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::caller::Caller;
-use crate::context::{App, Shared};
 use crate::clock::Timestamp;
-use crate::http::extract::ClientAddress;
+use crate::context::{App, Shared};
+use crate::http::caller::Caller;
 use crate::http::endpoints::{over_budget, token};
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::ClientAddress;
 use crate::rate_limit::requests::Left;
 use crate::store::audit::Event;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use storyden_auth::clock::Timestamp;
-use storyden_auth::ids::{AccountId, RoleId};
 use storyden_auth::http::member::session;
+use storyden_auth::ids::{AccountId, RoleId};
 use storyden_auth::oauth::permission::PermissionSet;
 use storyden_auth::store::accounts::{self, NewAccount, NewEmail};
 use storyden_auth::store::roles::{self, Role};

@@ -59,7 +59,7 @@ impl Outside {
     /// Connects a setup to this internet, with fetch timeouts for a busy machine.
     pub(crate) fn around(&self, mut setup: Setup) -> Setup {
         setup.network = Arc::<World>::clone(&self.0);
-        setup.patience.fetch = Duration::from_mins(2);
+        setup.timeouts.fetch = Duration::from_mins(2);
         setup
     }
 

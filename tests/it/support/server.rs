@@ -6,15 +6,17 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use storyden_auth::passwords::Cost;
-use storyden_auth::context::{App, Shared, Sources};
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
+use storyden_auth::context::{App, Shared, Sources};
 use storyden_auth::egress::network::{Network, System};
+use storyden_auth::http::listener;
 use storyden_auth::keys::SigningLimits;
+use storyden_auth::passwords::Cost;
 use storyden_auth::random::Random;
-use storyden_auth::http::listener::{self, ConnectionLimits, Patience};
+use storyden_auth::rate_limit::connections::ConnectionLimits;
 use storyden_auth::store::value::Value;
+use storyden_auth::timeouts::Timeouts;
 use time::Duration;
 use time::macros::datetime;
 use tokio::net::TcpListener;
@@ -36,7 +38,7 @@ pub(crate) struct Setup {
     pub(crate) folder: std::path::PathBuf,
     pub(crate) clock: Clock,
     /// Timeouts for slow peers.
-    pub(crate) patience: Patience,
+    pub(crate) timeouts: Timeouts,
     /// Limits of the signing queue.
     pub(crate) signing: SigningLimits,
     /// Connection limits.
@@ -89,7 +91,7 @@ async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result
         database: database.clone(),
         folder: folder.path().to_owned(),
         clock: Clock::fixed(Timestamp::new(BEGIN)),
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
         signing: SigningLimits::default(),
         connections: ConnectionLimits::of_process(),
         seed,
@@ -145,14 +147,14 @@ impl Setup {
             clock: self.clock.clone(),
             random: Random::seeded(u64::from(port)),
             cost: Cost::Cheap,
-            patience: self.patience,
+            timeouts: self.timeouts,
             signing: self.signing,
             connections: self.connections,
             network: Arc::clone(&self.network),
         };
         let app = Arc::new(App::new(config, sources).await.unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(server::run(Arc::clone(&app), listener, stop.clone()));
+        tokio::spawn(listener::run(Arc::clone(&app), listener, stop.clone()));
         Server {
             address: format!("http://127.0.0.1:{port}"),
             app,

@@ -12,20 +12,23 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::endpoints::authorize::{add_default_scope, adopt_kept, answer_location, browsers_of, error_location, parameters_of, pending_request_done, wrong_credential};
-use crate::http::endpoints::authorize::validation;
-use crate::http::endpoints::consent::{self, Undecided};
-use crate::http::extract::{ClientAddress, JsonBody, decode};
-use crate::http::endpoints::require_enabled;
-use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
-use crate::http::guards::{require_not_suspended, require_own_origin};
-use crate::context::{App, Shared};
 use crate::clients::documents::{self, Visitor};
 use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{find_for, require_grant};
 use crate::clock::Timestamp;
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::context::{App, Shared};
+use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::http::endpoints::authorize::validation::accept;
+use crate::http::endpoints::authorize::{
+    add_default_scope, adopt_kept, answer_location, browsers_of, error_location, parameters_of,
+    pending_request_done, wrong_credential,
+};
+use crate::http::endpoints::consent::{self, Undecided};
+use crate::http::endpoints::require_enabled;
 use crate::http::error::responses;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::extract::{ClientAddress, JsonBody, decode};
+use crate::http::guards::{require_not_suspended, require_own_origin};
 use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
@@ -96,7 +99,10 @@ async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Decider, Refu
 
 /// Returns the account that decides on a device: by session only
 /// (storyden-contract.md#callers-of-each-operation).
-pub(super) async fn require_person(app: &App, headers: &HeaderMap) -> Result<Account, Refusal> {
+pub(in crate::http::endpoints) async fn require_person(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Account, Refusal> {
     match Caller::of(app, headers).await? {
         Caller::PersonalKey(_) => Err(wrong_credential().into()),
         caller => Ok(decider_of(caller)?.account),
@@ -150,7 +156,7 @@ pub struct Consent {
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
         (status = 401, description = "Nobody is signed in"),
-        answers::Forbidden,
+        responses::Forbidden,
     ),
 )]
 pub async fn show(
@@ -228,7 +234,7 @@ pub enum Decision {
 
 /// Reports an invalid body before authentication in the profile `storyden`; passes the result on
 /// unchanged in `standards`.
-pub(super) fn validated_first<T>(
+pub(in crate::http::endpoints) fn validated_first<T>(
     app: &App,
     body: Result<JsonBody<T>, ApiError>,
 ) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
@@ -263,9 +269,9 @@ pub struct Decided {
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
         (status = 401, description = "Nobody is signed in"),
-        answers::Forbidden,
-        answers::TooLarge,
-        answers::UnsupportedMediaType,
+        responses::Forbidden,
+        responses::TooLarge,
+        responses::UnsupportedMediaType,
     ),
 )]
 pub async fn decide(

@@ -16,9 +16,9 @@
 
 pub mod consent;
 pub mod pending;
-pub mod validation;
 mod pending_cookie;
 mod storyden;
+pub mod validation;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
@@ -27,22 +27,22 @@ use axum::response::{IntoResponse, Response};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use super::require_enabled;
-use crate::http::caller::{Caller, Decider};
-use crate::http::cookies::set_cookies;
-use crate::http::guards::require_not_suspended;
-use crate::context::{App, Shared};
 use crate::clients::documents::{self, Visitor};
 use crate::clients::{self};
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::context::{App, Shared};
+use crate::http::caller::{Caller, Decider};
+use crate::http::cookies::set_cookies;
 use crate::http::error::responses;
+use crate::http::error::{ApiError, OAuthErrorBody, Problem};
+use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
+use crate::http::guards::require_not_suspended;
+use crate::http::pages;
 use crate::ids::AccountId;
-use crate::rate_limit::REQUESTS;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::redirect_uri::{resolve, with_parameters, with_parameters_sorted};
-use crate::http::pages;
+use crate::rate_limit::REQUESTS;
 use crate::secret::{Secret, SecretHash};
 use crate::store;
 use crate::store::audit::Event;
@@ -50,9 +50,9 @@ use crate::store::authorization_requests;
 use crate::store::client_details;
 use crate::store::clients::Client;
 
-pub(super) use accept::accept;
-pub(super) use kept::{adopt as adopt_kept, parameters_of};
+pub(super) use pending::{adopt as adopt_kept, parameters_of};
 pub(super) use pending_cookie::browsers_of;
+pub(super) use validation::accept;
 
 /// Size limit for the stored parameters of one authorization request, in bytes. Requests are stored
 /// before sign-in, so a small request must not become a large row.
@@ -82,7 +82,7 @@ const KNOWN: &[&str] = &[
     "request_uri",
     "registration",
     "resource",
-    kept::REQUEST_ID,
+    pending::REQUEST_ID,
 ];
 
 /// Errors of an authorization request: one variant per way of reporting.
@@ -156,7 +156,7 @@ pub struct AuthorizeParameters {
                 (String = "text/html")
             )
         ),
-        answers::Forbidden,
+        responses::Forbidden,
     ),
 )]
 pub async fn authorize(
@@ -173,7 +173,7 @@ pub async fn authorize(
     let mut target = target(&app, decoded, address, &headers).await;
     if let Ok(Target::Kept(request_id)) = target {
         let hash = request_id.hash();
-        target = kept::load(&app, request_id, address, &headers).await;
+        target = pending::load(&app, request_id, address, &headers).await;
         if let Err(error) = target {
             let is_over = error.status() == StatusCode::BAD_REQUEST;
             let response = refuse_here(error, &headers);
@@ -238,7 +238,7 @@ pub async fn authorize_by_form(
         Ok(Target::New(asked)) => asked,
         Ok(Target::Unseen(unseen)) => {
             let outcome = unseen
-                .keep(&app, address, &headers, kept::Next::Authorize)
+                .keep(&app, address, &headers, pending::Next::Authorize)
                 .await;
             return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
         }
@@ -251,7 +251,7 @@ pub async fn authorize_by_form(
         Err(error) => return refuse_here(error, &headers),
     };
     let outcome = asked
-        .keep(&app, address, &headers, kept::Next::Authorize)
+        .keep(&app, address, &headers, pending::Next::Authorize)
         .await;
     outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
 }
@@ -282,7 +282,7 @@ async fn target(
             "{name} is given more than once"
         )));
     }
-    let request_id = parameters.values.remove(kept::REQUEST_ID);
+    let request_id = parameters.values.remove(pending::REQUEST_ID);
     if let (Some(request_id), None) = (request_id, parameters.get("client_id")) {
         return Ok(Target::Kept(Secret::new(request_id)));
     }
@@ -346,7 +346,7 @@ async fn client_of(
 /// A request of a client without a fetched metadata document. Stays pending until sign-in.
 struct Unseen {
     parameters: Decoded,
-    kept: Option<kept::Kept>,
+    kept: Option<pending::Kept>,
 }
 
 impl Unseen {
@@ -368,7 +368,7 @@ impl Unseen {
             let description = "Nobody is signed in, so the client's metadata document was not read";
             return Err(Refusal::Here(OAuthError::invalid_client(description)));
         }
-        self.keep(app, address, headers, kept::Next::Login).await
+        self.keep(app, address, headers, pending::Next::Login).await
     }
 
     async fn keep(
@@ -376,9 +376,9 @@ impl Unseen {
         app: &App,
         address: ClientAddress,
         headers: &HeaderMap,
-        next: kept::Next,
+        next: pending::Next,
     ) -> Result<Response, Refusal> {
-        let request = kept::Request {
+        let request = pending::Request {
             client: None,
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
@@ -400,7 +400,7 @@ struct Asked {
     client: Client,
     parameters: Decoded,
     redirect_uri: String,
-    kept: Option<kept::Kept>,
+    kept: Option<pending::Kept>,
 }
 
 impl Asked {
@@ -409,7 +409,7 @@ impl Asked {
         app: &App,
         client: Client,
         mut parameters: Decoded,
-        kept: Option<kept::Kept>,
+        kept: Option<pending::Kept>,
     ) -> Result<Target, OAuthError> {
         let redirect_uri = resolve(
             app.config.profile,
@@ -430,9 +430,9 @@ impl Asked {
         app: &App,
         address: ClientAddress,
         headers: &HeaderMap,
-        next: kept::Next,
+        next: pending::Next,
     ) -> Result<Response, Refusal> {
-        let request = kept::Request {
+        let request = pending::Request {
             client: Some(&self.client.row_id),
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
@@ -458,7 +458,7 @@ impl Asked {
             None if Interaction::is_silent(&self.parameters.values) => {
                 return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
             }
-            None => return self.keep(app, address, headers, kept::Next::Login).await,
+            None => return self.keep(app, address, headers, pending::Next::Login).await,
         };
         require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
         let interaction = interaction.map_err(Refusal::ByRedirect)?;
@@ -467,7 +467,7 @@ impl Asked {
             if interaction.silent {
                 return Err(login_required());
             }
-            return self.keep(app, address, headers, kept::Next::Login).await;
+            return self.keep(app, address, headers, pending::Next::Login).await;
         }
         let stored = self.store(app, &decider, interaction.silent).await?;
         Ok(self.done(app, headers, stored))
@@ -496,7 +496,9 @@ impl Asked {
             )));
         }
         let stored = if self.kept.is_some() {
-            let adopt = app.db.write(new, |tx, new| Box::pin(kept::adopt(tx, new)));
+            let adopt = app
+                .db
+                .write(new, |tx, new| Box::pin(pending::adopt(tx, new)));
             match adopt.await {
                 // A second tab took the pending request first. The consent page shows the outcome.
                 Err(store::Error::Lost | store::Error::Taken(_)) => Ok(()),
@@ -594,7 +596,7 @@ pub(super) fn answer_location(
 fn consent_page(app: &App, request_id: &Secret) -> Url {
     let mut page = app.config.code_consent_page();
     page.query_pairs_mut()
-        .append_pair(kept::REQUEST_ID, request_id.reveal());
+        .append_pair(pending::REQUEST_ID, request_id.reveal());
     page
 }
 

@@ -10,10 +10,10 @@ use std::cmp::Reverse;
 use axum::http::HeaderMap;
 use url::Url;
 
-use crate::http::endpoints::authorize::validation::REQUEST_TTL;
-use crate::http::cookies::{self, HOST_PREFIX, Scope};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
+use crate::http::cookies::{self, HOST_PREFIX, Scope};
+use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::secret::{Secret, SecretHash};
 
 /// The name without the [`HOST_PREFIX`]; eight hexadecimal digits of the request id's hash follow.

@@ -7,19 +7,19 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
 use super::super::require_enabled;
-use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use super::{
     PARAMETERS_BYTES_MAX, bound_requests, consent_page, error_location, redirect, refuse_here,
     wrong_credential,
 };
-use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
-use crate::http::guards::require_not_suspended;
-use crate::context::App;
 use crate::clients::documents::Visitor;
 use crate::clients::{self};
+use crate::context::App;
+use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::http::error::ApiError;
+use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
+use crate::http::guards::require_not_suspended;
 use crate::ids::AuthorizationRequestId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;

@@ -2,10 +2,10 @@
 
 use time::Duration;
 
-use crate::http::extract::Decoded;
-use crate::http::caller::{Decider, require_may_authorize};
-use crate::context::App;
 use crate::clients;
+use crate::context::App;
+use crate::http::caller::{Decider, require_may_authorize};
+use crate::http::extract::Decoded;
 use crate::ids::{AccountId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::AuthorizationRequest;

@@ -6,14 +6,14 @@ use time::Duration;
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
 use super::{ATTEMPTS, won};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::compat::Profile;
+use crate::context::App;
 use crate::ids::{AuthorizationCodeId, GrantId};
-use crate::rate_limit::CODE_VERIFIER;
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::scope::Scope;
-use crate::compat::Profile;
+use crate::rate_limit::CODE_VERIFIER;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;

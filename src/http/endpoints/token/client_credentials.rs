@@ -2,8 +2,8 @@
 
 use super::ATTEMPTS;
 use super::issue::{Issue, TokenResponse};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;

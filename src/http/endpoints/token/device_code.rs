@@ -1,15 +1,15 @@
 //! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
-use crate::rate_limit::device_polls::Poll;
 use super::{ATTEMPTS, won};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::{DeviceAuthorizationId, GrantId};
 use crate::oauth::device_grant::DeviceState;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
+use crate::rate_limit::device_polls::Poll;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, AccessTokenClaims};

@@ -16,16 +16,16 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use super::{OVER_BUDGET, over_budget, refuse_client};
-use crate::context::{App, Shared};
 use crate::clients;
+use crate::compat::Profile;
+use crate::context::{App, Shared};
 use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::compat::Profile;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::Event;
@@ -182,9 +182,9 @@ pub struct TokenForm {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Tokens", body = issue::TokenResponse),
-        answers::OAuthInvalid,
-        answers::OAuthUnauthorized,
-        answers::OAuthTooManyRequests,
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
+        responses::OAuthTooManyRequests,
     ),
 )]
 pub async fn token(

@@ -10,8 +10,8 @@ use time::Duration;
 
 use super::issue::{Issue, TokenResponse};
 use super::{ATTEMPTS, won};
-use crate::context::App;
 use crate::clock::Timestamp;
+use crate::context::App;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};

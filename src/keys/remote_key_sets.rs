@@ -1,0 +1,57 @@
+//! Cache of the key sets that clients publish at `jwks_uri` (RFC 7517 §5).
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::single_flight::SingleFlight;
+
+/// Maximum number of cached key sets.
+const SETS_MAX: u64 = 500;
+
+/// A key set as the client published it.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    /// The JSON Web Key Set.
+    pub jwks: Arc<Value>,
+    /// The time of the fetch.
+    pub fetched_at: Timestamp,
+}
+
+/// Key sets by URL, and the fetches in progress.
+#[derive(Debug)]
+pub struct RemoteKeySets {
+    sets: Cache<String, KeySet>,
+    /// The fetches in progress; `None` if a fetch failed.
+    pub fetches: SingleFlight<Option<KeySet>>,
+}
+
+impl RemoteKeySets {
+    /// Creates an empty cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            sets: Cache::new(SETS_MAX),
+            fetches: SingleFlight::default(),
+        }
+    }
+
+    /// Returns the cached key set of a URL.
+    #[must_use]
+    pub fn get(&self, url: &str) -> Option<KeySet> {
+        self.sets.get(url)
+    }
+
+    /// Stores the key set of a URL.
+    pub fn insert(&self, url: &str, set: KeySet) {
+        self.sets.insert(url.to_owned(), set);
+    }
+}
+
+impl Default for RemoteKeySets {
+    fn default() -> Self {
+        Self::new()
+    }
+}
