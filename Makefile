@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help test check lint coverage soak bench
 # Parts of the soak: `make soak growth` runs that part alone.
-PARTS = crash away drain chains races growth
+PARTS = crash outage drain chains races growth
 .PHONY: $(PARTS)
 
 help: ## list the targets

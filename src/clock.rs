@@ -206,9 +206,9 @@ impl MachineInstant {
 
 /// A stopwatch on the machine's monotonic clock, independent of a followed clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(std::time::Instant);
+pub struct Timer(std::time::Instant);
 
-impl Stopwatch {
+impl Timer {
     /// Starts the stopwatch.
     #[must_use]
     #[expect(

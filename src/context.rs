@@ -19,10 +19,10 @@ use crate::oauth::resource::KnownResources;
 use crate::passwords::{self, Cost, Passwords};
 use crate::random::Random;
 use crate::rate_limit::Limits;
-use crate::rate_limit::connections::{ConnectionLimits, Places};
+use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots};
 use crate::rate_limit::device_polls::Polls;
 use crate::rate_limit::refusals::Refusals;
-use crate::rate_limit::requests::{Budget, Size};
+use crate::rate_limit::requests::{RateLimiter, Size};
 use crate::redemptions::Redemptions;
 use crate::single_flight::SingleFlight;
 use crate::store::audit::{Entry, Event};
@@ -31,11 +31,11 @@ use crate::store::{self, Db};
 use crate::timeouts::Timeouts;
 
 /// State shared by all handlers.
-pub type Shared = Arc<App>;
+pub type SharedContext = Arc<Context>;
 
 /// The server without the routes.
 #[derive(Debug)]
-pub struct App {
+pub struct Context {
     /// The settings.
     pub config: Config,
     /// The database.
@@ -55,7 +55,7 @@ pub struct App {
     /// Key of the device cookies.
     pub device_key: SharedKey,
     /// Rate limit per address.
-    pub budget: Budget,
+    pub budget: RateLimiter,
     /// Last polls of devices.
     pub polls: Polls,
     /// Redemptions of codes and refresh tokens in progress.
@@ -79,7 +79,7 @@ pub struct App {
     /// Connection timeouts.
     pub timeouts: Timeouts,
     /// Connection slots.
-    pub places: Arc<Places>,
+    pub places: Arc<ConnectionSlots>,
 }
 
 /// The name in `auth_shared_keys` of the key that signs device cookies.
@@ -115,7 +115,7 @@ impl Readiness {
     }
 }
 
-/// The reason why an [`App`] could not be built.
+/// The reason why an [`Context`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database cannot be opened.
@@ -136,9 +136,9 @@ pub enum Error {
     Passwords(#[from] passwords::Error),
 }
 
-/// Dependencies that tests replace; `serve` uses [`Sources::machine`].
+/// Dependencies that tests replace; `serve` uses [`Environment::machine`].
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct Environment {
     /// The clock.
     pub clock: Clock,
     /// Source of randomness.
@@ -155,7 +155,7 @@ pub struct Sources {
     pub network: Arc<dyn Network>,
 }
 
-impl Sources {
+impl Environment {
     /// Returns the machine's clock and randomness, and the standard limits.
     #[must_use]
     pub fn machine() -> Self {
@@ -171,13 +171,13 @@ impl Sources {
     }
 }
 
-impl App {
+impl Context {
     /// Opens the database and builds the state without signing keys.
     ///
     /// # Errors
     /// [`Error::Database`] if the database cannot be opened.
-    pub async fn without_keys(config: Config, sources: Sources) -> Result<Self, Error> {
-        let Sources {
+    pub async fn without_keys(config: Config, sources: Environment) -> Result<Self, Error> {
+        let Environment {
             clock,
             random,
             cost,
@@ -205,13 +205,13 @@ impl App {
             refusals: Refusals::default(),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             limits: Limits::new(clock.clone(), config.rate_limit),
-            budget: Budget::new(clock.clone(), budget_of(&config)),
+            budget: RateLimiter::new(clock.clone(), rate_limit_size(&config)),
             polls: Polls::new(),
             redemptions: Redemptions::default(),
             documents: RenderedDocuments::default(),
             readiness: Readiness::default(),
             timeouts,
-            places: Arc::new(Places::new(connections)),
+            places: Arc::new(ConnectionSlots::new(connections)),
             keys: None,
             config,
             db,
@@ -223,40 +223,40 @@ impl App {
     /// Builds the state with the configured signing key, unless OAuth is off.
     ///
     /// # Errors
-    /// As [`App::without_keys`], and if there is no signing key or the key cannot be used.
-    pub async fn new(config: Config, sources: Sources) -> Result<Self, Error> {
+    /// As [`Context::without_keys`], and if there is no signing key or the key cannot be used.
+    pub async fn new(config: Config, sources: Environment) -> Result<Self, Error> {
         let key = if config.oauth_enabled {
             Some(signing_key(&config)?)
         } else {
             None
         };
         let signing = sources.signing;
-        let mut app = Self::without_keys(config, sources).await?;
-        app.keys = key.map(|key| Keys::new(key, signing));
-        Ok(app)
+        let mut context = Self::without_keys(config, sources).await?;
+        context.keys = key.map(|key| Keys::new(key, signing));
+        Ok(context)
     }
 }
 
-impl App {
+impl Context {
     /// Records a refusal of the request in progress.
     pub fn refused(&self, event: Event) {
         self.refusals.record(Entry::new(event, self.clock.now()));
     }
 
     /// Records a refusal that concerns an account.
-    pub fn refused_account(&self, event: Event, account: &AccountId) {
+    pub fn record_account_refusal(&self, event: Event, account: &AccountId) {
         let entry = Entry::new(event, self.clock.now());
         self.refusals.record(entry.of(account));
     }
 
     /// Records a refusal that concerns a client, by public id.
-    pub fn refused_client(&self, event: Event, client_id: &str) {
+    pub fn record_client_refusal(&self, event: Event, client_id: &str) {
         let entry = Entry::new(event, self.clock.now());
         self.refusals.record(entry.client(client_id));
     }
 }
 
-fn budget_of(config: &Config) -> Size {
+fn rate_limit_size(config: &Config) -> Size {
     Size {
         units: config.rate_limit,
         period: config.rate_limit_period,

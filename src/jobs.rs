@@ -6,8 +6,8 @@ use std::time::Duration;
 use time::Duration as Span;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Stopwatch, Timestamp};
-use crate::context::{App, Shared, follow_database_clock};
+use crate::clock::{Timer, Timestamp};
+use crate::context::{Context, SharedContext, follow_database_clock};
 use crate::store::cleanup::Pass;
 use crate::store::indexes::Outcome;
 use crate::store::{audit, cleanup, indexes, leases, revocation};
@@ -31,42 +31,51 @@ const REVOCATIONS_LEASE: Span = Span::minutes(10);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Starts every job. Jobs end soon after `stop`.
-pub fn start(app: &Shared, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
+pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
     let tasks = tokio_util::task::TaskTracker::new();
-    tasks.spawn(clean_up_regularly(app.clone(), stop.clone()));
-    tasks.spawn(keep_indexes(app.clone(), stop.clone()));
-    tasks.spawn(every(POLLS_EVERY, app.clone(), stop.clone(), write_polls));
-    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), each_minute));
+    tasks.spawn(clean_up_regularly(context.clone(), stop.clone()));
+    tasks.spawn(check_indexes_regularly(context.clone(), stop.clone()));
+    tasks.spawn(every(
+        POLLS_EVERY,
+        context.clone(),
+        stop.clone(),
+        write_polls,
+    ));
+    tasks.spawn(every(MINUTE, context.clone(), stop.clone(), each_minute));
     tasks.spawn(every(
         REVOCATIONS_EVERY,
-        app.clone(),
+        context.clone(),
         stop.clone(),
         apply_revocations,
     ));
-    tasks.spawn(every(MINUTE, app.clone(), stop.clone(), write_refusals));
+    tasks.spawn(every(MINUTE, context.clone(), stop.clone(), write_refusals));
     tasks.close();
     tasks
 }
 
 /// Runs a pass immediately, and then again after each period.
-async fn every<F>(period: Duration, app: Shared, stop: CancellationToken, pass: fn(Shared) -> F)
-where
+async fn every<F>(
+    period: Duration,
+    context: SharedContext,
+    stop: CancellationToken,
+    pass: fn(SharedContext) -> F,
+) where
     F: Future<Output = ()>,
 {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        pass(app.clone()).await;
+        pass(context.clone()).await;
     }
     // Flush the buffered poll times at shutdown.
     if period == POLLS_EVERY {
-        pass(app).await;
+        pass(context).await;
     }
 }
 
 /// The result of an index check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Indexes {
+pub enum IndexCheck {
     /// No index is missing.
     Complete,
     /// Another process creates the indexes, or the database is unavailable.
@@ -76,44 +85,44 @@ pub enum Indexes {
 }
 
 /// Creates indexes that Storyden dropped at start-up (storyden-contract.md#tables).
-pub async fn make_indexes(app: &App) -> Indexes {
-    match indexes::make_missing(&app.db, || app.readiness.is_draining()).await {
+pub async fn make_indexes(context: &Context) -> IndexCheck {
+    match indexes::create_missing(&context.db, || context.readiness.is_draining()).await {
         Ok(Outcome::Complete(made)) => {
             if !made.is_empty() {
                 tracing::info!(indexes = ?made, "made missing indexes");
             }
-            Indexes::Complete
+            IndexCheck::Complete
         }
-        Ok(Outcome::InProgress) => Indexes::Later,
-        Err(error) if error.is_passing() => Indexes::Later,
-        Err(_) => Indexes::Failed, // logged by make_missing
+        Ok(Outcome::InProgress) => IndexCheck::Later,
+        Err(error) if error.is_temporary() => IndexCheck::Later,
+        Err(_) => IndexCheck::Failed, // logged by create_missing
     }
 }
 
 /// Checks for missing indexes every minute; every hour after a failure.
-async fn keep_indexes(app: Shared, stop: CancellationToken) {
+async fn check_indexes_regularly(context: SharedContext, stop: CancellationToken) {
     let mut pause = Duration::ZERO;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
         .await
         .is_some()
     {
-        pause = match make_indexes(&app).await {
-            Indexes::Failed => CLEANUP_EVERY,
-            Indexes::Complete | Indexes::Later => MINUTE,
+        pause = match make_indexes(&context).await {
+            IndexCheck::Failed => CLEANUP_EVERY,
+            IndexCheck::Complete | IndexCheck::Later => MINUTE,
         };
     }
 }
 
 /// Runs clean-up passes every hour, or after [`CLEANUP_SOON`] while due rows are left.
-async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
+async fn clean_up_regularly(context: SharedContext, stop: CancellationToken) {
     let mut pause = Duration::ZERO;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
         .await
         .is_some()
     {
-        let finished = clean_up(app.clone()).await;
+        let finished = clean_up(context.clone()).await;
         pause = if finished {
             CLEANUP_EVERY
         } else {
@@ -124,10 +133,10 @@ async fn clean_up_regularly(app: Shared, stop: CancellationToken) {
 
 /// Deletes expired rows on a single replica (storyden-contract.md#clean-up). False if due rows are
 /// left.
-pub async fn clean_up(app: Shared) -> bool {
-    let now = app.clock.now();
-    let holder = app.random.base64url::<16>();
-    match leases::take(&app.db, "cleanup", &holder, now, now + CLEANUP_LEASE).await {
+pub async fn clean_up(context: SharedContext) -> bool {
+    let now = context.clock.now();
+    let holder = context.random.base64url::<16>();
+    match leases::take(&context.db, "cleanup", &holder, now, now + CLEANUP_LEASE).await {
         Ok(true) => {}
         Ok(false) => return true,
         Err(error) => {
@@ -135,58 +144,58 @@ pub async fn clean_up(app: Shared) -> bool {
             return true;
         }
     }
-    let finished = if indexes::are_needed(&app.db).await.unwrap_or(true) {
-        match make_indexes(&app).await {
-            Indexes::Later => false,
-            Indexes::Complete | Indexes::Failed => delete_due(&app, now).await,
+    let finished = if indexes::are_needed(&context.db).await.unwrap_or(true) {
+        match make_indexes(&context).await {
+            IndexCheck::Later => false,
+            IndexCheck::Complete | IndexCheck::Failed => delete_due(&context, now).await,
         }
     } else {
         // Small tables need no indexes: do not delay the first pass after a start.
-        let finished = delete_due(&app, now).await;
-        make_indexes(&app).await;
+        let finished = delete_due(&context, now).await;
+        make_indexes(&context).await;
         finished
     };
-    if let Err(error) = leases::release(&app.db, "cleanup", &holder).await {
+    if let Err(error) = leases::release(&context.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
     }
     finished
 }
 
 /// Updates and deletes the rows covered by open revocations, on a single replica.
-pub async fn apply_revocations(app: Shared) {
-    match revocation::are_open(&app.db).await {
+pub async fn apply_revocations(context: SharedContext) {
+    match revocation::any_open(&context.db).await {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "open revocations could not be read"),
     }
-    let now = app.clock.now();
-    let holder = app.random.base64url::<16>();
+    let now = context.clock.now();
+    let holder = context.random.base64url::<16>();
     let until = now + REVOCATIONS_LEASE;
-    match leases::take(&app.db, "revocations", &holder, now, until).await {
+    match leases::take(&context.db, "revocations", &holder, now, until).await {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "open revocations could not be applied"),
     }
-    match revocation::apply(&app.db, now, || app.readiness.is_draining()).await {
+    match revocation::apply(&context.db, now, || context.readiness.is_draining()).await {
         Ok(applied) => tracing::info!(?applied, "revocations were applied"),
         Err(error) => tracing::warn!(%error, "open revocations could not be applied"),
     }
-    if let Err(error) = leases::release(&app.db, "revocations", &holder).await {
+    if let Err(error) = leases::release(&context.db, "revocations", &holder).await {
         tracing::warn!(%error, "the lease of open revocations was not given back");
     }
 }
 
 /// Deletes due rows of every table and of the audit trail. False if due rows are left.
-async fn delete_due(app: &App, now: Timestamp) -> bool {
-    let since = Stopwatch::start();
-    let stop = || app.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
-    let pass = cleanup::run(&app.db, now, stop).await;
+async fn delete_due(context: &Context, now: Timestamp) -> bool {
+    let since = Timer::start();
+    let stop = || context.readiness.is_draining() || since.seconds() > CLEANUP_SECONDS;
+    let pass = cleanup::run(&context.db, now, stop).await;
     report(&pass);
-    let keep = app.config.audit_retention;
+    let keep = context.config.audit_retention;
     if keep.is_zero() {
         return pass.finished;
     }
-    let trail = cleanup::audit_trail(&app.db, now - keep, now, stop).await;
+    let trail = cleanup::audit_trail(&context.db, now - keep, now, stop).await;
     report(&trail);
     pass.finished && trail.finished
 }
@@ -202,21 +211,21 @@ fn report(pass: &Pass) {
 }
 
 /// Writes the buffered poll times of device authorizations.
-pub async fn write_polls(app: Shared) {
-    app.polls.write(&app.db).await;
+pub async fn write_polls(context: SharedContext) {
+    context.polls.write(&context.db).await;
 }
 
 /// Writes the rejected requests of past minutes into the audit trail; all of them during a drain.
-pub async fn write_refusals(app: Shared) {
-    let entries = if app.readiness.is_draining() {
-        app.refusals.take_all()
+pub async fn write_refusals(context: SharedContext) {
+    let entries = if context.readiness.is_draining() {
+        context.refusals.take_all()
     } else {
-        app.refusals.take_complete(app.clock.now())
+        context.refusals.take_complete(context.clock.now())
     };
     if entries.is_empty() {
         return;
     }
-    let write = app.db.write(entries.clone(), |tx, entries| {
+    let write = context.db.write(entries.clone(), |tx, entries| {
         Box::pin(async move {
             for entry in entries {
                 audit::insert(tx, entry).await?;
@@ -226,31 +235,31 @@ pub async fn write_refusals(app: Shared) {
     });
     if let Err(error) = write.await {
         tracing::warn!(%error, "refusals were not written to the audit trail; the next pass tries again");
-        app.refusals.put_back(entries);
+        context.refusals.put_back(entries);
     }
 }
 
 /// Deletes expired pending requests, wipes the salts of closed refresh windows,
 /// follows the database's clock, and counts the backlog of the clean-up for the metrics.
-pub async fn each_minute(app: Shared) {
-    let now = app.clock.now();
-    let stop = || app.readiness.is_draining();
-    report(&cleanup::pending_requests(&app.db, now, stop).await);
-    if app.config.metrics_addr.is_some() {
-        count_backlog(&app, now).await;
+pub async fn each_minute(context: SharedContext) {
+    let now = context.clock.now();
+    let stop = || context.readiness.is_draining();
+    report(&cleanup::pending_requests(&context.db, now, stop).await);
+    if context.config.metrics_addr.is_some() {
+        count_backlog(&context, now).await;
     }
-    let closed = app.clock.now() - app.config.reuse_window();
-    if let Err(error) = cleanup::wipe_salts(&app.db, closed).await {
+    let closed = context.clock.now() - context.config.reuse_window();
+    if let Err(error) = cleanup::wipe_salts(&context.db, closed).await {
         tracing::warn!(%error, "the salts of closed windows were not wiped");
     }
-    if let Err(error) = follow_database_clock(&app.db, &app.clock).await {
+    if let Err(error) = follow_database_clock(&context.db, &context.clock).await {
         tracing::warn!(%error, "the database's clock was not read");
     }
 }
 
-async fn count_backlog(app: &App, now: Timestamp) {
-    let counted = cleanup::backlog(&app.db, now, app.config.audit_retention).await;
-    match (counted, cleanup::progress(&app.db).await) {
+async fn count_backlog(context: &Context, now: Timestamp) {
+    let counted = cleanup::backlog(&context.db, now, context.config.audit_retention).await;
+    match (counted, cleanup::progress(&context.db).await) {
         (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
         (Err(error), _) | (_, Err(error)) => {
             tracing::warn!(%error, "the backlog of the clean-up was not counted");

@@ -28,7 +28,7 @@ const COST_MAX: u32 = 16;
 
 /// Why a text cannot be stored as the hash of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedHash {
+pub enum HashFormatError {
     /// Not a PHC string of a complete hash.
     #[error("must be an Argon2id PHC string, as in $argon2id$v=19$m=65536,t=1,p=1$salt$hash")]
     Form,
@@ -44,19 +44,19 @@ pub enum RefusedHash {
 ///
 /// # Errors
 /// The reason of the rejection, as the end of a sentence that starts with the name of the value.
-pub fn check_hash(text: &str) -> Result<(), RefusedHash> {
-    let hash = PasswordHash::new(text).map_err(|_| RefusedHash::Form)?;
+pub fn check_hash(text: &str) -> Result<(), HashFormatError> {
+    let hash = PasswordHash::new(text).map_err(|_| HashFormatError::Form)?;
     if hash.algorithm.as_str() != Algorithm::Argon2id.ident().as_str() {
-        return Err(RefusedHash::Algorithm);
+        return Err(HashFormatError::Algorithm);
     }
-    let params = Params::try_from(&hash).map_err(|_| RefusedHash::Form)?;
+    let params = Params::try_from(&hash).map_err(|_| HashFormatError::Form)?;
     if hash.salt.is_none() || hash.hash.is_none() {
-        return Err(RefusedHash::Form);
+        return Err(HashFormatError::Form);
     }
     if is_bounded(&params) {
         Ok(())
     } else {
-        Err(RefusedHash::Cost)
+        Err(HashFormatError::Cost)
     }
 }
 
@@ -152,7 +152,7 @@ impl Passwords {
     /// [`Error::Busy`], or [`Error::Hashing`].
     pub async fn hash(&self, password: &Secret) -> Result<String, Error> {
         let (params, password, salt) = (self.params.clone(), password.clone(), self.random.bytes());
-        self.in_turn(&self.people, move || {
+        self.run_limited(&self.people, move || {
             hash_now(&params, password.reveal(), &salt)
         })
         .await?
@@ -167,7 +167,7 @@ impl Passwords {
         let hash = stored.unwrap_or(&self.decoy).to_owned();
         let password = password.clone();
         let matches = self
-            .in_turn(&self.people, move || verify_now(password.reveal(), &hash))
+            .run_limited(&self.people, move || verify_now(password.reveal(), &hash))
             .await??;
         Ok(known && matches)
     }
@@ -178,7 +178,7 @@ impl Passwords {
     /// As [`Passwords::verify`].
     pub async fn verify_secret(&self, secret: &Secret, stored: &str) -> Result<bool, Error> {
         let (secret, hash) = (secret.clone(), stored.to_owned());
-        self.in_turn(&self.programs, move || verify_now(secret.reveal(), &hash))
+        self.run_limited(&self.programs, move || verify_now(secret.reveal(), &hash))
             .await?
     }
 
@@ -186,7 +186,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Busy`] after a few seconds.
-    pub async fn turn_of(&self, stored: &str) -> Result<OwnedMutexGuard<()>, Error> {
+    pub async fn lock_hash(&self, stored: &str) -> Result<OwnedMutexGuard<()>, Error> {
         let lock = self.checking.get_with(stored.to_owned(), Arc::default);
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, lock.lock_owned()).await;
         turn.map_err(|_| Error::Busy)
@@ -194,7 +194,7 @@ impl Passwords {
 
     /// True if the secret matched this stored hash before. Needs no Argon2id hash.
     #[must_use]
-    pub fn remembers(&self, secret: &Secret, stored: &str) -> bool {
+    pub fn is_verified(&self, secret: &Secret, stored: &str) -> bool {
         self.matched.contains_key(&self.tag(secret, stored))
     }
 
@@ -212,7 +212,7 @@ impl Passwords {
         mac.finalize().into_bytes().into()
     }
 
-    async fn in_turn<T: Send + 'static>(
+    async fn run_limited<T: Send + 'static>(
         &self,
         turns: &Arc<Semaphore>,
         work: impl FnOnce() -> T + Send + 'static,
@@ -260,19 +260,19 @@ mod tests {
         let of = |cost: &str| check_hash(&format!("$argon2id$v=19${cost}${TAIL}"));
         assert_eq!(of("m=65536,t=1,p=1"), Ok(()));
         assert_eq!(of("m=262144,t=16,p=16"), Ok(()));
-        assert_eq!(of("m=262145,t=1,p=1"), Err(RefusedHash::Cost));
-        assert_eq!(of("m=4194304,t=1,p=1"), Err(RefusedHash::Cost));
-        assert_eq!(of("m=65536,t=17,p=1"), Err(RefusedHash::Cost));
-        assert_eq!(of("m=65536,t=1,p=17"), Err(RefusedHash::Cost));
+        assert_eq!(of("m=262145,t=1,p=1"), Err(HashFormatError::Cost));
+        assert_eq!(of("m=4194304,t=1,p=1"), Err(HashFormatError::Cost));
+        assert_eq!(of("m=65536,t=17,p=1"), Err(HashFormatError::Cost));
+        assert_eq!(of("m=65536,t=1,p=17"), Err(HashFormatError::Cost));
         let other = format!("$argon2i$v=19$m=65536,t=1,p=1${TAIL}");
-        assert_eq!(check_hash(&other), Err(RefusedHash::Algorithm));
+        assert_eq!(check_hash(&other), Err(HashFormatError::Algorithm));
         for text in [
             "",
             "nonsense",
             "$argon2id$x",
             "$argon2id$v=19$m=65536,t=1,p=1",
         ] {
-            assert_eq!(check_hash(text), Err(RefusedHash::Form), "{text}");
+            assert_eq!(check_hash(text), Err(HashFormatError::Form), "{text}");
         }
     }
 }

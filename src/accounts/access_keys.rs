@@ -1,7 +1,7 @@
 //! Access keys as bearer credentials (storyden-contract.md#access-keys): `sdpak_` (personal) or
 //! `sdbak_` (bot), then a public part of 12 characters and a secret of 32.
 
-use crate::context::App;
+use crate::context::Context;
 use crate::passwords;
 use crate::rate_limit::ACCESS_KEY;
 use crate::secret::Secret;
@@ -27,17 +27,17 @@ const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr
 ///
 /// # Errors
 /// [`passwords::Error::Busy`] if the hashing queue is full.
-pub async fn generate(app: &App) -> Result<(String, String, Secret), passwords::Error> {
-    let identifier = format!("{PERSONAL}{}", app.random.symbols(ALPHABET, NAME));
-    let secret = Secret::new(app.random.symbols(ALPHABET, SECRET));
-    let hash = app.passwords.hash(&secret).await?;
+pub async fn generate(context: &Context) -> Result<(String, String, Secret), passwords::Error> {
+    let identifier = format!("{PERSONAL}{}", context.random.symbols(ALPHABET, NAME));
+    let secret = Secret::new(context.random.symbols(ALPHABET, SECRET));
+    let hash = context.passwords.hash(&secret).await?;
     let key = Secret::new(format!("{identifier}{}", secret.reveal()));
     Ok((identifier, hash, key))
 }
 
 /// True if a bearer credential has the form of an access key.
 #[must_use]
-pub fn looks_like_one(bearer: &Secret) -> bool {
+pub fn has_access_key_format(bearer: &Secret) -> bool {
     parts(bearer).is_some()
 }
 
@@ -59,21 +59,21 @@ fn parts(bearer: &Secret) -> Option<(&str, Secret)> {
 ///
 /// # Errors
 /// If the database is unavailable, or the hashing queue is full.
-pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, store::Error> {
+pub async fn verify(context: &Context, bearer: &Secret) -> Result<Option<AccessKey>, store::Error> {
     let Some((identifier, secret)) = parts(bearer) else {
         return Ok(None);
     };
-    let Some(key) = access_keys::find(&app.db, identifier).await? else {
-        app.refused(Event::AccessKeyFailed);
+    let Some(key) = access_keys::find(&context.db, identifier).await? else {
+        context.refused(Event::AccessKeyFailed);
         return Ok(None);
     };
-    if !key.is_live(app.clock.now()) {
+    if !key.is_live(context.clock.now()) {
         return Ok(None);
     }
-    if app.passwords.remembers(&secret, &key.secret_hash) {
+    if context.passwords.is_verified(&secret, &key.secret_hash) {
         return Ok(Some(key));
     }
-    let good = match is_secret_of(app, &key, &secret).await {
+    let good = match verify_key_secret(context, &key, &secret).await {
         Ok(good) => good,
         Err(passwords::Error::Busy) => return Err(store::Error::Busy),
         Err(error) => {
@@ -86,35 +86,35 @@ pub async fn verify(app: &App, bearer: &Secret) -> Result<Option<AccessKey>, sto
     }
     // Read the key again: during the slow hash, the key may have been revoked, or the account may have
     // lost permissions.
-    let again = access_keys::find(&app.db, identifier).await?;
+    let again = access_keys::find(&context.db, identifier).await?;
     let is_same = |again: &AccessKey| again.id == key.id && again.secret_hash == key.secret_hash;
-    Ok(again.filter(|again| is_same(again) && again.is_live(app.clock.now())))
+    Ok(again.filter(|again| is_same(again) && again.is_live(context.clock.now())))
 }
 
-async fn is_secret_of(
-    app: &App,
+async fn verify_key_secret(
+    context: &Context,
     key: &AccessKey,
     secret: &Secret,
 ) -> Result<bool, passwords::Error> {
     let stored = key.secret_hash.as_str();
-    let _turn = app.passwords.turn_of(stored).await?;
-    if app.passwords.remembers(secret, stored) {
+    let _turn = context.passwords.lock_hash(stored).await?;
+    if context.passwords.is_verified(secret, stored) {
         return Ok(true);
     }
     let limits = [(ACCESS_KEY, key.identifier.as_str())];
     let refused = |event| {
-        let entry = Entry::new(event, app.clock.now()).of(&key.account.id);
-        app.refusals.record(entry.subject(&key.id));
+        let entry = Entry::new(event, context.clock.now()).of(&key.account.id);
+        context.refusals.record(entry.subject(&key.id));
     };
-    if app.limits.check(&limits).is_err() {
+    if context.limits.check(&limits).is_err() {
         refused(Event::AccessKeyLimited);
         return Ok(false);
     }
-    if app.passwords.verify_secret(secret, stored).await? {
-        app.passwords.remember(secret, stored);
+    if context.passwords.verify_secret(secret, stored).await? {
+        context.passwords.remember(secret, stored);
         return Ok(true);
     }
-    app.limits.fail(&limits);
+    context.limits.fail(&limits);
     refused(Event::AccessKeyFailed);
     Ok(false)
 }

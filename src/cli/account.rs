@@ -9,12 +9,12 @@ use super::password::PasswordSource;
 use super::{Error, arguments, open, output};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::AccountId;
 use crate::store;
 use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
-use crate::store::closing::{self, Closing, LastingCredentials};
+use crate::store::closing::{self, AccountClosing, SessionlessCredentials};
 use crate::store::revocation::{self, Target};
 
 /// Commands for members' accounts.
@@ -104,7 +104,7 @@ pub(super) struct SetPassword {
 
 /// A new account.
 #[derive(Serialize)]
-struct Made {
+struct CreatedAccount {
     id: AccountId,
     handle: String,
     name: String,
@@ -121,37 +121,37 @@ struct Made {
 impl Account {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let app = open(config).await?;
+        let context = open(config).await?;
         match self {
-            Self::Create(create) => create.run(&app).await,
-            Self::List(list) => list.run(&app).await,
-            Self::Suspend(Suspend { handle }) => suspend(&app, &handle).await,
-            Self::Reinstate(Reinstate { handle }) => reinstate(&app, &handle).await,
-            Self::Password(set) => set.run(&app).await,
+            Self::Create(create) => create.run(&context).await,
+            Self::List(list) => list.run(&context).await,
+            Self::Suspend(Suspend { handle }) => suspend(&context, &handle).await,
+            Self::Reinstate(Reinstate { handle }) => reinstate(&context, &handle).await,
+            Self::Password(set) => set.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Create {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let password = self.password.read(&app.random)?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let password = self.password.read(&context.random)?;
         let password_hash = match &password {
-            Some(password) => Some(app.passwords.hash(&password.secret).await?),
+            Some(password) => Some(context.passwords.hash(&password.secret).await?),
             None => None,
         };
-        let now = app.clock.now();
+        let now = context.clock.now();
         let new = NewAccount {
             id: AccountId::generate(),
             name: self.name.unwrap_or_else(|| self.handle.clone()),
             handle: self.handle,
             admin: self.admin,
-            email: self
-                .email
-                .map(|address| NewEmail::unsent(address, self.email_verified, &app.random)),
+            email: self.email.map(|address| {
+                NewEmail::without_verification(address, self.email_verified, &context.random)
+            }),
             password_hash,
         };
-        let made = Made {
+        let made = CreatedAccount {
             id: new.id.clone(),
             handle: new.handle.clone(),
             name: new.name.clone(),
@@ -164,8 +164,8 @@ impl Create {
                 .filter(|password| password.made)
                 .map(|password| password.secret.reveal().to_owned()),
         };
-        let entry = entry(app, Event::AccountCreated, &new.id);
-        let inserted = app
+        let entry = entry(context, Event::AccountCreated, &new.id);
+        let inserted = context
             .db
             .write((new, entry), |tx, (new, entry)| {
                 Box::pin(async move {
@@ -187,7 +187,7 @@ impl Create {
 }
 
 /// Tells which unique value of a new account is taken.
-fn taken(error: store::Error, made: &Made) -> Error {
+fn taken(error: store::Error, made: &CreatedAccount) -> Error {
     match (&error, &made.email) {
         (store::Error::Taken(what), Some(email)) if what.contains("email") => {
             Error::because(format!("--email: {email} belongs to another account"))
@@ -200,7 +200,7 @@ fn taken(error: store::Error, made: &Made) -> Error {
     }
 }
 
-impl Made {
+impl CreatedAccount {
     fn print(&self, json: bool) -> Result<(), Error> {
         if json {
             return output::print_json(self);
@@ -227,8 +227,8 @@ impl Made {
 }
 
 impl List {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let accounts = accounts::list(&app.db).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let accounts = accounts::list(&context.db).await?;
         if self.json {
             return output::print_json(&accounts);
         }
@@ -255,24 +255,24 @@ impl List {
 }
 
 impl SetPassword {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let Some(password) = self.password.read(&app.random)? else {
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let Some(password) = self.password.read(&context.random)? else {
             return Err(Error::because(
                 "say where the password comes from: --password-stdin or --generate-password",
             ));
         };
-        let account = find(app, &self.handle).await?;
-        let hash = app.passwords.hash(&password.secret).await?;
-        let entry = entry(app, Event::PasswordChanged, &account.id);
-        let closing = Closing {
+        let account = find(context, &self.handle).await?;
+        let hash = context.passwords.hash(&password.secret).await?;
+        let entry = entry(context, Event::PasswordChanged, &account.id);
+        let closing = AccountClosing {
             account: account.id.clone(),
             keep: None,
             access_keys: !self.keep_access_keys,
             client_secrets: !self.keep_client_secrets,
             because: "password_changed",
         };
-        let counted = closing.count_granted(&app.db, entry.at).await?;
-        let write = app
+        let counted = closing.count_grants(&context.db, entry.at).await?;
+        let write = context
             .db
             .write((closing, hash, entry), |tx, (closing, hash, entry)| {
                 Box::pin(async move {
@@ -282,7 +282,7 @@ impl SetPassword {
                 })
             });
         let ended = write.await?.or_counted(counted);
-        let left = closing::count(&app.db, &account.id, app.clock.now()).await?;
+        let left = closing::count(&context.db, &account.id, context.clock.now()).await?;
         let shown = password.made.then(|| password.secret.reveal());
         if self.json {
             let mut answer = serde_json::json!({
@@ -309,15 +309,15 @@ impl SetPassword {
 }
 
 /// Describes the credentials that stay valid without a session.
-fn sentence(credentials: LastingCredentials) -> String {
+fn sentence(credentials: SessionlessCredentials) -> String {
     format!(
         "{} access keys, {} client secrets",
         credentials.access_keys, credentials.client_secrets
     )
 }
 
-async fn suspend(app: &App, handle: &str) -> Result<(), Error> {
-    set_suspended(app, handle, Some(app.clock.now())).await?;
+async fn suspend(context: &Context, handle: &str) -> Result<(), Error> {
+    set_suspended(context, handle, Some(context.clock.now())).await?;
     output::note(&format!(
         "{handle} is suspended: its sessions and tokens ended, here and in every application. Its access \
          keys and client secrets are refused until `account reinstate {handle}`, which lets it sign in again"
@@ -325,20 +325,24 @@ async fn suspend(app: &App, handle: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn reinstate(app: &App, handle: &str) -> Result<(), Error> {
-    set_suspended(app, handle, None).await?;
+async fn reinstate(context: &Context, handle: &str) -> Result<(), Error> {
+    set_suspended(context, handle, None).await?;
     output::note(&format!("{handle} is no longer suspended"));
     Ok(())
 }
 
-async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result<(), Error> {
+async fn set_suspended(
+    context: &Context,
+    handle: &str,
+    at: Option<Timestamp>,
+) -> Result<(), Error> {
     let event = match at {
         Some(_) => Event::AccountSuspended,
         None => Event::AccountReinstated,
     };
-    let id = find(app, handle).await?.id;
-    let entry = entry(app, event, &id);
-    let found = app
+    let id = find(context, handle).await?.id;
+    let entry = entry(context, event, &id);
+    let found = context
         .db
         .write(
             (handle.to_owned(), at, id, entry),
@@ -349,7 +353,8 @@ async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result
                         let (because, now) = ("suspended", entry.at); // A-105
                         revocation::close_account(tx, id, None, because, now).await?;
                         let target = Target::of_account(id);
-                        revocation::end_own_tokens(tx, &target, because, now).await?;
+                        revocation::end_client_credentials_grants(tx, &target, because, now)
+                            .await?;
                     }
                     if found {
                         audit::insert(tx, entry).await?;
@@ -359,21 +364,25 @@ async fn set_suspended(app: &App, handle: &str, at: Option<Timestamp>) -> Result
             },
         )
         .await?;
-    if found { Ok(()) } else { Err(nobody(handle)) }
+    if found {
+        Ok(())
+    } else {
+        Err(no_account(handle))
+    }
 }
 
 /// Builds the audit event of an operator's action on an account.
-fn entry(app: &App, event: Event, account: &AccountId) -> Entry {
-    Entry::new(event, app.clock.now()).of(account)
+fn entry(context: &Context, event: Event, account: &AccountId) -> Entry {
+    Entry::new(event, context.clock.now()).of(account)
 }
 
 /// Finds the account of a handle from the command line.
-pub(super) async fn find(app: &App, handle: &str) -> Result<accounts::Account, Error> {
-    let account = accounts::find_by_handle(&app.db, handle).await?;
-    account.ok_or_else(|| nobody(handle))
+pub(super) async fn find(context: &Context, handle: &str) -> Result<accounts::Account, Error> {
+    let account = accounts::find_by_handle(&context.db, handle).await?;
+    account.ok_or_else(|| no_account(handle))
 }
 
-fn nobody(handle: &str) -> Error {
+fn no_account(handle: &str) -> Error {
     Error::because(format!(
         "no account has the handle {handle:?}; `account list` shows all"
     ))

@@ -94,11 +94,11 @@ impl Drop for Temporary {
     }
 }
 
-/// Number of processed bytes, for [`watched`].
+/// Number of processed bytes, for [`with_progress`].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Done(Arc<AtomicU64>);
+pub(super) struct ByteCounter(Arc<AtomicU64>);
 
-impl Done {
+impl ByteCounter {
     /// Adds to the number.
     fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -111,7 +111,7 @@ impl Done {
 }
 
 /// Runs a future and prints progress every few seconds.
-pub(super) async fn watched<T>(
+pub(super) async fn with_progress<T>(
     work: impl Future<Output = T>,
     what: &str,
     total: u64,
@@ -160,7 +160,7 @@ impl Manifest {
     pub(super) fn of(
         database: &Path,
         keys: &[PathBuf],
-        done: &Done,
+        done: &ByteCounter,
         (created_at, migration, journal_mode): (String, i64, String),
     ) -> Result<Self, Error> {
         let mut entries = vec![Entry::of(DATABASE.to_owned(), database, done)?];
@@ -205,16 +205,20 @@ impl Manifest {
 }
 
 impl Entry {
-    fn of(name: String, path: &Path, done: &Done) -> Result<Self, Error> {
+    fn of(name: String, path: &Path, done: &ByteCounter) -> Result<Self, Error> {
         let file = File::open(path).map_err(|error| failed("read", path, error))?;
-        let (size, sha256) =
-            pour(file, &mut io::sink(), done).map_err(|error| failed("read", path, error))?;
+        let (size, sha256) = copy_hashed(file, &mut io::sink(), done)
+            .map_err(|error| failed("read", path, error))?;
         Ok(Self { name, size, sha256 })
     }
 }
 
 /// Copies a reader into a writer; returns the length and the SHA-256.
-fn pour(mut from: impl Read, to: &mut impl io::Write, done: &Done) -> io::Result<(u64, String)> {
+fn copy_hashed(
+    mut from: impl Read,
+    to: &mut impl io::Write,
+    done: &ByteCounter,
+) -> io::Result<(u64, String)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -234,7 +238,7 @@ pub(super) fn write(
     to: &mut File,
     manifest: &Manifest,
     paths: &[&Path],
-    done: &Done,
+    done: &ByteCounter,
 ) -> Result<(), Error> {
     let broken = |error| Error::Io("the archive cannot be written".to_owned(), error);
     let text = serde_json::to_vec_pretty(manifest).map_err(|error| broken(error.into()))?;
@@ -263,7 +267,7 @@ pub(super) fn write(
 }
 
 /// A reader that counts the read bytes.
-struct Counted<'a, R>(R, &'a Done);
+struct Counted<'a, R>(R, &'a ByteCounter);
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -280,7 +284,7 @@ impl<R: Read> Read for Counted<'_, R> {
 /// If the archive cannot be read, is damaged, or is not a backup.
 pub(super) fn read(
     path: &Path,
-    done: &Done,
+    done: &ByteCounter,
     place: impl Fn(&str) -> PathBuf,
 ) -> Result<(Manifest, Vec<Temporary>), Error> {
     let broken = |error| {
@@ -316,7 +320,7 @@ pub(super) fn read(
     for wanted in &manifest.files {
         let entry = next(&wanted.name)?;
         let (temporary, mut file) = Temporary::create(place(&wanted.name))?;
-        let (size, sha256) = pour(entry, &mut file, done).map_err(broken)?;
+        let (size, sha256) = copy_hashed(entry, &mut file, done).map_err(broken)?;
         if (size, &sha256) != (wanted.size, &wanted.sha256) {
             let text = format!(
                 "the archive is damaged: {} is not what was backed up",

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_a_near_one_and_all() {
+    fn unknown_name_error_suggests_similar_name() {
         let error = permission("USE_OAUTH_CLIENT").unwrap_err();
         assert!(error.starts_with(
             "\"USE_OAUTH_CLIENT\" is no permission; did you mean USE_OAUTH_CLIENTS? They are: CREATE_POST, "

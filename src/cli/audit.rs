@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Error, account, open, output};
 use crate::clock::Timestamp;
 use crate::config::{Config, parse_duration};
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::AccountId;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Page;
@@ -79,12 +79,12 @@ fn event(text: &str) -> Result<Event, String> {
 impl Audit {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let app = open(config).await?;
-        let now = app.clock.now();
+        let context = open(config).await?;
+        let now = context.clock.now();
         let filter = Filter {
             event: self.event,
-            actor: account_id(&app, self.actor.as_deref()).await?,
-            account: account_id(&app, self.account.as_deref()).await?,
+            actor: account_id(&context, self.actor.as_deref()).await?,
+            account: account_id(&context, self.account.as_deref()).await?,
             client: self.client,
             since: self.since.map(|moment| moment.at(now)),
             until: self.until.map(|moment| moment.at(now)),
@@ -93,7 +93,7 @@ impl Audit {
             number: 1,
             size: self.limit.into(),
         };
-        let (entries, _) = audit::list(&app.db, &filter, page).await?;
+        let (entries, _) = audit::list(&context.db, &filter, page).await?;
         if self.json {
             let lines: Result<Vec<_>, _> = entries.iter().map(serde_json::to_string).collect();
             let lines = lines
@@ -132,9 +132,9 @@ fn table(entries: Vec<ListedEntry>) -> String {
 
 /// Returns the id of an account. An unknown handle is taken as an id, because the audit trail outlives
 /// accounts.
-async fn account_id(app: &App, text: Option<&str>) -> Result<Option<AccountId>, Error> {
+async fn account_id(context: &Context, text: Option<&str>) -> Result<Option<AccountId>, Error> {
     let Some(text) = text else { return Ok(None) };
-    let found = account::find(app, text).await;
+    let found = account::find(context, text).await;
     Ok(Some(
         found.map_or(AccountId::new(text), |account| account.id),
     ))

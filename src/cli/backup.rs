@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::archive::{self, Done, Manifest, Temporary, blocking, failed, watched};
-use super::migrate::without_making;
+use super::archive::{self, ByteCounter, Manifest, Temporary, blocking, failed, with_progress};
+use super::migrate::without_creating;
 use super::{Error, output};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,7 +43,7 @@ impl Backup {
             ));
         }
         self.refuse_existing()?;
-        let Some(config) = without_making(config.clone()) else {
+        let Some(config) = without_creating(config.clone()) else {
             return Err(Error::because(
                 "there is no SQLite file yet: DATABASE_URL or DATA_DIR names none that exists",
             ));
@@ -91,11 +91,11 @@ impl Backup {
         let journal_mode = inspect::journal_mode(db).await?.unwrap_or_default();
         let length = || std::fs::metadata(database.path()).map_or(0, |about| about.len());
         let copied = copy::copy(db, database.path());
-        watched(copied, "copied", facts.size, length).await?;
+        with_progress(copied, "copied", facts.size, length).await?;
         let keys = archive::key_files(config).into_iter();
         let keys: Vec<PathBuf> = keys.filter(|key| key.exists()).collect();
         let (whole, mut to) = Temporary::create(beside(".partial"))?;
-        let (hashed, written) = (Done::default(), Done::default());
+        let (hashed, written) = (ByteCounter::default(), ByteCounter::default());
         let count = {
             let (hashed, written) = (hashed.clone(), written.clone());
             move || hashed.bytes().midpoint(written.bytes())
@@ -111,7 +111,7 @@ impl Backup {
             archive::write(&mut to, &manifest, &paths, &written)?;
             Ok(manifest)
         });
-        let manifest = watched(archived, "archived", facts.size, count).await?;
+        let manifest = with_progress(archived, "archived", facts.size, count).await?;
         let about = std::fs::metadata(whole.path());
         let size = about
             .map_err(|error| failed("read", whole.path(), error))?

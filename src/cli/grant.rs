@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{Error, account, client, open, output};
 use crate::config::Config;
-use crate::context::App;
+use crate::context::Context;
 use crate::store::audit::{Entry, Event};
-use crate::store::revocation::{self, Ended, Target};
+use crate::store::revocation::{self, RevokedCounts, Target};
 
 /// Commands for grants.
 #[derive(Debug, Subcommand)]
@@ -53,23 +53,23 @@ impl Grant {
 }
 
 impl Revoke {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let mut entry = Entry::new(Event::GrantsRevoked, app.clock.now());
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let mut entry = Entry::new(Event::GrantsRevoked, context.clock.now());
         let mut target = Target {
             account: None,
             client: None,
         };
         if let Some(handle) = &self.account {
-            let account = account::find(app, handle).await?;
+            let account = account::find(context, handle).await?;
             entry = entry.of(&account.id);
             target.account = Some(account.id);
         }
         if let Some(client_id) = &self.client {
-            let client = client::find(app, client_id).await?;
+            let client = client::find(context, client_id).await?;
             entry = entry.client(&client.client_id);
             target.client = Some(client.row_id);
         }
-        let found = revocation::count(&app.db, &target, entry.at).await?;
+        let found = revocation::count(&context.db, &target, entry.at).await?;
         if self.dry_run {
             return self.print(&found);
         }
@@ -81,11 +81,11 @@ impl Revoke {
                 None => return Err(Error::because("nothing was ended; say --yes to end it")),
             }
         }
-        let ended = revocation::revoke_and_count(&app.db, target, "administrator", entry);
+        let ended = revocation::revoke_and_count(&context.db, target, "administrator", entry);
         self.print(&ended.await?)
     }
 
-    fn print(&self, ended: &Ended) -> Result<(), Error> {
+    fn print(&self, ended: &RevokedCounts) -> Result<(), Error> {
         if self.json {
             let mut answer = serde_json::json!(ended);
             answer["dry_run"] = self.dry_run.into();
@@ -97,7 +97,7 @@ impl Revoke {
 }
 
 /// Formats the numbers in words.
-fn sentence(ended: &Ended) -> String {
+fn sentence(ended: &RevokedCounts) -> String {
     let parts = [
         (ended.grants, "grants"),
         (ended.refresh_tokens, "refresh tokens"),

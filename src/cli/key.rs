@@ -59,7 +59,7 @@ impl Generate {
 impl Show {
     /// Prints the configured key.
     pub(super) fn run(self, config: &Config) -> Result<ExitCode, Error> {
-        if is_still_to_be_made(config) {
+        if will_be_generated(config) {
             return Err(Error::because(format!(
                 "there is no signing key yet: `storyden-auth serve` makes one in DATA_DIR ({}), or \
                  set OAUTH_SIGNING_KEY_BASE64 to one of `storyden-auth key generate`",
@@ -83,7 +83,7 @@ impl Show {
 }
 
 /// True if the first start will generate the key.
-pub(super) fn is_still_to_be_made(config: &Config) -> bool {
+pub(super) fn will_be_generated(config: &Config) -> bool {
     config.signing_key.is_none()
         && matches!(config.database(), DatabaseUrl::Sqlite(_))
         && !SigningKey::is_in_folder(&config.data_dir)

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Error, output};
 use crate::config::Config;
-use crate::context::{App, Sources};
+use crate::context::{Context, Environment};
 use crate::database_url::{DatabaseUrl, SqliteMode};
 use crate::store::migrate;
 use crate::telemetry;
@@ -29,8 +29,8 @@ impl Migrate {
         if self.check {
             return self.check(config).await;
         }
-        let app = App::without_keys(config, Sources::machine()).await?;
-        let ran = migrate::run(&app.db, app.clock.now()).await?;
+        let context = Context::without_keys(config, Environment::machine()).await?;
+        let ran = migrate::run(&context.db, context.clock.now()).await?;
         if self.json {
             output::print_json(&serde_json::json!({ "ran": ran }))?;
         } else if ran.is_empty() {
@@ -45,10 +45,10 @@ impl Migrate {
     }
 
     async fn check(self, config: Config) -> Result<ExitCode, Error> {
-        let pending = match without_making(config) {
+        let pending = match without_creating(config) {
             Some(config) => {
-                let app = App::without_keys(config, Sources::machine()).await?;
-                migrate::pending(&app.db).await?
+                let context = Context::without_keys(config, Environment::machine()).await?;
+                migrate::pending(&context.db).await?
             }
             None => migrate::all(),
         };
@@ -70,7 +70,7 @@ impl Migrate {
 
 /// Returns settings that open the database without creating an SQLite file; `None` if the file is
 /// missing.
-pub(super) fn without_making(mut config: Config) -> Option<Config> {
+pub(super) fn without_creating(mut config: Config) -> Option<Config> {
     let DatabaseUrl::Sqlite(mut url) = config.database() else {
         return Some(config);
     };

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Fault};
-use crate::context::{self, App, Sources};
+use crate::context::{self, Context, Environment};
 use crate::passwords;
 use crate::{keys, store, telemetry};
 
@@ -91,7 +91,7 @@ pub enum Error {
     Settings(Vec<Fault>),
     /// The server cannot be constructed.
     #[error(transparent)]
-    App(#[from] context::Error),
+    Context(#[from] context::Error),
     /// The SQLite file is locked by a second server.
     #[error(transparent)]
     Lock(#[from] store::lock::Error),
@@ -186,11 +186,11 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
 
 /// Opens the database for a command that needs no signing key, and runs pending migrations, because an
 /// account may be created before the first `serve`.
-async fn open(config: Config) -> Result<App, Error> {
+async fn open(config: Config) -> Result<Context, Error> {
     telemetry::start(&config);
-    let app = App::without_keys(config, Sources::machine()).await?;
-    serve::migrate(&app).await?;
-    Ok(app)
+    let context = Context::without_keys(config, Environment::machine()).await?;
+    serve::migrate(&context).await?;
+    Ok(context)
 }
 
 /// Formats an error with all causes, in a line.

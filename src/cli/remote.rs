@@ -8,7 +8,7 @@ use super::account::find as find_account;
 use super::{Error, open, output};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::RemoteConnectionId;
 use crate::oauth::permission::Permission;
 use crate::remote::connect::{self, Manual, Wanted};
@@ -119,13 +119,13 @@ pub(super) struct Delete {
 impl Remote {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let app = open(config).await?;
+        let context = open(config).await?;
         match self {
-            Self::List(list) => list.run(&app).await?,
-            Self::Show(show) => show.run(&app).await?,
-            Self::Connect(connect) => connect.run(&app).await?,
-            Self::Token(token) => token.run(&app).await?,
-            Self::Delete(delete) => return delete.run(&app).await,
+            Self::List(list) => list.run(&context).await?,
+            Self::Show(show) => show.run(&context).await?,
+            Self::Connect(connect) => connect.run(&context).await?,
+            Self::Token(token) => token.run(&context).await?,
+            Self::Delete(delete) => return delete.run(&context).await,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -138,8 +138,8 @@ fn told(error: remote::Error) -> Error {
     }
 }
 
-async fn find(app: &App, id: &str) -> Result<rows::Connection, Error> {
-    let found = remote::find(app, &RemoteConnectionId::new(id)).await;
+async fn find(context: &Context, id: &str) -> Result<rows::Connection, Error> {
+    let found = remote::find(context, &RemoteConnectionId::new(id)).await;
     found.map_err(|error| match error {
         remote::Error::Missing(_) => Error::because(format!(
             "There is no remote connection {id}; see `remote list`"
@@ -149,8 +149,8 @@ async fn find(app: &App, id: &str) -> Result<rows::Connection, Error> {
 }
 
 impl List {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let rows = rows::list(&app.db).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let rows = rows::list(&context.db).await?;
         let shown: Vec<Shown> = rows.into_iter().map(Shown::from).collect();
         if self.json {
             return output::print_json(&shown);
@@ -176,8 +176,8 @@ impl List {
 }
 
 impl Show {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let shown = Shown::from(find(app, &self.id).await?);
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let shown = Shown::from(find(context, &self.id).await?);
         if self.json {
             return output::print_json(&shown);
         }
@@ -199,8 +199,8 @@ impl Show {
 }
 
 impl Connect {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let account = find_account(app, &self.account).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let account = find_account(context, &self.account).await?;
         if !account.permissions.permits(Permission::ManageRobots) {
             let handle = account.handle;
             return Err(Error::because(format!(
@@ -233,10 +233,10 @@ impl Connect {
             authorization_server: self.authorization_server,
             manual,
         };
-        let entry = Entry::new(Event::RemoteCreated, app.clock.now()).of(&account.id);
-        let row = Box::pin(connect::create(app, wanted, &account.id, entry)).await;
+        let entry = Entry::new(Event::RemoteCreated, context.clock.now()).of(&account.id);
+        let row = Box::pin(connect::create(context, wanted, &account.id, entry)).await;
         let row = row.map_err(told)?;
-        let url = connect::authorize(app, &row, &account.id).await;
+        let url = connect::authorize(context, &row, &account.id).await;
         let url = url.map_err(told)?;
         if self.json {
             return output::print_json(&serde_json::json!({
@@ -264,11 +264,11 @@ fn read_secret() -> Result<Secret, Error> {
 }
 
 impl Token {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let row = find(app, &self.id).await?;
-        let token = tokens::fresh(app, &row.id).await.map_err(told)?;
-        let entry = Entry::new(Event::RemoteTokenGiven, app.clock.now()).subject(&row.id);
-        let noted = app
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let row = find(context, &self.id).await?;
+        let token = tokens::fresh(context, &row.id).await.map_err(told)?;
+        let entry = Entry::new(Event::RemoteTokenGiven, context.clock.now()).subject(&row.id);
+        let noted = context
             .db
             .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
         noted.await?;
@@ -283,8 +283,8 @@ impl Token {
 }
 
 impl Delete {
-    async fn run(self, app: &App) -> Result<ExitCode, Error> {
-        let row = find(app, &self.id).await?;
+    async fn run(self, context: &Context) -> Result<ExitCode, Error> {
+        let row = find(context, &self.id).await?;
         let question = format!(
             "Delete the connection to {}?",
             output::clean(&row.resource_url)
@@ -293,8 +293,8 @@ impl Delete {
             output::note("Nothing was deleted; --yes deletes without asking.");
             return Ok(ExitCode::FAILURE);
         }
-        let entry = Entry::new(Event::RemoteDeleted, app.clock.now()).subject(&row.id);
-        let deleted = app.db.write((row.id, entry), |tx, (id, entry)| {
+        let entry = Entry::new(Event::RemoteDeleted, context.clock.now()).subject(&row.id);
+        let deleted = context.db.write((row.id, entry), |tx, (id, entry)| {
             Box::pin(async move {
                 if rows::delete(tx, id).await? {
                     audit::insert(tx, entry).await?;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::archive::{self, DATABASE, Done, Manifest, Temporary, blocking, failed, watched};
+use super::archive::{
+    self, ByteCounter, DATABASE, Manifest, Temporary, blocking, failed, with_progress,
+};
 use super::{Error, output, serve};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -68,17 +70,17 @@ impl Restore {
         };
         let target = url.real_path();
         let (manifest, taken) = self.take(config, &target).await?;
-        let is_storydens = verify(taken[0].path(), &manifest).await?;
+        let has_storyden_tables = verify(taken[0].path(), &manifest).await?;
         let kept = if self.check {
             Vec::new()
         } else {
-            let kept = put_in_place(config, &target, &manifest, taken, is_storydens).await?;
+            let kept = put_in_place(config, &target, &manifest, taken, has_storyden_tables).await?;
             verify_in_place(&url, &kept).await?;
             kept
         };
         drop(lock);
-        self.tell(&manifest, &kept)?;
-        if is_storydens && !self.check {
+        self.print_result(&manifest, &kept)?;
+        if has_storyden_tables && !self.check {
             output::note(
                 "A Storyden has its tables in this database: start it again, since it keeps sessions and accounts \
                  in memory.",
@@ -101,7 +103,7 @@ impl Restore {
             ".restoring"
         };
         let folder = config.data_dir.clone();
-        let done = Done::default();
+        let done = ByteCounter::default();
         let count = done.clone();
         let read = blocking(move || {
             archive::read(&file, &done, |name| {
@@ -113,10 +115,10 @@ impl Restore {
                 files::with_suffix(&place, suffix)
             })
         });
-        watched(read, "verified", total, move || count.bytes()).await
+        with_progress(read, "verified", total, move || count.bytes()).await
     }
 
-    fn tell(&self, manifest: &Manifest, kept: &[PathBuf]) -> Result<(), Error> {
+    fn print_result(&self, manifest: &Manifest, kept: &[PathBuf]) -> Result<(), Error> {
         let names: Vec<&str> = manifest.files.iter().map(|entry| &*entry.name).collect();
         if self.json {
             return output::print_json(&serde_json::json!({
@@ -146,7 +148,7 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
         .map_err(|error| damaged(path, &error.to_string()))?;
     let verified = verify_open(&db, path).await;
     let verified = match verified {
-        Ok(facts) => copy::use_journal(&db, &manifest.journal_mode)
+        Ok(facts) => copy::set_journal_mode(&db, &manifest.journal_mode)
             .await
             .map(|()| facts)
             .map_err(Error::from),
@@ -162,12 +164,12 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
             facts.migration, manifest.version
         )));
     }
-    Ok(facts.is_storydens)
+    Ok(facts.has_storyden_tables)
 }
 
-async fn verify_open(db: &Db, path: &Path) -> Result<copy::Facts, Error> {
+async fn verify_open(db: &Db, path: &Path) -> Result<copy::FileFacts, Error> {
     let size = std::fs::metadata(path).map_or(0, |about| about.len());
-    let faults = watched(copy::faults(db), "checked", size, || 0).await;
+    let faults = with_progress(copy::faults(db), "checked", size, || 0).await;
     match faults {
         Ok(faults) if faults.is_empty() => Ok(copy::facts(db).await?),
         Ok(faults) => Err(damaged(path, &faults.join("; "))),
@@ -203,12 +205,12 @@ async fn put_in_place(
     target: &Path,
     manifest: &Manifest,
     taken: Vec<Temporary>,
-    is_storydens: bool,
+    has_storyden_tables: bool,
 ) -> Result<Vec<PathBuf>, Error> {
     if target.exists() {
-        match copy::settle(target).await {
+        match copy::checkpoint_exclusively(target).await {
             Ok(()) => {}
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_temporary() => {
                 let text = format!(
                     "{} is open in another process, as a Storyden or a command: stop it first",
                     target.display()
@@ -226,7 +228,7 @@ async fn put_in_place(
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() && *c != '.')
         .collect();
-    let aside = Aside(format!(".before-restore-{now}"));
+    let aside = BackupSuffix(format!(".before-restore-{now}"));
     let mut kept = Vec::new();
     let mut taken: Vec<(&str, Temporary)> = manifest
         .files
@@ -238,8 +240,8 @@ async fn put_in_place(
     taken.reverse();
     for (name, new) in taken {
         if name == DATABASE {
-            take_over_rights(new.path(), target, is_storydens);
-            // SQLite would replay a leftover journal into the new file. `settle` has written the
+            copy_ownership(new.path(), target, has_storyden_tables);
+            // SQLite would replay a leftover journal into the new file. `checkpoint_exclusively` has written the
             // journal into the old database, unless unreadable.
             for suffix in ["-wal", "-journal"] {
                 let log = files::with_suffix(target, suffix);
@@ -259,7 +261,7 @@ async fn put_in_place(
         let place = config.data_dir.join(name);
         let same = std::fs::read(&place).ok() == std::fs::read(new.path()).ok();
         if !same {
-            take_over_rights(new.path(), &place, false);
+            copy_ownership(new.path(), &place, false);
             kept.extend(aside.keep(&place)?);
             new.rename(&place)?;
             files::sync_folder_of(&place).map_err(|error| failed("synced", &place, error))?;
@@ -270,9 +272,9 @@ async fn put_in_place(
 }
 
 /// The suffix of the files that are set aside.
-struct Aside(String);
+struct BackupSuffix(String);
 
-impl Aside {
+impl BackupSuffix {
     fn of(&self, path: &Path) -> PathBuf {
         files::with_suffix(path, &self.0)
     }
@@ -293,7 +295,7 @@ impl Aside {
 
 /// Copies the owner of the replaced file, or of the folder, to a new file: `restore` may run as root,
 /// and the server as a less privileged user. Also copies the mode of a Storyden's database.
-fn take_over_rights(new: &Path, replaced: &Path, mode_too: bool) {
+fn copy_ownership(new: &Path, replaced: &Path, mode_too: bool) {
     let before = std::fs::metadata(replaced);
     if mode_too && let Ok(before) = &before {
         let _ = std::fs::set_permissions(new, before.permissions());

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::account::find;
 use super::{Error, arguments, open, output};
 use crate::config::Config;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::RoleId;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::store;
@@ -91,20 +91,20 @@ pub(super) struct Unassign {
 impl Role {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let app = open(config).await?;
+        let context = open(config).await?;
         match self {
-            Self::Create(create) => create.run(&app).await,
-            Self::List(list) => list.run(&app).await,
-            Self::Set(set) => set.run(&app).await,
-            Self::Assign(assign) => assign.run(&app).await,
-            Self::Unassign(unassign) => unassign.run(&app).await,
+            Self::Create(create) => create.run(&context).await,
+            Self::List(list) => list.run(&context).await,
+            Self::Set(set) => set.run(&context).await,
+            Self::Assign(assign) => assign.run(&context).await,
+            Self::Unassign(unassign) => unassign.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Create {
-    async fn run(self, app: &App) -> Result<(), Error> {
+    async fn run(self, context: &Context) -> Result<(), Error> {
         let there = || {
             Error::because(format!(
                 "NAME: there is a role {:?} already; `role set` gives it other permissions",
@@ -112,7 +112,7 @@ impl Create {
             ))
         };
         // The unique index is case-sensitive, names are not: `save` finds the role in any case.
-        if roles::find(&app.db, &self.name).await?.is_some() {
+        if roles::find(&context.db, &self.name).await?.is_some() {
             return Err(there());
         }
         let role = roles::Role {
@@ -120,7 +120,7 @@ impl Create {
             name: self.name.clone(),
             permissions: self.permissions.iter().copied().collect(),
         };
-        match save(app, &role).await {
+        match save(context, &role).await {
             Err(store::Error::Taken(_)) => return Err(there()),
             saved => saved?,
         }
@@ -129,8 +129,8 @@ impl Create {
 }
 
 impl Set {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let mut role = find_role(app, &self.name).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let mut role = find_role(context, &self.name).await?;
         role.permissions = self.permissions.iter().copied().collect();
         // Without ADMINISTRATOR in this role, no account could administer the community.
         if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
@@ -138,14 +138,14 @@ impl Set {
                 "--permission: the Admin role must keep ADMINISTRATOR, or nobody could undo this",
             ));
         }
-        save(app, &role).await?;
+        save(context, &role).await?;
         print_role(&role, self.json)
     }
 }
 
 impl List {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let roles = roles::list(&app.db).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let roles = roles::list(&context.db).await?;
         if self.json {
             let roles: Vec<serde_json::Value> = roles.iter().map(json).collect();
             return output::print_json(&roles);
@@ -167,11 +167,11 @@ impl List {
 }
 
 impl Assign {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let role = assignable(app, &self.name).await?;
-        let account = find(app, &self.handle).await?;
-        let input = (account.id, role.id, app.clock.now());
-        let assigned = app.db.write(input, |tx, (account, role, now)| {
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let role = assignable(context, &self.name).await?;
+        let account = find(context, &self.handle).await?;
+        let input = (account.id, role.id, context.clock.now());
+        let assigned = context.db.write(input, |tx, (account, role, now)| {
             Box::pin(roles::assign(tx, account, role, *now))
         });
         let (handle, name) = (account.handle, output::clean(&role.name));
@@ -182,11 +182,11 @@ impl Assign {
 }
 
 impl Unassign {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let role = assignable(app, &self.name).await?;
-        let account = find(app, &self.handle).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let role = assignable(context, &self.name).await?;
+        let account = find(context, &self.handle).await?;
         let input = (account.id, role.id);
-        let held = app.db.write(input, |tx, (account, role)| {
+        let held = context.db.write(input, |tx, (account, role)| {
             Box::pin(roles::unassign(tx, account, role))
         });
         let (handle, name) = (account.handle, output::clean(&role.name));
@@ -200,17 +200,18 @@ impl Unassign {
     }
 }
 
-async fn save(app: &App, role: &roles::Role) -> Result<(), store::Error> {
-    let input = (role.clone(), app.clock.now());
-    app.db
+async fn save(context: &Context, role: &roles::Role) -> Result<(), store::Error> {
+    let input = (role.clone(), context.clock.now());
+    context
+        .db
         .write(input, |tx, (role, now)| {
             Box::pin(roles::save(tx, role, *now))
         })
         .await
 }
 
-async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
-    let role = roles::find(&app.db, name).await?;
+async fn find_role(context: &Context, name: &str) -> Result<roles::Role, Error> {
+    let role = roles::find(&context.db, name).await?;
     role.ok_or_else(|| {
         Error::because(format!(
             "NAME: no role is called {name:?}; `role list` shows all"
@@ -219,8 +220,8 @@ async fn find_role(app: &App, name: &str) -> Result<roles::Role, Error> {
 }
 
 /// Finds a role that is assigned by a row, i.e. not a built-in role.
-async fn assignable(app: &App, name: &str) -> Result<roles::Role, Error> {
-    let role = find_role(app, name).await?;
+async fn assignable(context: &Context, name: &str) -> Result<roles::Role, Error> {
+    let role = find_role(context, name).await?;
     let why = match role.id.as_str() {
         MEMBER_ROLE => "every account holds the role Member",
         GUEST_ROLE => "the role Guest is for people who are not signed in",

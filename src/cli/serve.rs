@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use crate::compat::Profile;
 use crate::config::Config;
-use crate::context::{App, Sources};
+use crate::context::{Context, Environment};
 use crate::database_url::DatabaseUrl;
 use crate::http::listener;
 use crate::http::prometheus;
@@ -36,16 +36,16 @@ impl Serve {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         telemetry::start(&config);
         let _lock = lock(&config)?;
-        let app = App::new(config, Sources::machine()).await?;
+        let context = Context::new(config, Environment::machine()).await?;
         if self.no_migrate {
-            make_private(&app).await?;
-            refuse_pending(&app).await?;
+            make_private(&context).await?;
+            refuse_pending(&context).await?;
         } else {
-            migrate(&app).await?;
+            migrate(&context).await?;
         }
-        let address = app.config.listen_addr;
+        let address = context.config.listen_addr;
         let listener = listen("LISTEN_ADDR", address).await?;
-        serve(Arc::new(app), listener).await
+        serve(Arc::new(context), listener).await
     }
 }
 
@@ -60,13 +60,13 @@ pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
 
 /// Removes group and other permissions from the database and the generated keys. Does not touch a
 /// Storyden's database.
-async fn make_private(app: &App) -> Result<(), Error> {
-    let folder = &app.config.data_dir;
+async fn make_private(context: &Context) -> Result<(), Error> {
+    let folder = &context.config.data_dir;
     let keys = [SigningKey::file_in(folder), sealer::file_in(folder)];
     let mut open: Vec<(PathBuf, u32)> = open_to_others(keys);
-    if let DatabaseUrl::Sqlite(url) = app.config.database() {
+    if let DatabaseUrl::Sqlite(url) = context.config.database() {
         let of_database = open_to_others(url.files());
-        if !of_database.is_empty() && !inspect::is_storydens(&app.db).await? {
+        if !of_database.is_empty() && !inspect::has_storyden_tables(&context.db).await? {
             open.extend(of_database);
         }
     }
@@ -87,17 +87,17 @@ pub(super) fn open_to_others(paths: impl IntoIterator<Item = PathBuf>) -> Vec<(P
 }
 
 /// Runs pending migrations and logs the names.
-pub(super) async fn migrate(app: &App) -> Result<(), Error> {
-    make_private(app).await?;
-    let ran = migrate::run(&app.db, app.clock.now()).await?;
+pub(super) async fn migrate(context: &Context) -> Result<(), Error> {
+    make_private(context).await?;
+    let ran = migrate::run(&context.db, context.clock.now()).await?;
     if !ran.is_empty() {
         tracing::info!(migrations = ?ran, "migrated");
     }
     Ok(())
 }
 
-async fn refuse_pending(app: &App) -> Result<(), Error> {
-    let pending = migrate::pending(&app.db).await?;
+async fn refuse_pending(context: &Context) -> Result<(), Error> {
+    let pending = migrate::pending(&context.db).await?;
     if pending.is_empty() {
         return Ok(());
     }
@@ -115,43 +115,47 @@ pub(super) async fn listen(setting: &str, address: SocketAddr) -> Result<TcpList
 }
 
 /// Serves until a signal arrives.
-pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<ExitCode, Error> {
-    let address = app.config.listen_addr;
-    let issuer = app.config.issuer();
-    let engine = app.config.database().engine();
+pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Result<ExitCode, Error> {
+    let address = context.config.listen_addr;
+    let issuer = context.config.issuer();
+    let engine = context.config.database().engine();
     // Register before the log line that the server runs: from then on, a signal must drain and not
     // kill.
     let stop = stop_on_signal();
     tracing::info!(%address, issuer, engine, "serving");
-    if !app.config.oauth_enabled {
+    if !context.config.oauth_enabled {
         tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
     }
-    if app.config.cimd_insecure {
+    if context.config.cimd_insecure {
         tracing::warn!(
             "OAUTH_CIMD_ALLOW_INSECURE_FETCH=true: whoever signs in can have this server send requests to \
              any address it reaches; for development alone"
         );
     }
-    if app.config.remote_insecure == Some(true) {
+    if context.config.remote_insecure == Some(true) {
         tracing::warn!(
             "REMOTE_ALLOW_INSECURE=true: remote servers on this computer are asked, by plain http too; for \
              development alone"
         );
     }
-    if app.config.profile == Profile::Storyden {
+    if context.config.profile == Profile::Storyden {
         let differences: Vec<&str> = Profile::DIFFERENCES.iter().map(|(name, _)| *name).collect();
         tracing::info!(
             ?differences,
             "OAUTH_PROFILE=storyden: answers as a Storyden gives them"
         );
     }
-    if let Some(address) = app.config.metrics_addr {
+    if let Some(address) = context.config.metrics_addr {
         let listener = listen("METRICS_ADDR", address).await?;
         tracing::info!(%address, "serving metrics");
         prometheus::install();
-        tokio::spawn(prometheus::serve(Arc::clone(&app), listener, stop.clone()));
+        tokio::spawn(prometheus::serve(
+            Arc::clone(&context),
+            listener,
+            stop.clone(),
+        ));
     }
-    listener::run(app, listener, stop)
+    listener::run(context, listener, stop)
         .await
         .map_err(|error| Error::Io("serving ended".to_owned(), error))?;
     tracing::info!("stopped");

@@ -36,18 +36,18 @@ impl Session {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
         let Self::Create(Create { handle, json }) = self;
-        let app = open(config).await?;
-        let account = find(&app, &handle).await?;
+        let context = open(config).await?;
+        let account = find(&context, &handle).await?;
         if account.suspended {
             let handle = account.handle;
             return Err(Error::because(format!(
                 "{handle} is suspended; `account reinstate {handle}` ends that"
             )));
         }
-        let (value, expires_at) = session::begin(&app, &account.id).await?;
+        let (value, expires_at) = session::begin(&context, &account.id).await?;
         if json {
             output::print_json(&serde_json::json!({
-                "cookie": session_cookie::name(&app.config),
+                "cookie": session_cookie::name(&context.config),
                 "value": value.reveal(),
                 "expires_at": expires_at,
             }))?;

@@ -8,10 +8,10 @@ use url::Url;
 
 use super::Credentials;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::egress::Question;
 use crate::keys::remote_key_sets::KeySet;
-use crate::keys::{self, Unproven};
+use crate::keys::{self, AssertionError};
 use crate::oauth::client_assertion::Claims;
 use crate::oauth::{OAuthError, client_document, strict_json};
 use crate::rate_limit::KEYS_CLIENT;
@@ -20,11 +20,11 @@ use crate::store::clients::Client;
 use crate::store::{assertions, client_documents};
 
 /// Maximum size of a key set, in bytes.
-const MAX: usize = 16 * 1_024;
+const KEY_SET_BYTES_MAX: usize = 16 * 1_024;
 /// Cache lifetime of a key set.
-const FRESH: Duration = Duration::minutes(10);
+const KEY_SET_TTL: Duration = Duration::minutes(10);
 /// Minimum age of a cached key set before a signature by an unknown key causes a new fetch.
-const YOUNG: Duration = Duration::seconds(30);
+const REFETCH_AGE_MIN: Duration = Duration::seconds(30);
 
 /// Reads the client id from an unverified assertion: `client_id` is optional beside an assertion (RFC
 /// 7521 §4.2).
@@ -40,7 +40,7 @@ pub fn subject(assertion: &Secret) -> Option<String> {
 /// `invalid_client` with the reason; `temporarily_unavailable` if the client's keys were fetched too
 /// often or are unavailable.
 pub async fn prove(
-    app: &App,
+    context: &Context,
     client: &Client,
     credentials: &Credentials,
 ) -> Result<(), OAuthError> {
@@ -53,26 +53,26 @@ pub async fn prove(
     let assertion = assertion.reveal();
     let claims: Option<Claims> = keys::peek_assertion(assertion);
     let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
-    let issuer = app.config.issuer();
-    let endpoint = format!("{}/oauth/token", app.config.endpoint_base());
-    let now = app.clock.now();
+    let issuer = context.config.issuer();
+    let endpoint = format!("{}/oauth/token", context.config.endpoint_base());
+    let now = context.clock.now();
     // Check the claims before any fetch, so that an invalid assertion causes no request.
     let once = claims
         .check(&client.client_id, &[&issuer, &endpoint], now)
         .map_err(refuse)?;
-    check_signature(app, client, assertion)
+    check_signature(context, client, assertion)
         .await?
         .map_err(|why| {
             refuse(match why {
-                Unproven::Malformed => {
+                AssertionError::Malformed => {
                     "must be signed with an asymmetric algorithm that the metadata name, as in RS256, ES256 or EdDSA"
                 }
-                Unproven::NoKey => "is signed by none of the client's keys",
+                AssertionError::NoKey => "is signed by none of the client's keys",
             })
         })?;
     let spent = Secret::new(format!("{}\0{}", client.row_id, once.jti)).hash();
     let expires_at = Timestamp::from_unix_seconds(once.expires_at);
-    let first = app
+    let first = context
         .db
         .write((spent, expires_at), |tx, (spent, expires_at)| {
             Box::pin(assertions::spend(tx, spent, *expires_at))
@@ -87,53 +87,59 @@ pub async fn prove(
 /// Verifies the signature. If no cached key matches, fetches `jwks_uri` again, because the client may
 /// have rotated keys.
 async fn check_signature(
-    app: &App,
+    context: &Context,
     client: &Client,
     assertion: &str,
-) -> Result<Result<(), Unproven>, OAuthError> {
-    let own = client_documents::keys(&app.db, &client.row_id).await?;
+) -> Result<Result<(), AssertionError>, OAuthError> {
+    let own = client_documents::keys(&context.db, &client.row_id).await?;
     if let Some(jwks) = &own.jwks {
         return Ok(keys::check_assertion(assertion, jwks));
     }
     let Some(uri) = &own.jwks_uri else {
-        return Ok(Err(Unproven::NoKey));
+        return Ok(Err(AssertionError::NoKey));
     };
-    let now = app.clock.now();
-    if let Some(set) = app.remote_key_sets.get(uri) {
+    let now = context.clock.now();
+    if let Some(set) = context.remote_key_sets.get(uri) {
         let checked = keys::check_assertion(assertion, &set.jwks);
         let age = now - set.fetched_at;
-        let may_have_changed = checked == Err(Unproven::NoKey) && age >= YOUNG;
-        if age < FRESH && !may_have_changed {
+        let may_have_changed = checked == Err(AssertionError::NoKey) && age >= REFETCH_AGE_MIN;
+        if age < KEY_SET_TTL && !may_have_changed {
             return Ok(checked);
         }
     }
-    let set = fetch_set(app, client, uri).await?;
+    let set = fetch_set(context, client, uri).await?;
     Ok(keys::check_assertion(assertion, &set.jwks))
 }
 
-async fn fetch_set(app: &App, client: &Client, uri: &str) -> Result<KeySet, OAuthError> {
+async fn fetch_set(context: &Context, client: &Client, uri: &str) -> Result<KeySet, OAuthError> {
     let row = client.row_id.as_str();
-    app.limits.spend(&[(KEYS_CLIENT, row)]).map_err(|wait| {
-        OAuthError::limited("The keys of this client were fetched too often", wait.0)
-    })?;
-    let set = app.remote_key_sets.fetches.run(uri, read_set(app, uri));
+    context
+        .limits
+        .spend(&[(KEYS_CLIENT, row)])
+        .map_err(|wait| {
+            OAuthError::limited("The keys of this client were fetched too often", wait.0)
+        })?;
+    let set = context
+        .remote_key_sets
+        .fetches
+        .run(uri, read_set(context, uri));
     set.await.ok_or_else(|| {
         let description = "The client's jwks_uri cannot be read now";
         OAuthError::temporarily_unavailable(description).retry_after(10)
     })
 }
 
-async fn read_set(app: &App, uri: &str) -> Option<KeySet> {
+async fn read_set(context: &Context, uri: &str) -> Option<KeySet> {
     let refused = |why: &dyn std::fmt::Display| {
         tracing::warn!(uri, %why, "a client's keys cannot be read");
     };
     let url = Url::parse(uri).inspect_err(|why| refused(why)).ok()?;
     let question = Question {
         url: &url,
-        max: MAX,
-        deadline: app.timeouts.fetch,
+        max: KEY_SET_BYTES_MAX,
+        deadline: context.timeouts.fetch,
     };
-    let found = app.documents_fetch.json(question).await;
+    let found = context.documents_fetch.json(question).await;
     let found = found.inspect_err(|why| refused(why)).ok()?;
     let jwks = strict_json::parse(&found.body);
     let jwks = jwks.inspect_err(|why| refused(why)).ok()?;
@@ -141,8 +147,8 @@ async fn read_set(app: &App, uri: &str) -> Option<KeySet> {
     checked.inspect_err(|why| refused(why)).ok()?;
     let set = KeySet {
         jwks: Arc::new(jwks),
-        fetched_at: app.clock.now(),
+        fetched_at: context.clock.now(),
     };
-    app.remote_key_sets.insert(uri, set.clone());
+    context.remote_key_sets.insert(uri, set.clone());
     Some(set)
 }

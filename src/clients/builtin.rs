@@ -2,7 +2,7 @@
 //! (storyden-contract.md#built-in-client). Created when a device flow is first started with this
 //! client.
 
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -16,8 +16,8 @@ pub const CLIENT_ID: &str = "storyden-cli";
 /// True if a client is enabled. `storyden-cli` can be disabled; other clients are always
 /// enabled.
 #[must_use]
-pub fn is_on(app: &App, client: &Client) -> bool {
-    client.client_id != CLIENT_ID || app.config.cli_enabled
+pub fn is_enabled(context: &Context, client: &Client) -> bool {
+    client.client_id != CLIENT_ID || context.config.cli_enabled
 }
 
 /// The name shown on the consent page.
@@ -28,12 +28,12 @@ const NAME: &str = "Storyden";
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn ensure(app: &App) -> Result<Client, store::Error> {
-    if let Some(client) = clients::find(&app.db, CLIENT_ID).await? {
+pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
+    if let Some(client) = clients::find(&context.db, CLIENT_ID).await? {
         return if client.name == NAME {
             Ok(client)
         } else {
-            named(app, client).await
+            reset_name(context, client).await
         };
     }
     let client = Client {
@@ -50,13 +50,13 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
             allowed: Scope::all(),
         },
         redirect_uris: Vec::new(),
-        redirect_uris_left_out: false,
+        redirect_uris_omitted: false,
         grants: vec![GrantType::DeviceCode, GrantType::RefreshToken],
         owner: None,
-        created_at: app.clock.now(),
-        updated_at: app.clock.now(),
+        created_at: context.clock.now(),
+        updated_at: context.clock.now(),
     };
-    let made = app
+    let made = context
         .db
         .write(client, |tx, client| Box::pin(clients::insert(tx, client)))
         .await;
@@ -64,15 +64,15 @@ pub async fn ensure(app: &App) -> Result<Client, store::Error> {
         Ok(()) | Err(store::Error::Taken(_)) => {} // another replica created the client
         Err(error) => return Err(error),
     }
-    let client = clients::find(&app.db, CLIENT_ID).await?;
-    client.ok_or(store::Error::Lost)
+    let client = clients::find(&context.db, CLIENT_ID).await?;
+    client.ok_or(store::Error::RaceLost)
 }
 
 /// Resets the client's name.
-async fn named(app: &App, mut client: Client) -> Result<Client, store::Error> {
+async fn reset_name(context: &Context, mut client: Client) -> Result<Client, store::Error> {
     NAME.clone_into(&mut client.name);
-    let input = (client.row_id.clone(), app.clock.now());
-    let renamed = app.db.write(input, |tx, (id, now)| {
+    let input = (client.row_id.clone(), context.clock.now());
+    let renamed = context.db.write(input, |tx, (id, now)| {
         let changes = Changes {
             name: Some(NAME.to_owned()),
             ..Changes::default()

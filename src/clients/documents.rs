@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use time::Duration;
 
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::egress::{self, Found, Question};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
@@ -42,7 +42,7 @@ const UNREACHABLE: &str =
 
 /// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
-pub struct Visitor<'a> {
+pub struct Requester<'a> {
     /// The signed-in account; `None` at a device start.
     pub account: Option<&'a AccountId>,
     /// The client's IP address.
@@ -51,17 +51,17 @@ pub struct Visitor<'a> {
 
 /// True if a client id is a document URL, and document clients are enabled.
 #[must_use]
-pub fn is_document(app: &App, client_id: &str) -> bool {
-    app.config.documents_enabled() && client_id_url::is_url(client_id)
+pub fn is_document(context: &Context, client_id: &str) -> bool {
+    context.config.documents_enabled() && client_id_url::is_url(client_id)
 }
 
 /// Parses a document URL without fetching the document.
 ///
 /// # Errors
 /// `invalid_client`, with the violated rule.
-pub fn check_id(app: &App, client_id: &str) -> Result<url::Url, OAuthError> {
-    let http_too = app.config.cimd_insecure;
-    client_id_url::parse(client_id, http_too).map_err(|why| refuse_id(client_id, why))
+pub fn check_id(context: &Context, client_id: &str) -> Result<url::Url, OAuthError> {
+    let http_too = context.config.cimd_insecure;
+    client_id_url::parse(client_id, http_too).map_err(|why| invalid_client_id(client_id, why))
 }
 
 /// Finds a document client: the stored snapshot while fresh, and the fetched document after that.
@@ -69,52 +69,60 @@ pub fn check_id(app: &App, client_id: &str) -> Result<url::Url, OAuthError> {
 /// # Errors
 /// `invalid_client` if the URL or the document is invalid, or the document cannot be fetched;
 /// `temporarily_unavailable` after too many fetches.
-pub async fn find(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
-    if let Some(client) = kept(app, client_id).await? {
+pub async fn find(
+    context: &Context,
+    client_id: &str,
+    visitor: Requester<'_>,
+) -> Result<Client, OAuthError> {
+    if let Some(client) = find_fresh(context, client_id).await? {
         return Ok(client);
     }
-    check_id(app, client_id)?;
+    check_id(context, client_id)?;
     let read = Box::pin(async {
-        spend(app, visitor)?;
-        read(app, client_id, visitor).await
+        spend(context, visitor)?;
+        read(context, client_id, visitor).await
     });
-    app.document_fetches.run(client_id, read).await
+    context.document_fetches.run(client_id, read).await
 }
 
 /// Counts a fetch against the rate limits of the network and the account.
-fn spend(app: &App, visitor: Visitor<'_>) -> Result<(), OAuthError> {
+fn spend(context: &Context, visitor: Requester<'_>) -> Result<(), OAuthError> {
     let mut limits = networks(DOCUMENTS_ADDRESS, visitor.address);
     let account = visitor.account.map(ToString::to_string);
     limits.extend(account.map(|account| (DOCUMENTS_ACCOUNT, account)));
-    app.limits.spend(&limits).map_err(|wait| {
+    context.limits.spend(&limits).map_err(|wait| {
         match visitor.account {
-            Some(account) => app.refused_account(Event::ClientDocumentLimited, account),
-            None => app.refused(Event::ClientDocumentLimited),
+            Some(account) => context.record_account_refusal(Event::ClientDocumentLimited, account),
+            None => context.refused(Event::ClientDocumentLimited),
         }
         OAuthError::limited("Too many client metadata documents were requested", wait.0)
     })
 }
 
 /// Finds a snapshot that is usable without a fetch.
-async fn kept(app: &App, client_id: &str) -> Result<Option<Client>, store::Error> {
-    let snapshot = client_documents::find(&app.db, client_id).await?;
-    let now = app.clock.now();
+async fn find_fresh(context: &Context, client_id: &str) -> Result<Option<Client>, store::Error> {
+    let snapshot = client_documents::find(&context.db, client_id).await?;
+    let now = context.clock.now();
     Ok(snapshot.filter(|one| one.serves(now)).map(|one| one.client))
 }
 
-async fn read(app: &App, client_id: &str, visitor: Visitor<'_>) -> Result<Client, OAuthError> {
-    let snapshot = client_documents::find(&app.db, client_id).await?;
-    let now = app.clock.now();
+async fn read(
+    context: &Context,
+    client_id: &str,
+    visitor: Requester<'_>,
+) -> Result<Client, OAuthError> {
+    let snapshot = client_documents::find(&context.db, client_id).await?;
+    let now = context.clock.now();
     if let Some(one) = &snapshot
         && one.serves(now)
     {
         return Ok(one.client.clone()); // a previous fetch stored the document
     }
-    let failed = match fetch_document(app, client_id).await {
-        Ok(read) => return keep(app, client_id, snapshot, read, visitor).await,
+    let failed = match fetch_document(context, client_id).await {
+        Ok(read) => return store_document(context, client_id, snapshot, read, visitor).await,
         Err(failed) => failed,
     };
-    let serves = snapshot.filter(|one| serves_stale(app, one, &failed, now));
+    let serves = snapshot.filter(|one| serves_stale(context, one, &failed, now));
     tracing::warn!(
         client = client_id,
         why = %failed.reason,
@@ -143,33 +151,36 @@ impl Failed {
 
 /// True if an expired snapshot may be used: the failure is temporary, and the last successful fetch is
 /// recent. Never in the profile `storyden`.
-fn serves_stale(app: &App, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
+fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
     let confirmed = snapshot.confirmed_at;
     failed.passing
-        && !app.config.profile.client_documents_are_storydens()
+        && !context.config.profile.client_documents_are_storydens()
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
 /// Fetches and checks a document. Returns the document and the duration of freshness.
-async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, Duration), Failed> {
-    let profile = app.config.profile;
+async fn fetch_document(
+    context: &Context,
+    client_id: &str,
+) -> Result<(ClientDocument, Duration), Failed> {
+    let profile = context.config.profile;
     let storydens = profile.client_documents_are_storydens();
-    let url = check_id(app, client_id).map_err(|error| Failed {
+    let url = check_id(context, client_id).map_err(|error| Failed {
         reason: error.description.to_string(),
         error,
         passing: false,
     })?;
-    let timeouts = app.timeouts.fetch;
+    let timeouts = context.timeouts.fetch;
     let deadline = if storydens { timeouts * 2 } else { timeouts };
     let question = Question {
         url: &url,
         max: MAX,
         deadline,
     };
-    let found = app.documents_fetch.json(question).await;
+    let found = context.documents_fetch.json(question).await;
     let found = found.map_err(|error| Failed {
         error: OAuthError::invalid_client(describe(&error, client_id, storydens)),
-        passing: error.is_passing(),
+        passing: error.is_temporary(),
         reason: error.to_string(),
     })?;
     let fresh = freshness(&found);
@@ -194,7 +205,7 @@ async fn fetch_document(app: &App, client_id: &str) -> Result<(ClientDocument, D
             &why,
         )
     })?;
-    let scope = app.config.document_scope();
+    let scope = context.config.document_scope();
     let document = client_document::check(profile, client_id, &document, &scope);
     let document = document
         .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
@@ -209,7 +220,7 @@ fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
     use egress::address::Unfit::{Address, Addresses};
     // The URL itself shows a local address, so naming the reason reveals nothing about the network
     // (SSRF).
-    let named = is_named_so(client_id);
+    let named = names_local_host(client_id);
     if storydens {
         return match error {
             Unfit(_) if named => {
@@ -235,7 +246,7 @@ fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
 
 /// True if the URL has a literal IP address or `localhost` as the host. Storyden has a separate error
 /// for these URLs.
-fn is_named_so(client_id: &str) -> bool {
+fn names_local_host(client_id: &str) -> bool {
     let Ok(url) = url::Url::parse(client_id) else {
         return false;
     };
@@ -246,7 +257,7 @@ fn is_named_so(client_id: &str) -> bool {
     }
 }
 
-fn refuse_id(client_id: &str, why: client_id_url::Unfit) -> OAuthError {
+fn invalid_client_id(client_id: &str, why: client_id_url::Unfit) -> OAuthError {
     OAuthError::invalid_client(format!("Invalid CIMD client ID: '{client_id}' {why}"))
 }
 
@@ -272,18 +283,18 @@ fn freshness(found: &Found) -> Duration {
 }
 
 /// Stores a fetched document. Revokes the grants if the client's identity changed.
-async fn keep(
-    app: &App,
+async fn store_document(
+    context: &Context,
     client_id: &str,
     before: Option<Snapshot>,
     (document, fresh): (ClientDocument, Duration),
-    visitor: Visitor<'_>,
+    visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
-    let now = app.clock.now();
+    let now = context.clock.now();
     let (client, keys) = client_of(client_id, before.as_ref(), &document, now);
     let changed = before
         .as_ref()
-        .is_some_and(|before| differs(before, &client, &keys));
+        .is_some_and(|before| identity_changed(before, &client, &keys));
     let details = Details {
         registered: false,
         default_scope: document.default_scope.map(|scope| scope.to_string()),
@@ -321,7 +332,7 @@ async fn keep(
             "a client's metadata document changed: what the client was given is ended"
         );
     }
-    let saved = app.db.write((new, entry), |tx, (new, entry)| {
+    let saved = context.db.write((new, entry), |tx, (new, entry)| {
         Box::pin(async move {
             client_documents::save(tx, new).await?;
             match entry {
@@ -334,7 +345,7 @@ async fn keep(
         Ok(()) => Ok(client),
         // another replica stored the same or a newer document first
         Err(store::Error::Taken(_) | store::Error::Gone) => {
-            let there = client_documents::find(&app.db, client_id).await?;
+            let there = client_documents::find(&context.db, client_id).await?;
             let there = there.map(|there| there.client);
             there.ok_or_else(|| OAuthError::invalid_client("Client not found"))
         }
@@ -369,7 +380,7 @@ fn client_of(
             allowed: document.allowed.clone(),
         },
         redirect_uris: document.redirect_uris.clone(),
-        redirect_uris_left_out: false,
+        redirect_uris_omitted: false,
         grants: document.grants.clone(),
         owner: None,
         created_at: before.map_or(now, |one| one.created_at),
@@ -384,7 +395,7 @@ fn client_of(
 
 /// True if the client's name, type, keys or redirect URIs changed: the members who approved the old
 /// client have to approve the new client (`req_159`).
-fn differs(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool {
+fn identity_changed(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool {
     let sorted = |uris: &[String]| {
         let mut uris = uris.to_vec();
         uris.sort_unstable();

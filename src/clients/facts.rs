@@ -6,7 +6,7 @@ use url::Url;
 
 use super::builtin;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::AccountId;
 use crate::oauth::client_id_url;
 use crate::oauth::permission::Permission;
@@ -79,18 +79,18 @@ pub struct ClientFacts {
 /// # Errors
 /// If the database does not answer.
 pub async fn of(
-    app: &App,
+    context: &Context,
     client: &Client,
     person: &AccountId,
     granted: &Scope,
     redirect_uri: Option<&str>,
 ) -> Result<ClientFacts, store::Error> {
-    let details = client_details::find(&app.db, &client.row_id).await?;
+    let details = client_details::find(&context.db, &client.row_id).await?;
     let owner = match &client.owner {
-        Some(_) => clients::owner(&app.db, &client.row_id).await?,
+        Some(_) => clients::owner(&context.db, &client.row_id).await?,
         None => None,
     };
-    let last = applications::last_grant(&app.db, person, &client.row_id).await?;
+    let last = applications::last_grant(&context.db, person, &client.row_id).await?;
     let before = last.as_ref().map(|last| Scope::stored(&last.scope));
     let before = before.unwrap_or_default();
     let is_url = client_id_url::is_url(&client.client_id);

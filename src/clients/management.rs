@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::registration::{self, Registered, answer, client_of, details_of};
-use crate::context::App;
+use super::registration::{self, ClientInformation, answer, client_of, details_of};
+use crate::context::Context;
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::{ClientKeys, ClientMetadata};
 use crate::secret::Secret;
@@ -27,19 +27,23 @@ pub struct Registration {
 ///
 /// # Errors
 /// `invalid_token`, the same for an unknown client and a wrong token (RFC 7592 §3).
-pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registration, OAuthError> {
+pub async fn open(
+    context: &Context,
+    client_id: &str,
+    token: &Secret,
+) -> Result<Registration, OAuthError> {
     let refused = || OAuthError::invalid_token("The registration access token is not good here");
-    let Some(client) = clients::find(&app.db, client_id).await? else {
-        app.refused(Event::RegistrationTokenFailed);
+    let Some(client) = clients::find(&context.db, client_id).await? else {
+        context.refused(Event::RegistrationTokenFailed);
         return Err(refused());
     };
-    let details = client_details::find(&app.db, &client.row_id).await?;
-    let is_its_own = details.registration_token == Some(token.hash());
-    if !is_its_own || client.owner.is_some() {
-        app.refused_client(Event::RegistrationTokenFailed, client_id);
+    let details = client_details::find(&context.db, &client.row_id).await?;
+    let token_matches = details.registration_token == Some(token.hash());
+    if !token_matches || client.owner.is_some() {
+        context.record_client_refusal(Event::RegistrationTokenFailed, client_id);
         return Err(refused());
     }
-    let keys = client_documents::keys(&app.db, &client.row_id).await?;
+    let keys = client_documents::keys(&context.db, &client.row_id).await?;
     Ok(Registration {
         client,
         details,
@@ -50,7 +54,7 @@ pub async fn open(app: &App, client_id: &str, token: &Secret) -> Result<Registra
 /// Converts a registration into the response (RFC 7592 §2.1). Only the hash of the secret is stored, so
 /// the response has no `client_secret`.
 #[must_use]
-pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered {
+pub fn show(context: &Context, registration: Registration, token: &Secret) -> ClientInformation {
     let Registration {
         client,
         details,
@@ -70,7 +74,7 @@ pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered
         allowed: client.scope.allowed.clone(),
         about: details.about,
     };
-    answer(app, &client, metadata, None, Some(token))
+    answer(context, &client, metadata, None, Some(token))
 }
 
 /// Replaces the metadata of a registration (RFC 7592 §2.2). Revokes the client's grants if the name,
@@ -79,22 +83,22 @@ pub fn show(app: &App, registration: Registration, token: &Secret) -> Registered
 /// # Errors
 /// `invalid_token` if the registration was deleted meanwhile.
 pub async fn replace(
-    app: &App,
+    context: &Context,
     registration: Registration,
     metadata: ClientMetadata,
     (token, address): (&Secret, IpAddr),
-) -> Result<Registered, OAuthError> {
+) -> Result<ClientInformation, OAuthError> {
     let before = registration.client;
     let keeps_secret =
         before.secret_hash.is_some() && registration::has_secret(metadata.auth_method);
     let (secret, hash) = if keeps_secret {
         (None, before.secret_hash.clone())
     } else {
-        registration::secret_for(app, metadata.auth_method)
+        registration::secret_for(context, metadata.auth_method)
             .await?
             .unzip()
     };
-    let described = client_of(app, &metadata, hash);
+    let described = client_of(context, &metadata, hash);
     let client = Client {
         row_id: before.row_id.clone(),
         client_id: before.client_id.clone(),
@@ -110,24 +114,30 @@ pub async fn replace(
         || before.name != client.name
         || before.redirect_uris != client.redirect_uris
         || registration.keys != metadata.keys;
-    let details = details_of(app, &metadata, registration.details.registration_token);
+    let details = details_of(context, &metadata, registration.details.registration_token);
     let entry = Entry::new(Event::ClientUpdated, client.updated_at)
         .client(&client.client_id)
         .subject(&client.row_id)
         .from(address);
-    let change = Change {
+    let change = Replacement {
         keys: metadata.keys.clone(),
         client: client.clone(),
         details,
         ends_grants,
         entry,
     };
-    let written = app
+    let written = context
         .db
         .write(change, |tx, change| Box::pin(change.commit(tx)))
         .await;
     match written {
-        Ok(()) => Ok(answer(app, &client, metadata, secret.as_ref(), Some(token))),
+        Ok(()) => Ok(answer(
+            context,
+            &client,
+            metadata,
+            secret.as_ref(),
+            Some(token),
+        )),
         Err(store::Error::Gone) => Err(OAuthError::invalid_token(
             "The registration access token is not good here",
         )),
@@ -136,7 +146,7 @@ pub async fn replace(
 }
 
 /// The rows of a replacement, written in a single transaction.
-struct Change {
+struct Replacement {
     client: Client,
     details: Details,
     keys: ClientKeys,
@@ -144,7 +154,7 @@ struct Change {
     entry: Entry,
 }
 
-impl Change {
+impl Replacement {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let row = &self.client.row_id;
         clients::replace(tx, &self.client).await?;
@@ -162,22 +172,24 @@ impl Change {
 /// # Errors
 /// If the database is unavailable.
 pub async fn delete(
-    app: &App,
+    context: &Context,
     registration: Registration,
     address: IpAddr,
 ) -> Result<(), OAuthError> {
     let client = registration.client;
-    let entry = Entry::new(Event::ClientDeleted, app.clock.now())
+    let entry = Entry::new(Event::ClientDeleted, context.clock.now())
         .client(&client.client_id)
         .subject(&client.row_id)
         .from(address);
-    let deleted = app.db.write((client.row_id, entry), |tx, (row, entry)| {
-        Box::pin(async move {
-            if clients::delete(tx, row, entry.at).await? {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(())
-        })
-    });
+    let deleted = context
+        .db
+        .write((client.row_id, entry), |tx, (row, entry)| {
+            Box::pin(async move {
+                if clients::delete(tx, row, entry.at).await? {
+                    audit::insert(tx, entry).await?;
+                }
+                Ok(())
+            })
+        });
     Ok(deleted.await?)
 }

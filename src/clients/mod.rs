@@ -12,7 +12,7 @@ pub mod secrets;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::context::App;
+use crate::context::Context;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::{ErrorCode, OAuthError};
@@ -21,7 +21,7 @@ use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks
 use crate::secret::Secret;
 use crate::store::audit::Event;
 use crate::store::clients::{self, Client};
-use documents::Visitor;
+use documents::Requester;
 
 /// Client credentials of a request (RFC 6749 §2.3).
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Credentials {
 ///
 /// # Errors
 /// `invalid_client`; with status 401 and a challenge if the header was used.
-pub async fn identify(app: &App, credentials: &Credentials) -> Result<Client, OAuthError> {
-    let client = find(app, &credentials.client_id).await?;
+pub async fn identify(context: &Context, credentials: &Credentials) -> Result<Client, OAuthError> {
+    let client = find(context, &credentials.client_id).await?;
     client.ok_or_else(|| credentials.refuse("Client not found"))
 }
 
@@ -75,21 +75,21 @@ pub async fn identify(app: &App, credentials: &Credentials) -> Result<Client, OA
 /// `invalid_client`; with status 401 and a challenge if the header was used, 429 after too many wrong
 /// secrets (RFC 6749 §2.3.1).
 pub async fn prove(
-    app: &App,
+    context: &Context,
     client: &Client,
     credentials: &Credentials,
     address: IpAddr,
 ) -> Result<(), OAuthError> {
     let refuse = |description| credentials.refuse(description);
     if client.auth_method == Some(AuthMethod::PrivateKeyJwt) {
-        let proven = assertion::prove(app, client, credentials).await;
+        let proven = assertion::prove(context, client, credentials).await;
         return proven.inspect_err(|error| {
             let event = match error.code {
                 _ if error.limited => Event::ClientAuthenticationLimited,
                 ErrorCode::InvalidClient => Event::ClientAuthenticationFailed,
                 _ => return,
             };
-            app.refused_client(event, &client.client_id);
+            context.record_client_refusal(event, &client.client_id);
         });
     }
     if credentials.assertion.is_some() {
@@ -98,7 +98,7 @@ pub async fn prove(
         ));
     }
     if client.kind == ClientType::Public {
-        return require_chosen_method(app, client, credentials);
+        return require_chosen_method(context, client, credentials);
     }
     let Some(stored) = &client.secret_hash else {
         return Err(refuse("Client has no secret configured"));
@@ -106,55 +106,57 @@ pub async fn prove(
     let Some(secret) = &credentials.secret else {
         return Err(refuse("Missing client_secret"));
     };
-    require_chosen_method(app, client, credentials)?;
-    let now = app.clock.now();
+    require_chosen_method(context, client, credentials)?;
+    let now = context.clock.now();
     let is_remembered = || {
         client
             .secret_hashes(now)
-            .any(|hash| app.passwords.remembers(secret, hash))
+            .any(|hash| context.passwords.is_verified(secret, hash))
     };
     if is_remembered() {
         return Ok(());
     }
     // Unverified secrets of a client are checked sequentially: guesses are counted before the next
     // check, and simultaneous first requests of a client cost a single hash.
-    let turn = app.passwords.turn_of(stored).await?;
+    let turn = context.passwords.lock_hash(stored).await?;
     if is_remembered() {
         return Ok(());
     }
     let mut limits = networks_with(CLIENT_SECRET, client.row_id.as_str(), address);
     limits.extend(networks(CLIENT_SECRET_ADDRESS, address));
-    if let Err(wait) = app.limits.check(&limits) {
-        app.refused_client(Event::ClientAuthenticationLimited, &client.client_id);
+    if let Err(wait) = context.limits.check(&limits) {
+        context.record_client_refusal(Event::ClientAuthenticationLimited, &client.client_id);
         return Err(refuse("Too many wrong client secrets").retry_after(wait.0));
     }
     for hash in client.secret_hashes(now) {
-        if app.passwords.verify_secret(secret, hash).await? {
-            app.passwords.remember(secret, hash);
+        if context.passwords.verify_secret(secret, hash).await? {
+            context.passwords.remember(secret, hash);
             // Read the client again: during the slow hash, the secret may have been replaced.
-            let again = clients::find_by_row(&app.db, &client.row_id).await?;
-            let now = app.clock.now();
+            let again = clients::find_by_row(&context.db, &client.row_id).await?;
+            let now = context.clock.now();
             return match again {
                 Some(again) if again.secret_hashes(now).any(|good| good == hash) => Ok(()),
                 _ => Err(refuse("Invalid client_secret")),
             };
         }
     }
-    app.limits.fail(&limits);
+    context.limits.fail(&limits);
     drop(turn);
-    app.refused_client(Event::ClientAuthenticationFailed, &client.client_id);
+    context.record_client_refusal(Event::ClientAuthenticationFailed, &client.client_id);
     Err(refuse("Invalid client_secret"))
 }
 
 /// Rejects a method other than the registered method (OpenID Connect Core §9). A client without a
 /// registered method may use any method.
 fn require_chosen_method(
-    app: &App,
+    context: &Context,
     client: &Client,
     credentials: &Credentials,
 ) -> Result<(), OAuthError> {
     let (chosen, used) = (client.auth_method, credentials.method());
-    if chosen.is_none_or(|chosen| chosen == used) || app.config.profile.any_auth_method_will_do() {
+    if chosen.is_none_or(|chosen| chosen == used)
+        || context.config.profile.any_auth_method_will_do()
+    {
         return Ok(());
     }
     let chosen = chosen.map_or("", AuthMethod::name);
@@ -191,15 +193,15 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError
 ///
 /// # Errors
 /// `invalid_client` if the client is unknown, or the document is invalid.
-pub async fn find_for(
-    app: &App,
+pub async fn find_or_fetch(
+    context: &Context,
     client_id: &str,
-    visitor: Visitor<'_>,
+    visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
-    if documents::is_document(app, client_id) {
-        return documents::find(app, client_id, visitor).await;
+    if documents::is_document(context, client_id) {
+        return documents::find(context, client_id, visitor).await;
     }
-    let client = find(app, client_id).await?;
+    let client = find(context, client_id).await?;
     client.ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
@@ -207,9 +209,12 @@ pub async fn find_for(
 ///
 /// # Errors
 /// If the database is unavailable.
-pub async fn find(app: &App, client_id: &str) -> Result<Option<Client>, crate::store::Error> {
-    if client_id == builtin::CLIENT_ID && !app.config.cli_enabled {
+pub async fn find(
+    context: &Context,
+    client_id: &str,
+) -> Result<Option<Client>, crate::store::Error> {
+    if client_id == builtin::CLIENT_ID && !context.config.cli_enabled {
         return Ok(None);
     }
-    clients::find(&app.db, client_id).await
+    clients::find(&context.db, client_id).await
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::secrets;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
@@ -21,16 +21,16 @@ use crate::store::client_documents;
 use crate::store::clients::{self, Client};
 
 /// `Retry-After` in seconds when the limit is reached: the clean-up is hourly.
-const FULL: u64 = 3_600;
+const FULL_RETRY_AFTER: u64 = 3_600;
 
 /// The inverse of the share of `OAUTH_DYNAMIC_REGISTRATION_MAX` available to a single network (IPv4
 /// /24, IPv6 /48), so that a single network cannot exhaust the limit for all others.
-const NETWORK_SHARE: i64 = 4;
+const NETWORK_SHARE_DIVISOR: i64 = 4;
 
 /// The client information response (RFC 7591 §3.2.1).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientRegistration)]
-pub struct Registered {
+pub struct ClientInformation {
     /// Public client id.
     pub client_id: String,
     /// Time of creation, in seconds since 1970.
@@ -78,46 +78,48 @@ pub struct Registered {
 /// # Errors
 /// `temporarily_unavailable` if there are too many registrations, in total or from this network.
 pub async fn register(
-    app: &App,
+    context: &Context,
     metadata: ClientMetadata,
     address: IpAddr,
-) -> Result<Registered, OAuthError> {
+) -> Result<ClientInformation, OAuthError> {
     let limits = networks(REGISTRATIONS, address);
-    app.limits
+    context
+        .limits
         .spend(&limits)
         .map_err(|wait| OAuthError::limited("Too many registrations from this network", wait.0))?;
-    let max = i64::try_from(app.config.registration_max).unwrap_or(i64::MAX);
-    if client_details::are_registrations_full(&app.db, max).await? {
+    let max = i64::try_from(context.config.registration_max).unwrap_or(i64::MAX);
+    if client_details::is_registration_limit_reached(&context.db, max).await? {
         tracing::warn!(max, "OAUTH_DYNAMIC_REGISTRATION_MAX is reached");
         let description = "There are too many registrations here; unused ones go after a day";
-        return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL));
+        return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL_RETRY_AFTER));
     }
     let network = site_of(address);
-    let share = (max / NETWORK_SHARE).max(1);
-    if client_details::registrations_from(&app.db, &network, share).await? >= share {
+    let share = (max / NETWORK_SHARE_DIVISOR).max(1);
+    if client_details::count_registrations_from(&context.db, &network, share).await? >= share {
         let description = "This network has registered as many clients as it may; unused ones are \
                            deleted after a day";
-        return Err(OAuthError::limited(description, FULL));
+        return Err(OAuthError::limited(description, FULL_RETRY_AFTER));
     }
-    let secret = secret_for(app, metadata.auth_method).await?;
+    let secret = secret_for(context, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
-    let client = client_of(app, &metadata, hash);
-    let token =
-        (!app.config.profile.registration_is_storydens()).then(|| Secret::generate(&app.random));
-    let details = details_of(app, &metadata, token.as_ref().map(Secret::hash));
+    let client = client_of(context, &metadata, hash);
+    let token = (!context.config.profile.registration_is_storydens())
+        .then(|| Secret::generate(&context.random));
+    let details = details_of(context, &metadata, token.as_ref().map(Secret::hash));
     let entry = Entry::new(Event::ClientRegistered, client.created_at)
         .client(&client.client_id)
         .subject(&client.row_id)
         .from(address);
     let keys = metadata.keys.clone();
-    let answer = answer(app, &client, metadata, secret.as_ref(), token.as_ref());
+    let answer = answer(context, &client, metadata, secret.as_ref(), token.as_ref());
     let input = (client, (details, network), keys, entry);
-    app.db
+    context
+        .db
         .write(input, |tx, (client, (details, network), keys, entry)| {
             Box::pin(async move {
                 clients::insert(tx, client).await?;
                 client_details::save(tx, &client.row_id, details).await?;
-                client_details::set_network(tx, &client.row_id, network).await?;
+                client_details::set_registration_network(tx, &client.row_id, network).await?;
                 client_documents::save_keys(tx, &client.row_id, keys).await?;
                 audit::insert(tx, entry).await
             })
@@ -133,11 +135,11 @@ pub(super) fn has_secret(method: AuthMethod) -> bool {
 
 /// Generates a secret and the hash, if the authentication method uses a secret.
 pub(super) async fn secret_for(
-    app: &App,
+    context: &Context,
     method: AuthMethod,
 ) -> Result<Option<(Secret, String)>, OAuthError> {
     if has_secret(method) {
-        Ok(Some(secrets::generate(app).await?))
+        Ok(Some(secrets::generate(context).await?))
     } else {
         Ok(None)
     }
@@ -145,7 +147,7 @@ pub(super) async fn secret_for(
 
 /// Builds the registration data stored beside the client row.
 pub(super) fn details_of(
-    app: &App,
+    context: &Context,
     metadata: &ClientMetadata,
     registration_token: Option<SecretHash>,
 ) -> Details {
@@ -153,7 +155,7 @@ pub(super) fn details_of(
         registered: true,
         // In Storyden's profile, a request without a scope grants nothing
         // (storyden-contract.md#granting-scopes).
-        default_scope: (!app.config.profile.registration_is_storydens())
+        default_scope: (!context.config.profile.registration_is_storydens())
             .then(|| metadata.scope.to_string()),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
@@ -164,12 +166,12 @@ pub(super) fn details_of(
 /// Builds the client row of a registration. The client id has 144 random bits; a unique constraint
 /// excludes collisions.
 pub(super) fn client_of(
-    app: &App,
+    context: &Context,
     metadata: &ClientMetadata,
     secret_hash: Option<String>,
 ) -> Client {
-    let client_id = format!("sdoak_{}", app.random.base64url::<18>());
-    let now = app.clock.now();
+    let client_id = format!("sdoak_{}", context.random.base64url::<18>());
+    let now = context.clock.now();
     Client {
         row_id: ClientRowId::generate(),
         name: metadata.name.clone().unwrap_or_else(|| client_id.clone()),
@@ -188,7 +190,7 @@ pub(super) fn client_of(
             allowed: metadata.allowed.clone(),
         },
         redirect_uris: metadata.redirect_uris.clone(),
-        redirect_uris_left_out: false,
+        redirect_uris_omitted: false,
         grants: metadata.grants.clone(),
         owner: None,
         created_at: now,
@@ -197,14 +199,14 @@ pub(super) fn client_of(
 }
 
 pub(super) fn answer(
-    app: &App,
+    context: &Context,
     client: &Client,
     metadata: ClientMetadata,
     secret: Option<&Secret>,
     token: Option<&Secret>,
-) -> Registered {
-    let always = app.config.profile.registration_is_storydens();
-    Registered {
+) -> ClientInformation {
+    let always = context.config.profile.registration_is_storydens();
+    ClientInformation {
         client_id: client.client_id.clone(),
         client_id_issued_at: client.created_at.unix_seconds(),
         client_name: client.name.clone(),
@@ -225,7 +227,7 @@ pub(super) fn answer(
         jwks_uri: metadata.keys.jwks_uri,
         registration_access_token: token.map(|token| token.reveal().to_owned()),
         registration_client_uri: token.map(|_| {
-            let base = app.config.endpoint_base();
+            let base = context.config.endpoint_base();
             format!("{base}/oauth/register/{}", client.client_id)
         }),
         about: metadata.about,

@@ -47,7 +47,7 @@ impl ClientResource {
     /// Converts a client for a profile: Storyden has `null` for an absent list.
     #[must_use]
     pub fn shown(profile: Profile, client: Client) -> Self {
-        let is_null = client.redirect_uris_left_out && profile.self_service_is_storydens();
+        let is_null = client.redirect_uris_omitted && profile.self_service_is_storydens();
         let mut shown = Self::from(client);
         if is_null {
             shown.redirect_uris = None;

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::SessionId;
 use crate::passwords;
 use crate::secret::Secret;
@@ -18,9 +18,9 @@ pub const OVERLAP_MAX: Duration = Duration::days(7);
 ///
 /// # Errors
 /// If too many hashes are in progress.
-pub async fn generate(app: &App) -> Result<(Secret, String), passwords::Error> {
-    let secret = Secret::new(format!("sdoas_{}", app.random.base64url::<32>()));
-    let hash = app.passwords.hash(&secret).await?;
+pub async fn generate(context: &Context) -> Result<(Secret, String), passwords::Error> {
+    let secret = Secret::new(format!("sdoas_{}", context.random.base64url::<32>()));
+    let hash = context.passwords.hash(&secret).await?;
     Ok((secret, hash))
 }
 
@@ -39,23 +39,23 @@ pub enum Error {
 /// session must still be open.
 ///
 /// # Errors
-/// [`Error`]; [`store::Error::Lost`] if the session was closed meanwhile.
+/// [`Error`]; [`store::Error::RaceLost`] if the session was closed meanwhile.
 pub async fn rotate(
-    app: &App,
+    context: &Context,
     client: &Client,
     overlap: Duration,
     entry: Entry,
     session: Option<SessionId>,
 ) -> Result<Secret, Error> {
-    let (secret, hash) = generate(app).await?;
-    let now = app.clock.now();
+    let (secret, hash) = generate(context).await?;
+    let now = context.clock.now();
     let rotation = Rotation {
         client: client.row_id.clone(),
         hash,
         old_until: overlap.is_positive().then(|| now + overlap),
         now,
     };
-    let write = app
+    let write = context
         .db
         .write(
             (rotation, entry, session),
@@ -64,7 +64,7 @@ pub async fn rotate(
                     if let Some(session) = session
                         && !sessions::hold(tx, session).await?
                     {
-                        return Err(store::Error::Lost);
+                        return Err(store::Error::RaceLost);
                     }
                     if !clients::rotate_secret(tx, rotation).await? {
                         return Err(store::Error::Gone);

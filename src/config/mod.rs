@@ -192,7 +192,7 @@ settings! {
     /// Ports of remote servers, separated by commas.
     remote_ports: Ports = "REMOTE_ALLOWED_PORTS" or "443";
     /// Enables the endpoint that gives backends the access tokens of remote connections.
-    remote_tokens_given: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
+    remote_token_endpoint_enabled: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
     /// Names the MCP endpoint of a Storyden next to this server in the resource metadata.
     mcp_enabled: bool = "MCP_ENABLED" or "false";
     /// Enables the built-in pages.
@@ -286,7 +286,7 @@ impl Config {
         ];
         for (variable, url) in addresses {
             let Some(url) = url else { continue };
-            if url.scheme() != "https" && !is_this_computer(url) {
+            if url.scheme() != "https" && !is_loopback_http(url) {
                 fault(
                     variable,
                     "must begin with https:// (plain http is for localhost alone)",
@@ -362,12 +362,12 @@ impl Config {
             .unwrap_or(self.profile.code_ttl())
     }
 
-    /// Returns the expiry of a refresh token issued now, in a grant that started at `begun`.
+    /// Returns the expiry of a refresh token issued now, in a grant that started at `started_at`.
     #[must_use]
-    pub fn refresh_token_end(&self, now: Timestamp, begun: Timestamp) -> Timestamp {
+    pub fn refresh_token_expiry(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
         let end = now + self.refresh_token_ttl;
         let last = self.grant_ttl.or(self.profile.grant_ttl());
-        last.map_or(end, |ttl| end.min(begun + ttl))
+        last.map_or(end, |ttl| end.min(started_at + ttl))
     }
 
     /// Returns the window in which a client may repeat a refresh after a lost response.
@@ -472,7 +472,7 @@ impl Config {
     /// the host of the web address, because servers such as this reserve the name Storyden against
     /// impersonation.
     #[must_use]
-    pub fn own_name(&self) -> String {
+    pub fn own_client_name(&self) -> String {
         if self.profile.remote_connections_are_storydens() {
             return "Storyden".to_owned();
         }
@@ -609,7 +609,7 @@ impl Config {
 }
 
 /// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.
-fn is_this_computer(url: &Url) -> bool {
+fn is_loopback_http(url: &Url) -> bool {
     let named = url
         .host_str()
         .is_some_and(|host| host.ends_with(".localhost"));

@@ -141,7 +141,7 @@ pub enum Error {
 impl Error {
     /// True for a temporary failure.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Busy | Self::NoTrust | Self::Unresolved | Self::Unreachable | Self::Slow => true,
             Self::Status(status) => *status >= 500 || *status == 429,

@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use crate::accounts::access_keys;
 use crate::clock::Timestamp;
 use crate::compat::Profile;
-use crate::context::App;
+use crate::context::Context;
 use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
 use crate::oauth::OAuthError;
@@ -44,14 +44,14 @@ pub enum Caller {
 
 /// The account that decides on an authorization request, and the proof of authentication.
 #[derive(Debug)]
-pub struct Decider {
+pub struct ResourceOwner {
     /// The account, with current permissions.
     pub account: Account,
     /// The credential.
     pub proof: Proof,
 }
 
-/// The credential of a [`Decider`].
+/// The credential of a [`ResourceOwner`].
 #[derive(Debug)]
 pub enum Proof {
     /// A browser session, with the time of the sign-in.
@@ -60,7 +60,7 @@ pub enum Proof {
     AccessKey(AccessKeyId),
 }
 
-impl Decider {
+impl ResourceOwner {
     /// The time of the sign-in; `None` for an access key.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
@@ -85,18 +85,18 @@ impl Caller {
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn of(app: &App, headers: &HeaderMap) -> Result<Self, store::Error> {
-        if app.config.profile.cookie_comes_before_bearer()
-            && let Some(session) = session_of(app, headers).await?
+    pub async fn of(context: &Context, headers: &HeaderMap) -> Result<Self, store::Error> {
+        if context.config.profile.cookie_comes_before_bearer()
+            && let Some(session) = session_of(context, headers).await?
         {
             return Ok(Self::Session(session));
         }
-        match bearer(app.config.profile, headers) {
+        match bearer(context.config.profile, headers) {
             Bearer::None => {}
             Bearer::Ambiguous => return Ok(Self::Refused),
-            Bearer::Token(token) => return Self::of_bearer(app, &token).await,
+            Bearer::Token(token) => return Self::from_bearer(context, &token).await,
         }
-        Ok(session_of(app, headers)
+        Ok(session_of(context, headers)
             .await?
             .map_or(Self::Guest, Self::Session))
     }
@@ -107,13 +107,13 @@ impl Caller {
     ///
     /// # Errors
     /// [`WrongCredential`] for access tokens, bot keys, and accounts without the required permission.
-    pub fn into_decider(self) -> Result<Option<Decider>, WrongCredential> {
+    pub fn into_resource_owner(self) -> Result<Option<ResourceOwner>, WrongCredential> {
         match self {
-            Self::Session(session) => Ok(Some(Decider {
+            Self::Session(session) => Ok(Some(ResourceOwner {
                 account: session.account,
                 proof: Proof::Session(session.created_at),
             })),
-            Self::PersonalKey(key) => Ok(Some(Decider {
+            Self::PersonalKey(key) => Ok(Some(ResourceOwner {
                 account: key.account,
                 proof: Proof::AccessKey(key.id),
             })),
@@ -126,9 +126,9 @@ impl Caller {
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn of_bearer(app: &App, token: &Secret) -> Result<Self, store::Error> {
-        if access_keys::looks_like_one(token) {
-            let key = access_keys::verify(app, token).await?;
+    pub async fn from_bearer(context: &Context, token: &Secret) -> Result<Self, store::Error> {
+        if access_keys::has_access_key_format(token) {
+            let key = access_keys::verify(context, token).await?;
             return Ok(match key {
                 Some(key) if key.identifier.starts_with(access_keys::BOT) => Self::BotKey(key),
                 Some(key) if key.account.may_use_access_keys() => Self::PersonalKey(key),
@@ -136,14 +136,16 @@ impl Caller {
                 None => Self::Refused,
             });
         }
-        Ok(match find_access_token(app, token, ForWhom::Us).await? {
-            Some((token, account)) if account.may_use_clients() => {
-                let permissions = account.permissions.limited_to(token.scope.permissions());
-                Self::AccessToken(account, permissions)
-            }
-            Some(_) => Self::NotPermitted(Permission::UseOauthClients),
-            None => Self::Refused,
-        })
+        Ok(
+            match find_access_token(context, token, ForWhom::Us).await? {
+                Some((token, account)) if account.may_use_clients() => {
+                    let permissions = account.permissions.limited_to(token.scope.permissions());
+                    Self::AccessToken(account, permissions)
+                }
+                Some(_) => Self::NotPermitted(Permission::UseOauthClients),
+                None => Self::Refused,
+            },
+        )
     }
 }
 
@@ -155,9 +157,12 @@ pub struct WrongCredential;
 ///
 /// # Errors
 /// If the database is unavailable.
-pub async fn session_of(app: &App, headers: &HeaderMap) -> Result<Option<Session>, store::Error> {
-    let tokens = session_cookie::tokens(&app.config, headers);
-    sessions::find(&app.db, &tokens, app.clock.now()).await
+pub async fn session_of(
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<Option<Session>, store::Error> {
+    let tokens = session_cookie::tokens(&context.config, headers);
+    sessions::find(&context.db, &tokens, context.clock.now()).await
 }
 
 /// The content of the `Authorization` header.
@@ -204,21 +209,21 @@ pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
 /// # Errors
 /// If the database is unavailable.
 pub async fn verify_access_token(
-    app: &App,
+    context: &Context,
     token: &Secret,
     whom: ForWhom,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
-    let found = find_access_token(app, token, whom).await?;
+    let found = find_access_token(context, token, whom).await?;
     Ok(found.filter(|(_, account)| account.may_use_clients()))
 }
 
 /// [`verify_access_token`] without the check of `USE_OAUTH_CLIENTS`.
 async fn find_access_token(
-    app: &App,
+    context: &Context,
     token: &Secret,
     whom: ForWhom,
 ) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
-    let Some(token) = read_access_token(app, token, whom) else {
+    let Some(token) = read_access_token(context, token, whom) else {
         return Ok(None);
     };
     let origin = accounts::TokenOrigin {
@@ -227,7 +232,7 @@ async fn find_access_token(
         jti: token.jti.as_deref(),
         client_id: token.client_id.as_deref(),
     };
-    let account = accounts::find_by_token(&app.db, origin, app.clock.now()).await?;
+    let account = accounts::find_by_token(&context.db, origin, context.clock.now()).await?;
     Ok(account
         .filter(|account| !account.suspended)
         .map(|account| (token, account)))
@@ -236,15 +241,19 @@ async fn find_access_token(
 /// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or
 /// the account.
 #[must_use]
-pub fn read_access_token(app: &App, token: &Secret, whom: ForWhom) -> Option<VerifiedAccessToken> {
-    let keys = app.keys.as_ref()?;
-    let profile = app.config.profile;
+pub fn read_access_token(
+    context: &Context,
+    token: &Secret,
+    whom: ForWhom,
+) -> Option<VerifiedAccessToken> {
+    let keys = context.keys.as_ref()?;
+    let profile = context.config.profile;
     let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
         keys.verify_any(token.reveal())
     } else {
         keys.verify(access_token::TYPE, token.reveal())
     };
-    claims?.verify(profile, &app.config.issuer(), whom, app.clock.now())
+    claims?.verify(profile, &context.config.issuer(), whom, context.clock.now())
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

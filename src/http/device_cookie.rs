@@ -22,7 +22,7 @@ use time::Duration;
 use super::caller::session_of;
 use super::cookies;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::context::DEVICE_COOKIE_KEY;
 use crate::ids::AccountId;
 use crate::rate_limit::{Rule, SIGN_IN_BROWSER};
@@ -58,7 +58,7 @@ pub struct KnownBrowser {
 
 /// The account that a browser signs in to.
 #[derive(Clone, Copy, Debug)]
-pub struct SigningIn<'a> {
+pub struct AccountPassword<'a> {
     /// The account.
     pub account: &'a AccountId,
     /// The stored password hash of the account.
@@ -102,7 +102,7 @@ impl<'a> Entry<'a> {
     }
 
     /// True if the entry was signed for this account and password hash.
-    fn is_of(self, key: &Secret, who: SigningIn<'_>) -> bool {
+    fn is_signed_for(self, key: &Secret, who: AccountPassword<'_>) -> bool {
         let Ok(mac) = URL_SAFE_NO_PAD.decode(self.mac) else {
             return false;
         };
@@ -128,9 +128,9 @@ impl KnownBrowser {
     ///
     /// # Errors
     /// If the database is unavailable.
-    pub async fn count_failure(&self, app: &App) -> Result<(), store::Error> {
+    pub async fn count_failure(&self, context: &Context) -> Result<(), store::Error> {
         match self.expires_at {
-            Some(expires_at) => device_failures::add(&app.db, &self.name, expires_at).await,
+            Some(expires_at) => device_failures::add(&context.db, &self.name, expires_at).await,
             None => Ok(()),
         }
     }
@@ -142,12 +142,12 @@ impl KnownBrowser {
 /// # Errors
 /// If the database is unavailable.
 pub async fn recognize(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
-    who: Option<SigningIn<'_>>,
+    who: Option<AccountPassword<'_>>,
 ) -> Result<Option<KnownBrowser>, store::Error> {
     // A-79 (timing attack): also read the session if the account is unknown.
-    let session = session_of(app, headers).await?;
+    let session = session_of(context, headers).await?;
     let Some(who) = who else { return Ok(None) };
     let session = session.filter(|session| session.account.id == *who.account);
     let browser = match session {
@@ -155,31 +155,31 @@ pub async fn recognize(
             name: session.id.to_string(),
             expires_at: None,
         }),
-        None => by_cookie(app, headers, who).await?,
+        None => recognize_by_cookie(context, headers, who).await?,
     };
-    Ok(browser.filter(|browser| app.limits.check(&browser.subject()).is_ok()))
+    Ok(browser.filter(|browser| context.limits.check(&browser.subject()).is_ok()))
 }
 
-async fn by_cookie(
-    app: &App,
+async fn recognize_by_cookie(
+    context: &Context,
     headers: &HeaderMap,
-    who: SigningIn<'_>,
+    who: AccountPassword<'_>,
 ) -> Result<Option<KnownBrowser>, store::Error> {
-    if app.config.profile.sign_in_sets_one_cookie() {
+    if context.config.profile.sign_in_sets_one_cookie() {
         return Ok(None);
     }
-    let mut entries = entries(app, headers).peekable();
+    let mut entries = entries(context, headers).peekable();
     if entries.peek().is_none() {
         return Ok(None);
     }
-    let Some(key) = app.device_key.find(&app.db).await? else {
+    let Some(key) = context.device_key.find(&context.db).await? else {
         return Ok(None);
     };
-    let Some(entry) = entries.find(|entry| entry.is_of(&key, who)) else {
+    let Some(entry) = entries.find(|entry| entry.is_signed_for(&key, who)) else {
         return Ok(None);
     };
-    let failures = device_failures::count(&app.db, entry.device).await?;
-    if failures >= app.limits.allowed(SIGN_IN_BROWSER) {
+    let failures = device_failures::count(&context.db, entry.device).await?;
+    if failures >= context.limits.allowed(SIGN_IN_BROWSER) {
         return Ok(None);
     }
     Ok(Some(KnownBrowser {
@@ -190,19 +190,23 @@ async fn by_cookie(
 
 /// Makes the `Set-Cookie` of a browser that signed in. `None` if the profile sets no such cookie, or
 /// the key is unavailable: sign-in works without the cookie.
-pub async fn remember(app: &App, headers: &HeaderMap, who: SigningIn<'_>) -> Option<String> {
-    if app.config.profile.sign_in_sets_one_cookie() {
+pub async fn remember(
+    context: &Context,
+    headers: &HeaderMap,
+    who: AccountPassword<'_>,
+) -> Option<String> {
+    if context.config.profile.sign_in_sets_one_cookie() {
         return None;
     }
-    let key = app
+    let key = context
         .device_key
-        .find_or_create(&app.db, &app.random, app.clock.now());
+        .find_or_create(&context.db, &context.random, context.clock.now());
     let key = key
         .await
         .inspect_err(|error| tracing::warn!(%error, "no device cookie was made"))
         .ok()?;
-    let now = app.clock.now();
-    let device = app.random.base64url::<16>();
+    let now = context.clock.now();
+    let device = context.random.base64url::<16>();
     let expiry = (now + TTL).unix_seconds().to_string();
     let mac = signer(&key, who, &device, &expiry).finalize().into_bytes();
     let entry = Entry {
@@ -210,32 +214,32 @@ pub async fn remember(app: &App, headers: &HeaderMap, who: SigningIn<'_>) -> Opt
         expiry: &expiry,
         mac: &URL_SAFE_NO_PAD.encode(mac),
     };
-    let others = entries(app, headers).filter(|other| !other.is_of(&key, who));
+    let others = entries(context, headers).filter(|other| !other.is_signed_for(&key, who));
     let entries: Vec<_> = std::iter::once(entry)
         .chain(others)
         .take(ENTRIES_MAX)
         .map(Entry::text)
         .collect();
-    Some(set_cookie(app, &entries))
+    Some(set_cookie(context, &entries))
 }
 
-fn set_cookie(app: &App, entries: &[String]) -> String {
-    let secure = if app.config.secure_cookies() {
+fn set_cookie(context: &Context, entries: &[String]) -> String {
+    let secure = if context.config.secure_cookies() {
         "; Secure"
     } else {
         ""
     };
     format!(
         "{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-        name(app),
+        name(context),
         entries.join("~"),
         TTL.whole_seconds()
     )
 }
 
 /// The name of the cookie; with the prefix if the cookie is `Secure`, which the prefix demands.
-fn name(app: &App) -> &'static str {
-    if app.config.secure_cookies() {
+fn name(context: &Context) -> &'static str {
+    if context.config.secure_cookies() {
         HOST_NAME
     } else {
         NAME
@@ -243,16 +247,16 @@ fn name(app: &App) -> &'static str {
 }
 
 /// The well-formed entries that have not expired, of at most two cookies.
-fn entries<'a>(app: &App, headers: &'a HeaderMap) -> impl Iterator<Item = Entry<'a>> {
-    let now = app.clock.now();
-    cookies::values(headers, name(app))
+fn entries<'a>(context: &Context, headers: &'a HeaderMap) -> impl Iterator<Item = Entry<'a>> {
+    let now = context.clock.now();
+    cookies::values(headers, name(context))
         .take(2)
         .flat_map(|value| value.split('~').take(ENTRIES_MAX))
         .filter_map(Entry::parse)
         .filter(move |entry| entry.expires_at().is_some_and(|at| now < at))
 }
 
-fn signer(key: &Secret, who: SigningIn<'_>, device: &str, expiry: &str) -> Hmac<Sha256> {
+fn signer(key: &Secret, who: AccountPassword<'_>, device: &str, expiry: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes())
         .expect("HMAC takes a key of any length");
     for part in [

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
 use super::caller::Caller;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::ids::AccessKeyId;
 use crate::oauth::permission::{Permission, PermissionSet};
@@ -28,13 +28,16 @@ impl Person {
     }
 }
 
-impl FromRequestParts<Shared> for Person {
+impl FromRequestParts<SharedContext> for Person {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
-        match Caller::of(app, &parts.headers).await? {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
+        match Caller::of(context, &parts.headers).await? {
             Caller::Session(session) => {
-                require_own_origin(app, &parts.method, &parts.headers)?;
+                require_own_origin(context, &parts.method, &parts.headers)?;
                 require_not_suspended(&session.account)?;
                 Ok(Self(session))
             }
@@ -59,13 +62,16 @@ pub struct KeyHolder {
     pub by_key: Option<AccessKeyId>,
 }
 
-impl FromRequestParts<Shared> for KeyHolder {
+impl FromRequestParts<SharedContext> for KeyHolder {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
-        let (account, by_key) = match Caller::of(app, &parts.headers).await? {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
+        let (account, by_key) = match Caller::of(context, &parts.headers).await? {
             Caller::Session(session) => {
-                require_own_origin(app, &parts.method, &parts.headers)?;
+                require_own_origin(context, &parts.method, &parts.headers)?;
                 (session.account, None)
             }
             Caller::PersonalKey(key) | Caller::BotKey(key) => (key.account, Some(key.id)),
@@ -98,13 +104,13 @@ impl Actor {
     /// 401 without a valid credential, 403 without the permission or for a suspended account. The
     /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
     async fn with(
-        app: &App,
+        context: &Context,
         (method, headers): (&Method, &HeaderMap),
         permission: Permission,
     ) -> Result<Self, ApiError> {
-        let (account, permissions) = match Caller::of(app, headers).await? {
+        let (account, permissions) = match Caller::of(context, headers).await? {
             Caller::Session(session) => {
-                require_own_origin(app, method, headers)?;
+                require_own_origin(context, method, headers)?;
                 let permissions = session.account.permissions;
                 (session.account, permissions)
             }
@@ -115,17 +121,17 @@ impl Actor {
             }
             Caller::NotPermitted(permission) => {
                 let problem = not_permitted(permission);
-                return Err(problem.challenged(app, Some("insufficient_scope")));
+                return Err(problem.challenged(context, Some("insufficient_scope")));
             }
-            Caller::Guest => return Err(ApiError::unauthenticated().challenged(app, None)),
+            Caller::Guest => return Err(ApiError::unauthenticated().challenged(context, None)),
             Caller::Refused => {
                 let problem = ApiError::unauthenticated();
-                return Err(problem.challenged(app, Some("invalid_token")));
+                return Err(problem.challenged(context, Some("invalid_token")));
             }
         };
         require_not_suspended(&account)?;
         require_permission(permissions, permission)
-            .map_err(|problem| problem.challenged(app, Some("insufficient_scope")))?;
+            .map_err(|problem| problem.challenged(context, Some("insufficient_scope")))?;
         Ok(Self {
             account,
             permissions,
@@ -137,12 +143,15 @@ impl Actor {
 #[derive(Debug)]
 pub struct Administrator(pub Actor);
 
-impl FromRequestParts<Shared> for Administrator {
+impl FromRequestParts<SharedContext> for Administrator {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
         let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(app, request, Permission::Administrator).await?;
+        let actor = Actor::with(context, request, Permission::Administrator).await?;
         Ok(Self(actor))
     }
 }
@@ -152,12 +161,15 @@ impl FromRequestParts<Shared> for Administrator {
 #[derive(Debug)]
 pub struct RobotManager(pub Actor);
 
-impl FromRequestParts<Shared> for RobotManager {
+impl FromRequestParts<SharedContext> for RobotManager {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
         let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(app, request, Permission::ManageRobots).await?;
+        let actor = Actor::with(context, request, Permission::ManageRobots).await?;
         Ok(Self(actor))
     }
 }
@@ -199,7 +211,11 @@ fn not_permitted(permission: Permission) -> ApiError {
 ///
 /// # Errors
 /// 403 as a problem.
-pub fn require_own_origin(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn require_own_origin(
+    context: &Context,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
     if method.is_safe() {
         return Ok(());
     }
@@ -207,7 +223,7 @@ pub fn require_own_origin(app: &App, method: &Method, headers: &HeaderMap) -> Re
     let refused = match text("origin") {
         Some(origin) => {
             let origin = origin.to_ascii_lowercase();
-            !app.config.allowed_origins().contains(&origin)
+            !context.config.allowed_origins().contains(&origin)
         }
         None => text("sec-fetch-site") == Some("cross-site"),
     };

@@ -101,7 +101,7 @@ const FILES: &[File] = &[
 ];
 
 /// Content Security Policy of the pages: resources of the same origin only, no framing (clickjacking).
-const POLICY: HeaderValue = HeaderValue::from_static(
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
@@ -111,7 +111,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// `Cross-Origin-Opener-Policy`: a page that opened this page in a pop-up window can neither navigate
 /// that window nor learn when the window closes (double-clickjacking, XS-Leaks). A client that opens
 /// the authorization request in a pop-up window loses the handle of that window.
-const GUARDS: [(HeaderName, HeaderValue); 5] = [
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
@@ -147,13 +147,13 @@ fn serve(file: &File, etag: HeaderValue, request: &HeaderMap) -> Response {
     let shared = [
         (header::ETAG, etag),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
     ];
     if unchanged {
-        return (StatusCode::NOT_MODIFIED, GUARDS, shared).into_response();
+        return (StatusCode::NOT_MODIFIED, SECURITY_HEADERS, shared).into_response();
     }
     (
-        GUARDS,
+        SECURITY_HEADERS,
         shared,
         [(header::CONTENT_TYPE, file.content_type)],
         file.body,
@@ -224,7 +224,7 @@ pub fn error_page(title: &str, message: &str) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::CONTENT_SECURITY_POLICY, ERROR_POLICY.clone()),
     ];
-    (StatusCode::BAD_REQUEST, GUARDS, own, page).into_response()
+    (StatusCode::BAD_REQUEST, SECURITY_HEADERS, own, page).into_response()
 }
 
 /// Escapes text for an HTML element or a quoted attribute.

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Shared;
+use crate::context::SharedContext;
 
 /// Upper bounds of the latency histograms, in seconds.
 const LATENCIES: &[f64] = &[
@@ -45,43 +45,45 @@ fn recorder() -> Option<&'static PrometheusHandle> {
 /// # Errors
 /// If the listener fails.
 pub async fn serve(
-    app: Shared,
+    context: SharedContext,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     if let Some(recorder) = recorder() {
-        tokio::spawn(keep_up(recorder, stop.clone()));
+        tokio::spawn(run_upkeep_regularly(recorder, stop.clone()));
     }
-    let router = Router::new().route("/metrics", get(show)).with_state(app);
+    let router = Router::new()
+        .route("/metrics", get(show))
+        .with_state(context);
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
 
 /// Drains recorded samples regularly, so that memory stays bounded without scrapes.
-async fn keep_up(recorder: &'static PrometheusHandle, stop: CancellationToken) {
+async fn run_upkeep_regularly(recorder: &'static PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         recorder.run_upkeep();
     }
 }
 
-async fn show(State(app): State<Shared>) -> impl IntoResponse {
-    let load = app.db.load();
+async fn show(State(context): State<SharedContext>) -> impl IntoResponse {
+    let load = context.db.load();
     let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
     gauge!("db_writers_waiting").set(number(load.writers_waiting));
     gauge!("db_connections").set(f64::from(load.connections));
     gauge!("db_connections_idle").set(number(load.idle));
-    let connections = app.places.load();
+    let connections = context.places.load();
     gauge!("http_connections_open").set(number(connections.open));
     gauge!("http_connections_idle").set(number(connections.idle));
     counter!("http_connections_refused_total", "reason" => "share")
-        .absolute(connections.refused_by_share);
+        .absolute(connections.refused_by_network);
     counter!("http_connections_refused_total", "reason" => "full")
         .absolute(connections.refused_when_full);
-    counter!("http_connections_closed_for_room_total").absolute(connections.closed_for_room);
-    if let Some(keys) = &app.keys {
-        gauge!("oauth_signing_turns_free").set(number(keys.free_turns()));
+    counter!("http_connections_closed_for_room_total").absolute(connections.evicted_idle);
+    if let Some(keys) = &context.keys {
+        gauge!("oauth_signing_turns_free").set(number(keys.free_permits()));
         gauge!("oauth_signing_waiting").set(number(keys.waiting()));
         counter!("oauth_signatures_total").absolute(keys.signatures());
     }

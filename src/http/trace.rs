@@ -6,8 +6,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use crate::clock::Stopwatch;
-use crate::context::Shared;
+use crate::clock::Timer;
+use crate::context::SharedContext;
 use crate::secret::hex;
 use crate::telemetry::metrics;
 use crate::trace_id::with_trace_id;
@@ -15,14 +15,14 @@ use crate::trace_id::with_trace_id;
 /// Middleware that gives every request a span and a new trace id. The caller's trace id (W3C Trace
 /// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
 /// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
-pub async fn trace(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let trace_id = hex(&app.random.bytes::<16>());
+pub async fn trace(State(context): State<SharedContext>, request: Request, next: Next) -> Response {
+    let trace_id = hex(&context.random.bytes::<16>());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     let method = request.method().clone();
     let caller_trace_id = caller_trace_id(request.headers()); // `None` is not logged
     let span = tracing::info_span!("request", %method, route, trace_id, caller_trace_id);
-    let stopwatch = Stopwatch::start();
+    let stopwatch = Timer::start();
     let answer = async {
         let response = next.run(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");

@@ -17,14 +17,14 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{Jwk as TheirJwk, PublicKeyUse};
+use jsonwebtoken::jwk::{Jwk as PublicKeyJwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clock::Stopwatch;
+use crate::clock::Timer;
 use crate::files;
 use crate::secret::{Secret, hex};
 use crate::telemetry::metrics;
@@ -267,16 +267,16 @@ impl std::fmt::Debug for SigningKey {
 pub struct Keys {
     key: SigningKey,
     /// A permit per processor.
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// A permit per free place in the queue.
-    places: Arc<Semaphore>,
+    queue_permits: Arc<Semaphore>,
     limits: SigningLimits,
     signatures: Arc<AtomicU64>,
 }
 
 /// A processor reserved for the signatures of a request.
 #[derive(Debug)]
-pub struct SigningTurn {
+pub struct SigningPermit {
     key: SigningKey,
     /// Shared with the signing thread: if the client disconnects, the processor stays reserved until
     /// that thread is done.
@@ -284,7 +284,7 @@ pub struct SigningTurn {
     signatures: Arc<AtomicU64>,
 }
 
-impl SigningTurn {
+impl SigningPermit {
     /// Signs claims; `typ` is the type in the header.
     ///
     /// # Errors
@@ -306,11 +306,11 @@ impl Keys {
     /// Creates a signer with as many concurrent signatures as there are processors.
     #[must_use]
     pub fn new(key: SigningKey, limits: SigningLimits) -> Self {
-        let turns = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let permits = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
             key,
-            turns: Arc::new(Semaphore::new(turns)),
-            places: Arc::new(Semaphore::new(limits.waiting)),
+            permits: Arc::new(Semaphore::new(permits)),
+            queue_permits: Arc::new(Semaphore::new(limits.waiting)),
             limits,
             signatures: Arc::default(),
         }
@@ -321,15 +321,15 @@ impl Keys {
     ///
     /// # Errors
     /// [`Error::Busy`] at once if the queue is full, or at the end of the deadline.
-    pub async fn turn(&self) -> Result<SigningTurn, Error> {
-        let permit = match Arc::clone(&self.turns).try_acquire_owned() {
+    pub async fn turn(&self) -> Result<SigningPermit, Error> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
-                metrics::waited_to_sign(0.0);
+                metrics::signing_wait(0.0);
                 permit
             }
             Err(_) => self.wait_for_turn().await?,
         };
-        Ok(SigningTurn {
+        Ok(SigningPermit {
             key: self.key.clone(),
             permit: Arc::new(permit),
             signatures: Arc::clone(&self.signatures),
@@ -337,14 +337,14 @@ impl Keys {
     }
 
     async fn wait_for_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(_place) = self.queue_permits.try_acquire() else {
             metrics::signing_refused("full");
             return Err(Error::Busy);
         };
-        let stopwatch = Stopwatch::start();
-        let turn = Arc::clone(&self.turns).acquire_owned(); // the semaphore is fair
+        let stopwatch = Timer::start();
+        let turn = Arc::clone(&self.permits).acquire_owned(); // the semaphore is fair
         let turn = tokio::time::timeout(self.limits.deadline, turn).await;
-        metrics::waited_to_sign(stopwatch.seconds());
+        metrics::signing_wait(stopwatch.seconds());
         let Ok(turn) = turn else {
             metrics::signing_refused("deadline");
             return Err(Error::Busy);
@@ -387,14 +387,14 @@ impl Keys {
 
     /// Returns the number of free processors.
     #[must_use]
-    pub fn free_turns(&self) -> usize {
-        self.turns.available_permits()
+    pub fn free_permits(&self) -> usize {
+        self.permits.available_permits()
     }
 
     /// Returns the number of requests that wait for a processor.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.limits.waiting - self.places.available_permits()
+        self.limits.waiting - self.queue_permits.available_permits()
     }
 
     /// Returns the number of signatures started since the process started.
@@ -418,7 +418,7 @@ impl Keys {
 
 /// The reason why a client assertion is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproven {
+pub enum AssertionError {
     /// Not a JWT, or with an algorithm, type or extension not allowed for assertions.
     Malformed,
     /// No given key verifies the signature; newer keys of the client may.
@@ -457,18 +457,18 @@ pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
 /// Verifies the signature of an assertion with a client's public keys (RFC 7523 §3 rule 9).
 ///
 /// # Errors
-/// [`Unproven`] with the reason.
-pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), Unproven> {
+/// [`AssertionError`] with the reason.
+pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), AssertionError> {
     if assertion.len() > TOKEN_MAX {
-        return Err(Unproven::Malformed);
+        return Err(AssertionError::Malformed);
     }
-    let header = jsonwebtoken::decode_header(assertion).map_err(|_| Unproven::Malformed)?;
+    let header = jsonwebtoken::decode_header(assertion).map_err(|_| AssertionError::Malformed)?;
     let is_access_token = header
         .typ
         .as_deref()
         .is_some_and(|typ| is_type(typ, "at+jwt"));
     if !ASSERTION_ALGORITHMS.contains(&header.alg) || header.crit.is_some() || is_access_token {
-        return Err(Unproven::Malformed); // `none` and HMAC too
+        return Err(AssertionError::Malformed); // `none` and HMAC too
     }
     let mut validation = Validation::new(header.alg);
     validation.required_spec_claims.clear();
@@ -477,7 +477,7 @@ pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), 
     validation.validate_aud = false;
     let keys = jwks.get("keys").and_then(serde_json::Value::as_array);
     let signed = keys.into_iter().flatten().any(|key| {
-        let Ok(key) = serde_json::from_value::<TheirJwk>(key.clone()) else {
+        let Ok(key) = serde_json::from_value::<PublicKeyJwk>(key.clone()) else {
             return false; // an unsupported key type
         };
         let is_named = header.kid.is_none() || key.common.key_id == header.kid;
@@ -488,7 +488,11 @@ pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), 
                 jsonwebtoken::decode::<serde_json::Value>(assertion, &key, &validation).is_ok()
             })
     });
-    if signed { Ok(()) } else { Err(Unproven::NoKey) }
+    if signed {
+        Ok(())
+    } else {
+        Err(AssertionError::NoKey)
+    }
 }
 
 /// Compares the `typ` of a header without regard to case, with or without `application/` (RFC 7515

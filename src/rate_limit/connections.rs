@@ -62,30 +62,30 @@ pub struct Load {
     /// Idle connections, which can be evicted.
     pub idle: usize,
     /// Connections refused with [`Refused::Share`] since the start.
-    pub refused_by_share: u64,
+    pub refused_by_network: u64,
     /// Connections refused with [`Refused::Full`] since the start.
     pub refused_when_full: u64,
     /// Idle connections evicted since the start.
-    pub closed_for_room: u64,
+    pub evicted_idle: u64,
 }
 
 /// The connection slots of a server.
 #[derive(Debug)]
-pub struct Places {
+pub struct ConnectionSlots {
     limits: ConnectionLimits,
     free: Arc<Semaphore>,
     index: Mutex<Index>,
-    refused_by_share: AtomicU64,
+    refused_by_network: AtomicU64,
     refused_when_full: AtomicU64,
-    closed_for_room: AtomicU64,
+    evicted_idle: AtomicU64,
 }
 
 /// The eviction order: by rank, then by age.
-type IdleKey = (Rank, u64);
+type IdleKey = (EvictionRank, u64);
 
 /// Eviction rank; the smallest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+enum EvictionRank {
     /// Between two requests: the client can reconnect.
     KeptAlive,
     /// No byte received yet.
@@ -118,7 +118,7 @@ struct Network {
 }
 
 impl Index {
-    fn insert(&mut self, rank: Rank, idle: Idle) -> IdleKey {
+    fn insert(&mut self, rank: EvictionRank, idle: Idle) -> IdleKey {
         let key = (rank, self.next);
         self.next += 1;
         if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
@@ -138,7 +138,7 @@ impl Index {
     }
 
     /// Evicts the first idle connection, of a network or of all; false if there is no idle connection.
-    fn close_first(&mut self, of: Option<IpAddr>) -> bool {
+    fn evict_first(&mut self, of: Option<IpAddr>) -> bool {
         let first = match of {
             Some(at) => self
                 .networks
@@ -151,7 +151,7 @@ impl Index {
     }
 }
 
-impl Places {
+impl ConnectionSlots {
     /// Creates empty slots.
     #[must_use]
     pub fn new(limits: ConnectionLimits) -> Self {
@@ -159,9 +159,9 @@ impl Places {
             limits,
             free: Arc::new(Semaphore::new(limits.total)),
             index: Mutex::default(),
-            refused_by_share: AtomicU64::new(0),
+            refused_by_network: AtomicU64::new(0),
             refused_when_full: AtomicU64::new(0),
-            closed_for_room: AtomicU64::new(0),
+            evicted_idle: AtomicU64::new(0),
         }
     }
 
@@ -171,9 +171,9 @@ impl Places {
         Load {
             open: self.limits.total - self.free.available_permits(),
             idle: self.index().idle.len(),
-            refused_by_share: self.refused_by_share.load(Ordering::Relaxed),
+            refused_by_network: self.refused_by_network.load(Ordering::Relaxed),
             refused_when_full: self.refused_when_full.load(Ordering::Relaxed),
-            closed_for_room: self.closed_for_room.load(Ordering::Relaxed),
+            evicted_idle: self.evicted_idle.load(Ordering::Relaxed),
         }
     }
 
@@ -186,9 +186,9 @@ impl Places {
     pub(crate) async fn take(
         self: &Arc<Self>,
         address: Option<IpAddr>,
-    ) -> Result<Arc<Place>, Refused> {
+    ) -> Result<Arc<ConnectionSlot>, Refused> {
         let network = address.map(network_of);
-        let permit = if self.make_room(network)? {
+        let permit = if self.evict_if_full(network)? {
             // The task of the evicted connection releases the permit soon.
             Arc::clone(&self.free).acquire_owned().await
         } else {
@@ -206,14 +206,14 @@ impl Places {
             network,
             close: close.clone(),
         };
-        let key = index.insert(Rank::Silent, idle);
+        let key = index.insert(EvictionRank::Silent, idle);
         drop(index);
         let state = State {
             phase: Phase::Idle,
             key: Some(key),
             body: None,
         };
-        Ok(Arc::new(Place {
+        Ok(Arc::new(ConnectionSlot {
             places: Arc::clone(self),
             network,
             close,
@@ -223,7 +223,7 @@ impl Places {
     }
 
     /// Evicts an idle connection if a limit is reached. True after an eviction.
-    fn make_room(&self, network: Option<IpAddr>) -> Result<bool, Refused> {
+    fn evict_if_full(&self, network: Option<IpAddr>) -> Result<bool, Refused> {
         let mut index = self.index();
         let open = |at| index.networks.get(&at).map_or(0, |network| network.open);
         let (of, refused) = if network.is_some_and(|at| open(at) >= self.limits.per_network) {
@@ -233,9 +233,9 @@ impl Places {
         } else {
             return Ok(false);
         };
-        let (counter, outcome) = match (index.close_first(of), refused) {
-            (true, _) => (&self.closed_for_room, Ok(true)),
-            (false, Refused::Share) => (&self.refused_by_share, Err(refused)),
+        let (counter, outcome) = match (index.evict_first(of), refused) {
+            (true, _) => (&self.evicted_idle, Ok(true)),
+            (false, Refused::Share) => (&self.refused_by_network, Err(refused)),
             (false, Refused::Full) => (&self.refused_when_full, Err(refused)),
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -282,8 +282,8 @@ pub(crate) enum BodyLength {
 
 /// The slot of a connection, released on drop.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct ConnectionSlot {
+    places: Arc<ConnectionSlots>,
     network: Option<IpAddr>,
     close: CancellationToken,
     state: Mutex<State>,
@@ -299,7 +299,7 @@ struct State {
     body: Option<BodyLength>,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Waits until the connection is evicted.
     pub(crate) async fn closed(&self) {
         self.close.cancelled().await;
@@ -312,13 +312,13 @@ impl Place {
 
     /// Records the start of a head. False if the connection was evicted: do not read.
     pub(crate) fn begin_head(&self) -> bool {
-        self.enter(Phase::Reading, Some(Rank::Head))
+        self.enter(Phase::Reading, Some(EvictionRank::Head))
     }
 
     /// Records a parsed request. False if the connection was evicted: do not run the handler.
     pub(crate) fn begin_answer(&self, body: BodyLength) -> bool {
         self.state().body = Some(body);
-        let rank = (body != BodyLength::Known(0)).then_some(Rank::Body);
+        let rank = (body != BodyLength::Known(0)).then_some(EvictionRank::Body);
         self.enter(Phase::Answering, rank)
     }
 
@@ -337,7 +337,7 @@ impl Place {
     /// Records that all bytes were sent.
     pub(crate) fn sent(&self) {
         if self.phase() == Phase::Sending {
-            self.enter(Phase::Idle, Some(Rank::KeptAlive));
+            self.enter(Phase::Idle, Some(EvictionRank::KeptAlive));
         }
     }
 
@@ -346,7 +346,7 @@ impl Place {
         self.state().body.take()
     }
 
-    fn enter(&self, phase: Phase, rank: Option<Rank>) -> bool {
+    fn enter(&self, phase: Phase, rank: Option<EvictionRank>) -> bool {
         let mut state = self.state();
         let mut index = self.places.index();
         if let Some(key) = state.key.take()
@@ -370,7 +370,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let key = self.state().key;
         let mut index = self.places.index();
@@ -392,21 +392,24 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn places(total: usize, per_network: usize) -> Arc<Places> {
-        Arc::new(Places::new(ConnectionLimits { total, per_network }))
+    fn places(total: usize, per_network: usize) -> Arc<ConnectionSlots> {
+        Arc::new(ConnectionSlots::new(ConnectionLimits {
+            total,
+            per_network,
+        }))
     }
 
     fn at(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
-    fn is_closed(place: &Place) -> bool {
+    fn is_closed(place: &ConnectionSlot) -> bool {
         place.close.is_cancelled()
     }
 
     /// the order of eviction, until no idle connection is left.
     #[tokio::test]
-    async fn kept_alive_gives_way_before_silent_before_a_head_before_a_body() {
+    async fn idle_connections_are_evicted_by_rank() {
         let places = places(5, 5);
         let body = places.take(Some(at("192.0.2.7"))).await.unwrap();
         assert!(body.begin_head() && body.begin_answer(BodyLength::Chunked));
@@ -438,14 +441,14 @@ mod tests {
         assert_eq!(refused.err(), Some(Refused::Full));
         assert!(!answering.iter().any(|place| is_closed(place)));
         let load = places.load();
-        assert_eq!((load.open, load.closed_for_room), (5, 4));
-        assert_eq!((load.refused_when_full, load.refused_by_share), (1, 0));
+        assert_eq!((load.open, load.evicted_idle), (5, 4));
+        assert_eq!((load.refused_when_full, load.refused_by_network), (1, 0));
     }
 
     /// an IPv6 /64 is a single network; the counts of a network are removed with the last
     /// connection.
     #[tokio::test]
-    async fn one_network_has_one_share() {
+    async fn ipv6_64_shares_the_network_limit() {
         let places = places(100, 2);
         let busy = async |text: &str| {
             let place = places.take(Some(at(text))).await?;

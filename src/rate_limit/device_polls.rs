@@ -16,7 +16,7 @@ use crate::store::{Db, device_authorizations};
 const DEVICES_MAX: u64 = 200_000;
 
 /// Polls written in one transaction.
-const AT_ONCE: usize = 200;
+const BATCH_SIZE: usize = 200;
 
 /// The last poll of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Poll {
 #[derive(Debug)]
 pub struct Polls {
     last: moka::sync::Cache<DeviceAuthorizationId, Poll>,
-    unwritten: Mutex<HashMap<DeviceAuthorizationId, Poll>>,
+    dirty: Mutex<HashMap<DeviceAuthorizationId, Poll>>,
     /// Held during a write, so that [`Polls::write`] also waits for a write in progress.
     writing: tokio::sync::Mutex<()>,
 }
@@ -46,7 +46,7 @@ impl Polls {
             .build();
         Self {
             last,
-            unwritten: Mutex::default(),
+            dirty: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         }
     }
@@ -60,19 +60,19 @@ impl Polls {
     /// Records a poll.
     pub fn record(&self, device: &DeviceAuthorizationId, poll: Poll) {
         self.last.insert(device.clone(), poll);
-        self.unwritten().insert(device.clone(), poll);
+        self.dirty().insert(device.clone(), poll);
     }
 
     /// Writes the polls that the database does not have yet. A failed batch is logged and stays in
     /// memory only; the device's next poll is written again.
     pub async fn write(&self, db: &Db) {
         let _writing = self.writing.lock().await;
-        let polls = std::mem::take(&mut *self.unwritten()).into_iter();
+        let polls = std::mem::take(&mut *self.dirty()).into_iter();
         let mut polls: Vec<_> = polls
             .map(|(device, poll)| (device, poll.at, poll.interval_seconds))
             .collect();
         polls.sort_unstable();
-        for chunk in polls.chunks(AT_ONCE) {
+        for chunk in polls.chunks(BATCH_SIZE) {
             let written = db.write(chunk.to_vec(), |tx, polls| {
                 Box::pin(device_authorizations::record_polls(tx, polls))
             });
@@ -82,8 +82,8 @@ impl Polls {
         }
     }
 
-    fn unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Poll>> {
-        self.unwritten
+    fn dirty(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceAuthorizationId, Poll>> {
+        self.dirty
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -33,7 +33,7 @@ pub struct Rule {
     failures: u64,
     period: Duration,
     /// True for a leaky bucket, false for a fixed window.
-    gradual: bool,
+    leaky_bucket: bool,
 }
 
 impl Rule {
@@ -43,14 +43,14 @@ impl Rule {
             name,
             failures,
             period,
-            gradual: false,
+            leaky_bucket: false,
         }
     }
 
     /// The same rule as a leaky bucket. At the limit, a further failure is accepted every `period /
     /// failures`: attempts are slowed down, but never blocked for a whole period.
-    const fn gradual(mut self) -> Self {
-        self.gradual = true;
+    const fn leaky_bucket(mut self) -> Self {
+        self.leaky_bucket = true;
         self
     }
 
@@ -67,7 +67,7 @@ pub const SIGN_IN_PAIR: Rule = Rule::new("sign-in-pair", 10, Duration::minutes(1
 /// attempt every 30 seconds. A leaky bucket, so that an attacker cannot lock out the owner of the
 /// account.
 pub const SIGN_IN_IDENTIFIER: Rule =
-    Rule::new("sign-in-identifier", 30, Duration::minutes(15)).gradual();
+    Rule::new("sign-in-identifier", 30, Duration::minutes(15)).leaky_bucket();
 /// Wrong passwords per address.
 pub const SIGN_IN_ADDRESS: Rule = Rule::new("sign-in-address", 100, Duration::minutes(15));
 /// Wrong passwords per browser that signed in to the account before, recognized by session or device
@@ -109,7 +109,7 @@ pub const REGISTRATIONS: Rule = Rule::new("registrations", 100, Duration::hours(
 /// Sign-ups per address.
 pub const SIGN_UPS: Rule = Rule::new("sign-ups", 10, Duration::hours(1));
 /// New applications, secrets and access keys per account. Each costs a hash and a row.
-pub const MADE: Rule = Rule::new("made", 100, Duration::hours(1));
+pub const CREATIONS: Rule = Rule::new("made", 100, Duration::hours(1));
 
 /// Counters of failures, by rule and subject.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ struct Count {
 
 /// Limit exceeded: seconds until the next attempt is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wait(pub u64);
+pub struct RetryAfter(pub u64);
 
 impl Limits {
     /// Creates empty counters, with every rule scaled by `RATE_LIMIT`.
@@ -153,13 +153,13 @@ impl Limits {
     /// Checks that no subject is at the limit.
     ///
     /// # Errors
-    /// [`Wait`] if any subject is at the limit.
-    pub fn check<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), Wait> {
+    /// [`RetryAfter`] if any subject is at the limit.
+    pub fn check<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), RetryAfter> {
         let now = self.clock.now();
         let waits = subjects.iter().filter_map(|(rule, name)| {
             let count = self.counts.get(&key(*rule, name.as_ref()))?;
             let mut count = locked(&count);
-            self.forget(*rule, &mut count, now);
+            self.expire_failures(*rule, &mut count, now);
             let wait = self.wait(*rule, &count, now)?;
             metrics::limited(rule.name);
             Some(wait)
@@ -179,7 +179,7 @@ impl Limits {
             };
             let count = self.counts.get_with(key(*rule, name.as_ref()), fresh);
             let mut count = locked(&count);
-            self.forget(*rule, &mut count, now);
+            self.expire_failures(*rule, &mut count, now);
             count.failures += 1;
         }
     }
@@ -187,8 +187,8 @@ impl Limits {
     /// Checks the limits, and counts an action that costs a row or a fetch.
     ///
     /// # Errors
-    /// [`Wait`] if any subject is at the limit.
-    pub fn spend<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), Wait> {
+    /// [`RetryAfter`] if any subject is at the limit.
+    pub fn spend<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), RetryAfter> {
         self.check(subjects)?;
         self.fail(subjects);
         Ok(())
@@ -199,8 +199,11 @@ impl Limits {
     /// [`Attempt::failed`] is called.
     ///
     /// # Errors
-    /// [`Wait`] if any subject is at the limit.
-    pub fn attempt<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<Attempt<'_>, Wait> {
+    /// [`RetryAfter`] if any subject is at the limit.
+    pub fn attempt<S: AsRef<str>>(
+        &self,
+        subjects: &[(Rule, S)],
+    ) -> Result<Attempt<'_>, RetryAfter> {
         self.spend(subjects)?;
         let keys = subjects.iter();
         let keys = keys.map(|(rule, name)| key(*rule, name.as_ref())).collect();
@@ -211,7 +214,7 @@ impl Limits {
         })
     }
 
-    fn forgive(&self, key: &Key) {
+    fn undo_failure(&self, key: &Key) {
         if let Some(count) = self.counts.get(key) {
             let mut count = locked(&count);
             count.failures = count.failures.saturating_sub(1);
@@ -219,14 +222,14 @@ impl Limits {
     }
 
     /// Removes expired failures.
-    fn forget(&self, rule: Rule, count: &mut Count, now: Timestamp) {
+    fn expire_failures(&self, rule: Rule, count: &mut Count, now: Timestamp) {
         let passed = now - count.since;
         if count.failures == 0 || passed >= rule.period {
             *count = Count {
                 since: now,
                 failures: 0,
             };
-        } else if rule.gradual {
+        } else if rule.leaky_bucket {
             let interval = self.interval(rule);
             let forgiven =
                 passed.whole_microseconds().max(0) / interval.whole_microseconds().max(1);
@@ -238,15 +241,15 @@ impl Limits {
     }
 
     /// The time until the next failure is accepted; `None` below the limit.
-    fn wait(&self, rule: Rule, count: &Count, now: Timestamp) -> Option<Wait> {
-        let length = if rule.gradual {
+    fn wait(&self, rule: Rule, count: &Count, now: Timestamp) -> Option<RetryAfter> {
+        let length = if rule.leaky_bucket {
             self.interval(rule)
         } else {
             rule.period
         };
         let left = length - (now - count.since);
         (count.failures >= self.allowed(rule) && left.is_positive())
-            .then(|| Wait(left.whole_seconds().unsigned_abs() + 1))
+            .then(|| RetryAfter(left.whole_seconds().unsigned_abs() + 1))
     }
 
     /// The allowed failures of a rule, scaled by `RATE_LIMIT`.
@@ -281,7 +284,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.failed {
             for key in &self.keys {
-                self.limits.forgive(key);
+                self.limits.undo_failure(key);
             }
         }
     }

@@ -30,11 +30,11 @@ pub async fn from_address<T>(address: IpAddr, request: impl Future<Output = T>) 
 
 /// Rejections not yet written to the audit trail.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<Same, Entry>>);
+pub struct Refusals(Mutex<HashMap<AggregationKey, Entry>>);
 
 /// The aggregation key.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Same {
+struct AggregationKey {
     event: &'static str,
     account: Option<AccountId>,
     client: Option<String>,
@@ -82,14 +82,14 @@ impl Refusals {
     /// Adds a rejection; true if the rejection started a new line.
     fn add(&self, mut entry: Entry, network: Option<String>) -> bool {
         let mut lines = locked(&self.0);
-        let mut same = Same {
+        let mut same = AggregationKey {
             event: entry.event.name(),
             account: entry.account.clone(),
             client: entry.client.clone(),
             network,
         };
         if !lines.contains_key(&same) && lines.len() >= LINES_MAX {
-            same = Same {
+            same = AggregationKey {
                 account: None,
                 client: None,
                 network: None,

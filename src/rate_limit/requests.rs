@@ -30,21 +30,21 @@ pub struct Size {
 
 /// Used units by address.
 #[derive(Clone, Debug)]
-pub struct Budget {
-    spent: moka::sync::Cache<String, Arc<Mutex<Spent>>>,
+pub struct RateLimiter {
+    spent: moka::sync::Cache<String, Arc<Mutex<UsedUnits>>>,
     clock: Clock,
     size: Size,
 }
 
 /// Used units by bucket, oldest first.
 #[derive(Debug, Default)]
-struct Spent {
+struct UsedUnits {
     buckets: VecDeque<(i64, u64)>,
 }
 
 /// The state of an address after a request, for the rate-limit headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct RateLimitState {
     /// Units per period.
     pub limit: u64,
     /// Unused units.
@@ -57,7 +57,7 @@ pub struct Left {
     pub wait: u64,
 }
 
-impl Budget {
+impl RateLimiter {
     /// Creates an empty rate limit.
     #[must_use]
     pub fn new(clock: Clock, size: Size) -> Self {
@@ -71,7 +71,7 @@ impl Budget {
 
     /// Uses units of an address if enough are left.
     #[must_use]
-    pub fn spend(&self, address: IpAddr, units: u64) -> Left {
+    pub fn spend(&self, address: IpAddr, units: u64) -> RateLimitState {
         let now = self.clock.now();
         let width = self.size.bucket.whole_seconds().max(1);
         let kept = (self.size.period.whole_seconds() / width).max(1);
@@ -103,7 +103,7 @@ impl Budget {
             let end = end.unwrap_or(bucket + kept) * width;
             (end - now.unix_seconds()).max(1).unsigned_abs()
         };
-        Left {
+        RateLimitState {
             limit: self.size.units,
             remaining: if within { self.size.units - total } else { 0 },
             reset: now + self.size.period,

@@ -5,7 +5,7 @@ use super::connect::state_hash;
 use super::metadata::ServerMetadata;
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::AccountId;
 use crate::keys::sealer::Place;
 use crate::store::audit::{self, Entry};
@@ -31,15 +31,15 @@ pub struct Answer<'a> {
 /// # Errors
 /// The reason of the failure.
 pub async fn finish(
-    app: &App,
+    context: &Context,
     answer: &Answer<'_>,
     account: &AccountId,
     entry: Entry,
 ) -> Result<Connection, Error> {
-    let flow = remote::find_flow(&app.db, &state_hash(answer.state)).await?;
+    let flow = remote::find_flow(&context.db, &state_hash(answer.state)).await?;
     let unknown = Error::Missing("There is no authorization with this state");
     let flow = flow.ok_or(unknown)?;
-    let now = app.clock.now();
+    let now = context.clock.now();
     // a flow of another account stays untouched.
     if flow
         .account_id
@@ -55,23 +55,23 @@ pub async fn finish(
             "This authorization is over; authorize the connection again",
         ));
     }
-    let connection = find(app, &flow.connection_id).await?;
-    if !remote::consume_flow(&app.db, &flow.id, now).await? {
+    let connection = find(context, &flow.connection_id).await?;
+    if !remote::consume_flow(&context.db, &flow.id, now).await? {
         return Err(Error::refused("This authorization was answered already"));
     }
-    match conclude(app, answer, &flow, &connection, entry).await {
-        Ok(()) => find(app, &connection.id).await,
+    match conclude(context, answer, &flow, &connection, entry).await {
+        Ok(()) => find(context, &connection.id).await,
         Err(NoTokens::Here(error)) => Err(error),
         Err(NoTokens::Refused(why) | NoTokens::Away(why)) => {
             tracing::warn!(connection = %connection.id, why, "a remote connection was not authorized");
-            remote::fail(&app.db, &connection.id, &why, now).await?;
+            remote::fail(&context.db, &connection.id, &why, now).await?;
             Err(Error::Refused(why))
         }
     }
 }
 
 async fn conclude(
-    app: &App,
+    context: &Context,
     answer: &Answer<'_>,
     flow: &Flow,
     connection: &Connection,
@@ -94,18 +94,18 @@ async fn conclude(
         row: flow.id.as_str(),
         column: "pkce_verifier",
     };
-    let verifier = app.sealer.open(place, &flow.pkce_verifier)?;
+    let verifier = context.sealer.open(place, &flow.pkce_verifier)?;
     let grant = [
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", flow.redirect_uri.as_str()),
         ("code_verifier", verifier.reveal()),
     ];
-    let tokens = token_endpoint::ask(app, connection, &grant).await?;
-    let now = app.clock.now();
-    let kept = tokens.kept(app, connection, now)?;
+    let tokens = token_endpoint::ask(context, connection, &grant).await?;
+    let now = context.clock.now();
+    let kept = tokens.kept(context, connection, now)?;
     let entry = entry.subject(&connection.id);
-    let saved = app.db.write((kept, entry), |tx, (kept, entry)| {
+    let saved = context.db.write((kept, entry), |tx, (kept, entry)| {
         Box::pin(async move {
             if remote::save_tokens(tx, kept).await? {
                 audit::insert(tx, entry).await?;

@@ -12,7 +12,7 @@ use super::discovery::{self, Discovered, Mode};
 use super::metadata::check_endpoint;
 use super::registration;
 use super::token_endpoint::AuthMethod;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 use crate::keys::sealer::Place;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -71,7 +71,7 @@ pub struct Wanted {
 /// # Errors
 /// The reason of the failure.
 pub async fn create(
-    app: &App,
+    context: &Context,
     wanted: Wanted,
     account: &AccountId,
     entry: Entry,
@@ -82,12 +82,12 @@ pub async fn create(
         .and_then(|manual| manual.scope.clone());
     let scope = scope_of(wanted.scope.clone())?.or(scope_of(manual_scope)?);
     let row = if wanted.mode == Some(Mode::Manual) {
-        manual(app, wanted, scope, account)?
+        manual(context, wanted, scope, account)?
     } else {
-        discovered(app, wanted, scope, account).await?
+        discovered(context, wanted, scope, account).await?
     };
     let entry = entry.subject(&row.id);
-    let written = app.db.write((row.clone(), entry), |tx, (row, entry)| {
+    let written = context.db.write((row.clone(), entry), |tx, (row, entry)| {
         Box::pin(async move {
             remote::insert(tx, row).await?;
             audit::insert(tx, entry).await
@@ -123,9 +123,9 @@ pub fn scope_of(given: Option<String>) -> Result<Option<String>, Error> {
     }
 }
 
-fn empty(app: &App, account: &AccountId, resource_url: String, mode: Mode) -> Connection {
-    let now = app.clock.now();
-    let callback = app.config.remote_callback_page().to_string();
+fn empty(context: &Context, account: &AccountId, resource_url: String, mode: Mode) -> Connection {
+    let now = context.clock.now();
+    let callback = context.config.remote_callback_page().to_string();
     Connection {
         id: RemoteConnectionId::generate(),
         created_at: now,
@@ -158,7 +158,7 @@ fn empty(app: &App, account: &AccountId, resource_url: String, mode: Mode) -> Co
 }
 
 fn manual(
-    app: &App,
+    context: &Context,
     wanted: Wanted,
     scope: Option<String>,
     account: &AccountId,
@@ -175,7 +175,7 @@ fn manual(
         &given.authorization_endpoint,
     )?;
     check_endpoint("manual.token_endpoint", &given.token_endpoint)?;
-    let mut row = empty(app, account, resource.into(), Mode::Manual);
+    let mut row = empty(context, account, resource.into(), Mode::Manual);
     if let Some(uri) = given.redirect_uri.filter(|uri| !uri.trim().is_empty()) {
         check_endpoint("manual.redirect_uri", &uri)?;
         row.redirect_uris = Some(JsonColumn(Some(vec![uri.clone()])));
@@ -192,7 +192,7 @@ fn manual(
         .client_secret
         .filter(|secret| !secret.reveal().is_empty());
     row.token_endpoint_auth_method = Some(auth_method_of(secret.as_ref()).name().to_owned());
-    row.client_secret = seal_secret(app, &row, secret.as_ref())?;
+    row.client_secret = seal_secret(context, &row, secret.as_ref())?;
     row.client_id = Some(given.client_id);
     row.authorization_endpoint = Some(given.authorization_endpoint);
     row.token_endpoint = Some(given.token_endpoint);
@@ -214,7 +214,7 @@ fn auth_method_of(secret: Option<&Secret>) -> AuthMethod {
 /// # Errors
 /// If the secret cannot be sealed.
 pub fn seal_secret(
-    app: &App,
+    context: &Context,
     row: &Connection,
     secret: Option<&Secret>,
 ) -> Result<Option<String>, Error> {
@@ -222,24 +222,29 @@ pub fn seal_secret(
         row: row.id.as_str(),
         column: "client_secret",
     };
-    let sealed = secret.map(|secret| app.sealer.seal(place, secret));
+    let sealed = secret.map(|secret| context.sealer.seal(place, secret));
     Ok(sealed.transpose()?)
 }
 
 async fn discovered(
-    app: &App,
+    context: &Context,
     wanted: Wanted,
     scope: Option<String>,
     account: &AccountId,
 ) -> Result<Connection, Error> {
     let chosen = wanted.authorization_server.as_deref();
-    let found = discovery::discover(app, &wanted.resource_url, chosen).await?;
+    let found = discovery::discover(context, &wanted.resource_url, chosen).await?;
     let mode = wanted.mode.unwrap_or(found.mode);
-    let same = remote::find_same(&app.db, found.resource_url.as_str(), &found.server, account);
+    let same = remote::find_same(
+        &context.db,
+        found.resource_url.as_str(),
+        &found.server,
+        account,
+    );
     if same.await?.is_some_and(|row| row.access_token.is_some()) {
         return Err(connected());
     }
-    let mut row = described(app, &found, mode, account);
+    let mut row = described(context, &found, mode, account);
     row.scope.clone_from(&scope);
     match mode {
         Mode::Cimd | Mode::Manual => {
@@ -251,13 +256,13 @@ async fn discovered(
                      one; use mode dcr or manual",
                 ));
             }
-            if mode == Mode::Manual && !app.config.profile.remote_connections_are_storydens() {
+            if mode == Mode::Manual && !context.config.profile.remote_connections_are_storydens() {
                 return Err(Error::refused(
                     "The authorization server takes neither metadata documents nor registrations: use mode \
                      manual with what its operator gives you",
                 ));
             }
-            row.client_id = Some(app.config.own_client_id().into());
+            row.client_id = Some(context.config.own_client_id().into());
             row.token_endpoint_auth_method = Some("none".to_owned());
         }
         Mode::Dcr => {
@@ -267,8 +272,8 @@ async fn discovered(
             })?;
             let callback = row.redirect_uri.clone().unwrap_or_default();
             let registered =
-                registration::register(app, endpoint, &callback, scope.as_deref()).await?;
-            row.client_secret = seal_secret(app, &row, registered.client_secret.as_ref())?;
+                registration::register(context, endpoint, &callback, scope.as_deref()).await?;
+            row.client_secret = seal_secret(context, &row, registered.client_secret.as_ref())?;
             row.client_id = Some(registered.client_id);
             row.token_endpoint_auth_method = Some(registered.auth_method.name().to_owned());
         }
@@ -276,8 +281,8 @@ async fn discovered(
     Ok(row)
 }
 
-fn described(app: &App, found: &Discovered, mode: Mode, account: &AccountId) -> Connection {
-    let mut row = empty(app, account, found.resource_url.to_string(), mode);
+fn described(context: &Context, found: &Discovered, mode: Mode, account: &AccountId) -> Connection {
+    let mut row = empty(context, account, found.resource_url.to_string(), mode);
     row.resource = Some(found.resource.resource.clone());
     row.resource_name.clone_from(&found.resource.name);
     row.protected_resource_metadata = Some(JsonColumn(found.resource.document.clone()));
@@ -294,7 +299,11 @@ fn described(app: &App, found: &Discovered, mode: Mode, account: &AccountId) -> 
 ///
 /// # Errors
 /// When the connection is not complete.
-pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Result<Url, Error> {
+pub async fn authorize(
+    context: &Context,
+    row: &Connection,
+    account: &AccountId,
+) -> Result<Url, Error> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let incomplete =
         || Error::refused("The connection has no authorization_endpoint or no client_id");
@@ -306,13 +315,13 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
         row.token_endpoint.as_deref().unwrap_or_default(),
     )?;
     let redirect_uri =
-        given(&row.redirect_uri).unwrap_or_else(|| app.config.remote_callback_page().into());
+        given(&row.redirect_uri).unwrap_or_else(|| context.config.remote_callback_page().into());
     check_endpoint("redirect_uri", &redirect_uri)?;
-    let state = Secret::generate(&app.random);
-    let verifier = app.random.base64url::<48>();
+    let state = Secret::generate(&context.random);
+    let verifier = context.random.base64url::<48>();
     let challenge = CodeVerifier::parse(&verifier).map(|verifier| CodeChallenge::of(&verifier));
     let challenge = challenge.ok_or_else(|| Error::refused("no verifier could be made"))?;
-    let now = app.clock.now();
+    let now = context.clock.now();
     let id = RemoteFlowId::generate();
     let place = Place {
         row: id.as_str(),
@@ -320,7 +329,7 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
     };
     let flow = NewFlow {
         state_hash: state_hash(state.reveal()),
-        verifier: app.sealer.seal(place, &Secret::new(verifier))?,
+        verifier: context.sealer.seal(place, &Secret::new(verifier))?,
         redirect_uri: redirect_uri.clone(),
         connection: row.id.clone(),
         account: account.clone(),
@@ -329,7 +338,7 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
         expires_at: now + FLOW_TTL,
         id,
     };
-    let insert = app
+    let insert = context
         .db
         .write(flow, |tx, flow| Box::pin(remote::insert_flow(tx, flow)));
     insert.await?;
@@ -347,13 +356,13 @@ pub async fn authorize(app: &App, row: &Connection, account: &AccountId) -> Resu
         // OpenID Connect Core §11: no refresh token without this scope.
         let offline = row.scope.as_deref().unwrap_or_default();
         if offline.split(' ').any(|name| name == "offline_access")
-            && !app.config.profile.remote_connections_are_storydens()
+            && !context.config.profile.remote_connections_are_storydens()
         {
             query.append_pair("prompt", "consent");
         }
         // RFC 8707 §2.1, req_194
         if let Some(resource) = given(&row.resource)
-            && !app.config.profile.remote_connections_are_storydens()
+            && !context.config.profile.remote_connections_are_storydens()
         {
             query.append_pair("resource", &resource);
         }

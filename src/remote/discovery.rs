@@ -8,7 +8,7 @@ use url::Url;
 
 use super::metadata::{ResourceMetadata, ServerMetadata, check_endpoint};
 use super::{Error, token_endpoint::DEADLINE};
-use crate::context::App;
+use crate::context::Context;
 use crate::egress::{self, Question, Sent, require_json};
 use crate::oauth::strict_json;
 
@@ -68,9 +68,13 @@ pub fn resource_url(given: &str) -> Result<Url, Error> {
 ///
 /// # Errors
 /// The reason of the failure.
-pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Discovered, Error> {
+pub async fn discover(
+    context: &Context,
+    given: &str,
+    chosen: Option<&str>,
+) -> Result<Discovered, Error> {
     let resource_url = resource_url(given)?;
-    let resource = find_resource(app, &resource_url).await?;
+    let resource = find_resource(context, &resource_url).await?;
     let listed = match chosen {
         None => resource.servers.clone(),
         Some(chosen) => {
@@ -82,7 +86,7 @@ pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Di
     };
     let mut first = None;
     for server in &listed {
-        match find_server(app, server).await {
+        match find_server(context, server).await {
             Ok(metadata) => {
                 let mode = if metadata.takes_documents {
                     Mode::Cimd
@@ -106,17 +110,17 @@ pub async fn discover(app: &App, given: &str, chosen: Option<&str>) -> Result<Di
 }
 
 /// Path-inserted, then at the root, then where a 401 of the resource itself points.
-async fn find_resource(app: &App, resource: &Url) -> Result<ResourceMetadata, Error> {
+async fn find_resource(context: &Context, resource: &Url) -> Result<ResourceMetadata, Error> {
     let what = "The protected-resource metadata";
     // storyden-contract.md#remote-discovery: the query is not part of the resource.
     let mut asked = resource.clone();
-    if app.config.profile.remote_connections_are_storydens() {
+    if context.config.profile.remote_connections_are_storydens() {
         asked.set_query(None);
     }
     let asked = asked.as_str();
     let mut failed = None;
     for place in well_known(resource, "oauth-protected-resource") {
-        match read(app, what, &place).await {
+        match read(context, what, &place).await {
             Ok(document) => match ResourceMetadata::check(document, asked) {
                 Ok(found) => return Ok(found),
                 Err(error) => failed = Some(error),
@@ -124,15 +128,15 @@ async fn find_resource(app: &App, resource: &Url) -> Result<ResourceMetadata, Er
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    if let Some(place) = pointed_at(app, resource).await {
-        let document = read(app, what, &place).await?;
+    if let Some(place) = pointed_at(context, resource).await {
+        let document = read(context, what, &place).await?;
         return ResourceMetadata::check(document, asked);
     }
     Err(failed.unwrap_or_else(|| Error::refused(format!("{what} are nowhere"))))
 }
 
 /// RFC 8414's path-inserted form, then OpenID Connect's two (`req_195`).
-async fn find_server(app: &App, issuer: &str) -> Result<ServerMetadata, Error> {
+async fn find_server(context: &Context, issuer: &str) -> Result<ServerMetadata, Error> {
     let url = check_endpoint("The authorization server", issuer)?;
     let what = "The authorization server's metadata";
     let path = url.path().trim_end_matches('/');
@@ -149,7 +153,7 @@ async fn find_server(app: &App, issuer: &str) -> Result<ServerMetadata, Error> {
     }
     let mut failed = None;
     for place in places {
-        match read(app, what, &place).await {
+        match read(context, what, &place).await {
             Ok(document) => return ServerMetadata::check(document, issuer),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -176,13 +180,17 @@ fn at(url: &Url, path: &str) -> Url {
 }
 
 /// The metadata URL in the resource's own 401 response (RFC 9728 §5.1).
-async fn pointed_at(app: &App, resource: &Url) -> Option<Url> {
+async fn pointed_at(context: &Context, resource: &Url) -> Option<Url> {
     let question = Question {
         url: resource,
         max: MAX,
         deadline: DEADLINE,
     };
-    let reply = app.remote_fetch.ask(question, Sent::Nothing).await.ok()?;
+    let reply = context
+        .remote_fetch
+        .ask(question, Sent::Nothing)
+        .await
+        .ok()?;
     let challenges = reply.headers.get_all(WWW_AUTHENTICATE);
     let challenges = challenges.iter().filter_map(|value| value.to_str().ok());
     let mut place = challenges.filter_map(|challenge| {
@@ -192,13 +200,13 @@ async fn pointed_at(app: &App, resource: &Url) -> Option<Url> {
     place.find_map(|place| Url::parse(place).ok())
 }
 
-async fn read(app: &App, what: &str, url: &Url) -> Result<Value, Error> {
+async fn read(context: &Context, what: &str, url: &Url) -> Result<Value, Error> {
     let question = Question {
         url,
         max: MAX,
         deadline: DEADLINE,
     };
-    let reply = app.remote_fetch.ask(question, Sent::Nothing).await;
+    let reply = context.remote_fetch.ask(question, Sent::Nothing).await;
     let reply = reply.map_err(|error| Error::of(what, &error))?;
     if !reply.status.is_success() {
         let status = egress::Error::Status(reply.status.as_u16());

@@ -16,7 +16,7 @@ pub mod tokens;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::egress;
 use crate::ids::RemoteConnectionId;
 use crate::keys::sealer;
@@ -62,7 +62,7 @@ impl Error {
         let text = format!("{whom}: {error}");
         match error {
             egress::Error::Unfit(_) => Self::Refused(text),
-            error if error.is_passing() => Self::Away(text),
+            error if error.is_temporary() => Self::Away(text),
             _ => Self::Useless(text),
         }
     }
@@ -151,7 +151,7 @@ impl From<remote::Connection> for Shown {
 ///
 /// # Errors
 /// [`Error::Missing`].
-pub async fn find(app: &App, id: &RemoteConnectionId) -> Result<remote::Connection, Error> {
-    let found = remote::find(&app.db, id).await?;
+pub async fn find(context: &Context, id: &RemoteConnectionId) -> Result<remote::Connection, Error> {
+    let found = remote::find(&context.db, id).await?;
     found.ok_or(Error::Missing("There is no remote connection with this id"))
 }

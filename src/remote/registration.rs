@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Error;
 use super::token_endpoint::{AuthMethod, DEADLINE};
-use crate::context::App;
+use crate::context::Context;
 use crate::egress::{Question, Sent};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
@@ -33,19 +33,19 @@ pub struct Registered {
 /// The reason of the failure. A value that the server changed and this community cannot use is
 /// rejected.
 pub async fn register(
-    app: &App,
+    context: &Context,
     endpoint: &str,
     redirect_uri: &str,
     scope: Option<&str>,
 ) -> Result<Registered, Error> {
     let what = "The registration";
-    let web = app.config.web_address();
+    let web = context.config.web_address();
     let mut document = json!({
         "redirect_uris": [redirect_uri],
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        "client_name": app.config.own_name(),
+        "client_name": context.config.own_client_name(),
         "client_uri": web.as_str().trim_end_matches('/'),
         "application_type": "web",
     });
@@ -59,7 +59,10 @@ pub async fn register(
         max: MAX,
         deadline: DEADLINE,
     };
-    let reply = app.remote_fetch.ask(question, Sent::Json(&document)).await;
+    let reply = context
+        .remote_fetch
+        .ask(question, Sent::Json(&document))
+        .await;
     let reply = reply.map_err(|error| Error::of(what, &error))?;
     let answer = strict_json::parse(&reply.body);
     if !reply.status.is_success() {

@@ -11,7 +11,7 @@ use url::form_urlencoded::byte_serialize;
 use super::Error;
 use super::registration::told;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::egress::{self, Question, Sent, require_json};
 use crate::keys::sealer::{self, Place};
 use crate::oauth::strict_json;
@@ -74,12 +74,12 @@ impl Tokens {
     /// The tokens in stored form.
     pub(super) fn kept(
         &self,
-        app: &App,
+        context: &Context,
         connection: &Connection,
         now: Timestamp,
     ) -> Result<NewTokens, Error> {
         let row = connection.id.as_str();
-        let seal = |column, secret| app.sealer.seal(Place { row, column }, secret);
+        let seal = |column, secret| context.sealer.seal(Place { row, column }, secret);
         let refresh_token = self.refresh_token.as_ref();
         Ok(NewTokens {
             id: connection.id.clone(),
@@ -130,7 +130,7 @@ impl From<NoTokens> for Error {
 
 /// Asks for tokens of a connection; `grant` are the parameters of the grant.
 pub(super) async fn ask(
-    app: &App,
+    context: &Context,
     connection: &Connection,
     grant: &[(&str, &str)],
 ) -> Result<Tokens, NoTokens> {
@@ -149,7 +149,7 @@ pub(super) async fn ask(
         .as_deref()
         .filter(|text| !text.is_empty());
     let secret = secret
-        .map(|kept| app.sealer.open(place, kept))
+        .map(|kept| context.sealer.open(place, kept))
         .transpose()?;
     let named = connection.token_endpoint_auth_method.as_deref();
     let method = named
@@ -164,7 +164,7 @@ pub(super) async fn ask(
         .as_deref()
         .filter(|text| !text.is_empty());
     if let Some(resource) = resource
-        && !app.config.profile.remote_connections_are_storydens()
+        && !context.config.profile.remote_connections_are_storydens()
     {
         form.push(("resource", resource)); // RFC 8707 §2.2, req_194
     }
@@ -187,13 +187,13 @@ pub(super) async fn ask(
         max: MAX,
         deadline: DEADLINE,
     };
-    let reply = app
+    let reply = context
         .remote_fetch
         .ask(question, Sent::Form(&form, header))
         .await;
     let reply = reply.map_err(|error| {
         let text = format!("The token endpoint: {error}");
-        if error.is_passing() {
+        if error.is_temporary() {
             NoTokens::Away(text)
         } else {
             NoTokens::Refused(text)
@@ -218,7 +218,7 @@ pub(super) async fn ask(
             "The token endpoint refused: {why}"
         )));
     }
-    read(&document, app.clock.now())
+    read(&document, context.clock.now())
         .map_err(|why| NoTokens::Refused(format!("The token endpoint {why}")))
 }
 

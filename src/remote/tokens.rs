@@ -9,7 +9,7 @@ use time::Duration;
 use super::token_endpoint::{self, NoTokens};
 use super::{Error, find};
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::RemoteConnectionId;
 use crate::keys::sealer::Place;
 use crate::secret::Secret;
@@ -44,10 +44,10 @@ pub struct AccessToken {
 /// # Errors
 /// [`Error::Refused`] if the connection must be authorized again, [`Error::Away`] if the remote server
 /// does not answer and the present token has expired.
-pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Error> {
+pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessToken, Error> {
     for _ in 0..LOOKS {
-        let row = find(app, id).await?;
-        let now = app.clock.now();
+        let row = find(context, id).await?;
+        let now = context.clock.now();
         let is_good = |until: Timestamp| row.token_expiry.is_none_or(|end| until < end);
         if row.access_token.is_none() {
             return Err(Error::refused("This connection is not authorized yet"));
@@ -63,14 +63,14 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
             .token_expiry
             .map_or(EARLY, |end| EARLY.min((end - row.updated_at) / 4));
         if is_good(now + lead) {
-            return opened(app, &row);
+            return opened(context, &row);
         }
         let Some(kept) = row.refresh_token.clone().filter(|token| !token.is_empty()) else {
             if is_good(now) {
-                return opened(app, &row);
+                return opened(context, &row);
             }
             let why = "The access token is over, and the other server gave no refresh token";
-            remote::fail(&app.db, id, why, now).await?;
+            remote::fail(&context.db, id, why, now).await?;
             return Err(Error::refused(format!(
                 "{why}; authorize the connection again"
             )));
@@ -81,16 +81,18 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
         {
             tracing::warn!(connection = %id, "a refresh of a remote connection was begun and never ended");
         }
-        if remote::take_lease(&app.db, id, &kept, (now, now - LEASE)).await? {
-            match refresh(app, &row, &kept).await {
-                Ok(()) => return opened(app, &find(app, id).await?),
+        if remote::take_lease(&context.db, id, &kept, (now, now - LEASE)).await? {
+            match refresh(context, &row, &kept).await {
+                Ok(()) => return opened(context, &find(context, id).await?),
                 // the present token is still valid
-                Err(Error::Away(_)) if is_good(app.clock.now()) => return opened(app, &row),
+                Err(Error::Away(_)) if is_good(context.clock.now()) => {
+                    return opened(context, &row);
+                }
                 Err(error) => return Err(error),
             }
         }
         if is_good(now) {
-            return opened(app, &row); // another caller refreshes, and the present token is still valid
+            return opened(context, &row); // another caller refreshes, and the present token is still valid
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -99,14 +101,14 @@ pub async fn fresh(app: &App, id: &RemoteConnectionId) -> Result<AccessToken, Er
     ))
 }
 
-fn opened(app: &App, row: &Connection) -> Result<AccessToken, Error> {
+fn opened(context: &Context, row: &Connection) -> Result<AccessToken, Error> {
     let place = Place {
         row: row.id.as_str(),
         column: "access_token",
     };
     let kept = row.access_token.as_deref().unwrap_or_default();
     Ok(AccessToken {
-        token: app.sealer.open(place, kept)?,
+        token: context.sealer.open(place, kept)?,
         token_type: row
             .token_type
             .clone()
@@ -118,39 +120,39 @@ fn opened(app: &App, row: &Connection) -> Result<AccessToken, Error> {
 
 /// Refreshes as the holder of the lease. A rejection marks the connection as failed; a temporary
 /// failure does not.
-async fn refresh(app: &App, row: &Connection, kept: &str) -> Result<(), Error> {
+async fn refresh(context: &Context, row: &Connection, kept: &str) -> Result<(), Error> {
     let place = Place {
         row: row.id.as_str(),
         column: "refresh_token",
     };
-    let outcome = match app.sealer.open(place, kept) {
-        Ok(token) => ask(app, row, &token).await,
+    let outcome = match context.sealer.open(place, kept) {
+        Ok(token) => ask(context, row, &token).await,
         Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(()) => Ok(()),
         Err(NoTokens::Refused(why)) => {
             tracing::warn!(connection = %row.id, why, "a remote connection has to be authorized again");
-            remote::fail(&app.db, &row.id, &why, app.clock.now()).await?;
+            remote::fail(&context.db, &row.id, &why, context.clock.now()).await?;
             Err(Error::refused(format!(
                 "{why}; authorize the connection again"
             )))
         }
         Err(error) => {
-            remote::release_lease(&app.db, &row.id).await?;
+            remote::release_lease(&context.db, &row.id).await?;
             Err(error.into())
         }
     }
 }
 
-async fn ask(app: &App, row: &Connection, token: &Secret) -> Result<(), NoTokens> {
+async fn ask(context: &Context, row: &Connection, token: &Secret) -> Result<(), NoTokens> {
     let grant = [
         ("grant_type", "refresh_token"),
         ("refresh_token", token.reveal()),
     ];
     let mut tries = BACK_OFF.iter();
     let tokens = loop {
-        match token_endpoint::ask(app, row, &grant).await {
+        match token_endpoint::ask(context, row, &grant).await {
             Err(NoTokens::Away(why)) => match tries.next() {
                 Some(wait) => tokio::time::sleep(*wait).await,
                 None => return Err(NoTokens::Away(why)),
@@ -158,10 +160,10 @@ async fn ask(app: &App, row: &Connection, token: &Secret) -> Result<(), NoTokens
             outcome => break outcome?,
         }
     };
-    let kept = tokens.kept(app, row, app.clock.now())?;
+    let kept = tokens.kept(context, row, context.clock.now())?;
     // From here on the remote server has invalidated the old token: a failure to store the new token is
     // logged.
-    let saved = app
+    let saved = context
         .db
         .write(kept, |tx, kept| Box::pin(remote::save_tokens(tx, kept)));
     saved.await.map_err(|error| {

@@ -184,7 +184,7 @@ pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
 
 /// A key with the owner, in the list for administrators.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct OwnedKey {
+pub struct KeyWithOwner {
     /// Row id.
     pub id: AccessKeyId,
     /// Time of creation.
@@ -227,7 +227,7 @@ pub async fn list_all(
     db: &Db,
     owner: Option<&AccountId>,
     page: Page,
-) -> Result<(Vec<OwnedKey>, Pages)> {
+) -> Result<(Vec<KeyWithOwner>, Pages)> {
     let total: Total = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM authentications k \
@@ -246,7 +246,7 @@ pub async fn list_all(
     };
     let mut parameters: Vec<Value> = vec![owner.into()];
     parameters.extend(page.bounds());
-    let keys: Vec<OwnedKey> = db.fetch_all(list, &parameters).await?;
+    let keys: Vec<KeyWithOwner> = db.fetch_all(list, &parameters).await?;
     let pages = page.of(total.n, keys.len());
     Ok((keys, pages))
 }
@@ -327,7 +327,7 @@ struct KeyId {
 
 /// Locks a live key (`FOR SHARE`) until the end of the transaction, so that a concurrent deletion waits
 /// and then ends the grant that this transaction writes. False if the key is no longer live.
-pub async fn hold_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<bool> {
+pub async fn lock_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
          AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))", // BEGIN IMMEDIATE is the lock

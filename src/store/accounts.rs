@@ -249,7 +249,7 @@ pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordR
 }
 
 /// Finds the password of an account by id.
-pub async fn find_password_of(db: &Db, id: &AccountId) -> Result<Option<PasswordRow>> {
+pub async fn find_password_by_id(db: &Db, id: &AccountId) -> Result<Option<PasswordRow>> {
     db.fetch_optional(
         "SELECT a.id AS account_id, p.token AS password_hash, a.deleted_at \
          FROM accounts a JOIN authentications p ON p.account_authentication = a.id \
@@ -261,7 +261,7 @@ pub async fn find_password_of(db: &Db, id: &AccountId) -> Result<Option<Password
 
 /// True if no account exists. Locks the table, so that of several concurrent sign-ups only the first
 /// becomes administrator.
-pub async fn are_none_yet(tx: &mut Tx) -> Result<bool> {
+pub async fn lock_and_check_empty(tx: &mut Tx) -> Result<bool> {
     let lock = tx.pick(
         "SELECT 1 AS n WHERE 1 = 0", // BEGIN IMMEDIATE is the lock
         "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE",
@@ -354,7 +354,7 @@ impl NewEmail {
     /// An address that receives no verification e-mail. Storyden accepts the verification code of the
     /// row as proof, so the row gets a random code that is never sent.
     #[must_use]
-    pub fn unsent(address: String, verified: bool, random: &Random) -> Self {
+    pub fn without_verification(address: String, verified: bool, random: &Random) -> Self {
         Self {
             address,
             verified,
@@ -415,7 +415,7 @@ struct PasswordId {
 /// Locks a password (`FOR SHARE`) until the end of the transaction. False if `hash` is no longer the
 /// stored hash: a password change that committed first makes this check fail, and a later change waits
 /// (A-60).
-pub async fn hold_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bool> {
+pub async fn lock_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM authentications WHERE account_authentication = $1 \
          AND service = 'password' AND token = $2 AND NOT disabled", // BEGIN IMMEDIATE is the lock

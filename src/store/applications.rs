@@ -31,7 +31,7 @@ pub struct Application {
 }
 
 /// SQL condition: grant `g` was approved by a session, or by an access key that is live at `$2`.
-macro_rules! approved_by_live_key {
+macro_rules! approved_by_live_credential {
     ($engine:ident) => {
         concat!(
             "(g.access_key_id IS NULL OR EXISTS (SELECT 1 FROM authentications v \
@@ -53,7 +53,7 @@ macro_rules! alive {
              WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
             grant_ended!($engine, "g"),
             " AND ",
-            approved_by_live_key!($engine),
+            approved_by_live_credential!($engine),
             " AND (",
             alive!(@ after $engine, "g.created_at", "$3"),
             " OR EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN oauth_refresh_tokens r \
@@ -67,7 +67,7 @@ macro_rules! alive {
             refresh_token_ended!($engine, "t"),
             " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
              ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
-            approved_by_live_key!($engine),
+            approved_by_live_credential!($engine),
             ")"
         )
     };
@@ -99,7 +99,7 @@ struct NamedRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct AliveRow {
+struct LiveGrantRow {
     client_id: ClientRowId,
     given_at: Timestamp,
     used_at: Timestamp,
@@ -133,8 +133,8 @@ pub async fn list(
     let bounded: Vec<Value> = parameters.iter().cloned().chain(page.bounds()).collect();
     let rows: Vec<NamedRow> = db.fetch_all(named, &bounded).await?;
     let alive = db.pick(alive!(sqlite), alive!(postgres));
-    let alive: Vec<AliveRow> = db.fetch_all(alive, &parameters).await?;
-    let mut by_client: HashMap<ClientRowId, Vec<AliveRow>> = HashMap::new();
+    let alive: Vec<LiveGrantRow> = db.fetch_all(alive, &parameters).await?;
+    let mut by_client: HashMap<ClientRowId, Vec<LiveGrantRow>> = HashMap::new();
     for row in alive {
         by_client
             .entry(row.client_id.clone())
@@ -143,7 +143,7 @@ pub async fn list(
     }
     let applications: Vec<Application> = rows
         .into_iter()
-        .filter_map(|row| together(row, &mut by_client))
+        .filter_map(|row| combine(row, &mut by_client))
         .collect();
     let pages = page.of(total.n, applications.len());
     Ok((applications, pages))
@@ -151,9 +151,9 @@ pub async fn list(
 
 /// Combines a client with all live grants of that client; `None` if all grants ended between the two
 /// queries.
-fn together(
+fn combine(
     row: NamedRow,
-    by_client: &mut HashMap<ClientRowId, Vec<AliveRow>>,
+    by_client: &mut HashMap<ClientRowId, Vec<LiveGrantRow>>,
 ) -> Option<Application> {
     let alive = by_client.remove(&row.id)?;
     let names = alive.iter().filter_map(|row| row.scope.as_deref());

@@ -5,7 +5,7 @@ use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{newest_revocation, request_ended};
-use super::shown_consents::{self, Shown, ShownColumns, shown_columns};
+use super::shown_consents::{self, ShownColumns, ShownConsent, shown_columns};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
@@ -42,7 +42,7 @@ pub struct AuthorizationRequest {
     pub decided: bool,
     /// The scopes and the client that the consent page showed. `None` for a request from Storyden until
     /// this server shows the page.
-    pub shown: Option<Shown>,
+    pub shown: Option<ShownConsent>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -319,7 +319,7 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
 }
 
 /// Deletes a pending request. False if already deleted, so that only one account can claim the request.
-pub async fn take_pending(tx: &mut Tx, request_id: &SecretHash) -> Result<bool> {
+pub async fn claim_pending(tx: &mut Tx, request_id: &SecretHash) -> Result<bool> {
     let taken = tx
         .execute(
             "DELETE FROM auth_pending_requests WHERE request_id_hash = $1",

@@ -87,7 +87,7 @@ struct Count {
 
 /// True if the number of dynamically registered clients, from any network, has reached `max`. The check
 /// takes no lock, so concurrent registrations may exceed the limit slightly.
-pub async fn are_registrations_full(db: &Db, max: i64) -> Result<bool> {
+pub async fn is_registration_limit_reached(db: &Db, max: i64) -> Result<bool> {
     let count: Count = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM (SELECT c.id FROM oauth_clients c \
@@ -99,7 +99,11 @@ pub async fn are_registrations_full(db: &Db, max: i64) -> Result<bool> {
 }
 
 /// Stores the network that registered a client.
-pub async fn set_network(tx: &mut Tx, client: &ClientRowId, network: &str) -> Result<()> {
+pub async fn set_registration_network(
+    tx: &mut Tx,
+    client: &ClientRowId,
+    network: &str,
+) -> Result<()> {
     tx.execute(
         "UPDATE auth_clients SET registered_from = $2 WHERE client_id = $1",
         &[client.into(), network.into()],
@@ -110,7 +114,7 @@ pub async fn set_network(tx: &mut Tx, client: &ClientRowId, network: &str) -> Re
 
 /// Counts the clients that a network registered, at most `most`. The check takes no lock, so concurrent
 /// registrations may exceed the limit slightly.
-pub async fn registrations_from(db: &Db, network: &str, most: i64) -> Result<i64> {
+pub async fn count_registrations_from(db: &Db, network: &str, most: i64) -> Result<i64> {
     let count: Count = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM (SELECT c.id FROM auth_clients d \

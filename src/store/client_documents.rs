@@ -68,14 +68,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// True if a fetched document may replace the client. A client with an owner or a secret is no
     /// document client.
-    fn is_of_a_document(&self) -> bool {
+    fn is_document_client(&self) -> bool {
         self.client.owner.is_none() && self.client.secret_hash.is_none()
     }
 
     /// True if the snapshot is usable without another fetch.
     #[must_use]
     pub fn serves(&self, now: Timestamp) -> bool {
-        !self.is_of_a_document() || self.fresh_until.is_some_and(|until| now < until)
+        !self.is_document_client() || self.fresh_until.is_some_and(|until| now < until)
     }
 }
 

@@ -23,13 +23,13 @@ impl Filter {
         vec![
             self.owner.as_ref().into(),
             self.client_id.clone().into(),
-            self.text.as_deref().map(containing).into(),
+            self.text.as_deref().map(like_pattern).into(),
         ]
     }
 }
 
 /// Escapes a text as a substring pattern for `LIKE … ESCAPE '\\'`.
-fn containing(text: &str) -> String {
+fn like_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
     for symbol in text.chars() {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_takes_wildcards_as_they_are_written() {
-        assert_eq!(containing("50%_\\"), "%50\\%\\_\\\\%");
+    fn like_pattern_escapes_wildcards() {
+        assert_eq!(like_pattern("50%_\\"), "%50\\%\\_\\\\%");
     }
 }

@@ -100,7 +100,7 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// True if the row holds JSON `null` instead of an empty list. Storyden stores and returns `null`
     /// for a self-service client created without `redirect_uris` (storyden-contract.md#ids-and-times).
-    pub redirect_uris_left_out: bool,
+    pub redirect_uris_omitted: bool,
     /// Allowed grant types.
     pub grants: Vec<GrantType>,
     /// Account that owns the client, if any.
@@ -200,7 +200,7 @@ impl From<ClientColumns> for Client {
                 .iter()
                 .filter_map(GrantType::from_stored_name)
                 .collect(),
-            redirect_uris_left_out: row.client_redirect_uris.0.is_none(),
+            redirect_uris_omitted: row.client_redirect_uris.0.is_none(),
             redirect_uris: row.client_redirect_uris.0.unwrap_or_default(),
             owner: row.client_owner,
             created_at: row.client_created_at,
@@ -260,7 +260,7 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
 }
 
 /// Lists the clients of an account, oldest first.
-pub async fn list_of(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
+pub async fn list_by_owner(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
     const SQL: &str = concat!(
         "SELECT ",
         client_columns!(),
@@ -271,7 +271,7 @@ pub async fn list_of(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
 }
 
 /// Counts the clients of an account.
-pub async fn count_of(db: &Db, owner: &AccountId) -> Result<i64> {
+pub async fn count_by_owner(db: &Db, owner: &AccountId) -> Result<i64> {
     let total: Total = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM oauth_clients WHERE account_id = $1",
@@ -307,7 +307,7 @@ pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
 /// exist.
 pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
-    let redirect_uris = if client.redirect_uris_left_out {
+    let redirect_uris = if client.redirect_uris_omitted {
         Value::Json(serde_json::Value::Null)
     } else {
         Value::names(client.redirect_uris.iter().map(String::as_str))
@@ -470,7 +470,7 @@ pub async fn update(
         tx.execute(sql, &[id.into(), value]).await?;
     }
     if changes.secret_hash.is_some() {
-        forget_old_secret(tx, id).await?;
+        clear_old_secret(tx, id).await?;
         own_grants::end(tx, id, SECRET_REPLACED, now).await?;
     }
     Ok(touched > 0)
@@ -515,7 +515,7 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
         )
         .await?;
     } else {
-        forget_old_secret(tx, client).await?;
+        clear_old_secret(tx, client).await?;
         own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
     }
     tx.execute(
@@ -546,14 +546,18 @@ const SECRETS_OF: &str = "SELECT id, client_id, allowed_grants FROM oauth_client
      WHERE account_id = $1 AND client_secret_hash IS NOT NULL";
 
 /// Counts the clients of an account that have a secret and may use the client credentials grant.
-pub async fn count_secrets_of(db: &Db, owner: &AccountId) -> Result<u64> {
+pub async fn count_own_grant_secrets(db: &Db, owner: &AccountId) -> Result<u64> {
     let rows: Vec<SecretRow> = db.fetch_all(SECRETS_OF, &[owner.into()]).await?;
     Ok(rows.iter().filter(|row| row.acts_as_owner()).count() as u64)
 }
 
 /// Removes the current and previous secret of every client of an account that may use the client
 /// credentials grant. Returns the client ids. The owner can set new secrets.
-pub async fn end_secrets_of(tx: &mut Tx, owner: &AccountId, now: Timestamp) -> Result<Vec<String>> {
+pub async fn remove_own_grant_secrets(
+    tx: &mut Tx,
+    owner: &AccountId,
+    now: Timestamp,
+) -> Result<Vec<String>> {
     let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
     let mut ended = Vec::new();
     for row in rows.into_iter().filter(SecretRow::acts_as_owner) {
@@ -562,14 +566,14 @@ pub async fn end_secrets_of(tx: &mut Tx, owner: &AccountId, now: Timestamp) -> R
             &[(&row.id).into(), now.into()],
         )
         .await?;
-        forget_old_secret(tx, &row.id).await?;
+        clear_old_secret(tx, &row.id).await?;
         own_grants::end(tx, &row.id, "secret_ended", now).await?;
         ended.push(row.client_id);
     }
     Ok(ended)
 }
 
-async fn forget_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
+async fn clear_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
     tx.execute(
         "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
          WHERE client_id = $1",
@@ -610,7 +614,7 @@ pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Res
 }
 
 #[derive(sqlx::FromRow)]
-struct ShownColumns {
+struct LockedClientRow {
     name: String,
     account_id: Option<AccountId>,
     redirect_uris: JsonColumn<Option<Vec<String>>>,
@@ -621,7 +625,7 @@ struct ShownColumns {
 ///
 /// # Errors
 /// [`super::Error::Gone`] if the client or the account was deleted.
-pub async fn hold_as_shown(
+pub async fn lock_as_shown(
     tx: &mut Tx,
     client: &ClientRowId,
     account: &AccountId,
@@ -640,7 +644,7 @@ pub async fn hold_as_shown(
             " FOR SHARE OF c FOR KEY SHARE OF a"
         ),
     );
-    let row: Option<ShownColumns> = tx
+    let row: Option<LockedClientRow> = tx
         .fetch_optional(sql, &[client.into(), account.into()])
         .await?;
     let row = row.ok_or(super::Error::Gone)?;

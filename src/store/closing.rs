@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::audit::{self, Entry, Event};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::{self, Ended, Target};
+use super::revocation::{self, RevokedCounts, Target};
 use super::{access_keys, clients, sessions};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 
 /// The credentials of an account to end.
 #[derive(Clone, Debug)]
-pub struct Closing {
+pub struct AccountClosing {
     /// The account.
     pub account: AccountId,
     /// The current session, which stays open.
@@ -29,7 +29,7 @@ pub struct Closing {
 /// Credentials that work without a session. Sign-out and a password change do not end them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthLastingCredentials)]
-pub struct LastingCredentials {
+pub struct SessionlessCredentials {
     /// Live access keys.
     pub access_keys: u64,
     /// Clients of the account with a secret and the client credentials grant.
@@ -43,17 +43,17 @@ pub struct EndedCredentials {
     /// Sessions.
     pub sessions: u64,
     #[serde(flatten)]
-    granted: Ended,
+    granted: RevokedCounts,
     /// Access keys and client secrets.
     #[serde(flatten)]
-    pub lasting: LastingCredentials,
+    pub lasting: SessionlessCredentials,
 }
 
 impl EndedCredentials {
     /// Replaces the grant numbers by numbers counted before the transaction, if the transaction updated
     /// only some of the rows.
     #[must_use]
-    pub fn or_counted(mut self, counted: Ended) -> Self {
+    pub fn or_counted(mut self, counted: RevokedCounts) -> Self {
         self.granted = self.granted.or_counted(counted);
         self
     }
@@ -72,21 +72,21 @@ pub struct Closed {
     /// Ended credentials.
     pub ended: EndedCredentials,
     /// Remaining credentials, which still work.
-    pub left: LastingCredentials,
+    pub left: SessionlessCredentials,
 }
 
 /// Counts the credentials of an account that work without a session.
-pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<LastingCredentials> {
-    Ok(LastingCredentials {
+pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<SessionlessCredentials> {
+    Ok(SessionlessCredentials {
         access_keys: access_keys::count_live(db, account, now).await?,
-        client_secrets: clients::count_secrets_of(db, account).await?,
+        client_secrets: clients::count_own_grant_secrets(db, account).await?,
     })
 }
 
-impl Closing {
-    /// Counts the grants to applications. Call before the transaction of [`Closing::close`], which
+impl AccountClosing {
+    /// Counts the grants to applications. Call before the transaction of [`AccountClosing::close`], which
     /// updates only a part of many rows.
-    pub async fn count_granted(&self, db: &Db, now: Timestamp) -> Result<Ended> {
+    pub async fn count_grants(&self, db: &Db, now: Timestamp) -> Result<RevokedCounts> {
         revocation::count_approved(db, &Target::of_account(&self.account), now).await
     }
 
@@ -97,7 +97,7 @@ impl Closing {
         let sessions = sessions::revoke_all(tx, &self.account, self.keep.as_ref(), now).await?;
         let keep = self.keep.as_ref();
         let granted = revocation::close_account(tx, &self.account, keep, self.because, now).await?;
-        let mut lasting = LastingCredentials {
+        let mut lasting = SessionlessCredentials {
             access_keys: 0,
             client_secrets: 0,
         };
@@ -109,7 +109,7 @@ impl Closing {
             }
         }
         if self.client_secrets {
-            for client_id in clients::end_secrets_of(tx, &self.account, now).await? {
+            for client_id in clients::remove_own_grant_secrets(tx, &self.account, now).await? {
                 let line = entry.clone().event(Event::ClientSecretEnded);
                 audit::insert(tx, &line.client(&client_id)).await?;
                 lasting.client_secrets += 1;

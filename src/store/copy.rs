@@ -13,10 +13,10 @@ use super::value::Value;
 use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 
 /// Wait for a lock of another process before the file counts as in use.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+const EXCLUSIVE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of reported faults.
-const FAULTS: usize = 10;
+const MAX_FAULTS: usize = 10;
 
 /// A text from a pragma.
 #[derive(sqlx::FromRow)]
@@ -32,11 +32,11 @@ struct Number {
 
 /// Facts about a database file, for comparison with a copy.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct FileFacts {
     /// Newest applied migration; 0 if no migration ran.
     pub migration: i64,
     /// True if the file has Storyden's tables.
-    pub is_storydens: bool,
+    pub has_storyden_tables: bool,
     /// The size in bytes, without free pages.
     pub size: u64,
 }
@@ -47,7 +47,7 @@ pub struct Facts {
 /// # Errors
 /// If the file is not readable or the copy not writable.
 pub async fn copy(db: &Db, to: &Path) -> Result<()> {
-    let to = to.to_str().ok_or_else(no_text)?;
+    let to = to.to_str().ok_or_else(not_utf8)?;
     // `VACUUM` fails inside a transaction: use a reader.
     db.fetch_all::<Text>("VACUUM INTO $1", &[Value::from(to)])
         .await?;
@@ -58,7 +58,7 @@ pub async fn copy(db: &Db, to: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the file is no database or not readable.
-pub async fn facts(db: &Db) -> Result<Facts> {
+pub async fn facts(db: &Db) -> Result<FileFacts> {
     let size: Number = db
         .fetch_one(
             "SELECT (c.page_count - f.freelist_count) * s.page_size AS n \
@@ -66,9 +66,9 @@ pub async fn facts(db: &Db) -> Result<Facts> {
             &[],
         )
         .await?;
-    Ok(Facts {
+    Ok(FileFacts {
         migration: migrate::newest_applied(db).await?,
-        is_storydens: super::inspect::is_storydens(db).await?,
+        has_storyden_tables: super::inspect::has_storyden_tables(db).await?,
         size: size.n.unsigned_abs(),
     })
 }
@@ -85,7 +85,7 @@ pub async fn faults(db: &Db) -> Result<Vec<String>> {
         )
         .await?;
     let found = found.into_iter().map(|row| row.text);
-    Ok(found.filter(|text| text != "ok").take(FAULTS).collect())
+    Ok(found.filter(|text| text != "ok").take(MAX_FAULTS).collect())
 }
 
 /// Opens an existing file with default settings.
@@ -102,7 +102,7 @@ pub async fn open(path: &Path) -> Result<Db> {
 ///
 /// # Errors
 /// If the file is not writable.
-pub async fn use_journal(db: &Db, mode: &str) -> Result<()> {
+pub async fn set_journal_mode(db: &Db, mode: &str) -> Result<()> {
     match db {
         Db::Sqlite(sqlite) if mode == "wal" => sqlite.use_wal().await,
         _ => Ok(()),
@@ -115,10 +115,10 @@ pub async fn use_journal(db: &Db, mode: &str) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Unavailable`] if another process has the file open; other errors for a damaged file.
-pub async fn settle(path: &Path) -> Result<()> {
+pub async fn checkpoint_exclusively(path: &Path) -> Result<()> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .busy_timeout(SETTLE_TIMEOUT)
+        .busy_timeout(EXCLUSIVE_LOCK_TIMEOUT)
         .locking_mode(SqliteLockingMode::Exclusive);
     let mut connection = options.connect().await?;
     let locked = sqlx::raw_sql("BEGIN EXCLUSIVE; COMMIT")
@@ -128,7 +128,7 @@ pub async fn settle(path: &Path) -> Result<()> {
     locked.map(drop).map_err(Error::from)
 }
 
-fn no_text() -> Error {
+fn not_utf8() -> Error {
     Error::Other(sqlx::Error::Configuration(
         "the path is no UTF-8, which SQLite needs".into(),
     ))
@@ -148,33 +148,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_has_what_is_committed_and_its_journal() {
+    async fn copy_has_committed_rows_and_journal_mode() {
         let folder = tempfile::tempdir().unwrap();
         let db = new(&folder.path().join("a.db")).await;
         let path = folder.path().join("b.db");
         copy(&db, &path).await.unwrap();
         assert!(copy(&db, &path).await.is_err(), "it is no empty file");
         let copied = open(&path).await.unwrap();
-        use_journal(&copied, "wal").await.unwrap();
+        set_journal_mode(&copied, "wal").await.unwrap();
         assert_eq!(faults(&copied).await.unwrap(), Vec::<String>::new());
         let (was, is) = (facts(&db).await.unwrap(), facts(&copied).await.unwrap());
-        assert_eq!((was.migration, was.is_storydens), (is.migration, false));
+        assert_eq!(
+            (was.migration, was.has_storyden_tables),
+            (is.migration, false)
+        );
         assert!(is.migration > 0 && is.size > 4_096);
         copied.close().await;
         assert!(!folder.path().join("b.db-wal").exists());
     }
 
     #[tokio::test]
-    async fn a_file_in_use_is_not_settled() {
+    async fn file_in_use_is_not_checkpointed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let db = new(&path).await;
-        let refused = settle(&path).await.unwrap_err();
-        assert!(refused.is_passing(), "{refused:?}");
+        let refused = checkpoint_exclusively(&path).await.unwrap_err();
+        assert!(refused.is_temporary(), "{refused:?}");
         db.close().await;
-        settle(&path).await.unwrap();
+        checkpoint_exclusively(&path).await.unwrap();
         std::fs::write(&path, [7; 9_000]).unwrap();
-        let refused = settle(&path).await.unwrap_err();
-        assert!(!refused.is_passing(), "{refused:?}");
+        let refused = checkpoint_exclusively(&path).await.unwrap_err();
+        assert!(!refused.is_temporary(), "{refused:?}");
     }
 }

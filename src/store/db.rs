@@ -18,14 +18,14 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
-use super::readers::Readers;
+use super::readers::ReadPool;
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
 use crate::files;
 
 /// Maximum number of writers waiting for SQLite's single writing connection; more get [`Error::Busy`].
-const WRITERS_WAITING: usize = 1_024;
+const MAX_WAITING_WRITERS: usize = 1_024;
 
 /// Maximum wait for a connection, then 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,10 +35,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Idle time after which a PostgreSQL connection is pinged before use. A connection that died within
 /// this time costs one 503.
-const ALIVE: Duration = Duration::from_secs(1);
+const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Maximum number of attempts for a transaction with a serialization failure or deadlock (PostgreSQL).
-const ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// A row that decodes from both engines.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -57,7 +57,7 @@ pub enum Db {
 /// An SQLite file: a pool of readers and a single writer.
 #[derive(Clone, Debug)]
 pub struct SqliteDb {
-    readers: Arc<Readers>,
+    readers: Arc<ReadPool>,
     writer: SqlitePool,
     queue: Arc<Semaphore>,
 }
@@ -126,7 +126,7 @@ impl Db {
                     .test_before_acquire(false)
                     .before_acquire(|connection, of| {
                         Box::pin(async move {
-                            Ok(of.idle_for < ALIVE || connection.ping().await.is_ok())
+                            Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok())
                         })
                     })
                     .connect_with(options)
@@ -238,7 +238,7 @@ impl Db {
             let mut attempt = 1;
             loop {
                 match db.attempt(&input, step).await {
-                    Err(error) if error.may_be_retried() && attempt < ATTEMPTS => attempt += 1,
+                    Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => attempt += 1,
                     outcome => return outcome,
                 }
             }
@@ -264,7 +264,7 @@ impl Db {
             Self::Sqlite(db) => {
                 let (reading, idle) = db.readers.load();
                 Load {
-                    writers_waiting: WRITERS_WAITING - db.queue.available_permits(),
+                    writers_waiting: MAX_WAITING_WRITERS - db.queue.available_permits(),
                     connections: reading + db.writer.size() + u32::try_from(idle).unwrap_or(0),
                     idle: idle + db.writer.num_idle(),
                 }
@@ -360,11 +360,11 @@ impl SqliteDb {
             })
             .connect_with(options.clone())
             .await?;
-        let readers = Readers::open(options, ACQUIRE_TIMEOUT).await?;
+        let readers = ReadPool::open(options, ACQUIRE_TIMEOUT).await?;
         Ok(Self {
             readers: Arc::new(readers),
             writer,
-            queue: Arc::new(Semaphore::new(WRITERS_WAITING)),
+            queue: Arc::new(Semaphore::new(MAX_WAITING_WRITERS)),
         })
     }
 

@@ -6,7 +6,7 @@ use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{device_ended, newest_revocation};
-use super::shown_consents::{Shown, ShownColumns, shown_columns};
+use super::shown_consents::{ShownColumns, ShownConsent, shown_columns};
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
@@ -73,7 +73,10 @@ struct PolledRow {
 }
 
 /// Finds a device authorization by the hash of the device code.
-pub async fn find_polled(db: &Db, device_code: &SecretHash) -> Result<Option<PolledDevice>> {
+pub async fn find_by_device_code(
+    db: &Db,
+    device_code: &SecretHash,
+) -> Result<Option<PolledDevice>> {
     macro_rules! sql {
         ($engine:ident) => {
             concat!(
@@ -127,7 +130,7 @@ pub struct DeviceRequest {
     /// `User-Agent` of the device, unverified.
     pub user_agent: Option<String>,
     /// The scopes and the client that the consent page showed; `None` until this server shows the page.
-    pub shown: Option<Shown>,
+    pub shown: Option<ShownConsent>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -146,7 +149,7 @@ struct RequestRow {
 }
 
 /// Finds a device authorization by the hash of the user code.
-pub async fn find_requested(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
+pub async fn find_by_user_code(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
     const SQL: &str = concat!(
         "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
          o.address, o.user_agent, ",

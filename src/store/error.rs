@@ -15,7 +15,7 @@ pub enum Error {
     Gone,
     /// Compare and set failed: the row has changed since the read. Nothing was written.
     #[error("somebody else was first")]
-    Lost,
+    RaceLost,
     /// The writer queue is full.
     #[error("too many writers are waiting")]
     Busy,
@@ -40,7 +40,7 @@ pub enum Error {
 impl Error {
     /// True if the same request may succeed later.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         matches!(
             self,
             Self::Busy | Self::Unavailable(_) | Self::Conflict(_) | Self::Aborted
@@ -48,7 +48,7 @@ impl Error {
     }
 
     /// True if the same transaction may succeed on an immediate retry.
-    pub(super) fn may_be_retried(&self) -> bool {
+    pub(super) fn is_retryable(&self) -> bool {
         matches!(self, Self::Conflict(_))
     }
 }
@@ -65,7 +65,7 @@ impl From<sqlx::Error> for Error {
                     }
                     sqlx::error::ErrorKind::ForeignKeyViolation => Self::Gone,
                     _ if matches!(&*code, "40001" | "40P01") => Self::Conflict(error),
-                    _ if is_passing(&code) => Self::Unavailable(error),
+                    _ if is_temporary(&code) => Self::Unavailable(error),
                     _ if is_unstorable(&code) => Self::Unstorable(Some(error)),
                     _ => Self::Other(error),
                 }
@@ -86,7 +86,7 @@ impl From<sqlx::Error> for Error {
 /// True for temporary errors. PostgreSQL: SQLSTATE classes 08 (connection), 53 (resources), 57
 /// (operator), 58 (system), and 25006 (read-only after a failover). SQLite: primary codes BUSY, LOCKED,
 /// READONLY, IOERR, FULL, and CANTOPEN (the low byte of an extended code).
-fn is_passing(code: &str) -> bool {
+fn is_temporary(code: &str) -> bool {
     if code.len() == 5 {
         let class = &code[..2];
         return matches!(class, "08" | "53" | "57" | "58") || code == "25006";

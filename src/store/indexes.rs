@@ -131,7 +131,7 @@ pub const INDEXES: &[Index] = &[
     index!("emails", "lower_email_address", "(lower(email_address))"),
 ];
 
-/// Result of [`make_missing`].
+/// Result of [`create_missing`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All indexes exist; holds the names of the newly created indexes.
@@ -155,7 +155,7 @@ struct Missing {
 }
 
 /// Number of rows that clean-up can read fast enough without an index.
-const SMALL: i64 = 10_000;
+const SMALL_TABLE_ROWS: i64 = 10_000;
 
 /// True if the tables have so many rows that clean-up should wait for the indexes.
 ///
@@ -171,10 +171,10 @@ pub async fn are_needed(db: &Db) -> Result<bool> {
              SELECT n FROM (SELECT 1 AS n FROM oauth_device_authorisations LIMIT $1) d UNION ALL \
              SELECT n FROM (SELECT 1 AS n FROM oauth_clients LIMIT $1) e UNION ALL \
              SELECT n FROM (SELECT 1 AS n FROM sessions LIMIT $1) f) rows",
-            &[SMALL.into()],
+            &[SMALL_TABLE_ROWS.into()],
         )
         .await?;
-    Ok(total.n >= SMALL)
+    Ok(total.n >= SMALL_TABLE_ROWS)
 }
 
 /// Lists the missing or invalid indexes.
@@ -213,28 +213,28 @@ async fn find_missing(db: &Db) -> Result<Vec<Missing>> {
 ///
 /// # Errors
 /// If the database does not answer, or the first error of a failed index.
-pub async fn make_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome> {
+pub async fn create_missing(db: &Db, stop: impl Fn() -> bool) -> Result<Outcome> {
     let missing = find_missing(db).await?;
     if missing.is_empty() {
         return Ok(Outcome::Complete(Vec::new()));
     }
     match db {
         Db::Sqlite(_) => {
-            let mut made = Made::default();
+            let mut made = CreatedIndexes::default();
             for Missing { index, .. } in missing {
                 if stop() {
                     break;
                 }
-                made.note(index, make_on_sqlite(db, index).await);
+                made.note(index, create_on_sqlite(db, index).await);
             }
             made.outcome()
         }
-        Db::Postgres(pool) => make_on_postgres(pool, missing, stop).await,
+        Db::Postgres(pool) => create_on_postgres(pool, missing, stop).await,
     }
 }
 
 /// Creates all indexes in the transaction that created Storyden's tables, while the tables are empty.
-pub(super) async fn make_all(tx: &mut Tx) -> Result<()> {
+pub(super) async fn create_all(tx: &mut Tx) -> Result<()> {
     for index in INDEXES {
         let columns = tx.pick(index.sqlite, index.postgres);
         let sql = format!("CREATE INDEX {} ON {} {columns}", index.name, index.table);
@@ -245,12 +245,12 @@ pub(super) async fn make_all(tx: &mut Tx) -> Result<()> {
 
 /// Names of the created indexes, and the first error.
 #[derive(Default)]
-struct Made {
+struct CreatedIndexes {
     names: Vec<&'static str>,
     error: Option<super::Error>,
 }
 
-impl Made {
+impl CreatedIndexes {
     fn note(&mut self, index: &'static Index, made: Result<()>) {
         match made {
             Ok(()) => self.names.push(index.name),
@@ -285,7 +285,7 @@ impl Made {
     }
 }
 
-async fn make_on_sqlite(db: &Db, index: &Index) -> Result<()> {
+async fn create_on_sqlite(db: &Db, index: &Index) -> Result<()> {
     let Index {
         name,
         table,
@@ -302,7 +302,7 @@ async fn make_on_sqlite(db: &Db, index: &Index) -> Result<()> {
 
 /// Creates the indexes on a separate connection, because `CREATE INDEX CONCURRENTLY` runs outside any
 /// transaction and for longer than `statement_timeout`.
-async fn make_on_postgres(
+async fn create_on_postgres(
     pool: &PgPool,
     missing: Vec<Missing>,
     stop: impl Fn() -> bool,
@@ -318,14 +318,14 @@ async fn make_on_postgres(
         connection.close().await?;
         return Ok(Outcome::InProgress);
     }
-    let mut made = Made::default();
+    let mut made = CreatedIndexes::default();
     for Missing { index, invalid } in missing {
         if stop() {
             break;
         }
         made.note(
             index,
-            make_concurrently(&mut connection, index, invalid).await,
+            create_concurrently(&mut connection, index, invalid).await,
         );
     }
     made.analyze(&mut connection).await;
@@ -333,7 +333,7 @@ async fn make_on_postgres(
     made.outcome()
 }
 
-async fn make_concurrently(
+async fn create_concurrently(
     connection: &mut PgConnection,
     index: &Index,
     invalid: bool,
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_ours_unique_and_short_enough_for_postgres() {
+    fn index_names_are_prefixed_unique_and_short() {
         for (at, index) in INDEXES.iter().enumerate() {
             assert!(index.name.starts_with("auth_"), "{}", index.name);
             assert!(index.name.len() <= 63, "{}", index.name);

@@ -31,13 +31,13 @@ pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
 }
 
 /// True if Storyden uses this database: there are tables that only Storyden creates.
-pub async fn is_storydens(db: &Db) -> Result<bool> {
+pub async fn has_storyden_tables(db: &Db) -> Result<bool> {
     has_table(db, "posts").await
 }
 
 /// Returns the stored time texts of the newest rows of an SQLite file; empty on PostgreSQL, which
 /// stores instants.
-pub async fn newest_time_texts(db: &Db) -> Result<Vec<String>> {
+pub async fn newest_stored_times(db: &Db) -> Result<Vec<String>> {
     if let Db::Postgres(_) = db {
         return Ok(Vec::new());
     }

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_by_whatever_path() {
+    fn second_server_is_refused_by_any_path() {
         let folder = tempfile::tempdir().unwrap();
         let url = SqliteUrl::file(folder.path().join("new/file.db"));
         let lock = ServerLock::take(&url).unwrap().unwrap();

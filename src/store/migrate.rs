@@ -108,7 +108,7 @@ pub async fn newest_applied(db: &Db) -> Result<i64> {
 }
 
 /// Returns the DDL of Storyden's own tables.
-pub(super) fn storydens_tables(db: &Db) -> &'static str {
+pub(super) fn storyden_schema(db: &Db) -> &'static str {
     db.pick(STORYDEN.sqlite, STORYDEN.postgres)
 }
 
@@ -137,7 +137,7 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
     if !tx.has_table("accounts").await? {
         tx.apply(&STORYDEN).await?;
-        indexes::make_all(&mut tx).await?;
+        indexes::create_all(&mut tx).await?;
         names.push(STORYDEN.name);
     }
     let table = tx.pick(

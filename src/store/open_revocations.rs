@@ -17,7 +17,7 @@ use crate::ids::{AccountId, ClientRowId};
 
 /// Allowed clock skew of a Storyden that shares the database: a row that a Storyden inserts up to this
 /// long after a revocation counts as inserted before.
-const SKEW: Duration = Duration::seconds(5);
+const CLOCK_SKEW: Duration = Duration::seconds(5);
 
 /// SQL condition: an open revocation of kind `$kind` covers a row. `$number` is the revocation number
 /// of the row; `$made` is the time to compare if that number is NULL.
@@ -196,7 +196,7 @@ pub(super) async fn insert(
             target.client.as_ref().into(),
             because.into(),
             now.into(),
-            (now + SKEW).into(),
+            (now + CLOCK_SKEW).into(),
         ],
     )
     .await?;

@@ -12,7 +12,7 @@ use crate::ids::{AccountId, ClientRowId, GrantId};
 
 /// The owner of a client, and the grant for the client's next token.
 #[derive(Debug)]
-pub struct OwnGrant {
+pub struct ClientCredentialsGrant {
     /// The owner, with current permissions.
     pub owner: Account,
     /// The live grant; `None` before the first token and after a revocation.
@@ -29,17 +29,17 @@ struct Secret {
     old: Option<String>,
 }
 
-impl OwnGrant {
+impl ClientCredentialsGrant {
     /// Returns true unless the secret was replaced after the client was read and authenticated.
     #[must_use]
-    pub fn is_of_the_same_secret(&self, client: &Client) -> bool {
+    pub fn uses_current_secret(&self, client: &Client) -> bool {
         let read = &client.secret_hash;
         *read == self.secret.current || (read.is_some() && *read == self.secret.old)
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct OwnGrantRow {
+struct ClientCredentialsGrantRow {
     grant_id: Option<GrantId>,
     secret_hash: Option<String>,
     old_secret_hash: Option<String>,
@@ -48,7 +48,7 @@ struct OwnGrantRow {
 }
 
 /// Finds the owner and the live grant of a client; `None` for a client without an owner.
-pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<OwnGrant>> {
+pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredentialsGrant>> {
     macro_rules! sql {
         ($engine:ident) => {
             concat!(
@@ -67,12 +67,12 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<OwnGrant>> {
         };
     }
     let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let rows: Vec<OwnGrantRow> = db.fetch_all(sql, &[client.into()]).await?;
+    let rows: Vec<ClientCredentialsGrantRow> = db.fetch_all(sql, &[client.into()]).await?;
     let owner = Account::from_rows(rows.iter().map(|row| &row.owner));
     let (Some(row), Some(owner)) = (rows.into_iter().next(), owner) else {
         return Ok(None);
     };
-    Ok(Some(OwnGrant {
+    Ok(Some(ClientCredentialsGrant {
         owner,
         grant: row.grant_id,
         secret: Secret {
@@ -84,7 +84,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<OwnGrant>> {
 
 /// A grant to insert.
 #[derive(Clone, Debug)]
-pub struct NewOwnGrant {
+pub struct NewClientCredentialsGrant {
     grant: GrantId,
     client: ClientRowId,
     owner: AccountId,
@@ -92,11 +92,11 @@ pub struct NewOwnGrant {
     now: Timestamp,
 }
 
-impl OwnGrant {
+impl ClientCredentialsGrant {
     /// Builds the grant for a client's first token.
     #[must_use]
-    pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewOwnGrant {
-        NewOwnGrant {
+    pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
+        NewClientCredentialsGrant {
             grant: GrantId::generate(),
             client: client.clone(),
             owner: self.owner.id,
@@ -115,9 +115,9 @@ struct RowId {
 /// Inserts a grant and returns the id.
 ///
 /// # Errors
-/// [`Error::Lost`] if a concurrent request inserted the grant first, or the secret was replaced
+/// [`Error::RaceLost`] if a concurrent request inserted the grant first, or the secret was replaced
 /// meanwhile.
-pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
+pub async fn insert(tx: &mut Tx, new: &NewClientCredentialsGrant) -> Result<GrantId> {
     // `FOR SHARE` conflicts with the UPDATE of a secret rotation, `FOR KEY SHARE` with a
     // revocation by account.
     let lock = tx.pick(
@@ -136,7 +136,7 @@ pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
     let (client, owner) = (&new.client, &new.owner);
     let parameters = [client.into(), owner.into(), new.secret_hash.clone().into()];
     let row: Option<RowId> = tx.fetch_optional(lock, &parameters).await?;
-    row.ok_or(Error::Lost)?;
+    row.ok_or(Error::RaceLost)?;
     // A live row covered by an open revocation would violate the unique index: revoke that row first.
     macro_rules! end_covered {
         ($engine:ident) => {
@@ -167,7 +167,7 @@ pub async fn insert(tx: &mut Tx, new: &NewOwnGrant) -> Result<GrantId> {
         )
         .await?;
     if inserted == 0 {
-        return Err(Error::Lost);
+        return Err(Error::RaceLost);
     }
     Ok(new.grant.clone())
 }

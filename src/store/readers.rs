@@ -12,26 +12,26 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Maximum number of connections.
-const READERS: u32 = 8;
+const READ_CONNECTIONS_MAX: u32 = 8;
 
 /// The pool: connections are opened on demand and kept.
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(super) struct ReadPool {
     options: SqliteConnectOptions,
     timeouts: Duration,
-    turns: Semaphore,
+    permits: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
 }
 
 /// A connection for a statement. Returned on drop, even in the middle of the statement: the thread
 /// finishes that statement before the next.
-pub(super) struct Reader<'a> {
-    readers: &'a Readers,
+pub(super) struct ReadConnection<'a> {
+    readers: &'a ReadPool,
     connection: Option<SqliteConnection>,
     _turn: SemaphorePermit<'a>,
 }
 
-impl Readers {
+impl ReadPool {
     /// Opens the first connection. `timeouts` is the longest wait for a connection.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Readers {
         Ok(Self {
             options,
             timeouts,
-            turns: Semaphore::new(READERS as usize),
+            permits: Semaphore::new(READ_CONNECTIONS_MAX as usize),
             idle: Mutex::new(vec![first]),
         })
     }
@@ -53,8 +53,8 @@ impl Readers {
     ///
     /// # Errors
     /// If all connections stay in use for longer than `timeouts`, or the pool is closed.
-    pub(super) async fn take(&self) -> sqlx::Result<Reader<'_>> {
-        let turn = tokio::time::timeout(self.timeouts, self.turns.acquire()).await;
+    pub(super) async fn take(&self) -> sqlx::Result<ReadConnection<'_>> {
+        let turn = tokio::time::timeout(self.timeouts, self.permits.acquire()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = self.idle().pop();
@@ -62,7 +62,7 @@ impl Readers {
             Some(connection) => connection,
             None => self.options.connect().await?,
         };
-        Ok(Reader {
+        Ok(ReadConnection {
             readers: self,
             connection: Some(connection),
             _turn: turn,
@@ -71,15 +71,15 @@ impl Readers {
 
     /// Returns the numbers of busy and idle connections.
     pub(super) fn load(&self) -> (u32, usize) {
-        let free = u32::try_from(self.turns.available_permits()).unwrap_or(READERS);
-        (READERS.saturating_sub(free), self.idle().len())
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(READ_CONNECTIONS_MAX);
+        (READ_CONNECTIONS_MAX.saturating_sub(free), self.idle().len())
     }
 
     /// Closes all connections after the current statements finish. No connection is handed out
     /// afterwards.
     pub(super) async fn close(&self) {
-        let all = self.turns.acquire_many(READERS).await;
-        self.turns.close();
+        let all = self.permits.acquire_many(READ_CONNECTIONS_MAX).await;
+        self.permits.close();
         let idle: Vec<_> = self.idle().drain(..).collect();
         for connection in idle {
             let closed = connection.close().await;
@@ -93,7 +93,7 @@ impl Readers {
     }
 }
 
-impl Reader<'_> {
+impl ReadConnection<'_> {
     /// Returns the connection for a statement.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         let connection = self.connection.as_mut();
@@ -110,7 +110,7 @@ impl Reader<'_> {
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for ReadConnection<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.readers.idle().push(connection);
@@ -122,12 +122,12 @@ impl Drop for Reader<'_> {
 mod tests {
     use super::*;
 
-    async fn readers(folder: &tempfile::TempDir) -> Readers {
+    async fn readers(folder: &tempfile::TempDir) -> ReadPool {
         let file = folder.path().join("file.db");
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true);
-        Readers::open(options, Duration::ZERO).await.unwrap()
+        ReadPool::open(options, Duration::ZERO).await.unwrap()
     }
 
     #[tokio::test]
@@ -135,13 +135,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let readers = readers(&folder).await;
         let mut taken = Vec::new();
-        for _ in 0..READERS {
+        for _ in 0..READ_CONNECTIONS_MAX {
             taken.push(readers.take().await.unwrap());
         }
         let one_more = readers.take().await.map(drop);
         assert!(matches!(one_more, Err(sqlx::Error::PoolTimedOut)));
         taken.clear();
-        assert_eq!(readers.load(), (0, READERS as usize));
+        assert_eq!(readers.load(), (0, READ_CONNECTIONS_MAX as usize));
         readers.close().await;
         let one_more = readers.take().await.map(drop);
         assert!(matches!(one_more, Err(sqlx::Error::PoolClosed)));

@@ -14,7 +14,7 @@ use crate::ids::{GrantId, RefreshTokenId};
 use crate::store::audit::{self, Entry};
 
 /// Maximum number of tokens of a chain that a statement reads.
-const STRETCH: i64 = 1_000;
+const CHAIN_PART_MAX: i64 = 1_000;
 
 /// Maximum length of a chain: a rotation per minute for two years. A longer chain is a cycle.
 const CHAIN_MAX: i64 = 1_000_000;
@@ -30,7 +30,7 @@ pub struct Member {
 
 /// Revokes the descendants of a token, for example after a replay of a rotated token: the grant, every
 /// later token of the chain (issued here or by a Storyden), and the grants of these tokens. Revokes the
-/// token itself too if `and_itself`. Writes `entry` and returns true if anything was live.
+/// token itself too if `include_token`. Writes `entry` and returns true if anything was live.
 ///
 /// Runs in a spawned task, so that a client cannot stop the revocation by disconnecting.
 ///
@@ -39,22 +39,22 @@ pub struct Member {
 pub async fn end(
     db: &Db,
     member: Member,
-    and_itself: bool,
+    include_token: bool,
     because: &'static str,
     entry: Entry,
 ) -> Result<bool> {
-    let end = End {
+    let end = FamilyRevocation {
         db: db.clone(),
         because,
         entry,
         any: false,
     };
-    let task = tokio::spawn(end.run(member, and_itself));
+    let task = tokio::spawn(end.run(member, include_token));
     task.await.map_err(|_| Error::Aborted)?
 }
 
 /// A family revocation in progress.
-struct End {
+struct FamilyRevocation {
     db: Db,
     because: &'static str,
     entry: Entry,
@@ -62,10 +62,10 @@ struct End {
     any: bool,
 }
 
-impl End {
-    async fn run(mut self, member: Member, and_itself: bool) -> Result<bool> {
+impl FamilyRevocation {
+    async fn run(mut self, member: Member, include_token: bool) -> Result<bool> {
         // A-27: revoke the grant first, in a transaction, before reading a chain of any length.
-        let itself = member.token.clone().filter(|_| and_itself);
+        let itself = member.token.clone().filter(|_| include_token);
         let mut at = member.token;
         if let Some(grant) = member.grant {
             let rotated = rotated_token(&self.db, &grant).await?;
@@ -82,7 +82,7 @@ impl End {
         let mut read = 0;
         loop {
             let stretch = stretch(&self.db, &at).await?;
-            read += STRETCH;
+            read += CHAIN_PART_MAX;
             let is_the_end = stretch.next.is_none();
             if let Some(next) = stretch.next {
                 at = next;
@@ -191,7 +191,7 @@ async fn rotated_token(db: &Db, grant: &GrantId) -> Result<Option<RefreshTokenId
 }
 
 /// A bounded part of a chain.
-struct Stretch {
+struct ChainPart {
     /// Live grants of the tokens in this part.
     grants: Vec<GrantId>,
     /// Live tokens in this part: at most the last token of the chain.
@@ -201,7 +201,7 @@ struct Stretch {
 }
 
 #[derive(sqlx::FromRow)]
-struct StretchRow {
+struct ChainRow {
     id: RefreshTokenId,
     next: Option<RefreshTokenId>,
     alive: Flag,
@@ -209,8 +209,8 @@ struct StretchRow {
 }
 
 /// Reads the chain from a token on. The first token itself counts as used.
-async fn stretch(db: &Db, from: &RefreshTokenId) -> Result<Stretch> {
-    let rows: Vec<StretchRow> = db
+async fn stretch(db: &Db, from: &RefreshTokenId) -> Result<ChainPart> {
+    let rows: Vec<ChainRow> = db
         .fetch_all(
             "WITH RECURSIVE chain (id, next, alive, n) AS ( \
                  SELECT t.id, t.replaced_by_token_id, false, 0 FROM oauth_refresh_tokens t \
@@ -221,10 +221,10 @@ async fn stretch(db: &Db, from: &RefreshTokenId) -> Result<Stretch> {
              LEFT JOIN auth_refresh_tokens m ON m.token_id = c.id \
              LEFT JOIN auth_grants g ON g.id = m.grant_id AND g.revoked_at IS NULL \
              ORDER BY c.n",
-            &[from.into(), STRETCH.into()],
+            &[from.into(), CHAIN_PART_MAX.into()],
         )
         .await?;
-    let mut stretch = Stretch {
+    let mut stretch = ChainPart {
         grants: Vec::new(),
         live: Vec::new(),
         next: None,

@@ -53,7 +53,7 @@ impl Target {
 /// Numbers of rows that a revocation ended or would end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = RevokedGrants)]
-pub struct Ended {
+pub struct RevokedCounts {
     /// Authorization codes not exchanged yet.
     pub codes: u64,
     /// Approved device authorizations not collected by the device yet.
@@ -67,7 +67,7 @@ pub struct Ended {
     pub more: bool,
 }
 
-impl Ended {
+impl RevokedCounts {
     /// Returns `counted`, from before the transaction, if the transaction updated only part of the
     /// rows.
     #[must_use]
@@ -208,7 +208,7 @@ const GRANT: Kind = kind!(
 );
 
 /// Client credentials grants, with the access tokens of the clients.
-const OWN_GRANT: Kind = kind!(
+const CLIENT_CREDENTIALS_GRANT: Kind = kind!(
     "own_grant", "auth_grants", account "account_id", set "revoked_at",
     alive "revoked_at IS NULL AND client_credentials", until forever, ended grant_ended,
     reason ", revoked_because = $5, salt = NULL"
@@ -219,7 +219,14 @@ const REFRESH_TOKEN: Kind = kind!(
     alive "revoked_at IS NULL", until expiry, ended refresh_token_ended
 );
 
-const ALL: [&Kind; 6] = [&REQUEST, &CODE, &DEVICE, &GRANT, &OWN_GRANT, &REFRESH_TOKEN];
+const ALL: [&Kind; 6] = [
+    &REQUEST,
+    &CODE,
+    &DEVICE,
+    &GRANT,
+    &CLIENT_CREDENTIALS_GRANT,
+    &REFRESH_TOKEN,
+];
 
 impl Kind {
     fn parameters(&self, target: &Target, now: Timestamp, because: &str) -> Vec<Value> {
@@ -271,15 +278,15 @@ impl Kind {
 }
 
 /// Counts the rows that [`revoke`] would end.
-pub async fn count(db: &Db, target: &Target, now: Timestamp) -> Result<Ended> {
+pub async fn count(db: &Db, target: &Target, now: Timestamp) -> Result<RevokedCounts> {
     let mut counted = count_approved(db, target, now).await?;
-    counted.grants += OWN_GRANT.count(db, target, now).await?;
+    counted.grants += CLIENT_CREDENTIALS_GRANT.count(db, target, now).await?;
     Ok(counted)
 }
 
 /// Counts the rows approved by members that [`close_account`] would end.
-pub async fn count_approved(db: &Db, target: &Target, now: Timestamp) -> Result<Ended> {
-    Ok(Ended {
+pub async fn count_approved(db: &Db, target: &Target, now: Timestamp) -> Result<RevokedCounts> {
+    Ok(RevokedCounts {
         codes: CODE.count(db, target, now).await?,
         device_authorizations: DEVICE.count(db, target, now).await?,
         grants: GRANT.count(db, target, now).await?,
@@ -296,9 +303,9 @@ pub async fn revoke(
     target: &Target,
     because: &'static str,
     now: Timestamp,
-) -> Result<Ended> {
+) -> Result<RevokedCounts> {
     lock(tx, target).await?;
-    end(tx, target, (because, now), &[&OWN_GRANT]).await
+    end(tx, target, (because, now), &[&CLIENT_CREDENTIALS_GRANT]).await
 }
 
 /// Revokes everything of a target in a separate transaction, with an audit entry, and counts the rows.
@@ -307,7 +314,7 @@ pub async fn revoke_and_count(
     target: Target,
     because: &'static str,
     entry: Entry,
-) -> Result<Ended> {
+) -> Result<RevokedCounts> {
     // Count before the transaction, to keep the write lock short.
     let counted = count(db, &target, entry.at).await?;
     let input = (target, because, entry);
@@ -328,7 +335,7 @@ pub async fn end_changed_client(
     tx: &mut Tx,
     client: &ClientRowId,
     now: Timestamp,
-) -> Result<Ended> {
+) -> Result<RevokedCounts> {
     revoke(tx, &Target::of_client(client), "client_changed", now).await
 }
 
@@ -340,7 +347,7 @@ pub(super) async fn end_grants_of_client(
     now: Timestamp,
 ) -> Result<()> {
     let target = Target::of_client(client);
-    for kind in [&GRANT, &OWN_GRANT] {
+    for kind in [&GRANT, &CLIENT_CREDENTIALS_GRANT] {
         kind.end(tx, &target, "client_deleted", now).await?;
     }
     Ok(())
@@ -348,14 +355,14 @@ pub(super) async fn end_grants_of_client(
 
 /// Ends everything that an account has open: sessions except `keep`, undecided authorization
 /// requests, codes, device approvals not collected yet, and grants with the tokens. Client credentials
-/// grants of the account's own applications stay; [`end_own_tokens`] ends these.
+/// grants of the account's own applications stay; [`end_client_credentials_grants`] ends these.
 pub async fn close_account(
     tx: &mut Tx,
     account: &AccountId,
     keep: Option<&SessionId>,
     because: &'static str,
     now: Timestamp,
-) -> Result<Ended> {
+) -> Result<RevokedCounts> {
     let target = Target::of_account(account);
     lock(tx, &target).await?;
     sessions::revoke_all(tx, account, keep, now).await?;
@@ -368,25 +375,33 @@ pub async fn revoke_application(
     (account, client): (&AccountId, &ClientRowId),
     because: &'static str,
     now: Timestamp,
-) -> Result<Ended> {
+) -> Result<RevokedCounts> {
     let target = Target {
         account: Some(account.clone()),
         client: Some(client.clone()),
     };
     lock(tx, &target).await?;
-    end(tx, &target, (because, now), &[&REQUEST, &OWN_GRANT]).await
+    end(
+        tx,
+        &target,
+        (because, now),
+        &[&REQUEST, &CLIENT_CREDENTIALS_GRANT],
+    )
+    .await
 }
 
 /// Ends the client credentials grants of an account's applications, or of a client. Grants that members
 /// approved stay.
-pub async fn end_own_tokens(
+pub async fn end_client_credentials_grants(
     tx: &mut Tx,
     target: &Target,
     because: &'static str,
     now: Timestamp,
 ) -> Result<u64> {
     lock(tx, target).await?;
-    let (grants, _) = OWN_GRANT.end(tx, target, because, now).await?;
+    let (grants, _) = CLIENT_CREDENTIALS_GRANT
+        .end(tx, target, because, now)
+        .await?;
     Ok(grants)
 }
 
@@ -413,12 +428,12 @@ async fn end(
     target: &Target,
     (because, now): (&'static str, Timestamp),
     and: &[&Kind],
-) -> Result<Ended> {
-    let mut ended = Ended::default();
+) -> Result<RevokedCounts> {
+    let mut ended = RevokedCounts::default();
     for kind in and {
         let (rows, more) = kind.end(tx, target, because, now).await?;
         ended.more |= more;
-        if kind.name == OWN_GRANT.name {
+        if kind.name == CLIENT_CREDENTIALS_GRANT.name {
             ended.grants += rows;
         }
     }
@@ -431,7 +446,7 @@ async fn end(
     let device_authorizations = end(&DEVICE).await?;
     let grants = end(&GRANT).await?;
     let refresh_tokens = end(&REFRESH_TOKEN).await?;
-    Ok(Ended {
+    Ok(RevokedCounts {
         codes,
         device_authorizations,
         grants: ended.grants + grants,
@@ -450,7 +465,7 @@ pub struct Applied {
 }
 
 /// Returns true while a revocation is open.
-pub async fn are_open(db: &Db) -> Result<bool> {
+pub async fn any_open(db: &Db) -> Result<bool> {
     Ok(!open_revocations::list(db).await?.is_empty())
 }
 

@@ -18,7 +18,7 @@ pub enum Difference {
     /// A column with a different type: name, type, known type.
     TypeDiffers(String, String, String),
     /// An unknown column that requires a value, so that inserts fail.
-    ColumnDemanded(String),
+    ColumnRequired(String),
     /// A missing unique index: table and name.
     IndexMissing(String, String),
 }
@@ -28,7 +28,7 @@ impl Difference {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::TableMissing(_) | Self::ColumnMissing(_) | Self::ColumnDemanded(_) => true,
+            Self::TableMissing(_) | Self::ColumnMissing(_) | Self::ColumnRequired(_) => true,
             Self::TypeDiffers(..) | Self::IndexMissing(..) => false,
         }
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Difference {
             Self::TypeDiffers(column, is, known) => {
                 write!(f, "the column {column} is {is}, not {known}")
             }
-            Self::ColumnDemanded(column) => write!(
+            Self::ColumnRequired(column) => write!(
                 f,
                 "the column {column} is not known here and has to be filled: no row can be added"
             ),
@@ -105,7 +105,7 @@ pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
     );
     let columns: Vec<Column> = db.fetch_all(columns, &[]).await?;
     let indexes: Vec<Index> = db.fetch_all(indexes, &[]).await?;
-    let known = Known::read(migrate::storydens_tables(db));
+    let known = Known::read(migrate::storyden_schema(db));
     Ok(known.differences(&columns, &indexes))
 }
 
@@ -164,7 +164,7 @@ impl Known {
                 && !self.columns.iter().any(|known| known.is(column))
         };
         let strangers = columns.iter().filter(stranger);
-        found.extend(strangers.map(|column| Difference::ColumnDemanded(column.full_name())));
+        found.extend(strangers.map(|column| Difference::ColumnRequired(column.full_name())));
         for (table, index) in self.indexes.iter().filter(|(table, _)| is_there(table)) {
             if !indexes.iter().any(|there| there.name == *index) {
                 found.push(Difference::IndexMissing(table.clone(), index.clone()));

@@ -15,13 +15,13 @@ use crate::oauth::scope::Scope;
 
 /// The consent page of a request, as shown or as predicted when the request was inserted.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct ShownConsent {
     /// Scopes shown as granted.
     pub scope: Scope,
     /// Fingerprint of the client; empty after pages with different fingerprints.
     pub client: String,
     /// False if no page was shown yet and the row is the prediction.
-    pub on_a_page: bool,
+    pub was_shown: bool,
 }
 
 /// Columns of `ShownColumns`; all NULL for a request inserted by a Storyden.
@@ -45,13 +45,13 @@ pub struct ShownColumns {
     shown_at: Option<Timestamp>,
 }
 
-impl From<ShownColumns> for Option<Shown> {
+impl From<ShownColumns> for Option<ShownConsent> {
     fn from(row: ShownColumns) -> Self {
         let (scope, client) = row.shown_scope.zip(row.shown_client)?;
-        Some(Shown {
+        Some(ShownConsent {
             scope: Scope::stored(&scope),
             client,
-            on_a_page: row.shown_at.is_some(),
+            was_shown: row.shown_at.is_some(),
         })
     }
 }

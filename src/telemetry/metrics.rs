@@ -28,7 +28,7 @@ pub fn token_request(grant: &'static str, outcome: &'static str) {
 }
 
 /// Records the time that a request waited for a signing slot, in seconds.
-pub fn waited_to_sign(seconds: f64) {
+pub fn signing_wait(seconds: f64) {
     histogram!("oauth_signing_wait_seconds").record(seconds);
 }
 

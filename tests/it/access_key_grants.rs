@@ -3,7 +3,9 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, CHALLENGE, Client, Member, Server, both, to_login, told};
+use crate::support::{
+    Answer, CHALLENGE, Client, Member, Server, assert_redirect_to_login, both, told,
+};
 
 const KEYS: &str = "/api/auth/access-keys";
 
@@ -78,7 +80,13 @@ async fn introspect(server: &Server, admin: &Member, token: &str) -> bool {
 }
 
 /// Asserts that the access token, the refresh token and the code are all accepted, or all rejected.
-async fn all_are(server: &Server, app: &Client, admin: &Member, given: &Given, alive: bool) {
+async fn assert_all_accepted(
+    server: &Server,
+    app: &Client,
+    admin: &Member,
+    given: &KeyGrants,
+    alive: bool,
+) {
     let userinfo = server
         .get_with_bearer("/api/oauth/userinfo", &given.access_token)
         .await;
@@ -98,20 +106,20 @@ async fn all_are(server: &Server, app: &Client, admin: &Member, given: &Given, a
 }
 
 /// Tokens and an unused code approved with an access key.
-struct Given {
+struct KeyGrants {
     access_token: String,
     refresh_token: String,
     code: String,
 }
 
-async fn given(server: &Server, key: &Key, app: &Client) -> Given {
+async fn given(server: &Server, key: &Key, app: &Client) -> KeyGrants {
     let first = code(server, key, app).await;
     let tokens = server.exchange(app, &first).await.expect(200);
     let tokens = server
         .refresh(app, &tokens.text("refresh_token"))
         .await
         .expect(200);
-    Given {
+    KeyGrants {
         access_token: tokens.text("access_token"),
         refresh_token: tokens.text("refresh_token"),
         code: code(server, key, app).await,
@@ -129,7 +137,7 @@ async fn applications(server: &Server, member: &Member) -> usize {
 both! {
     /// Issue 13: revocation, expiry, disabling and deletion of a key each end the grants approved with
     /// that key. Grants approved by a session stay.
-    async fn a_grant_ends_with_the_key_that_approved_it(setup: Setup) {
+    async fn ending_a_key_ends_the_grants_it_approved(setup: Setup) {
         let server = setup.start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
         let app = server.public_client().await;
@@ -145,7 +153,7 @@ both! {
             let expires_at = (server.clock.now() + Duration::minutes(5)).to_rfc3339();
             let key = key(&server, &frigg, Some(&expires_at)).await;
             let given = given(&server, &key, &app).await;
-            all_are(&server, &app, &odin, &given, true).await;
+            assert_all_accepted(&server, &app, &odin, &given, true).await;
             match how {
                 "ended" => end(&server, &frigg, &key).await,
                 "ended by an administrator" => {
@@ -158,14 +166,14 @@ both! {
                 }
                 _ => assert_eq!(server.sql("DELETE FROM authentications WHERE id = $1", &[&key.id]).await, 1),
             }
-            all_are(&server, &app, &odin, &given, false).await;
+            assert_all_accepted(&server, &app, &odin, &given, false).await;
             let refreshed = server.refresh(&app, &by_session).await.expect(200);
             by_session = refreshed.text("refresh_token");
         }
     }
 
     /// Issue 13: an application approved only with a key is not listed after the key expires.
-    async fn an_application_of_an_ended_key_is_not_listed(setup: Setup) {
+    async fn application_of_an_expired_key_is_not_listed(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         let app = server.public_client().await;
@@ -179,7 +187,7 @@ both! {
 
     /// Issue 13: an authorization request stored by Storyden, without the extra rows of this server, is
     /// also bound to the key that approves the request.
-    async fn a_request_of_a_storyden_is_bound_to_the_key_too(setup: Setup) {
+    async fn request_stored_by_storyden_is_bound_to_the_key(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
         let app = server.public_client().await;
@@ -195,7 +203,7 @@ both! {
     }
 
     /// Issue 13: a key disabled while the server verifies the secret is rejected.
-    async fn a_key_ended_while_it_is_checked_is_not_used(setup: Setup) {
+    async fn key_disabled_during_verification_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         let app = server.public_client().await;
@@ -206,7 +214,7 @@ both! {
             let hash = stored_hash(&server, &format!("sdpak_{id}")).await;
             // Verification of this key blocks here, after the row is read and before the hash is
             // computed.
-            let turn = server.app.passwords.turn_of(&hash).await.unwrap();
+            let turn = server.context.passwords.lock_hash(&hash).await.unwrap();
             let use_it = authorize(&server, &key, &app, &[]);
             let end_it = async {
                 for _ in 0..50 {
@@ -217,18 +225,18 @@ both! {
                 drop(turn);
             };
             let (answer, ()) = tokio::join!(use_it, end_it);
-            to_login(answer);
+            assert_redirect_to_login(answer);
         }
     }
 
     /// Issue 13: a client secret replaced during the Argon2 verification is rejected.
-    async fn a_client_secret_ended_while_it_is_checked_is_not_used(setup: Setup) {
+    async fn client_secret_removed_during_verification_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         let service = server.confidential_client(&frigg.id).await;
-        let stored = storyden_auth::store::clients::find(&server.app.db, &service.client_id).await;
+        let stored = storyden_auth::store::clients::find(&server.context.db, &service.client_id).await;
         let hash = stored.unwrap().unwrap().secret_hash.unwrap();
-        let turn = server.app.passwords.turn_of(&hash).await.unwrap();
+        let turn = server.context.passwords.lock_hash(&hash).await.unwrap();
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(service.credentials());
         let end_it = async {
@@ -244,7 +252,7 @@ both! {
 
     /// Issue 13: without USE_PERSONAL_ACCESS_KEYS, the key and every grant approved with the key are
     /// rejected.
-    async fn a_key_needs_its_permission_at_each_use(setup: Setup) {
+    async fn key_without_permission_is_rejected_at_each_use(setup: Setup) {
         let server = setup.start().await;
         let (frigg, odin) = (holder(&server, "frigg").await, server.admin("odin").await);
         let app = server.public_client().await;
@@ -273,13 +281,13 @@ both! {
 
     /// Issue 13, req_164, req_166, req_167: a request with a key is no user authentication. The key
     /// satisfies neither `prompt=login` nor `max_age`, and the tokens have no `auth_time`.
-    async fn a_key_is_no_sign_in(setup: Setup) {
+    async fn key_is_no_user_authentication(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         let app = server.public_client().await;
         let key = key(&server, &frigg, None).await;
         for demand in [("prompt", "login"), ("prompt", "select_account"), ("max_age", "0"), ("max_age", "3600")] {
-            let detour = to_login(authorize(&server, &key, &app, &[demand]).await);
+            let detour = assert_redirect_to_login(authorize(&server, &key, &app, &[demand]).await);
             let consent = server.request("POST", "/api/oauth/authorize/consent")
                 .bearer_auth(&key.value)
                 .header("cookie", &detour.cookie)
@@ -302,6 +310,6 @@ both! {
 
 /// Returns the stored hash of a key.
 async fn stored_hash(server: &Server, identifier: &str) -> String {
-    let key = storyden_auth::store::access_keys::find(&server.app.db, identifier).await;
+    let key = storyden_auth::store::access_keys::find(&server.context.db, identifier).await;
     key.unwrap().unwrap().secret_hash
 }

@@ -26,7 +26,7 @@ async fn refused(server: &Server, token: &str) {
 }
 
 /// Header and claims of a valid token, as a basis for forgeries.
-async fn genuine(server: &Server) -> (Value, Value) {
+async fn valid_token_parts(server: &Server) -> (Value, Value) {
     let frigg = server.member("frigg", &[]).await;
     let app = server.public_client().await;
     let tokens = server.tokens(&frigg, &app, &[]).await;
@@ -51,7 +51,7 @@ fn changed(json: &Value, changes: &Value) -> Value {
 both! {
     /// req_094, req_095, req_096, req_097, req_098, req_050, req_115: an access token has issuer,
     /// subject, audience, scope and expiry.
-    async fn an_access_token_has_the_claims_of_the_profile(setup: Setup) {
+    async fn access_token_has_the_claims_of_rfc9068(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -92,7 +92,7 @@ both! {
 
     /// req_162, req_174, req_175: the ID token has the account as `sub` and the client as `aud`, and
     /// agrees with userinfo.
-    async fn an_id_token_says_what_its_scopes_release(setup: Setup) {
+    async fn id_token_agrees_with_userinfo(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -127,7 +127,7 @@ both! {
     }
 
     /// req_047, req_050: an access token expires after exactly fifteen minutes.
-    async fn an_access_token_ends_with_its_time(setup: Setup) {
+    async fn access_token_expires_after_fifteen_minutes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -139,7 +139,7 @@ both! {
     }
 
     /// a negative lifetime issues tokens that are already expired.
-    async fn a_negative_life_makes_tokens_that_are_over(setup: Setup) {
+    async fn negative_lifetime_issues_expired_tokens(setup: Setup) {
         let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "-1h").start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -149,9 +149,9 @@ both! {
 
     /// A-74, req_095, req_100, req_181: only RS256 signatures by the server's key are accepted
     /// (algorithm confusion).
-    async fn only_our_own_algorithm_counts(setup: Setup) {
+    async fn only_rs256_is_accepted(setup: Setup) {
         let server = setup.start().await;
-        let (header, claims) = genuine(&server).await;
+        let (header, claims) = valid_token_parts(&server).await;
         show(&server, &signed(&header, &claims)).await.expect(200); // the token is valid except for the changes below
         for alg in ["none", "NONE", "None", "nOnE", "", "RS256"] {
             refused(&server, &unsigned(&changed(&header, &json!({ "alg": alg })), &claims)).await;
@@ -173,9 +173,9 @@ both! {
 
     /// A-75, req_181: `kid`, `jku`, `x5u` and `jwk` in a token header select no other key, and no key
     /// is fetched (SSRF).
-    async fn no_header_names_another_key(setup: Setup) {
+    async fn header_cannot_select_a_key(setup: Setup) {
         let server = setup.start().await;
-        let (header, claims) = genuine(&server).await;
+        let (header, claims) = valid_token_parts(&server).await;
         let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         trap.set_nonblocking(true).unwrap();
         let url = format!("http://{}/jwks", trap.local_addr().unwrap());
@@ -196,7 +196,7 @@ both! {
 
     /// A-76, req_100: ID tokens, refresh tokens and JWTs with a wrong `typ` are rejected (token
     /// confusion).
-    async fn tokens_of_another_kind_are_refused(setup: Setup) {
+    async fn tokens_of_another_type_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         // The ID tokens of this client have the audience of access tokens.
@@ -214,9 +214,9 @@ both! {
     }
 
     /// A-76, req_100: a wrong issuer, audience or subject is rejected.
-    async fn tokens_of_and_for_others_are_refused(setup: Setup) {
+    async fn wrong_issuer_audience_or_subject_is_rejected(setup: Setup) {
         let server = setup.start().await;
-        let (header, claims) = genuine(&server).await;
+        let (header, claims) = valid_token_parts(&server).await;
         for change in [
             json!({ "iss": "https://evil.example" }),
             json!({ "iss": "https://auth.example/" }),
@@ -240,9 +240,9 @@ both! {
     }
 
     /// a missing, malformed or future time is rejected; 30 s of clock skew are accepted.
-    async fn odd_times_are_refused(setup: Setup) {
+    async fn invalid_times_are_rejected(setup: Setup) {
         let server = setup.start().await;
-        let (header, claims) = genuine(&server).await;
+        let (header, claims) = valid_token_parts(&server).await;
         let now = claims["iat"].as_i64().unwrap();
         for change in [
             json!({ "exp": null }),
@@ -266,9 +266,9 @@ both! {
     }
 
     /// a truncated, padded or oversized token is rejected.
-    async fn a_mangled_token_is_refused(setup: Setup) {
+    async fn malformed_token_is_rejected(setup: Setup) {
         let server = setup.start().await;
-        let (header, claims) = genuine(&server).await;
+        let (header, claims) = valid_token_parts(&server).await;
         let token = signed(&header, &claims);
         let (unsigned, signature) = token.rsplit_once('.').unwrap();
         for mangled in [
@@ -295,7 +295,7 @@ both! {
     }
 
     /// the access token of a suspended or deleted account is rejected.
-    async fn the_token_of_a_suspended_account_is_refused(setup: Setup) {
+    async fn token_of_a_suspended_account_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -310,7 +310,7 @@ both! {
 
     /// P6: revocation of a grant invalidates the access tokens of that grant alone, on
     /// every replica.
-    async fn the_end_of_a_grant_ends_its_access_tokens(setup: Setup) {
+    async fn grant_revocation_invalidates_access_tokens(setup: Setup) {
         let (one, two) = (setup.start().await, setup.start().await);
         let frigg = one.member("frigg", &[]).await;
         let app = one.public_client().await;

@@ -48,7 +48,7 @@ async fn send(server: &Server, (method, path): (&str, &str), credential: &Creden
 }
 
 /// Sends every kind of insufficient credential to every operation.
-async fn nobody_else_may(server: &Server, challenges: bool) {
+async fn rejects_all_without_administrator(server: &Server, challenges: bool) {
     const LACKING: Option<&str> = Some(", error=\"insufficient_scope\"");
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     let odin = server.admin("odin").await;
@@ -105,20 +105,20 @@ async fn nobody_else_may(server: &Server, challenges: bool) {
 both! {
     /// req_046, req_047, req_049, storyden-contract.md#callers-of-each-operation: callers without
     /// ADMINISTRATOR are rejected before the input is read, and a bearer challenge names the error.
-    async fn every_operation_is_for_administrators(setup: Setup) {
-        nobody_else_may(&setup.start().await, true).await;
+    async fn every_operation_requires_administrator(setup: Setup) {
+        rejects_all_without_administrator(&setup.start().await, true).await;
     }
 
     /// storyden-contract.md#callers-of-each-operation: the profile `storyden` rejects the same callers,
     /// without a bearer challenge.
-    async fn every_operation_is_for_administrators_in_storyden(setup: Setup) {
+    async fn every_operation_requires_administrator_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
-        nobody_else_may(&server, false).await;
+        rejects_all_without_administrator(&server, false).await;
     }
 
     /// storyden-contract.md#callers-of-each-operation: a session, a personal key, a bot key and an
     /// access token with ADMINISTRATOR are all accepted.
-    async fn an_administrator_comes_by_any_credential(setup: Setup) {
+    async fn any_credential_of_an_administrator_is_accepted(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.client(NewClient { scope: "openid ADMINISTRATOR", ..NewClient::default() }).await;
@@ -137,7 +137,7 @@ both! {
 
     /// a demoted administrator is rejected at the next request, also with a token that has the
     /// scope ADMINISTRATOR.
-    async fn a_demoted_administrator_is_refused_at_once(setup: Setup) {
+    async fn demoted_administrator_is_rejected_at_once(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.client(NewClient { scope: "openid ADMINISTRATOR", ..NewClient::default() }).await;
@@ -150,7 +150,7 @@ both! {
 
     /// cross-origin requests cannot change data with an administrator's session (CSRF); CORS
     /// protects reads.
-    async fn a_page_of_another_origin_changes_nothing(setup: Setup) {
+    async fn cross_origin_requests_change_nothing(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
@@ -162,7 +162,7 @@ both! {
     }
 
     /// storyden-contract.md#paths: other methods, including `HEAD`, get 405.
-    async fn other_methods_are_refused(setup: Setup) {
+    async fn other_methods_are_405(setup: Setup) {
         let server = setup.start().await;
         for (method, path) in [("PUT", "/api/admin/oauth/clients/x"), ("HEAD", "/api/admin/oauth/clients"), ("GET", "/api/admin/oauth/revoke"), ("POST", "/api/admin/audit")] {
             assert_eq!(server.send(server.request(method, path)).await.status, 405, "{method} {path}");

@@ -20,7 +20,7 @@ async fn list(server: &Server, member: &Member, query: &str) -> Value {
     answer.expect(200).json()
 }
 
-async fn people(setup: &Setup) -> (Server, Member, Member) {
+async fn start_with_members(setup: &Setup) -> (Server, Member, Member) {
     let server = setup.start().await;
     let odin = server.admin("odin").await;
     let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
@@ -30,8 +30,8 @@ async fn people(setup: &Setup) -> (Server, Member, Member) {
 both! {
     /// storyden-contract.md#administration: every key is listed with the owner, in the format of the
     /// member's list.
-    async fn keys_of_every_account_are_listed(setup: Setup) {
-        let (server, odin, frigg) = people(&setup).await;
+    async fn list_has_keys_of_every_account(setup: Setup) {
+        let (server, odin, frigg) = start_with_members(&setup).await;
         let laptop = make(&server, &frigg, "laptop").await;
         let phone = make(&server, &frigg, "phone").await;
         let backup = make(&server, &odin, "backup").await;
@@ -64,8 +64,8 @@ both! {
 
     /// storyden-contract.md#administration: a key revoked by an administrator is rejected at once, and
     /// the owner's list shows `enabled: false`.
-    async fn an_administrator_ends_any_key(setup: Setup) {
-        let (server, odin, frigg) = people(&setup).await;
+    async fn administrator_revokes_any_key(setup: Setup) {
+        let (server, odin, frigg) = start_with_members(&setup).await;
         let made = make(&server, &frigg, "laptop").await;
         let (key, path) = (made.text("secret"), format!("{PATH}/{}", made.text("id")));
         server.call_as(&frigg, ("DELETE", &path), None).await.expect(403);
@@ -88,9 +88,9 @@ both! {
 
     /// storyden-contract.md#administration: in the profile `storyden` the list is not paged, and has
     /// Storyden's members.
-    async fn storyden_lists_every_key(setup: Setup) {
+    async fn storyden_list_is_not_paged(setup: Setup) {
         let setup = setup.with("OAUTH_PROFILE", "storyden");
-        let (server, odin, frigg) = people(&setup).await;
+        let (server, odin, frigg) = start_with_members(&setup).await;
         make(&server, &frigg, "laptop").await;
         let shown = list(&server, &odin, "").await;
         assert_eq!(shown.as_object().unwrap().len(), 1, "nothing but the keys");

@@ -43,21 +43,21 @@ async fn patch(server: &Server, odin: &Member, client: &Client, body: &Value) ->
 
 /// Asserts an error with `words` in the detail.
 #[track_caller]
-fn says(answer: &Answer, status: u16, words: &str) {
+fn assert_problem(answer: &Answer, status: u16, words: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert!(answer.text("detail").contains(words), "{}", answer.body);
 }
 
 /// Counts the clients.
-async fn number(server: &Server) -> i64 {
+async fn count_clients(server: &Server) -> i64 {
     server
         .count("SELECT COUNT(*) AS n FROM oauth_clients", &[])
         .await
 }
 
 /// Sends values that both profiles reject, each with words of the error.
-async fn in_either_profile(server: &Server, odin: &Member) {
+async fn assert_creation_rejected_in_both_profiles(server: &Server, odin: &Member) {
     let long = "n".repeat(256);
     for (changes, words) in [
         (
@@ -107,7 +107,7 @@ async fn in_either_profile(server: &Server, odin: &Member) {
             "another type",
         ),
     ] {
-        says(&create(server, odin, &changes).await, 400, words);
+        assert_problem(&create(server, odin, &changes).await, 400, words);
         let made = server
             .count(
                 "SELECT COUNT(*) AS n FROM oauth_clients WHERE client_id = 'calendar'",
@@ -128,11 +128,11 @@ async fn in_either_profile(server: &Server, odin: &Member) {
         (json!({ "redirect_uris": null }), "lacks a member"),
         (json!({ "type": "x" }), "another type"),
     ] {
-        says(&create(server, odin, &changes).await, 400, words);
+        assert_problem(&create(server, odin, &changes).await, 400, words);
     }
     let mut body = new_client(odin, &json!({}));
     body["scope_policy"] = Value::Null;
-    says(
+    assert_problem(
         &server.post_as(odin, PATH, &body).await,
         400,
         "another type",
@@ -147,7 +147,7 @@ async fn in_either_profile(server: &Server, odin: &Member) {
 }
 
 /// Sends changes of a confidential client that both profiles reject.
-async fn changes_in_either_profile(server: &Server, odin: &Member) {
+async fn assert_changes_rejected_in_both_profiles(server: &Server, odin: &Member) {
     let service = server.confidential_client(&odin.id).await;
     let before = server
         .get_as(odin, &format!("{PATH}/{}", service.row_id))
@@ -175,7 +175,7 @@ async fn changes_in_either_profile(server: &Server, odin: &Member) {
         (json!({ "name": null }), "another type"),
         (json!({ "scope_policy": "x" }), "another type"),
     ] {
-        says(&patch(server, odin, &service, &body).await, 400, words);
+        assert_problem(&patch(server, odin, &service, &body).await, 400, words);
     }
     let after = server
         .get_as(odin, &format!("{PATH}/{}", service.row_id))
@@ -187,7 +187,7 @@ async fn changes_in_either_profile(server: &Server, odin: &Member) {
 
 both! {
     /// storyden-contract.md#administration: a client is created, read, listed, changed and deleted.
-    async fn a_client_from_its_making_to_its_end(setup: Setup) {
+    async fn client_is_created_changed_and_deleted(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let made = create(&server, &odin, &json!({})).await.expect(200);
@@ -245,28 +245,28 @@ both! {
             server.call_as(&odin, (method, &path), None).await.expect(404);
         }
         server.call_as(&odin, ("PATCH", &path), Some(&all)).await.expect(404);
-        assert_eq!(number(&server).await, 0);
+        assert_eq!(count_clients(&server).await, 0);
     }
 
     /// values that would harm members or the server are rejected, and nothing is stored.
-    async fn what_harms_is_refused(setup: Setup) {
+    async fn harmful_values_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
-        in_either_profile(&server, &odin).await;
-        changes_in_either_profile(&server, &odin).await;
+        assert_creation_rejected_in_both_profiles(&server, &odin).await;
+        assert_changes_rejected_in_both_profiles(&server, &odin).await;
     }
 
     /// the profile `storyden` rejects these values too, although Storyden accepts all of
     /// these.
-    async fn what_harms_is_refused_in_storyden(setup: Setup) {
+    async fn harmful_values_are_rejected_in_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
-        in_either_profile(&server, &odin).await;
-        changes_in_either_profile(&server, &odin).await;
+        assert_creation_rejected_in_both_profiles(&server, &odin).await;
+        assert_changes_rejected_in_both_profiles(&server, &odin).await;
     }
 
     /// Inconsistent type, grants, scopes or redirect URIs are rejected with the reason.
-    async fn what_does_not_fit_together_is_told(setup: Setup) {
+    async fn inconsistent_metadata_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         for (changes, words) in [
@@ -283,9 +283,9 @@ both! {
             (json!({ "client_id": "https://app.example/client" }), "must not be a URL"),
             (json!({ "type": "public", "allowed_grants": ["device_code"], "client_secret_hash": HASH }), "a public one has no secret"),
         ] {
-            says(&create(&server, &odin, &changes).await, 400, words);
+            assert_problem(&create(&server, &odin, &changes).await, 400, words);
         }
-        assert_eq!(number(&server).await, 0);
+        assert_eq!(count_clients(&server).await, 0);
         let app = server.public_client().await;
         for (body, words) in [
             (json!({ "allowed_scopes": ["NOPE"] }), "\"NOPE\", which is no scope"),
@@ -294,7 +294,7 @@ both! {
             (json!({ "allowed_grants": ["client_credentials"] }), "needs the type confidential"),
             (json!({ "client_secret_hash": HASH }), "a public one has no secret"),
         ] {
-            says(&patch(&server, &odin, &app, &body).await, 400, words);
+            assert_problem(&patch(&server, &odin, &app, &body).await, 400, words);
         }
         // Removes the redirect URIs and the grant that requires redirect URIs in the same request.
         let both = json!({ "redirect_uris": [], "allowed_grants": ["device_code", "refresh_token"] });
@@ -303,7 +303,7 @@ both! {
 
     /// A PATCH validates only the members sent: a client row that Storyden wrote can be renamed even if
     /// the stored grants are invalid here.
-    async fn what_is_not_sent_is_not_looked_at(setup: Setup) {
+    async fn patch_validates_only_sent_members(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let odd = NewClient { redirect_uris: &[], ..NewClient::default() };
@@ -312,18 +312,18 @@ both! {
     }
 
     /// A duplicate `client_id` is a conflict.
-    async fn a_taken_client_id_is_a_conflict(setup: Setup) {
+    async fn duplicate_client_id_is_a_conflict(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         create(&server, &odin, &json!({})).await.expect(200);
         let again = create(&server, &odin, &json!({})).await;
-        says(&again, 409, "client_id is taken");
+        assert_problem(&again, 409, "client_id is taken");
         assert_eq!(again.text("type"), "urn:storyden:problem:already-exists");
-        assert_eq!(number(&server).await, 1);
+        assert_eq!(count_clients(&server).await, 1);
     }
 
     /// storyden-contract.md#administration: the profile `storyden` accepts harmless inconsistencies.
-    async fn storyden_takes_clients_as_sent(setup: Setup) {
+    async fn storyden_accepts_inconsistent_clients(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
         for changes in [
@@ -344,12 +344,12 @@ both! {
         let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", "")];
         server.token(&form).await.expect_error(400, "invalid_client");
         let unknown = create(&server, &odin, &json!({ "client_id": "x", "allowed_scopes": ["NOPE"] })).await;
-        says(&unknown, 403, "\"NOPE\", which is no scope");
+        assert_problem(&unknown, 403, "\"NOPE\", which is no scope");
         assert_eq!(unknown.text("title"), "Forbidden");
     }
 
     /// A-107, P6: deleting a client ends everything issued to that client.
-    async fn a_deleted_client_leaves_nothing(setup: Setup) {
+    async fn client_deletion_ends_everything_issued(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -364,7 +364,7 @@ both! {
     }
 
     /// storyden-contract.md#ids-and-times, A-66: an invalid id is 404.
-    async fn an_odd_id_finds_nothing(setup: Setup) {
+    async fn invalid_id_is_404(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         for id in ["nope", "00000000000000000000", "%00", "%ff", "a%2Fb", "'%20OR%201=1--", "%F0%9F%98%80"] {
@@ -379,7 +379,7 @@ both! {
 
     /// storyden-contract.md#built-in-client: the built-in client gets back the built-in name at the
     /// next use.
-    async fn the_built_in_client_keeps_its_name(setup: Setup) {
+    async fn built_in_client_name_is_reset(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let form = [("client_id", "storyden-cli"), ("scope", "openid profile offline_access")];

@@ -40,7 +40,7 @@ async fn clients(server: &Server, ids: &[&'static str]) {
 
 both! {
     /// Pages do not overlap, name the next page, and end.
-    async fn a_list_has_pages(setup: Setup) {
+    async fn list_is_paged(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         clients(&server, &["a", "b", "c", "d", "e"]).await;
@@ -60,7 +60,7 @@ both! {
     }
 
     /// The page size is limited, and a repeated parameter is rejected.
-    async fn an_unbounded_page_is_refused(setup: Setup) {
+    async fn page_size_is_limited(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         for path in [CLIENTS, DEVICES, TOKENS, "/api/admin/audit"] {
@@ -73,7 +73,7 @@ both! {
     }
 
     /// Clients are found by owner, `client_id` and text; LIKE wildcards match literally.
-    async fn clients_are_found(setup: Setup) {
+    async fn clients_are_filtered(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         clients(&server, &["one", "two", "50%_off", "back\\slash"]).await;
@@ -97,7 +97,7 @@ both! {
 
     /// storyden-contract.md#administration: in the profile `storyden` lists are not paged unless the
     /// query has `page`.
-    async fn storyden_lists_are_whole(setup: Setup) {
+    async fn storyden_lists_are_not_paged(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
@@ -118,7 +118,7 @@ both! {
     }
 
     /// Device authorizations are found by state, by client and by account.
-    async fn devices_are_found(setup: Setup) {
+    async fn device_authorizations_are_filtered(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -175,7 +175,7 @@ both! {
     }
 
     /// storyden-contract.md#administration: poll times are written to the rows before the list is read.
-    async fn a_listed_poll_time_is_in_the_row(setup: Setup) {
+    async fn poll_times_are_written_before_the_list(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
             let odin = server.admin(profile).await;
@@ -196,7 +196,7 @@ both! {
 
     /// storyden-contract.md#administration: an unpaged list is in the order of the table, like
     /// Storyden's query.
-    async fn storyden_lists_are_in_the_order_of_the_table(setup: Setup) {
+    async fn storyden_lists_are_in_table_order(setup: Setup) {
         #[derive(sqlx::FromRow)]
         struct Row {
             id: String,
@@ -216,7 +216,7 @@ both! {
         }
         let list = get(&server, &odin, DEVICES, &[]).await;
         let rows: Vec<Row> =
-            server.app.db.fetch_all("SELECT id FROM oauth_device_authorisations", &[]).await.unwrap();
+            server.context.db.fetch_all("SELECT id FROM oauth_device_authorisations", &[]).await.unwrap();
         let rows: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(column(&list, "device_authorisations", "id"), rows);
         assert_eq!(rows.len(), 4);
@@ -229,13 +229,13 @@ both! {
 
     /// pages are ordered by instant, although SQLite stores times as text with any offset that
     /// Storyden wrote.
-    async fn pages_compare_instants_and_not_text(setup: Setup) {
+    async fn pages_are_ordered_by_instant(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         clients(&server, &["later", "earlier"]).await;
         let set = "UPDATE oauth_clients SET created_at = $2 WHERE client_id = $1";
         let postgres = "UPDATE oauth_clients SET created_at = CAST($2 AS timestamptz) WHERE client_id = $1";
-        let set = server.app.db.pick(set, postgres);
+        let set = server.context.db.pick(set, postgres);
         server.sql(set, &["later", "2026-01-01 01:00:00-05:00"]).await; // 06:00 UTC
         server.sql(set, &["earlier", "2026-01-01 05:00:00+00:00"]).await;
         let list = get(&server, &odin, CLIENTS, &[]).await;
@@ -244,7 +244,7 @@ both! {
 
     /// storyden-contract.md#administration: refresh tokens of every account are found by account and
     /// client, and revoked by id.
-    async fn refresh_tokens_are_found_and_ended(setup: Setup) {
+    async fn refresh_tokens_are_filtered_and_revoked(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;

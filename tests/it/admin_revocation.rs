@@ -8,14 +8,14 @@ use crate::support::{Answer, Client, Member, NewClient, Server, both};
 const PATH: &str = "/api/admin/oauth/revoke";
 
 /// A grant to revoke: tokens, an unused code and an approved device.
-struct Given {
+struct Issued {
     tokens: Answer,
     code: String,
     device_code: String,
 }
 
-async fn give(server: &Server, member: &Member, app: &Client) -> Given {
-    Given {
+async fn issue(server: &Server, member: &Member, app: &Client) -> Issued {
+    Issued {
         tokens: server.tokens(member, app, &[]).await,
         code: server.code(member, app, &[]).await,
         device_code: server.approved_device(member, app, "openid").await,
@@ -23,7 +23,7 @@ async fn give(server: &Server, member: &Member, app: &Client) -> Given {
 }
 
 /// Asserts that every part of the grant is rejected.
-async fn is_over(server: &Server, app: &Client, given: &Given) {
+async fn assert_rejected(server: &Server, app: &Client, given: &Issued) {
     let userinfo = "/api/oauth/userinfo";
     let answer = server
         .get_with_bearer(userinfo, &given.tokens.text("access_token"))
@@ -44,7 +44,7 @@ async fn is_over(server: &Server, app: &Client, given: &Given) {
 }
 
 /// Asserts that every part of the grant is accepted.
-async fn is_alive(server: &Server, app: &Client, given: &Given) {
+async fn assert_accepted(server: &Server, app: &Client, given: &Issued) {
     let userinfo = "/api/oauth/userinfo";
     server
         .get_with_bearer(userinfo, &given.tokens.text("access_token"))
@@ -58,73 +58,73 @@ async fn is_alive(server: &Server, app: &Client, given: &Given) {
     server.poll(app, &given.device_code).await.expect(200);
 }
 
-fn numbers(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: bool) -> Value {
+fn counts(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: bool) -> Value {
     json!({ "codes": codes, "device_authorizations": devices, "dry_run": dry_run, "grants": grants, "refresh_tokens": refresh_tokens })
 }
 
 both! {
     /// P6: revocation by account ends everything that the account approved; a dry run returns the same
     /// counts.
-    async fn all_that_an_account_gave_ends(setup: Setup) {
+    async fn revocation_by_account(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
         let app = server.public_client().await;
         let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
-        let hers = [give(&server, &frigg, &app).await, give(&server, &frigg, &other).await];
-        let his = give(&server, &loki, &app).await;
+        let hers = [issue(&server, &frigg, &app).await, issue(&server, &frigg, &other).await];
+        let his = issue(&server, &loki, &app).await;
         let mut body = json!({ "account_id": frigg.id.as_str(), "dry_run": true });
         let counted = server.post_as(&odin, PATH, &body).await.expect(200).json();
-        assert_eq!(counted, numbers(2, 2, 2, 2, true));
+        assert_eq!(counted, counts(2, 2, 2, 2, true));
         body["dry_run"] = json!(false);
         let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
-        assert_eq!(ended, numbers(2, 2, 2, 2, false));
-        is_over(&server, &app, &hers[0]).await;
-        is_over(&server, &other, &hers[1]).await;
-        is_alive(&server, &app, &his).await;
+        assert_eq!(ended, counts(2, 2, 2, 2, false));
+        assert_rejected(&server, &app, &hers[0]).await;
+        assert_rejected(&server, &other, &hers[1]).await;
+        assert_accepted(&server, &app, &his).await;
         let again = server.post_as(&odin, PATH, &body).await.expect(200).json();
-        assert_eq!(again, numbers(0, 0, 0, 0, false));
+        assert_eq!(again, counts(0, 0, 0, 0, false));
         // A new approval works.
-        is_alive(&server, &app, &give(&server, &frigg, &app).await).await;
+        assert_accepted(&server, &app, &issue(&server, &frigg, &app).await).await;
     }
 
     /// P6: revocation by client ends everything issued to the client; with both filters, only the
     /// approvals of that account.
-    async fn all_that_a_client_was_given_ends(setup: Setup) {
+    async fn revocation_by_client(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
         let app = server.public_client().await;
         let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
-        let (hers, his) = (give(&server, &frigg, &app).await, give(&server, &loki, &app).await);
-        let elsewhere = give(&server, &frigg, &other).await;
+        let (hers, his) = (issue(&server, &frigg, &app).await, issue(&server, &loki, &app).await);
+        let elsewhere = issue(&server, &frigg, &other).await;
         let both = json!({ "account_id": frigg.id.as_str(), "client_id": app.client_id });
         let ended = server.post_as(&odin, PATH, &both).await.expect(200).json();
-        assert_eq!(ended, numbers(1, 1, 1, 1, false));
-        is_over(&server, &app, &hers).await;
+        assert_eq!(ended, counts(1, 1, 1, 1, false));
+        assert_rejected(&server, &app, &hers).await;
         let by_row = json!({ "client_id": app.row_id.as_str() });
         let ended = server.post_as(&odin, PATH, &by_row).await.expect(200).json();
-        assert_eq!(ended, numbers(1, 1, 1, 1, false));
-        is_over(&server, &app, &his).await;
-        is_alive(&server, &other, &elsewhere).await;
+        assert_eq!(ended, counts(1, 1, 1, 1, false));
+        assert_rejected(&server, &app, &his).await;
+        assert_accepted(&server, &other, &elsewhere).await;
     }
 
     /// A dry run revokes nothing.
-    async fn a_dry_run_ends_nothing(setup: Setup) {
+    async fn dry_run_revokes_nothing(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        let given = give(&server, &frigg, &app).await;
+        let given = issue(&server, &frigg, &app).await;
         let body = json!({ "client_id": app.client_id, "dry_run": true });
         server.post_as(&odin, PATH, &body).await.expect(200);
-        is_alive(&server, &app, &given).await;
+        assert_accepted(&server, &app, &given).await;
         let audit = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'grants_revoked'";
         assert_eq!(server.count(audit, &[]).await, 0);
     }
 
     /// Tokens issued by Storyden have no grant row and are revoked as well; expired items are not
     /// counted.
-    async fn what_storyden_granted_ends_as_well(setup: Setup) {
+    async fn tokens_issued_by_storyden_are_revoked(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -137,17 +137,17 @@ both! {
         server.turn(time::Duration::minutes(11)); // the code and the device are expired
         let body = json!({ "account_id": frigg.id.as_str() });
         let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
-        assert_eq!(ended, numbers(0, 1, 0, 0, false));
+        assert_eq!(ended, counts(0, 1, 0, 0, false));
         server.refresh(&app, &tokens.text("refresh_token")).await.expect_error(400, "invalid_grant");
     }
 
     /// A request without a filter, with an unknown account or client, or with an unknown member revokes
     /// nothing and is an error.
-    async fn a_filter_is_needed_and_must_be_right(setup: Setup) {
+    async fn missing_or_unknown_filter_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        let given = give(&server, &frigg, &app).await;
+        let given = issue(&server, &frigg, &app).await;
         for (body, status) in [
             (json!({}), 400),
             (json!({ "dry_run": true }), 400),
@@ -164,11 +164,11 @@ both! {
             let answer = server.post_as(&odin, PATH, &body).await.expect(status);
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
-        is_alive(&server, &app, &given).await;
+        assert_accepted(&server, &app, &given).await;
     }
 
     /// a rotation that races with the revocation of the grant leaves no live token.
-    async fn a_rotation_in_flight_does_not_survive(setup: Setup) {
+    async fn concurrent_rotation_leaves_no_live_token(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -191,13 +191,13 @@ both! {
     }
 
     /// The command revokes like the API, asks for confirmation, and writes an audit event.
-    async fn an_operator_ends_grants_from_the_command_line(setup: Setup) {
+    async fn grant_revoke_command_revokes(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let given = give(&server, &frigg, &app).await;
+        let given = issue(&server, &frigg, &app).await;
         let run = async |arguments: &[&str]| {
             let mut all = vec!["grant", "revoke"];
             all.extend(arguments);
@@ -212,8 +212,8 @@ both! {
         assert!(asked.code == Some(1) && asked.stderr.contains("--yes"), "{asked:?}");
         let ended = run(&["--account", "frigg", "--client", "app", "--yes", "--json"]).await;
         let ended: Value = serde_json::from_str(&ended.stdout).unwrap();
-        assert_eq!(ended, numbers(1, 1, 1, 1, false));
-        is_over(&server, &app, &given).await;
+        assert_eq!(ended, counts(1, 1, 1, 1, false));
+        assert_rejected(&server, &app, &given).await;
         let audit = setup.run(&["audit", "--event", "grants_revoked", "--account", "frigg", "--json"], &[]).await;
         let line: Value = serde_json::from_str(audit.stdout.trim()).unwrap();
         assert_eq!((&line["client_id"], line.get("actor_id")), (&json!("app"), None));

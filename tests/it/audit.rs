@@ -28,7 +28,12 @@ async fn lines(server: &Server) -> i64 {
 
 /// Asserts the actor, account and client of an entry, and the address.
 #[track_caller]
-fn tells(line: &Value, actor: Option<&Member>, account: Option<&Member>, client: Option<&Client>) {
+fn assert_entry(
+    line: &Value,
+    actor: Option<&Member>,
+    account: Option<&Member>,
+    client: Option<&Client>,
+) {
     let id =
         |member: Option<&Member>| member.map_or(Value::Null, |member| json!(member.id.as_str()));
     assert_eq!(line["actor_id"], id(actor), "{line}");
@@ -45,21 +50,21 @@ fn tells(line: &Value, actor: Option<&Member>, account: Option<&Member>, client:
 
 both! {
     /// Decisions on codes and on devices are recorded.
-    async fn decisions_are_in_the_trail(setup: Setup) {
+    async fn decisions_are_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
         server.code(&frigg, &app, &[]).await;
-        tells(&newest(&server, &odin, "grant_approved").await, Some(&frigg), Some(&frigg), Some(&app));
+        assert_entry(&newest(&server, &odin, "grant_approved").await, Some(&frigg), Some(&frigg), Some(&app));
         let pending = server.pending(&frigg, &app, &[]).await;
         server.decide(&frigg, &pending, "deny").await.expect(200);
-        tells(&newest(&server, &odin, "grant_denied").await, Some(&frigg), Some(&frigg), Some(&app));
+        assert_entry(&newest(&server, &odin, "grant_denied").await, Some(&frigg), Some(&frigg), Some(&app));
         server.approved_device(&odin, &app, "openid").await;
-        tells(&newest(&server, &odin, "grant_approved").await, Some(&odin), Some(&odin), Some(&app));
+        assert_entry(&newest(&server, &odin, "grant_approved").await, Some(&odin), Some(&odin), Some(&app));
         let code = server.start_device(&app, "openid").await.text("user_code");
         server.open_device(&odin, &code).await.expect(200);
         server.decide_device(&odin, &code, "deny").await.expect(200);
-        tells(&newest(&server, &odin, "grant_denied").await, Some(&odin), Some(&odin), Some(&app));
+        assert_entry(&newest(&server, &odin, "grant_denied").await, Some(&odin), Some(&odin), Some(&app));
         // Rejected requests are not recorded.
         let before = lines(&server).await;
         server.decide(&frigg, &pending, "approve").await.expect(400);
@@ -68,7 +73,7 @@ both! {
     }
 
     /// Sign-in and sign-out are recorded; a wrong password and a sign-out without a session are not.
-    async fn sign_in_and_sign_out_are_in_the_trail(setup: Setup) {
+    async fn sign_in_and_sign_out_are_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let before = lines(&server).await;
@@ -81,21 +86,21 @@ both! {
         assert_eq!(lines(&server).await, before);
         let session = sign_in(PASSWORD).await.expect(200).cookie("storyden-session");
         let signed_in = newest(&server, &odin, "signed_in").await;
-        tells(&signed_in, Some(&frigg), Some(&frigg), None);
+        assert_entry(&signed_in, Some(&frigg), Some(&frigg), None);
         let there = Member { session, ..frigg.clone() };
         for _ in 0..2 {
             let out = server.request("POST", "/api/auth/logout").header("cookie", there.cookie());
             server.send(out).await.expect(302);
         }
         let signed_out = newest(&server, &odin, "signed_out").await;
-        tells(&signed_out, Some(&frigg), Some(&frigg), None);
+        assert_entry(&signed_out, Some(&frigg), Some(&frigg), None);
         assert_eq!(signed_out["subject_id"], signed_in["subject_id"], "the same session");
         assert_eq!(lines(&server).await, before + 2, "one of each");
     }
 
     /// req_023, req_123: token reuse and code replay are recorded once, as are repeats inside the
     /// repeat window.
-    async fn thefts_and_repeats_are_in_the_trail(setup: Setup) {
+    async fn token_reuse_and_repeats_are_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -105,7 +110,7 @@ both! {
         server.refresh(&app, &first).await.expect(200);
         assert_eq!(lines(&server).await, before, "an ordinary refresh writes none");
         server.refresh(&app, &first).await.expect(200);
-        tells(&newest(&server, &odin, "refresh_repeated").await, None, Some(&frigg), Some(&app));
+        assert_entry(&newest(&server, &odin, "refresh_repeated").await, None, Some(&frigg), Some(&app));
         server.turn(Duration::seconds(11));
         for _ in 0..2 {
             server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
@@ -127,7 +132,7 @@ both! {
     }
 
     /// Polls, exchanges, refreshes and reads are not recorded.
-    async fn what_is_ordinary_is_not_in_the_trail(setup: Setup) {
+    async fn routine_requests_are_not_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
@@ -145,17 +150,17 @@ both! {
     }
 
     /// Administrators' actions are recorded with the owner of the client; rejected actions are not.
-    async fn what_administrators_do_is_in_the_trail(setup: Setup) {
+    async fn administrator_actions_are_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.confidential_client(&frigg.id).await;
         let path = format!("/api/admin/oauth/clients/{}", app.row_id);
-        let hash = server.app.passwords.hash(&storyden_auth::secret::Secret::new("another")).await.unwrap();
+        let hash = server.context.passwords.hash(&storyden_auth::secret::Secret::new("another")).await.unwrap();
         let change = json!({ "name": "Changed", "client_secret_hash": hash });
         server.call_as(&odin, ("PATCH", &path), Some(&change)).await.expect(200);
         for event in ["client_updated", "client_secret_rotated"] {
             let line = newest(&server, &odin, event).await;
-            tells(&line, Some(&odin), Some(&frigg), Some(&app));
+            assert_entry(&line, Some(&odin), Some(&frigg), Some(&app));
             assert_eq!(line["subject_id"], json!(app.row_id.as_str()));
         }
         let body = json!({ "account_id": frigg.id.as_str(), "client_id": "made", "name": "Made", "type": "public",
@@ -170,13 +175,13 @@ both! {
         let token = format!("/api/admin/oauth/refresh-tokens/{id}");
         server.call_as(&odin, ("DELETE", &token), None).await.expect(204);
         let line = newest(&server, &odin, "refresh_token_revoked").await;
-        tells(&line, Some(&odin), Some(&frigg), Some(&public));
+        assert_entry(&line, Some(&odin), Some(&frigg), Some(&public));
         assert_eq!(line["subject_id"], json!(id));
         let revoke = json!({ "client_id": "app" });
         server.post_as(&odin, "/api/admin/oauth/revoke", &revoke).await.expect(200);
-        tells(&newest(&server, &odin, "grants_revoked").await, Some(&odin), None, Some(&public));
+        assert_entry(&newest(&server, &odin, "grants_revoked").await, Some(&odin), None, Some(&public));
         server.call_as(&odin, ("DELETE", &path), None).await.expect(204);
-        tells(&newest(&server, &odin, "client_deleted").await, Some(&odin), Some(&frigg), Some(&app));
+        assert_entry(&newest(&server, &odin, "client_deleted").await, Some(&odin), Some(&frigg), Some(&app));
 
         let before = lines(&server).await;
         server.call_as(&odin, ("DELETE", &path), None).await.expect(404);
@@ -188,7 +193,7 @@ both! {
     }
 
     /// no code, token, password or hash is in the audit trail.
-    async fn no_secret_is_in_the_trail(setup: Setup) {
+    async fn no_secret_is_recorded(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.client(NewClient { client_id: "service", secret: Some("a client's secret"), ..NewClient::default() }).await;
@@ -213,7 +218,7 @@ both! {
     }
 
     /// Entries are found by event, actor, account, client and time, newest first.
-    async fn the_trail_is_filtered(setup: Setup) {
+    async fn entries_are_filtered(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.confidential_client(&frigg.id).await;
@@ -252,7 +257,7 @@ both! {
     }
 
     /// `AUDIT_RETENTION`: older events are deleted in batches; 0 keeps all.
-    async fn the_trail_is_kept_as_long_as_was_set(setup: Setup) {
+    async fn entries_are_deleted_after_the_retention(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         server.sql("DELETE FROM auth_audit", &[]).await;
@@ -262,25 +267,25 @@ both! {
             server.sql(sql, &[&format!("line-{number}")]).await; // more than two batches
         }
         server.turn(Duration::days(90));
-        jobs::clean_up(server.app.clone()).await;
+        jobs::clean_up(server.context.clone()).await;
         assert_eq!(lines(&server).await, 450, "to the day");
         server.turn(Duration::seconds(1));
-        jobs::clean_up(server.app.clone()).await;
+        jobs::clean_up(server.context.clone()).await;
         assert_eq!(lines(&server).await, 0);
     }
 
     /// `AUDIT_RETENTION=0` keeps everything.
-    async fn the_trail_may_be_kept_for_ever(setup: Setup) {
+    async fn zero_retention_keeps_all_entries(setup: Setup) {
         let server = setup.with("AUDIT_RETENTION", "0").start().await;
         server.member("frigg", &[]).await;
         let before = lines(&server).await;
         server.turn(Duration::days(10_000));
-        jobs::clean_up(server.app.clone()).await;
+        jobs::clean_up(server.context.clone()).await;
         assert_eq!((before, lines(&server).await), (1, 1));
     }
 
     /// Operators' actions are recorded without an actor; the command `audit` lists these.
-    async fn what_operators_do_is_in_the_trail(setup: Setup) {
+    async fn operator_commands_are_recorded(setup: Setup) {
         let mut setup = setup;
         setup.clock = storyden_auth::clock::Clock::machine();
         let run = async |arguments: &[&str]| {

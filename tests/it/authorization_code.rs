@@ -11,7 +11,7 @@ const OTHER_VERIFIER: &str = "another-verifier-of-forty-three-characters-1";
 
 both! {
     /// req_022, req_033: a code is exchanged for tokens, once.
-    async fn a_code_is_exchanged_once(setup: Setup) {
+    async fn code_is_exchanged_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -24,7 +24,7 @@ both! {
 
     /// A-14, req_023, req_119, req_130: reuse of a code revokes the tokens that the code was exchanged
     /// for.
-    async fn a_code_used_twice_revokes_its_tokens(setup: Setup) {
+    async fn code_reuse_revokes_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -39,7 +39,7 @@ both! {
 
     /// A-14, req_023: reuse of a code revokes also after the code has expired and the tokens were
     /// refreshed.
-    async fn a_code_used_again_after_its_time_still_revokes(setup: Setup) {
+    async fn code_reuse_after_expiry_revokes_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -54,7 +54,7 @@ both! {
 
     /// A-17, req_131: a replay with invalid parameters revokes nothing, so that an attacker with only
     /// the code cannot end grants.
-    async fn a_replay_that_is_itself_wrong_revokes_nothing(setup: Setup) {
+    async fn invalid_replay_revokes_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -76,7 +76,7 @@ both! {
     }
 
     /// req_032, req_033, req_172: the response has the members of RFC 6749 §5.1 and `no-store`.
-    async fn the_answer_is_the_standards_and_is_not_kept(setup: Setup) {
+    async fn token_response_is_standard_and_not_cached(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -103,7 +103,7 @@ both! {
 
     /// A-16, req_024, req_029: a code issued to a public client is rejected for a second client, and is
     /// not consumed.
-    async fn a_code_is_good_for_its_own_client_alone(setup: Setup) {
+    async fn code_is_bound_to_the_public_client(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -115,7 +115,7 @@ both! {
 
     /// A-16, req_029: a code issued to a confidential client is rejected for a second client with a
     /// valid secret.
-    async fn a_code_of_one_confidential_client_is_nothing_to_another(setup: Setup) {
+    async fn code_is_bound_to_the_confidential_client(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
@@ -128,7 +128,7 @@ both! {
     }
 
     /// A-12, req_024, req_028: a different redirect URI is rejected, and the code is not consumed.
-    async fn the_redirect_uri_must_be_the_same_as_before(setup: Setup) {
+    async fn different_redirect_uri_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -141,7 +141,7 @@ both! {
     }
 
     /// A-12, req_028: a redirect URI sent to authorize is required at the exchange.
-    async fn the_redirect_uri_may_not_be_left_out(setup: Setup) {
+    async fn missing_redirect_uri_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -154,7 +154,7 @@ both! {
 
     /// req_013, req_132: a redirect URI left out at authorize is optional at the exchange, and a wrong
     /// value is rejected.
-    async fn a_redirect_uri_that_was_left_out_stays_out(setup: Setup) {
+    async fn omitted_redirect_uri_is_optional_at_the_exchange(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -166,7 +166,7 @@ both! {
     }
 
     /// req_013, req_132: a redirect URI left out at authorize may be sent at the exchange.
-    async fn a_redirect_uri_that_was_left_out_may_be_sent_later(setup: Setup) {
+    async fn omitted_redirect_uri_may_be_sent_at_the_exchange(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -179,7 +179,7 @@ both! {
     }
 
     /// req_056, req_120: a wrong verifier is rejected.
-    async fn a_wrong_verifier_gets_nothing(setup: Setup) {
+    async fn wrong_verifier_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -196,7 +196,7 @@ both! {
 
     /// a code injected into a different browser is rejected, because the client there sends the
     /// verifier of a different request.
-    async fn a_code_from_another_browser_is_good_for_nothing(setup: Setup) {
+    async fn injected_code_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let loki = server.member("loki", &[]).await;
         let app = server.public_client().await;
@@ -206,7 +206,7 @@ both! {
     }
 
     /// wrong verifiers are rejected and rate limited, and the right verifier still works.
-    async fn wrong_verifiers_do_not_burn_a_code(setup: Setup) {
+    async fn wrong_verifiers_do_not_consume_a_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -223,7 +223,7 @@ both! {
     }
 
     /// req_051: a verifier is 43 to 128 unreserved characters.
-    async fn a_verifier_has_the_standards_form(setup: Setup) {
+    async fn verifier_format_is_checked(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -243,7 +243,7 @@ both! {
     }
 
     /// A-20, req_021: a code expires after exactly 60 seconds.
-    async fn a_code_expires_exactly(setup: Setup) {
+    async fn code_expires_after_sixty_seconds(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -257,7 +257,7 @@ both! {
     }
 
     /// req_021: the lifetime of codes is configurable.
-    async fn the_life_of_a_code_is_configured(setup: Setup) {
+    async fn code_lifetime_is_configurable(setup: Setup) {
         let server = setup.with("OAUTH_AUTHORISATION_CODE_TTL", "10m").start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -267,7 +267,7 @@ both! {
     }
 
     /// req_018, req_020: the granted scope is limited by client and account, and is in the response.
-    async fn the_answer_says_the_scope_that_was_granted(setup: Setup) {
+    async fn response_has_the_granted_scope(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.client(NewClient { scope: "openid CREATE_POST MANAGE_POSTS", ..NewClient::default() }).await;
@@ -279,7 +279,7 @@ both! {
 
     /// req_019, req_033: without a requested scope, the granted scope is empty, with neither ID token
     /// nor refresh token.
-    async fn an_omitted_scope_grants_an_empty_one(setup: Setup) {
+    async fn omitted_scope_grants_no_scope(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -290,7 +290,7 @@ both! {
 
     /// req_179: a refresh token is issued only for `offline_access` and to a client with the
     /// refresh_token grant.
-    async fn offline_access_and_the_grant_give_a_refresh_token(setup: Setup) {
+    async fn refresh_token_requires_offline_access_and_the_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -308,7 +308,7 @@ both! {
     }
 
     /// req_036: a client without the grant is rejected before the code is looked up.
-    async fn a_client_without_the_code_grant_is_unauthorized(setup: Setup) {
+    async fn client_without_the_grant_is_unauthorized(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { grants: &[GrantType::DeviceCode], ..NewClient::default() }).await;
         let refused = server.exchange(&app, "bogus").await.expect_error(400, "unauthorized_client");
@@ -316,7 +316,7 @@ both! {
     }
 
     /// req_163, req_162: the ID token has the nonce of the request, and no nonce without.
-    async fn the_id_token_echoes_the_nonce(setup: Setup) {
+    async fn id_token_has_the_nonce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -328,7 +328,7 @@ both! {
     }
 
     /// req_036, A-66: an unknown code of any form is rejected.
-    async fn an_unknown_code_is_refused(setup: Setup) {
+    async fn unknown_code_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let long = "a".repeat(4_096);

@@ -6,7 +6,7 @@ use crate::support::{CHALLENGE, NewClient, both, refused, stored, told};
 
 both! {
     /// req_005, req_040: a signed-in user is sent to the consent page with a request id of 256 bits.
-    async fn a_good_request_leads_to_the_consent_page(setup: Setup) {
+    async fn valid_request_redirects_to_the_consent_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -20,7 +20,7 @@ both! {
 
     /// A-1, req_014: an unregistered redirect URI is an error page for browsers and JSON for programs,
     /// never a redirect (open redirector), and nothing is stored.
-    async fn an_unregistered_redirect_uri_is_never_redirected_to(setup: Setup) {
+    async fn unregistered_redirect_uri_is_never_redirected_to(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -38,7 +38,7 @@ both! {
     }
 
     /// A-61, req_027: the error page contains no input, and the CSP allows no script (XSS).
-    async fn the_error_page_repeats_nothing_of_the_request(setup: Setup) {
+    async fn error_page_contains_no_input(setup: Setup) {
         let server = setup.start().await;
         server.public_client().await;
         for query in [
@@ -85,7 +85,7 @@ both! {
     }
 
     /// req_067, req_068: the port may vary, only for loopback redirect URIs (RFC 8252 §7.3).
-    async fn on_loopback_the_port_may_be_any(setup: Setup) {
+    async fn loopback_port_may_vary(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.client(NewClient {
@@ -124,7 +124,7 @@ both! {
 
     /// req_010, req_069, req_116: a different spelling of a registered loopback URI is
     /// rejected.
-    async fn another_spelling_of_a_loopback_address_is_another_uri(setup: Setup) {
+    async fn loopback_address_is_compared_literally(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.client(NewClient {
@@ -146,7 +146,7 @@ both! {
     }
 
     /// control characters do not split the response; in `state` these stay percent-encoded.
-    async fn control_characters_never_split_the_answer(setup: Setup) {
+    async fn control_characters_do_not_split_the_response(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -168,7 +168,7 @@ both! {
     }
 
     /// A-13, req_011: the query of a registered redirect URI is kept byte for byte.
-    async fn the_query_of_a_redirect_uri_stays_byte_for_byte(setup: Setup) {
+    async fn redirect_uri_query_is_kept_byte_for_byte(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.client(NewClient {
@@ -185,7 +185,7 @@ both! {
     }
 
     /// req_013: the redirect URI is optional with a single registered URI, and required with two.
-    async fn the_redirect_uri_may_be_left_out_when_there_is_one(setup: Setup) {
+    async fn single_redirect_uri_may_be_omitted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let one = server.public_client().await;
@@ -209,7 +209,7 @@ both! {
     }
 
     /// req_025, req_105: `state` and `iss` come back exactly, in success and error responses.
-    async fn state_comes_back_exactly(setup: Setup) {
+    async fn state_is_returned_exactly(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -230,7 +230,7 @@ both! {
     }
 
     /// req_006: an empty parameter counts as absent.
-    async fn an_empty_parameter_is_an_absent_one(setup: Setup) {
+    async fn empty_parameter_counts_as_absent(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
@@ -251,7 +251,7 @@ both! {
     }
 
     /// A-63, req_007: parameter names match exactly; unknown parameters are ignored, also if repeated.
-    async fn unknown_parameters_are_passed_over(setup: Setup) {
+    async fn unknown_parameters_are_ignored(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -270,7 +270,7 @@ both! {
 
     /// A-62, req_008: a repeated parameter is an error by redirect; a repeated client_id or
     /// redirect_uri is never redirected.
-    async fn a_repeated_parameter_is_refused(setup: Setup) {
+    async fn repeated_parameter_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
@@ -291,7 +291,7 @@ both! {
     }
 
     /// A-62, req_008: other repeated parameters do not hide a repeated client_id or redirect_uri.
-    async fn a_repeated_client_is_refused_whatever_else_is_repeated(setup: Setup) {
+    async fn repeated_client_is_never_redirected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
@@ -309,7 +309,7 @@ both! {
     }
 
     /// req_009, req_026, req_113: an unsupported request is an error by redirect.
-    async fn what_is_asked_in_vain_is_told_by_redirect(setup: Setup) {
+    async fn unsupported_request_is_redirected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let loki = server.plain_member("loki").await;
@@ -342,7 +342,7 @@ both! {
 
     /// A-21, req_054, req_055, req_052, req_111, req_120: an S256 challenge is required from every
     /// client.
-    async fn there_is_no_request_without_an_s256_challenge(setup: Setup) {
+    async fn s256_challenge_is_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -370,7 +370,7 @@ both! {
     }
 
     /// req_005, req_121: before sign-in, the only redirect target is the login page (open redirector).
-    async fn errors_are_not_redirected_before_somebody_signed_in(setup: Setup) {
+    async fn errors_are_not_redirected_before_sign_in(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         for changed in [("response_type", "token"), ("scope", "nonsense"), ("code_challenge", "")] {
@@ -381,7 +381,7 @@ both! {
     }
 
     /// req_014: an unknown client is rejected first, with and without a session.
-    async fn an_unknown_client_is_refused_first(setup: Setup) {
+    async fn unknown_client_is_rejected_first(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let mut nobody = server.public_client().await;
@@ -393,7 +393,7 @@ both! {
     }
 
     /// a suspended account and an access token are rejected without a redirect.
-    async fn a_credential_of_the_wrong_kind_is_forbidden(setup: Setup) {
+    async fn access_token_and_suspended_account_are_forbidden(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -410,7 +410,7 @@ both! {
     }
 
     /// oversized and malformed input is rejected on both engines.
-    async fn what_is_too_much_is_refused(setup: Setup) {
+    async fn oversized_input_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;

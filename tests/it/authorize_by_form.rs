@@ -3,7 +3,7 @@
 
 use time::Duration;
 
-use crate::support::{CHALLENGE, Client, Detour, Server, both, refused, told};
+use crate::support::{BrowserRequest, CHALLENGE, Client, Server, both, refused, told};
 
 const PATH: &str = "/api/oauth/authorize";
 
@@ -29,15 +29,15 @@ fn form<'a>(client: &'a Client, changed: &[(&'a str, &'a str)]) -> Vec<(&'a str,
 }
 
 /// Posts a form, and returns the stored request that the redirect leads to.
-async fn post(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Detour {
+async fn post(server: &Server, client: &Client, changed: &[(&str, &str)]) -> BrowserRequest {
     let answer = server.post_form(PATH, &form(client, changed)).await;
-    Detour::of(&answer.expect(303))
+    BrowserRequest::of(&answer.expect(303))
 }
 
 both! {
     /// req_165, req_122, A-55: the POST is followed by a `GET` with no parameter but the request id,
     /// bound to the browser by a cookie.
-    async fn a_form_is_followed_by_a_get(setup: Setup) {
+    async fn form_redirects_to_a_get(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let answer = server.post_form(PATH, &form(&app, &[("state", "s3cr3t")])).await.expect(303);
@@ -50,7 +50,7 @@ both! {
     }
 
     /// req_165, req_163: with a session, the browser continues to the consent page.
-    async fn a_form_of_somebody_signed_in_leads_to_the_consent_page(setup: Setup) {
+    async fn form_with_a_session_leads_to_the_consent_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -71,7 +71,7 @@ both! {
     }
 
     /// req_165, req_170: without a session, the user signs in and returns to the same request.
-    async fn a_form_of_a_guest_leads_to_the_login_page(setup: Setup) {
+    async fn form_without_a_session_leads_to_the_login_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -89,7 +89,7 @@ both! {
     }
 
     /// req_165, req_121: a session cookie sent with the POST is ignored until the `GET`.
-    async fn a_form_is_kept_whoever_posts_it(setup: Setup) {
+    async fn session_is_ignored_until_the_get(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -97,12 +97,12 @@ both! {
         let answer = server.send(request.header("cookie", frigg.cookie())).await.expect(303);
         let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";
         assert_eq!(server.count(decided, &[]).await, 0);
-        Detour::of(&answer).resume(&server, Some(&frigg)).await.expect(302);
+        BrowserRequest::of(&answer).resume(&server, Some(&frigg)).await.expect(302);
         assert_eq!(server.count(decided, &[]).await, 1);
     }
 
     /// req_165, A-49: a cross-site form is accepted, because the POST decides nothing (CSRF).
-    async fn another_site_may_post_the_form(setup: Setup) {
+    async fn cross_site_form_is_accepted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -111,14 +111,14 @@ both! {
             let request = request.header("origin", origin).header("sec-fetch-site", "cross-site");
             let answer = server.send(request).await.expect(303);
             assert_eq!(answer.find_header("access-control-allow-origin"), None);
-            let answer = Detour::of(&answer).resume(&server, Some(&frigg)).await.expect(302);
+            let answer = BrowserRequest::of(&answer).resume(&server, Some(&frigg)).await.expect(302);
             assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         }
     }
 
     /// req_165, req_166, req_167: `prompt` works in a form, and the request time is the time of the
     /// POST.
-    async fn prompt_says_the_same_in_a_form(setup: Setup) {
+    async fn prompt_works_in_a_form(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -140,7 +140,7 @@ both! {
 
     /// req_165, req_014, req_027: without a valid client and redirect URI, the response is an error
     /// page for browsers and JSON for programs, never a redirect.
-    async fn errors_of_a_form_without_a_client_are_not_redirected(setup: Setup) {
+    async fn form_errors_without_a_client_are_not_redirected(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         for (changed, error) in [
@@ -165,7 +165,7 @@ both! {
     }
 
     /// req_165, A-62: query parameters of the POST are rejected.
-    async fn parameters_in_the_url_of_a_form_are_refused(setup: Setup) {
+    async fn query_parameters_of_a_form_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let query = "client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&response_type=code";
@@ -177,7 +177,7 @@ both! {
     }
 
     /// req_165, req_026: errors of an unsupported request are redirected after the `GET`.
-    async fn what_a_form_asks_in_vain_is_told_by_redirect(setup: Setup) {
+    async fn unsupported_form_is_redirected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -194,7 +194,7 @@ both! {
     }
 
     /// A-62, req_008, req_165: errors of a repeated parameter are redirected after the `GET`.
-    async fn a_repeated_parameter_of_a_form_is_told_by_redirect(setup: Setup) {
+    async fn repeated_form_parameter_is_redirected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -202,7 +202,7 @@ both! {
             let mut form = form(&app, &[]);
             form.push(repeated);
             let answer = server.post_form(PATH, &form).await.expect(303);
-            let answer = Detour::of(&answer).resume(&server, Some(&frigg)).await;
+            let answer = BrowserRequest::of(&answer).resume(&server, Some(&frigg)).await;
             let answer = told(answer, "invalid_request");
             let description = format!("{} is given more than once", repeated.0);
             assert_eq!(answer.sent("error_description"), Some(description));
@@ -211,7 +211,7 @@ both! {
 
     /// req_165, A-51, A-53: the stored request is bound to the browser's cookie, expires after ten
     /// minutes, and is resumed once.
-    async fn the_way_back_belongs_to_the_browser(setup: Setup) {
+    async fn stored_form_is_bound_to_the_browser(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -220,7 +220,7 @@ both! {
         let path = format!("{PATH}?request_id={}", detour.request_id);
         refused(server.get_as(&frigg, &path).await, "invalid_request");
         for cookie in [other.cookie.as_str(), ""] {
-            let stolen = Detour { request_id: detour.request_id.clone(), cookie: cookie.to_owned() };
+            let stolen = BrowserRequest { request_id: detour.request_id.clone(), cookie: cookie.to_owned() };
             refused(stolen.resume(&server, Some(&frigg)).await, "invalid_request");
         }
         server.turn(Duration::minutes(10) - Duration::microseconds(1));

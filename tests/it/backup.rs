@@ -10,12 +10,12 @@ use storyden_auth::clock::Clock;
 use crate::support::{Engine, Setup, free_port};
 
 /// A server with a data folder, a database and a signing key of this test alone.
-struct Alone {
+struct Installation {
     setup: Setup,
     data: PathBuf,
 }
 
-impl Alone {
+impl Installation {
     fn new(setup: &Setup) -> Self {
         Self {
             setup: setup.clone(),
@@ -114,8 +114,8 @@ async fn sql(path: &Path, statement: &str) {
     file.close().await.unwrap();
 }
 
-async fn what_is_restored_after_a_crash_is_the_backup(setup: Setup) {
-    let at = Alone::new(&setup);
+async fn restore_after_a_crash_gives_the_backup(setup: Setup) {
+    let at = Installation::new(&setup);
     let file = setup.folder.join("a.backup");
     let archive = file.to_str().unwrap();
     let program = setup.spawn_with(free_port(), &at.settings()).await;
@@ -167,7 +167,7 @@ async fn what_is_restored_after_a_crash_is_the_backup(setup: Setup) {
     );
 }
 
-async fn a_backup_is_consistent_while_others_write(setup: Setup) {
+async fn backup_is_consistent_during_writes(setup: Setup) {
     let mut setup = setup;
     setup.clock = Clock::machine();
     let server = setup.start().await;
@@ -223,8 +223,8 @@ async fn a_backup_is_consistent_while_others_write(setup: Setup) {
     assert!(writing.await.unwrap() > before);
 }
 
-async fn a_damaged_archive_changes_nothing(setup: Setup) {
-    let at = Alone::new(&setup);
+async fn damaged_archive_changes_nothing(setup: Setup) {
+    let at = Installation::new(&setup);
     at.account("odin").await;
     at.run(&["session", "create", "odin"]).await;
     setup
@@ -292,8 +292,8 @@ async fn a_damaged_archive_changes_nothing(setup: Setup) {
     assert_eq!(at.files(), before);
 }
 
-async fn a_newer_database_is_refused(setup: Setup) {
-    let at = Alone::new(&setup);
+async fn newer_database_is_rejected(setup: Setup) {
+    let at = Installation::new(&setup);
     at.account("odin").await;
     let file = setup.folder.join("a.backup");
     let later = "INSERT INTO auth_migrations (version, name, applied_at) VALUES (9999, 'later', '2030-01-01 00:00:00+00:00')";
@@ -310,8 +310,8 @@ async fn a_newer_database_is_refused(setup: Setup) {
     assert_eq!(at.files(), before);
 }
 
-async fn a_damaged_database_is_replaced_and_kept(setup: Setup) {
-    let at = Alone::new(&setup);
+async fn damaged_database_is_replaced_and_kept(setup: Setup) {
+    let at = Installation::new(&setup);
     at.account("odin").await;
     let file = setup.folder.join("a.backup");
     let archive = file.to_str().unwrap();
@@ -350,8 +350,8 @@ async fn a_damaged_database_is_replaced_and_kept(setup: Setup) {
     );
 }
 
-async fn a_file_that_exists_is_not_replaced_unasked(setup: Setup) {
-    let at = Alone::new(&setup);
+async fn existing_file_needs_force(setup: Setup) {
+    let at = Installation::new(&setup);
     let missing = setup.folder.join("a.backup");
     let refused = at.refused(&["backup", missing.to_str().unwrap()]).await;
     assert!(
@@ -381,8 +381,8 @@ async fn a_file_that_exists_is_not_replaced_unasked(setup: Setup) {
     at.run(&["restore", file.to_str().unwrap()]).await;
 }
 
-async fn a_storydens_file_keeps_its_journal_and_its_mode(setup: Setup) {
-    let mut storyden = setup.beside_a_storyden().await;
+async fn storyden_file_keeps_journal_and_file_mode(setup: Setup) {
+    let mut storyden = setup.add_storyden_tables().await;
     let (file, database) = (setup.folder.join("a.backup"), setup.folder.join("test.db"));
     std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o640)).unwrap();
     let backup = setup.run(&["backup", file.to_str().unwrap()], &[]).await;
@@ -423,59 +423,57 @@ mod sqlite {
     /// T1: after SIGKILL and a restore, the server has the data and the key of the backup, and nothing
     /// of the left-over write-ahead log. A restore is rejected while a server runs.
     #[test]
-    fn what_is_restored_after_a_crash_is_the_backup() {
+    fn restore_after_a_crash_gives_the_backup() {
         run(Sqlite, |setup| {
-            Box::pin(super::what_is_restored_after_a_crash_is_the_backup(setup))
+            Box::pin(super::restore_after_a_crash_gives_the_backup(setup))
         });
     }
 
     /// A backup is a consistent snapshot despite concurrent writes.
     #[test]
-    fn a_backup_is_consistent_while_others_write() {
+    fn backup_is_consistent_during_writes() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_backup_is_consistent_while_others_write(setup))
+            Box::pin(super::backup_is_consistent_during_writes(setup))
         });
     }
 
     #[test]
-    fn a_damaged_archive_changes_nothing() {
+    fn damaged_archive_changes_nothing() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_damaged_archive_changes_nothing(setup))
+            Box::pin(super::damaged_archive_changes_nothing(setup))
         });
     }
 
     #[test]
-    fn a_newer_database_is_refused() {
+    fn newer_database_is_rejected() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_newer_database_is_refused(setup))
+            Box::pin(super::newer_database_is_rejected(setup))
         });
     }
 
     #[test]
-    fn a_damaged_database_is_replaced_and_kept() {
+    fn damaged_database_is_replaced_and_kept() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_damaged_database_is_replaced_and_kept(setup))
+            Box::pin(super::damaged_database_is_replaced_and_kept(setup))
         });
     }
 
     #[test]
-    fn a_file_that_exists_is_not_replaced_unasked() {
+    fn existing_file_needs_force() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_file_that_exists_is_not_replaced_unasked(setup))
+            Box::pin(super::existing_file_needs_force(setup))
         });
     }
 
     #[test]
-    fn a_storydens_file_keeps_its_journal_and_its_mode() {
+    fn storyden_file_keeps_journal_and_file_mode() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_storydens_file_keeps_its_journal_and_its_mode(
-                setup,
-            ))
+            Box::pin(super::storyden_file_keeps_journal_and_file_mode(setup))
         });
     }
 }
 
-async fn the_tools_of_postgresql_are_named(setup: Setup) {
+async fn postgresql_tools_are_named(setup: Setup) {
     assert_eq!(setup.engine, Engine::Postgres);
     let file = setup.folder.join("a.backup");
     for (command, tool) in [("backup", "pg_dump"), ("restore", "pg_restore")] {
@@ -491,9 +489,9 @@ mod postgres {
     use crate::support::run;
 
     #[test]
-    fn the_tools_of_postgresql_are_named() {
+    fn postgresql_tools_are_named() {
         run(Postgres, |setup| {
-            Box::pin(super::the_tools_of_postgresql_are_named(setup))
+            Box::pin(super::postgresql_tools_are_named(setup))
         });
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::support::outside::{Outside, Reply};
+use crate::support::simulated_internet::{Reply, SimulatedInternet};
 use crate::support::{Answer, Client, Engine, Member, Server, Setup, both};
 
 /// Text that breaks parsers or databases, tried in every parameter and every member.
@@ -91,7 +91,7 @@ async fn operations(server: &Server) -> Vec<Operation> {
 }
 
 /// Returns a valid value, so that validation reaches the parameter under test.
-fn plausible(name: &str, schema: &Value) -> Value {
+fn valid_value(name: &str, schema: &Value) -> Value {
     let known = match name {
         "redirect_uris" => json!(["https://app.example/cb"]),
         "allowed_scopes" | "requested_scopes" => json!(["READ_PROFILE"]),
@@ -138,7 +138,7 @@ fn shapes(name: &str, text: &str) -> Vec<Value> {
         shapes.push(json!({ "keys": [{ "kty": "EC", text: "x" }] }));
     }
     if name == "manual" {
-        let mut manual = plausible("manual", &Value::Null);
+        let mut manual = valid_value("manual", &Value::Null);
         for member in ["client_id", "client_secret", "scope"] {
             manual[member] = json!(text);
         }
@@ -155,12 +155,17 @@ fn encoded(text: &str) -> String {
 
 /// Creates a session per request, because sign-out and revocation end sessions.
 async fn session(server: &Server, member: &Member) -> String {
-    let begun = storyden_auth::http::member::session::begin(&server.app, &member.id);
+    let begun = storyden_auth::http::member::session::begin(&server.context, &member.id);
     begun.await.unwrap().0.reveal().to_owned()
 }
 
 /// Sends a request with a session, and asserts that the status is no 5xx except 503.
-async fn try_it(server: &Server, admin: &Member, request: reqwest::RequestBuilder, what: &str) {
+async fn assert_no_server_error(
+    server: &Server,
+    admin: &Member,
+    request: reqwest::RequestBuilder,
+    what: &str,
+) {
     let cookie = format!("storyden-session={}", session(server, admin).await);
     let answer = server.send(request.header("cookie", cookie)).await;
     // The profile `storyden` answers 500 if a remote server cannot be reached.
@@ -171,7 +176,7 @@ async fn try_it(server: &Server, admin: &Member, request: reqwest::RequestBuilde
 
 /// Tries every text in every place of every operation, and returns the number of requests.
 #[expect(clippy::too_many_lines, reason = "a list of requests")]
-async fn try_everything(server: &Server, admin: &Member) -> usize {
+async fn try_all_texts(server: &Server, admin: &Member) -> usize {
     let long = [long(), format!("https://tools.example/{}", long())];
     let texts: Vec<&str> = TEXTS
         .iter()
@@ -202,7 +207,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
         for text in &texts {
             if path.contains('{') {
                 let request = server.request(method, &at(&encoded(text)));
-                try_it(
+                assert_no_server_error(
                     server,
                     admin,
                     request.json(&json!({})),
@@ -217,7 +222,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                     .map(|other| {
                         (
                             other.clone(),
-                            plausible(other, &none).as_str().unwrap_or("1").to_owned(),
+                            valid_value(other, &none).as_str().unwrap_or("1").to_owned(),
                         )
                     })
                     .collect();
@@ -229,7 +234,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                     } else {
                         request.json(&json!({}))
                     };
-                    try_it(
+                    assert_no_server_error(
                         server,
                         admin,
                         request,
@@ -245,7 +250,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
             for (name, _) in members {
                 let others = members.iter().filter(|(other, _)| other != name);
                 let base: Map<String, Value> = others
-                    .map(|(other, schema)| (other.clone(), plausible(other, schema)))
+                    .map(|(other, schema)| (other.clone(), valid_value(other, schema)))
                     .filter(|(_, value)| !value.is_null())
                     .collect();
                 let what = format!("{method} {path} {name}={text:?}");
@@ -254,7 +259,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                         let mut body = base.clone();
                         body.insert(name.clone(), shape);
                         let request = server.request(method, &at(known)).json(&body);
-                        try_it(server, admin, request, &what).await;
+                        assert_no_server_error(server, admin, request, &what).await;
                         tried += 1;
                     }
                 } else {
@@ -277,7 +282,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                         form.push(("grant_type".to_owned(), grant.to_owned()));
                         form.push((name.clone(), (*text).to_owned()));
                         let request = server.request(method, &at(known)).form(&form);
-                        try_it(server, admin, request, &what).await;
+                        assert_no_server_error(server, admin, request, &what).await;
                         tried += 1;
                         if !path.ends_with("/token") {
                             break;
@@ -318,7 +323,7 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
                     .request(method, &at(known))
                     .header("content-type", kind)
                     .body(body);
-                try_it(server, admin, request, &what).await;
+                assert_no_server_error(server, admin, request, &what).await;
                 tried += 1;
             }
         }
@@ -327,8 +332,11 @@ async fn try_everything(server: &Server, admin: &Member) -> usize {
 }
 
 /// Starts a server with every feature enabled and high limits.
-async fn everything(setup: Setup, profile: &str) -> (Server, Member, Outside) {
-    let outside = Outside::new();
+async fn start_with_all_features(
+    setup: Setup,
+    profile: &str,
+) -> (Server, Member, SimulatedInternet) {
+    let outside = SimulatedInternet::new();
     let setup = outside
         .around(setup)
         .with("OAUTH_PROFILE", profile)
@@ -376,22 +384,22 @@ fn refused(answer: &Answer, what: &str) {
 
 both! {
     /// no text in any parameter or member causes a 5xx.
-    async fn no_text_breaks_the_server(setup: Setup) {
-        let (server, admin, _) = everything(setup, "standards").await;
-        let tried = try_everything(&server, &admin).await;
+    async fn no_text_causes_a_server_error(setup: Setup) {
+        let (server, admin, _) = start_with_all_features(setup, "standards").await;
+        let tried = try_all_texts(&server, &admin).await;
         assert!(tried > 2_000, "{tried}");
     }
 
     /// the same in the profile `storyden`.
-    async fn no_text_breaks_the_server_as_a_storyden(setup: Setup) {
-        let (server, admin, _) = everything(setup, "storyden").await;
-        let tried = try_everything(&server, &admin).await;
+    async fn no_text_causes_a_server_error_in_storyden(setup: Setup) {
+        let (server, admin, _) = start_with_all_features(setup, "storyden").await;
+        let tried = try_all_texts(&server, &admin).await;
         assert!(tried > 1_500, "{tried}");
     }
 
     /// U+0000 is rejected with 400 or the OAuth error in every text from outside.
-    async fn u0000_is_refused_everywhere(setup: Setup) {
-        let (server, admin, outside) = everything(setup, "standards").await;
+    async fn nul_character_is_rejected_everywhere(setup: Setup) {
+        let (server, admin, outside) = start_with_all_features(setup, "standards").await;
         for grant in ["refresh_token", "authorization_code", "client_credentials"] {
             let assertion = assertion(&server, "app\0");
             let form = [
@@ -417,7 +425,7 @@ both! {
         let request = server.request("POST", "/api/auth/password/signin").json(&sign_in);
         refused(&server.send(request).await, "sign-in");
         for member in ["client_id", "client_secret", "scope"] {
-            let mut manual = plausible("manual", &Value::Null);
+            let mut manual = valid_value("manual", &Value::Null);
             manual[member] = json!("a\0b");
             let body = json!({ "resource_url": "https://tools.example/mcp", "mode": "manual", "manual": manual });
             let made = server.post_as(&admin, "/api/admin/oauth/remote/connections", &body).await;
@@ -437,7 +445,7 @@ both! {
 
     /// T18: an instant outside the range of the type is rejected with the range; both ends of the range
     /// are accepted.
-    async fn instants_out_of_range_are_refused(setup: Setup) {
+    async fn instants_out_of_range_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
         let odin = server.admin("odin").await;

@@ -14,7 +14,7 @@ const WINDOW: i64 = 10;
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 
 /// Model of a refresh chain.
-struct Chain {
+struct ChainModel {
     /// Every token in order; `None` if the response was lost.
     tokens: Vec<Option<String>>,
     /// Time of the last rotation, in seconds.
@@ -34,7 +34,7 @@ enum Outcome {
     Refused,
 }
 
-impl Chain {
+impl ChainModel {
     /// Returns the expected result of a use.
     fn outcome(&self, token: usize, now: i64) -> Outcome {
         let leaf = self.tokens.len() - 1;
@@ -79,7 +79,13 @@ impl Chain {
 }
 
 /// Refreshes every chain concurrently.
-async fn step(server: &Server, app: &Client, chains: &mut [Chain], chance: &mut StdRng, now: i64) {
+async fn step(
+    server: &Server,
+    app: &Client,
+    chains: &mut [ChainModel],
+    chance: &mut StdRng,
+    now: i64,
+) {
     let mut running = JoinSet::new();
     for (at, chain) in chains.iter().enumerate() {
         let token = chain.pick(chance);
@@ -114,7 +120,7 @@ both! {
         for _ in 0..CHAINS {
             let first = server.tokens(&frigg, &app, &[("scope", "offline_access")]).await;
             let tokens = vec![Some(first.text("refresh_token"))];
-            chains.push(Chain { tokens, rotated_at: 0, dead: false });
+            chains.push(ChainModel { tokens, rotated_at: 0, dead: false });
         }
         let mut now = 0;
         for _ in 0..STEPS {

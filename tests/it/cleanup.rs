@@ -15,7 +15,7 @@ use crate::support::{NewClient, Server, Setup, Tokens, both};
 
 /// Runs a clean-up pass without the lease, which the pass at start-up may still hold.
 pub(crate) async fn clean_up(server: &Server) {
-    cleanup::run(&server.app.db, server.clock.now(), || false).await;
+    cleanup::run(&server.context.db, server.clock.now(), || false).await;
 }
 
 /// Advances the clock and runs a clean-up pass.
@@ -26,8 +26,8 @@ async fn clean_up_after(server: &Server, time: Duration) {
 
 /// Returns the number of rows that a step is due to delete.
 async fn backlog(server: &Server, step: &str) -> i64 {
-    let retention = server.app.config.audit_retention;
-    let counted = cleanup::backlog(&server.app.db, server.clock.now(), retention).await;
+    let retention = server.context.config.audit_retention;
+    let counted = cleanup::backlog(&server.context.db, server.clock.now(), retention).await;
     let counted = counted.unwrap();
     counted
         .iter()
@@ -38,13 +38,17 @@ async fn backlog(server: &Server, step: &str) -> i64 {
 
 /// Returns the stored progress of a step.
 async fn progress(server: &Server, step: &str) -> Progress {
-    let known = cleanup::progress(&server.app.db).await.unwrap();
+    let known = cleanup::progress(&server.context.db).await.unwrap();
     known.into_iter().find(|known| known.name == step).unwrap()
 }
 
 /// Waits for the end of the clean-up pass at start-up.
-pub(crate) async fn first_pass_is_over(server: &Server) {
-    while cleanup::progress(&server.app.db).await.unwrap().is_empty() {
+pub(crate) async fn wait_for_first_pass(server: &Server) {
+    while cleanup::progress(&server.context.db)
+        .await
+        .unwrap()
+        .is_empty()
+    {
         tokio::task::yield_now().await;
     }
 }
@@ -72,7 +76,7 @@ macro_rules! rows {
 
 both! {
     /// A-44: device rows are deleted an hour after expiry, in every state; live rows stay.
-    async fn device_rows_go_an_hour_after_their_time(setup: Setup) {
+    async fn device_rows_are_deleted_an_hour_after_expiry(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -89,7 +93,7 @@ both! {
     }
 
     /// P7: authorization requests are deleted at expiry, decided or not; live requests stay.
-    async fn authorization_requests_go_with_their_time(setup: Setup) {
+    async fn authorization_requests_are_deleted_at_expiry(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -105,7 +109,7 @@ both! {
     }
 
     /// A-14, P7: codes are kept for a day after expiry, so that a replay is detected, and then deleted.
-    async fn codes_stay_for_a_day_and_go(setup: Setup) {
+    async fn codes_are_deleted_a_day_after_expiry(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -122,7 +126,7 @@ both! {
     }
 
     /// A-14: a replay just before the deletion of the code still ends the grant.
-    async fn a_replay_on_the_codes_last_day_is_seen(setup: Setup) {
+    async fn replay_before_code_deletion_is_detected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -134,7 +138,7 @@ both! {
     }
 
     /// P7: refresh tokens are deleted a week after expiry; live and recently expired tokens stay.
-    async fn refresh_tokens_go_a_week_after_their_time(setup: Setup) {
+    async fn refresh_tokens_are_deleted_a_week_after_expiry(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -152,7 +156,7 @@ both! {
     }
 
     /// A-24: a rotated token is kept while the chain has a live token, so that reuse is detected.
-    async fn a_rotated_token_stays_while_its_chain_lives(setup: Setup) {
+    async fn rotated_token_is_kept_while_the_chain_is_live(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -169,7 +173,7 @@ both! {
     }
 
     /// P7: an expired chain is deleted from the newest token to the oldest, then the grant.
-    async fn a_chain_that_is_over_dissolves(setup: Setup) {
+    async fn expired_chain_is_deleted_with_its_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -187,7 +191,7 @@ both! {
 
     /// req_142, P7: unused registrations without an owner are deleted after a week, including
     /// authorization requests.
-    async fn unused_registrations_go_after_a_week(setup: Setup) {
+    async fn unused_registrations_are_deleted_after_a_week(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let register = |client_id| NewClient { client_id, ..NewClient::default() };
@@ -217,7 +221,7 @@ both! {
     }
 
     /// P7: sessions are deleted a week after expiry.
-    async fn sessions_go_a_week_after_their_time(setup: Setup) {
+    async fn sessions_are_deleted_a_week_after_expiry(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         clean_up_after(&server, Duration::days(96)).await;
@@ -227,7 +231,7 @@ both! {
     }
 
     /// A-24: a revoked grant is kept until no access token can refer to that grant.
-    async fn an_ended_grant_is_remembered(setup: Setup) {
+    async fn revoked_grant_outlives_its_access_tokens(setup: Setup) {
         let server = setup.with("OAUTH_ACCESS_TOKEN_TTL", "24h").start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -243,7 +247,7 @@ both! {
 
     /// P6: a lease limits clean-up to a single replica at a time; after a crash the lease expires in
     /// ten minutes.
-    async fn one_replica_at_a_time_cleans_up(setup: Setup) {
+    async fn lease_limits_clean_up_to_one_replica(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -251,20 +255,20 @@ both! {
         server.turn(Duration::days(1));
         let now = server.clock.now();
         let until = now + Duration::minutes(10);
-        while !leases::take(&server.app.db, "cleanup", "another", now, until).await.unwrap() {
+        while !leases::take(&server.context.db, "cleanup", "another", now, until).await.unwrap() {
             tokio::task::yield_now().await; // the pass at start-up holds the lease
         }
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
-        jobs::clean_up(server.app.clone()).await;
+        jobs::clean_up(server.context.clone()).await;
         assert_eq!(rows!(server, "oauth_authorisation_requests"), 1);
         server.turn(Duration::microseconds(1));
-        jobs::clean_up(server.app.clone()).await;
+        jobs::clean_up(server.context.clone()).await;
         assert_eq!(rows!(server, "oauth_authorisation_requests"), 0);
         assert_eq!(rows!(server, "auth_leases"), 0); // released
     }
 
     /// A-108, P7: a pass runs when a server starts, also while OAuth is off.
-    async fn a_start_cleans_up_also_while_oauth_is_off(setup: Setup) {
+    async fn clean_up_runs_at_start_while_oauth_is_off(setup: Setup) {
         let on = setup.start().await;
         let frigg = on.member("frigg", &[]).await;
         let app = on.public_client().await;
@@ -279,14 +283,14 @@ both! {
     }
 
     /// P7: an expired chain of any length is deleted in a single pass, including the grant.
-    async fn a_long_chain_goes_in_one_pass(setup: Setup) {
+    async fn long_chain_is_deleted_in_one_pass(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let over = Tokens { prefix: "over", chains: 1, length: 450, days: -8 };
-        setup.make_tokens(&frigg, &app, over).await;
+        setup.insert_token_chains(&frigg, &app, over).await;
         let young = Tokens { prefix: "week", chains: 2, length: 3, days: -6 };
-        setup.make_tokens(&frigg, &app, young).await;
+        setup.insert_token_chains(&frigg, &app, young).await;
         assert_eq!(backlog(&server, "refresh tokens").await, 450);
         clean_up(&server).await;
         assert_eq!(backlog(&server, "refresh tokens").await, 0);
@@ -295,28 +299,28 @@ both! {
     }
 
     /// A-24, P7: expired tokens of live chains stay, and do not delay the deletion of other rows.
-    async fn expired_tokens_of_living_chains_hold_up_nothing(setup: Setup) {
+    async fn expired_tokens_of_live_chains_block_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         // Ten minutes between rotations: most of the chain expired more than a week ago.
         let living = Tokens { prefix: "long", chains: 2, length: 1_500, days: 1 };
-        setup.make_tokens(&frigg, &app, living).await;
+        setup.insert_token_chains(&frigg, &app, living).await;
         let over = Tokens { prefix: "over", chains: 300, length: 1, days: -8 };
-        setup.make_tokens(&frigg, &app, over).await;
+        setup.insert_token_chains(&frigg, &app, over).await;
         clean_up(&server).await;
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "auth_grants")), (3_000, 2));
     }
 
     /// P7: a pass that ran out of time reports `finished: false`, and the next pass continues.
-    async fn a_pass_that_was_stopped_is_continued(setup: Setup) {
+    async fn interrupted_pass_is_continued(setup: Setup) {
         let server = setup.start().await;
-        first_pass_is_over(&server).await;
+        wait_for_first_pass(&server).await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let over = Tokens { prefix: "over", chains: 500, length: 1, days: -8 };
-        setup.make_tokens(&frigg, &app, over).await;
-        let (db, now, asked) = (&server.app.db, server.clock.now(), AtomicUsize::new(0));
+        setup.insert_token_chains(&frigg, &app, over).await;
+        let (db, now, asked) = (&server.context.db, server.clock.now(), AtomicUsize::new(0));
         let pass = cleanup::run(db, now, || asked.fetch_add(1, Ordering::Relaxed) > 5).await;
         assert!(!pass.finished, "{pass:?}");
         let left = rows!(server, "oauth_refresh_tokens");
@@ -324,12 +328,12 @@ both! {
         let pass = cleanup::run(db, now, || false).await;
         assert!(pass.finished, "{pass:?}");
         assert_eq!(rows!(server, "oauth_refresh_tokens"), 0);
-        assert!(jobs::clean_up(server.app.clone()).await);
+        assert!(jobs::clean_up(server.context.clone()).await);
     }
 
     /// P7: pending authorization requests, which need no authentication, are deleted within a minute of
     /// expiry.
-    async fn pending_requests_go_every_minute(setup: Setup) {
+    async fn pending_requests_are_deleted_every_minute(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         server.authorize(None, &app, &[]).await.expect(302);
@@ -337,12 +341,12 @@ both! {
         server.authorize(None, &app, &[]).await.expect(302);
         server.turn(Duration::minutes(2));
         assert_eq!(backlog(&server, "pending requests").await, 1);
-        jobs::each_minute(server.app.clone()).await;
+        jobs::each_minute(server.context.clone()).await;
         assert_eq!(rows!(server, "auth_pending_requests"), 1);
     }
 
     /// P7: rows of this server are deleted once a day after Storyden deleted the parent rows.
-    async fn side_rows_without_parents_go_once_a_day(setup: Setup) {
+    async fn orphaned_rows_are_deleted_daily(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -369,14 +373,14 @@ both! {
 
     /// P7: a row that cannot be deleted blocks neither the rows before nor the other steps, and
     /// `doctor` reports the failure until the step completes.
-    async fn a_step_that_fails_is_told_and_the_others_run(setup: Setup) {
+    async fn failed_step_is_reported_and_others_run(setup: Setup) {
         let server = setup.start().await;
-        first_pass_is_over(&server).await;
+        wait_for_first_pass(&server).await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let over = Tokens { prefix: "over", chains: 300, length: 1, days: -8 };
-        setup.make_tokens(&frigg, &app, over).await;
-        let mut database = setup.other_process().await;
+        setup.insert_token_chains(&frigg, &app, over).await;
+        let mut database = setup.connect_as_other_process().await;
         let refuse = database.pick(
             "CREATE TRIGGER refuse BEFORE DELETE ON oauth_refresh_tokens \
              WHEN old.id = 'over0000000000000000' BEGIN SELECT RAISE(ABORT, 'not this row'); END",
@@ -387,7 +391,7 @@ both! {
         );
         database.run(refuse).await;
         server.turn(Duration::days(91)); // sessions are expired
-        let pass = cleanup::run(&server.app.db, server.clock.now() + Duration::days(7), || false).await;
+        let pass = cleanup::run(&server.context.db, server.clock.now() + Duration::days(7), || false).await;
         assert_eq!(pass.failed, ["refresh tokens"], "{pass:?}");
         assert!(pass.finished, "it waits for the next regular pass");
         assert_eq!((rows!(server, "oauth_refresh_tokens"), rows!(server, "sessions")), (1, 0));
@@ -402,19 +406,19 @@ both! {
     }
 
     /// P7: `doctor` and the metrics show due rows and the last completion of each step.
-    async fn the_backlog_is_told(setup: Setup) {
+    async fn backlog_is_reported(setup: Setup) {
         let server = setup.clone().with("METRICS_ADDR", "127.0.0.1:9100").start().await;
-        first_pass_is_over(&server).await;
+        wait_for_first_pass(&server).await;
         prometheus::install();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(prometheus::serve(server.app.clone(), listener, stop.clone()));
+        tokio::spawn(prometheus::serve(server.context.clone(), listener, stop.clone()));
         let app = server.public_client().await;
         server.authorize(None, &app, &[]).await.expect(302);
         server.turn(Duration::days(1));
         assert_eq!(backlog(&server, "pending requests").await, 1);
-        jobs::each_minute(server.app.clone()).await;
+        jobs::each_minute(server.context.clone()).await;
         let known = progress(&server, "pending requests").await;
         assert_eq!(known.completed_at, Some(server.clock.now()));
         assert_eq!((known.deleted, known.error), (1, None));

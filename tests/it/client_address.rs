@@ -24,7 +24,7 @@ async fn address_of(server: &Server, odin: &Member, lines: &[&[u8]]) -> String {
 both! {
     /// the client address is the last element of X-Forwarded-For that is no trusted proxy.
     /// Invalid bytes, empty elements and spoofed elements further left are ignored.
-    async fn the_address_is_the_last_that_no_trusted_proxy_has(setup: Setup) {
+    async fn client_address_is_the_last_untrusted_hop(setup: Setup) {
         let proxies = "127.0.0.0/8, 10.0.0.0/8, 2001:db8:ff::/48";
         let server = setup.with("TRUSTED_PROXIES", proxies).start().await;
         let odin = server.admin("odin").await;
@@ -53,7 +53,7 @@ both! {
     }
 
     /// X-Forwarded-For of an untrusted peer is ignored.
-    async fn a_peer_that_is_not_trusted_chooses_no_address(setup: Setup) {
+    async fn untrusted_peer_cannot_forge_an_address(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         let odin = server.admin("odin").await;
         server.member("frigg", &[]).await;

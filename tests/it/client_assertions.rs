@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::outside::{Outside, Reply};
+use crate::support::simulated_internet::{Reply, SimulatedInternet};
 use crate::support::{Answer, Client, Server, Setup, both};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -59,7 +59,7 @@ async fn refresh(server: &Server, token: &str, assertion: &str) -> Answer {
     server.token(&form).await
 }
 
-fn refused_for(answer: &Answer, part: &str) {
+fn assert_invalid_client(answer: &Answer, part: &str) {
     assert_eq!(
         (answer.status, answer.text("error").as_str()),
         (400, "invalid_client"),
@@ -112,7 +112,7 @@ async fn first_token(server: &Server, client_id: &str, key: &Key) -> String {
     server.token(&form).await.expect(200).text("refresh_token")
 }
 
-async fn open(setup: Setup) -> Server {
+async fn start_with_registration(setup: Setup) -> Server {
     setup
         .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
         .start()
@@ -122,8 +122,8 @@ async fn open(setup: Setup) -> Server {
 both! {
     /// req_177, RFC 7523 §3: an invalid assertion is rejected with the reason and consumes nothing; a
     /// valid assertion works once.
-    async fn an_assertion_is_the_clients_for_us_now_and_once(setup: Setup) {
-        let server = open(setup).await;
+    async fn assertion_claims_are_checked_and_used_once(setup: Setup) {
+        let server = start_with_registration(setup).await;
         let key = Key::new("a");
         let id = register(&server, &json!({ "jwks": { "keys": [key.jwk] } })).await;
         let token = first_token(&server, &id, &key).await;
@@ -156,11 +156,11 @@ both! {
             if part != "Client not found" {
                 form.push(("client_id", &id));
             }
-            refused_for(&server.token(&form).await, part);
+            assert_invalid_client(&server.token(&form).await, part);
         }
         let good = key.sign(&claims(&server, &id, "good"));
         let next = refresh(&server, &token, &good).await.expect(200).text("refresh_token");
-        refused_for(&refresh(&server, &next, &good).await, "used before");
+        assert_invalid_client(&refresh(&server, &next, &good).await, "used before");
         let mut endpoint = claims(&server, &id, "endpoint");
         endpoint["aud"] = json!([format!("{ISSUER}/api/oauth/token"), "x"]);
         refresh(&server, &next, &key.sign(&endpoint)).await.expect(200);
@@ -168,8 +168,8 @@ both! {
 
     /// A-75, RFC 8725: signatures by a different key, with a MAC, or with `none` are rejected
     /// (algorithm confusion).
-    async fn only_the_clients_own_key_proves_it(setup: Setup) {
-        let server = open(setup).await;
+    async fn only_the_registered_key_authenticates(setup: Setup) {
+        let server = start_with_registration(setup).await;
         let key = Key::new("a");
         let id = register(&server, &json!({ "jwks": { "keys": [key.jwk] } })).await;
         let token = first_token(&server, &id, &key).await;
@@ -195,11 +195,11 @@ both! {
                 ("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", &id),
                 ("client_assertion_type", TYPE), ("client_assertion", &assertion),
             ];
-            refused_for(&server.token(&form).await, part);
+            assert_invalid_client(&server.token(&form).await, part);
         }
         // the client id alone, or a secret, does not authenticate
         let bare = [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", &id)];
-        refused_for(&server.token(&bare).await, "client_assertion is needed");
+        assert_invalid_client(&server.token(&bare).await, "client_assertion is needed");
         let both = [
             ("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", &id),
             ("client_secret", "x"), ("client_assertion_type", TYPE), ("client_assertion", "a.b.c"),
@@ -210,9 +210,9 @@ both! {
 
     /// Keys at `jwks_uri` are fetched at first use and again for a signature by an unknown key; the
     /// number of fetches caused by invalid signatures is limited.
-    async fn served_keys_follow_a_rotation_and_are_fetched_seldom(setup: Setup) {
-        let outside = Outside::new();
-        let server = open(outside.around(setup)).await;
+    async fn jwks_uri_is_fetched_after_rotation_and_rate_limited(setup: Setup) {
+        let outside = SimulatedInternet::new();
+        let server = start_with_registration(outside.around(setup)).await;
         let host = outside.host("app.example").await;
         let (old, new) = (Key::new("old"), Key::new("new"));
         let serve = |key: &Key| host.reply("/keys", Reply::json("200 OK", "", &json!({ "keys": [key.jwk] })));
@@ -225,7 +225,7 @@ both! {
         let stranger = Key::new("old");
         for number in 0..40 {
             let assertion = stranger.sign(&claims(&server, &id, &format!("s{number}")));
-            refused_for(&refresh(&server, &token, &assertion).await, "none of the client's keys");
+            assert_invalid_client(&refresh(&server, &token, &assertion).await, "none of the client's keys");
         }
         assert_eq!(host.asked().len(), 1);
         serve(&new);
@@ -244,9 +244,9 @@ both! {
 
     /// A client with a metadata document authenticates by the key in the document (Client ID Metadata
     /// Document §8.2).
-    async fn a_document_may_have_the_key(setup: Setup) {
-        let outside = Outside::new();
-        let server = open(outside.around(setup)).await;
+    async fn metadata_document_may_have_the_keys(setup: Setup) {
+        let outside = SimulatedInternet::new();
+        let server = start_with_registration(outside.around(setup)).await;
         let host = outside.host("app.example").await;
         let key = Key::new("a");
         let id = host.publish("/c", &json!({
@@ -258,8 +258,8 @@ both! {
     }
 
     /// An invalid key set is not registered (RFC 7591 §2).
-    async fn a_key_that_is_not_public_is_not_registered(setup: Setup) {
-        let server = open(setup).await;
+    async fn invalid_key_set_is_not_registered(setup: Setup) {
+        let server = start_with_registration(setup).await;
         let mut private = Key::new("a").jwk;
         private["d"] = json!("x");
         for keys in [
@@ -282,13 +282,13 @@ both! {
     }
 
     /// An assertion for a client without a key is rejected, not ignored.
-    async fn an_assertion_of_a_client_without_a_key_is_refused(setup: Setup) {
-        let server = open(setup).await;
+    async fn assertion_of_a_client_without_a_key_is_rejected(setup: Setup) {
+        let server = start_with_registration(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let offline = [("scope", "openid offline_access")];
         let token = server.tokens(&frigg, &app, &offline).await.text("refresh_token");
         let assertion = Key::new("a").sign(&claims(&server, "app", "x"));
-        refused_for(&refresh(&server, &token, &assertion).await, "no key registered");
+        assert_invalid_client(&refresh(&server, &token, &assertion).await, "no key registered");
     }
 }

@@ -11,7 +11,7 @@ use crate::support::race::{Form, with};
 use crate::support::{Answer, Client, NewClient, Server, both};
 
 /// A form that needs only client authentication.
-const ASK: &[(&str, &str)] = &[("grant_type", "client_credentials")];
+const CLIENT_CREDENTIALS_FORM: &[(&str, &str)] = &[("grant_type", "client_credentials")];
 
 /// Returns the value of a Basic header (RFC 6749 §2.3.1: both halves are form-encoded first).
 fn basic(client_id: &str, secret: &str) -> String {
@@ -24,15 +24,24 @@ fn raw_basic(pair: &str) -> String {
 }
 
 /// Sends the form with an `Authorization` header and additional parameters.
-async fn ask_by_header(server: &Server, header: &str, body: &[(&str, &str)]) -> Answer {
-    let form: Form<'_> = ASK.iter().chain(body).copied().collect();
+async fn authenticate_by_header(server: &Server, header: &str, body: &[(&str, &str)]) -> Answer {
+    let form: Form<'_> = CLIENT_CREDENTIALS_FORM
+        .iter()
+        .chain(body)
+        .copied()
+        .collect();
     let request = server.token_request(&form).header("authorization", header);
     server.send(request).await
 }
 
 /// Sends the secret in the body, with `address` in X-Forwarded-For.
-async fn ask_from(server: &Server, address: &str, client_id: &str, secret: &str) -> Answer {
-    let mut form: Form<'_> = ASK.to_vec();
+async fn authenticate_from(
+    server: &Server,
+    address: &str,
+    client_id: &str,
+    secret: &str,
+) -> Answer {
+    let mut form: Form<'_> = CLIENT_CREDENTIALS_FORM.to_vec();
     form.extend([("client_id", client_id), ("client_secret", secret)]);
     let request = server
         .token_request(&form)
@@ -48,7 +57,7 @@ async fn service(server: &Server) -> Client {
 
 both! {
     /// req_002, req_128: a secret with any characters is accepted in the header and in the body.
-    async fn any_secret_goes_through_the_header_and_the_body(setup: Setup) {
+    async fn any_secret_is_accepted_in_header_and_body(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         for (client_id, secret) in [
@@ -59,16 +68,16 @@ both! {
             let new = NewClient { client_id, secret: Some(secret), ..NewClient::default() };
             let client = server.client(NewClient { owner: Some(frigg.id.clone()), ..new }).await;
             let header = basic(client_id, secret);
-            let answer = ask_by_header(&server, &header, &[]).await;
+            let answer = authenticate_by_header(&server, &header, &[]).await;
             answer.expect_error(400, "unauthorized_client"); // authenticated, but without the grant
-            let mut form: Form<'_> = ASK.to_vec();
+            let mut form: Form<'_> = CLIENT_CREDENTIALS_FORM.to_vec();
             form.extend(client.credentials());
             server.token(&form).await.expect_error(400, "unauthorized_client");
         }
     }
 
     /// req_001: two methods at once are rejected; the same client_id again is not a second method.
-    async fn two_methods_at_once_are_refused(setup: Setup) {
+    async fn two_methods_at_once_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
         let secret = client.secret.clone().unwrap();
@@ -78,22 +87,22 @@ both! {
             vec![("client_secret", "wrong")],
             vec![("client_id", "another")],
         ] {
-            let refused = ask_by_header(&server, &header, &body).await.expect_error(400, "invalid_request");
+            let refused = authenticate_by_header(&server, &header, &body).await.expect_error(400, "invalid_request");
             let text = "multiple client authentication methods used";
             assert_eq!(refused.text("error_description"), text);
         }
-        ask_by_header(&server, &header, &[("client_id", "service")]).await.expect(200);
-        ask_by_header(&server, &header, &[("client_id", ""), ("client_secret", "")]).await.expect(200);
-        let twice = server.token_request(ASK).header("authorization", &header).header("authorization", &header);
+        authenticate_by_header(&server, &header, &[("client_id", "service")]).await.expect(200);
+        authenticate_by_header(&server, &header, &[("client_id", ""), ("client_secret", "")]).await.expect(200);
+        let twice = server.token_request(CLIENT_CREDENTIALS_FORM).header("authorization", &header).header("authorization", &header);
         server.send(twice).await.expect_error(400, "invalid_request");
     }
 
     /// req_034: failed authentication by header is challenged, and the response has `no-store`.
-    async fn a_failed_header_is_challenged(setup: Setup) {
+    async fn failed_header_authentication_is_challenged(setup: Setup) {
         let server = setup.start().await;
         service(&server).await;
         for header in [basic("service", "wrong"), basic("nobody", "x"), basic("service", "")] {
-            let refused = ask_by_header(&server, &header, &[]).await.expect_error(401, "invalid_client");
+            let refused = authenticate_by_header(&server, &header, &[]).await.expect_error(401, "invalid_client");
             assert_eq!(refused.header("www-authenticate"), "Basic realm=\"auth.example\"");
             assert_eq!(refused.header("cache-control"), "no-store");
             assert_eq!(refused.header("pragma"), "no-cache");
@@ -101,7 +110,7 @@ both! {
     }
 
     /// req_035, req_036: failed authentication in the body is 400, with the reason.
-    async fn a_failed_body_is_not_challenged(setup: Setup) {
+    async fn failed_body_authentication_is_400(setup: Setup) {
         let server = setup.start().await;
         service(&server).await;
         for (body, text) in [
@@ -111,7 +120,7 @@ both! {
             (vec![("client_id", "SERVICE"), ("client_secret", "x")], "Client not found"),
             (vec![], "Missing client_id"),
         ] {
-            let form: Form<'_> = ASK.iter().copied().chain(body).collect();
+            let form: Form<'_> = CLIENT_CREDENTIALS_FORM.iter().copied().chain(body).collect();
             let refused = server.token(&form).await.expect_error(400, "invalid_client");
             assert_eq!(refused.text("error_description"), text);
             assert_eq!(refused.find_header("www-authenticate"), None);
@@ -119,7 +128,7 @@ both! {
     }
 
     /// a malformed header is rejected, even if the body names a public client.
-    async fn a_broken_header_is_never_passed_over(setup: Setup) {
+    async fn malformed_header_is_never_ignored(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -139,7 +148,7 @@ both! {
 
     /// req_072, req_071: a public client has no secret; a Basic header with an empty secret is
     /// accepted.
-    async fn a_public_client_needs_no_secret(setup: Setup) {
+    async fn public_client_needs_no_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -150,22 +159,22 @@ both! {
     }
 
     /// req_003: credentials in the query are rejected.
-    async fn credentials_in_the_url_are_refused(setup: Setup) {
+    async fn credentials_in_the_query_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
         let secret = client.secret.clone().unwrap();
         let query = [("client_id", "service"), ("client_secret", &secret)];
-        let request = server.token_request(ASK).query(&query);
+        let request = server.token_request(CLIENT_CREDENTIALS_FORM).query(&query);
         server.send(request).await.expect_error(400, "invalid_request");
     }
 
     /// req_016: a confidential client authenticates on every grant.
-    async fn a_confidential_client_authenticates_on_every_grant(setup: Setup) {
+    async fn confidential_client_authenticates_for_every_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let client = server.confidential_client(&frigg.id).await;
         let code = server.code(&frigg, &client, &[]).await;
-        let mut cc: Form<'_> = ASK.to_vec();
+        let mut cc: Form<'_> = CLIENT_CREDENTIALS_FORM.to_vec();
         cc.extend(client.credentials());
         for form in [client.exchange_form(&code), client.refresh_form("x"), client.poll_form("x"), cc] {
             for secret in ["", "wrong"] {
@@ -177,7 +186,7 @@ both! {
     }
 
     /// P8: a secret that Storyden hashed (Argon2id, 64 MiB, several lanes) is accepted.
-    async fn a_secret_that_storyden_hashed_is_accepted(setup: Setup) {
+    async fn secret_hashed_by_storyden_is_accepted(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
         let params = Params::new(65_536, 1, 2, Some(32)).unwrap();
@@ -186,12 +195,12 @@ both! {
         let hash = hash.unwrap().to_string();
         let sql = "UPDATE oauth_clients SET client_secret_hash = $1 WHERE id = $2";
         server.sql(sql, &[&hash, client.row_id.as_str()]).await;
-        ask_from(&server, "192.0.2.1", "service", "sdoas_of-storyden").await.expect(200);
-        ask_from(&server, "192.0.2.1", "service", "sdoas_of-another").await.expect_error(400, "invalid_client");
+        authenticate_from(&server, "192.0.2.1", "service", "sdoas_of-storyden").await.expect(200);
+        authenticate_from(&server, "192.0.2.1", "service", "sdoas_of-another").await.expect_error(400, "invalid_client");
     }
 
     /// a malformed or extremely expensive stored hash is not computed.
-    async fn a_stored_hash_of_absurd_cost_is_not_computed(setup: Setup) {
+    async fn hash_of_excessive_cost_is_not_computed(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
         for hash in [
@@ -202,7 +211,7 @@ both! {
         ] {
             let sql = "UPDATE oauth_clients SET client_secret_hash = $1 WHERE id = $2";
             server.sql(sql, &[hash, client.row_id.as_str()]).await;
-            let answer = ask_from(&server, "192.0.2.1", "service", "anything").await;
+            let answer = authenticate_from(&server, "192.0.2.1", "service", "anything").await;
             assert_eq!(answer.text("error"), "server_error", "{hash}");
         }
     }
@@ -214,36 +223,36 @@ both! {
         let client = service(&server).await;
         let secret = client.secret.clone().unwrap();
         for _ in 0..30 {
-            ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+            authenticate_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
         }
         for tried in ["wrong", &secret] {
-            let stopped = ask_from(&server, "192.0.2.1", "service", tried).await;
+            let stopped = authenticate_from(&server, "192.0.2.1", "service", tried).await;
             let stopped = stopped.expect_error(429, "invalid_client");
             let wait: u64 = stopped.header("retry-after").parse().unwrap();
             assert!((1..=301).contains(&wait), "{wait}");
         }
-        ask_from(&server, "192.0.2.2", "service", &secret).await.expect(200);
+        authenticate_from(&server, "192.0.2.2", "service", &secret).await.expect(200);
         server.turn(Duration::minutes(5));
-        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
-        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+        authenticate_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+        authenticate_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
     }
 
     /// req_004: a secret verified before is accepted while wrong guesses are blocked.
-    async fn a_remembered_secret_is_not_locked_out(setup: Setup) {
+    async fn known_secret_is_not_locked_out(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server).await;
         let secret = client.secret.clone().unwrap();
-        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+        authenticate_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
         for _ in 0..31 {
-            ask_from(&server, "192.0.2.1", "service", "wrong").await;
+            authenticate_from(&server, "192.0.2.1", "service", "wrong").await;
         }
-        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
-        ask_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
+        authenticate_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
+        authenticate_from(&server, "192.0.2.1", "service", &secret).await.expect(200);
     }
 
     /// req_004: guesses at several clients share a limit per network; an IPv6 /64 counts as a single
     /// address.
-    async fn wrong_secrets_of_many_clients_are_limited_by_network(setup: Setup) {
+    async fn wrong_secrets_are_limited_by_network(setup: Setup) {
         let server = setup.start().await;
         let names = ["c1", "c2", "c3", "c4"];
         for client_id in names {
@@ -251,22 +260,22 @@ both! {
         }
         for attempt in 0..100 {
             let address = format!("2001:db8:0:1::{attempt:x}");
-            ask_from(&server, &address, names[attempt % 4], "wrong").await.expect_error(400, "invalid_client");
+            authenticate_from(&server, &address, names[attempt % 4], "wrong").await.expect_error(400, "invalid_client");
         }
         let server = &server;
-        ask_from(server, "2001:db8:0:1:ffff::1", "c1", "wrong").await.expect_error(429, "invalid_client");
-        ask_from(server, "2001:db8:0:2::1", "c1", "wrong").await.expect_error(400, "invalid_client");
+        authenticate_from(server, "2001:db8:0:1:ffff::1", "c1", "wrong").await.expect_error(429, "invalid_client");
+        authenticate_from(server, "2001:db8:0:2::1", "c1", "wrong").await.expect_error(400, "invalid_client");
     }
 
     /// forwarded headers from untrusted peers are ignored.
-    async fn forwarded_headers_of_strangers_count_for_nothing(setup: Setup) {
+    async fn forwarded_headers_of_untrusted_peers_are_ignored(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         let client = service(&server).await;
         for attempt in 0..30 {
             let address = format!("192.0.2.{attempt}");
-            ask_from(&server, &address, "service", "wrong").await.expect_error(400, "invalid_client");
+            authenticate_from(&server, &address, "service", "wrong").await.expect_error(400, "invalid_client");
         }
-        ask_from(&server, "192.0.2.99", "service", "wrong").await.expect_error(429, "invalid_client");
+        authenticate_from(&server, "192.0.2.99", "service", "wrong").await.expect_error(429, "invalid_client");
 
         let frigg = server.member("heimdall", &[]).await;
         let app = server.public_client().await;
@@ -282,12 +291,12 @@ both! {
     }
 
     /// req_004: the limits scale with RATE_LIMIT.
-    async fn the_operator_scales_the_limits(setup: Setup) {
+    async fn limits_scale_with_rate_limit(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "500").start().await;
         service(&server).await;
         for _ in 0..3 {
-            ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
+            authenticate_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(400, "invalid_client");
         }
-        ask_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
+        authenticate_from(&server, "192.0.2.1", "service", "wrong").await.expect_error(429, "invalid_client");
     }
 }

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::cleanup::clean_up;
-use crate::support::outside::{Host, Outside, Reply};
+use crate::support::simulated_internet::{Host, Reply, SimulatedInternet};
 use crate::support::{
-    Answer, CHALLENGE, Client, Member, NewClient, Server, Setup, VERIFIER, both, to_login, told,
+    Answer, CHALLENGE, Client, Member, NewClient, Server, Setup, VERIFIER,
+    assert_redirect_to_login, both, told,
 };
 
 /// Returns the client of a metadata document, for the code flow helpers.
@@ -21,8 +22,8 @@ fn client(host: &Host, id: &str) -> Client {
 }
 
 /// Starts a server with a signed-in member, and an external host.
-async fn begin(setup: Setup) -> (Server, Member, Outside, Host) {
-    let outside = Outside::new();
+async fn start_with_host(setup: Setup) -> (Server, Member, SimulatedInternet, Host) {
+    let outside = SimulatedInternet::new();
     let server = outside.around(setup).start().await;
     let frigg = server.member("frigg", &["READ_PROFILE"]).await;
     let host = outside.host("app.example").await;
@@ -30,7 +31,7 @@ async fn begin(setup: Setup) -> (Server, Member, Outside, Host) {
 }
 
 /// Asserts an `invalid_client` error without a redirect, with `part` in the description.
-fn refused_for(answer: Answer, part: &str) {
+fn assert_invalid_client(answer: Answer, part: &str) {
     let answer = answer.expect(400);
     assert_eq!(answer.text("error"), "invalid_client");
     let description = answer.text("error_description");
@@ -46,8 +47,8 @@ async fn clients(server: &Server) -> i64 {
 both! {
     /// req_149, req_156, A-95: an unknown client is resolved by fetching the document, once. The
     /// default scope and the consent page come from the document.
-    async fn a_client_introduces_itself_by_its_document(setup: Setup) {
-        let (server, frigg, outside, host) = begin(setup).await;
+    async fn unknown_client_is_fetched_once(setup: Setup) {
+        let (server, frigg, outside, host) = start_with_host(setup).await;
         let id = host.publish("/client.json", &json!({ "scope": "openid READ_PROFILE nonsense" }));
         let app = client(&host, &id);
         let tokens = server.tokens(&frigg, &app, &[("scope", "")]).await;
@@ -68,8 +69,8 @@ both! {
 
     /// A-95: no document is fetched before sign-in (SSRF, amplification). Authorize redirects to the
     /// login page, and the token endpoint uses only stored snapshots.
-    async fn nothing_is_fetched_for_strangers(setup: Setup) {
-        let (server, frigg, outside, host) = begin(setup).await;
+    async fn nothing_is_fetched_before_sign_in(setup: Setup) {
+        let (server, frigg, outside, host) = start_with_host(setup).await;
         let id = host.publish("/client.json", &json!({}));
         let app = client(&host, &id);
         let code = [
@@ -84,14 +85,14 @@ both! {
         let answer = server.authorize(None, &app, &[]).await.expect(302);
         assert_eq!((outside.resolved(), clients(&server).await), (0, 0));
         // after sign-in, the document is fetched and the request continues
-        let page = to_login(answer).open(&server, &frigg).await.expect(200);
+        let page = assert_redirect_to_login(answer).open(&server, &frigg).await.expect(200);
         assert_eq!(page.text("client_name"), "An Editor");
         assert_eq!(host.asked().len(), 1);
     }
 
     /// A-97: 100 concurrent requests for a new URL cause a single fetch (single flight).
-    async fn a_hundred_at_once_make_one_request(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn concurrent_requests_cause_a_single_fetch(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let id = host.publish("/client.json", &json!({}));
         let app = client(&host, &id);
         let server = std::sync::Arc::new(server);
@@ -109,8 +110,8 @@ both! {
 
     /// req_155: a document is fresh for `max-age`, at most an hour; for five minutes without `max-age`;
     /// not at all with `no-store` or `no-cache`.
-    async fn a_document_is_read_again_when_it_is_no_longer_fresh(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn stale_document_is_fetched_again(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         for (number, (headers, fresh)) in [
             ("", 300),
             ("Cache-Control: public, max-age=60\r\n", 60),
@@ -143,8 +144,8 @@ both! {
 
     /// req_154, req_155: during an outage of the host, a stored document is used for a day at
     /// authorize, and longer for refreshes. Any other failure is an error, and is not cached.
-    async fn an_outage_of_the_host_breaks_nothing_for_a_day(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn stored_document_survives_a_day_of_outage(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let id = host.publish("/client.json", &json!({}));
         let app = client(&host, &id);
         let offline = [("scope", "openid offline_access")];
@@ -154,10 +155,10 @@ both! {
         server.authorize(Some(&frigg), &app, &[]).await.expect(302);
         let token = server.refresh(&app, &token).await.expect(200).text("refresh_token");
         host.reply("/client.json", Reply::json("410 Gone", "", &json!({})));
-        refused_for(server.authorize(Some(&frigg), &app, &[]).await, "status 410");
+        assert_invalid_client(server.authorize(Some(&frigg), &app, &[]).await, "status 410");
         host.reply("/client.json", Reply::json("503 Service Unavailable", "", &json!({})));
         server.turn(Duration::hours(22));
-        refused_for(server.authorize(Some(&frigg), &app, &[]).await, "status 503");
+        assert_invalid_client(server.authorize(Some(&frigg), &app, &[]).await, "status 503");
         server.refresh(&app, &token).await.expect(200);
         // the document is valid again as soon as the host is back
         host.publish("/client.json", &json!({}));
@@ -166,8 +167,8 @@ both! {
 
     /// A-100, req_159: a changed redirect URI, name or key in the document revokes the grants, and
     /// pending requests are validated again. A changed scope or logo revokes nothing.
-    async fn a_document_that_changes_ends_what_was_granted(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn changed_document_revokes_grants(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let offline = [("scope", "openid offline_access")];
         for (number, (change, ends)) in [
             (json!({ "scope": "openid", "logo_uri": "https://cdn.example/x.png" }), false),
@@ -211,8 +212,8 @@ both! {
 
     /// A-101, req_161: a registered client with a URL as client_id, an owner or a secret is never
     /// replaced by a document.
-    async fn a_registered_client_is_never_overwritten(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn registered_client_is_never_overwritten(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let owners = [
             ("https://app.example/a", Some(frigg.id.clone()), None),
             ("https://app.example/b", None, Some("s3cret")),
@@ -233,8 +234,8 @@ both! {
     }
 
     /// req_152, req_153, A-99: an invalid document is rejected with the reason.
-    async fn a_document_that_is_not_good_is_refused(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn invalid_document_is_rejected(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         for (number, (change, part)) in [
             (json!({ "client_id": "https://app.example/other" }), "another client_id"),
             (json!({ "client_id": "https://APP.example/1" }), "another client_id"),
@@ -251,17 +252,17 @@ both! {
         .enumerate()
         {
             let id = host.publish(&format!("/{number}"), &change);
-            refused_for(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, part);
+            assert_invalid_client(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, part);
         }
         let twice = r#"{"client_id":"https://app.example/t","client_id":"https://app.example/t"}"#;
         host.reply("/t", Reply::body("200 OK", "Content-Type: application/json\r\n", twice));
-        refused_for(server.authorize(Some(&frigg), &client(&host, &host.url("/t")), &[]).await, "JSON");
+        assert_invalid_client(server.authorize(Some(&frigg), &client(&host, &host.url("/t")), &[]).await, "JSON");
         assert_eq!(clients(&server).await, 0);
     }
 
     /// req_149: an invalid URL is rejected before DNS resolution.
-    async fn an_id_that_breaks_a_rule_is_refused_at_once(setup: Setup) {
-        let (server, frigg, outside, host) = begin(setup).await;
+    async fn invalid_url_is_rejected_before_dns(setup: Setup) {
+        let (server, frigg, outside, host) = start_with_host(setup).await;
         for (id, part) in [
             ("http://app.example/c", "must use https"),
             ("https://app.example", "must contain a path"),
@@ -273,7 +274,7 @@ both! {
             ("https://app.example/c#", "fragment"),
         ] {
             for person in [Some(&frigg), None] {
-                refused_for(server.authorize(person, &client(&host, id), &[]).await, part);
+                assert_invalid_client(server.authorize(person, &client(&host, id), &[]).await, part);
             }
         }
         assert_eq!(outside.resolved(), 0);
@@ -281,13 +282,13 @@ both! {
 
     /// storyden-contract.md#client-ids-that-are-urls: with `OAUTH_CIMD_ENABLED=false` no document is
     /// fetched, and only stored clients are found.
-    async fn where_documents_are_off_nothing_is_fetched(setup: Setup) {
-        let outside = Outside::new();
+    async fn nothing_is_fetched_while_disabled(setup: Setup) {
+        let outside = SimulatedInternet::new();
         let server = outside.around(setup).with("OAUTH_CIMD_ENABLED", "false").start().await;
         let frigg = server.member("frigg", &[]).await;
         let host = outside.host("app.example").await;
         let id = host.publish("/client.json", &json!({}));
-        refused_for(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, "not found");
+        assert_invalid_client(server.authorize(Some(&frigg), &client(&host, &id), &[]).await, "not found");
         let metadata = server.get("/.well-known/openid-configuration").await.expect(200).json();
         assert_eq!(metadata["client_id_metadata_document_supported"], json!(false));
         assert_eq!(outside.resolved(), 0);
@@ -295,8 +296,8 @@ both! {
 
     /// RFC 8628 §3.1: a client with a metadata document may start a device flow if `grant_types` has
     /// the device grant.
-    async fn a_device_starts_with_a_document(setup: Setup) {
-        let (server, _, _, host) = begin(setup).await;
+    async fn document_client_may_start_a_device_flow(setup: Setup) {
+        let (server, _, _, host) = start_with_host(setup).await;
         let device = "urn:ietf:params:oauth:grant-type:device_code";
         let id = host.publish("/tv.json", &json!({ "grant_types": ["authorization_code", device] }));
         let started = server.post_form("/api/oauth/device_authorization", &[("client_id", &id)]).await;
@@ -307,8 +308,8 @@ both! {
     }
 
     /// Fetches are rate limited per account, with a Retry-After.
-    async fn fetches_for_one_account_are_bounded(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn fetches_are_rate_limited_per_account(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         for number in 0..60 {
             let id = host.url(&format!("/missing/{number}"));
             server.authorize(Some(&frigg), &client(&host, &id), &[]).await.expect(400);
@@ -320,8 +321,8 @@ both! {
     }
 
     /// An unused client of a document is deleted after a week; a client with a live token stays.
-    async fn what_nobody_uses_expires(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn unused_document_client_is_deleted(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let used = client(&host, &host.publish("/used", &json!({})));
         let unused = client(&host, &host.publish("/unused", &json!({})));
         let offline = [("scope", "openid offline_access")];
@@ -334,19 +335,19 @@ both! {
     }
 
     /// req_166, req_014: errors of `prompt=none` are redirected only if the client is already known.
-    async fn a_silent_request_of_an_unknown_client_is_refused_here(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn silent_request_of_an_unknown_client_is_not_redirected(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let app = client(&host, &host.publish("/client.json", &json!({})));
         let silent = [("prompt", "none")];
-        refused_for(server.authorize(None, &app, &silent).await, "Nobody is signed in");
+        assert_invalid_client(server.authorize(None, &app, &silent).await, "Nobody is signed in");
         server.authorize(Some(&frigg), &app, &[]).await.expect(302);
         told(server.authorize(None, &app, &silent).await, "login_required");
     }
 
     /// req_165: a form POST of an unknown client is stored, and the document is fetched at the
     /// following `GET`.
-    async fn a_form_post_of_an_unknown_client_waits(setup: Setup) {
-        let (server, frigg, _, host) = begin(setup).await;
+    async fn form_of_an_unknown_client_is_stored(setup: Setup) {
+        let (server, frigg, _, host) = start_with_host(setup).await;
         let id = host.publish("/client.json", &json!({}));
         let form = [
             ("response_type", "code"), ("client_id", &id), ("redirect_uri", "https://app.example/cb"),
@@ -366,15 +367,15 @@ both! {
 
     /// storyden-contract.md#rules-for-a-document, storyden-contract.md#mapping-a-document: the profile
     /// `storyden` grants the scopes of the document, and has Storyden's error texts.
-    async fn in_storydens_profile_a_document_is_read_as_there(setup: Setup) {
-        let outside = Outside::new();
+    async fn storyden_profile_limits_document_scopes(setup: Setup) {
+        let outside = SimulatedInternet::new();
         let setup = outside.around(setup).with("OAUTH_PROFILE", "storyden");
         let server = setup.with("OAUTH_CIMD_ENABLED", "true").start().await;
         let odin = server.admin("odin").await;
         let host = outside.host("app.example").await;
         let bad = host.publish("/bad", &json!({ "client_secret": "x" }));
         let sentence = "Invalid CIMD client metadata";
-        refused_for(server.authorize(Some(&odin), &client(&host, &bad), &[]).await, sentence);
+        assert_invalid_client(server.authorize(Some(&odin), &client(&host, &bad), &[]).await, sentence);
         let id = host.publish("/client.json", &json!({ "scope": "openid READ_PROFILE MANAGE_POSTS" }));
         let app = client(&host, &id);
         let scope = [("scope", "openid READ_PROFILE LIST_PROFILES MANAGE_POSTS")];
@@ -382,6 +383,6 @@ both! {
         assert_eq!(tokens.text("scope"), "openid READ_PROFILE");
         host.reply("/client.json", Reply::json("503 Service Unavailable", "", &Value::Null));
         server.turn(Duration::minutes(6));
-        refused_for(server.authorize(Some(&odin), &app, &[]).await, "Failed to fetch");
+        assert_invalid_client(server.authorize(Some(&odin), &app, &[]).await, "Failed to fetch");
     }
 }

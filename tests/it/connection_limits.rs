@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use storyden_auth::keys::SigningTurn;
+use storyden_auth::keys::SigningPermit;
 use storyden_auth::rate_limit::connections::ConnectionLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -48,7 +48,7 @@ async fn kept_alive(server: &Server, host: u8) -> TcpStream {
 /// Waits until `count` connections are idle, because a response arrives before the server marks the
 /// connection idle.
 async fn idle(server: &Server, count: usize) {
-    while server.app.places.load().idle != count {
+    while server.context.places.load().idle != count {
         tokio::task::yield_now().await;
     }
 }
@@ -66,13 +66,13 @@ async fn half_sent(server: &Server, host: u8) -> TcpStream {
 }
 
 /// Holds all signing permits, so that token requests stay in progress until this value is dropped.
-struct Busy<'a> {
+struct RequestsInProgress<'a> {
     server: &'a Server,
-    _turns: Vec<SigningTurn>,
+    _turns: Vec<SigningPermit>,
     body: String,
 }
 
-impl<'a> Busy<'a> {
+impl<'a> RequestsInProgress<'a> {
     async fn begin(server: &'a Server) -> Self {
         let owner = server.member("frigg", &["USE_OAUTH_CLIENTS"]).await;
         let service = server.confidential_client(&owner.id).await;
@@ -82,9 +82,9 @@ impl<'a> Busy<'a> {
             .append_pair("client_id", &service.client_id)
             .append_pair("client_secret", &secret)
             .finish();
-        let keys = server.app.keys.as_ref().unwrap();
+        let keys = server.context.keys.as_ref().unwrap();
         let mut turns = Vec::new();
-        for _ in 0..keys.free_turns() {
+        for _ in 0..keys.free_permits() {
             turns.push(keys.turn().await.unwrap());
         }
         Self {
@@ -96,7 +96,7 @@ impl<'a> Busy<'a> {
 
     /// Opens a connection with a request in progress.
     async fn connection(&self, host: u8) -> TcpStream {
-        let keys = self.server.app.keys.as_ref().unwrap();
+        let keys = self.server.context.keys.as_ref().unwrap();
         let before = keys.waiting();
         let mut stream = silent(self.server, host).await;
         let head = format!(
@@ -114,7 +114,7 @@ impl<'a> Busy<'a> {
 }
 
 /// Reads the response of a request in progress.
-async fn answered(mut stream: TcpStream) {
+async fn assert_answered(mut stream: TcpStream) {
     let mut answer = [0; 4_096];
     assert!(stream.read(&mut answer).await.unwrap() > 0);
     assert!(answer.starts_with(b"HTTP/1.1 200"));
@@ -129,26 +129,26 @@ async fn closed(mut stream: TcpStream) {
 
 both! {
     /// an address with a full share of busy connections gets no more; other addresses are served.
-    async fn one_address_has_a_share(setup: Setup) {
+    async fn address_is_limited_to_its_share(setup: Setup) {
         let server = start(setup, 100, 3, "").await;
-        let busy = Busy::begin(&server).await;
+        let busy = RequestsInProgress::begin(&server).await;
         let mut held = Vec::new();
         for _ in 0..3 {
             held.push(busy.connection(9).await);
         }
         closed(silent(&server, 9).await).await;
-        assert_eq!(server.app.places.load().refused_by_share, 1);
+        assert_eq!(server.context.places.load().refused_by_network, 1);
         drop(kept_alive(&server, 8).await);
         drop(busy);
         for stream in held {
-            answered(stream).await;
+            assert_answered(stream).await;
         }
         kept_alive(&server, 9).await;
     }
 
     /// with a full share, a new connection evicts the longest idle connection of the same
     /// address.
-    async fn the_longest_idle_of_the_address_gives_way_to_its_next(setup: Setup) {
+    async fn full_share_evicts_own_longest_idle(setup: Setup) {
         let server = start(setup, 100, 3, "").await;
         let mut other = silent(&server, 2).await;
         let first = silent(&server, 9).await;
@@ -163,17 +163,17 @@ both! {
         let last = silent(&server, 9).await; // evicts `first`, the older silent connection
         closed(first).await;
         assert!(is_served(&mut other).await && is_served(&mut second).await);
-        let load = server.app.places.load();
-        assert_eq!((load.closed_for_room, load.refused_by_share), (3, 0));
+        let load = server.context.places.load();
+        assert_eq!((load.evicted_idle, load.refused_by_network), (3, 0));
         drop((half, last));
     }
 
     /// with all places taken, a new connection evicts the longest idle connection: kept-alive
     /// connections first, then silent ones, then half-sent requests. Requests in progress are never
     /// evicted; if nothing is idle, the new connection is rejected.
-    async fn the_longest_idle_of_all_gives_way_to_a_newcomer(setup: Setup) {
+    async fn full_server_evicts_longest_idle(setup: Setup) {
         let server = start(setup, 4, 4, "").await;
-        let busy = Busy::begin(&server).await;
+        let busy = RequestsInProgress::begin(&server).await;
         let mut held = vec![busy.connection(2).await];
         let half = half_sent(&server, 3).await;
         let silent_one = silent(&server, 4).await;
@@ -184,24 +184,24 @@ both! {
             closed(gives_way).await;
         }
         closed(silent(&server, 7).await).await;
-        let load = server.app.places.load();
-        assert_eq!((load.open, load.idle, load.closed_for_room), (4, 0, 3));
-        assert_eq!((load.refused_by_share, load.refused_when_full), (0, 1));
+        let load = server.context.places.load();
+        assert_eq!((load.open, load.idle, load.evicted_idle), (4, 0, 3));
+        assert_eq!((load.refused_by_network, load.refused_when_full), (0, 1));
         drop(busy);
         for stream in held {
-            answered(stream).await;
+            assert_answered(stream).await;
         }
         kept_alive(&server, 7).await;
     }
 
     /// a trusted proxy carries the connections of many clients, so no share applies.
-    async fn a_trusted_proxy_has_no_share(setup: Setup) {
+    async fn trusted_proxy_has_no_share(setup: Setup) {
         let server = start(setup, 100, 2, "127.0.0.1").await;
         let mut held = Vec::new();
         for _ in 0..10 {
             held.push(half_sent(&server, 1).await);
         }
-        let load = server.app.places.load();
-        assert_eq!((load.open, load.closed_for_room), (10, 0));
+        let load = server.context.places.load();
+        assert_eq!((load.open, load.evicted_idle), (10, 0));
     }
 }

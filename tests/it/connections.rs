@@ -25,7 +25,7 @@ async fn statuses(server: &Server, bytes: &str) -> Vec<u16> {
 
 both! {
     /// A-71: well-formed requests over a raw connection succeed, as a control for the rejections below.
-    async fn a_plain_request_is_answered(setup: Setup) {
+    async fn well_formed_request_is_answered(setup: Setup) {
         let server = setup.start().await;
         assert_eq!(statuses(&server, &head("GET /healthz HTTP/1.1", "")).await, [200]);
         let pipelined = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()
@@ -34,7 +34,7 @@ both! {
     }
 
     /// A-65: a request head longer than 64 KiB is rejected.
-    async fn a_head_that_is_too_long_is_refused(setup: Setup) {
+    async fn oversized_head_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let long = head("GET /healthz HTTP/1.1", &format!("X-Long: {}\r\n", "x".repeat(1_000_000)));
         assert_eq!(statuses(&server, &long).await, [431]);
@@ -46,7 +46,7 @@ both! {
     }
 
     /// A-65: a body longer than 32 KiB is rejected before the rest is read.
-    async fn a_body_that_is_too_long_is_refused(setup: Setup) {
+    async fn oversized_body_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10000000\r\n";
         let request = head("POST /api/oauth/token HTTP/1.1", form) + &"x".repeat(40_000);
@@ -58,7 +58,7 @@ both! {
 
     /// A-71: conflicting or malformed body lengths are request smuggling, because a proxy may use a
     /// different length.
-    async fn a_request_with_two_lengths_is_refused(setup: Setup) {
+    async fn conflicting_lengths_are_rejected(setup: Setup) {
         let server = setup.start().await;
         let line = "POST /api/auth/logout HTTP/1.1";
         let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -78,7 +78,7 @@ both! {
 
     /// A-71: with both Content-Length and Transfer-Encoding, the chunks count and the connection is
     /// closed after the response (RFC 9112 §6.3).
-    async fn nothing_follows_a_request_with_a_length_and_chunks(setup: Setup) {
+    async fn length_and_chunks_close_the_connection(setup: Setup) {
         let server = setup.start().await;
         let (length, chunks) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
         let smuggled = "0\r\n\r\nGET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -90,7 +90,7 @@ both! {
     }
 
     /// A-71: violations of the HTTP/1.1 grammar are rejected.
-    async fn what_breaks_the_grammar_is_refused(setup: Setup) {
+    async fn grammar_violations_are_rejected(setup: Setup) {
         let server = setup.start().await;
         for request in [
             // bare line feeds
@@ -114,7 +114,7 @@ both! {
 
     /// A-71: a bare line feed is rejected in every request of a connection, whether pipelined, kept
     /// alive or split.
-    async fn a_bare_line_feed_is_refused_in_every_request(setup: Setup) {
+    async fn bare_line_feed_is_rejected_in_every_request(setup: Setup) {
         let server = setup.start().await;
         let plain = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
         let body = "POST /api/auth/logout HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na\n\r\n\n";
@@ -152,7 +152,7 @@ both! {
 
     /// A-71: only the parser knows where chunks end, so the connection is closed after a chunked
     /// request.
-    async fn a_request_in_chunks_is_the_last_of_its_connection(setup: Setup) {
+    async fn chunked_request_closes_the_connection(setup: Setup) {
         let server = setup.start().await;
         let chunked = "POST /api/oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
                        Content-Type: application/x-www-form-urlencoded\r\n\r\n\
@@ -166,7 +166,7 @@ both! {
     }
 
     /// A-71: line feeds in a body are accepted, also if the body arrives with the head.
-    async fn line_feeds_of_a_body_stay(setup: Setup) {
+    async fn line_feeds_in_a_body_are_accepted(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         let body = format!("{{\n\"identifier\":\"frigg\",\n\"token\":\"{PASSWORD}\"\n}}\n\n");
@@ -176,7 +176,7 @@ both! {
     }
 
     /// A-70, A-71: the host of an absolute-form request target is ignored.
-    async fn the_absolute_form_names_no_other_host(setup: Setup) {
+    async fn absolute_form_host_is_ignored(setup: Setup) {
         let server = setup.start().await;
         let line = "GET http://evil.example/.well-known/openid-configuration HTTP/1.1";
         let answer = server.raw(head(line, "").as_bytes()).await;
@@ -185,7 +185,7 @@ both! {
     }
 
     /// A-72: silent, half-sent and byte-by-byte requests time out while other requests are served.
-    async fn who_is_slow_is_given_up_and_costs_nobody_anything(setup: Setup) {
+    async fn slow_clients_time_out(setup: Setup) {
         // Shorter than the test, and longer than a request takes on a busy machine.
         let short = Duration::from_secs(3);
         let mut setup = setup;
@@ -206,7 +206,7 @@ both! {
             let _ = stream.read_to_string(&mut said).await; // until the server closes the connection
             assert!(said.is_empty() || said.contains("did not arrive in time"), "{said}");
         }
-        assert!(dribbling.await.unwrap() < DRIBBLE, "the server took it for ever");
+        assert!(dribbling.await.unwrap() < DRIBBLE_BYTES, "the server took it for ever");
     }
 }
 
@@ -219,17 +219,17 @@ async fn connected(server: &Server, said: &str) -> TcpStream {
 }
 
 /// Number of bytes that `dribble` sends in a minute.
-const DRIBBLE: usize = 6_000;
+const DRIBBLE_BYTES: usize = 6_000;
 
 /// Sends a byte every 10 ms until the server closes the connection, and returns the number of bytes
 /// sent.
 async fn dribble(mut stream: TcpStream) -> usize {
     let mut pace = tokio::time::interval(Duration::from_millis(10));
-    for said in 0..DRIBBLE {
+    for said in 0..DRIBBLE_BYTES {
         pace.tick().await;
         if stream.write_all(b"x").await.is_err() {
             return said;
         }
     }
-    DRIBBLE
+    DRIBBLE_BYTES
 }

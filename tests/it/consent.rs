@@ -10,7 +10,7 @@ const PATH: &str = "/api/oauth/authorize/consent";
 
 /// Asserts the error for a request that is unknown, expired, decided, or of a different account.
 #[track_caller]
-fn over(answer: Answer) {
+fn assert_not_decidable(answer: Answer) {
     let answer = answer.expect_error(400, "invalid_request");
     let description = answer.text("error_description");
     assert_eq!(
@@ -42,7 +42,7 @@ async fn post(server: &Server, member: &Member, headers: &[(&str, &str)], body: 
 both! {
     /// req_133, req_192: the response has the client, the requested and granted scopes, and the
     /// redirect URI.
-    async fn the_page_reads_what_is_asked_and_what_would_be_given(setup: Setup) {
+    async fn response_has_client_scopes_and_target(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let app = server.public_client().await;
@@ -97,7 +97,7 @@ both! {
 
     /// req_020: an inheriting client that requests no permission is shown with all permissions of the
     /// account.
-    async fn an_inheriting_client_is_shown_as_such(setup: Setup) {
+    async fn inheriting_client_is_shown_with_all_permissions(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.client(crate::support::NewClient {
@@ -115,7 +115,7 @@ both! {
 
     /// req_025, req_105: approval returns a redirect URL with a code, denial with an error, both with
     /// `state` and `iss`.
-    async fn a_decision_says_where_the_browser_goes(setup: Setup) {
+    async fn decision_returns_the_redirect_url(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -143,7 +143,7 @@ both! {
     }
 
     /// a request is decided once, whether the second decision is the same or not.
-    async fn a_request_is_decided_once(setup: Setup) {
+    async fn request_is_decided_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -151,15 +151,15 @@ both! {
             let request_id = server.pending(&frigg, &app, &[]).await;
             server.decide(&frigg, &request_id, first).await.expect(200);
             for second in ["approve", "deny"] {
-                over(server.decide(&frigg, &request_id, second).await);
+                assert_not_decidable(server.decide(&frigg, &request_id, second).await);
             }
-            over(server.consent(&frigg, &request_id).await);
+            assert_not_decidable(server.consent(&frigg, &request_id).await);
         }
         assert_eq!(codes(&server).await, 1);
     }
 
     /// of two concurrent decisions, only the first is accepted.
-    async fn of_two_decisions_at_once_one_counts(setup: Setup) {
+    async fn concurrent_decisions_accept_one(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -177,23 +177,23 @@ both! {
     }
 
     /// the request of a different account looks like an unknown request.
-    async fn a_request_of_somebody_else_looks_like_none(setup: Setup) {
+    async fn request_of_another_account_looks_unknown(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
         let request_id = server.pending(&frigg, &app, &[]).await;
         for id in [request_id.as_str(), "nonsense", &"x".repeat(43)] {
-            over(server.consent(&odin, id).await);
+            assert_not_decidable(server.consent(&odin, id).await);
             for decision in ["approve", "deny"] {
-                over(server.decide(&odin, id, decision).await);
+                assert_not_decidable(server.decide(&odin, id, decision).await);
             }
         }
         server.decide(&frigg, &request_id, "approve").await.expect(200);
     }
 
     /// a request expires after exactly ten minutes.
-    async fn a_request_expires_after_ten_minutes(setup: Setup) {
+    async fn request_expires_after_ten_minutes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -202,15 +202,15 @@ both! {
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         server.decide(&frigg, &in_time, "approve").await.expect(200);
         server.turn(Duration::microseconds(1));
-        over(server.consent(&frigg, &late).await);
+        assert_not_decidable(server.consent(&frigg, &late).await);
         for decision in ["approve", "deny"] {
-            over(server.decide(&frigg, &late, decision).await);
+            assert_not_decidable(server.decide(&frigg, &late, decision).await);
         }
         assert_eq!(codes(&server).await, 1);
     }
 
     /// an account that lost the permission can no longer approve, but can deny.
-    async fn whoever_lost_the_right_to_approve_can_only_deny(setup: Setup) {
+    async fn lost_permission_allows_only_denial(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -229,7 +229,7 @@ both! {
     }
 
     /// A-106, req_124: the granted scope is computed at the decision, not at the request.
-    async fn a_permission_lost_before_the_decision_is_not_granted(setup: Setup) {
+    async fn permission_lost_before_the_decision_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let app = server.public_client().await;
@@ -245,7 +245,7 @@ both! {
 
     /// a redirect URI or grant type removed from the client after the request is rejected without
     /// a redirect.
-    async fn what_the_client_lost_is_not_given(setup: Setup) {
+    async fn client_metadata_is_checked_at_the_decision(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -272,18 +272,18 @@ both! {
     }
 
     /// a request of a deleted client is invalid, and no 500.
-    async fn a_deleted_client_takes_its_requests_along(setup: Setup) {
+    async fn requests_of_a_deleted_client_are_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let request_id = server.pending(&frigg, &app, &[]).await;
         server.delete_client(&app).await;
-        over(server.consent(&frigg, &request_id).await);
-        over(server.decide(&frigg, &request_id, "approve").await);
+        assert_not_decidable(server.consent(&frigg, &request_id).await);
+        assert_not_decidable(server.decide(&frigg, &request_id, "approve").await);
     }
 
     /// storyden-contract.md#callers-of-each-operation: without a session the response is an empty 401.
-    async fn without_a_session_the_answer_is_an_empty_401(setup: Setup) {
+    async fn missing_session_is_an_empty_401(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -304,7 +304,7 @@ both! {
     }
 
     /// an access token can neither read nor decide, even with a valid cookie.
-    async fn an_access_token_cannot_decide(setup: Setup) {
+    async fn access_token_cannot_decide(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -324,7 +324,7 @@ both! {
     }
 
     /// a suspended account can neither read nor decide.
-    async fn a_suspended_account_cannot_decide(setup: Setup) {
+    async fn suspended_account_cannot_decide(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -339,7 +339,7 @@ both! {
     }
 
     /// A-49, req_041: only JSON is accepted, which a cross-site form cannot send (CSRF).
-    async fn only_json_decides(setup: Setup) {
+    async fn decision_requires_json(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -365,7 +365,7 @@ both! {
 
     /// req_041: browsers may decide only from this server's pages and from
     /// CORS_ALLOWED_ORIGINS (CSRF).
-    async fn only_our_own_pages_decide(setup: Setup) {
+    async fn decision_requires_an_allowed_origin(setup: Setup) {
         let server = setup
             .with("PUBLIC_WEB_ADDRESS", "https://www.example")
             .with("CORS_ALLOWED_ORIGINS", "https://admin.example:8443")
@@ -406,7 +406,7 @@ both! {
     }
 
     /// a malformed or incomplete JSON body is rejected, and no 500.
-    async fn a_body_that_is_not_the_documented_json_is_refused(setup: Setup) {
+    async fn malformed_json_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -441,7 +441,7 @@ both! {
         let missing = server.get_as(&frigg, PATH).await.expect_error(400, "invalid_request");
         assert_eq!(missing.text("error_description"), "Missing request_id");
         let nul = server.decide(&frigg, "\0", "deny").await;
-        over(nul);
+        assert_not_decidable(nul);
         let unknown = json!({ "request_id": request_id, "decision": "deny", "else": Value::Null });
         server.post_as(&frigg, PATH, &unknown).await.expect(200);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::outside::Outside;
+use crate::support::simulated_internet::SimulatedInternet;
 use crate::support::{Client, Member, NewClient, Server, both};
 
 /// Returns the consent response of a new request.
@@ -18,8 +18,8 @@ async fn facts(
 
 both! {
     /// req_133, req_160, A-9: creator, age and owner of the client, and the target of the response.
-    async fn a_page_is_told_who_asks_and_where_it_goes(setup: Setup) {
-        let outside = Outside::new();
+    async fn response_has_client_origin_and_target(setup: Setup) {
+        let outside = SimulatedInternet::new();
         let server = outside.around(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
         let (frigg, odin) = (server.member("frigg", &[]).await, server.admin("odin").await);
         let mine = NewClient {
@@ -76,7 +76,7 @@ both! {
     }
 
     /// Scopes that are new since the last approval are listed separately.
-    async fn a_page_is_told_what_is_new(setup: Setup) {
+    async fn new_scopes_are_listed_separately(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &["READ_PROFILE"]).await, server.member("loki", &[]).await);
         let app = server.public_client().await;
@@ -91,7 +91,7 @@ both! {
     }
 
     /// RFC 8628 §5.4: the device consent response has the same facts, and the address of the device.
-    async fn a_devices_page_is_told_the_same(setup: Setup) {
+    async fn device_response_has_the_same_facts(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let started = server.start_device(&server.public_client().await, "openid").await.expect(200);

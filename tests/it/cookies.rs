@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::{Answer, CHALLENGE, Jar, PASSWORD, Server, Setup, both};
+use crate::support::{Answer, CHALLENGE, CookieJar, PASSWORD, Server, Setup, both};
 
 const AUTH: &str = "https://auth.example";
 const SIGN_IN: &str = "/api/auth/password/signin";
@@ -17,7 +17,7 @@ const PREFIXED: &str = "__Host-storyden-session";
 const DEVICE: &str = "storyden-auth-device";
 
 /// Signs in with [`PASSWORD`], and drops the device cookie.
-async fn sign_in(server: &Server, jar: &mut Jar, handle: &str) -> Answer {
+async fn sign_in(server: &Server, jar: &mut CookieJar, handle: &str) -> Answer {
     let body = json!({ "identifier": handle, "token": PASSWORD });
     let answer = jar.send(server, ("POST", SIGN_IN), Some(&body)).await;
     jar.forget(DEVICE);
@@ -25,7 +25,7 @@ async fn sign_in(server: &Server, jar: &mut Jar, handle: &str) -> Answer {
 }
 
 /// Returns the handle of the signed-in account, if the session is valid.
-async fn signed_in(server: &Server, jar: &Jar) -> Option<String> {
+async fn signed_in(server: &Server, jar: &CookieJar) -> Option<String> {
     let answer = jar.clone().send(server, ("GET", SESSIONS), None).await;
     if answer.status != 200 {
         answer.expect(401);
@@ -48,7 +48,7 @@ async fn with(setup: &Setup, settings: &[(&str, &str)]) -> Server {
 }
 
 /// Public address and settings of each variant of the session cookie's name and domain.
-const FORMS: &[(&str, &[(&str, &str)])] = &[
+const COOKIE_VARIANTS: &[(&str, &[(&str, &str)])] = &[
     (
         "https://api.forum.example",
         &[
@@ -93,7 +93,7 @@ const FORMS: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// Starts an authorization request as a browser that follows a client's link.
-async fn start(server: &Server, jar: &mut Jar, scope: &str) -> Answer {
+async fn start(server: &Server, jar: &mut CookieJar, scope: &str) -> Answer {
     let path = format!(
         "/api/oauth/authorize?response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb\
          &scope={scope}&code_challenge={CHALLENGE}&code_challenge_method=S256"
@@ -109,7 +109,7 @@ fn pending_id(answer: Answer) -> String {
 }
 
 /// Returns the names of the pending-request cookies.
-fn pending(jar: &Jar) -> Vec<String> {
+fn pending(jar: &CookieJar) -> Vec<String> {
     let names = jar
         .names()
         .into_iter()
@@ -120,10 +120,10 @@ fn pending(jar: &Jar) -> Vec<String> {
 both! {
     /// A-55: the cookie has the `__Host-` prefix if browsers accept the prefix, and Storyden's name in
     /// all other cases.
-    async fn the_session_cookie_has_the_host_prefix_where_it_can(setup: Setup) {
+    async fn session_cookie_has_the_host_prefix_where_possible(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let answer = sign_in(&server, &mut jar, "frigg").await;
         assert!(answer.find_header("set-cookie").unwrap().starts_with("__Host-storyden-session="));
         assert_eq!(jar.names(), [PREFIXED]);
@@ -136,7 +136,7 @@ both! {
         ] {
             let server = with(&setup, settings).await;
             let address = if settings[0].1.starts_with("http://") { settings[0].1 } else { AUTH };
-            let mut jar = Jar::new(address);
+            let mut jar = CookieJar::new(address);
             sign_in(&server, &mut jar, "frigg").await;
             assert_eq!(jar.names(), [PLAIN], "{settings:?}");
             assert_eq!(signed_in(&server, &jar).await.as_deref(), Some("frigg"));
@@ -145,10 +145,10 @@ both! {
 
     /// A-55: a session under the cookie name used before an upgrade stays valid, and sign-out ends the
     /// session.
-    async fn a_session_under_the_old_name_goes_on_and_ends(setup: Setup) {
+    async fn session_under_the_old_cookie_name_works(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         jar.put(PLAIN, &frigg.session);
         assert_eq!(signed_in(&server, &jar).await.as_deref(), Some("frigg"));
         let before = jar.clone();
@@ -158,7 +158,7 @@ both! {
     }
 
     /// A-55: of several cookies with the same name, in several headers, the valid value is used.
-    async fn the_valid_cookie_of_several_counts(setup: Setup) {
+    async fn valid_cookie_of_several_is_used(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
         let old = server.sign_in_again(&frigg).await;
@@ -198,14 +198,14 @@ both! {
 
     /// A-60: after a change of profile, domain or address, sign-in and sign-out work with all cookies
     /// left in the browser.
-    async fn signing_out_clears_every_cookie_that_was_ever_set(setup: Setup) {
+    async fn sign_out_clears_cookies_of_former_settings(setup: Setup) {
         let mut servers = Vec::new();
-        for (address, settings) in FORMS {
+        for (address, settings) in COOKIE_VARIANTS {
             servers.push((*address, with(&setup, settings).await));
         }
         servers[0].1.member("frigg", &[]).await;
         for (last, server) in &servers {
-            let mut jar = Jar::new(last);
+            let mut jar = CookieJar::new(last);
             // set each variant of the cookie once, under the settings of that time
             for (address, server) in &servers {
                 jar = jar.at(address);
@@ -222,14 +222,14 @@ both! {
     }
 
     /// A-60: sign-out ends the sessions of all cookie variants, and clears the cookies.
-    async fn signing_out_ends_every_session_of_the_browser(setup: Setup) {
+    async fn sign_out_ends_sessions_of_all_cookie_variants(setup: Setup) {
         for ways_out in [("POST", LOGOUT), ("DELETE", SESSIONS)] {
             let server = with(&setup, &[("PUBLIC_API_ADDRESS", "https://api.forum.example")]).await;
             let frigg = server.member(if ways_out.0 == "POST" { "frigg" } else { "idun" }, &[]).await;
-            let mut jar = Jar::new("https://api.forum.example");
-            for (address, settings) in FORMS {
+            let mut jar = CookieJar::new("https://api.forum.example");
+            for (address, settings) in COOKIE_VARIANTS {
                 let server = with(&setup, settings).await;
-                let mut other = Jar::new(address); // a sign-in without the other cookies
+                let mut other = CookieJar::new(address); // a sign-in without the other cookies
                 let answer = sign_in(&server, &mut other, &frigg.handle).await;
                 jar = jar.at(address);
                 jar.store(&answer, server.clock.now().to_offset_date_time());
@@ -247,12 +247,12 @@ both! {
     }
 
     /// A-60, req_185: RP-initiated logout clears every cookie too.
-    async fn an_application_signs_the_whole_browser_out(setup: Setup) {
+    async fn rp_initiated_logout_clears_every_cookie(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (server.member("frigg", &[]).await, server.member("thor", &[]).await);
         let app = server.public_client().await;
         let hint = server.tokens(&frigg, &app, &[]).await.text("id_token");
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         jar.put(PREFIXED, &frigg.session);
         jar.put(PLAIN, &thor.session);
         let path = format!("/api/oauth/end_session?id_token_hint={hint}");
@@ -264,10 +264,10 @@ both! {
     }
 
     /// A-60: revoking the current session in the session list clears the cookie.
-    async fn ending_the_own_session_clears_the_cookie(setup: Setup) {
+    async fn revoking_the_current_session_clears_the_cookie(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         sign_in(&server, &mut jar, "frigg").await;
         let list = jar.send(&server, ("GET", SESSIONS), None).await.expect(200).json();
         let sessions = list["sessions"].as_array().unwrap();
@@ -282,7 +282,7 @@ both! {
     async fn storyden_sets_and_clears_its_own_cookie(setup: Setup) {
         let server = with(&setup, &[("OAUTH_PROFILE", "storyden")]).await;
         let frigg = server.member("frigg", &[]).await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let attributes = "Path=/; Domain=auth.example; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure";
         for _ in 0..2 {
             let answer = sign_in(&server, &mut jar, "frigg").await;
@@ -301,7 +301,7 @@ both! {
     }
 
     /// A-55: the command prints a session and the cookie name that the server uses.
-    async fn the_command_names_the_cookie(setup: Setup) {
+    async fn session_command_names_the_cookie(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         for (address, name) in [(AUTH, PREFIXED), ("http://localhost:8000", PLAIN)] {
@@ -317,11 +317,11 @@ both! {
 
     /// A-55: the pending-request cookie is host-only, and is cleared when the request is bound to the
     /// account.
-    async fn the_cookie_of_a_pending_request_goes_with_the_request(setup: Setup) {
+    async fn pending_request_cookie_is_cleared_when_bound(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let answer = start(&server, &mut jar, "openid").await;
         let (pair, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(pair.starts_with("__Host-storyden-auth-request-"), "{pair}");
@@ -334,7 +334,7 @@ both! {
         assert_eq!(pending(&jar), [""; 0]);
         // decided without being opened
         for decision in ["approve", "deny"] {
-            let mut other = Jar::new(AUTH);
+            let mut other = CookieJar::new(AUTH);
             let request_id = pending_id(start(&server, &mut other, "openid").await);
             other.put(PLAIN, &frigg.session);
             let body = json!({ "request_id": request_id, "decision": decision });
@@ -342,7 +342,7 @@ both! {
             assert_eq!(pending(&other), [""; 0]);
         }
         // resumed at authorize
-        let mut other = Jar::new(AUTH);
+        let mut other = CookieJar::new(AUTH);
         let request_id = pending_id(start(&server, &mut other, "openid").await);
         other.put(PLAIN, &frigg.session);
         let resumed = format!("/api/oauth/authorize?request_id={request_id}");
@@ -351,15 +351,15 @@ both! {
     }
 
     /// A-55: the cookie is cleared if the request failed or expired, but not before sign-in.
-    async fn the_cookie_of_a_failed_request_is_cleared(setup: Setup) {
+    async fn cookie_of_a_failed_request_is_cleared(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
-        let open = async |jar: &mut Jar, request_id: &str, status: u16| {
+        let open = async |jar: &mut CookieJar, request_id: &str, status: u16| {
             jar.send(&server, ("GET", &format!("{CONSENT}?request_id={request_id}")), None).await.expect(status);
         };
         // an error for the client
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let failed = pending_id(start(&server, &mut jar, "nonsense").await);
         open(&mut jar, &failed, 401).await;
         assert_eq!(pending(&jar).len(), 1, "nobody is signed in yet");
@@ -381,7 +381,7 @@ both! {
         assert_eq!(pending(&jar), [""; 0]);
         // expired: a browser with a slow clock still sends the cookie
         for path in [CONSENT, "/api/oauth/authorize"] {
-            let mut jar = Jar::new(AUTH);
+            let mut jar = CookieJar::new(AUTH);
             let answer = start(&server, &mut jar, "openid").await;
             let (name, value) = answer.header("set-cookie").split(';').next().unwrap().split_once('=').unwrap();
             let cookies = format!("{name}={value}; {}", again.cookie());
@@ -396,12 +396,12 @@ both! {
 
     /// A-55: of several cookies of a pending request the valid value is used, also without the creation
     /// time and under the name used before an upgrade.
-    async fn the_right_cookie_of_a_pending_request_counts(setup: Setup) {
+    async fn valid_cookie_of_a_pending_request_is_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
         for form in 0..3 {
-            let mut jar = Jar::new(AUTH);
+            let mut jar = CookieJar::new(AUTH);
             let answer = start(&server, &mut jar, "openid").await;
             let (name, value) = answer.header("set-cookie").split(';').next().unwrap().split_once('=').unwrap();
             let wrong = "B".repeat(43);
@@ -420,11 +420,11 @@ both! {
 
     /// A-65: with 160 unfinished sign-ins the Cookie header stays short, and the newest request can be
     /// finished.
-    async fn the_cookies_of_pending_requests_are_bounded(setup: Setup) {
+    async fn pending_request_cookies_are_limited(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let mut ids = Vec::new();
         for number in 0..160 {
             if number % 7 == 0 {
@@ -455,11 +455,11 @@ both! {
 
     /// A-65: cookies planted by a sibling domain, with any creation time, evict no pending request
     /// (cookie tossing).
-    async fn planted_cookies_displace_no_pending_request(setup: Setup) {
+    async fn planted_cookies_evict_no_pending_request(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         server.public_client().await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let first = pending_id(start(&server, &mut jar, "openid").await);
         for number in 0..20 {
             let value = format!("{}.9999999999999", "C".repeat(43));
@@ -475,11 +475,11 @@ both! {
 
     /// A-65: cookies set by responses to cross-site forms are cleared by later requests, in steps that
     /// keep response headers short.
-    async fn many_cookies_at_once_are_cleared_step_by_step(setup: Setup) {
+    async fn excess_cookies_are_cleared_in_steps(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         server.public_client().await;
-        let mut jar = Jar::new(AUTH);
+        let mut jar = CookieJar::new(AUTH);
         let now = server.clock.now().to_offset_date_time();
         for _ in 0..60 {
             // a cross-site form sends no cookie (`SameSite=Lax`)

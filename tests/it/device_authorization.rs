@@ -26,7 +26,7 @@ async fn started(server: &Server) -> i64 {
 both! {
     /// req_081, req_082, req_089, req_091: the response has two codes, the verification URIs, the
     /// lifetime and the interval.
-    async fn the_answer_has_codes_a_page_and_a_pace(setup: Setup) {
+    async fn response_has_codes_uris_and_interval(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let answer = server.start_device(&app, "openid").await.expect(200);
@@ -57,7 +57,7 @@ both! {
     }
 
     /// req_040, req_089: the device code is stored as a hash, and codes are unique.
-    async fn device_codes_are_kept_as_hashes(setup: Setup) {
+    async fn device_codes_are_stored_as_hashes(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let one = server.start_device(&app, "openid").await.expect(200);
@@ -71,7 +71,7 @@ both! {
     }
 
     /// req_080, req_071, req_072: the client must be known, public and have the grant.
-    async fn the_client_must_be_known_public_and_have_the_grant(setup: Setup) {
+    async fn client_must_be_known_public_and_have_the_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
@@ -96,7 +96,7 @@ both! {
     }
 
     /// req_034, req_080: failed authentication in the Authorization header is challenged.
-    async fn an_unknown_client_in_the_header_is_challenged(setup: Setup) {
+    async fn unknown_client_in_the_header_is_challenged(setup: Setup) {
         let server = setup.start().await;
         server.public_client().await;
         let path = "/api/oauth/device_authorization";
@@ -110,7 +110,7 @@ both! {
 
     /// req_017, req_019, req_020: a scope not allowed for the client is rejected; an empty scope is
     /// accepted.
-    async fn a_scope_beyond_the_clients_is_refused(setup: Setup) {
+    async fn scope_not_allowed_for_the_client_is_rejected(setup: Setup) {
         let server = setup.start().await;
         let app = server.client(NewClient { scope: "openid profile", ..NewClient::default() }).await;
         let any = server.client(NewClient {
@@ -134,7 +134,7 @@ both! {
 
     /// storyden-contract.md#built-in-client: the built-in client is created at the first use, once
     /// despite concurrent requests.
-    async fn the_built_in_client_needs_no_setting_up(setup: Setup) {
+    async fn built_in_client_is_created_at_first_use(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let (one, two) = tokio::join!(start_cli(&server, CLI_SCOPE), start_cli(&server, CLI_SCOPE));
@@ -151,7 +151,7 @@ both! {
 
     /// storyden-contract.md#built-in-client: the built-in client must request exactly three scopes, in
     /// any order.
-    async fn the_built_in_client_asks_for_exactly_three_scopes(setup: Setup) {
+    async fn built_in_client_requires_exact_scopes(setup: Setup) {
         let server = setup.start().await;
         for scope in [
             "",
@@ -168,7 +168,7 @@ both! {
     }
 
     /// `OAUTH_CLI_ENABLED=false` disables the built-in client, also if already created.
-    async fn the_built_in_client_can_be_switched_off(setup: Setup) {
+    async fn built_in_client_can_be_disabled(setup: Setup) {
         let before = setup.start().await;
         let odin = before.admin("odin").await;
         let started = start_cli(&before, CLI_SCOPE).await.expect(200);
@@ -186,7 +186,7 @@ both! {
 
     /// A-70, req_081: the verification page is configurable, and a query in the setting is kept;
     /// forwarded hosts are ignored.
-    async fn the_verification_page_can_be_elsewhere(setup: Setup) {
+    async fn verification_uri_is_configurable(setup: Setup) {
         for (name, value, page, joint) in [
             ("PUBLIC_WEB_ADDRESS", "https://www.example/forum", "https://www.example/forum/oauth/consent", "?"),
             ("OAUTH_DEVICE_AUTHORISATION_CONSENT_URL", "https://go.example/d", "https://go.example/d", "?"),
@@ -209,7 +209,7 @@ both! {
     }
 
     /// req_081: the lifetime of codes and the polling interval are configurable.
-    async fn life_and_pace_of_codes_are_settings(setup: Setup) {
+    async fn lifetime_and_interval_are_configurable(setup: Setup) {
         let server = setup
             .with("OAUTH_DEVICE_CODE_TTL", "1.5m")
             .with("OAUTH_DEVICE_POLL_EVERY", "0s")
@@ -222,7 +222,7 @@ both! {
 
     /// req_003, A-62, A-64, req_008, req_035: parameters are accepted only once, in a form, in the
     /// body.
-    async fn parameters_come_once_in_the_body(setup: Setup) {
+    async fn parameters_are_accepted_once_in_the_body(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let path = "/api/oauth/device_authorization";
@@ -253,7 +253,7 @@ both! {
     }
 
     /// starts are rate limited per address, and a new flow deletes no flow.
-    async fn starts_are_bounded_per_address(setup: Setup) {
+    async fn starts_are_rate_limited_per_address(setup: Setup) {
         // the default 5000 allows 2000 in ten minutes, so 10 allows 4
         let server = setup.with("RATE_LIMIT", "10").start().await;
         let app = server.public_client().await;

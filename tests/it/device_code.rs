@@ -4,7 +4,7 @@ use storyden_auth::oauth::grant_type::GrantType;
 use time::Duration;
 
 use crate::cleanup::clean_up;
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Client, NewClient, Server, both};
 
 const SCOPE: &str = "openid profile offline_access";
@@ -18,14 +18,14 @@ async fn pending(server: &Server, client: &Client, device_code: &str) {
     answer.expect_error(400, "authorization_pending");
 }
 
-async fn slowed(server: &Server, client: &Client, device_code: &str) {
+async fn poll_slow_down(server: &Server, client: &Client, device_code: &str) {
     let answer = server.poll(client, device_code).await;
     answer.expect_error(400, "slow_down");
 }
 
 both! {
     /// req_084, req_086: polls are pending until the user approves, and tokens are issued once.
-    async fn an_approved_device_gets_tokens_once(setup: Setup) {
+    async fn approved_device_gets_tokens_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -47,7 +47,7 @@ both! {
     }
 
     /// req_084: polls of a denied device get `access_denied`.
-    async fn a_denied_device_is_told_so(setup: Setup) {
+    async fn denied_device_gets_access_denied(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -62,7 +62,7 @@ both! {
     }
 
     /// req_084: an account without the permission decides nothing, and the device stays pending.
-    async fn a_person_who_may_not_authorize_leaves_it_pending(setup: Setup) {
+    async fn account_without_permission_leaves_the_device_pending(setup: Setup) {
         let server = setup.start().await;
         let loki = server.plain_member("loki").await;
         let app = server.public_client().await;
@@ -74,31 +74,31 @@ both! {
     }
 
     /// A-41, req_085: each early poll gets `slow_down` and adds five seconds to the interval.
-    async fn polling_too_early_costs_five_seconds_each_time(setup: Setup) {
+    async fn early_poll_adds_five_seconds(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
         pending(&server, &app, &device_code).await; // the first poll is never too early
         server.turn(seconds(5) - Duration::microseconds(1));
-        slowed(&server, &app, &device_code).await; // the interval is now ten seconds
+        poll_slow_down(&server, &app, &device_code).await; // the interval is now ten seconds
         server.turn(seconds(10));
         pending(&server, &app, &device_code).await;
         server.turn(seconds(9));
-        slowed(&server, &app, &device_code).await; // fifteen seconds
+        poll_slow_down(&server, &app, &device_code).await; // fifteen seconds
         server.turn(seconds(15));
         pending(&server, &app, &device_code).await;
         server.turn(seconds(14));
-        slowed(&server, &app, &device_code).await;
+        poll_slow_down(&server, &app, &device_code).await;
     }
 
     /// the interval grows to at most a minute.
-    async fn the_interval_ends_at_a_minute(setup: Setup) {
+    async fn interval_grows_to_a_minute(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
         pending(&server, &app, &device_code).await;
         for _ in 0..15 {
-            slowed(&server, &app, &device_code).await;
+            poll_slow_down(&server, &app, &device_code).await;
         }
         server.turn(seconds(60));
         pending(&server, &app, &device_code).await;
@@ -107,7 +107,7 @@ both! {
     }
 
     /// polls at the interval do not change the stored interval.
-    async fn an_ordinary_poll_changes_no_interval(setup: Setup) {
+    async fn poll_at_the_interval_changes_nothing(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
@@ -120,7 +120,7 @@ both! {
     }
 
     /// req_085: the interval applies after the approval too.
-    async fn an_approved_device_keeps_its_pace(setup: Setup) {
+    async fn interval_applies_after_approval(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -129,13 +129,13 @@ both! {
         pending(&server, &app, &device_code).await;
         server.open_device(&frigg, &user_code).await.expect(200);
         server.decide_device(&frigg, &user_code, "approve").await.expect(200);
-        slowed(&server, &app, &device_code).await;
+        poll_slow_down(&server, &app, &device_code).await;
         server.turn(seconds(10));
         server.poll(&app, &device_code).await.expect(200);
     }
 
     /// req_081: a polling interval of zero disables `slow_down`.
-    async fn without_a_pace_nobody_is_slowed_down(setup: Setup) {
+    async fn zero_interval_disables_slow_down(setup: Setup) {
         let server = setup.with("OAUTH_DEVICE_POLL_EVERY", "0s").start().await;
         let app = server.public_client().await;
         let started = server.start_device(&app, SCOPE).await.expect(200);
@@ -146,7 +146,7 @@ both! {
     }
 
     /// many devices behind the same address poll without interference.
-    async fn many_devices_behind_one_address_poll_in_peace(setup: Setup) {
+    async fn many_devices_behind_one_address_may_poll(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let mut codes = Vec::new();
@@ -155,7 +155,7 @@ both! {
         }
         for _ in 0..3 {
             let polls = codes.iter().map(|code| server.token_request(&app.poll_form(code)));
-            let answers = at_once(polls.collect()).await;
+            let answers = send_concurrently(polls.collect()).await;
             assert_eq!(count(&answers, 400), codes.len());
             assert!(answers.iter().all(|answer| answer.text("error") == "authorization_pending"));
             server.turn(seconds(5));
@@ -163,7 +163,7 @@ both! {
     }
 
     /// A-43, req_083: a device code is rejected for a different client, and is not consumed.
-    async fn a_device_code_is_good_for_its_own_client_alone(setup: Setup) {
+    async fn device_code_is_bound_to_the_client(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -179,7 +179,7 @@ both! {
 
     /// A-44, req_084: an expired device code gets `expired_token` for at least an hour, then
     /// `invalid_grant`.
-    async fn an_old_device_code_says_so_for_an_hour(setup: Setup) {
+    async fn expired_device_code_is_expired_token_for_an_hour(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
@@ -197,7 +197,7 @@ both! {
     }
 
     /// an approval expires with the device code.
-    async fn an_approval_is_not_fetched_after_its_time(setup: Setup) {
+    async fn approval_expires_with_the_device_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -207,7 +207,7 @@ both! {
     }
 
     /// suspension of the approving account after the approval denies the tokens.
-    async fn a_suspended_approver_gives_nothing(setup: Setup) {
+    async fn suspended_approver_denies_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -218,12 +218,12 @@ both! {
     }
 
     /// a permission lost after the approval is not granted.
-    async fn a_lost_role_is_not_granted(setup: Setup) {
+    async fn permission_lost_after_approval_is_not_granted(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let app = server.public_client().await;
         let device_code = server.approved_device(&frigg, &app, "openid READ_PROFILE MANAGE_POSTS").await;
-        server.take_all_but_applications(&frigg).await;
+        server.remove_permissions_except_use_clients(&frigg).await;
         let tokens = server.poll(&app, &device_code).await.expect(200);
         assert_eq!(tokens.scope(), ["READ_PROFILE", "openid"]);
     }
@@ -245,7 +245,7 @@ both! {
 
     /// req_086: the built-in command-line client inherits the permissions of the account, and can
     /// refresh.
-    async fn the_command_line_client_gets_what_its_person_holds(setup: Setup) {
+    async fn built_in_client_inherits_permissions(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let cli = Client { client_id: "storyden-cli".to_owned(), ..server.public_client().await };

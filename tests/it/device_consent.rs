@@ -57,7 +57,7 @@ fn another(user_code: &str) -> String {
 both! {
     /// req_087, req_090, A-37: the response has the client, the scopes, the address and time of the
     /// start, and the code to compare.
-    async fn the_page_reads_who_asks_from_where_and_when(setup: Setup) {
+    async fn response_has_client_address_and_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
@@ -108,7 +108,7 @@ both! {
     }
 
     /// req_086, req_093: an approved code gives the device tokens with the granted scope.
-    async fn an_approved_code_gives_its_device_tokens(setup: Setup) {
+    async fn approved_code_gives_the_device_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (app, started) = start(&server).await;
@@ -123,7 +123,7 @@ both! {
 
     /// req_084: a denied code gives the device no tokens; an account that lost the permission can still
     /// deny.
-    async fn a_denied_code_gives_its_device_nothing(setup: Setup) {
+    async fn denied_code_gives_the_device_no_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (app, started) = start(&server).await;
@@ -136,7 +136,7 @@ both! {
     }
 
     /// req_093, A-38: `GET` claims a code and decides nothing.
-    async fn opening_a_code_decides_nothing(setup: Setup) {
+    async fn get_decides_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (app, started) = start(&server).await;
@@ -154,7 +154,7 @@ both! {
 
     /// req_093: the first account to open a code claims the code; other accounts can
     /// neither read nor decide.
-    async fn who_opens_a_code_first_has_it(setup: Setup) {
+    async fn first_account_claims_the_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
@@ -178,7 +178,7 @@ both! {
     }
 
     /// of two accounts that open a code concurrently, only the first claims the code.
-    async fn of_two_who_open_a_code_at_once_one_has_it(setup: Setup) {
+    async fn concurrent_opening_claims_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
@@ -194,7 +194,7 @@ both! {
     }
 
     /// a code is decided once.
-    async fn a_code_is_decided_once(setup: Setup) {
+    async fn code_is_decided_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -209,7 +209,7 @@ both! {
     }
 
     /// A-53, req_088: a code expires after exactly ten minutes.
-    async fn a_code_expires(setup: Setup) {
+    async fn user_code_expires(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -226,7 +226,7 @@ both! {
 
     /// A-36, req_091: user codes are found regardless of case, spaces, hyphens, and O/0 and I/L/1
     /// confusion.
-    async fn a_code_is_found_however_it_is_typed(setup: Setup) {
+    async fn user_code_input_is_normalized(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (_, started) = start(&server).await;
@@ -247,7 +247,7 @@ both! {
     }
 
     /// malformed codes get the same error as unknown codes.
-    async fn what_is_no_code_is_refused_like_an_unknown_one(setup: Setup) {
+    async fn malformed_code_looks_like_an_unknown_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (_, started) = start(&server).await;
@@ -279,7 +279,7 @@ both! {
     }
 
     /// A-35, req_088: an account may try five wrong codes in ten minutes, from any address.
-    async fn an_account_guesses_five_times(setup: Setup) {
+    async fn guesses_are_limited_per_account(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
@@ -302,7 +302,7 @@ both! {
     }
 
     /// right codes do not count as guesses.
-    async fn right_codes_do_not_count(setup: Setup) {
+    async fn right_codes_are_no_guesses(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (_, started) = start(&server).await;
@@ -319,7 +319,7 @@ both! {
 
     /// guesses are also limited per address, across accounts; an IPv6 /64 counts as a single
     /// address.
-    async fn an_address_guesses_with_all_its_accounts(setup: Setup) {
+    async fn guesses_are_limited_per_address(setup: Setup) {
         // the default 5000 allows 50 per address and 5 per account, so 500 allows 5 and 1
         let server = setup.with("RATE_LIMIT", "500").start().await;
         let odin = server.admin("odin").await;
@@ -336,7 +336,7 @@ both! {
 
     /// storyden-contract.md#device-consent: without the permission to approve, known and unknown codes
     /// get the same error.
-    async fn who_may_not_approve_learns_nothing_about_codes(setup: Setup) {
+    async fn account_without_permission_cannot_probe_codes(setup: Setup) {
         let server = setup.start().await;
         let loki = server.plain_member("loki").await;
         let (app, started) = start(&server).await;
@@ -354,7 +354,7 @@ both! {
 
     /// a permission, grant type or account state lost between opening and approving
     /// is checked again.
-    async fn what_was_lost_before_the_approval_is_not_given(setup: Setup) {
+    async fn permissions_are_checked_again_at_approval(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (app, started) = start(&server).await;
@@ -374,7 +374,7 @@ both! {
 
     /// req_041: only a session, from this server's origin, with JSON, can decide
     /// (CSRF).
-    async fn only_a_session_on_a_page_of_ours_decides(setup: Setup) {
+    async fn decision_requires_session_origin_and_json(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let (app, started) = start(&server).await;

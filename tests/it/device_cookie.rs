@@ -4,14 +4,14 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Answer, Member, PASSWORD, Server, both};
 
 /// Name of the device cookie over https.
 const DEVICE: &str = "__Host-storyden-auth-device";
 
 /// Number of wrong passwords without a device cookie that an identifier allows at once.
-const BURST: u16 = 30;
+const GUESSES_AT_ONCE: u16 = 30;
 
 /// Tries a password from a separate network.
 async fn try_from_network(
@@ -25,12 +25,12 @@ async fn try_from_network(
 }
 
 /// Spends the guesses of an identifier, each from a different /48.
-async fn guess_from_everywhere(server: &Server, identifier: &str) {
-    for number in 0..BURST {
+async fn exhaust_guesses(server: &Server, identifier: &str) {
+    for number in 0..GUESSES_AT_ONCE {
         let answer = try_from_network(server, number, identifier, "wrong password").await;
         assert_eq!(answer.status, 401, "{number}: {}", answer.body);
     }
-    refused(&try_from_network(server, BURST, identifier, "wrong password").await);
+    refused(&try_from_network(server, GUESSES_AT_ONCE, identifier, "wrong password").await);
 }
 
 /// Asserts a 429 with a Retry-After of at most half a minute.
@@ -53,7 +53,7 @@ async fn sign_in_with(server: &Server, identifier: &str, password: &str, cookie:
 
 /// Returns the device cookie of a response, as a `Cookie` pair.
 #[track_caller]
-fn device_of(answer: &Answer) -> String {
+fn device_cookie_of(answer: &Answer) -> String {
     format!("{DEVICE}={}", answer.cookie("storyden-auth-device"))
 }
 
@@ -62,11 +62,11 @@ async fn new_browser(server: &Server, identifier: &str) -> String {
     let answer = server
         .sign_in_from("192.0.2.10", identifier, PASSWORD)
         .await;
-    device_of(&answer.expect(200))
+    device_cookie_of(&answer.expect(200))
 }
 
 /// Returns the `Set-Cookie` values of device cookies.
-fn devices_set(answer: &Answer) -> Vec<&str> {
+fn device_cookies_set(answer: &Answer) -> Vec<&str> {
     let values = answer.headers.get_all("set-cookie").iter();
     let values = values.map(|value| value.to_str().unwrap());
     values
@@ -92,11 +92,11 @@ async fn change_password(
 both! {
     /// req_004: guesses against an account share a limit across networks, after which a single guess in
     /// 30 seconds is accepted. Other accounts are not affected.
-    async fn one_account_is_guessed_at_slowly_from_many_networks(setup: Setup) {
+    async fn guesses_are_limited_across_networks(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         server.member("odin", &[]).await;
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
         for number in 40..100 {
             refused(&try_from_network(&server, number, "FRIGG", "wrong password").await);
         }
@@ -108,18 +108,18 @@ both! {
         server.turn(Duration::seconds(30));
         try_from_network(&server, 103, "frigg", PASSWORD).await.expect(200);
         server.turn(Duration::minutes(15));
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
     }
 
     /// req_004: guessing cannot lock an owner out: a browser with a device cookie or a session can sign
     /// in, on every replica.
-    async fn a_known_browser_keeps_a_way_in(setup: Setup) {
+    async fn known_browser_is_not_locked_out(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;
         let device = new_browser(&server, "frigg").await;
         for server in [&server, &replica] {
-            guess_from_everywhere(server, "frigg").await;
-            guess_from_everywhere(server, "frigg@example.com").await;
+            exhaust_guesses(server, "frigg").await;
+            exhaust_guesses(server, "frigg@example.com").await;
             for identifier in ["frigg", "Frigg@Example.com"] {
                 refused(&sign_in_with(server, identifier, PASSWORD, "").await);
                 sign_in_with(server, identifier, PASSWORD, &device).await.expect(200);
@@ -131,7 +131,7 @@ both! {
 
     /// A stolen device cookie allows ten guesses in total, across replicas, and is then ignored
     /// permanently.
-    async fn a_stolen_device_cookie_loses_its_privilege(setup: Setup) {
+    async fn stolen_device_cookie_allows_ten_guesses(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         server.member("frigg", &[]).await;
         let stolen = new_browser(&server, "frigg").await;
@@ -142,15 +142,15 @@ both! {
         server.turn(Duration::hours(3));
         sign_in_with(&replica, "frigg", "wrong password", &stolen).await.expect(401);
         for server in [&server, &replica] {
-            guess_from_everywhere(server, "frigg").await;
+            exhaust_guesses(server, "frigg").await;
             refused(&sign_in_with(server, "frigg", PASSWORD, &stolen).await);
         }
         server.turn(Duration::days(2));
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
         refused(&sign_in_with(&server, "frigg", PASSWORD, &stolen).await);
         // sign-in issues a cookie with a new allowance
         server.turn(Duration::minutes(1));
-        let fresh = device_of(&sign_in_with(&server, "frigg", PASSWORD, &stolen).await.expect(200));
+        let fresh = device_cookie_of(&sign_in_with(&server, "frigg", PASSWORD, &stolen).await.expect(200));
         for number in 200..240 {
             try_from_network(&server, number, "frigg", "wrong password").await;
         }
@@ -158,27 +158,27 @@ both! {
     }
 
     /// Concurrent guesses with a device cookie are all counted.
-    async fn guesses_at_once_with_a_device_cookie_are_counted(setup: Setup) {
+    async fn concurrent_guesses_with_a_device_cookie_are_counted(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         let stolen = new_browser(&server, "frigg").await;
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
         let body = json!({ "identifier": "frigg", "token": "wrong password" });
         let guess = || server.request("POST", "/api/auth/password/signin").header("cookie", &stolen).json(&body);
-        let answers = at_once((0..40).map(|_| guess()).collect()).await;
+        let answers = send_concurrently((0..40).map(|_| guess()).collect()).await;
         assert_eq!((count(&answers, 401), count(&answers, 429)), (10, 30));
     }
 
     /// A device cookie is bound to the account and the password, expires after a year, and cannot be
     /// forged.
-    async fn a_device_cookie_is_bound(setup: Setup) {
+    async fn device_cookie_is_bound_to_account_and_password(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.member("odin", &[]).await;
         let device = new_browser(&server, "frigg").await;
-        guess_from_everywhere(&server, "odin").await;
+        exhaust_guesses(&server, "odin").await;
         refused(&sign_in_with(&server, "odin", PASSWORD, &device).await);
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
         let (name, value) = device.split_once('=').unwrap();
         let parts: Vec<&str> = value.split('.').collect();
         let later = parts[1].parse::<i64>().unwrap() + 1;
@@ -200,35 +200,35 @@ both! {
         // a changed password invalidates all device cookies but the new cookie of this response
         let changed = change_password(&server, &frigg, PASSWORD, "another password", &device).await.expect(200);
         refused(&sign_in_with(&server, "frigg", "another password", &device).await);
-        let device = device_of(&changed);
+        let device = device_cookie_of(&changed);
         sign_in_with(&server, "frigg", "another password", &device).await.expect(200);
 
         server.turn(Duration::days(365) - Duration::seconds(1));
-        guess_from_everywhere(&server, "frigg").await;
+        exhaust_guesses(&server, "frigg").await;
         sign_in_with(&server, "frigg", "another password", &device).await.expect(200);
         server.turn(Duration::seconds(1));
         refused(&sign_in_with(&server, "frigg", "another password", &device).await);
     }
 
     /// A browser keeps device cookies of the last four accounts, also after sign-out.
-    async fn a_browser_is_remembered_for_four_accounts(setup: Setup) {
+    async fn browser_keeps_four_device_cookies(setup: Setup) {
         let server = setup.start().await;
         let names = ["a1", "a2", "a3", "a4", "a5"];
         let mut cookie = String::new();
         for name in names {
             server.member(name, &[]).await;
             for _ in 0..2 {
-                cookie = device_of(&sign_in_with(&server, name, PASSWORD, &cookie).await.expect(200));
+                cookie = device_cookie_of(&sign_in_with(&server, name, PASSWORD, &cookie).await.expect(200));
             }
         }
         assert_eq!(cookie.split('~').count(), 4);
         let request = server.request("POST", "/api/auth/logout").header("cookie", &cookie);
         let out = server.send(request).await.expect(302);
-        assert!(devices_set(&out).is_empty());
+        assert!(device_cookies_set(&out).is_empty());
         // "cookies" would clear the device cookie too
         assert_eq!(out.header("clear-site-data"), r#""cache", "storage", "executionContexts""#);
         for (name, known) in names.into_iter().zip([false, true, true, true, true]) {
-            guess_from_everywhere(&server, name).await;
+            exhaust_guesses(&server, name).await;
             let answer = sign_in_with(&server, name, PASSWORD, &cookie).await;
             assert_eq!(answer.status, if known { 200 } else { 429 }, "{name}");
             server.turn(Duration::minutes(15));
@@ -236,37 +236,37 @@ both! {
     }
 
     /// A-55: the device cookie is host-only and not readable by scripts.
-    async fn the_device_cookie_stays_with_the_host(setup: Setup) {
+    async fn device_cookie_is_host_only(setup: Setup) {
         let with = |setup: &crate::support::Setup, api: &str, web: &str| {
             setup.clone().with("PUBLIC_API_ADDRESS", api).with("PUBLIC_WEB_ADDRESS", web).with("SIGNUP_ENABLED", "true")
         };
         let server = with(&setup, "https://api.forum.example", "https://forum.example").start().await;
         server.member("frigg", &[]).await;
         let answer = server.sign_in_from("192.0.2.10", "frigg", PASSWORD).await.expect(200);
-        let [device] = devices_set(&answer)[..] else { panic!("{answer:?}") };
+        let [device] = device_cookies_set(&answer)[..] else { panic!("{answer:?}") };
         assert!(device.starts_with(DEVICE), "{device}");
         assert!(device.ends_with("; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict; Secure"), "{device}");
         assert!(!device.contains("frigg"), "{device}");
         let body = json!({ "identifier": "balder", "token": PASSWORD });
         let up = server.send(server.request("POST", "/api/auth/password/signup").json(&body)).await.expect(200);
-        assert_eq!(devices_set(&up).len(), 1);
+        assert_eq!(device_cookies_set(&up).len(), 1);
 
         let server = with(&setup, "http://localhost:8000", "http://localhost:3000").start().await;
         let answer = server.sign_in_from("192.0.2.10", "frigg", PASSWORD).await.expect(200);
-        let [device] = devices_set(&answer)[..] else { panic!("{answer:?}") };
+        let [device] = device_cookies_set(&answer)[..] else { panic!("{answer:?}") };
         assert!(device.starts_with("storyden-auth-device="), "{device}");
         assert!(device.ends_with("SameSite=Strict"), "{device}");
     }
 
     /// storyden-contract.md#session-cookie: in the profile `storyden` sign-in sets only the session
     /// cookie. Guesses are limited there too, and a browser with a session can sign in.
-    async fn the_profile_storyden_has_no_device_cookie(setup: Setup) {
+    async fn storyden_profile_has_no_device_cookie(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = server.member("frigg", &[]).await;
         let answer = server.sign_in_from("192.0.2.10", "frigg", PASSWORD).await.expect(200);
         assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 1);
-        assert!(devices_set(&answer).is_empty());
-        guess_from_everywhere(&server, "frigg").await;
+        assert!(device_cookies_set(&answer).is_empty());
+        exhaust_guesses(&server, "frigg").await;
         refused(&sign_in_with(&server, "frigg", PASSWORD, "").await);
         sign_in_with(&server, "frigg", PASSWORD, &frigg.cookie()).await.expect(200);
         let out = server.send(server.request("POST", "/api/auth/logout")).await.expect(302);
@@ -307,7 +307,7 @@ both! {
     }
 
     /// Variants of an identifier that find the same account share a limit.
-    async fn variants_of_an_identifier_count_together(setup: Setup) {
+    async fn identifier_variants_share_a_limit(setup: Setup) {
         let server = setup.start().await;
         server.member("kvasir", &[]).await;
         let kelvin = "\u{212a}VASIR"; // KELVIN SIGN, whose lower case is an ASCII k

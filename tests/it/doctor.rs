@@ -42,7 +42,7 @@ impl Findings {
 
     /// Fails if a check has a warning or a failure.
     #[track_caller]
-    fn expect_well(&self, check: &str) {
+    fn expect_ok(&self, check: &str) {
         let found = self.of(check);
         assert!(!found.is_empty(), "nothing of {check}");
         assert!(found.iter().all(|(status, _)| *status == "ok"), "{found:?}");
@@ -61,7 +61,7 @@ async fn doctor(setup: &Setup, settings: &[(&str, &str)]) -> Findings {
 }
 
 /// Settings that match a Storyden with a local issuer.
-fn fitting(issuer: &str) -> Vec<(&'static str, &str)> {
+fn matching_settings(issuer: &str) -> Vec<(&'static str, &str)> {
     vec![
         ("OAUTH_PROFILE", "storyden"),
         ("PUBLIC_API_ADDRESS", issuer),
@@ -97,7 +97,7 @@ fn widen(path: &std::path::Path, mode: u32) {
 
 both! {
     /// `doctor` has no complaint about a single server that answers at the issuer address.
-    async fn a_server_that_runs_is_well(setup: Setup) {
+    async fn a_healthy_server_has_no_findings(setup: Setup) {
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
         let issuer = format!("http://{address}");
@@ -106,7 +106,7 @@ both! {
         let found = doctor(&setup, &settings).await;
         assert_eq!(found.code, Some(0), "{:#?}", found.found);
         for check in ["database", "migrations", "tables", "signing key", "addresses", "issuer"] {
-            found.expect_well(check);
+            found.expect_ok(check);
         }
         found.expect(("database", "ok"), "this server's alone");
         found.expect(("issuer", "ok"), "it is a storyden-auth that answers there");
@@ -119,16 +119,16 @@ both! {
 
     /// Beside a Storyden before the switch: the Storyden answers at the issuer address, with the same
     /// key.
-    async fn settings_that_fit_a_storyden_are_well(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn settings_that_match_a_storyden_have_no_failures(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         setup.start().await.member("frigg", &[]).await;
         let issuer = storydens_api(key_of(&setup).await).await;
         let before = storyden.schema().await;
-        let found = doctor(&setup, &fitting(&issuer)).await;
+        let found = doctor(&setup, &matching_settings(&issuer)).await;
         assert_eq!(found.code, Some(0), "{:#?}", found.found);
         found.expect(("database", "ok"), "a Storyden's own database");
         for check in ["tables", "storyden", "signing key", "addresses"] {
-            found.expect_well(check);
+            found.expect_ok(check);
         }
         found.expect(("addresses", "ok"), "the session cookie is for localhost");
         found.expect(("issuer", "warn"), "the Storyden itself answers there");
@@ -137,13 +137,13 @@ both! {
             // The journal mode of a Storyden's file is Storyden's choice, so no advice to change the
             // mode.
             found.expect(("journal", "ok"), "mode delete, which is the Storyden's to choose");
-            found.expect_well("time zone");
+            found.expect_ok("time zone");
         }
         assert_eq!(storyden.schema().await, before);
     }
 
-    async fn settings_that_do_not_fit_a_storyden_are_named(setup: Setup) {
-        setup.beside_a_storyden().await;
+    async fn settings_that_do_not_match_a_storyden_are_reported(setup: Setup) {
+        setup.add_storyden_tables().await;
         let settings = [("OAUTH_SIGNING_KEY_BASE64", ""), ("SIGNUP_ENABLED", "true")];
         let found = doctor(&setup, &settings).await;
         assert_eq!(found.code, Some(1));
@@ -155,25 +155,25 @@ both! {
     }
 
     /// With another key than the issuer serves, Storyden would reject the tokens of this server.
-    async fn another_key_than_the_storydens_is_named(setup: Setup) {
-        setup.beside_a_storyden().await;
+    async fn a_different_signing_key_is_reported(setup: Setup) {
+        setup.add_storyden_tables().await;
         let mut key = key_of(&setup).await;
         key["n"] = json!("another");
         let issuer = storydens_api(key).await;
-        let found = doctor(&setup, &fitting(&issuer)).await;
+        let found = doctor(&setup, &matching_settings(&issuer)).await;
         assert_eq!(found.code, Some(1));
         found.expect(("issuer", "fail"), "/api/oauth/jwks serves the key");
     }
 
     /// Tables changed by another Storyden version or by hand.
-    async fn tables_that_differ_are_named(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn a_different_schema_is_reported(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let text = storyden.pick("text", "varchar");
         storyden.run("DROP TABLE oauth_remote_authorisation_flows").await;
         storyden.run("ALTER TABLE oauth_clients RENAME COLUMN scope_policy TO policy").await;
         storyden.run("DROP INDEX oauthdeviceauthorisation_user_code_hash").await;
         storyden.run(&format!("ALTER TABLE sessions ADD COLUMN device {text}")).await;
-        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
         assert_eq!(found.code, Some(1));
         found.expect(("tables", "fail"), "the table oauth_remote_authorisation_flows is missing");
         found.expect(("tables", "fail"), "the column oauth_clients.scope_policy is missing");
@@ -182,8 +182,8 @@ both! {
         assert_eq!(found.of("tables").len(), 3, "{:?}", found.of("tables"));
     }
 
-    async fn a_column_of_another_type_or_that_has_to_be_filled_is_named(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn an_incompatible_column_is_reported(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let text = storyden.pick("text", "varchar");
         storyden.run("DROP TABLE oauth_remote_authorisation_flows").await;
         storyden.run(&format!(
@@ -193,7 +193,7 @@ both! {
              consumed_at {text}, connection_id {text} NOT NULL, resource {text} NOT NULL)"
         ))
         .await;
-        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
         assert_eq!(found.code, Some(1));
         let flows = "oauth_remote_authorisation_flows";
         found.expect(("tables", "warn"), &format!("the column {flows}.expires_at is"));
@@ -201,7 +201,7 @@ both! {
     }
 
     /// The issuer address refuses connections, answers with another issuer, or has OAuth disabled.
-    async fn an_issuer_that_does_not_answer_is_named(setup: Setup) {
+    async fn an_issuer_that_does_not_answer_is_reported(setup: Setup) {
         let nobody = format!("http://localhost:{}", free_port());
         let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", nobody.as_str())]).await;
         assert_eq!(found.code, Some(0), "it may not be running yet");
@@ -219,12 +219,12 @@ both! {
 
     /// Storyden compares times as text: the UTC offset of stored times shows the zone that Storyden
     /// runs in.
-    async fn stored_times_of_another_zone_are_named(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn stored_times_with_an_offset_are_reported(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         if setup.engine == Engine::Postgres {
-            let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+            let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
             return assert!(found.of("time zone").is_empty(), "it keeps instants");
         }
         let local = "2026-11-21 03:33:09.799229598-05:00";
@@ -232,11 +232,11 @@ both! {
         storyden
             .run(&format!("UPDATE sessions SET created_at = '{local}' WHERE account_id = '{id}'"))
             .await;
-        let found = doctor(&setup, &fitting("http://localhost:8000")).await;
+        let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
         found.expect(("time zone", "warn"), local);
     }
 
-    async fn addresses_that_do_not_fit_each_other_are_named(setup: Setup) {
+    async fn addresses_on_different_sites_are_reported(setup: Setup) {
         let settings = [
             ("PUBLIC_API_ADDRESS", "https://api.community.example"),
             ("PUBLIC_WEB_ADDRESS", "https://www.elsewhere.example"),
@@ -254,13 +254,13 @@ both! {
         found.expect(("addresses", "ok"), "the session cookie is for community.example");
     }
 
-    async fn settings_that_cannot_be_used_are_named(setup: Setup) {
+    async fn invalid_settings_are_reported(setup: Setup) {
         let found = doctor(&setup, &[("OAUTH_ACCESS_TOKEN_TTL", "soon")]).await;
         assert_eq!(found.code, Some(1));
         found.expect(("configuration", "fail"), "OAUTH_ACCESS_TOKEN_TTL");
     }
 
-    async fn a_database_that_does_not_answer_is_named(setup: Setup) {
+    async fn an_unreachable_database_is_reported(setup: Setup) {
         let url = match setup.engine {
             Engine::Sqlite => "sqlite:///dev/null/no.db?mode=rw".to_owned(),
             Engine::Postgres => format!("postgres://nobody@127.0.0.1:{}/none", free_port()),
@@ -272,7 +272,7 @@ both! {
     }
 
     /// A file readable by others is reported with the content at risk: the database, a key, a setting.
-    async fn files_that_others_can_read_are_named(setup: Setup) {
+    async fn files_readable_by_others_are_reported(setup: Setup) {
         let settings_file = setup.folder.join("settings.env");
         std::fs::write(&settings_file, "LOG_LEVEL=info\nREMOTE_TOKEN_KEY=x\nDATABASE_PASSWORD=\n").unwrap();
         let shown = settings_file.display().to_string();
@@ -287,13 +287,13 @@ both! {
         look().await.expect(("files", "fail"), "settings.env has the mode 0644: everybody can read REMOTE_TOKEN_KEY");
         widen(&settings_file, 0o600);
         if setup.engine == Engine::Postgres {
-            return look().await.expect_well("files");
+            return look().await.expect_ok("files");
         }
         let (database, key) = (setup.folder.join("test.db"), setup.folder.join("remote-token.key"));
         std::fs::write(&key, "x").unwrap();
         widen(&key, 0o600);
         widen(&database, 0o600);
-        look().await.expect_well("files");
+        look().await.expect_ok("files");
         widen(&key, 0o604);
         widen(&database, 0o644);
         let found = look().await;
@@ -303,7 +303,7 @@ both! {
         widen(&setup.folder, 0o777);
         look().await.expect(("files", "warn"), "others can replace the database and its keys");
         widen(&setup.folder, 0o755);
-        let storyden = setup.beside_a_storyden().await;
+        let storyden = setup.add_storyden_tables().await;
         widen(&key, 0o600);
         look().await.expect(("files", "warn"), "test.db has the mode 0644: others can read the database");
         drop(storyden);

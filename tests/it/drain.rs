@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::RequestBuilder;
-use storyden_auth::clock::{Clock, Stopwatch};
+use storyden_auth::clock::{Clock, Timer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::support::journal::{PATIENCE, put_off};
+use crate::support::journal::{PATIENCE, assert_temporarily_unavailable};
 use crate::support::race::Form;
 use crate::support::{Answer, Client, Server, Setup, both, free_port};
 
@@ -70,7 +70,7 @@ impl Worker {
                 // as an answer.
                 assert_eq!(answer.header("retry-after"), "1", "{}", answer.body);
                 self.server.held.count("put off by the signer", 1);
-                put_off(answer);
+                assert_temporarily_unavailable(answer);
                 answered.insert(trace_id);
                 continue;
             }
@@ -132,12 +132,12 @@ async fn workers(setup: &Setup, address: &str) -> Vec<Worker> {
 both! {
     /// T12, P5: on SIGTERM under load the server answers every request that was read, and exits with 0
     /// in time.
-    async fn told_to_end_at_full_speed_it_answers_what_it_has_read(setup: Setup) {
+    async fn shutdown_under_load_answers_every_request_read(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
-        let within = if setup.at_length { EXIT } else { PATIENCE };
+        let within = if setup.is_soak { EXIT } else { PATIENCE };
         let mut workers = workers(&setup, &format!("http://{address}")).await;
         for _ in 0..ROUNDS {
             let mut program = setup.spawn_with(port, &[("LOG_LEVEL", "debug")]).await;
@@ -154,7 +154,7 @@ both! {
                 said.extend(answered(&program.line().await.unwrap()));
             }
             program.terminate().await;
-            let draining = Stopwatch::start();
+            let draining = Timer::start();
             loop {
                 let line = program.line().await.unwrap();
                 said.extend(answered(&line));

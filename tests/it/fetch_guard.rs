@@ -10,12 +10,12 @@ use serde_json::json;
 use storyden_auth::clock::Clock;
 use storyden_auth::egress::address::is_public;
 
-use crate::support::outside::{Host, Outside, Reply};
+use crate::support::simulated_internet::{Host, Reply, SimulatedInternet};
 use crate::support::{Answer, Client, Member, Server, Setup, both, free_port};
 
 /// Non-public addresses: every special-purpose network, unallocated space, and IPv4 addresses embedded
 /// in IPv6.
-pub(crate) const REFUSED: &[&str] = &[
+pub(crate) const NON_PUBLIC_ADDRESSES: &[&str] = &[
     "0.0.0.0",
     "0.1.2.3",
     "10.0.0.5",
@@ -69,7 +69,7 @@ pub(crate) const REFUSED: &[&str] = &[
 ];
 
 /// Numeric forms of addresses, and names of the local host.
-pub(crate) const DISGUISED: &[&str] = &[
+pub(crate) const OBFUSCATED_HOSTS: &[&str] = &[
     "2130706433",
     "0x7f000001",
     "0x7f.1",
@@ -101,8 +101,8 @@ fn client(id: &str) -> Client {
 }
 
 /// Starts a server with a rate limit above the length of the tables.
-async fn begin(setup: Setup) -> (Server, Member, Outside) {
-    let outside = Outside::new();
+async fn begin(setup: Setup) -> (Server, Member, SimulatedInternet) {
+    let outside = SimulatedInternet::new();
     let setup = outside.around(setup).with("RATE_LIMIT", "1000000000");
     let server = setup.start().await;
     let frigg = server.member("frigg", &[]).await;
@@ -143,8 +143,8 @@ both! {
         let (server, frigg, outside) = begin(setup).await;
         let public = "93.184.216.34";
         let mut cases = 0;
-        let mut ids: Vec<String> = DISGUISED.iter().map(|host| format!("https://{host}/c")).collect();
-        for (number, address) in REFUSED.iter().enumerate() {
+        let mut ids: Vec<String> = OBFUSCATED_HOSTS.iter().map(|host| format!("https://{host}/c")).collect();
+        for (number, address) in NON_PUBLIC_ADDRESSES.iter().enumerate() {
             ids.push(format!("https://{}/c", bracketed(address)));
             let answers: [&[&str]; 4] = [
                 &[address], &[public, address], &[address, public], &[public, "2606:2800:220:1::1", address],
@@ -159,7 +159,7 @@ both! {
             refused_for(&server.authorize(Some(&frigg), &client(id), &[]).await, id);
             cases += 1;
         }
-        assert_eq!(cases, DISGUISED.len() + 5 * REFUSED.len());
+        assert_eq!(cases, OBFUSCATED_HOSTS.len() + 5 * NON_PUBLIC_ADDRESSES.len());
         assert_eq!(outside.dialled(), Vec::<IpAddr>::new());
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_clients", &[]).await, 0);
     }
@@ -167,8 +167,8 @@ both! {
     /// req_148, T20: the `jwks_uri` of a client is fetched through the same guard.
     async fn a_clients_keys_are_fetched_through_the_same_guard(setup: Setup) {
         let (server, _, outside) = begin(setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")).await;
-        let mut hosts: Vec<String> = DISGUISED.iter().map(|host| (*host).to_owned()).collect();
-        for (number, address) in REFUSED.iter().enumerate() {
+        let mut hosts: Vec<String> = OBFUSCATED_HOSTS.iter().map(|host| (*host).to_owned()).collect();
+        for (number, address) in NON_PUBLIC_ADDRESSES.iter().enumerate() {
             let name = format!("n{number}.example");
             outside.name(&name, &[&["93.184.216.34", address]]);
             hosts.extend([bracketed(address), name]);
@@ -189,13 +189,13 @@ both! {
             let answer = server.token(&form).await;
             assert_eq!(answer.status, 503, "{host}: {}", answer.body);
         }
-        assert_eq!(hosts.len(), DISGUISED.len() + 2 * REFUSED.len());
+        assert_eq!(hosts.len(), OBFUSCATED_HOSTS.len() + 2 * NON_PUBLIC_ADDRESSES.len());
         assert_eq!(outside.dialled(), Vec::<IpAddr>::new());
     }
 
     /// the address that was checked is the address that is dialled. A name is resolved only once
     /// for each fetch, so DNS rebinding has no effect.
-    async fn a_name_that_changes_its_answer_gains_nothing(setup: Setup) {
+    async fn dns_rebinding_has_no_effect(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         let host = outside.host("app.example").await;
         let public = host.address.to_string();
@@ -209,9 +209,9 @@ both! {
 
     /// an internal name and an unknown name get the same answer at the device start, which
     /// needs no account, and at authorize: the guard cannot be used to map an internal network.
-    async fn an_internal_name_is_not_told_from_an_unknown_one(setup: Setup) {
+    async fn internal_and_unknown_names_get_the_same_answer(setup: Setup) {
         for profile in ["standards", "storyden"] {
-            let outside = Outside::new();
+            let outside = SimulatedInternet::new();
             let setup = outside.around(setup.clone()).with("OAUTH_PROFILE", profile).with("OAUTH_CIMD_ENABLED", "true");
             let server = setup.start().await;
             let frigg = server.member(&format!("frigg{}", profile.len()), &[]).await;
@@ -261,7 +261,7 @@ both! {
 
     /// req_150, req_151, req_158: a status other than 200, a redirect, another media type,
     /// compression, or more than 5 KiB is rejected, and a redirect target is not fetched.
-    async fn an_answer_that_is_not_plain_and_short_is_refused(setup: Setup) {
+    async fn answers_other_than_short_uncompressed_json_are_refused(setup: Setup) {
         let (server, frigg, outside) = begin(setup).await;
         let host = outside.host("app.example").await;
         let other = outside.host("internal.example").await;
@@ -315,8 +315,8 @@ both! {
 
     /// slow and silent hosts use only the concurrency limit of the host, for a bounded
     /// time. Other requests continue meanwhile, and no connection leaks.
-    async fn a_slow_host_costs_nobody_else_anything(setup: Setup) {
-        let outside = Outside::new();
+    async fn a_slow_host_does_not_delay_other_requests(setup: Setup) {
+        let outside = SimulatedInternet::new();
         let mut setup = outside.around(setup);
         setup.timeouts.fetch = Duration::from_secs(15);
         let server = setup.start().await;
@@ -364,7 +364,7 @@ both! {
 
     /// `OAUTH_CIMD_ALLOW_INSECURE_FETCH` opens the guard for development and is logged at the
     /// start. Proxy variables of the environment are ignored with and without the setting.
-    async fn no_proxy_of_the_environment_is_used(setup: Setup) {
+    async fn environment_proxies_are_ignored(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
         let address = serve_one_document().await;
@@ -404,7 +404,7 @@ async fn serve_one_document() -> std::net::SocketAddr {
 /// T20: compares `is_public` for 10,000 addresses with a second description of the IANA
 /// special-purpose registries.
 #[test]
-fn ten_thousand_addresses_are_as_the_registries_say() {
+fn public_addresses_match_the_iana_registries() {
     let networks: Vec<ipnet::IpNet> = [
         "0.0.0.0/8",
         "10.0.0.0/8",

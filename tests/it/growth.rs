@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use storyden_auth::clock::Stopwatch;
-use storyden_auth::jobs::{self, Indexes};
+use storyden_auth::clock::Timer;
+use storyden_auth::jobs::{self, IndexCheck};
 use tokio::task::JoinHandle;
 
-use crate::cleanup::first_pass_is_over;
+use crate::cleanup::wait_for_first_pass;
 use crate::support::{Client, Member, NewClient, Server, Tokens, both};
 
 /// Rotations of each chain: a day of an application that refreshes every half an hour.
@@ -39,7 +39,7 @@ impl Writer {
 
     /// Refreshes once; returns the duration in seconds.
     async fn write(&mut self) -> f64 {
-        let since = Stopwatch::start();
+        let since = Timer::start();
         let answer = self.server.refresh(&self.app, &self.token).await;
         let seconds = since.seconds();
         self.token = answer.expect(200).text("refresh_token");
@@ -76,8 +76,8 @@ const EXPIRED: &str =
 /// Runs clean-up passes until no expired token is left. Returns the rate of deleted tokens per second.
 async fn clean_up(server: &Server) -> f64 {
     let expired = server.count(EXPIRED, &[]).await;
-    let since = Stopwatch::start();
-    while !jobs::clean_up(server.app.clone()).await {}
+    let since = Timer::start();
+    while !jobs::clean_up(server.context.clone()).await {}
     let seconds = since.seconds();
     assert_eq!(server.count(EXPIRED, &[]).await, 0);
     f64::from(i32::try_from(expired).unwrap()) / seconds
@@ -89,7 +89,7 @@ async fn clean_up(server: &Server) -> f64 {
     clippy::cast_sign_loss,
     reason = "a figure of a test"
 )]
-fn whole(figure: f64) -> usize {
+fn rounded(figure: f64) -> usize {
     figure.round() as usize
 }
 
@@ -97,30 +97,30 @@ both! {
     /// P7: the clean-up of 500,000 expired among 1,000,000 refresh tokens delays concurrent writes by
     /// at most ten times the idle p99, and keeps the rate of 5,000 among 10,000. Indexes that a
     /// Storyden dropped are recreated first, beside concurrent writes.
-    async fn clean_up_holds_up_no_other_write(setup: Setup) {
+    async fn clean_up_does_not_delay_other_writes(setup: Setup) {
         let server = Arc::new(setup.start().await);
-        first_pass_is_over(&server).await;
+        wait_for_first_pass(&server).await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let other = NewClient { client_id: "other", ..NewClient::default() };
         let other = server.client(other).await;
-        let chains = |few: u32, many: u32| if setup.at_length { few * many / LENGTH } else { few / 1_000 };
+        let chains = |few: u32, many: u32| if setup.is_soak { few * many / LENGTH } else { few / 1_000 };
         let few = Tokens { prefix: "over", chains: chains(5_000, 1), length: LENGTH, days: -8 };
         let live = Tokens { prefix: "live", days: 20, ..few };
-        setup.make_tokens(&frigg, &app, few).await;
-        setup.make_tokens(&frigg, &app, live).await;
+        setup.insert_token_chains(&frigg, &app, few).await;
+        setup.insert_token_chains(&frigg, &app, live).await;
         let rate_of_few = clean_up(&server).await;
 
         setup.drop_indexes().await;
         let many = Tokens { prefix: "past", chains: chains(5_000, 100), ..few };
-        setup.make_tokens(&frigg, &app, many).await;
-        setup.make_tokens(&frigg, &app, Tokens { prefix: "good", days: 20, ..many }).await;
+        setup.insert_token_chains(&frigg, &app, many).await;
+        setup.insert_token_chains(&frigg, &app, Tokens { prefix: "good", days: 20, ..many }).await;
         let mut writer = Writer::new(&server, &frigg, &other).await;
 
         let stop = Arc::new(AtomicBool::new(false));
         let writing = writer.start(&stop);
-        let since = Stopwatch::start();
-        while jobs::make_indexes(&server.app).await == Indexes::Later {
+        let since = Timer::start();
+        while jobs::make_indexes(&server.context).await == IndexCheck::Later {
             tokio::task::yield_now().await;
         }
         let making = since.seconds();
@@ -140,8 +140,8 @@ both! {
 
         let deleted = (few.chains + many.chains) * LENGTH;
         server.held.count("expired tokens", usize::try_from(deleted).unwrap());
-        server.held.count("per second of few", whole(rate_of_few));
-        server.held.count("per second of many", whole(rate_of_many));
+        server.held.count("per second of few", rounded(rate_of_few));
+        server.held.count("per second of many", rounded(rate_of_many));
         server.held.count("other writes", seconds.len());
         server.held.longest("ms idle p99", idle);
         server.held.longest("ms p99 meanwhile", p99);
@@ -150,7 +150,7 @@ both! {
         assert_eq!(server.count(left, &[]).await, i64::from(deleted));
         let grants = "SELECT COUNT(*) AS n FROM auth_grants WHERE id LIKE 'over%' OR id LIKE 'past%'";
         assert_eq!(server.count(grants, &[]).await, 0);
-        if setup.at_length {
+        if setup.is_soak {
             assert!(longest <= WAIT * idle, "a write waited {longest} s, idle p99 is {idle} s");
             assert!(rate_of_many >= RATE * rate_of_few, "{rate_of_many}/s of many, {rate_of_few}/s of few");
         }

@@ -61,7 +61,7 @@ fn varies_by_origin(answer: &Answer) -> bool {
 
 both! {
     /// A-85, req_032: answers with a token, a code, a secret or personal data are `no-store`.
-    async fn what_is_somebodys_is_kept_by_nobody(setup: Setup) {
+    async fn answers_with_private_data_are_not_cached(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -93,7 +93,7 @@ both! {
 
     /// req_118, req_127: every answer forbids framing, MIME sniffing and the `Referer`
     /// header.
-    async fn no_answer_is_framed_sniffed_or_referred_from(setup: Setup) {
+    async fn no_answer_allows_framing_sniffing_or_referrers(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let paths = ["/", "/login", "/oauth/consent", "/nothing", "/healthz", "/api/oauth/authorize"];
@@ -139,7 +139,7 @@ both! {
 
     /// CORS lets only the pages' origin and the configured origins read session routes. Answers
     /// have `Vary: Origin`.
-    async fn session_answers_can_be_read_by_our_own_pages_alone(setup: Setup) {
+    async fn session_answers_are_readable_by_allowed_origins_only(setup: Setup) {
         let server = setup
             .with("PUBLIC_WEB_ADDRESS", "https://www.example")
             .with("CORS_ALLOWED_ORIGINS", "https://admin.example:8443, https://more.example")
@@ -165,7 +165,7 @@ both! {
 
     /// A-86, req_117: authorize is a navigation: CORS lets no page read the answer, not even the
     /// built-in pages.
-    async fn no_page_reads_the_authorization_endpoint(setup: Setup) {
+    async fn cors_denies_the_authorization_endpoint(setup: Setup) {
         let server = setup.start().await;
         let app = server.public_client().await;
         let path = format!("/api/oauth/authorize?client_id={}", app.client_id);
@@ -179,7 +179,7 @@ both! {
     }
 
     /// storyden-contract.md#error-bodies: an unknown path or method is a problem with a trace id.
-    async fn what_is_not_there_is_a_problem_with_a_trace_id(setup: Setup) {
+    async fn unknown_paths_and_methods_are_problems_with_a_trace_id(setup: Setup) {
         let server = setup.start().await;
         let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let traceparent = format!("00-{trace_id}-00f067aa0ba902b7-01");
@@ -234,11 +234,11 @@ both! {
     }
 
     /// P5: `/healthz` and `/readyz` need no credentials; a draining server is not ready.
-    async fn the_server_says_that_it_lives_and_is_ready(setup: Setup) {
+    async fn health_and_readiness_are_reported(setup: Setup) {
         let server = setup.start().await;
         server.get("/healthz").await.expect(200);
         assert_eq!(server.get("/readyz").await.expect(200).body, "ready\n");
-        server.app.readiness.drain();
+        server.context.readiness.drain();
         server.get("/healthz").await.expect(200);
         server.get("/readyz").await.expect(503);
     }

@@ -1,7 +1,7 @@
 //! This server's indexes on Storyden's tables: recreated after a Storyden dropped the indexes.
 
 use serde_json::Value;
-use storyden_auth::jobs::{self, Indexes};
+use storyden_auth::jobs::{self, IndexCheck};
 use storyden_auth::store::indexes::{self, INDEXES, Outcome};
 
 use crate::support::{Setup, Tokens, both};
@@ -25,56 +25,56 @@ async fn finding(setup: &Setup) -> (String, String) {
 both! {
     /// P7: a database without a Storyden has every index from the first migration on.
     async fn a_database_of_our_own_has_every_index(setup: Setup) {
-        let mut database = setup.other_process().await;
-        assert_eq!(database.indexes_of_ours().await, every_name());
+        let mut database = setup.connect_as_other_process().await;
+        assert_eq!(database.own_indexes_on_storyden_tables().await, every_name());
         assert_eq!(finding(&setup).await.0, "ok");
     }
 
     /// P7, P8: indexes that a Storyden dropped at start-up are recreated before the clean-up runs. The
     /// rest of the schema stays as the Storyden left the tables.
-    async fn dropped_indexes_are_made_again_before_a_pass(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn dropped_indexes_are_recreated(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let known = storyden.schema().await;
-        storyden.start_up().await;
-        assert!(storyden.indexes_of_ours().await.is_empty(), "it knows none of them");
+        storyden.run_start_up_migration().await;
+        assert!(storyden.own_indexes_on_storyden_tables().await.is_empty(), "it knows none of them");
         let (status, text) = finding(&setup).await;
         assert_eq!(status, "warn");
         assert!(text.contains("auth_oauth_refresh_tokens_replaced_by_token_id"), "{text}");
         let server = setup.start().await;
-        while jobs::make_indexes(&server.app).await == Indexes::Later {
+        while jobs::make_indexes(&server.context).await == IndexCheck::Later {
             tokio::task::yield_now().await; // the start-up job is making them
         }
-        assert_eq!(storyden.indexes_of_ours().await, every_name());
+        assert_eq!(storyden.own_indexes_on_storyden_tables().await, every_name());
         assert_eq!(storyden.schema().await, known);
-        let nothing = indexes::make_missing(&server.app.db, || false).await.unwrap();
+        let nothing = indexes::create_missing(&server.context.db, || false).await.unwrap();
         assert_eq!(nothing, Outcome::Complete(Vec::new()));
         assert_eq!(finding(&setup).await.0, "ok");
     }
 
     /// P7: an index left invalid by an interrupted build counts as missing and is rebuilt (PostgreSQL).
-    async fn an_index_that_was_not_finished_is_made_anew(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn an_invalid_index_is_rebuilt(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let invalid = storyden.pick(
             "DROP INDEX auth_sessions_account_id",
             "UPDATE pg_index SET indisvalid = false \
              WHERE indexrelid = 'auth_sessions_account_id'::regclass",
         );
         storyden.run(invalid).await;
-        assert_eq!(storyden.indexes_of_ours().await.len(), INDEXES.len() - 1);
+        assert_eq!(storyden.own_indexes_on_storyden_tables().await.len(), INDEXES.len() - 1);
         let server = setup.start().await;
-        while jobs::make_indexes(&server.app).await == Indexes::Later {
+        while jobs::make_indexes(&server.context).await == IndexCheck::Later {
             tokio::task::yield_now().await; // the start-up job is making them
         }
-        assert_eq!(storyden.indexes_of_ours().await, every_name());
+        assert_eq!(storyden.own_indexes_on_storyden_tables().await, every_name());
     }
 
     /// P8: rows inserted in bulk equal rows made by a server, with complete chains.
-    async fn rows_made_in_bulk_are_whole(setup: Setup) {
+    async fn rows_made_in_bulk_are_valid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let tokens = Tokens { prefix: "bulk", chains: 5, length: 4, days: 30 };
-        setup.make_tokens(&frigg, &app, tokens).await;
+        setup.insert_token_chains(&frigg, &app, tokens).await;
         let last = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens t \
                     JOIN auth_refresh_tokens m ON m.token_id = t.id JOIN auth_grants g ON g.id = m.grant_id \
                     WHERE t.replaced_by_token_id IS NULL AND t.revoked_at IS NULL";

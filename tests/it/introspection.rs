@@ -26,7 +26,7 @@ async fn is_inactive(server: &Server, client: &Client, token: &str) {
 async fn access_key(server: &Server, member: &Member) -> String {
     let (identifier, secret) = (format!("sdpak_{:0>12}", member.handle), "x".repeat(32));
     let hash = server
-        .app
+        .context
         .passwords
         .hash(&Secret::new(secret.as_str()))
         .await
@@ -41,19 +41,19 @@ async fn access_key(server: &Server, member: &Member) -> String {
         false.into(),
         (&member.id).into(),
     ];
-    server.app.db.execute(sql, args).await.unwrap();
+    server.context.db.execute(sql, args).await.unwrap();
     format!("{identifier}{secret}")
 }
 
 /// Introspects a token with a bearer credential.
-async fn ask_as(server: &Server, bearer: &str, token: &str) -> Answer {
+async fn introspect_with_bearer(server: &Server, bearer: &str, token: &str) -> Answer {
     let request = server.request("POST", PATH).bearer_auth(bearer);
     server.send(request.form(&[("token", token)])).await
 }
 
 both! {
     /// req_063, req_066: a confidential client sees the state of tokens issued to that client.
-    async fn a_client_sees_the_tokens_it_got(setup: Setup) {
+    async fn a_client_introspects_its_own_tokens(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
@@ -85,7 +85,7 @@ both! {
 
     /// req_064, req_065: unknown, malformed, expired, rotated, revoked and foreign tokens, and ID
     /// tokens, get the same answer.
-    async fn what_is_not_good_is_one_answer(setup: Setup) {
+    async fn every_invalid_token_gets_the_same_answer(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
@@ -116,13 +116,13 @@ both! {
 
     /// req_065, A-105: tokens of a suspended account are inactive; permissions that the account lost
     /// are not in the scope.
-    async fn what_the_account_lost_counts_at_once(setup: Setup) {
+    async fn lost_permissions_and_suspensions_are_effective_at_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let loki = server.member("loki", &[]).await;
         let service = server.confidential_client(&loki.id).await;
         let tokens = server.tokens(&frigg, &service, &[("scope", "openid offline_access MANAGE_POSTS")]).await;
-        server.take_all_but_applications(&frigg).await;
+        server.remove_permissions_except_use_clients(&frigg).await;
         for token in ["access_token", "refresh_token"] {
             let answer = introspect(&server, &service, &tokens.text(token)).await.expect(200);
             assert_eq!(answer.json()["scope"], "openid offline_access");
@@ -136,7 +136,7 @@ both! {
     }
 
     /// req_063: the caller authenticates as a confidential client, or the answer is 401.
-    async fn who_asks_proves_who_they_are(setup: Setup) {
+    async fn the_caller_must_authenticate(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.confidential_client(&frigg.id).await;
@@ -158,7 +158,7 @@ both! {
     }
 
     /// req_063: a bearer with `ADMINISTRATOR` may introspect any token; other bearers may not.
-    async fn an_administrator_may_ask_about_any_token(setup: Setup) {
+    async fn an_administrator_may_introspect_any_token(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let admins = NewClient { client_id: "admins", scope: "openid ADMINISTRATOR", ..NewClient::default() };
@@ -168,16 +168,16 @@ both! {
         let weak = server.tokens(&odin, &admins, &[("scope", "openid")]).await.text("access_token");
         let theirs = server.tokens(&frigg, &app, &[]).await;
         for token in ["access_token", "refresh_token"] {
-            let answer = ask_as(&server, &strong, &theirs.text(token)).await.expect(200);
+            let answer = introspect_with_bearer(&server, &strong, &theirs.text(token)).await.expect(200);
             assert_eq!((&answer.json()["active"], answer.text("username")), (&json!(true), "frigg".to_owned()));
         }
-        assert_eq!(ask_as(&server, &strong, "x").await.expect(200).body, r#"{"active":false}"#);
+        assert_eq!(introspect_with_bearer(&server, &strong, "x").await.expect(200).body, r#"{"active":false}"#);
         for (bearer, status, code) in [
             (weak.as_str(), 403, "insufficient_scope"),
             (&theirs.text("access_token"), 403, "insufficient_scope"),
             ("x", 401, "invalid_token"),
         ] {
-            let answer = ask_as(&server, bearer, &strong).await.expect_error(status, code);
+            let answer = introspect_with_bearer(&server, bearer, &strong).await.expect_error(status, code);
             let challenge = answer.header("www-authenticate");
             assert!(challenge.starts_with("Bearer resource_metadata=\"https://auth.example/.well-known/"), "{challenge}");
             assert!(challenge.contains(&format!("error=\"{code}\"")), "{challenge}");
@@ -189,23 +189,23 @@ both! {
         server.sql("DELETE FROM oauth_authorisation_codes WHERE client_id = $1", &[app.row_id.as_str()]).await;
         server.sql("DELETE FROM oauth_authorisation_requests WHERE client_id = $1", &[app.row_id.as_str()]).await;
         server.sql("DELETE FROM oauth_clients WHERE id = $1", &[app.row_id.as_str()]).await;
-        let gone = ask_as(&server, &strong, &theirs.text("access_token")).await.expect(200);
+        let gone = introspect_with_bearer(&server, &strong, &theirs.text("access_token")).await.expect(200);
         assert_eq!(gone.body, r#"{"active":false}"#);
         server.suspend(&odin).await;
-        ask_as(&server, &strong, "x").await.expect_error(401, "invalid_token");
+        introspect_with_bearer(&server, &strong, "x").await.expect_error(401, "invalid_token");
     }
 
     /// req_063, storyden-contract.md#callers-of-each-operation: an administrator's access key is
     /// accepted.
-    async fn an_access_key_of_an_administrator_may_ask(setup: Setup) {
+    async fn an_administrators_access_key_may_introspect(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
         let token = server.tokens(&frigg, &app, &[]).await.text("access_token");
         let (his, hers) = (access_key(&server, &odin).await, access_key(&server, &frigg).await);
-        assert_eq!(ask_as(&server, &his, &token).await.expect(200).json()["active"], true);
-        ask_as(&server, &hers, &token).await.expect_error(403, "insufficient_scope");
-        ask_as(&server, &format!("{}y", &his[..his.len() - 1]), &token).await.expect_error(401, "invalid_token");
+        assert_eq!(introspect_with_bearer(&server, &his, &token).await.expect(200).json()["active"], true);
+        introspect_with_bearer(&server, &hers, &token).await.expect_error(403, "insufficient_scope");
+        introspect_with_bearer(&server, &format!("{}y", &his[..his.len() - 1]), &token).await.expect_error(401, "invalid_token");
     }
 
     /// req_008, P4: a missing or repeated token is rejected; while the database is unavailable the
@@ -218,7 +218,7 @@ both! {
         let mut form = vec![("token", "a"), ("token", "b")];
         form.extend(service.credentials());
         server.post_form(PATH, &form).await.expect_error(400, "invalid_request");
-        server.app.db.close().await;
+        server.context.db.close().await;
         let away = introspect(&server, &service, "x").await.expect_error(503, "temporarily_unavailable");
         assert_eq!(away.header("retry-after"), "2");
         assert_eq!(away.json().get("active"), None::<&Value>);

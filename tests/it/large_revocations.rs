@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use storyden_auth::store::{leases, revocation};
 use time::Duration;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Answer, Client, Member, NewClient, PASSWORD, Server, both};
 
 const USERINFO: &str = "/api/oauth/userinfo";
@@ -15,15 +15,15 @@ const REVOKE: &str = "/api/admin/oauth/revoke";
 const COPIES: u64 = 450;
 
 /// The result of each flow of a member with an application: tokens, and unused artifacts.
-struct Given {
+struct Issued {
     tokens: Answer,
     request_id: String,
     code: String,
     device_code: String,
 }
 
-async fn give(server: &Server, member: &Member, app: &Client) -> Given {
-    Given {
+async fn issue(server: &Server, member: &Member, app: &Client) -> Issued {
+    Issued {
         tokens: server.tokens(member, app, &[]).await,
         request_id: server.pending(member, app, &[]).await,
         code: server.code(member, app, &[]).await,
@@ -105,8 +105,8 @@ async fn wipe(server: &Server) {
 }
 
 /// Takes the job's lease, as a replica that crashed while holding the lease.
-async fn keep_the_job_away(server: &Server) {
-    let (db, now) = (&server.app.db, server.clock.now());
+async fn block_the_job(server: &Server) {
+    let (db, now) = (&server.context.db, server.clock.now());
     let until = now + Duration::days(1);
     while !leases::take(db, "revocations", "a test", now, until)
         .await
@@ -119,15 +119,15 @@ async fn keep_the_job_away(server: &Server) {
 /// Updates the rows of all open revocations, as the job does.
 async fn apply(server: &Server) {
     let now = server.clock.now();
-    let applied = revocation::apply(&server.app.db, now, || false)
+    let applied = revocation::apply(&server.context.db, now, || false)
         .await
         .unwrap();
     assert!(applied.closed > 0 && applied.rows > COPIES, "{applied:?}");
-    assert!(!revocation::are_open(&server.app.db).await.unwrap());
+    assert!(!revocation::any_open(&server.context.db).await.unwrap());
 }
 
 /// Fails unless every token and code is rejected, with the errors of a small revocation.
-async fn is_over(server: &Server, app: &Client, given: &Given) {
+async fn assert_revoked(server: &Server, app: &Client, given: &Issued) {
     let access_token = given.tokens.text("access_token");
     let userinfo = server.get_with_bearer(USERINFO, &access_token).await;
     userinfo.expect_error(401, "invalid_token");
@@ -142,13 +142,13 @@ async fn is_over(server: &Server, app: &Client, given: &Given) {
 }
 
 /// Fails unless the request can no longer be approved.
-async fn is_decided(server: &Server, member: &Member, given: &Given) {
+async fn assert_not_approvable(server: &Server, member: &Member, given: &Issued) {
     let decided = server.decide(member, &given.request_id, "approve").await;
     decided.expect_error(400, "invalid_request");
 }
 
 /// Fails unless every token and code is accepted.
-async fn is_alive(server: &Server, app: &Client, given: &Given) {
+async fn assert_live(server: &Server, app: &Client, given: &Issued) {
     let access_token = given.tokens.text("access_token");
     server
         .get_with_bearer(USERINFO, &access_token)
@@ -163,7 +163,7 @@ async fn is_alive(server: &Server, app: &Client, given: &Given) {
 }
 
 /// Fails if a list of the member or of an administrator has a live item.
-async fn nothing_is_listed(server: &Server, member: &Member, administrator: &Member) {
+async fn assert_nothing_listed(server: &Server, member: &Member, administrator: &Member) {
     let applications = server.get_as(member, "/api/auth/oauth/applications").await;
     assert_eq!(applications.expect(200).json()["applications"], json!([]));
     let tokens = server
@@ -189,21 +189,21 @@ both! {
     /// Issue 13, A-27: a large revocation updates a bounded number of rows. After the commit no covered
     /// item is accepted, listed or counted. Approvals after the commit are valid, even at the same
     /// clock time, and the job leaves those rows alone.
-    async fn a_large_revocation_ends_everything_at_once(setup: Setup) {
+    async fn a_large_revocation_is_effective_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let loki = server.member("loki", &[]).await;
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         for (client_id, body) in [
             ("one", json!({ "account_id": frigg.id.as_str() })),
             ("two", json!({ "account_id": frigg.id.as_str(), "client_id": "two" })),
             ("three", json!({ "client_id": "three" })),
         ] {
             let app = server.client(NewClient { client_id, ..NewClient::default() }).await;
-            let first = give(&server, &frigg, &app).await;
+            let first = issue(&server, &frigg, &app).await;
             copy(&server).await;
-            let second = give(&server, &frigg, &app).await;
-            let of_another = if body["account_id"].is_string() { Some(give(&server, &loki, &app).await) } else { None };
+            let second = issue(&server, &frigg, &app).await;
+            let of_another = if body["account_id"].is_string() { Some(issue(&server, &loki, &app).await) } else { None };
             let mut dry = body.clone();
             dry["dry_run"] = json!(true);
             let counted = server.post_as(&odin, REVOKE, &dry).await.expect(200).json();
@@ -218,19 +218,19 @@ both! {
             for what in ["codes", "device_authorizations", "grants", "refresh_tokens"] {
                 assert_eq!(again[what], 0, "{what}");
             }
-            nothing_is_listed(&server, &frigg, &odin).await;
+            assert_nothing_listed(&server, &frigg, &odin).await;
             for given in [&first, &second] {
-                is_over(&server, &app, given).await;
+                assert_revoked(&server, &app, given).await;
             }
-            let anew = [give(&server, &frigg, &app).await, give(&server, &frigg, &app).await];
-            is_alive(&server, &app, &anew[0]).await;
+            let anew = [issue(&server, &frigg, &app).await, issue(&server, &frigg, &app).await];
+            assert_live(&server, &app, &anew[0]).await;
             apply(&server).await;
-            is_alive(&server, &app, &anew[1]).await;
+            assert_live(&server, &app, &anew[1]).await;
             if let Some(given) = &of_another {
-                is_alive(&server, &app, given).await;
+                assert_live(&server, &app, given).await;
             }
             for given in [&first, &second] {
-                is_over(&server, &app, given).await;
+                assert_revoked(&server, &app, given).await;
             }
             // Only the new items are live: the refresh and the exchange made a token each.
             assert_eq!(server.count(LIVE_TOKENS, &[]).await, 2 * (2 + others));
@@ -240,16 +240,16 @@ both! {
 
     /// Issue 13, A-60: the same for revocations by a member: of an application, of all sessions, by a
     /// password change. Pending requests end too.
-    async fn what_a_member_ends_is_over_at_once(setup: Setup) {
+    async fn a_members_revocation_is_effective_at_once(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         for (handle, way) in [("frigg", "application"), ("loki", "sessions"), ("thor", "password")] {
             let mut member = server.member(handle, &[]).await;
-            let first = give(&server, &member, &app).await;
+            let first = issue(&server, &member, &app).await;
             copy(&server).await;
-            let second = give(&server, &member, &app).await;
+            let second = issue(&server, &member, &app).await;
             let cookie = member.cookie();
             match way {
                 "application" => {
@@ -267,16 +267,16 @@ both! {
                 }
             }
             for given in [&first, &second] {
-                is_over(&server, &app, given).await;
-                is_decided(&server, &member, given).await;
+                assert_revoked(&server, &app, given).await;
+                assert_not_approvable(&server, &member, given).await;
             }
-            nothing_is_listed(&server, &member, &odin).await;
-            let anew = give(&server, &member, &app).await;
+            assert_nothing_listed(&server, &member, &odin).await;
+            let anew = issue(&server, &member, &app).await;
             apply(&server).await;
-            is_alive(&server, &app, &anew).await;
+            assert_live(&server, &app, &anew).await;
             for given in [&first, &second] {
-                is_over(&server, &app, given).await;
-                is_decided(&server, &member, given).await;
+                assert_revoked(&server, &app, given).await;
+                assert_not_approvable(&server, &member, given).await;
             }
             wipe(&server).await;
         }
@@ -284,14 +284,14 @@ both! {
 
     /// Issue 13: rows that a Storyden wrote have no companion row, so a large revocation covers those
     /// rows by creation time.
-    async fn what_a_storyden_gave_is_over_at_once(setup: Setup) {
+    async fn a_revocation_covers_rows_of_a_storyden_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        keep_the_job_away(&server).await;
-        give(&server, &frigg, &app).await;
+        block_the_job(&server).await;
+        issue(&server, &frigg, &app).await;
         copy(&server).await;
-        let given = give(&server, &frigg, &app).await;
+        let given = issue(&server, &frigg, &app).await;
         for sql in [
             "DELETE FROM auth_refresh_tokens", "DELETE FROM auth_grants", "DELETE FROM auth_request_details",
             "DELETE FROM auth_device_origins",
@@ -307,13 +307,13 @@ both! {
         server.poll(&app, &given.device_code).await.expect_error(400, "access_denied");
         // A Storyden's clock may be some seconds ahead. Later rows are not covered.
         server.turn(Duration::seconds(6));
-        let later = give(&server, &frigg, &app).await;
+        let later = issue(&server, &frigg, &app).await;
         for sql in ["DELETE FROM auth_refresh_tokens", "DELETE FROM auth_request_details", "DELETE FROM auth_device_origins"] {
             server.sql(sql, &[]).await;
         }
         apply(&server).await;
         assert_eq!(server.count(LIVE_TOKENS, &[]).await, 1);
-        is_alive(&server, &app, &later).await;
+        assert_live(&server, &app, &later).await;
     }
 
     /// Issue 13, A-27: rotations, exchanges and polls concurrent with the commit of a large revocation
@@ -322,13 +322,13 @@ both! {
         let (server, replica) = (setup.start().await, setup.start().await);
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         for round in 0..6 {
-            give(&server, &frigg, &app).await;
+            issue(&server, &frigg, &app).await;
             copy(&server).await;
             let mut requests = Vec::new();
             for at in 0..4 {
-                let given = give(&server, &frigg, &app).await;
+                let given = issue(&server, &frigg, &app).await;
                 let on = [&server, &replica][at % 2];
                 requests.push(on.token_request(&app.refresh_form(&given.tokens.text("refresh_token"))));
                 requests.push(on.token_request(&app.exchange_form(&given.code)));
@@ -336,7 +336,7 @@ both! {
             }
             let account = frigg.id.as_str();
             let body = [json!({ "client_id": "app" }), json!({ "account_id": account })][round % 2].clone();
-            let (answers, revoked) = tokio::join!(at_once(requests), server.post_as(&odin, REVOKE, &body));
+            let (answers, revoked) = tokio::join!(send_concurrently(requests), server.post_as(&odin, REVOKE, &body));
             revoked.expect(200);
             count(&answers, 200);
             for answer in answers.iter().filter(|answer| answer.status == 200) {
@@ -355,19 +355,19 @@ both! {
     /// Issue 13, A-107: the deletion of a client with many rows is effective at once: no token is
     /// accepted or listed, and the client id is free. The job deletes the old rows and keeps the rows
     /// of a new client with the same id.
-    async fn a_client_with_many_rows_is_gone_at_once(setup: Setup) {
+    async fn deleting_a_client_with_many_rows_is_effective_at_once(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let new = NewClient { owner: Some(frigg.id.clone()), ..NewClient::default() };
         let app = server.client(new.clone()).await;
         let key = server.access_key(&odin, "sdpak").await;
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         for path in ["/api/auth/oauth/clients", "/api/admin/oauth/clients"] {
             let by = if path.contains("admin") { &odin } else { &frigg };
             let app = if path.contains("admin") { server.client(new.clone()).await } else { app.clone() };
-            let first = give(&server, &frigg, &app).await;
+            let first = issue(&server, &frigg, &app).await;
             copy(&server).await;
-            let second = give(&server, &frigg, &app).await;
+            let second = issue(&server, &frigg, &app).await;
             let one = format!("{path}/{}", app.row_id);
             let delete = || server.request("DELETE", &one).header("cookie", by.cookie());
             server.send(delete()).await.expect(204);
@@ -380,7 +380,7 @@ both! {
                 server.poll(&app, &given.device_code).await.expect_error(400, "invalid_client");
                 let token = given.tokens.text("refresh_token");
                 server.refresh(&app, &token).await.expect_error(400, "invalid_client");
-                is_decided(&server, &frigg, given).await;
+                assert_not_approvable(&server, &frigg, given).await;
                 for token in [&access_token, &token] {
                     let asked = server.request("POST", "/api/oauth/introspect").bearer_auth(&key);
                     let asked = server.send(asked.form(&[("token", token)])).await.expect(200);
@@ -400,12 +400,12 @@ both! {
                 assert_eq!(listed[what], json!([]), "{list}: {listed}");
             }
             let anew = server.client(new.clone()).await;
-            let given = give(&server, &frigg, &anew).await;
+            let given = issue(&server, &frigg, &anew).await;
             apply(&server).await;
             assert_eq!(server.count(rows, &[app.row_id.as_str()]).await, 0);
             let old = "SELECT COUNT(*) AS n FROM oauth_clients WHERE id = $1";
             assert_eq!(server.count(old, &[app.row_id.as_str()]).await, 0);
-            is_alive(&server, &anew, &given).await;
+            assert_live(&server, &anew, &given).await;
             let access_token = first.tokens.text("access_token");
             server.get_with_bearer(USERINFO, &access_token).await.expect_error(401, "invalid_token");
             server.delete_client(&anew).await;

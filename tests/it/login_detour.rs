@@ -4,7 +4,7 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, Detour, Member, NewClient, Server, both};
+use crate::support::{Answer, BrowserRequest, Member, NewClient, Server, both};
 
 /// Prefix of the cookie of a pending request; eight hexadecimal digits follow.
 const COOKIE: &str = "__Host-storyden-auth-request-";
@@ -64,7 +64,7 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let changed = [("state", "a b&c"), ("nonce", "n/1"), ("scope", "openid offline_access")];
-        let detour = Detour::begin(&server, &app, &changed).await;
+        let detour = BrowserRequest::begin(&server, &app, &changed).await;
         let consent = detour.open(&server, &frigg).await.expect(200).json();
         assert_eq!(consent["client_id"], "app");
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");
@@ -78,22 +78,22 @@ both! {
     }
 
     /// A-59: a decision works without a previous `GET` of the consent.
-    async fn a_waiting_request_can_be_decided_without_being_opened(setup: Setup) {
+    async fn a_pending_request_can_be_decided_without_being_opened(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = Detour::begin(&server, &app, &[]).await;
+        let detour = BrowserRequest::begin(&server, &app, &[]).await;
         let approved = detour.decide(&server, &frigg, "approve").await.expect(200);
         server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
     }
 
     /// A-51, A-59: without the browser's cookie the request is not found, even by request id.
-    async fn a_waiting_request_belongs_to_its_browser(setup: Setup) {
+    async fn a_pending_request_is_bound_to_its_browser(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = Detour::begin(&server, &app, &[]).await;
-        let other = Detour::begin(&server, &app, &[]).await;
+        let detour = BrowserRequest::begin(&server, &app, &[]).await;
+        let other = BrowserRequest::begin(&server, &app, &[]).await;
         for browser in [None, Some(other.cookie.as_str()), Some(""), Some("x"), Some("%00")] {
             let answer = open(&server, &frigg, &detour.request_id, browser).await;
             let answer = answer.expect_error(400, "invalid_request");
@@ -107,12 +107,12 @@ both! {
 
     /// A-51: the first account that opens a pending request claims the request; other accounts in the
     /// same browser are refused.
-    async fn a_waiting_request_is_adopted_by_one_account(setup: Setup) {
+    async fn a_pending_request_is_claimed_by_one_account(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
-        let detour = Detour::begin(&server, &app, &[]).await;
+        let detour = BrowserRequest::begin(&server, &app, &[]).await;
         detour.open(&server, &frigg).await.expect(200);
         detour.open(&server, &frigg).await.expect(200);
         detour.open(&server, &odin).await.expect_error(400, "invalid_request");
@@ -121,38 +121,38 @@ both! {
     }
 
     /// A-52, A-59: two tabs that open a pending request concurrently see the same request.
-    async fn two_tabs_adopt_a_waiting_request_together(setup: Setup) {
+    async fn two_tabs_can_open_a_pending_request_concurrently(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = Detour::begin(&server, &app, &[]).await;
+        let detour = BrowserRequest::begin(&server, &app, &[]).await;
         let (one, two) = tokio::join!(detour.open(&server, &frigg), detour.open(&server, &frigg));
         assert_eq!(one.expect(200).json(), two.expect(200).json());
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 0);
     }
 
     /// A-59: a browser has a cookie per request, so several requests can be pending.
-    async fn several_requests_wait_in_one_browser(setup: Setup) {
+    async fn a_browser_can_have_several_pending_requests(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let first = Detour::begin(&server, &app, &[]).await;
+        let first = BrowserRequest::begin(&server, &app, &[]).await;
         let path = "/api/oauth/authorize?response_type=code&client_id=app&scope=openid\
             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
         let request = server.request("GET", path).header("cookie", first.cookie.as_str());
-        let second = Detour::of(&server.send(request).await.expect(302));
+        let second = BrowserRequest::of(&server.send(request).await.expect(302));
         assert_ne!(first.cookie, second.cookie);
         first.open(&server, &frigg).await.expect(200);
         second.open(&server, &frigg).await.expect(200);
     }
 
     /// A-53: a pending request expires after exactly ten minutes.
-    async fn a_waiting_request_expires_after_ten_minutes(setup: Setup) {
+    async fn a_pending_request_expires_after_ten_minutes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let late = Detour::begin(&server, &app, &[]).await;
-        let in_time = Detour::begin(&server, &app, &[]).await;
+        let late = BrowserRequest::begin(&server, &app, &[]).await;
+        let in_time = BrowserRequest::begin(&server, &app, &[]).await;
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         in_time.open(&server, &frigg).await.expect(200);
         server.turn(Duration::microseconds(1));
@@ -161,7 +161,7 @@ both! {
 
     /// req_026, req_105, req_121: errors of a pending request are shown after sign-in, with the
     /// redirect that informs the client.
-    async fn errors_are_told_after_sign_in_with_a_location(setup: Setup) {
+    async fn errors_are_shown_after_sign_in_with_a_redirect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let loki = server.plain_member("loki").await;
@@ -172,7 +172,7 @@ both! {
             (&frigg, ("code_challenge_method", "plain"), "invalid_request"),
             (&loki, ("scope", "openid"), "access_denied"),
         ] {
-            let detour = Detour::begin(&server, &app, &[changed]).await;
+            let detour = BrowserRequest::begin(&server, &app, &[changed]).await;
             let answer = detour.open(&server, person).await.expect_error(400, error);
             assert!(answer.text("location").starts_with("https://app.example/cb?error="));
             assert_eq!(answer.sent("error").as_deref(), Some(error));
@@ -183,25 +183,25 @@ both! {
     }
 
     /// A-62, req_008: a repeated parameter is still an error after sign-in.
-    async fn a_repeated_parameter_is_told_after_sign_in(setup: Setup) {
+    async fn a_repeated_parameter_is_an_error_after_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.public_client().await;
         let path = "/api/oauth/authorize?response_type=code&client_id=app&scope=openid&scope=email\
             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-        let detour = Detour::of(&server.get(path).await.expect(302));
+        let detour = BrowserRequest::of(&server.get(path).await.expect(302));
         let answer = detour.open(&server, &frigg).await.expect_error(400, "invalid_request");
         assert_eq!(answer.text("error_description"), "scope is given more than once");
         assert!(answer.text("location").starts_with("https://app.example/cb?error="));
     }
 
     /// A-11: a redirect URI that the client lost during sign-in is not redirected to.
-    async fn a_redirect_uri_lost_while_waiting_is_not_used(setup: Setup) {
+    async fn a_redirect_uri_removed_during_sign_in_is_not_used(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         for changed in [("scope", "openid"), ("response_type", "token")] {
-            let detour = Detour::begin(&server, &app, &[changed]).await;
+            let detour = BrowserRequest::begin(&server, &app, &[changed]).await;
             server.sql(
                 "UPDATE oauth_clients SET redirect_uris = '[\"https://app.example/new\"]' \
                  WHERE client_id = $1",
@@ -218,11 +218,11 @@ both! {
     }
 
     /// A-105: an account that is suspended during sign-in cannot claim the request.
-    async fn a_suspended_account_adopts_nothing(setup: Setup) {
+    async fn a_suspended_account_claims_no_request(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = Detour::begin(&server, &app, &[]).await;
+        let detour = BrowserRequest::begin(&server, &app, &[]).await;
         server.suspend(&frigg).await;
         detour.open(&server, &frigg).await.expect(403);
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_pending_requests", &[]).await, 1);
@@ -260,7 +260,7 @@ both! {
     }
 
     /// A-65: pending requests per address are rate limited.
-    async fn waiting_requests_are_bounded_per_address(setup: Setup) {
+    async fn pending_requests_are_limited_per_address(setup: Setup) {
         // The default of 5000 allows 300 in ten minutes; 50 allows 3.
         let server = setup.with("RATE_LIMIT", "50").start().await;
         let app = server.public_client().await;

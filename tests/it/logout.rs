@@ -25,9 +25,12 @@ async fn client(server: &Server, client_id: &'static str) -> Client {
         ..Default::default()
     };
     let row = client.row_id.clone();
-    let saved = server.app.db.write((row, details), |tx, (row, details)| {
-        Box::pin(storyden_auth::store::client_details::save(tx, row, details))
-    });
+    let saved = server
+        .context
+        .db
+        .write((row, details), |tx, (row, details)| {
+            Box::pin(storyden_auth::store::client_details::save(tx, row, details))
+        });
     saved.await.unwrap();
     client
 }
@@ -52,7 +55,7 @@ async fn is_signed_in(server: &Server, member: &Member) -> bool {
 
 /// Expects the confirmation page and returns the page's `return_url`.
 #[track_caller]
-fn asks(answer: Answer) -> Option<String> {
+fn assert_confirmation(answer: Answer) -> Option<String> {
     let answer = answer.expect(303);
     assert_eq!(answer.find_header("set-cookie"), None);
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -67,7 +70,7 @@ fn asks(answer: Answer) -> Option<String> {
 both! {
     /// req_185, req_186: with an ID token of the person as a hint, of any age, the session ends at
     /// once, and the browser is redirected with `state`.
-    async fn the_person_whom_the_hint_names_is_signed_out(setup: Setup) {
+    async fn a_matching_hint_ends_the_session(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let other = server.sign_in_again(&frigg).await;
@@ -94,17 +97,17 @@ both! {
     }
 
     /// req_187, A-57: without a valid hint the session survives until the user confirms (CSRF).
-    async fn without_a_good_hint_the_person_is_asked(setup: Setup) {
+    async fn without_a_valid_hint_logout_needs_confirmation(setup: Setup) {
         let server = setup.start().await;
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
         let app = client(&server, "app").await;
         let hint = server.tokens(&loki, &app, &[]).await.text("id_token");
-        assert_eq!(asks(sign_out(&server, Some(&frigg), &[]).await), None);
-        assert_eq!(asks(sign_out(&server, Some(&frigg), &[("id_token_hint", &hint)]).await), None);
+        assert_eq!(assert_confirmation(sign_out(&server, Some(&frigg), &[]).await), None);
+        assert_eq!(assert_confirmation(sign_out(&server, Some(&frigg), &[("id_token_hint", &hint)]).await), None);
         let query = [("client_id", "app"), ("post_logout_redirect_uri", OUT), ("state", "s")];
         let with_hint = [("id_token_hint", hint.as_str()), query[1], query[2]];
         for query in [query, with_hint] {
-            let back = asks(sign_out(&server, Some(&frigg), &query).await).unwrap();
+            let back = assert_confirmation(sign_out(&server, Some(&frigg), &query).await).unwrap();
             assert!(back.starts_with("/api/oauth/end_session?"), "{back}");
             assert!(is_signed_in(&server, &frigg).await);
             // The confirmation page ends the session and returns to this URL.
@@ -115,7 +118,7 @@ both! {
     }
 
     /// req_185, A-57: a cross-site form arrives without the cookie and continues by GET.
-    async fn a_form_goes_on_by_get(setup: Setup) {
+    async fn a_cross_site_form_continues_by_get(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = client(&server, "app").await;
@@ -132,7 +135,7 @@ both! {
     }
 
     /// req_186, req_042: an unregistered redirect URI is rejected, byte for byte.
-    async fn nobody_is_sent_where_the_client_did_not_register(setup: Setup) {
+    async fn an_unregistered_redirect_uri_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = client(&server, "app").await;
@@ -194,13 +197,13 @@ both! {
     }
 
     /// A-108, P4: while OAuth is off or the database is unavailable, the request fails with the reason.
-    async fn while_something_is_away_nobody_is_signed_out(setup: Setup) {
+    async fn logout_fails_while_oauth_or_the_database_is_unavailable(setup: Setup) {
         let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
         sign_out(&off, None, &[]).await.expect_error(400, "temporarily_unavailable");
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.send(server.request("HEAD", PATH)).await.expect(405);
-        server.app.db.close().await;
+        server.context.db.close().await;
         let away = sign_out(&server, Some(&frigg), &[]).await.expect_error(503, "temporarily_unavailable");
         assert_eq!(away.header("retry-after"), "2");
     }

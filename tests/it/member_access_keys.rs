@@ -62,7 +62,7 @@ both! {
 
     /// storyden-contract.md#callers-of-each-operation: a key may list keys and delete the key itself;
     /// other member operations are 403.
-    async fn a_key_lists_and_deletes_itself_alone(setup: Setup) {
+    async fn a_key_may_only_list_keys_and_delete_itself(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         let (one, other) = (make(&server, &frigg, "one").await, make(&server, &frigg, "other").await);
@@ -87,7 +87,7 @@ both! {
     }
 
     /// Access keys require the permission, a session, and an account that is not suspended.
-    async fn nobody_else_has_keys(setup: Setup) {
+    async fn keys_require_permission_session_and_active_account(setup: Setup) {
         let server = setup.start().await;
         let (frigg, thor) = (holder(&server, "frigg").await, holder(&server, "thor").await);
         let loki = server.member("loki", &[]).await;
@@ -117,7 +117,7 @@ both! {
     }
 
     /// Names are bounded, an expiry must be in the future, and the expiry is enforced.
-    async fn a_name_is_bounded_and_an_expiry_is_to_come(setup: Setup) {
+    async fn names_are_bounded_and_expiry_is_enforced(setup: Setup) {
         let server = setup.start().await;
         let frigg = holder(&server, "frigg").await;
         for bad in [
@@ -151,7 +151,7 @@ both! {
 
     /// storyden-contract.md#sign-in-and-sign-out: the profile `storyden` answers with Storyden's exact
     /// values.
-    async fn keys_to_the_letter(setup: Setup) {
+    async fn the_storyden_profile_answers_exactly_as_storyden(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let frigg = holder(&server, "frigg").await;
         let made = make(&server, &frigg, "").await;

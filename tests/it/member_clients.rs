@@ -83,7 +83,7 @@ both! {
 
     /// Issue 5, storyden-contract.md#self-service-clients: a member with `USE_OAUTH_CLIENTS` creates,
     /// reads, updates and deletes a client, with audit entries.
-    async fn a_member_manages_what_they_made(setup: Setup) {
+    async fn a_member_manages_own_clients(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let changed = json!({ "allowed_scopes": ["openid", "offline_access", "READ_PROFILE"] });
@@ -135,7 +135,7 @@ both! {
 
     /// storyden-contract.md#self-service-clients: invalid metadata is rejected with an error that names
     /// the invalid member or value.
-    async fn what_cannot_be_is_refused_by_name(setup: Setup) {
+    async fn invalid_metadata_is_refused_by_name(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let code = "authorization_code";
@@ -175,7 +175,7 @@ both! {
 
     /// Issue 5: guests, suspended accounts, access tokens and cross-site requests (CSRF) are refused,
     /// before the body is validated.
-    async fn nobody_else_manages_applications(setup: Setup) {
+    async fn other_callers_cannot_manage_clients(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let row = made(&server, &frigg).await;
@@ -207,7 +207,7 @@ both! {
 
     /// storyden-contract.md#self-service-clients: another account's client and a missing client have
     /// Storyden's errors.
-    async fn somebody_elses_is_not_mine(setup: Setup) {
+    async fn clients_of_other_accounts_are_refused(setup: Setup) {
         for (profile, empty) in [("standards", false), ("storyden", true)] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
             let odin = server.admin(&format!("odin-{profile}")).await;
@@ -233,7 +233,7 @@ both! {
 
     /// storyden-contract.md#self-service-clients: the profile `storyden` is for administrators only and
     /// has Storyden's validation; banned redirect URIs stay banned.
-    async fn storydens_rules(setup: Setup) {
+    async fn the_storyden_profile_has_storydens_rules(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         server.get_as(&frigg, PATH).await.expect(403);
@@ -288,7 +288,7 @@ both! {
     }
 
     /// Issue 5: client creation is rate limited per account.
-    async fn a_member_makes_so_many_an_hour(setup: Setup) {
+    async fn client_creation_is_rate_limited_per_account(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "150").start().await;
         let frigg = server.member("frigg", &[]).await;
         for _ in 0..3 {

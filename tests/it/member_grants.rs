@@ -19,7 +19,7 @@ async fn delete_as(server: &Server, member: &Member, path: &str) -> Answer {
 }
 
 /// One pending item of each kind.
-struct Open {
+struct PendingItems {
     request_id: String,
     code: String,
     device_code: String,
@@ -28,9 +28,9 @@ struct Open {
 }
 
 /// Starts a flow of each kind.
-async fn open(server: &Server, member: &Member, app: &Client) -> Open {
+async fn open(server: &Server, member: &Member, app: &Client) -> PendingItems {
     let tokens = server.tokens(member, app, &[]).await;
-    Open {
+    PendingItems {
         request_id: server.pending(member, app, &[]).await,
         code: server.code(member, app, &[]).await,
         device_code: server.approved_device(member, app, "openid").await,
@@ -40,7 +40,7 @@ async fn open(server: &Server, member: &Member, app: &Client) -> Open {
 }
 
 /// Fails unless every item is rejected; `member` has a live session.
-async fn is_over(server: &Server, member: &Member, app: &Client, open: &Open) {
+async fn is_over(server: &Server, member: &Member, app: &Client, open: &PendingItems) {
     server
         .decide(member, &open.request_id, "approve")
         .await
@@ -109,7 +109,7 @@ both! {
     }
 
     /// Issue 5: guests, suspended accounts, access tokens and cross-site requests (CSRF) are refused.
-    async fn nobody_else_sees_or_ends_anything(setup: Setup) {
+    async fn other_callers_see_and_end_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let access = server.tokens(&frigg, &server.public_client().await, &[]).await.text("access_token");
@@ -173,7 +173,7 @@ both! {
     }
 
     /// Issue 5: an application without a refresh token is listed while an access token may be live.
-    async fn an_application_without_a_refresh_token_is_listed_for_a_while(setup: Setup) {
+    async fn an_application_without_a_refresh_token_is_listed_until_expiry(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -274,7 +274,7 @@ both! {
     }
 
     /// a refresh concurrent with the end of all sessions leaves no live token.
-    async fn a_refresh_in_that_moment_leaves_nothing_alive(setup: Setup) {
+    async fn a_concurrent_refresh_does_not_survive_sign_out(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -294,7 +294,7 @@ both! {
     }
 
     /// a sign-in with the old password, concurrent with the password change, leaves no session.
-    async fn a_sign_in_does_not_outlive_the_password_it_was_made_with(setup: Setup) {
+    async fn a_concurrent_sign_in_does_not_survive_a_password_change(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "100000").start().await;
         let frigg = server.member("frigg", &[]).await;
         for round in 0..5 {
@@ -349,7 +349,7 @@ both! {
 
     /// Issue 13: a key, client or secret created concurrently with the end of all sessions is ended
     /// too.
-    async fn nothing_made_in_that_moment_is_left(setup: Setup) {
+    async fn credentials_made_concurrently_do_not_survive(setup: Setup) {
         let server = setup.start().await;
         let owner = server.member("frigg", &["USE_PERSONAL_ACCESS_KEYS"]).await;
         let service = server.confidential_client(&owner.id).await;
@@ -392,7 +392,7 @@ both! {
         ];
         for (number, (way, query)) in ways.into_iter().enumerate() {
             let frigg = server.member(&format!("frigg{number}"), &["USE_PERSONAL_ACCESS_KEYS"]).await;
-            let lasting = Lasting::of(&server, &frigg).await;
+            let lasting = SessionlessCredentials::of(&server, &frigg).await;
             let tokens = server.tokens(&frigg, &lasting.service, &[]).await;
             let told = server.get_as(&frigg, SESSIONS).await.expect(200).json();
             assert_eq!(told["lasting"], json!({ "access_keys": 2, "client_secrets": 1 }));
@@ -462,12 +462,12 @@ both! {
 }
 
 /// Credentials of an account that work without a session.
-struct Lasting {
+struct SessionlessCredentials {
     keys: [String; 2],
     service: Client,
 }
 
-impl Lasting {
+impl SessionlessCredentials {
     /// Creates two keys and a client with client credentials. Also creates credentials that are not
     /// counted: a disabled key, a client without a secret, and a client without the grant.
     async fn of(server: &Server, member: &Member) -> Self {

@@ -46,16 +46,22 @@ async fn service(
 
 /// Rotates a client's secret as the owner, with an overlap.
 async fn rotate(server: &Server, client: &Client, overlap: Duration) -> String {
-    let stored = clients::find(&server.app.db, &client.client_id).await;
+    let stored = clients::find(&server.context.db, &client.client_id).await;
     let entry = Entry::new(Event::ClientSecretRotated, server.clock.now());
-    let secret =
-        secrets::rotate(&server.app, &stored.unwrap().unwrap(), overlap, entry, None).await;
+    let secret = secrets::rotate(
+        &server.context,
+        &stored.unwrap().unwrap(),
+        overlap,
+        entry,
+        None,
+    )
+    .await;
     secret.unwrap().reveal().to_owned()
 }
 
 both! {
     /// req_177: only the chosen method is accepted; the error names both methods.
-    async fn a_chosen_method_is_the_only_one(setup: Setup) {
+    async fn only_the_chosen_method_is_accepted(setup: Setup) {
         let server = setup.start().await;
         for (name, chosen, other, status) in [
             ("odin", AuthMethod::Basic, AuthMethod::Post, 400),
@@ -73,7 +79,7 @@ both! {
     }
 
     /// req_177: with the column's default any method is accepted, also in a row written by a Storyden.
-    async fn a_default_is_no_choice(setup: Setup) {
+    async fn a_default_method_accepts_every_method(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
         for stored in ["client_secret_basic", "client_secret_post", "none"] {
@@ -100,7 +106,7 @@ both! {
 
     /// req_177, storyden-contract.md#client-authentication: the profile `storyden` accepts every
     /// method.
-    async fn any_method_will_do_in_storyden(setup: Setup) {
+    async fn the_storyden_profile_accepts_every_method(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let client = service(&server, "odin", Some(AuthMethod::Basic)).await;
         for method in [AuthMethod::Basic, AuthMethod::Post] {
@@ -110,7 +116,7 @@ both! {
     }
 
     /// Issue 5: the old secret is valid during the overlap only.
-    async fn an_old_secret_is_good_for_the_chosen_time(setup: Setup) {
+    async fn an_old_secret_is_valid_during_the_overlap(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
         let second = rotate(&server, &client, Duration::hours(24)).await;
@@ -129,7 +135,7 @@ both! {
 
     /// without an overlap the old secret stops at once. A second rotation ends an earlier
     /// overlap, so at most two secrets are valid.
-    async fn a_rotation_ends_what_was_before_the_last(setup: Setup) {
+    async fn a_rotation_ends_an_earlier_overlap(setup: Setup) {
         let server = setup.start().await;
         let client = service(&server, "odin", None).await;
         let works = async |secret: &str| {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{PASSWORD, both};
 
 const SIGN_UP: &str = "/api/auth/password/signup";
@@ -20,7 +20,7 @@ both! {
 
     /// storyden-contract.md#sign-in-and-sign-out: a sign-up creates an account with a session; the
     /// first account is an administrator. Cross-site and too many sign-ups are refused.
-    async fn somebody_signs_up(setup: Setup) {
+    async fn a_sign_up_creates_an_account_with_a_session(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").start().await;
         let sign_up = async |address: &str, identifier: &str, token: &str| {
             let body = json!({ "identifier": identifier, "token": token });
@@ -57,13 +57,13 @@ both! {
 
     /// storyden-contract.md#sign-in-and-sign-out: of concurrent first sign-ups exactly one makes an
     /// administrator.
-    async fn of_many_first_sign_ups_one_is_the_first(setup: Setup) {
+    async fn concurrent_first_sign_ups_make_one_administrator(setup: Setup) {
         let server = setup.with("SIGNUP_ENABLED", "true").start().await;
         let sign_ups = (0..8).map(|number| {
             let body = json!({ "identifier": format!("m{number}"), "token": PASSWORD });
             server.request("POST", SIGN_UP).json(&body)
         });
-        let answers = at_once(sign_ups.collect()).await;
+        let answers = send_concurrently(sign_ups.collect()).await;
         assert_eq!(count(&answers, 200), 8);
         let admins = "SELECT COUNT(*) AS n FROM accounts WHERE admin";
         assert_eq!(server.count(admins, &[]).await, 1);

@@ -154,7 +154,7 @@ both! {
 
     /// req_079, storyden-contract.md#metadata-documents: in the profile `storyden` the documents name
     /// Storyden's endpoints only; further endpoints are served all the same.
-    async fn with_storydens_answers_the_documents_name_what_it_has(setup: Setup) {
+    async fn the_storyden_profile_lists_storydens_endpoints_only(setup: Setup) {
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         for path in [OPENID, OAUTH] {
             let document = document(&server, path).await;
@@ -171,9 +171,9 @@ both! {
     }
 
     /// req_079: every endpoint in the document exists.
-    async fn every_endpoint_of_the_document_is_there(setup: Setup) {
+    async fn every_endpoint_of_the_document_exists(setup: Setup) {
         let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true");
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let openid = document(&server, OPENID).await;
         assert_eq!(openid["issuer"], server.address);
         let endpoints = openid.as_object().unwrap().iter();
@@ -186,7 +186,7 @@ both! {
     }
 
     /// req_078: the issuer has no trailing slash and equals `iss` byte for byte.
-    async fn the_issuer_is_the_one_of_tokens(setup: Setup) {
+    async fn the_issuer_equals_the_iss_of_tokens(setup: Setup) {
         for address in ["https://auth.example", "https://auth.example/"] {
             let server = setup.clone().with("PUBLIC_API_ADDRESS", address).start().await;
             assert_eq!(document(&server, OPENID).await["issuer"], "https://auth.example");
@@ -231,7 +231,7 @@ both! {
     }
 
     /// req_076: documents of other issuers are 404.
-    async fn there_is_no_document_of_another_issuer(setup: Setup) {
+    async fn documents_of_other_issuers_are_not_found(setup: Setup) {
         let server = setup.start().await;
         for path in [format!("{OPENID}/forum"), format!("{OAUTH}/forum"), format!("{OAUTH}/"), format!("{OPENID}/")] {
             server.get(&path).await.expect(404);
@@ -239,7 +239,7 @@ both! {
     }
 
     /// req_178, A-85: the key set has only public members, with the `kid` of tokens, and is cacheable.
-    async fn the_keys_are_public_halves(setup: Setup) {
+    async fn the_key_set_has_only_public_members(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -289,7 +289,7 @@ both! {
 
     /// while OAuth is off the documents are 404 with the code `oauth_disabled` and advice, not
     /// cacheable.
-    async fn while_oauth_is_off_the_documents_say_so(setup: Setup) {
+    async fn while_oauth_is_off_documents_are_not_found(setup: Setup) {
         let server = setup.with("OAUTH_ENABLED", "false").start().await;
         for path in [
             OPENID,
@@ -306,7 +306,7 @@ both! {
 
     /// while OAuth is off no flow starts, no decision counts, no token is issued, and no answer
     /// redirects to the client.
-    async fn while_oauth_is_off_nothing_is_given(setup: Setup) {
+    async fn while_oauth_is_off_nothing_is_issued(setup: Setup) {
         let on = setup.start().await;
         let frigg = on.member("frigg", &[]).await;
         let app = on.public_client().await;

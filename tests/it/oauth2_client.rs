@@ -15,9 +15,10 @@ use crate::support::relying_party::Http;
 use crate::support::{Client, Member, Server, both};
 
 /// The client with the endpoints of the metadata: authorization, device authorization, token.
-type Known = BasicClient<EndpointSet, EndpointSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type ConfiguredClient =
+    BasicClient<EndpointSet, EndpointSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-async fn known(server: &Server, app: &Client) -> Known {
+async fn configured_client(server: &Server, app: &Client) -> ConfiguredClient {
     let metadata = server.get("/.well-known/oauth-authorization-server").await;
     let url = |member: &str| metadata.text(member);
     let client = BasicClient::new(ClientId::new(app.client_id.clone()))
@@ -39,7 +40,11 @@ fn scopes(names: &str) -> Vec<Scope> {
 }
 
 /// Approves a code in the browser; returns the code and the PKCE verifier.
-async fn code(server: &Server, person: &Member, client: &Known) -> (String, PkceCodeVerifier) {
+async fn code(
+    server: &Server,
+    person: &Member,
+    client: &ConfiguredClient,
+) -> (String, PkceCodeVerifier) {
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (url, state) = client
         .authorize_url(CsrfToken::new_random)
@@ -55,7 +60,7 @@ async fn code(server: &Server, person: &Member, client: &Known) -> (String, Pkce
 
 /// Runs the code flow and two refreshes.
 async fn code_flow(server: &Server, person: &Member, app: &Client) {
-    let (http, client) = (Http::of(server), known(server, app).await);
+    let (http, client) = (Http::of(server), configured_client(server, app).await);
     let (code, verifier) = code(server, person, &client).await;
     let again = PkceCodeVerifier::new(verifier.secret().clone());
     let exchange = |verifier| {
@@ -98,7 +103,7 @@ where
 both! {
     /// T25, req_022, req_053, req_105: code flow with PKCE and refresh, for a client with a secret.
     async fn the_code_flow_satisfies_a_confidential_oauth2_client(setup: Setup) {
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.confidential_client(&frigg.id).await;
         code_flow(&server, &frigg, &app).await;
@@ -106,7 +111,7 @@ both! {
 
     /// T25, req_022, req_053, req_105: code flow with PKCE and refresh, for a client without a secret.
     async fn the_code_flow_satisfies_a_public_oauth2_client(setup: Setup) {
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         code_flow(&server, &frigg, &app).await;
@@ -114,10 +119,10 @@ both! {
 
     /// T25, req_081, req_084, req_086: the device flow, at the interval that the server requests.
     async fn the_device_flow_satisfies_an_oauth2_client(setup: Setup) {
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let (http, client) = (Http::of(&server), known(&server, &app).await);
+        let (http, client) = (Http::of(&server), configured_client(&server, &app).await);
         let details: StandardDeviceAuthorizationResponse = client
             .exchange_device_code()
             .add_scopes(scopes("offline_access READ_PROFILE"))
@@ -146,10 +151,10 @@ both! {
 
     /// T25, req_084: the crate receives the denial of a device flow.
     async fn a_denied_device_flow_is_told_to_an_oauth2_client(setup: Setup) {
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let (http, client) = (Http::of(&server), known(&server, &app).await);
+        let (http, client) = (Http::of(&server), configured_client(&server, &app).await);
         let details: StandardDeviceAuthorizationResponse =
             client.exchange_device_code().request_async(&http).await.unwrap();
         let user_code = details.user_code().secret();
@@ -165,10 +170,10 @@ both! {
 
     /// T25, req_031, req_033: client credentials, and a wrong secret.
     async fn client_credentials_satisfy_an_oauth2_client(setup: Setup) {
-        let server = setup.start_as_itself().await;
+        let server = setup.start_with_own_issuer().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.confidential_client(&frigg.id).await;
-        let (http, client) = (Http::of(&server), known(&server, &app).await);
+        let (http, client) = (Http::of(&server), configured_client(&server, &app).await);
         let tokens = client
             .exchange_client_credentials()
             .add_scopes(scopes("READ_PROFILE"))

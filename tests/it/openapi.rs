@@ -15,7 +15,7 @@ const PATH: &str = "/api/openapi.json";
 
 /// The callers that an operation admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
+enum Callers {
     /// Every caller: guests, and clients that authenticate within the request.
     Anybody,
     /// A bearer of an access token.
@@ -23,19 +23,19 @@ enum For {
     /// A bearer of a registration access token (RFC 7592).
     Registration,
     /// A member with a session or a personal access key.
-    Decider,
+    SessionOrKey,
     /// A member with a session only.
     Person,
     /// A holder of the operation's permission, such as `ADMINISTRATOR`, with any credential.
     Administrator,
 }
 
-use For::{Administrator, Anybody, Decider, Person, Registration, Token};
+use Callers::{Administrator, Anybody, Person, Registration, SessionOrKey, Token};
 
-const OPERATIONS: &[(&str, For)] = &[
+const OPERATIONS: &[(&str, Callers)] = &[
     ("AccessKeyCreate", Person),
-    ("AccessKeyDelete", Decider),
-    ("AccessKeyList", Decider),
+    ("AccessKeyDelete", SessionOrKey),
+    ("AccessKeyList", SessionOrKey),
     ("AdminAccessKeyDelete", Administrator),
     ("AdminAccessKeyList", Administrator),
     ("AdminAuditList", Administrator),
@@ -59,8 +59,8 @@ const OPERATIONS: &[(&str, For)] = &[
     ("OAuthApplicationRevoke", Person),
     ("OAuthAuthorise", Anybody),
     ("OAuthAuthoriseByPost", Anybody),
-    ("OAuthAuthoriseConsent", Decider),
-    ("OAuthAuthoriseConsentSubmit", Decider),
+    ("OAuthAuthoriseConsent", SessionOrKey),
+    ("OAuthAuthoriseConsentSubmit", SessionOrKey),
     ("OAuthAuthorizationServerMetadata", Anybody),
     ("OAuthAuthorizationServerMetadataOf", Anybody),
     ("OAuthClientCreate", Person),
@@ -117,7 +117,7 @@ impl Operation {
     }
 
     /// The callers according to the table.
-    fn is_for(&self) -> For {
+    fn listed_callers(&self) -> Callers {
         let known = OPERATIONS.iter().find(|(id, _)| *id == self.id());
         known
             .unwrap_or_else(|| panic!("{} is not in the table", self.id()))
@@ -125,7 +125,7 @@ impl Operation {
     }
 
     /// The callers according to the document's security schemes.
-    fn says(&self, document: &Value) -> Option<For> {
+    fn documented_callers(&self, document: &Value) -> Option<Callers> {
         let schemes = self
             .documented
             .get("security")
@@ -139,7 +139,7 @@ impl Operation {
         }
         match names.as_slice() {
             ["browser"] => Some(Person),
-            ["browser", "access_key"] => Some(Decider),
+            ["browser", "access_key"] => Some(SessionOrKey),
             ["oauth_token"] => Some(Token),
             ["registration_token"] => Some(Registration),
             ["browser", "access_key", "oauth_token"] => Some(Administrator),
@@ -226,7 +226,7 @@ both! {
         let document = answer.json();
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["servers"], json!([{ "url": "https://auth.example" }]));
-        let again = serde_json::to_string(&router::document(&server.app.config)).unwrap();
+        let again = serde_json::to_string(&router::document(&server.context.config)).unwrap();
         assert_eq!(answer.body, again);
 
         let settings = [("PUBLIC_API_ADDRESS", "https://auth.example")];
@@ -248,8 +248,8 @@ both! {
         let server = setup.start().await;
         let (document, operations) = document(&server).await;
         for operation in &operations {
-            let says = operation.says(&document);
-            assert_eq!(says, Some(operation.is_for()), "{}", operation.id());
+            let documented_callers = operation.documented_callers(&document);
+            assert_eq!(documented_callers, Some(operation.listed_callers()), "{}", operation.id());
         }
         let mut documented: Vec<&str> = operations.iter().map(Operation::id).collect();
         documented.sort_unstable();
@@ -260,7 +260,7 @@ both! {
 
     /// T19: every `$ref` resolves, and every operation documents the errors common to operations of
     /// this kind.
-    async fn every_operation_is_documented_whole(setup: Setup) {
+    async fn every_operation_documents_its_errors(setup: Setup) {
         let server = setup.start().await;
         let (document, operations) = document(&server).await;
         let mut found = Vec::new();
@@ -271,12 +271,12 @@ both! {
         }
         for operation in &operations {
             let mut expected = vec!["500", "503"];
-            match operation.is_for() {
+            match operation.listed_callers() {
                 Anybody => {}
                 Registration => expected.push("401"),
-                Token | Decider | Person | Administrator => expected.extend(["401", "403"]),
+                Token | SessionOrKey | Person | Administrator => expected.extend(["401", "403"]),
             }
-            if operation.takes_json() && operation.is_for() != Registration {
+            if operation.takes_json() && operation.listed_callers() != Registration {
                 expected.extend(["400", "413", "415"]);
             }
             let responses = operation.documented["responses"].as_object().unwrap();
@@ -291,7 +291,7 @@ both! {
     }
 
     /// T19: every operation refuses guests, suspended accounts and wrong credentials.
-    async fn every_operation_refuses_whom_it_must(setup: Setup) {
+    async fn every_operation_refuses_unauthorized_callers(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let loki = server.member("loki", &[]).await;
@@ -305,9 +305,9 @@ both! {
         let forged = Some(("cookie", "storyden-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
 
         let (_, operations) = document(&server).await;
-        let mut tried: BTreeMap<&str, For> = BTreeMap::new();
+        let mut tried: BTreeMap<&str, Callers> = BTreeMap::new();
         for operation in &operations {
-            match operation.is_for() {
+            match operation.listed_callers() {
                 Anybody => continue,
                 Registration => {
                     for credential in [None, forged, token, Some(("cookie", frigg_session.as_str()))] {
@@ -319,7 +319,7 @@ both! {
                     operation.refuses(&server, Some(("cookie", &frigg.cookie())), 401).await;
                     operation.refuses(&server, token, 403).await; // without the scope `openid`
                 }
-                Decider | Person | Administrator => {
+                SessionOrKey | Person | Administrator => {
                     operation.refuses(&server, None, 401).await;
                     operation.refuses(&server, forged, 401).await;
                     operation.refuses(&server, Some(("authorization", "Bearer nonsense")), 401).await;
@@ -327,10 +327,10 @@ both! {
                     operation.refuses(&server, token, 403).await;
                 }
             }
-            if operation.is_for() == Administrator {
+            if operation.listed_callers() == Administrator {
                 operation.refuses(&server, Some(("cookie", &frigg.cookie())), 403).await;
             }
-            tried.insert(operation.id(), operation.is_for());
+            tried.insert(operation.id(), operation.listed_callers());
         }
         let guarded = OPERATIONS.iter().filter(|(_, who)| *who != Anybody).count();
         assert_eq!(tried.len(), guarded);
@@ -338,16 +338,16 @@ both! {
 
     /// T19: every member operation with an id in the path refuses an id of another account, and changes
     /// nothing.
-    async fn every_operation_refuses_what_is_somebody_elses(setup: Setup) {
+    async fn every_operation_refuses_ids_of_other_accounts(setup: Setup) {
         let server = setup.start().await;
         let permissions = ["USE_PERSONAL_ACCESS_KEYS"];
         let loki = server.member("loki", &permissions).await;
         let thor = server.member("thor", &permissions).await;
-        let theirs = things_of(&server, &thor).await;
+        let theirs = resources_of(&server, &thor).await;
         let (_, operations) = document(&server).await;
         for operation in &operations {
             let named = operation.path.split('/').find(|part| part.starts_with('{'));
-            let (Decider | Person, Some(named)) = (operation.is_for(), named) else { continue };
+            let (SessionOrKey | Person, Some(named)) = (operation.listed_callers(), named) else { continue };
             if operation.id() == "OAuthApplicationRevoke" {
                 continue; // ends the caller's own grants of any application
             }
@@ -369,7 +369,7 @@ both! {
 }
 
 /// Creates a resource of each kind; returns the ids by the name of the path parameter.
-async fn things_of(server: &Server, person: &Member) -> BTreeMap<&'static str, String> {
+async fn resources_of(server: &Server, person: &Member) -> BTreeMap<&'static str, String> {
     let client = json!({
         "name": "Mine", "type": "public", "pkce_required": true, "allowed_scopes": ["openid"],
         "allowed_grants": ["authorization_code"], "redirect_uris": ["https://mine.example/cb"],

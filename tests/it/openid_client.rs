@@ -42,7 +42,7 @@ type DeviceMetadata = ProviderMetadata<
 /// A server with the listening address as the issuer.
 async fn listening(mut setup: Setup) -> Server {
     setup.clock = Clock::machine(); // the relying party checks times with the machine's clock
-    setup.start_as_itself().await
+    setup.start_with_own_issuer().await
 }
 
 both! {

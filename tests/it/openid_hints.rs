@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::support::forgery::{signed, signed_by_another, unsigned};
-use crate::support::{both, to_consent, to_login, told};
+use crate::support::{assert_redirect_to_consent, assert_redirect_to_login, both, told};
 
 both! {
     /// req_169: the user named by the hint continues, regardless of the hint's age.
@@ -15,11 +15,11 @@ both! {
         let id_token = server.tokens(&frigg, &app, &[]).await.text("id_token");
         for _ in 0..2 {
             let hint = ("id_token_hint", id_token.as_str());
-            to_consent(server.authorize(Some(&frigg), &app, &[hint]).await);
+            assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[hint]).await);
             let silent = [("prompt", "none"), hint];
             told(server.authorize(Some(&frigg), &app, &silent).await, "consent_required");
             told(server.authorize(None, &app, &silent).await, "login_required");
-            let detour = to_login(server.authorize(None, &app, &[hint]).await);
+            let detour = assert_redirect_to_login(server.authorize(None, &app, &[hint]).await);
             detour.open(&server, &frigg).await.expect(200);
             server.turn(Duration::days(30)); // long expired
         }
@@ -27,7 +27,7 @@ both! {
 
     /// req_169: for any other user than the hint's the error is `login_required`, before and after
     /// sign-in.
-    async fn an_id_token_hint_of_somebody_else_is_login_required(setup: Setup) {
+    async fn an_id_token_hint_of_another_user_is_login_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let odin = server.admin("odin").await;
@@ -36,14 +36,14 @@ both! {
         let hint = ("id_token_hint", id_token.as_str());
         told(server.authorize(Some(&frigg), &app, &[hint]).await, "login_required");
         told(server.authorize(Some(&frigg), &app, &[hint, ("prompt", "none")]).await, "login_required");
-        let detour = to_login(server.authorize(None, &app, &[hint]).await);
+        let detour = assert_redirect_to_login(server.authorize(None, &app, &[hint]).await);
         let answer = detour.open(&server, &frigg).await.expect_error(400, "login_required");
         assert!(answer.text("location").starts_with("https://app.example/cb?error=login_required&"));
         detour.open(&server, &odin).await.expect(200); // after a change of accounts
     }
 
     /// req_169, req_181: only an ID token of this server is a hint.
-    async fn an_id_token_hint_must_be_an_id_token_of_ours(setup: Setup) {
+    async fn an_id_token_hint_must_be_an_id_token_of_this_server(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -84,7 +84,7 @@ both! {
             assert!(back.starts_with("/oauth/authorize/consent?request_id="), "{back}");
             assert_eq!(answer.location().query_pairs().count(), 2);
             // Any user may sign in, regardless of the hint.
-            to_consent(server.authorize(Some(&frigg), &app, &[("login_hint", hint)]).await);
+            assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[("login_hint", hint)]).await);
         }
         let again = [("login_hint", "frigg"), ("prompt", "login")];
         let answer = server.authorize(Some(&frigg), &app, &again).await.expect(302);

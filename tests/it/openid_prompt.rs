@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use crate::support::{both, stored, to_consent, to_login, told};
+use crate::support::{assert_redirect_to_consent, assert_redirect_to_login, both, stored, told};
 
 both! {
     /// req_166: `prompt=none` without a session is `login_required`, and no page is shown.
@@ -31,7 +31,7 @@ both! {
     }
 
     /// req_166: `prompt=none` redirects with other errors too.
-    async fn prompt_none_is_told_what_else_is_wrong(setup: Setup) {
+    async fn prompt_none_redirects_with_other_errors(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let loki = server.plain_member("loki").await;
@@ -79,14 +79,14 @@ both! {
 
     /// req_167, req_170: `login` and `select_account` require a session that is newer than the request;
     /// then the same request continues.
-    async fn prompt_login_wants_a_new_sign_in(setup: Setup) {
+    async fn prompt_login_requires_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         for prompt in ["login", "select_account", "login consent", "select_account login"] {
             server.turn(Duration::seconds(1));
             let changed = [("prompt", prompt), ("state", "a b"), ("nonce", prompt)];
-            let detour = to_login(server.authorize(Some(&old), &app, &changed).await);
+            let detour = assert_redirect_to_login(server.authorize(Some(&old), &app, &changed).await);
             // The old session is not accepted, even in the same browser.
             for answer in [
                 detour.open(&server, &old).await,
@@ -110,18 +110,18 @@ both! {
 
     /// req_167: each such request requires a new sign-in; an ordinary request accepts the present
     /// session.
-    async fn each_prompt_login_wants_its_own_sign_in(setup: Setup) {
+    async fn each_prompt_login_requires_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let first = to_login(server.authorize(Some(&frigg), &app, &[("prompt", "login")]).await);
+        let first = assert_redirect_to_login(server.authorize(Some(&frigg), &app, &[("prompt", "login")]).await);
         server.turn(Duration::seconds(1));
         let again = server.sign_in_again(&frigg).await;
         first.open(&server, &again).await.expect(200);
         server.turn(Duration::microseconds(1));
-        let second = to_login(server.authorize(Some(&again), &app, &[("prompt", "login")]).await);
+        let second = assert_redirect_to_login(server.authorize(Some(&again), &app, &[("prompt", "login")]).await);
         second.open(&server, &again).await.expect(401);
-        to_consent(server.authorize(Some(&frigg), &app, &[]).await);
+        assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[]).await);
     }
 
     /// req_167: a session from the same moment as the request is not newer.
@@ -129,7 +129,7 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = to_login(server.authorize(Some(&frigg), &app, &[("prompt", "login")]).await);
+        let detour = assert_redirect_to_login(server.authorize(Some(&frigg), &app, &[("prompt", "login")]).await);
         let same_moment = server.sign_in_again(&frigg).await;
         detour.open(&server, &same_moment).await.expect(401);
         server.turn(Duration::microseconds(1));
@@ -142,22 +142,22 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let detour = to_login(server.authorize(None, &app, &[("prompt", "login")]).await);
+        let detour = assert_redirect_to_login(server.authorize(None, &app, &[("prompt", "login")]).await);
         server.turn(Duration::seconds(1));
         let frigg = server.sign_in_again(&frigg).await;
         detour.open(&server, &frigg).await.expect(200);
     }
 
     /// req_167: `consent` has no effect, since consent is always requested.
-    async fn prompt_consent_is_no_different(setup: Setup) {
+    async fn prompt_consent_has_no_effect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         server.turn(Duration::hours(1));
-        let request_id = to_consent(server.authorize(Some(&frigg), &app, &[("prompt", "consent")]).await);
+        let request_id = assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[("prompt", "consent")]).await);
         let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
         server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
-        to_login(server.authorize(None, &app, &[("prompt", "consent")]).await);
+        assert_redirect_to_login(server.authorize(None, &app, &[("prompt", "consent")]).await);
     }
 
     /// req_164, req_170: a session older than `max_age` must sign in again; then the same request
@@ -168,9 +168,9 @@ both! {
         let app = server.public_client().await;
         let changed = [("max_age", "600"), ("nonce", "n1")];
         server.turn(Duration::seconds(600));
-        to_consent(server.authorize(Some(&old), &app, &changed).await);
+        assert_redirect_to_consent(server.authorize(Some(&old), &app, &changed).await);
         server.turn(Duration::microseconds(1));
-        let detour = to_login(server.authorize(Some(&old), &app, &changed).await);
+        let detour = assert_redirect_to_login(server.authorize(Some(&old), &app, &changed).await);
         assert_eq!(detour.open(&server, &old).await.expect(401).body, "");
         server.turn(Duration::seconds(60));
         let new = server.sign_in_again(&old).await;
@@ -184,12 +184,12 @@ both! {
     }
 
     /// req_164: `max_age=0` requires a sign-in after the request, however long the sign-in takes.
-    async fn max_age_zero_wants_a_new_sign_in(setup: Setup) {
+    async fn max_age_zero_requires_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         server.turn(Duration::microseconds(1));
-        let detour = to_login(server.authorize(Some(&old), &app, &[("max_age", "0")]).await);
+        let detour = assert_redirect_to_login(server.authorize(Some(&old), &app, &[("max_age", "0")]).await);
         detour.open(&server, &old).await.expect(401);
         server.turn(Duration::seconds(1));
         let new = server.sign_in_again(&old).await;
@@ -212,14 +212,14 @@ both! {
     }
 
     /// req_164: a malformed `max_age` is rejected, before and after sign-in.
-    async fn a_max_age_that_is_no_number_is_invalid(setup: Setup) {
+    async fn a_malformed_max_age_is_invalid(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         for max_age in ["-1", "x", "1.5", "1e3", "0x10", " 5", "5 ", "5,0", "٣"] {
             let changed = [("max_age", max_age)];
             told(server.authorize(Some(&frigg), &app, &changed).await, "invalid_request");
-            let detour = to_login(server.authorize(None, &app, &changed).await);
+            let detour = assert_redirect_to_login(server.authorize(None, &app, &changed).await);
             let answer = detour.open(&server, &frigg).await.expect_error(400, "invalid_request");
             assert!(answer.text("location").starts_with("https://app.example/cb?error=invalid_request&"));
         }
@@ -232,7 +232,7 @@ both! {
         let app = server.public_client().await;
         server.turn(Duration::days(30));
         for max_age in ["2592000", "0002592000", "4294967295", "4294967296", "99999999999999999999999"] {
-            to_consent(server.authorize(Some(&frigg), &app, &[("max_age", max_age)]).await);
+            assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[("max_age", max_age)]).await);
         }
         told(server.authorize(Some(&frigg), &app, &[("max_age", "+5")]).await, "invalid_request");
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::Duration;
 
-use crate::support::{Answer, Detour, both, told};
+use crate::support::{Answer, BrowserRequest, both, told};
 
 /// Start time of every test, in seconds since 1970.
 const BEGIN: i64 = 1_767_225_600;
@@ -51,7 +51,7 @@ both! {
 
     /// req_180, req_163, req_162: a refreshed ID token has the first `auth_time`, a new `iat`, the hash
     /// of the new access token, no nonce, and only the claims of the narrower scope.
-    async fn a_refreshed_id_token_is_of_the_first_sign_in(setup: Setup) {
+    async fn a_refreshed_id_token_keeps_the_first_auth_time(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -143,7 +143,7 @@ both! {
             told(server.authorize(Some(&frigg), &app, &with_more).await, error);
             let silent = [(name, value), ("prompt", "none")];
             told(server.authorize(Some(&frigg), &app, &silent).await, error);
-            let detour = Detour::begin(&server, &app, &[(name, value)]).await;
+            let detour = BrowserRequest::begin(&server, &app, &[(name, value)]).await;
             let answer = detour.open(&server, &frigg).await.expect_error(400, error);
             assert_eq!(answer.sent("error").as_deref(), Some(error));
             assert_eq!(answer.sent("state").as_deref(), Some("st"));

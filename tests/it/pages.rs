@@ -85,7 +85,7 @@ both! {
 
     /// req_118: every asset is served with the right media type, and every asset that a page or script
     /// loads is known.
-    async fn what_the_pages_load_is_there(setup: Setup) {
+    async fn every_asset_is_served(setup: Setup) {
         let server = setup.start().await;
         for (path, content_type) in ASSETS {
             let asset = server.get(path).await.expect(200);
@@ -111,7 +111,7 @@ both! {
     }
 
     /// each permission has a description, and privileged permissions are marked.
-    async fn what_is_privileged_is_shown_as_powerful(setup: Setup) {
+    async fn privileged_permissions_are_marked(setup: Setup) {
         let server = setup.start().await;
         let texts = server.get("/web/texts.js").await.expect(200).body;
         let scopes = server.get("/web/scopes.js").await.expect(200).body;
@@ -147,7 +147,7 @@ both! {
     }
 
     /// A-38, req_093: a page is the same for all users, and opening a page has no effect.
-    async fn a_page_is_the_same_for_everybody(setup: Setup) {
+    async fn a_page_is_identical_for_all_users(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

@@ -42,7 +42,7 @@ both! {
 
     /// req_129, req_074, A-21: PKCE is required without a nonce, from public clients, and from clients
     /// that are not exempt.
-    async fn nobody_else_may_leave_pkce_out(setup: Setup) {
+    async fn pkce_is_required_without_an_exemption_and_a_nonce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let older = exempt(&server).await;
@@ -62,7 +62,7 @@ both! {
     }
 
     /// req_129, req_056: a code without a challenge still requires the client's secret.
-    async fn a_code_without_a_challenge_wants_the_clients_secret(setup: Setup) {
+    async fn a_code_without_a_challenge_requires_the_client_secret(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let older = exempt(&server).await;
@@ -88,7 +88,7 @@ both! {
     }
 
     /// A-22, req_056, req_129: a code with a challenge requires the verifier, from every client.
-    async fn a_code_with_a_challenge_wants_its_verifier(setup: Setup) {
+    async fn a_code_with_a_challenge_requires_the_verifier(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let public = server.public_client().await;

@@ -10,7 +10,7 @@ use crate::support::{Engine, Setup, both, free_port};
 
 /// A server of this process on the program's database, with requests sent to the program. Accounts and
 /// clients are created through the server.
-async fn at(setup: &Setup, address: &str) -> crate::support::Server {
+async fn server_on(setup: &Setup, address: &str) -> crate::support::Server {
     let mut server = setup.start().await;
     address.clone_into(&mut server.address);
     server
@@ -28,12 +28,12 @@ fn widen(path: &Path) {
 
 both! {
     /// P1, P2, T1: acknowledged writes survive SIGKILL, and consumed codes and tokens stay consumed.
-    async fn what_was_acknowledged_survives_a_kill(setup: Setup) {
+    async fn acknowledged_writes_survive_sigkill(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
         let port = free_port();
         let program = setup.spawn(port).await;
-        let server = at(&setup, &program.address).await;
+        let server = server_on(&setup, &program.address).await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let spent = server.code(&frigg, &app, &[]).await;
@@ -57,9 +57,9 @@ both! {
 
     /// P5: on SIGTERM the server stops being ready, closes idle connections and exits. The tests in
     /// `drain` enforce the time limit.
-    async fn told_to_end_it_drains_and_exits(setup: Setup) {
+    async fn sigterm_drains_and_exits(setup: Setup) {
         let mut program = setup.spawn(free_port()).await;
-        let server = at(&setup, &program.address).await;
+        let server = server_on(&setup, &program.address).await;
         server.get("/readyz").await.expect(200); // keeps its connection open
         program.terminate().await;
         program.says("draining").await;
@@ -68,7 +68,7 @@ both! {
         assert!(said.iter().any(|line| line.contains("stopped")), "{said:?}");
     }
 
-    async fn every_bad_setting_is_named_in_a_line_of_its_own(setup: Setup) {
+    async fn every_invalid_setting_is_reported_on_its_own_line(setup: Setup) {
         let ended = setup
             .run(
                 &["serve"],
@@ -87,7 +87,7 @@ both! {
     }
 
     /// req_075: a public address without https must be a loopback address.
-    async fn plain_http_is_for_this_computer_alone(setup: Setup) {
+    async fn plain_http_requires_a_loopback_address(setup: Setup) {
         let settings = [("PUBLIC_API_ADDRESS", "http://auth.example")];
         let ended = setup.run(&["serve"], &settings).await;
         assert_eq!(ended.code, Some(1));
@@ -95,13 +95,13 @@ both! {
     }
 
     /// the server does not start with an invalid signing key.
-    async fn a_bad_key_does_not_serve(setup: Setup) {
+    async fn an_invalid_signing_key_prevents_the_start(setup: Setup) {
         let ended = setup.run(&["serve"], &[("OAUTH_SIGNING_KEY_BASE64", "bm8ga2V5")]).await;
         assert_eq!(ended.code, Some(1));
         assert!(ended.stderr.contains("OAUTH_SIGNING_KEY_BASE64 is not the PEM"), "{}", ended.stderr);
     }
 
-    async fn without_a_key_one_is_made_on_sqlite_and_asked_for_on_postgresql(setup: Setup) {
+    async fn a_missing_key_is_generated_on_sqlite_and_required_on_postgresql(setup: Setup) {
         let settings = [("OAUTH_SIGNING_KEY_BASE64", "")];
         if setup.engine == Engine::Postgres {
             let ended = setup.run(&["serve"], &settings).await;
@@ -111,7 +111,7 @@ both! {
         }
         let served = async || {
             let program = setup.spawn_with(free_port(), &settings).await;
-            let jwks = at(&setup, &program.address).await.get("/api/oauth/jwks").await;
+            let jwks = server_on(&setup, &program.address).await.get("/api/oauth/jwks").await;
             program.kill().await;
             jwks.expect(200).json()["keys"][0]["kid"].clone()
         };
@@ -200,7 +200,7 @@ both! {
         assert_eq!(code, Some(0));
 
         let file = setup.folder.join("test.db");
-        let storyden = setup.beside_a_storyden().await;
+        let storyden = setup.add_storyden_tables().await;
         widen(&file);
         setup.spawn(free_port()).await.kill().await;
         assert_eq!(mode(&file), 0o644);

@@ -14,7 +14,7 @@ fn storyden(setup: Setup) -> Setup {
 }
 
 #[test]
-fn every_difference_stands_in_the_document() {
+fn every_difference_is_documented() {
     let document = include_str!("../../docs/storyden.md");
     for (name, what) in Profile::DIFFERENCES {
         let row = format!("| `{name}` | {}", what.trim().trim_end_matches('.'));
@@ -27,7 +27,7 @@ fn every_difference_stands_in_the_document() {
 }
 
 #[test]
-fn every_additional_member_of_consent_stands_in_the_document() {
+fn every_additional_consent_member_is_documented() {
     let config = Config::from_lookup(&|_| None).unwrap();
     let api = serde_json::to_value(router::document(&config)).unwrap();
     let facts = &api["components"]["schemas"]["OAuthClientFacts"]["properties"];
@@ -45,7 +45,7 @@ fn every_additional_member_of_consent_stands_in_the_document() {
 }
 
 both! {
-    async fn who_is_not_signed_in_goes_to_the_bare_login_page(setup: Setup) {
+    async fn a_guest_is_sent_to_the_login_page_without_parameters(setup: Setup) {
         let server = storyden(setup).start().await;
         let app = server.public_client().await;
         let answer = server.authorize(None, &app, &[]).await.expect(302);
@@ -56,7 +56,7 @@ both! {
         assert_eq!(kept, 0);
     }
 
-    async fn a_malformed_request_is_refused_here_and_first(setup: Setup) {
+    async fn a_malformed_request_is_refused_before_sign_in_without_a_redirect(setup: Setup) {
         let server = storyden(setup).start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -107,7 +107,7 @@ both! {
     }
 
     /// banned redirect URI schemes are rejected in both profiles.
-    async fn a_banned_redirect_scheme_is_banned_here_too(setup: Setup) {
+    async fn a_banned_redirect_scheme_is_refused(setup: Setup) {
         let server = storyden(setup).start().await;
         let frigg = server.member("frigg", &[]).await;
         let uris = &["javascript:alert(1)"];
@@ -116,7 +116,7 @@ both! {
         answer.expect_error(400, "invalid_request");
     }
 
-    async fn a_repeated_refresh_is_a_theft_at_once(setup: Setup) {
+    async fn a_repeated_refresh_ends_the_family_at_once(setup: Setup) {
         let server = storyden(setup.with("OAUTH_REFRESH_TOKEN_REUSE_WINDOW", "1m")).start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -251,7 +251,7 @@ both! {
     }
 
     /// a suspension is effective in both profiles.
-    async fn a_suspended_account_gets_nothing_here_either(setup: Setup) {
+    async fn a_suspended_account_is_refused_in_the_storyden_profile(setup: Setup) {
         let server = storyden(setup).start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -265,7 +265,7 @@ both! {
         server.authorize(Some(&frigg), &app, &[]).await.expect(403);
     }
 
-    async fn a_device_start_wants_the_scopes_of_the_list(setup: Setup) {
+    async fn a_device_start_requires_allowed_scopes(setup: Setup) {
         let server = storyden(setup).start().await;
         let app = server
             .client(NewClient {

@@ -25,7 +25,7 @@ fn scopes(document: &Value) -> Option<usize> {
 
 both! {
     /// req_145: documents exist for existing resources only.
-    async fn there_is_a_document_for_what_is_there(setup: Setup) {
+    async fn documents_exist_for_existing_resources_only(setup: Setup) {
         let server = setup.clone().start().await;
         let there = [("", "https://auth.example", None), ("/api", "https://auth.example/api", Some(38))];
         for (suffix, resource, listed) in there {
@@ -63,7 +63,7 @@ both! {
 
     /// storyden-contract.md#metadata-documents: in the profile `storyden` every path is a resource;
     /// outer slashes are ignored.
-    async fn with_storydens_answers_every_path_is_a_resource(setup: Setup) {
+    async fn in_the_storyden_profile_every_path_is_a_resource(setup: Setup) {
         for mcp in [false, true] {
             let setup = setup.clone().with("OAUTH_PROFILE", "storyden").with("MCP_ENABLED", &mcp.to_string());
             let server = setup.start().await;
@@ -84,7 +84,7 @@ both! {
     }
 
     /// while OAuth is off the documents are absent, with the reason.
-    async fn while_oauth_is_off_there_is_none(setup: Setup) {
+    async fn while_oauth_is_off_resource_metadata_is_not_found(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let setup = setup.clone().with("OAUTH_PROFILE", profile).with("MCP_ENABLED", "true");
             let server = setup.with("OAUTH_ENABLED", "false").start().await;
@@ -96,7 +96,7 @@ both! {
     }
 
     /// req_046, req_146: the 401 challenge for a missing or invalid bearer names the resource metadata.
-    async fn a_challenge_says_where_to_look(setup: Setup) {
+    async fn a_challenge_names_the_resource_metadata(setup: Setup) {
         let server = setup.start().await;
         let metadata = "Bearer resource_metadata=\"https://auth.example/.well-known/oauth-protected-resource/api\"";
         let nobody = server.get("/api/oauth/userinfo").await.expect(401);
@@ -110,7 +110,7 @@ both! {
 
     /// storyden-contract.md#identity-as-a-client: the client metadata of this community, also while
     /// OAuth is off.
-    async fn this_community_as_a_client_of_others(setup: Setup) {
+    async fn the_client_metadata_document_describes_this_community(setup: Setup) {
         let setup = setup
             .with("PUBLIC_API_ADDRESS", "https://auth.example/forum")
             .with("PUBLIC_WEB_ADDRESS", "https://www.example/web/")

@@ -4,7 +4,7 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Answer, Server, Setup, both};
 
 /// Concurrent requests and rounds: twenty rounds in total.
@@ -22,10 +22,10 @@ async fn servers(setup: &Setup, replicas: usize) -> Vec<Server> {
 }
 
 /// Sends a form to the token endpoint `n` times concurrently, spread over the servers.
-async fn rush(servers: &[Server], form: &[(&str, &str)], n: usize) -> Vec<Answer> {
+async fn send_copies(servers: &[Server], form: &[(&str, &str)], n: usize) -> Vec<Answer> {
     servers[0].held.count("races", 1);
     let requests = (0..n).map(|at| servers[at % servers.len()].token_request(form));
-    at_once(requests.collect()).await
+    send_concurrently(requests.collect()).await
 }
 
 /// The only successful answer; fails unless all others are `invalid_grant`.
@@ -48,7 +48,7 @@ async fn race_codes(servers: &[Server]) {
             let code = server
                 .code(&frigg, &app, &[("scope", "openid offline_access")])
                 .await;
-            let won = winner(&rush(servers, &app.exchange_form(&code), *n).await);
+            let won = winner(&send_copies(servers, &app.exchange_form(&code), *n).await);
             // the losing exchanges are no replay and revoke nothing.
             let access_token = won.text("access_token");
             server
@@ -71,7 +71,7 @@ async fn race_devices(servers: &[Server]) {
     for (n, rounds) in ROUNDS {
         for _ in 0..*rounds {
             let device_code = server.approved_device(&frigg, &app, "offline_access").await;
-            let won = winner(&rush(servers, &app.poll_form(&device_code), *n).await);
+            let won = winner(&send_copies(servers, &app.poll_form(&device_code), *n).await);
             server
                 .refresh(&app, &won.text("refresh_token"))
                 .await
@@ -91,7 +91,7 @@ async fn race_refresh_tokens(servers: &[Server]) {
     let mut token = tokens.text("refresh_token");
     for (n, rounds) in ROUNDS {
         for _ in 0..*rounds {
-            let answers = rush(servers, &app.refresh_form(&token), *n).await;
+            let answers = send_copies(servers, &app.refresh_form(&token), *n).await;
             assert_eq!(count(&answers, 200), *n);
             token = answers[0].text("refresh_token");
             assert!(
@@ -113,7 +113,7 @@ async fn race_refresh_tokens_without_window(servers: &[Server]) {
             let tokens = server
                 .tokens(&frigg, &app, &[("scope", "offline_access")])
                 .await;
-            let answers = rush(
+            let answers = send_copies(
                 servers,
                 &app.refresh_form(&tokens.text("refresh_token")),
                 *n,
@@ -132,13 +132,13 @@ async fn race_refresh_tokens_without_window(servers: &[Server]) {
 
 /// The signatures that a server made so far.
 fn signatures(server: &Server) -> u64 {
-    server.app.keys.as_ref().unwrap().signatures()
+    server.context.keys.as_ref().unwrap().signatures()
 }
 
 /// Sends a form 64 times concurrently. Fails unless only the successful answer was signed.
 async fn one_signs(server: &Server, form: &[(&str, &str)]) {
     let before = signatures(server);
-    let won = winner(&rush(std::slice::from_ref(server), form, 64).await);
+    let won = winner(&send_copies(std::slice::from_ref(server), form, 64).await);
     assert!(!won.text("id_token").is_empty());
     assert_eq!(
         signatures(server) - before,
@@ -163,7 +163,7 @@ async fn race_consents(servers: &[Server], decisions: [&str; 2]) {
                     .header("cookie", frigg.cookie())
                     .json(&body)
             });
-            let answers = at_once(requests.collect()).await;
+            let answers = send_concurrently(requests.collect()).await;
             assert_eq!((count(&answers, 200), count(&answers, 400)), (1, n - 1));
             let won = answers.iter().find(|answer| answer.status == 200).unwrap();
             if let Some(code) = won.sent("code") {
@@ -194,7 +194,7 @@ async fn race_device_decisions(servers: &[Server]) {
                 .header("cookie", frigg.cookie())
                 .json(&json!({ "user_code": user_code, "decision": decision }))
         });
-        let answers = at_once(requests.collect()).await;
+        let answers = send_concurrently(requests.collect()).await;
         assert_eq!((count(&answers, 200), count(&answers, 400)), (1, n - 1));
         let won = answers.iter().find(|answer| answer.status == 200).unwrap();
         let polled = server.poll(&app, &device_code).await;
@@ -303,7 +303,7 @@ both! {
             let third = server.refresh(&app, &second).await.expect(200).text("refresh_token");
             let (old, new) = (app.refresh_form(&first), app.refresh_form(&third));
             let requests = (0..8).map(|at| servers[at % 2].token_request(if at < 4 { &new } else { &old }));
-            let answers = at_once(requests.collect()).await;
+            let answers = send_concurrently(requests.collect()).await;
             server.held.count("races", 1);
             count(&answers, 200);
             assert_eq!(server.count(LIVE, &[]).await, 0);
@@ -328,7 +328,7 @@ both! {
             let (replay, refresh) = (app.exchange_form(&code), app.refresh_form(&token));
             let requests = (0..8).map(|at| servers[at % 2].token_request(if at < 4 { &refresh } else { &replay }));
             server.held.count("races", 1);
-            count(&at_once(requests.collect()).await, 200);
+            count(&send_concurrently(requests.collect()).await, 200);
             assert_eq!(server.count(LIVE, &[]).await, 0);
         }
     }

@@ -43,7 +43,7 @@ both! {
     }
 
     /// req_180: a refreshed ID token keeps the sign-in and the client, has a new `iat` and no nonce.
-    async fn a_refreshed_id_token_is_the_same_but_new(setup: Setup) {
+    async fn a_refreshed_id_token_keeps_its_subject_and_sign_in(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -61,7 +61,7 @@ both! {
     }
 
     /// A-28, P3: a repeat within the reuse window, after a lost answer, gets the same successor again.
-    async fn a_lost_answer_is_given_again_within_the_window(setup: Setup) {
+    async fn a_repeat_within_the_window_gets_the_same_successor(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -158,7 +158,7 @@ both! {
     }
 
     /// A-30, req_037: a token is valid for its own client only; use by another client revokes nothing.
-    async fn a_token_of_another_client_is_refused_and_lives(setup: Setup) {
+    async fn a_token_of_another_client_is_refused_and_stays_live(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -185,7 +185,7 @@ both! {
 
     /// A-31, req_038, req_017: a scope beyond the grant is `invalid_scope`, and the token is not
     /// consumed.
-    async fn more_than_was_granted_is_refused(setup: Setup) {
+    async fn a_wider_scope_is_refused(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         let app = server.client(NewClient { scope: "ADMINISTRATOR", ..NewClient::default() }).await;
@@ -198,7 +198,7 @@ both! {
 
     /// req_038, req_039, req_124: a refresh may narrow the scope of an access token; the refresh token
     /// keeps the full scope.
-    async fn less_may_be_asked_for_one_access_token(setup: Setup) {
+    async fn a_refresh_may_narrow_the_scope(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -219,7 +219,7 @@ both! {
         let app = server.public_client().await;
         let scope = "offline_access READ_PROFILE MANAGE_POSTS";
         let first = server.tokens(&frigg, &app, &[("scope", scope)]).await.text("refresh_token");
-        server.take_all_but_applications(&frigg).await;
+        server.remove_permissions_except_use_clients(&frigg).await;
         let fewer = server.refresh(&app, &first).await.expect(200);
         assert_eq!(fewer.scope(), ["READ_PROFILE", "offline_access"]);
         let promote = "UPDATE accounts SET admin = true WHERE id = $1";
@@ -252,7 +252,7 @@ both! {
     }
 
     /// req_134: the use of a token that a member revoked is refused, and does not revoke the grant.
-    async fn a_token_that_was_revoked_by_hand_is_over(setup: Setup) {
+    async fn a_revoked_token_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -265,7 +265,7 @@ both! {
 
     /// P8, A-24: a token issued by Storyden, without companion rows, rotates here, and reuse is
     /// detected.
-    async fn a_token_that_storyden_made_rotates_and_its_reuse_is_seen(setup: Setup) {
+    async fn a_storydens_token_rotates_and_reuse_is_detected(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -280,7 +280,7 @@ both! {
     }
 
     /// req_036: unknown tokens and tokens of other kinds are refused.
-    async fn what_is_no_refresh_token_is_refused(setup: Setup) {
+    async fn tokens_of_other_kinds_are_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -291,7 +291,7 @@ both! {
     }
 
     /// a grant has an absolute lifetime, regardless of refreshes.
-    async fn an_approval_ends_however_often_it_is_refreshed(setup: Setup) {
+    async fn a_grant_has_an_absolute_lifetime(setup: Setup) {
         let setup = setup.with("OAUTH_REFRESH_TOKEN_TTL", "240h").with("OAUTH_GRANT_TTL", "480h");
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -306,7 +306,7 @@ both! {
     }
 
     /// the default of `OAUTH_GRANT_TTL` is 180 days in `standards`, and unlimited in `storyden`.
-    async fn an_approval_lasts_half_a_year_unless_it_is_set(setup: Setup) {
+    async fn the_default_grant_lifetime_is_180_days(setup: Setup) {
         for (profile, handle, ends) in [("standards", "frigg", true), ("storyden", "odin", false)] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
             let person = server.member(handle, &[]).await;

@@ -2,12 +2,12 @@
 
 use storyden_auth::secret::Secret;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Client, Member, NewClient, Server, both};
 
 /// Length of a chain. In `make soak`, about a year of refreshes every two minutes.
-fn length(at_length: bool) -> u32 {
-    if at_length { 300_000 } else { 5_000 }
+fn length(is_soak: bool) -> u32 {
+    if is_soak { 300_000 } else { 5_000 }
 }
 
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
@@ -84,11 +84,11 @@ async fn chain(
 
 both! {
     /// issue 13: the first replay ends a family of any length.
-    async fn a_stolen_token_ends_a_long_family(setup: Setup) {
+    async fn a_replay_ends_a_long_family(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let length = length(setup.at_length);
+        let length = length(setup.is_soak);
         let (first, last) = chain(&server, (&frigg, &app), length, true).await;
         server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
         server.held.count("tokens of chains", length as usize);
@@ -104,11 +104,11 @@ both! {
 
     /// issue 13: the same for a family that a Storyden issued, without a grant row, also
     /// after the last token was used here.
-    async fn a_stolen_token_ends_a_long_family_of_a_storyden(setup: Setup) {
+    async fn a_replay_ends_a_long_family_of_a_storyden(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let length = length(setup.at_length);
+        let length = length(setup.is_soak);
         for used_here in [false, true] {
             let app = if used_here {
                 server.client(NewClient { client_id: "other", ..NewClient::default() }).await
@@ -131,7 +131,7 @@ both! {
 
     /// A-27, issue 13: a chain of this server that a Storyden continued ends as a whole: by reuse, by a
     /// replay of the code, and by revocation (RFC 7009) of any of the tokens.
-    async fn what_a_storyden_made_of_a_grant_ends_with_it(setup: Setup) {
+    async fn tokens_added_by_a_storyden_end_with_the_grant(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -188,7 +188,7 @@ both! {
                 let on = [&server, &replica][at % 2];
                 on.token_request(if at < 4 { &new } else { &old })
             });
-            let answers = at_once(requests.collect()).await;
+            let answers = send_concurrently(requests.collect()).await;
             count(&answers, 200);
             assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
             for answer in answers.iter().filter(|answer| answer.status == 200) {

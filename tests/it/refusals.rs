@@ -11,7 +11,7 @@ const WRONG: &str = "wrong password";
 /// Advances the clock by a minute, and writes the minute's refusals to the audit trail.
 async fn next_minute(server: &Server) {
     server.turn(Duration::minutes(1));
-    jobs::write_refusals(server.app.clone()).await;
+    jobs::write_refusals(server.context.clone()).await;
 }
 
 /// The audit entries of an event, newest first.
@@ -36,14 +36,14 @@ async fn use_key(server: &Server, key: &str) -> Answer {
 both! {
     /// failed sign-ins of an account are aggregated to an entry per minute and network, with a
     /// count.
-    async fn failed_sign_ins_are_one_line_a_minute(setup: Setup) {
+    async fn failed_sign_ins_are_aggregated_per_minute(setup: Setup) {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         for address in ["203.0.113.1", "203.0.113.2", "203.0.113.1", "2001:db8::1", "2001:db8::1"] {
             server.sign_in_from(address, "frigg", WRONG).await.expect(401);
         }
         server.sign_in_from("203.0.113.1", "a secret typed in the wrong field", WRONG).await.expect(401);
-        jobs::write_refusals(server.app.clone()).await;
+        jobs::write_refusals(server.context.clone()).await;
         assert!(lines(&server, &odin, "sign_in_failed").await.is_empty(), "the minute is not over");
         next_minute(&server).await;
         let mut found = lines(&server, &odin, "sign_in_failed").await;
@@ -182,7 +182,7 @@ both! {
 
     /// P7: an attacker with many networks fills neither the trail nor the memory: beyond a hundred
     /// entries per minute, the rest is a single entry with a count.
-    async fn lines_of_a_minute_are_bounded(setup: Setup) {
+    async fn audit_entries_per_minute_are_bounded(setup: Setup) {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         for network in 0..130 {

@@ -60,7 +60,7 @@ async fn granted(server: &Server, odin: &Member, client: &Client, scope: &str) -
 both! {
     /// req_135, req_138: the response repeats the registered metadata, is `no-store`, and has
     /// `client_secret_expires_at`; unknown members are ignored.
-    async fn all_that_was_registered_is_told(setup: Setup) {
+    async fn the_response_has_all_registered_metadata(setup: Setup) {
         let server = open(setup).await;
         let document = json!({
             "application_type": "web",
@@ -133,7 +133,7 @@ both! {
 
     /// req_138, req_136: omitted metadata have the defaults of RFC 7591; a public client has no secret
     /// and no `client_secret_expires_at`.
-    async fn what_is_not_said_gets_the_defaults(setup: Setup) {
+    async fn omitted_metadata_have_defaults(setup: Setup) {
         let server = open(setup).await;
         let told = register(&server, &json!({ "redirect_uris": [URI], "logo_uri": null })).await.expect(201).json();
         assert_eq!(told["token_endpoint_auth_method"], "client_secret_basic");
@@ -217,7 +217,7 @@ both! {
     }
 
     /// req_141: the consent does not show URLs from the registered metadata.
-    async fn what_a_client_says_of_its_pages_is_shown_to_nobody(setup: Setup) {
+    async fn the_consent_shows_no_registered_urls(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let pages = "https://elsewhere.example/x";
@@ -232,7 +232,7 @@ both! {
     }
 
     /// req_139, A-67: every error has the format of RFC 7591 §3.2.2, also for an unreadable document.
-    async fn every_refusal_is_the_rfcs(setup: Setup) {
+    async fn every_error_has_the_rfc_7591_format(setup: Setup) {
         let server = open(setup).await;
         let json = "application/json";
         let deep = format!("{{\"x\":{}1{}}}", "[".repeat(8), "]".repeat(8));
@@ -289,7 +289,7 @@ both! {
     }
 
     /// req_140, A-68: a client name must be displayable and not reserved, in both profiles.
-    async fn a_name_is_what_people_read(setup: Setup) {
+    async fn deceptive_and_reserved_names_are_refused(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = open(setup.clone().with("OAUTH_PROFILE", profile)).await;
             for name in [
@@ -307,7 +307,7 @@ both! {
     /// req_133, A-8: the operator's settings bound the scopes of a registration. A later request may
     /// exceed the registered scope within the operator's bound; privileged permissions are excluded
     /// unless the setting names the permission.
-    async fn what_a_registration_may_have_is_the_operators_to_say(setup: Setup) {
+    async fn settings_bound_the_scopes_of_a_registration(setup: Setup) {
         let server = open(setup.clone()).await;
         let odin = server.admin("odin").await;
         let all = "openid READ_PROFILE CREATE_POST MANAGE_ROBOTS ADMINISTRATOR";
@@ -329,7 +329,7 @@ both! {
 
     /// storyden-contract.md#dynamic-registration: in the profile `storyden` a client may use the
     /// registered scopes except privileged permissions, and a request without `scope` grants nothing.
-    async fn with_storydens_answers_a_client_may_have_what_it_registered(setup: Setup) {
+    async fn in_the_storyden_profile_registered_scopes_are_the_bound(setup: Setup) {
         let server = open_storyden(setup).await;
         let odin = server.admin("odin").await;
         let document = json!({
@@ -348,7 +348,7 @@ both! {
 
     /// storyden-contract.md#error-bodies: in the profile `storyden` an unreadable document is a
     /// problem.
-    async fn with_storydens_answers_a_broken_document_is_a_problem(setup: Setup) {
+    async fn in_the_storyden_profile_a_malformed_document_is_a_problem(setup: Setup) {
         let server = open_storyden(setup).await;
         for body in ["", "{", "[]", "{\"redirect_uris\": \"x\"}", "{\"client_name\": null}"] {
             let answer = send(&server, "application/json", body).await.expect(400);
@@ -363,7 +363,7 @@ both! {
 
     /// req_079, A-108, storyden-contract.md#while-oauth-is-off: while registration is off the endpoint
     /// answers an error, and the metadata omit the endpoint.
-    async fn while_registration_is_off_it_says_so(setup: Setup) {
+    async fn disabled_registration_is_refused_and_not_in_metadata(setup: Setup) {
         for (profile, name, value) in [
             ("standards", "OAUTH_DYNAMIC_REGISTRATION_ENABLED", "false"),
             ("storyden", "OAUTH_DYNAMIC_REGISTRATION_ENABLED", "false"),
@@ -388,7 +388,7 @@ both! {
     }
 
     /// req_142, T11: registrations are rate limited per address; other addresses continue.
-    async fn so_many_from_one_address(setup: Setup) {
+    async fn registrations_are_limited_per_address(setup: Setup) {
         let server = open(setup.with("RATE_LIMIT", "100")).await; // 5000 allows 100; 100 allows 2
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
         let from = |address: &'static str| {
@@ -406,7 +406,7 @@ both! {
     }
 
     /// req_142, P7: the total number of registered clients is bounded; expired registrations make room.
-    async fn so_many_in_total(setup: Setup) {
+    async fn registrations_are_limited_in_total(setup: Setup) {
         let server = open(setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "2")).await;
         server.public_client().await; // not registered dynamically, so not counted
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
@@ -426,7 +426,7 @@ both! {
 
     /// req_142: a network may hold at most a quarter of all registrations, across replicas and
     /// restarts, so that a single network cannot exhaust the total.
-    async fn one_network_cannot_fill_the_server(setup: Setup) {
+    async fn registrations_are_limited_per_network(setup: Setup) {
         let setup = setup.with("OAUTH_DYNAMIC_REGISTRATION_MAX", "8");
         let (server, replica) = (open(setup.clone()).await, open(setup).await);
         let document = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
@@ -461,7 +461,7 @@ both! {
 
     /// req_142: an unused registration is deleted after a day, with the dependent rows. A registration
     /// that was ever used stays, even after the grants are gone.
-    async fn a_registration_that_nobody_uses_goes_after_a_day(setup: Setup) {
+    async fn an_unused_registration_is_deleted_after_a_day(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let device = json!({
@@ -511,14 +511,14 @@ both! {
     }
 
     /// req_135, req_015: registration is a POST, open to every origin (CORS), and ignores credentials.
-    async fn registration_is_open_to_anybody(setup: Setup) {
+    async fn registration_is_open_to_every_origin(setup: Setup) {
         let server = open(setup).await;
         server.get(PATH).await.expect(405);
         let document = json!({ "redirect_uris": [URI] });
         let request = server.request("POST", PATH).bearer_auth("eyJx").header("origin", "https://evil.example");
         let answer = server.send(request.json(&document)).await.expect(201);
         assert_eq!(answer.header("access-control-allow-origin"), "*");
-        server.app.db.close().await;
+        server.context.db.close().await;
         let away = register(&server, &document).await.expect_error(503, "temporarily_unavailable");
         assert_eq!(away.header("retry-after"), "2");
     }

@@ -56,7 +56,7 @@ both! {
 
     /// req_143: without a token, with a wrong token and with the token of another registration the
     /// answers are alike, for existing and missing clients.
-    async fn another_token_opens_nothing(setup: Setup) {
+    async fn a_wrong_token_is_refused(setup: Setup) {
         let server = open(setup).await;
         let document = json!({ "redirect_uris": [URI] });
         let (mine, other) = (register(&server, &document).await, register(&server, &document).await);
@@ -78,7 +78,7 @@ both! {
 
     /// req_143: a replacement replaces all metadata, follows the rules of registration, and ends the
     /// client's grants if redirect URIs change.
-    async fn a_replacement_replaces_all(setup: Setup) {
+    async fn a_replacement_replaces_all_metadata(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let public = json!({
@@ -131,7 +131,7 @@ both! {
     }
 
     /// req_143: a deletion ends all grants of the client, and the registration access token.
-    async fn a_deletion_ends_what_was_granted(setup: Setup) {
+    async fn a_deletion_ends_all_grants(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let public = json!({ "redirect_uris": [URI], "token_endpoint_auth_method": "none" });
@@ -152,7 +152,7 @@ both! {
     }
 
     /// The profile `storyden` issues no registration access token, as Storyden does not.
-    async fn in_storydens_profile_nothing_is_managed(setup: Setup) {
+    async fn the_storyden_profile_has_no_client_configuration(setup: Setup) {
         let server = open(setup.with("OAUTH_PROFILE", "storyden")).await;
         let registered = register(&server, &json!({ "redirect_uris": [URI] })).await.json();
         assert_eq!(registered.get("registration_access_token"), None);

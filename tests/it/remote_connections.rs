@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::outside::{Host, Outside, Reply};
+use crate::support::simulated_internet::{Host, Reply, SimulatedInternet};
 use crate::support::{Answer, Member, Server, Setup, both};
 
 pub(crate) const CONNECTIONS: &str = "/api/admin/oauth/remote/connections";
@@ -14,8 +14,8 @@ const CALLBACK: &str = "/api/oauth/remote/callback";
 const PAGE: &str = "https://auth.example/oauth/remote/callback";
 
 /// Starts a server with a simulated internet and a member who may manage connections.
-pub(crate) async fn begin(setup: Setup) -> (Server, Member, Outside) {
-    let outside = Outside::new();
+pub(crate) async fn begin(setup: Setup) -> (Server, Member, SimulatedInternet) {
+    let outside = SimulatedInternet::new();
     let setup = outside.around(setup);
     let setup = setup.with(
         "REMOTE_TOKEN_KEY",
@@ -31,7 +31,7 @@ pub(crate) async fn begin(setup: Setup) -> (Server, Member, Outside) {
 
 /// A host with a resource at `/mcp`, protected by an authorization server on the same host, with
 /// changed members of the server metadata.
-pub(crate) async fn remote(outside: &Outside, name: &str, changes: &Value) -> Host {
+pub(crate) async fn remote(outside: &SimulatedInternet, name: &str, changes: &Value) -> Host {
     let host = outside.host(name).await;
     let resource = json!({ "resource": host.url("/mcp"), "authorization_servers": [host.url("")], "resource_name": "Tools" });
     host.reply(
@@ -125,7 +125,7 @@ both! {
     /// req_194, storyden-contract.md#remote-discovery, storyden-contract.md#remote-authorization: a
     /// resource is discovered, registered with, authorized with PKCE and a resource indicator, and
     /// connected. No secret or token is shown.
-    async fn a_resource_is_found_registered_with_and_connected(setup: Setup) {
+    async fn a_resource_is_discovered_registered_and_connected(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let asked = json!({ "resource_url": host.url("/mcp") });
@@ -158,7 +158,7 @@ both! {
 
     /// req_195, req_147: metadata are fetched from the locations of RFC 9728, RFC 8414 and OpenID
     /// Connect Discovery, in order.
-    async fn metadata_are_found_in_every_place_that_they_may_have(setup: Setup) {
+    async fn metadata_are_found_at_every_specified_location(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let discover = async |host: &Host| {
             let body = json!({ "resource_url": host.url("/mcp") });
@@ -200,7 +200,7 @@ both! {
 
     /// A-102, req_147, req_195, req_196: metadata with a wrong issuer or resource, without PKCE, or
     /// with unsafe endpoints are rejected with the reason.
-    async fn metadata_that_are_not_what_was_asked_are_refused(setup: Setup) {
+    async fn mismatched_or_unsafe_metadata_are_refused(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         for (change, part) in [
@@ -243,7 +243,7 @@ both! {
 
     /// A-103, req_197: a callback must match the account, the state and the issuer (mix-up, RFC 9207)
     /// before the code is sent to the token endpoint, also for errors. A state works only once.
-    async fn an_answer_is_of_who_was_asked_for_who_asked_and_once(setup: Setup) {
+    async fn a_callback_must_match_account_state_and_issuer(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let loki = server.member("loki", &["MANAGE_ROBOTS"]).await;
         let host = remote(&outside, "tools.example", &json!({ "authorization_response_iss_parameter_supported": true })).await;
@@ -288,7 +288,7 @@ both! {
 
     /// req_002, storyden-contract.md#remote-connections: a confidential registration authenticates by
     /// the registered method.
-    async fn a_registration_with_a_secret_uses_it_as_it_was_told(setup: Setup) {
+    async fn a_confidential_registration_uses_the_registered_method(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         for (number, (registered, header, body)) in [
             (json!({ "client_secret": "s+1" }), "authorization: basic dghlaxjzojjzjtjcmq==", None),
@@ -344,7 +344,7 @@ both! {
 
     /// req_156: this server identifies as a client by the URL of the client metadata document, if the
     /// remote server supports such documents.
-    async fn a_server_that_takes_documents_gets_ours(setup: Setup) {
+    async fn a_server_with_document_support_gets_our_metadata_document(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let documents = json!({ "client_id_metadata_document_supported": true });
         let host = remote(&outside, "tools.example", &documents).await;
@@ -365,7 +365,7 @@ both! {
 
     /// A manual connection makes no request, and is shown, updated and deleted by members with the
     /// permission.
-    async fn a_connection_by_hand_is_shown_changed_and_deleted(setup: Setup) {
+    async fn a_manual_connection_is_shown_changed_and_deleted(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = outside.host("api.example").await;
         let body = json!({
@@ -393,7 +393,7 @@ both! {
 
     /// storyden-contract.md#while-oauth-is-off: remote connections work while the authorization server
     /// is off.
-    async fn it_works_while_the_authorization_server_is_off(setup: Setup) {
+    async fn connections_work_while_oauth_is_off(setup: Setup) {
         let (server, thor, outside) = begin(setup.with("OAUTH_ENABLED", "false")).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         connected(&server, &thor, &host).await;
@@ -401,7 +401,7 @@ both! {
 
     /// The profile `storyden` stores plain tokens, as Storyden reads plain tokens, and sends no
     /// `resource`.
-    async fn in_storydens_profile_tokens_are_kept_for_a_storyden(setup: Setup) {
+    async fn the_storyden_profile_stores_plain_tokens(setup: Setup) {
         let (server, thor, outside) = begin(setup.with("OAUTH_PROFILE", "storyden")).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         connected(&server, &thor, &host).await;

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use crate::fetch_guard::{DISGUISED, REFUSED};
+use crate::fetch_guard::{NON_PUBLIC_ADDRESSES, OBFUSCATED_HOSTS};
 use crate::remote_connections::{CONNECTIONS, begin, create, describe, remote};
-use crate::support::outside::Reply;
+use crate::support::simulated_internet::Reply;
 use crate::support::{Setup, both};
 
 fn hosts() -> Vec<String> {
@@ -18,12 +18,14 @@ fn hosts() -> Vec<String> {
             (*address).to_owned()
         }
     };
-    let disguised = DISGUISED.iter().map(|host| (*host).to_owned());
-    disguised.chain(REFUSED.iter().map(bracketed)).collect()
+    let disguised = OBFUSCATED_HOSTS.iter().map(|host| (*host).to_owned());
+    disguised
+        .chain(NON_PUBLIC_ADDRESSES.iter().map(bracketed))
+        .collect()
 }
 
 /// Raises the rate limit above the length of the tables.
-fn wide(setup: Setup) -> Setup {
+fn with_high_rate_limit(setup: Setup) -> Setup {
     setup.with("RATE_LIMIT", "1000000000")
 }
 
@@ -31,7 +33,7 @@ both! {
     /// req_148: no non-public address is dialled as the resource, the
     /// authorization server or the registration endpoint.
     async fn no_address_that_is_not_public_is_dialled_for_a_remote(setup: Setup) {
-        let (server, thor, outside) = begin(wide(setup)).await;
+        let (server, thor, outside) = begin(with_high_rate_limit(setup)).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let mut cases = 0;
         for bad in hosts() {
@@ -47,7 +49,7 @@ both! {
             describe(&host, &json!({}));
             cases += 3;
         }
-        assert_eq!(cases, 3 * (DISGUISED.len() + REFUSED.len()));
+        assert_eq!(cases, 3 * (OBFUSCATED_HOSTS.len() + NON_PUBLIC_ADDRESSES.len()));
         let elsewhere: Vec<IpAddr> = outside.dialled().into_iter().filter(|one| *one != host.address).collect();
         assert_eq!(elsewhere, Vec::<IpAddr>::new());
     }
@@ -55,8 +57,8 @@ both! {
     /// a name with any non-public address is rejected, also for the token endpoint, which
     /// receives the code.
     async fn a_code_goes_to_no_address_that_is_not_public(setup: Setup) {
-        let (server, thor, outside) = begin(wide(setup)).await;
-        for (number, address) in REFUSED.iter().enumerate() {
+        let (server, thor, outside) = begin(with_high_rate_limit(setup)).await;
+        for (number, address) in NON_PUBLIC_ADDRESSES.iter().enumerate() {
             let name = format!("n{number}.example");
             outside.name(&name, &[&["93.184.216.34", address]]);
             let body = json!({

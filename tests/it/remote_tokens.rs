@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::remote_connections::{CONNECTIONS, begin, connected, create, remote, tokens};
-use crate::support::outside::{Host, Outside, Reply};
+use crate::support::simulated_internet::{Host, Reply, SimulatedInternet};
 use crate::support::{Answer, Member, Server, both};
 
 /// Requests the connection's token as a backend does.
-async fn take(server: &Server, person: &Member, id: &str) -> Answer {
+async fn supply_token(server: &Server, person: &Member, id: &str) -> Answer {
     server
         .post_as(person, &format!("{CONNECTIONS}/{id}/token"), &json!({}))
         .await
@@ -33,7 +33,7 @@ fn refreshes(host: &Host) -> usize {
 
 both! {
     /// A-104: an invalid response of a token endpoint is rejected with the reason.
-    async fn an_answer_that_is_none_is_refused(setup: Setup) {
+    async fn an_invalid_token_response_is_refused(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let long = "x".repeat(17_000);
         let html = "Content-Type: text/html\r\n";
@@ -83,74 +83,74 @@ both! {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let id = connected(&server, &thor, &host).await;
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
         server.turn(Duration::minutes(54));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
         host.reply("/token", tokens(&json!({ "access_token": "at-2", "refresh_token": "rt-2" })));
         server.turn(Duration::minutes(2));
-        let given = take(&server, &thor, &id).await.expect(200);
+        let given = supply_token(&server, &thor, &id).await.expect(200);
         assert_eq!((given.text("access_token"), given.header("cache-control")), ("at-2".into(), "no-store"));
         assert!(host.asked_at("/token")[1].contains("refresh_token=rt-1"));
         assert!(host.asked_at("/token")[1].contains("resource=https%3A%2F%2Ftools.example%2Fmcp"));
         host.reply("/token", tokens(&json!({ "access_token": "at-3", "refresh_token": null })));
         server.turn(Duration::hours(1));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-3");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-3");
         server.turn(Duration::hours(1));
-        take(&server, &thor, &id).await.expect(200);
+        supply_token(&server, &thor, &id).await.expect(200);
         assert!(host.asked_at("/token")[3].contains("refresh_token=rt-2"));
     }
 
     /// A token with a lifetime of a minute is refreshed in the last quarter, and supplied at once.
-    async fn a_token_that_lives_but_shortly_is_given(setup: Setup) {
+    async fn a_short_lived_token_is_supplied(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         host.reply("/token", tokens(&json!({ "expires_in": 60 })));
         let id = connected(&server, &thor, &host).await;
-        take(&server, &thor, &id).await.expect(200);
+        supply_token(&server, &thor, &id).await.expect(200);
         server.turn(Duration::seconds(44));
-        take(&server, &thor, &id).await.expect(200);
+        supply_token(&server, &thor, &id).await.expect(200);
         assert_eq!(refreshes(&host), 0);
         host.reply("/token", tokens(&json!({ "access_token": "at-2", "expires_in": 60 })));
         server.turn(Duration::seconds(2));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
-        take(&server, &thor, &id).await.expect(200);
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+        supply_token(&server, &thor, &id).await.expect(200);
         assert_eq!(refreshes(&host), 1);
         server.turn(Duration::hours(1));
-        take(&server, &thor, &id).await.expect(200);
+        supply_token(&server, &thor, &id).await.expect(200);
         assert_eq!(refreshes(&host), 2);
     }
 
     /// A temporary failure changes nothing: a valid token is supplied, afterwards the caller gets 503;
     /// a rejection marks the connection as failed, with the reason.
-    async fn what_may_pass_breaks_nothing_and_a_refusal_does(setup: Setup) {
+    async fn a_temporary_failure_keeps_the_connection_and_a_refusal_fails_it(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let id = connected(&server, &thor, &host).await;
         host.reply("/token", Reply::json("503 x", "", &json!({})));
         server.turn(Duration::minutes(57));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
         assert_eq!(refreshes(&host), 3, "tried again, with a pause between");
         server.turn(Duration::minutes(5));
-        let away = take(&server, &thor, &id).await.expect(503);
+        let away = supply_token(&server, &thor, &id).await.expect(503);
         assert!(away.header("retry-after").parse::<u64>().unwrap() > 0);
         assert_eq!(status(&server, &thor, &id).await["status"], "connected");
         host.reply("/token", tokens(&json!({ "access_token": "at-2" })));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
         host.reply("/token", Reply::json("400 x", "", &json!({ "error": "invalid_grant" })));
         server.turn(Duration::hours(1));
-        let refused = take(&server, &thor, &id).await.expect(400);
+        let refused = supply_token(&server, &thor, &id).await.expect(400);
         assert!(refused.text("detail").contains("authorize the connection again"), "{}", refused.body);
         let shown = status(&server, &thor, &id).await;
         assert_eq!((&shown["status"], &shown["has_access_token"]), (&json!("error"), &json!(true)));
         let before = refreshes(&host);
-        take(&server, &thor, &id).await.expect(400);
+        supply_token(&server, &thor, &id).await.expect(400);
         assert_eq!(refreshes(&host), before, "a token that was refused is not sent again");
     }
 
     /// Two replicas refresh a connection a hundred times at once: the remote server gets a single
     /// request.
-    async fn a_hundred_refreshes_at_once_are_one(setup: Setup) {
-        let outside = Outside::new();
+    async fn concurrent_refreshes_are_a_single_request(setup: Setup) {
+        let outside = SimulatedInternet::new();
         let setup = outside.around(setup)
             .with("REMOTE_TOKEN_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
             .with("REMOTE_TOKEN_ENDPOINT_ENABLED", "true");
@@ -163,7 +163,7 @@ both! {
         let asked: Vec<_> = (0..100)
             .map(|number| {
                 let (server, thor, id) = (std::sync::Arc::clone(&servers[number % 2]), thor.clone(), id.clone());
-                tokio::spawn(async move { take(&server, &thor, &id).await.expect(200).text("access_token") })
+                tokio::spawn(async move { supply_token(&server, &thor, &id).await.expect(200).text("access_token") })
             })
             .collect();
         for asked in asked {
@@ -173,19 +173,19 @@ both! {
     }
 
     /// The lease of an interrupted refresh, as after a replica crash, expires after half a minute.
-    async fn a_refresh_that_never_ended_is_taken_over(setup: Setup) {
+    async fn an_expired_refresh_lease_is_taken_over(setup: Setup) {
         let (server, thor, outside) = begin(setup).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let id = connected(&server, &thor, &host).await;
         server.turn(Duration::minutes(57));
         let begun = storyden_auth::store::value::Value::from(server.clock.now());
         let sql = "UPDATE oauth_remote_connections SET token_refresh_started_at = $1";
-        server.app.db.execute(sql, vec![begun]).await.unwrap();
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
+        server.context.db.execute(sql, vec![begun]).await.unwrap();
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-1");
         assert_eq!(refreshes(&host), 0);
         server.turn(Duration::seconds(31));
         host.reply("/token", tokens(&json!({ "access_token": "at-2" })));
-        assert_eq!(take(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
+        assert_eq!(supply_token(&server, &thor, &id).await.expect(200).text("access_token"), "at-2");
     }
 
     /// Tokens are sealed at rest, bound to row and column. With a wrong key decryption fails, with an
@@ -198,27 +198,27 @@ both! {
                       WHERE access_token LIKE 'sealed:v1:%' AND refresh_token LIKE 'sealed:v1:%'";
         assert_eq!(server.count(sealed, &[]).await, 1);
         server.sql("UPDATE oauth_remote_connections SET access_token = refresh_token WHERE id = $1", &[&id]).await;
-        assert!(take(&server, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
+        assert!(supply_token(&server, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
         let other = outside.around(setup)
             .with("REMOTE_TOKEN_KEY", "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
             .with("REMOTE_TOKEN_ENDPOINT_ENABLED", "true");
         let other = other.start().await;
-        assert!(take(&other, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
+        assert!(supply_token(&other, &thor, &id).await.expect(503).text("detail").contains("REMOTE_TOKEN_KEY"));
     }
 
     /// A backend gets a token only if the operation is enabled, with the permission, and with an audit
     /// event.
-    async fn a_token_is_given_where_that_is_allowed(setup: Setup) {
+    async fn the_token_endpoint_requires_setting_and_permission(setup: Setup) {
         let (server, thor, outside) = begin(setup.clone()).await;
         let host = remote(&outside, "tools.example", &json!({})).await;
         let id = connected(&server, &thor, &host).await;
-        take(&server, &thor, &id).await.expect(200);
+        supply_token(&server, &thor, &id).await.expect(200);
         let noted = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'remote_token_given' AND subject_id = $1";
         assert_eq!(server.count(noted, &[&id]).await, 1);
         let loki = server.member("loki", &[]).await;
-        take(&server, &loki, &id).await.expect(403);
+        supply_token(&server, &loki, &id).await.expect(403);
         let off = setup.start().await;
-        assert!(take(&off, &thor, &id).await.expect(403).text("detail").contains("REMOTE_TOKEN_ENDPOINT_ENABLED"));
+        assert!(supply_token(&off, &thor, &id).await.expect(403).text("detail").contains("REMOTE_TOKEN_ENDPOINT_ENABLED"));
     }
 
     /// The command makes, lists, shows and deletes a connection, and never prints a secret.

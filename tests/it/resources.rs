@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CHALLENGE, Client, Server, Setup, both, to_consent, told};
+use crate::support::{
+    Answer, CHALLENGE, Client, Server, Setup, assert_redirect_to_consent, both, told,
+};
 
 const FILES: &str = "https://files.example/v1";
 
@@ -71,7 +73,7 @@ both! {
         ];
         let request = server.request("GET", "/api/oauth/authorize").query(&query);
         let asked = server.send(request.header("cookie", frigg.cookie())).await;
-        let approved = server.decide(&frigg, &to_consent(asked), "approve").await.expect(200);
+        let approved = server.decide(&frigg, &assert_redirect_to_consent(asked), "approve").await.expect(200);
         let code = approved.sent("code").unwrap();
         let tokens = server.exchange(&app, &code).await.expect(200);
         assert_eq!(audience(&tokens), json!([FILES, "https://auth.example/api", "storyden"]));
@@ -114,7 +116,7 @@ both! {
     }
 
     /// In the profile `storyden` resources are ignored.
-    async fn in_storydens_profile_a_resource_is_passed_over(setup: Setup) {
+    async fn the_storyden_profile_ignores_resources(setup: Setup) {
         let (server, frigg, app) = begin(setup.with("OAUTH_PROFILE", "storyden")).await;
         let tokens = server.tokens(&frigg, &app, &[("resource", "https://other.example")]).await;
         assert_eq!(audience(&tokens), json!("storyden"));

@@ -111,7 +111,7 @@ both! {
     }
 
     /// req_058: the client authenticates first, as at the token endpoint.
-    async fn the_client_proves_who_it_is_first(setup: Setup) {
+    async fn the_client_authenticates_first(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let service = server.confidential_client(&frigg.id).await;
@@ -135,7 +135,7 @@ both! {
     }
 
     /// req_060: a wrong or unknown hint has no effect.
-    async fn a_hint_is_a_hint(setup: Setup) {
+    async fn a_wrong_hint_has_no_effect(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -152,7 +152,7 @@ both! {
     }
 
     /// req_061: an unknown, malformed, revoked or expired token, or an ID token, is answered with 200.
-    async fn what_is_good_for_nothing_is_fine(setup: Setup) {
+    async fn an_invalid_token_is_answered_with_200(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -194,13 +194,13 @@ both! {
         server.post_form(PATH, &twice).await.expect_error(400, "invalid_request");
         let json = server.request("POST", PATH).json(&serde_json::json!({ "token": "a", "client_id": "app" }));
         server.send(json).await.expect_error(400, "invalid_request");
-        server.app.db.close().await;
+        server.context.db.close().await;
         let away = revoke(&server, &app, "x").await.expect_error(503, "temporarily_unavailable");
         assert_eq!(away.header("retry-after"), "2");
     }
 
     /// while OAuth is off revocation and introspection are refused.
-    async fn while_oauth_is_off_nothing_is_looked_at(setup: Setup) {
+    async fn while_oauth_is_off_revocation_is_refused(setup: Setup) {
         let server = setup.with("OAUTH_ENABLED", "false").start().await;
         for path in [PATH, "/api/oauth/introspect"] {
             let answer = server.post_form(path, &[("token", "x"), ("client_id", "app")]).await;
@@ -209,7 +209,7 @@ both! {
     }
 
     /// A-27, req_059: a refresh concurrent with the revocation of the grant leaves no live token.
-    async fn a_refresh_in_flight_leaves_nothing_alive(setup: Setup) {
+    async fn a_concurrent_refresh_does_not_survive_a_revocation(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

@@ -78,7 +78,7 @@ impl Flow {
 
 /// Fails unless the decision is refused until the page is shown again.
 #[track_caller]
-fn to_be_shown_again(answer: Answer) {
+fn assert_must_be_shown_again(answer: Answer) {
     let answer = answer.expect_error(400, "consent_required");
     assert!(
         answer
@@ -224,12 +224,12 @@ both! {
                 let first = flow.page(&server, &frigg).await;
                 assert_eq!(server.sql(change, &[loki.id.as_str()]).await, 1, "{change}");
                 let old = Some(&first["client_version"]);
-                to_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
-                to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+                assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
+                assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
                 let again = flow.page(&server, &frigg).await;
                 // The first tab is still open.
-                to_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
-                to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+                assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", old).await);
+                assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
                 let new = Some(&again["client_version"]);
                 let approved = flow.decide(&server, &frigg, "approve", new).await.expect(200);
                 assert_eq!(flow.scope(&server, &app, &approved).await, ["openid"]);
@@ -249,10 +249,10 @@ both! {
             server.sql("UPDATE oauth_clients SET name = 'Bank'", &[]).await;
             assert_eq!(flow.page(&server, &frigg).await["client_name"], "Bank");
             server.sql("UPDATE oauth_clients SET name = 'The app'", &[]).await;
-            to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+            assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
             let again = flow.page(&server, &frigg).await;
             assert_eq!(again["client_version"], first["client_version"]);
-            to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+            assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
             let version = Some(&again["client_version"]);
             flow.decide(&server, &frigg, "approve", version).await.expect(200);
         }
@@ -308,7 +308,7 @@ both! {
                     _ => "UPDATE roles SET updated_at = $1",
                 };
                 touch_at(&server, touch, &later).await;
-                to_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
+                assert_must_be_shown_again(flow.decide(&server, &frigg, "approve", None).await);
                 flow.page(&server, &frigg).await;
                 flow.decide(&server, &frigg, "approve", None).await.expect(200);
                 server.turn(time::Duration::seconds(1));
@@ -337,5 +337,10 @@ both! {
 
 async fn touch_at(server: &Server, sql: &'static str, at: &str) {
     let at = storyden_auth::clock::Timestamp::parse_rfc3339(at).unwrap();
-    server.app.db.execute(sql, vec![at.into()]).await.unwrap();
+    server
+        .context
+        .db
+        .execute(sql, vec![at.into()])
+        .await
+        .unwrap();
 }

@@ -76,7 +76,7 @@ both! {
 
     /// on plain http the cookie is not `Secure`; for two hosts of a site the cookie has a
     /// `Domain`.
-    async fn the_cookie_fits_the_addresses(setup: Setup) {
+    async fn cookie_attributes_follow_the_addresses(setup: Setup) {
         for (handle, api, web, expected) in [
             ("frigg", "http://localhost:8000", "http://localhost:3000", "Path=/; Expires"),
             ("odin", "https://api.forum.example", "https://forum.example", "Path=/; Domain=forum.example; Expires"),
@@ -122,7 +122,7 @@ both! {
 
     /// storyden-contract.md#sign-in-and-sign-out: too short and too long passwords and malformed
     /// handles are 400 before any look-up.
-    async fn what_can_be_no_password_is_not_looked_up(setup: Setup) {
+    async fn impossible_credentials_are_refused_before_look_up(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         let long = "x".repeat(1_025);
@@ -143,7 +143,7 @@ both! {
 
     /// req_004: after ten wrong passwords for an account from an address, every attempt is refused for
     /// 15 minutes, also with the correct password. Other accounts and addresses are not affected.
-    async fn ten_wrong_passwords_of_an_account_are_heard(setup: Setup) {
+    async fn ten_wrong_passwords_limit_an_account_from_an_address(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         server.member("odin", &[]).await;
@@ -176,7 +176,7 @@ both! {
     }
 
     /// req_004: wrong passwords also count per address, or per IPv6 /64, across accounts.
-    async fn an_address_may_be_wrong_a_hundred_times(setup: Setup) {
+    async fn wrong_passwords_are_limited_per_address(setup: Setup) {
         // The default of 5000 allows 100 per address; 500 allows 10.
         let server = setup.with("RATE_LIMIT", "500").start().await;
         server.member("frigg", &[]).await;
@@ -202,7 +202,7 @@ both! {
     }
 
     /// only a trusted proxy may set the client address (`X-Forwarded-For`).
-    async fn who_is_no_proxy_cannot_choose_an_address(setup: Setup) {
+    async fn only_a_trusted_proxy_sets_the_client_address(setup: Setup) {
         let server = setup.with("TRUSTED_PROXIES", "10.0.0.0/8").start().await;
         for guess in 0..10 {
             let address = format!("203.0.113.{guess}");
@@ -225,7 +225,7 @@ both! {
     }
 
     /// a session cookie planted before sign-in is not accepted after sign-in (session fixation).
-    async fn a_planted_session_is_worth_nothing(setup: Setup) {
+    async fn session_fixation_has_no_effect(setup: Setup) {
         let server = setup.start().await;
         server.member("frigg", &[]).await;
         let planted = "x".repeat(43);
@@ -237,7 +237,7 @@ both! {
     }
 
     /// cross-site sign-in is refused (login CSRF).
-    async fn a_page_of_another_site_signs_nobody_in(setup: Setup) {
+    async fn cross_site_sign_in_is_refused(setup: Setup) {
         let server = setup.with("CORS_ALLOWED_ORIGINS", "https://www.example").start().await;
         server.member("frigg", &[]).await;
         for header in [
@@ -301,7 +301,7 @@ both! {
     }
 
     /// A-57, req_187: cross-site sign-out is refused (logout CSRF).
-    async fn nobody_is_signed_out_by_another_site(setup: Setup) {
+    async fn cross_site_sign_out_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         server.get_as(&frigg, LOGOUT).await.expect(405);
@@ -314,7 +314,7 @@ both! {
     }
 
     /// req_042: sign-out redirects to the web address, regardless of the request (open redirect).
-    async fn signing_out_leads_to_the_pages_alone(setup: Setup) {
+    async fn sign_out_redirects_to_the_web_address_only(setup: Setup) {
         let server = setup.with("PUBLIC_WEB_ADDRESS", "https://www.example/forum/").start().await;
         let request = server.request("POST", &format!("{LOGOUT}?return_url=https://evil.example"));
         let answer = server.send(request.header("host", "evil.example")).await.expect(302);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use storyden_auth::keys::{SigningLimits, SigningTurn};
+use storyden_auth::keys::{SigningLimits, SigningPermit};
 use tokio::task::JoinSet;
 
 use crate::support::race::Form;
@@ -12,22 +12,22 @@ use crate::support::{Answer, Server, both};
 const LONG: Duration = Duration::from_hours(1);
 
 /// Takes every signing permit until the result is dropped.
-async fn busy(server: &Server) -> Vec<SigningTurn> {
-    let keys = server.app.keys.as_ref().unwrap();
+async fn occupy_signers(server: &Server) -> Vec<SigningPermit> {
+    let keys = server.context.keys.as_ref().unwrap();
     let mut turns = Vec::new();
-    for _ in 0..keys.free_turns() {
+    for _ in 0..keys.free_permits() {
         turns.push(keys.turn().await.unwrap());
     }
     turns
 }
 
 fn waiting(server: &Server) -> usize {
-    server.app.keys.as_ref().unwrap().waiting()
+    server.context.keys.as_ref().unwrap().waiting()
 }
 
 /// Fails unless the answer is a 503 with `Retry-After`.
 #[track_caller]
-fn comes_back(answer: Answer) {
+fn assert_retry_later(answer: Answer) {
     let answer = answer.expect_error(503, "temporarily_unavailable");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
@@ -43,9 +43,9 @@ async fn nothing_is_consumed(server: &Server) {
     let mut itself: Form<'_> = vec![("grant_type", "client_credentials")];
     itself.extend(service.credentials());
     let forms = [app.exchange_form(&code), app.refresh_form(&token), itself];
-    let turns = busy(server).await;
+    let turns = occupy_signers(server).await;
     for form in &forms {
-        comes_back(server.token(form).await);
+        assert_retry_later(server.token(form).await);
     }
     drop(turns);
     for form in &forms {
@@ -79,7 +79,7 @@ both! {
         for _ in 0..3 {
             tokens.push(server.tokens(&frigg, &app, &[]).await.text("refresh_token"));
         }
-        let turns = busy(&server).await;
+        let turns = occupy_signers(&server).await;
         let mut queue = JoinSet::new();
         for token in &tokens[..2] {
             let request = server.token_request(&app.refresh_form(token));
@@ -88,7 +88,7 @@ both! {
         while waiting(&server) < 2 {
             tokio::task::yield_now().await;
         }
-        comes_back(server.refresh(&app, &tokens[2]).await);
+        assert_retry_later(server.refresh(&app, &tokens[2]).await);
         assert_eq!(waiting(&server), 2);
         drop(turns);
         for answer in queue.join_all().await {
@@ -112,7 +112,7 @@ both! {
         server.open_device(&frigg, &denied.text("user_code")).await.expect(200);
         server.decide_device(&frigg, &denied.text("user_code"), "deny").await.expect(200);
         let started = server.start_device(&app, "openid").await.expect(200).text("device_code");
-        let turns = busy(&server).await;
+        let turns = occupy_signers(&server).await;
         for (code, error) in [
             (&denied.text("device_code"), "access_denied"),
             (&started, "authorization_pending"),
@@ -126,7 +126,7 @@ both! {
         server.turn(time::Duration::seconds(10)); // the interval after slow_down
         server.poll(&app, &approved).await.expect(200);
         server.turn(time::Duration::minutes(10));
-        let turns = busy(&server).await;
+        let turns = occupy_signers(&server).await;
         server.poll(&app, &started).await.expect_error(400, "expired_token");
         drop(turns);
     }

@@ -3,13 +3,13 @@
 use storyden_auth::secret::Secret;
 use storyden_auth::store::clients;
 
-use crate::support::race::{at_once, count};
+use crate::support::race::{count, send_concurrently};
 use crate::support::{Client, Member, NewClient, Server, both};
 
 /// Replaces a client's secret as an operator does, without an overlap.
 async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
     let hash = server
-        .app
+        .context
         .passwords
         .hash(&Secret::new(secret))
         .await
@@ -20,14 +20,14 @@ async fn rotate_secret(server: &Server, client: &Client, secret: &str) {
         old_until: None,
         now: server.clock.now(),
     };
-    let rotated = server.app.db.write(rotation, |tx, rotation| {
+    let rotated = server.context.db.write(rotation, |tx, rotation| {
         Box::pin(clients::rotate_secret(tx, rotation))
     });
     assert!(rotated.await.unwrap());
 }
 
 /// Fails unless no request, code, device authorization or refresh token is left.
-async fn nothing_is_left(server: &Server) {
+async fn assert_no_rows_left(server: &Server) {
     for sql in [
         "SELECT COUNT(*) AS n FROM oauth_authorisation_requests",
         "SELECT COUNT(*) AS n FROM oauth_authorisation_codes",
@@ -50,7 +50,7 @@ async fn refused_consent(server: &Server, member: &Member, request_id: &str) {
 
 both! {
     /// a suspended account cannot open or decide a consent.
-    async fn a_suspension_before_the_consent(setup: Setup) {
+    async fn a_suspension_before_the_consent_refuses_the_consent(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -62,7 +62,7 @@ both! {
     }
 
     /// after a suspension a code is refused, and not consumed.
-    async fn a_suspension_between_code_and_token(setup: Setup) {
+    async fn a_suspension_before_the_exchange_refuses_the_code(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -74,7 +74,7 @@ both! {
     }
 
     /// after a suspension refresh tokens are refused, within the reuse window too.
-    async fn a_suspension_between_refreshes(setup: Setup) {
+    async fn a_suspension_refuses_refreshes(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -99,11 +99,11 @@ both! {
         server.exchange(&app, &code).await.expect_error(400, "invalid_grant");
         server.poll(&app, &device_code).await.expect_error(400, "invalid_grant");
         server.refresh(&app, &token).await.expect_error(400, "invalid_grant");
-        nothing_is_left(&server).await;
+        assert_no_rows_left(&server).await;
     }
 
     /// an account that lost `USE_OAUTH_CLIENTS` cannot approve a pending request, but can deny.
-    async fn a_role_lost_before_the_consent(setup: Setup) {
+    async fn a_role_lost_before_the_consent_prevents_approval(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -115,20 +115,20 @@ both! {
 
     /// a permission lost between consent and exchange is not in the token; the scope never
     /// exceeds the consent.
-    async fn a_role_lost_between_code_and_token(setup: Setup) {
+    async fn a_role_lost_before_the_exchange_narrows_the_scope(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["MANAGE_POSTS"]).await;
         let app = server.public_client().await;
         let scope = [("scope", "openid offline_access READ_PROFILE MANAGE_POSTS")];
         let code = server.code(&frigg, &app, &scope).await;
-        server.take_all_but_applications(&frigg).await;
+        server.remove_permissions_except_use_clients(&frigg).await;
         let tokens = server.exchange(&app, &code).await.expect(200);
         assert_eq!(tokens.scope(), ["READ_PROFILE", "offline_access", "openid"]);
     }
 
     /// a client that inherits gets the permissions of the account at the exchange, within the
     /// permissions held at the consent.
-    async fn a_role_won_after_the_consent_adds_nothing(setup: Setup) {
+    async fn a_role_gained_after_the_consent_adds_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.client(NewClient { inherit: true, ..NewClient::default() }).await;
@@ -152,7 +152,7 @@ both! {
     }
 
     /// every step of a deleted client is refused, and the client's rows are deleted.
-    async fn a_deleted_client_is_nobody(setup: Setup) {
+    async fn a_deleted_client_is_refused_everywhere(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -163,7 +163,7 @@ both! {
         let tokens = server.tokens(&frigg, &app, &[]).await;
         let (token, access_token) = (tokens.text("refresh_token"), tokens.text("access_token"));
         server.delete_client(&app).await;
-        nothing_is_left(&server).await;
+        assert_no_rows_left(&server).await;
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_refresh_tokens", &[]).await, 0);
         // The access token is refused before the expiry.
         server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(401);
@@ -177,7 +177,7 @@ both! {
     }
 
     /// a new client with the same id does not inherit codes or tokens of the deleted client.
-    async fn a_client_made_anew_has_nothing_of_the_old(setup: Setup) {
+    async fn a_recreated_client_inherits_nothing(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -210,13 +210,13 @@ both! {
             let body = serde_json::json!({ "request_id": request_id, "decision": "approve" });
             let consent = server.request("POST", "/api/oauth/authorize/consent");
             requests.push(consent.header("cookie", frigg.cookie()).json(&body));
-            let (answers, ()) = tokio::join!(at_once(requests), server.delete_client(&app));
+            let (answers, ()) = tokio::join!(send_concurrently(requests), server.delete_client(&app));
             count(&answers, 200);
             for answer in answers.iter().filter(|answer| answer.status != 200) {
                 let known = ["invalid_client", "invalid_grant", "invalid_request"];
                 assert!(known.contains(&answer.text("error").as_str()), "{}", answer.body);
             }
-            nothing_is_left(&server).await;
+            assert_no_rows_left(&server).await;
             for given in answers.iter().filter(|answer| answer.json()["access_token"].is_string()) {
                 let token = given.text("access_token");
                 server.get_with_bearer("/api/oauth/userinfo", &token).await.expect(401);
@@ -226,7 +226,7 @@ both! {
 
     /// a replaced secret is refused at once, at every step and on every replica, also if a
     /// successful verification was cached.
-    async fn a_replaced_secret_is_worth_nothing_at_once(setup: Setup) {
+    async fn a_replaced_secret_is_refused_at_once(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         let frigg = server.member("frigg", &[]).await;
         let old = server.confidential_client(&frigg.id).await;
@@ -251,14 +251,14 @@ both! {
         let token = server.tokens(&frigg, &old, &[]).await.text("refresh_token");
         let requests = (0..8).map(|_| server.token_request(&old.refresh_form(&token)));
         let rotation = rotate_secret(&server, &old, "the new secret");
-        let (answers, ()) = tokio::join!(at_once(requests.collect()), rotation);
+        let (answers, ()) = tokio::join!(send_concurrently(requests.collect()), rotation);
         assert_eq!(count(&answers, 200) + count(&answers, 400), 8);
         let new = Client { secret: Some("the new secret".to_owned()), ..old };
         server.refresh(&new, &token).await.expect(200);
     }
 
     /// a client changed from public to confidential must authenticate from then on.
-    async fn a_client_that_becomes_confidential_proves_itself(setup: Setup) {
+    async fn a_client_made_confidential_must_authenticate(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

@@ -139,7 +139,7 @@ both! {
     }
 
     /// req_006: an empty value counts as absent.
-    async fn an_empty_value_is_no_value(setup: Setup) {
+    async fn an_empty_value_counts_as_absent(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
         let code = server.code(&frigg, &app, &[]).await;
@@ -167,7 +167,7 @@ both! {
     }
 
     /// req_007: unknown parameters are ignored, also repeated ones.
-    async fn unknown_parameters_are_passed_over(setup: Setup) {
+    async fn unknown_parameters_are_ignored(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
         let code = server.code(&frigg, &app, &[]).await;
@@ -210,7 +210,7 @@ both! {
     }
 
     /// A-66: values and names must be percent-encoded UTF-8 without NUL.
-    async fn what_is_not_text_is_refused(setup: Setup) {
+    async fn malformed_percent_encoding_is_refused(setup: Setup) {
         let server = setup.start().await;
         let (_, app) = people(&server).await;
         for broken in ["%ff%fe", "%00", "a%00b", "%", "%zz", "%4", "%c0%af", "%ed%a0%80", "%f4%90%80%80"] {
@@ -228,7 +228,7 @@ both! {
     }
 
     /// A-69: SQL syntax in values has no effect.
-    async fn what_looks_like_sql_is_text(setup: Setup) {
+    async fn sql_syntax_has_no_effect(setup: Setup) {
         let server = setup.start().await;
         let (frigg, app) = people(&server).await;
         let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
@@ -260,7 +260,7 @@ both! {
     }
 
     /// req_027, req_035: an error response never echoes input (reflected XSS).
-    async fn what_was_sent_is_not_repeated(setup: Setup) {
+    async fn errors_do_not_echo_input(setup: Setup) {
         let server = setup.start().await;
         let (_, app) = people(&server).await;
         let evil = "<script>\"\\\r\nevil";
@@ -292,7 +292,7 @@ both! {
     }
 
     /// A-108: while OAuth is off no token is issued, with the reason.
-    async fn nothing_is_given_out_while_oauth_is_off(setup: Setup) {
+    async fn while_oauth_is_off_no_token_is_issued(setup: Setup) {
         let on = setup.start().await;
         let (frigg, app) = people(&on).await;
         let tokens = on.tokens(&frigg, &app, &[]).await.text("refresh_token");

@@ -105,7 +105,7 @@ both! {
     }
 
     /// req_175: a verified address is preferred, and an unverified address is marked.
-    async fn an_unverified_address_is_said_to_be_that(setup: Setup) {
+    async fn an_unverified_address_is_marked(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let token = token(&server, &frigg, "openid email").await;
@@ -135,7 +135,7 @@ both! {
     }
 
     /// req_043: the authentication scheme is case-insensitive.
-    async fn the_scheme_has_no_case(setup: Setup) {
+    async fn the_scheme_is_case_insensitive(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let token = token(&server, &frigg, "openid").await;
@@ -161,7 +161,7 @@ both! {
     }
 
     /// req_045, A-84: a token in the URL is ignored.
-    async fn a_token_in_the_url_is_passed_over(setup: Setup) {
+    async fn a_token_in_the_url_is_ignored(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let token = token(&server, &frigg, "openid").await;
@@ -171,7 +171,7 @@ both! {
     }
 
     /// req_047, A-76, A-78: everything except a valid access token of this server is rejected.
-    async fn what_is_no_access_token_is_refused(setup: Setup) {
+    async fn everything_but_an_access_token_is_refused(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -209,7 +209,7 @@ both! {
     }
 
     /// req_048: a token without `openid` is `insufficient_scope`.
-    async fn a_token_without_openid_does_not_reach_so_far(setup: Setup) {
+    async fn a_token_without_openid_has_insufficient_scope(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &["READ_PROFILE"]).await;
         let token = token(&server, &frigg, "profile READ_PROFILE").await;

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::{Shown, grant_names};
 use crate::cli::{Error, account, arguments, output};
 use crate::clients::{new_id, secrets};
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
@@ -83,7 +83,7 @@ impl From<Type> for ClientType {
 
 impl Create {
     /// Runs the command.
-    pub(super) async fn run(self, app: &App) -> Result<(), Error> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let kind = ClientType::from(self.kind);
         let grants = self.grants();
         check(
@@ -98,13 +98,13 @@ impl Create {
             return Err(Error::Other(problem.to_owned()));
         }
         let owner = match &self.owner {
-            Some(handle) => Some(owner(app, handle).await?),
+            Some(handle) => Some(owner(context, handle).await?),
             None => None,
         };
         let (secret, secret_hash) = match kind {
             ClientType::Public => (None, None),
             ClientType::Confidential => {
-                let (secret, hash) = secrets::generate(app).await?;
+                let (secret, hash) = secrets::generate(context).await?;
                 (Some(secret), Some(hash))
             }
         };
@@ -112,7 +112,7 @@ impl Create {
             row_id: ClientRowId::generate(),
             client_id: match &self.client_id {
                 Some(id) => id.clone(),
-                None => new_id(&app.random, owner.is_some()),
+                None => new_id(&context.random, owner.is_some()),
             },
             secret_hash,
             name: self.name.clone(),
@@ -122,17 +122,17 @@ impl Create {
             pkce_required: !self.without_pkce,
             scope: self.scope(),
             redirect_uris: without_repeats(self.redirect_uris),
-            redirect_uris_left_out: false,
+            redirect_uris_omitted: false,
             grants,
             owner: owner.as_ref().map(|owner| owner.id.clone()),
-            created_at: app.clock.now(),
-            updated_at: app.clock.now(),
+            created_at: context.clock.now(),
+            updated_at: context.clock.now(),
         };
         let details = Details {
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
             ..Details::default()
         };
-        insert(app, &client, &details).await?;
+        insert(context, &client, &details).await?;
         warn(&client);
         let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
         shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
@@ -192,19 +192,28 @@ fn check(
     )))
 }
 
-async fn owner(app: &App, handle: &str) -> Result<store::accounts::Account, Error> {
-    let account = account::find(app, handle).await;
+async fn owner(context: &Context, handle: &str) -> Result<store::accounts::Account, Error> {
+    let account = account::find(context, handle).await;
     account.map_err(|error| match error {
         Error::Other(text) => Error::Other(format!("--owner: {text}")),
         error => error,
     })
 }
 
-async fn insert(app: &App, client: &clients::Client, details: &Details) -> Result<(), Error> {
-    let mut entry = super::entry(app, Event::ClientCreated, &client.client_id, &client.row_id);
+async fn insert(
+    context: &Context,
+    client: &clients::Client,
+    details: &Details,
+) -> Result<(), Error> {
+    let mut entry = super::entry(
+        context,
+        Event::ClientCreated,
+        &client.client_id,
+        &client.row_id,
+    );
     entry.account.clone_from(&client.owner);
     let input = (client.clone(), details.clone(), entry);
-    let inserted = app
+    let inserted = context
         .db
         .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
@@ -253,7 +262,7 @@ mod tests {
     use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
 
     #[test]
-    fn flags_that_do_not_go_together_are_refused_by_name() {
+    fn inconsistent_flags_are_rejected_by_name() {
         let public = ClientType::Public;
         let confidential = ClientType::Confidential;
         let refused = |kind, grants: &[GrantType], redirects, owned| {

@@ -12,7 +12,7 @@ use super::{Error, arguments, open, output};
 use crate::clients::{builtin, secrets};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::store::audit::{self, Entry, Event};
@@ -79,13 +79,13 @@ pub(super) struct RotateSecret {
 impl Client {
     /// Runs the command.
     pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
-        let app = open(config).await?;
+        let context = open(config).await?;
         match self {
-            Self::Create(create) => create.run(&app).await,
-            Self::List(list) => list.run(&app).await,
-            Self::Show(show) => show.run(&app).await,
-            Self::Delete(delete) => delete.run(&app).await,
-            Self::RotateSecret(rotate) => rotate.run(&app).await,
+            Self::Create(create) => create.run(&context).await,
+            Self::List(list) => list.run(&context).await,
+            Self::Show(show) => show.run(&context).await,
+            Self::Delete(delete) => delete.run(&context).await,
+            Self::RotateSecret(rotate) => rotate.run(&context).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }
@@ -162,9 +162,9 @@ impl Shown {
 }
 
 impl List {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let owners = clients::owners(&app.db).await?;
-        let shown = clients::list(&app.db).await?.into_iter().map(|client| {
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let owners = clients::owners(&context.db).await?;
+        let shown = clients::list(&context.db).await?.into_iter().map(|client| {
             let owner = owners
                 .iter()
                 .find(|owner| Some(&owner.id) == client.owner.as_ref());
@@ -192,10 +192,10 @@ impl List {
 }
 
 impl Show {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let client = find(app, &self.client_id).await?;
-        let owner = clients::owner(&app.db, &client.row_id).await?;
-        let details = client_details::find(&app.db, &client.row_id).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let client = find(context, &self.client_id).await?;
+        let owner = clients::owner(&context.db, &client.row_id).await?;
+        let details = client_details::find(&context.db, &client.row_id).await?;
         let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
         shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
         shown.print(self.json)
@@ -203,8 +203,8 @@ impl Show {
 }
 
 impl Delete {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let client = find(app, &self.client_id).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let client = find(context, &self.client_id).await?;
         let (id, name) = (client.client_id, output::clean(&client.name));
         if !self.yes {
             let question = format!("Delete {id} ({name}) and every refresh token it has?");
@@ -218,8 +218,9 @@ impl Delete {
                 }
             }
         }
-        let entry = entry(app, Event::ClientDeleted, &id, &client.row_id);
-        app.db
+        let entry = entry(context, Event::ClientDeleted, &id, &client.row_id);
+        context
+            .db
             .write((client.row_id, entry), |tx, (id, entry)| {
                 Box::pin(async move {
                     if clients::delete(tx, id, entry.at).await? {
@@ -241,8 +242,8 @@ impl Delete {
 }
 
 impl RotateSecret {
-    async fn run(self, app: &App) -> Result<(), Error> {
-        let client = find(app, &self.client_id).await?;
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let client = find(context, &self.client_id).await?;
         if client.kind == ClientType::Public {
             let id = client.client_id;
             return Err(Error::because(format!(
@@ -250,9 +251,9 @@ impl RotateSecret {
             )));
         }
         let overlap = self.overlap.unwrap_or(Duration::ZERO);
-        let now = app.clock.now();
+        let now = context.clock.now();
         let entry = Entry::new(Event::ClientSecretRotated, now).client(&client.client_id);
-        let rotated = secrets::rotate(app, &client, overlap, entry, None).await;
+        let rotated = secrets::rotate(context, &client, overlap, entry, None).await;
         let secret = rotated.map_err(|error| match error {
             secrets::Error::Hashing(error) => error.into(),
             secrets::Error::Store(store::Error::Gone) => no_client(&self.client_id),
@@ -291,15 +292,15 @@ fn grant_names(grants: &[GrantType]) -> String {
 }
 
 /// Builds the audit event of an operator's action on an application.
-fn entry(app: &App, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
-    Entry::new(event, app.clock.now())
+fn entry(context: &Context, event: Event, client_id: &str, row: &ClientRowId) -> Entry {
+    Entry::new(event, context.clock.now())
         .client(client_id)
         .subject(row)
 }
 
 /// Finds the application of a client id from the command line.
-pub(super) async fn find(app: &App, client_id: &str) -> Result<clients::Client, Error> {
-    let client = clients::find(&app.db, client_id).await?;
+pub(super) async fn find(context: &Context, client_id: &str) -> Result<clients::Client, Error> {
+    let client = clients::find(&context.db, client_id).await?;
     client.ok_or_else(|| no_client(client_id))
 }
 

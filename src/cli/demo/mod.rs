@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{Error, output, serve};
 use crate::config::Config;
-use crate::context::{App, Sources};
+use crate::context::{Context, Environment};
 use crate::telemetry;
 use seed::{PEOPLE, Seeded};
 
@@ -52,17 +52,20 @@ impl Demo {
         let config = Config::for_demo(env_file, &self.dir, address).map_err(Error::Settings)?;
         telemetry::start(&config);
         let _lock = serve::lock(&config)?;
-        let app = App::new(config, Sources::machine()).await?;
-        serve::migrate(&app).await?;
-        let seeded = seed::seed(&app, self.reset_passwords).await?;
-        output::print(&self.welcome(&app, &seeded))?;
-        serve::serve(Arc::new(app), listener).await
+        let context = Context::new(config, Environment::machine()).await?;
+        serve::migrate(&context).await?;
+        let seeded = seed::seed(&context, self.reset_passwords).await?;
+        output::print(&self.welcome(&context, &seeded))?;
+        serve::serve(Arc::new(context), listener).await
     }
 
     /// Builds the welcome text: present data and next steps.
-    fn welcome(&self, app: &App, seeded: &Seeded) -> String {
-        let (url, program) = (app.config.issuer(), output::program());
-        let (login, device) = (app.config.login_page(), app.config.device_consent_page());
+    fn welcome(&self, context: &Context, seeded: &Seeded) -> String {
+        let (url, program) = (context.config.issuer(), output::program());
+        let (login, device) = (
+            context.config.login_page(),
+            context.config.device_consent_page(),
+        );
         let mut parts = vec![format!(
             "The demo of storyden-auth, with its data in {}",
             self.dir.display()
@@ -85,7 +88,7 @@ impl Demo {
         } else {
             format!(
                 "For new passwords: {program} demo --reset-passwords\n{}",
-                self.by_hand(&program)
+                self.command_line(&program)
             )
         });
         let public = [
@@ -120,7 +123,7 @@ impl Demo {
     }
 
     /// Builds the command line that runs other commands on the demo's data.
-    fn by_hand(&self, program: &str) -> String {
+    fn command_line(&self, program: &str) -> String {
         let file = self.dir.join("storyden-auth.db");
         format!(
             "One by one:        DATABASE_URL=sqlite://{} {program} account password odin --generate-password",

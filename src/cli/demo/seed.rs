@@ -4,7 +4,7 @@
 use crate::cli::{Error, password};
 use crate::clients::secrets;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{AccountId, ClientRowId, RoleId};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};
@@ -73,11 +73,11 @@ struct Plan {
 }
 
 /// Creates missing items; `reset` also sets new passwords for present members.
-pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
+pub(super) async fn seed(context: &Context, reset: bool) -> Result<Seeded, Error> {
     let mut seeded = Seeded::default();
-    let role = roles::find(&app.db, ROLE).await?;
+    let role = roles::find(&context.db, ROLE).await?;
     let mut plan = Plan {
-        now: app.clock.now(),
+        now: context.clock.now(),
         role_is_missing: role.is_none(),
         role: role.unwrap_or_else(|| roles::Role {
             id: RoleId::generate(),
@@ -89,10 +89,10 @@ pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
         clients: Vec::new(),
     };
     for person in PEOPLE {
-        plan_person(app, person, reset, (&mut plan, &mut seeded)).await?;
+        plan_person(context, person, reset, (&mut plan, &mut seeded)).await?;
     }
-    plan_clients(app, &mut plan, &mut seeded).await?;
-    match app.db.write(plan, |tx, plan| write(tx, plan)).await {
+    plan_clients(context, &mut plan, &mut seeded).await?;
+    match context.db.write(plan, |tx, plan| write(tx, plan)).await {
         Err(store::Error::Taken(_)) => Err(Error::because(
             "--dir: another demo is filling the same folder; start this one again",
         )),
@@ -101,57 +101,64 @@ pub(super) async fn seed(app: &App, reset: bool) -> Result<Seeded, Error> {
 }
 
 async fn plan_person(
-    app: &App,
+    context: &Context,
     person: &Person,
     reset: bool,
     (plan, seeded): (&mut Plan, &mut Seeded),
 ) -> Result<(), Error> {
-    let known = accounts::find_by_handle(&app.db, person.handle).await?;
+    let known = accounts::find_by_handle(&context.db, person.handle).await?;
     if known.is_some() && !reset {
         return Ok(());
     }
-    let password = password::generate(&app.random);
-    let hash = app.passwords.hash(&password).await?;
+    let password = password::generate(&context.random);
+    let hash = context.passwords.hash(&password).await?;
     seeded.passwords.push((person.handle, password));
     match known {
         Some(account) => plan.passwords.push((account.id, hash)),
         None => plan
             .people
-            .push((person.account(app, hash), person.holds_role)),
+            .push((person.account(context, hash), person.holds_role)),
     }
     Ok(())
 }
 
 impl Person {
-    fn account(&self, app: &App, password_hash: String) -> NewAccount {
+    fn account(&self, context: &Context, password_hash: String) -> NewAccount {
         NewAccount {
             id: AccountId::generate(),
             handle: self.handle.to_owned(),
             name: self.name.to_owned(),
             admin: self.admin,
-            email: Some(NewEmail::unsent(
+            email: Some(NewEmail::without_verification(
                 format!("{}@example.com", self.handle),
                 true,
-                &app.random,
+                &context.random,
             )),
             password_hash: Some(password_hash),
         }
     }
 }
 
-async fn plan_clients(app: &App, plan: &mut Plan, seeded: &mut Seeded) -> Result<(), Error> {
-    if clients::find(&app.db, "demo-public").await?.is_none() {
+async fn plan_clients(
+    context: &Context,
+    plan: &mut Plan,
+    seeded: &mut Seeded,
+) -> Result<(), Error> {
+    if clients::find(&context.db, "demo-public").await?.is_none() {
         plan.clients.push(public(plan.now));
     }
-    if clients::find(&app.db, "demo-confidential").await?.is_none() {
+    if clients::find(&context.db, "demo-confidential")
+        .await?
+        .is_none()
+    {
         let new = plan.people.iter().find(|(new, _)| new.handle == "odin");
         let owner = match new {
             Some((new, _)) => Some(new.id.clone()),
-            None => accounts::find_by_handle(&app.db, "odin")
+            None => accounts::find_by_handle(&context.db, "odin")
                 .await?
                 .map(|account| account.id),
         };
-        let (secret, hash) = secrets::generate(app).await?;
+        let (secret, hash) = secrets::generate(context).await?;
         plan.clients.push(confidential(plan.now, owner, hash));
         seeded.client_secret = Some(secret);
     }
@@ -193,7 +200,7 @@ fn public(now: Timestamp) -> Client {
             "http://127.0.0.1/callback".to_owned(),
             "http://localhost/callback".to_owned(),
         ],
-        redirect_uris_left_out: false,
+        redirect_uris_omitted: false,
         grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         owner: None,
         created_at: now,

@@ -5,10 +5,10 @@ use std::path::Path;
 use time::Duration;
 
 use super::{Findings, Owner};
-use crate::cli::migrate::without_making;
+use crate::cli::migrate::without_creating;
 use crate::cli::with_causes;
 use crate::config::Config;
-use crate::context::{App, Sources};
+use crate::context::{Context, Environment};
 use crate::database_url::{DatabaseUrl, SqliteMode};
 use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
@@ -26,15 +26,15 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     if let DatabaseUrl::Sqlite(url) = &database {
         examine_folder(&url.path, url.mode, findings);
     }
-    let Some(config) = without_making(config.clone()) else {
+    let Some(config) = without_creating(config.clone()) else {
         findings.ok(
             "database",
             "there is no SQLite file yet: the first command makes it",
         );
-        return Owner::Alone;
+        return Owner::ThisServer;
     };
-    let app = match App::without_keys(config, Sources::machine()).await {
-        Ok(app) => app,
+    let context = match Context::without_keys(config, Environment::machine()).await {
+        Ok(context) => context,
         Err(error) => {
             let advice = match database {
                 DatabaseUrl::Sqlite(_) => {
@@ -45,35 +45,35 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
                 }
             };
             findings.fail("database", with_causes(&error), advice);
-            return Owner::Alone;
+            return Owner::ThisServer;
         }
     };
-    match examine_open(&app, findings).await {
+    match examine_open(&context, findings).await {
         Ok(owner) => owner,
         Err(error) => {
             let advice =
                 "the database refused a look at it; see that the user may read every table";
             findings.fail("database", with_causes(&error), advice);
-            Owner::Alone
+            Owner::ThisServer
         }
     }
 }
 
-async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner> {
-    let version = inspect::version(&app.db).await?;
-    let engine = match app.db {
+async fn examine_open(context: &Context, findings: &mut Findings) -> store::Result<Owner> {
+    let version = inspect::version(&context.db).await?;
+    let engine = match context.db {
         Db::Sqlite(_) => "SQLite",
         Db::Postgres(_) => "PostgreSQL",
     };
-    let (owner, whose) = if inspect::is_storydens(&app.db).await? {
+    let (owner, whose) = if inspect::has_storyden_tables(&context.db).await? {
         let whose = "a Storyden's own database: only auth_* tables and indexes are added to it";
         (Owner::Storyden, whose)
     } else {
         let whose = "this server's alone: no Storyden has its tables there";
-        (Owner::Alone, whose)
+        (Owner::ThisServer, whose)
     };
     findings.ok("database", format!("{engine} {version} answers; {whose}"));
-    let pending = migrate::pending(&app.db).await?;
+    let pending = migrate::pending(&context.db).await?;
     if pending.is_empty() {
         findings.ok("migrations", "none is pending");
     } else {
@@ -81,23 +81,23 @@ async fn examine_open(app: &App, findings: &mut Findings) -> store::Result<Owner
         let advice = "run `storyden-auth migrate`; `serve` does so when it starts";
         findings.warn("migrations", format!("pending: {names}"), advice);
     }
-    examine_journal(app, owner, findings).await?;
-    examine_clock(app, findings);
-    if !pending.contains(&"storyden") && examine_tables(app, findings).await? {
-        examine_indexes(app, findings).await?;
+    examine_journal(context, owner, findings).await?;
+    examine_clock(context, findings);
+    if !pending.contains(&"storyden") && examine_tables(context, findings).await? {
+        examine_indexes(context, findings).await?;
         if pending.is_empty() {
-            examine_clean_up(app, findings).await?;
+            examine_clean_up(context, findings).await?;
         }
-        examine_time_texts(app, findings).await?;
+        examine_time_texts(context, findings).await?;
     }
     Ok(owner)
 }
 
 /// Checks the backlog of the clean-up, and the last completion of each step.
-async fn examine_clean_up(app: &App, findings: &mut Findings) -> store::Result<()> {
-    let now = app.clock.now();
-    let progress = cleanup::progress(&app.db).await?;
-    let backlog = cleanup::backlog(&app.db, now, app.config.audit_retention).await?;
+async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::Result<()> {
+    let now = context.clock.now();
+    let progress = cleanup::progress(&context.db).await?;
+    let backlog = cleanup::backlog(&context.db, now, context.config.audit_retention).await?;
     let mut behind = false;
     for Backlog { step, rows } in &backlog {
         let Some(known) = progress.iter().find(|known| known.name == *step) else {
@@ -142,8 +142,8 @@ async fn examine_clean_up(app: &App, findings: &mut Findings) -> store::Result<(
 }
 
 /// Checks this server's indexes on Storyden's tables.
-async fn examine_indexes(app: &App, findings: &mut Findings) -> store::Result<()> {
-    let missing: Vec<&str> = indexes::missing(&app.db)
+async fn examine_indexes(context: &Context, findings: &mut Findings) -> store::Result<()> {
+    let missing: Vec<&str> = indexes::missing(&context.db)
         .await?
         .into_iter()
         .map(|index| index.name)
@@ -166,8 +166,8 @@ async fn examine_indexes(app: &App, findings: &mut Findings) -> store::Result<()
 }
 
 /// Compares Storyden's tables with the expected schema. True if every table is usable.
-async fn examine_tables(app: &App, findings: &mut Findings) -> store::Result<bool> {
-    let differences = schema::differences(&app.db).await?;
+async fn examine_tables(context: &Context, findings: &mut Findings) -> store::Result<bool> {
+    let differences = schema::differences(&context.db).await?;
     if differences.is_empty() {
         findings.ok("tables", "Storyden's tables are as this server knows them");
     }
@@ -183,8 +183,12 @@ async fn examine_tables(app: &App, findings: &mut Findings) -> store::Result<boo
     Ok(!differences.iter().any(Difference::is_fatal))
 }
 
-async fn examine_journal(app: &App, owner: Owner, findings: &mut Findings) -> store::Result<()> {
-    match inspect::journal_mode(&app.db).await?.as_deref() {
+async fn examine_journal(
+    context: &Context,
+    owner: Owner,
+    findings: &mut Findings,
+) -> store::Result<()> {
+    match inspect::journal_mode(&context.db).await?.as_deref() {
         None => {}
         Some(mode) if owner == Owner::Storyden => findings.ok(
             "journal",
@@ -203,11 +207,11 @@ async fn examine_journal(app: &App, owner: Owner, findings: &mut Findings) -> st
     Ok(())
 }
 
-fn examine_clock(app: &App, findings: &mut Findings) {
-    if let Db::Sqlite(_) = app.db {
+fn examine_clock(context: &Context, findings: &mut Findings) {
+    if let Db::Sqlite(_) = context.db {
         return;
     }
-    let ahead = app.clock.ahead();
+    let ahead = context.clock.ahead();
     let finding = format!(
         "PostgreSQL's clock is {:.3} s ahead of this machine's",
         ahead.as_seconds_f64()
@@ -220,8 +224,8 @@ fn examine_clock(app: &App, findings: &mut Findings) {
 }
 
 /// Storyden compares times as text, so both servers must write the same offset.
-async fn examine_time_texts(app: &App, findings: &mut Findings) -> store::Result<()> {
-    let texts = inspect::newest_time_texts(&app.db).await?;
+async fn examine_time_texts(context: &Context, findings: &mut Findings) -> store::Result<()> {
+    let texts = inspect::newest_stored_times(&context.db).await?;
     let elsewhere = texts.iter().find(|text| !is_utc(text));
     match elsewhere {
         None if texts.is_empty() => {}

@@ -13,7 +13,7 @@ use crate::keys::sealer;
 const CHECK: &str = "files";
 
 /// Permission bits of all users other than owner and group.
-const EVERYBODY: u32 = 0o007;
+const OTHER_USERS: u32 = 0o007;
 
 /// Checks the modes of the database, the key of remote connections, the settings file and the folders.
 pub(super) fn examine(
@@ -42,14 +42,14 @@ pub(super) fn examine(
 /// Reports a file that other users can read. Only a warning for the group, which can be intended.
 fn report(path: &Path, mode: u32, what: &str, advice: &str, findings: &mut Findings) {
     let path = path.display();
-    let readers = if mode & EVERYBODY == 0 {
+    let readers = if mode & OTHER_USERS == 0 {
         "its group"
     } else {
         "everybody"
     };
     let found = format!("{path} has the mode {mode:04o}: {readers} can read {what}");
     let advice = format!("chmod 600 {path}, {advice}");
-    if mode & EVERYBODY == 0 {
+    if mode & OTHER_USERS == 0 {
         findings.warn(CHECK, found, advice);
     } else {
         findings.fail(CHECK, found, advice);
@@ -59,7 +59,7 @@ fn report(path: &Path, mode: u32, what: &str, advice: &str, findings: &mut Findi
 /// Checks the database files, which contain hashes of passwords, sessions and tokens.
 fn examine_database(paths: [PathBuf; 4], owner: Owner, findings: &mut Findings) {
     for (path, mode) in open_to_others(paths) {
-        if owner == Owner::Alone {
+        if owner == Owner::ThisServer {
             let advice = "as `serve` does when it starts";
             report(&path, mode, "the database", advice, findings);
             continue;

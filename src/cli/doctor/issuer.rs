@@ -113,7 +113,7 @@ async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: 
                   served, and restart what has the old one";
     match owner {
         Owner::Storyden => findings.fail(CHECK, finding, advice),
-        Owner::Alone => findings.warn(CHECK, finding, advice),
+        Owner::ThisServer => findings.warn(CHECK, finding, advice),
     }
 }
 

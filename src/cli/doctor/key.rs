@@ -16,7 +16,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<Signin
         findings.ok(CHECK, "none is needed while OAUTH_ENABLED is false");
         return None;
     }
-    if key::is_still_to_be_made(config) {
+    if key::will_be_generated(config) {
         let folder = config.data_dir.display();
         findings.ok(
             CHECK,

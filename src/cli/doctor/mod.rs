@@ -55,7 +55,7 @@ enum Owner {
     /// Storyden; this server runs beside.
     Storyden,
     /// This server only. Also the default while the database is unavailable.
-    Alone,
+    ThisServer,
 }
 
 /// The findings, in order.

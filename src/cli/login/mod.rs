@@ -85,7 +85,7 @@ struct Person {
 }
 
 /// Result of a poll (RFC 8628 §3.5).
-enum Polled {
+enum PollOutcome {
     Tokens(serde_json::Value),
     Pending,
     SlowDown,
@@ -215,17 +215,22 @@ impl Login {
                 tokio::time::sleep(nap.unsigned_abs()).await;
             }
             match self.poll(http, metadata, device).await {
-                Polled::Tokens(tokens) => return Ok(tokens),
-                Polled::Refused(error) => return Err(error),
-                Polled::Pending => pace.answered(),
-                Polled::SlowDown => pace.slow_down(),
-                Polled::Unreachable => pace.failed(),
+                PollOutcome::Tokens(tokens) => return Ok(tokens),
+                PollOutcome::Refused(error) => return Err(error),
+                PollOutcome::Pending => pace.answered(),
+                PollOutcome::SlowDown => pace.slow_down(),
+                PollOutcome::Unreachable => pace.failed(),
             }
         }
     }
 
     /// Sends an access token request (RFC 8628 §3.4) and interprets the response (§3.5).
-    async fn poll(&self, http: &reqwest::Client, metadata: &Metadata, device: &Device) -> Polled {
+    async fn poll(
+        &self,
+        http: &reqwest::Client,
+        metadata: &Metadata,
+        device: &Device,
+    ) -> PollOutcome {
         let form = [
             ("grant_type", GrantType::DeviceCode.wire_name()),
             ("device_code", device.code.reveal()),
@@ -233,35 +238,35 @@ impl Login {
         ];
         let sent = http.post(&metadata.token_endpoint).form(&form).send().await;
         let Ok(answer) = sent else {
-            return Polled::Unreachable;
+            return PollOutcome::Unreachable;
         };
         let status = answer.status();
         let Ok(body) = answer.bytes().await else {
-            return Polled::Unreachable;
+            return PollOutcome::Unreachable;
         };
         if status.is_success() {
             return match read(&body, "token response") {
-                Ok(tokens) => Polled::Tokens(tokens),
-                Err(error) => Polled::Refused(error),
+                Ok(tokens) => PollOutcome::Tokens(tokens),
+                Err(error) => PollOutcome::Refused(error),
             };
         }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Polled::Unreachable;
+            return PollOutcome::Unreachable;
         }
         let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) else {
             let text = format!("--server: the token endpoint answered {status}");
-            return Polled::Refused(Error::because(text));
+            return PollOutcome::Refused(Error::because(text));
         };
         match refusal.error.as_str() {
-            "authorization_pending" => Polled::Pending,
-            "slow_down" => Polled::SlowDown,
+            "authorization_pending" => PollOutcome::Pending,
+            "slow_down" => PollOutcome::SlowDown,
             "access_denied" => {
-                Polled::Refused(Error::because("the sign-in was denied in the browser"))
+                PollOutcome::Refused(Error::because("the sign-in was denied in the browser"))
             }
-            "expired_token" => Polled::Refused(Error::because(
+            "expired_token" => PollOutcome::Refused(Error::because(
                 "the code has expired before anybody approved it; run `login` again",
             )),
-            _ => Polled::Refused(Error::because(format!(
+            _ => PollOutcome::Refused(Error::because(format!(
                 "the server refused: {}",
                 refusal.text()
             ))),

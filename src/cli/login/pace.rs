@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_down_adds_five_seconds_for_good() {
+    fn slow_down_adds_five_seconds_permanently() {
         let mut pace = Pace::new(Some(2));
         assert_eq!(pace.wait(), Duration::seconds(2));
         pace.slow_down();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_away_is_asked_less_often_until_it_answers() {
+    fn failures_double_the_interval() {
         let mut pace = Pace::new(None);
         let waits: Vec<i64> = (0..6)
             .map(|_| {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn without_pacing_it_is_still_once_a_second() {
+    fn interval_is_at_least_one_second() {
         assert_eq!(Pace::new(Some(0)).wait(), Duration::SECOND);
     }
 }

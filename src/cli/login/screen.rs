@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_minutes_and_seconds() {
+    fn remaining_time_is_minutes_and_seconds() {
         assert_eq!(minutes(Duration::seconds(600)), "10:00");
         assert_eq!(minutes(Duration::seconds(65)), "1:05");
         assert_eq!(minutes(Duration::seconds(-1)), "0:00");

@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{Asked, PathId};
+use super::listing::{ListQuery, PathId};
 use crate::clock::Timestamp;
 use crate::compat::Profile;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
@@ -17,7 +17,7 @@ use crate::http::guards::Administrator;
 use crate::ids::{AccessKeyId, AccountId};
 use crate::store;
 use crate::store::access_keys;
-use crate::store::access_keys::OwnedKey;
+use crate::store::access_keys::KeyWithOwner;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
 
@@ -62,7 +62,7 @@ pub struct Owner {
 }
 
 impl ShownKey {
-    fn of(profile: Profile, key: OwnedKey) -> Self {
+    fn of(profile: Profile, key: KeyWithOwner) -> Self {
         let updated_at = if profile.access_keys_are_storydens() {
             "0001-01-01T00:00:00Z".to_owned()
         } else {
@@ -121,15 +121,15 @@ pub struct KeyList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     RawQuery(query): RawQuery,
 ) -> Result<Json<KeyList>, ApiError> {
-    let asked = Asked::read(query.as_deref(), &["page", "page_size", "account_id"])?;
+    let asked = ListQuery::read(query.as_deref(), &["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
-    let profile = app.config.profile;
+    let profile = context.config.profile;
     let (page, whole) = asked.page_or_whole(profile)?;
-    let (keys, pages) = access_keys::list_all(&app.db, owner.as_ref(), page).await?;
+    let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
     let keys = keys.into_iter().map(|key| ShownKey::of(profile, key));
     Ok(Json(KeyList {
         keys: keys.collect(),
@@ -156,14 +156,14 @@ pub async fn list(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
     let id = AccessKeyId::new(id);
-    let entry = entry(&app, Event::AccessKeyDeleted, &actor, address, None).subject(&id);
-    let write = app.db.write((id, entry), |tx, (id, entry)| {
+    let entry = entry(&context, Event::AccessKeyDeleted, &actor, address, None).subject(&id);
+    let write = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let Some(owner) = access_keys::owner(tx, id).await? else {
                 return Err(store::Error::Gone);

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use super::listing::{Asked, named_client};
-use crate::context::Shared;
+use super::listing::{ListQuery, named_client};
+use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
 use crate::http::guards::Administrator;
@@ -47,7 +47,7 @@ pub struct AuditList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     RawQuery(query): RawQuery,
 ) -> Result<Json<AuditList>, ApiError> {
@@ -61,24 +61,24 @@ pub async fn list(
         "since",
         "until",
     ];
-    let asked = Asked::read(query.as_deref(), &known)?;
+    let asked = ListQuery::read(query.as_deref(), &known)?;
     let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
     // Audit lines contain public client ids, which stay meaningful after a client is deleted.
     let client = match asked.text("client_id") {
         Some(id) => {
-            let client = named_client(&app, &id).await?;
+            let client = named_client(&context, &id).await?;
             Some(client.map_or(id, |client| client.client_id))
         }
         None => None,
     };
     let filter = Filter {
-        event: asked.one_of("event", Event::from_name, &events)?,
+        event: asked.parse_choice("event", Event::from_name, &events)?,
         actor: asked.account("actor"),
         account: asked.account("account_id"),
         client,
         since: asked.time("since")?,
         until: asked.time("until")?,
     };
-    let (entries, pages) = audit::list(&app.db, &filter, asked.page()?).await?;
+    let (entries, pages) = audit::list(&context.db, &filter, asked.page()?).await?;
     Ok(Json(AuditList { entries, pages }))
 }

@@ -44,7 +44,7 @@ pub struct CreateClient {
     /// `public` or `confidential`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
-    pub(super) kind: KindName,
+    pub(super) kind: ClientTypeName,
 }
 
 /// Changes of a client.
@@ -76,9 +76,9 @@ pub struct UpdateClient {
 /// The name of a client type.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct KindName(pub(super) ClientType);
+pub(super) struct ClientTypeName(pub(super) ClientType);
 
-impl TryFrom<String> for KindName {
+impl TryFrom<String> for ClientTypeName {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
-use super::listing::{Asked, PathId};
+use super::listing::{ListQuery, PathId};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses::{
     Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
@@ -63,20 +63,20 @@ pub struct ClientList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ClientList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "q"];
-    let asked = Asked::read(query.as_deref(), &known)?;
+    let asked = ListQuery::read(query.as_deref(), &known)?;
     let filter = Filter {
         owner: asked.account("account_id"),
         client_id: asked.text("client_id"),
         text: asked.text("q"),
     };
-    let (page, whole) = asked.page_or_whole(app.config.profile)?;
-    let (clients, pages) = client_list::list(&app.db, &filter, page).await?;
-    let shown = |client| ClientResource::shown(app.config.profile, client);
+    let (page, whole) = asked.page_or_whole(context.config.profile)?;
+    let (clients, pages) = client_list::list(&context.db, &filter, page).await?;
+    let shown = |client| ClientResource::shown(context.config.profile, client);
     Ok(Json(ClientList {
         clients: clients.into_iter().map(shown).collect(),
         pages: (!whole).then_some(pages),
@@ -112,14 +112,14 @@ pub struct CreatedClient {
     )
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     JsonBody(new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
-    let (client, secret) = checked(&app, new).await?;
+    let (client, secret) = checked(&context, new).await?;
     let entry = entry(
-        &app,
+        &context,
         Event::ClientCreated,
         &actor,
         address,
@@ -127,7 +127,7 @@ pub async fn create(
     )
     .client(&client.client_id)
     .subject(&client.row_id);
-    let inserted = app
+    let inserted = context
         .db
         .write((client.clone(), entry), |tx, (client, entry)| {
             Box::pin(async move {
@@ -144,7 +144,7 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = ClientResource::shown(app.config.profile, client);
+    let mut client = ClientResource::shown(context.config.profile, client);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -155,8 +155,11 @@ pub async fn create(
 }
 
 /// Validates a new client and generates the secret if needed.
-async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>), ApiError> {
-    let (profile, now) = (app.config.profile, app.clock.now());
+async fn checked(
+    context: &Context,
+    new: CreateClient,
+) -> Result<(Client, Option<Secret>), ApiError> {
+    let (profile, now) = (context.config.profile, context.clock.now());
     let kind = new.kind.0;
     let mut client = Client {
         row_id: ClientRowId::generate(),
@@ -175,7 +178,7 @@ async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>
         },
         grants: client_input::grants(&new.allowed_grants)?,
         redirect_uris: client_input::redirect_uris(profile, new.redirect_uris)?,
-        redirect_uris_left_out: false,
+        redirect_uris_omitted: false,
         owner: client_input::owner(profile, &new.account_id)?,
         created_at: now,
         updated_at: now,
@@ -184,12 +187,12 @@ async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>
     client_input::check_grants(profile, kind, &client.grants, has_redirect_uris)?;
     let mut secret = None;
     match (kind, &new.client_secret_hash) {
-        (_, Some(hash)) if may_have_secret(app, kind) => {
+        (_, Some(hash)) if may_have_secret(context, kind) => {
             client.secret_hash = Some(client_input::secret_hash(hash)?);
         }
         (_, Some(_)) => return Err(no_secret()),
         (ClientType::Confidential, None) if !profile.admin_clients_are_taken_as_sent() => {
-            let (made, hash) = secrets::generate(app).await?;
+            let (made, hash) = secrets::generate(context).await?;
             (secret, client.secret_hash) = (Some(made), Some(hash));
         }
         (_, None) => {}
@@ -197,8 +200,8 @@ async fn checked(app: &App, new: CreateClient) -> Result<(Client, Option<Secret>
     Ok((client, secret))
 }
 
-fn may_have_secret(app: &App, kind: ClientType) -> bool {
-    kind == ClientType::Confidential || app.config.profile.admin_clients_are_taken_as_sent()
+fn may_have_secret(context: &Context, kind: ClientType) -> bool {
+    kind == ClientType::Confidential || context.config.profile.admin_clients_are_taken_as_sent()
 }
 
 fn no_secret() -> ApiError {
@@ -221,12 +224,12 @@ fn no_secret() -> ApiError {
     )
 )]
 pub async fn get(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
-    let client = find(&app, &ClientRowId::new(id)).await?;
-    Ok(Json(ClientResource::shown(app.config.profile, client)))
+    let client = find(&context, &ClientRowId::new(id)).await?;
+    Ok(Json(ClientResource::shown(context.config.profile, client)))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -249,17 +252,17 @@ pub async fn get(
     )
 )]
 pub async fn update(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     PathId(id): PathId,
     JsonBody(sent): JsonBody<UpdateClient>,
 ) -> Result<Json<ClientResource>, ApiError> {
     let id = ClientRowId::new(id);
-    let client = find(&app, &id).await?;
-    let changes = changes(&app, &client, sent)?;
+    let client = find(&context, &id).await?;
+    let changes = changes(&context, &client, sent)?;
     let entry = |event| {
-        entry(&app, event, &actor, address, client.owner.as_ref())
+        entry(&context, event, &actor, address, client.owner.as_ref())
             .client(&client.client_id)
             .subject(&client.row_id)
     };
@@ -267,8 +270,8 @@ pub async fn update(
     if changes.secret_hash.is_some() {
         entries.push(entry(Event::ClientSecretRotated));
     }
-    let input = (id.clone(), changes, entries, app.clock.now());
-    let updated = app.db.write(input, |tx, (id, changes, entries, now)| {
+    let input = (id.clone(), changes, entries, context.clock.now());
+    let updated = context.db.write(input, |tx, (id, changes, entries, now)| {
         Box::pin(async move {
             let there = clients::update(tx, id, changes, *now).await?;
             for entry in entries.iter().filter(|_| there) {
@@ -278,14 +281,14 @@ pub async fn update(
         })
     });
     updated.await?;
-    let client = find(&app, &id).await?;
-    Ok(Json(ClientResource::shown(app.config.profile, client)))
+    let client = find(&context, &id).await?;
+    Ok(Json(ClientResource::shown(context.config.profile, client)))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
 /// columns are invalid here.
-fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
-    let profile = app.config.profile;
+fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
+    let profile = context.config.profile;
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
@@ -302,7 +305,7 @@ fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, Ap
         },
         scope_policy: sent.scope_policy.map(|policy| policy.0),
         secret_hash: match &sent.client_secret_hash {
-            Some(_) if !may_have_secret(app, client.kind) => return Err(no_secret()),
+            Some(_) if !may_have_secret(context, client.kind) => return Err(no_secret()),
             Some(hash) => Some(client_input::secret_hash(hash)?),
             None => None,
         },
@@ -334,14 +337,14 @@ fn changes(app: &App, client: &Client, sent: UpdateClient) -> Result<Changes, Ap
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
-    let client = find(&app, &ClientRowId::new(id)).await?;
+    let client = find(&context, &ClientRowId::new(id)).await?;
     let entry = entry(
-        &app,
+        &context,
         Event::ClientDeleted,
         &actor,
         address,
@@ -349,7 +352,7 @@ pub async fn delete(
     )
     .client(&client.client_id)
     .subject(&client.row_id);
-    let deleted = app.db.write((client.row_id, entry), |tx, (id, entry)| {
+    let deleted = context.db.write((client.row_id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let deleted = clients::delete(tx, id, entry.at).await?;
             if deleted {
@@ -365,8 +368,8 @@ pub async fn delete(
     }
 }
 
-async fn find(app: &App, id: &ClientRowId) -> Result<Client, ApiError> {
-    let client = clients::find_by_row(&app.db, id).await?;
+async fn find(context: &Context, id: &ClientRowId) -> Result<Client, ApiError> {
+    let client = clients::find_by_row(&context.db, id).await?;
     client.ok_or_else(not_found)
 }
 

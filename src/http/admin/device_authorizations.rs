@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use super::listing::{Asked, client_row};
-use crate::context::Shared;
+use super::listing::{ListQuery, client_row};
+use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
 use crate::http::guards::Administrator;
@@ -49,23 +49,23 @@ pub struct DeviceList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     RawQuery(query): RawQuery,
 ) -> Result<Json<DeviceList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "state"];
-    let asked = Asked::read(query.as_deref(), &known)?;
+    let asked = ListQuery::read(query.as_deref(), &known)?;
     let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     let filter = Filter {
         account: asked.account("account_id"),
-        client: client_row(&app, &asked).await?,
-        stage: asked.one_of("state", Stage::from_name, &stages)?,
+        client: client_row(&context, &asked).await?,
+        stage: asked.parse_choice("state", Stage::from_name, &stages)?,
     };
-    let (profile, now) = (app.config.profile, app.clock.now());
+    let (profile, now) = (context.config.profile, context.clock.now());
     let (page, whole) = asked.page_or_whole(profile)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
-    app.polls.write(&app.db).await;
-    let (mut devices, pages) = device_list::list(&app.db, &filter, page, now).await?;
+    context.polls.write(&context.db).await;
+    let (mut devices, pages) = device_list::list(&context.db, &filter, page, now).await?;
     if !profile.live_user_codes_are_listed() {
         for device in devices
             .iter_mut()

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 
 use crate::clock::Timestamp;
 use crate::compat::Profile;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::http::extract::{Decoded, decode};
 use crate::ids::{AccountId, ClientRowId};
@@ -16,9 +16,9 @@ use crate::store::clients::{self, Client};
 use crate::store::paging::Page;
 
 /// The parsed query of a list.
-pub(super) struct Asked(Decoded);
+pub(super) struct ListQuery(Decoded);
 
-impl Asked {
+impl ListQuery {
     /// Parses a query; parameters outside `known` are ignored.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Asked {
     ///
     /// # Errors
     /// 400, with the allowed values.
-    pub(super) fn one_of<T>(
+    pub(super) fn parse_choice<T>(
         &self,
         name: &'static str,
         from_name: fn(&str) -> Option<T>,
@@ -113,13 +113,16 @@ impl Asked {
 ///
 /// # Errors
 /// If the database does not answer.
-pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, store::Error> {
+pub(super) async fn named_client(
+    context: &Context,
+    id: &str,
+) -> Result<Option<Client>, store::Error> {
     if id.contains('\0') {
         return Ok(None); // no engine stores NUL
     }
-    match clients::find(&app.db, id).await? {
+    match clients::find(&context.db, id).await? {
         Some(client) => Ok(Some(client)),
-        None => clients::find_by_row(&app.db, &ClientRowId::new(id)).await,
+        None => clients::find_by_row(&context.db, &ClientRowId::new(id)).await,
     }
 }
 
@@ -128,13 +131,13 @@ pub(super) async fn named_client(app: &App, id: &str) -> Result<Option<Client>, 
 /// # Errors
 /// If the database does not answer.
 pub(super) async fn client_row(
-    app: &App,
-    asked: &Asked,
+    context: &Context,
+    asked: &ListQuery,
 ) -> Result<Option<ClientRowId>, store::Error> {
     let Some(id) = asked.text("client_id") else {
         return Ok(None);
     };
-    let client = named_client(app, &id).await?;
+    let client = named_client(context, &id).await?;
     Ok(Some(
         client.map_or(ClientRowId::new(id), |client| client.row_id),
     ))
@@ -143,13 +146,16 @@ pub(super) async fn client_row(
 /// The id in a path, as sent; an invalid id finds nothing (storyden-contract.md#ids-and-times).
 pub struct PathId(pub(super) String);
 
-impl FromRequestParts<Shared> for PathId {
+impl FromRequestParts<SharedContext> for PathId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
-        let id = Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, Infallible> {
+        let id = Path::<String>::from_request_parts(parts, context).await;
         let id = id.map(|Path(id)| id).unwrap_or_default();
-        Ok(Self(if app.config.profile.path_ids_are_cut() {
+        Ok(Self(if context.config.profile.path_ids_are_cut() {
             id.chars().take(20).collect()
         } else {
             id

@@ -12,7 +12,7 @@ pub mod refresh_tokens;
 pub mod remote;
 pub mod revocation;
 
-use crate::context::App;
+use crate::context::Context;
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Actor;
 use crate::ids::AccountId;
@@ -20,13 +20,13 @@ use crate::store::audit::{Entry, Event};
 
 /// Builds the audit event of an administrator's action, optionally about an account.
 fn entry(
-    app: &App,
+    context: &Context,
     event: Event,
     actor: &Actor,
     ClientAddress(address): ClientAddress,
     account: Option<&AccountId>,
 ) -> Entry {
-    let mut entry = Entry::new(event, app.clock.now())
+    let mut entry = Entry::new(event, context.clock.now())
         .by(&actor.account.id)
         .from(address);
     entry.account = account.cloned();

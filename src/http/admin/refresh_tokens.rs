@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{Asked, PathId, client_row};
-use crate::context::Shared;
+use super::listing::{ListQuery, PathId, client_row};
+use crate::context::SharedContext;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
@@ -49,17 +49,17 @@ pub struct TokenList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: Administrator,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TokenList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id"];
-    let asked = Asked::read(query.as_deref(), &known)?;
+    let asked = ListQuery::read(query.as_deref(), &known)?;
     let filter = Filter {
         account: asked.account("account_id"),
-        client: client_row(&app, &asked).await?,
+        client: client_row(&context, &asked).await?,
     };
-    let (tokens, pages) = refresh_token_list::list(&app.db, &filter, asked.page()?).await?;
+    let (tokens, pages) = refresh_token_list::list(&context.db, &filter, asked.page()?).await?;
     Ok(Json(TokenList { pages, tokens }))
 }
 
@@ -79,14 +79,14 @@ pub async fn list(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
     let id = RefreshTokenId::new(id);
-    let entry = entry(&app, Event::RefreshTokenRevoked, &actor, address, None).subject(&id);
-    let found = app.db.write((id, entry), |tx, (id, entry)| {
+    let entry = entry(&context, Event::RefreshTokenRevoked, &actor, address, None).subject(&id);
+    let found = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let Some((account, client)) = refresh_token_list::holder(tx, id).await? else {
                 return Ok(false);
@@ -96,7 +96,7 @@ pub async fn delete(
             Ok(true)
         })
     });
-    if found.await? || app.config.profile.unknown_refresh_tokens_are_deleted() {
+    if found.await? || context.config.profile.unknown_refresh_tokens_are_deleted() {
         return Ok(StatusCode::NO_CONTENT);
     }
     let detail = "There is no refresh token with this id";

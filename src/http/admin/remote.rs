@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::entry;
 use crate::clock::Timestamp;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::responses::{
     Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
@@ -72,20 +72,20 @@ fn resource_metadata() -> utoipa::openapi::Ref {
     )
 )]
 pub async fn discover(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: RobotManager,
     JsonBody(asked): JsonBody<Discover>,
 ) -> Result<Json<Discovery>, ApiError> {
     let chosen = asked.authorization_server.as_deref();
-    let found = discovery::discover(&app, &asked.resource_url, chosen).await;
-    let found = found.map_err(|error| ApiError::from_remote(error, app.config.profile))?;
+    let found = discovery::discover(&context, &asked.resource_url, chosen).await;
+    let found = found.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
     Ok(Json(Discovery {
         authorization_server: found.server,
         authorization_server_metadata: with_documents(found.metadata.document),
-        client_id: app.config.own_client_id().into(),
+        client_id: context.config.own_client_id().into(),
         mode: found.mode,
         protected_resource_metadata: found.resource.document,
-        redirect_uri: app.config.remote_callback_page().into(),
+        redirect_uri: context.config.remote_callback_page().into(),
         resource_url: found.resource_url.into(),
     }))
 }
@@ -118,8 +118,11 @@ pub struct List {
         Unauthenticated, Forbidden, Broken,
     )
 )]
-pub async fn list(State(app): State<Shared>, _: RobotManager) -> Result<Json<List>, ApiError> {
-    let connections = rows::list(&app.db).await?;
+pub async fn list(
+    State(context): State<SharedContext>,
+    _: RobotManager,
+) -> Result<Json<List>, ApiError> {
+    let connections = rows::list(&context.db).await?;
     Ok(Json(List {
         connections: connections.into_iter().map(Shown::from).collect(),
     }))
@@ -158,7 +161,7 @@ pub struct Create {
     )
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     address: ClientAddress,
     JsonBody(asked): JsonBody<Create>,
@@ -170,9 +173,9 @@ pub async fn create(
         authorization_server: asked.authorization_server,
         manual: asked.manual,
     };
-    let entry = entry(&app, Event::RemoteCreated, &actor, address, None);
-    let made = Box::pin(connect::create(&app, wanted, &actor.account.id, entry)).await;
-    let made = made.map_err(|error| ApiError::from_remote(error, app.config.profile))?;
+    let entry = entry(&context, Event::RemoteCreated, &actor, address, None);
+    let made = Box::pin(connect::create(&context, wanted, &actor.account.id, entry)).await;
+    let made = made.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
     Ok(Json(made.into()))
 }
 
@@ -202,14 +205,14 @@ fn id_of(path: &str) -> Result<RemoteConnectionId, ApiError> {
     )
 )]
 pub async fn get(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     _: RobotManager,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<Json<Shown>, ApiError> {
-    let found = remote::find(&app, &id_of(&id)?).await;
+    let found = remote::find(&context, &id_of(&id)?).await;
     Ok(Json(
         found
-            .map_err(|error| ApiError::from_remote(error, app.config.profile))?
+            .map_err(|error| ApiError::from_remote(error, context.config.profile))?
             .into(),
     ))
 }
@@ -241,26 +244,26 @@ pub struct Update {
     )
 )]
 pub async fn update(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     address: ClientAddress,
     axum::extract::Path(id): axum::extract::Path<String>,
     JsonBody(asked): JsonBody<Update>,
 ) -> Result<Json<Shown>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, app.config.profile);
+    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
     let id = id_of(&id)?;
-    let row = remote::find(&app, &id).await.map_err(problem)?;
+    let row = remote::find(&context, &id).await.map_err(problem)?;
     let secret = asked
         .client_secret
         .filter(|secret| !secret.reveal().is_empty());
     let change = rows::Change {
         scope: connect::scope_of(asked.scope).map_err(problem)?,
-        client_secret: connect::seal_secret(&app, &row, secret.as_ref()).map_err(problem)?,
-        now: app.clock.now(),
+        client_secret: connect::seal_secret(&context, &row, secret.as_ref()).map_err(problem)?,
+        now: context.clock.now(),
         id: id.clone(),
     };
-    let entry = entry(&app, Event::RemoteUpdated, &actor, address, None).subject(&id);
-    let written = app.db.write((change, entry), |tx, (change, entry)| {
+    let entry = entry(&context, Event::RemoteUpdated, &actor, address, None).subject(&id);
+    let written = context.db.write((change, entry), |tx, (change, entry)| {
         Box::pin(async move {
             if rows::update(tx, change).await? {
                 audit::insert(tx, entry).await?;
@@ -269,7 +272,9 @@ pub async fn update(
         })
     });
     written.await?;
-    Ok(Json(remote::find(&app, &id).await.map_err(problem)?.into()))
+    Ok(Json(
+        remote::find(&context, &id).await.map_err(problem)?.into(),
+    ))
 }
 
 /// `DELETE /api/admin/oauth/remote/connections/{oauth_remote_connection_id}`.
@@ -285,14 +290,14 @@ pub async fn update(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     address: ClientAddress,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let id = id_of(&id)?;
-    let entry = entry(&app, Event::RemoteDeleted, &actor, address, None).subject(&id);
-    let deleted = app.db.write((id, entry), |tx, (id, entry)| {
+    let entry = entry(&context, Event::RemoteDeleted, &actor, address, None).subject(&id);
+    let deleted = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let deleted = rows::delete(tx, id).await?;
             if deleted {
@@ -331,13 +336,15 @@ pub struct Authorize {
     )
 )]
 pub async fn authorize(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<Json<Authorize>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, app.config.profile);
-    let row = remote::find(&app, &id_of(&id)?).await.map_err(problem)?;
-    let url = connect::authorize(&app, &row, &actor.account.id).await;
+    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
+    let row = remote::find(&context, &id_of(&id)?)
+        .await
+        .map_err(problem)?;
+    let url = connect::authorize(&context, &row, &actor.account.id).await;
     Ok(Json(Authorize {
         authorization_url: url.map_err(problem)?.into(),
         connection: row.into(),
@@ -347,7 +354,7 @@ pub async fn authorize(
 /// An access token of the remote server.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteAccessToken)]
-pub struct Given {
+pub struct AccessTokenResponse {
     access_token: String,
     /// Expiry, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -365,34 +372,34 @@ pub struct Given {
     tag = "admin",
     params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
     responses(
-        (status = 200, description = "An access token that is good now", body = Given),
+        (status = 200, description = "An access token that is good now", body = AccessTokenResponse),
         Invalid, Unauthenticated, Forbidden, NotFound, Broken,
     )
 )]
 pub async fn token(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     address: ClientAddress,
     axum::extract::Path(id): axum::extract::Path<String>,
-) -> Result<Json<Given>, ApiError> {
+) -> Result<Json<AccessTokenResponse>, ApiError> {
     let id = id_of(&id)?;
-    if !app.config.remote_tokens_given {
+    if !context.config.remote_token_endpoint_enabled {
         let detail = "Access tokens of remote connections are not given out here; \
                       REMOTE_TOKEN_ENDPOINT_ENABLED=true lets them be";
         return Err(ApiError::forbidden(detail));
     }
-    let token = tokens::fresh(&app, &id)
+    let token = tokens::fresh(&context, &id)
         .await
         .map_err(|error| match error {
             remote::Error::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
-            error => ApiError::from_remote(error, app.config.profile),
+            error => ApiError::from_remote(error, context.config.profile),
         })?;
-    let entry = entry(&app, Event::RemoteTokenGiven, &actor, address, None).subject(&id);
-    let noted = app
+    let entry = entry(&context, Event::RemoteTokenGiven, &actor, address, None).subject(&id);
+    let noted = context
         .db
         .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
     noted.await?;
-    Ok(Json(Given {
+    Ok(Json(AccessTokenResponse {
         access_token: token.token.reveal().to_owned(),
         expires_at: token.expiry,
         scope: token.scope,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry;
 use super::listing::named_client;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses::{
     Broken, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
 };
@@ -20,7 +20,7 @@ use crate::ids::AccountId;
 use crate::store::accounts;
 use crate::store::audit::Event;
 use crate::store::clients::Client;
-use crate::store::revocation::{self, Ended, Target};
+use crate::store::revocation::{self, RevokedCounts, Target};
 
 /// The grants to revoke; at least `account_id` or `client_id` is required.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -46,7 +46,7 @@ pub struct Revoke {
 #[schema(as = RevokeGrantsResult)]
 pub struct Revoked {
     #[serde(flatten)]
-    ended: Ended,
+    ended: RevokedCounts,
     /// True if the items were only counted.
     dry_run: bool,
 }
@@ -70,7 +70,7 @@ pub struct Revoked {
     )
 )]
 pub async fn revoke(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Administrator(actor): Administrator,
     address: ClientAddress,
     JsonBody(sent): JsonBody<Revoke>,
@@ -83,10 +83,10 @@ pub async fn revoke(
         let detail = "Say whose grants end: account_id, client_id or both";
         return Err(ApiError::invalid(detail));
     }
-    let account = account_of(&app, sent.account_id).await?;
-    let client = client_of(&app, sent.client_id).await?;
+    let account = account_of(&context, sent.account_id).await?;
+    let client = client_of(&context, sent.client_id).await?;
     let mut entry = entry(
-        &app,
+        &context,
         Event::GrantsRevoked,
         &actor,
         address,
@@ -98,27 +98,27 @@ pub async fn revoke(
         client: client.map(|client| client.row_id),
     };
     let ended = if sent.dry_run {
-        revocation::count(&app.db, &target, entry.at).await?
+        revocation::count(&context.db, &target, entry.at).await?
     } else {
-        revocation::revoke_and_count(&app.db, target, "administrator", entry).await?
+        revocation::revoke_and_count(&context.db, target, "administrator", entry).await?
     };
     let dry_run = sent.dry_run;
     Ok(Json(Revoked { ended, dry_run }))
 }
 
-async fn account_of(app: &App, id: Option<String>) -> Result<Option<AccountId>, ApiError> {
+async fn account_of(context: &Context, id: Option<String>) -> Result<Option<AccountId>, ApiError> {
     let Some(id) = id else { return Ok(None) };
     let id = AccountId::new(id);
-    if accounts::exists(&app.db, &id).await? {
+    if accounts::exists(&context.db, &id).await? {
         return Ok(Some(id));
     }
     let detail = "There is no account with this account_id";
     Err(ApiError::new(Kind::NotFound, detail))
 }
 
-async fn client_of(app: &App, id: Option<String>) -> Result<Option<Client>, ApiError> {
+async fn client_of(context: &Context, id: Option<String>) -> Result<Option<Client>, ApiError> {
     let Some(id) = id else { return Ok(None) };
-    let client = named_client(app, &id).await?;
+    let client = named_client(context, &id).await?;
     let missing = || ApiError::new(Kind::NotFound, "There is no client with this client_id");
     client.map(Some).ok_or_else(missing)
 }

@@ -5,13 +5,13 @@
 //! again.
 
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
-use crate::store::shown_consents::{self, Page, Shown};
+use crate::store::shown_consents::{self, Page, ShownConsent};
 
 /// A request that awaits a decision.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Undecided<'a> {
     /// The requested scopes.
     pub(super) requested: &'a Scope,
     /// The scopes and the client version that pages of this request showed so far.
-    pub(super) shown: Option<&'a Shown>,
+    pub(super) shown: Option<&'a ShownConsent>,
     /// Time of the request.
     pub(super) created_at: Timestamp,
 }
@@ -35,9 +35,9 @@ impl Undecided<'_> {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub(super) async fn show(&self, app: &App) -> Result<Scope, store::Error> {
+    pub(super) async fn show(&self, context: &Context) -> Result<Scope, store::Error> {
         let granted = self.granted();
-        if let Some(shown) = self.shown.filter(|shown| shown.on_a_page) {
+        if let Some(shown) = self.shown.filter(|shown| shown.was_shown) {
             let still_shown = granted.within(&shown.scope);
             let is_same = shown.client.is_empty() || shown.client == self.client.fingerprint();
             if is_same && still_shown.len() == shown.scope.len() {
@@ -48,9 +48,9 @@ impl Undecided<'_> {
             request: self.id.to_owned(),
             scope: granted,
             client: self.client.fingerprint(),
-            at: app.clock.now(),
+            at: context.clock.now(),
         };
-        let record = app
+        let record = context
             .db
             .write(page, |tx, page| Box::pin(shown_consents::record(tx, page)));
         record.await
@@ -63,13 +63,13 @@ impl Undecided<'_> {
     /// `consent_required` if the client changed since the page was shown.
     pub(super) async fn approve(
         &self,
-        app: &App,
+        context: &Context,
         client_version: Option<&str>,
     ) -> Result<Scope, OAuthError> {
         let Some(shown) = self.shown else {
             let (client, account) = (&self.client.row_id, &self.account.id);
             let since = self.created_at;
-            if shown_consents::may_have_changed(&app.db, client, account, since).await? {
+            if shown_consents::may_have_changed(&context.db, client, account, since).await? {
                 return Err(changed());
             }
             return Ok(self.granted());

@@ -9,10 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{refuse_client, require_enabled};
-use crate::clients::documents::{self, Visitor};
+use crate::clients::documents::{self, Requester};
 use crate::clients::{self, Credentials, builtin};
 use crate::compat::Profile;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, credentials, read_form};
 use crate::ids::DeviceAuthorizationId;
@@ -75,77 +75,77 @@ pub struct DeviceForm {
     ),
 )]
 pub async fn start(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    match answer(&app, address, request).await {
+    match answer(&context, address, request).await {
         Ok(started) => Json(started).into_response(),
         Err(error) => {
             if error.limited {
-                app.refused(Event::DeviceStartLimited);
+                context.refused(Event::DeviceStartLimited);
             } else if error.detail.is_none() {
-                app.refused(Event::DeviceStartRefused);
+                context.refused(Event::DeviceStartRefused);
             }
-            refuse_client(&app, error)
+            refuse_client(&context, error)
         }
     }
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     address: ClientAddress,
     request: Request,
 ) -> Result<DeviceAuthorizationResponse, OAuthError> {
-    require_enabled(app)?;
+    require_enabled(context)?;
     let headers = request.headers().clone();
     let form = read_form(
-        app.config.profile,
+        context.config.profile,
         request,
         &["client_id", "client_secret", "scope"],
     )
     .await?;
-    let credentials = if app.config.profile.basic_is_read_leniently() {
-        credentials(app.config.profile, &HeaderMap::new(), &form)? // ignores Basic
+    let credentials = if context.config.profile.basic_is_read_leniently() {
+        credentials(context.config.profile, &HeaderMap::new(), &form)? // ignores Basic
     } else {
-        credentials(app.config.profile, &headers, &form)?
+        credentials(context.config.profile, &headers, &form)?
     };
-    let client = client_of(app, &credentials, address).await?;
+    let client = client_of(context, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
     let scope = match form.get("scope") {
         // RFC 7591 §2: the registered scope, if the request has none
         None => {
-            client_details::find(&app.db, &client.row_id)
+            client_details::find(&context.db, &client.row_id)
                 .await?
                 .default_scope
         }
         given => given.map(str::to_owned),
     };
-    let scope = scope_of(app.config.profile, scope.as_deref(), refusal)?;
-    check_scope(app.config.profile, &client, &scope)?;
+    let scope = scope_of(context.config.profile, scope.as_deref(), refusal)?;
+    check_scope(context.config.profile, &client, &scope)?;
     let mut limits = networks(DEVICE_STARTS, address.0);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
-    app.limits.spend(&limits).map_err(|wait| {
+    context.limits.spend(&limits).map_err(|wait| {
         let description = "Too many device authorizations from this network or by this client";
         OAuthError::limited(description, wait.0)
     })?;
-    if app.config.profile.device_start_deletes_expired() {
-        device_authorizations::delete_expired(&app.db, app.clock.now()).await?;
+    if context.config.profile.device_start_deletes_expired() {
+        device_authorizations::delete_expired(&context.db, context.clock.now()).await?;
     }
     let agent = headers
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));
     let origin = (address.0.to_string(), agent);
-    let (device_code, user_code) = store_device(app, &client, &scope, origin).await?;
-    let page = app.config.device_consent_page();
+    let (device_code, user_code) = store_device(context, &client, &scope, origin).await?;
+    let page = context.config.device_consent_page();
     let mut complete = page.clone();
     complete
         .query_pairs_mut()
         .append_pair("user_code", &user_code.display());
     Ok(DeviceAuthorizationResponse {
         device_code: device_code.reveal().to_owned(),
-        expires_in: app.config.device_code_ttl.whole_seconds(),
-        interval: app.config.device_poll_every.whole_seconds(),
+        expires_in: context.config.device_code_ttl.whole_seconds(),
+        interval: context.config.device_poll_every.whole_seconds(),
         user_code: user_code.display(),
         verification_uri: page.into(),
         verification_uri_complete: complete.into(),
@@ -154,22 +154,22 @@ async fn answer(
 
 /// Finds a client that may start a device flow. Creates the built-in client at the first use.
 async fn client_of(
-    app: &App,
+    context: &Context,
     credentials: &Credentials,
     ClientAddress(address): ClientAddress,
 ) -> Result<Client, OAuthError> {
-    let client = if credentials.client_id == builtin::CLIENT_ID && app.config.cli_enabled {
-        Some(builtin::ensure(app).await?)
-    } else if documents::is_document(app, &credentials.client_id)
-        && !app.config.profile.client_documents_are_storydens()
+    let client = if credentials.client_id == builtin::CLIENT_ID && context.config.cli_enabled {
+        Some(builtin::ensure(context).await?)
+    } else if documents::is_document(context, &credentials.client_id)
+        && !context.config.profile.client_documents_are_storydens()
     {
-        let visitor = Visitor {
+        let visitor = Requester {
             account: None,
             address,
         };
-        Some(documents::find(app, &credentials.client_id, visitor).await?)
+        Some(documents::find(context, &credentials.client_id, visitor).await?)
     } else {
-        clients::find(app, &credentials.client_id).await?
+        clients::find(context, &credentials.client_id).await?
     };
     let client = client.ok_or_else(|| credentials.refuse("Client not found"))?;
     if client.kind == ClientType::Confidential {
@@ -198,15 +198,15 @@ fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), O
 
 /// Stores a device authorization with unused codes.
 async fn store_device(
-    app: &App,
+    context: &Context,
     client: &Client,
     scope: &Scope,
     (address, user_agent): (String, Option<String>),
 ) -> Result<(Secret, UserCode), OAuthError> {
-    let now = app.clock.now();
+    let now = context.clock.now();
     for _ in 0..ATTEMPTS {
-        let device_code = Secret::generate(&app.random);
-        let user_code = UserCode::generate(&app.random);
+        let device_code = Secret::generate(&context.random);
+        let user_code = UserCode::generate(&context.random);
         let new = NewDevice {
             id: DeviceAuthorizationId::generate(),
             device_code: device_code.hash(),
@@ -214,13 +214,13 @@ async fn store_device(
             user_code_display: user_code.display(),
             scope: scope.to_string(),
             client: client.row_id.clone(),
-            interval_seconds: app.config.device_poll_every.whole_seconds(),
+            interval_seconds: context.config.device_poll_every.whole_seconds(),
             created_at: now,
-            expires_at: now + app.config.device_code_ttl,
+            expires_at: now + context.config.device_code_ttl,
             address: address.clone(),
             user_agent: user_agent.clone(),
         };
-        let stored = app
+        let stored = context
             .db
             .write(new, |tx, new| {
                 Box::pin(device_authorizations::insert(tx, new))

@@ -15,10 +15,10 @@ use super::require_enabled;
 use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::require_may_authorize;
 use crate::http::endpoints::authorize::consent::{
-    Decision, Refusal, require_person, validated_first,
+    ConsentError, Decision, reject_early, require_session_account,
 };
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
@@ -88,21 +88,21 @@ pub struct Device {
     ),
 )]
 pub async fn show(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
-) -> Result<Json<Consent>, Refusal> {
-    let account = require_person(&app, &headers).await?;
-    require_enabled(&app)?;
+) -> Result<Json<Consent>, ConsentError> {
+    let account = require_session_account(&context, &headers).await?;
+    require_enabled(&context)?;
     // Before the lookup of the code, so that an account without the permission cannot probe codes.
     require_may_authorize(&account)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["user_code"])?.without_repeats()?;
     let user_code = query.get("user_code").unwrap_or_default();
-    let request = undecided(&app, &account, user_code, address).await?;
+    let request = undecided(&context, &account, user_code, address).await?;
     let claimed = match &request.claimed_by {
         Some(claimant) => *claimant == account.id,
-        None => device_authorizations::claim(&app.db, &request.id, &account.id).await?,
+        None => device_authorizations::claim(&context.db, &request.id, &account.id).await?,
     };
     if !claimed {
         return Err(OAuthError::access_denied(
@@ -112,9 +112,9 @@ pub async fn show(
     }
     let requested = Scope::stored(&request.scope);
     let granted = undecided_of(&request, &account, &requested)
-        .show(&app)
+        .show(&context)
         .await?;
-    let facts = facts::of(&app, &request.client, &account.id, &granted, None).await?;
+    let facts = facts::of(&context, &request.client, &account.id, &granted, None).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,
@@ -136,7 +136,7 @@ pub async fn show(
 /// A decision about a device request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthDeviceConsentSubmitProps)]
-pub struct Decide {
+pub struct DecisionBody {
     #[schema(value_type = String)]
     user_code: Secret,
     decision: Decision,
@@ -160,7 +160,7 @@ pub struct Decided {
     operation_id = "OAuthDeviceConsentSubmit",
     tag = "auth",
     security(("browser" = [])),
-    request_body = Decide,
+    request_body = DecisionBody,
     responses(
         (status = 200, description = "What became of it", body = Decided),
         (
@@ -176,24 +176,24 @@ pub struct Decided {
     ),
 )]
 pub async fn decide(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     headers: HeaderMap,
     address: ClientAddress,
-    body: Result<JsonBody<Decide>, ApiError>,
-) -> Result<Json<Decided>, Refusal> {
-    require_own_origin(&app, &Method::POST, &headers)?;
-    let body = validated_first(&app, body)?;
-    let account = require_person(&app, &headers).await?;
-    let JsonBody(Decide {
+    body: Result<JsonBody<DecisionBody>, ApiError>,
+) -> Result<Json<Decided>, ConsentError> {
+    require_own_origin(&context, &Method::POST, &headers)?;
+    let body = reject_early(&context, body)?;
+    let account = require_session_account(&context, &headers).await?;
+    let JsonBody(DecisionBody {
         user_code,
         decision,
         client_version,
     }) = body?;
-    require_enabled(&app)?;
+    require_enabled(&context)?;
     if let Decision::Approve = decision {
         require_may_authorize(&account)?;
     }
-    let request = undecided(&app, &account, user_code.reveal(), address).await?;
+    let request = undecided(&context, &account, user_code.reveal(), address).await?;
     // only the claiming account may decide; others get the error for an unknown code.
     if request.claimed_by.as_ref() != Some(&account.id) {
         return Err(unavailable().into());
@@ -201,33 +201,33 @@ pub async fn decide(
     let status = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
-            approve(&app, &account, &request, version, address).await?
+            approve(&context, &account, &request, version, address).await?
         }
-        Decision::Deny => deny(&app, &account, &request, address).await?,
+        Decision::Deny => deny(&context, &account, &request, address).await?,
     };
     Ok(Json(Decided { status }))
 }
 
 async fn approve(
-    app: &App,
+    context: &Context,
     account: &Account,
     request: &DeviceRequest,
     client_version: Option<&str>,
     address: ClientAddress,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str, ConsentError> {
     clients::require_grant(&request.client, GrantType::DeviceCode)?;
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(request, account, &requested);
-    let granted = undecided.approve(app, client_version).await?;
+    let granted = undecided.approve(context, client_version).await?;
     let approval = Approval {
         device: request.id.clone(),
         account: account.id.clone(),
         client: request.client.row_id.clone(),
         client_version: request.client.fingerprint(),
         scope: granted.to_string(),
-        entry: entry(app, Event::GrantApproved, account, request, address),
+        entry: entry(context, Event::GrantApproved, account, request, address),
     };
-    let commit = app
+    let commit = context
         .db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
     match commit.await {
@@ -261,7 +261,7 @@ impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
         let (device, account, now) = (&self.device, &self.account, self.entry.at);
         let shown = &self.client_version;
-        if !store::clients::hold_as_shown(tx, &self.client, account, shown).await? {
+        if !store::clients::lock_as_shown(tx, &self.client, account, shown).await? {
             return Ok(Approved::ClientChanged);
         }
         if !device_authorizations::approve(tx, device, account, &self.scope, now).await? {
@@ -289,14 +289,14 @@ fn undecided_of<'a>(
 }
 
 async fn deny(
-    app: &App,
+    context: &Context,
     account: &Account,
     request: &DeviceRequest,
     address: ClientAddress,
-) -> Result<&'static str, Refusal> {
-    let entry = entry(app, Event::GrantDenied, account, request, address);
+) -> Result<&'static str, ConsentError> {
+    let entry = entry(context, Event::GrantDenied, account, request, address);
     let input = (request.id.clone(), account.id.clone(), entry);
-    let denied = app.db.write(input, |tx, (id, account, entry)| {
+    let denied = context.db.write(input, |tx, (id, account, entry)| {
         Box::pin(async move {
             let denied = device_authorizations::deny(tx, id, account, entry.at).await?;
             if denied {
@@ -314,13 +314,13 @@ async fn deny(
 
 /// Builds the audit event of a decision.
 fn entry(
-    app: &App,
+    context: &Context,
     event: Event,
     account: &Account,
     request: &DeviceRequest,
     ClientAddress(address): ClientAddress,
 ) -> Entry {
-    Entry::new(event, app.clock.now())
+    Entry::new(event, context.clock.now())
         .by(&account.id)
         .client(&request.client.client_id)
         .subject(&request.id)
@@ -330,31 +330,31 @@ fn entry(
 /// Finds the undecided request of a user code. The attempt is counted before the lookup and refunded on
 /// success, so that concurrent guesses cannot exceed the rate limit.
 async fn undecided(
-    app: &App,
+    context: &Context,
     account: &Account,
     user_code: &str,
     ClientAddress(address): ClientAddress,
 ) -> Result<DeviceRequest, OAuthError> {
     let mut limits = networks(USER_CODE_ADDRESS, address);
     limits.push((USER_CODE_ACCOUNT, account.id.to_string()));
-    let attempt = app.limits.attempt(&limits).map_err(|wait| {
-        app.refused_account(Event::UserCodeLimited, &account.id);
+    let attempt = context.limits.attempt(&limits).map_err(|wait| {
+        context.record_account_refusal(Event::UserCodeLimited, &account.id);
         OAuthError::invalid_request("Too many wrong codes; wait before trying again")
             .retry_after(wait.0)
     })?;
     let found = match UserCode::parse(user_code) {
-        Some(code) => device_authorizations::find_requested(&app.db, &code.hash()).await?,
+        Some(code) => device_authorizations::find_by_user_code(&context.db, &code.hash()).await?,
         None => None,
     };
-    let now = app.clock.now();
+    let now = context.clock.now();
     let request = found
         .filter(|request| request.grant.awaits_decision(now))
-        .filter(|request| builtin::is_on(app, &request.client));
+        .filter(|request| builtin::is_enabled(context, &request.client));
     if let Some(request) = request {
         Ok(request)
     } else {
         attempt.failed();
-        app.refused_account(Event::UserCodeFailed, &account.id);
+        context.record_account_refusal(Event::UserCodeFailed, &account.id);
         Err(unavailable())
     }
 }

@@ -21,7 +21,7 @@ use url::form_urlencoded::Serializer;
 
 use super::require_enabled;
 use crate::clients;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::session_of;
 use crate::http::cookies::set_cookies;
 use crate::http::error::responses;
@@ -56,7 +56,7 @@ struct Hint {
 }
 
 /// A validated request.
-struct Asked {
+struct LogoutRequest {
     /// The account in the verified hint.
     subject: Option<String>,
     /// The client, if named.
@@ -87,13 +87,13 @@ struct Asked {
     ),
 )]
 pub async fn end_session(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
     let query = query.unwrap_or_default();
-    match answer(&app, &query, address, &headers).await {
+    match answer(&context, &query, address, &headers).await {
         Ok(response) => response,
         Err(error) => refuse(error, &headers),
     }
@@ -128,30 +128,30 @@ pub struct EndSessionForm {
     ),
 )]
 pub async fn end_session_by_form(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    match read_form(app.config.profile, request, KNOWN).await {
-        Ok(form) => redirect(&endpoint(&app, form.values.iter()), Vec::new()),
+    match read_form(context.config.profile, request, KNOWN).await {
+        Ok(form) => redirect(&endpoint(&context, form.values.iter()), Vec::new()),
         Err(error) => refuse(error, &headers),
     }
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     query: &str,
     address: ClientAddress,
     headers: &HeaderMap,
 ) -> Result<Response, OAuthError> {
-    require_enabled(app)?;
-    let asked = Asked::read(app, &decode(query, KNOWN)?.without_repeats()?).await?;
-    let now = app.clock.now();
-    let Some(session) = session_of(app, headers).await? else {
-        return Ok(asked.leave(app, Vec::new()));
+    require_enabled(context)?;
+    let asked = LogoutRequest::read(context, &decode(query, KNOWN)?.without_repeats()?).await?;
+    let now = context.clock.now();
+    let Some(session) = session_of(context, headers).await? else {
+        return Ok(asked.redirect_back(context, Vec::new()));
     };
     if asked.subject.as_deref() != Some(session.account.id.as_str()) {
-        return Ok(asked.ask(app));
+        return Ok(asked.ask(context));
     }
     let entry = Entry::new(Event::SignedOut, now).from(address.0);
     let entry = match &asked.client_id {
@@ -159,20 +159,21 @@ async fn answer(
         None => entry,
     };
     let input = (session_cookie::every_token(headers), entry);
-    app.db
+    context
+        .db
         .write(input, |tx, (tokens, entry)| {
             Box::pin(session_cookie::revoke_all(tx, tokens, entry))
         })
         .await?;
-    let cookies = session_cookie::end(&app.config, headers, now);
-    Ok(asked.leave(app, cookies))
+    let cookies = session_cookie::end(&context.config, headers, now);
+    Ok(asked.redirect_back(context, cookies))
 }
 
-impl Asked {
+impl LogoutRequest {
     /// Checks the parameters (step 1).
-    async fn read(app: &App, given: &Decoded) -> Result<Self, OAuthError> {
+    async fn read(context: &Context, given: &Decoded) -> Result<Self, OAuthError> {
         let hint = match given.get("id_token_hint") {
-            Some(hint) => Some(read_hint(app, hint)?),
+            Some(hint) => Some(read_hint(context, hint)?),
             None => None,
         };
         let named = given.get("client_id");
@@ -192,7 +193,7 @@ impl Asked {
         };
         let target = given.get("post_logout_redirect_uri");
         if let Some(target) = target {
-            require_registered(app, client_id, target).await?;
+            require_registered(context, client_id, target).await?;
         }
         Ok(Self {
             client_id: client_id.map(str::to_owned),
@@ -203,27 +204,27 @@ impl Asked {
     }
 
     /// Redirects to the client's URI, or to the front page without such a URI (steps 2 and 3).
-    fn leave(&self, app: &App, cookies: Vec<String>) -> Response {
+    fn redirect_back(&self, context: &Context, cookies: Vec<String>) -> Response {
         let location = if let Some(target) = &self.target {
             let state = self.state.as_deref().map(|state| ("state", state));
             with_parameters(target, state.as_slice())
         } else {
-            let web = app.config.web_address();
+            let web = context.config.web_address();
             web.as_str().trim_end_matches('/').to_owned()
         };
         redirect(&location, cookies)
     }
 
     /// Redirects to the logout page (step 4). The page returns with all parameters except the hint.
-    fn ask(&self, app: &App) -> Response {
-        let mut page = app.config.logout_page();
+    fn ask(&self, context: &Context) -> Response {
+        let mut page = context.config.logout_page();
         if let (Some(client_id), Some(target)) = (&self.client_id, &self.target) {
             let parameters = [
                 Some(("client_id", client_id)),
                 Some(("post_logout_redirect_uri", target)),
                 self.state.as_ref().map(|state| ("state", state)),
             ];
-            let back = endpoint(app, parameters.into_iter().flatten());
+            let back = endpoint(context, parameters.into_iter().flatten());
             let origin = page.origin().ascii_serialization();
             let back = back.strip_prefix(&origin).unwrap_or(&back);
             page.query_pairs_mut().append_pair("return_url", back);
@@ -233,9 +234,13 @@ impl Asked {
 }
 
 /// Verifies the signature and issuer of a hint (§2, §4), not the expiry.
-fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
-    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
-    let claims = claims.filter(|claims| claims.iss == app.config.issuer() && claims.jti.is_none());
+fn read_hint(context: &Context, hint: &str) -> Result<Hint, OAuthError> {
+    let claims: Option<Hint> = context
+        .keys
+        .as_ref()
+        .and_then(|keys| keys.verify("JWT", hint));
+    let claims =
+        claims.filter(|claims| claims.iss == context.config.issuer() && claims.jti.is_none());
     claims.ok_or_else(|| {
         OAuthError::invalid_request("id_token_hint is not an ID token of this server")
     })
@@ -243,7 +248,7 @@ fn read_hint(app: &App, hint: &str) -> Result<Hint, OAuthError> {
 
 /// Requires a registered redirect URI, compared byte by byte (§3).
 async fn require_registered(
-    app: &App,
+    context: &Context,
     client_id: Option<&str>,
     target: &str,
 ) -> Result<(), OAuthError> {
@@ -252,9 +257,9 @@ async fn require_registered(
             "post_logout_redirect_uri needs an id_token_hint or a client_id beside it";
         OAuthError::invalid_request(description)
     })?;
-    let client = clients::find(app, client_id).await?;
+    let client = clients::find(context, client_id).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?;
-    let details = client_details::find(&app.db, &client.row_id).await?;
+    let details = client_details::find(&context.db, &client.row_id).await?;
     if details
         .post_logout_redirect_uris
         .iter()
@@ -269,13 +274,13 @@ async fn require_registered(
 
 /// Builds the URL of this endpoint with parameters.
 fn endpoint(
-    app: &App,
+    context: &Context,
     parameters: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
 ) -> String {
     let query = Serializer::new(String::new())
         .extend_pairs(parameters)
         .finish();
-    let endpoint = format!("{}/oauth/end_session", app.config.endpoint_base());
+    let endpoint = format!("{}/oauth/end_session", context.config.endpoint_base());
     if query.is_empty() {
         endpoint
     } else {

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::context::Shared;
-use crate::http::error::AWAY;
+use crate::context::SharedContext;
+use crate::http::error::UNAVAILABLE_RETRY_AFTER;
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> StatusCode {
@@ -14,11 +14,11 @@ pub async fn healthz() -> StatusCode {
 }
 
 /// `GET /readyz`: 200 if the database answers and the server is not draining.
-pub async fn readyz(State(app): State<Shared>) -> Response {
-    if app.readiness.is_draining() {
+pub async fn readyz(State(context): State<SharedContext>) -> Response {
+    if context.readiness.is_draining() {
         return not_ready("draining\n");
     }
-    match app.db.ping().await {
+    match context.db.ping().await {
         Ok(()) => (StatusCode::OK, "ready\n").into_response(),
         Err(error) => {
             tracing::warn!(error = %error, "the database does not answer");
@@ -28,6 +28,6 @@ pub async fn readyz(State(app): State<Shared>) -> Response {
 }
 
 fn not_ready(why: &'static str) -> Response {
-    let again = [(RETRY_AFTER, AWAY.to_string())];
+    let again = [(RETRY_AFTER, UNAVAILABLE_RETRY_AFTER.to_string())];
     (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
 }

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::{challenge_bearer, refuse_client, require_enabled};
 use crate::clients;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
-use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
+use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
 use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -75,7 +75,7 @@ pub struct Active {
 }
 
 /// The authenticated caller.
-enum Asking {
+enum Requester {
     /// A client, for tokens issued to that client.
     Client(Box<Client>),
     /// An administrator, for all tokens.
@@ -117,40 +117,42 @@ pub struct IntrospectionForm {
     ),
 )]
 pub async fn introspect(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
+    let form = read_form(context.config.profile, request, TOKEN_PARAMETERS).await;
     let outcome = match form {
-        Ok(form) => answer(&app, &headers, &form, address).await,
+        Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
     };
     match outcome {
         Ok(introspection) => Json(introspection).into_response(),
         Err(error) => match error.code {
-            ErrorCode::InvalidToken | ErrorCode::InsufficientScope => challenge_bearer(&app, error),
+            ErrorCode::InvalidToken | ErrorCode::InsufficientScope => {
+                challenge_bearer(&context, error)
+            }
             // RFC 7662 §2.3: 401 for every authentication method
-            ErrorCode::InvalidClient => refuse_client(&app, error.challenged()),
-            _ => refuse_client(&app, error),
+            ErrorCode::InvalidClient => refuse_client(&context, error.challenged()),
+            _ => refuse_client(&context, error),
         },
     }
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     form: &Decoded,
     address: ClientAddress,
 ) -> Result<Introspection, OAuthError> {
-    require_enabled(app)?;
-    let asking = asking(app, headers, form, address).await?;
+    require_enabled(context)?;
+    let requester = requester(context, headers, form, address).await?;
     let token = Secret::new(form.require("token", "Missing token")?);
-    let active = match refresh_tokens::find(&app.db, &token.hash()).await? {
-        Some(token) => of_refresh_token(app, &asking, token).await?,
-        None => match verify_access_token(app, &token, ForWhom::Anybody).await? {
-            Some((token, account)) => of_access_token(app, &asking, token, account).await?,
+    let active = match refresh_tokens::find(&context.db, &token.hash()).await? {
+        Some(token) => of_refresh_token(context, &requester, token).await?,
+        None => match verify_access_token(context, &token, ForWhom::Anybody).await? {
+            Some((token, account)) => of_access_token(context, &requester, token, account).await?,
             None => None,
         },
     };
@@ -162,19 +164,19 @@ async fn answer(
 
 /// Authenticates the caller (§2.1): a bearer token must belong to an administrator; other credentials
 /// are a client's.
-async fn asking(
-    app: &App,
+async fn requester(
+    context: &Context,
     headers: &HeaderMap,
     form: &Decoded,
     address: ClientAddress,
-) -> Result<Asking, OAuthError> {
-    let profile = app.config.profile;
+) -> Result<Requester, OAuthError> {
+    let profile = context.config.profile;
     if let Bearer::Token(token) = bearer(profile, headers) {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
             let two = "a bearer token and client credentials; send one of them";
             return Err(OAuthError::invalid_request(two));
         }
-        let (account, permissions) = match Caller::of_bearer(app, &token).await? {
+        let (account, permissions) = match Caller::from_bearer(context, &token).await? {
             Caller::AccessToken(account, permissions) => (account, permissions),
             Caller::PersonalKey(key) | Caller::BotKey(key) => {
                 let permissions = key.account.permissions;
@@ -195,33 +197,37 @@ async fn asking(
             let description = "This needs the permission ADMINISTRATOR, or a client's credentials";
             return Err(OAuthError::insufficient_scope(description));
         }
-        return Ok(Asking::Administrator);
+        return Ok(Requester::Administrator);
     }
     let credentials = credentials(profile, headers, form)?;
-    let client = clients::identify(app, &credentials).await?;
-    clients::prove(app, &client, &credentials, address.0).await?;
+    let client = clients::identify(context, &credentials).await?;
+    clients::prove(context, &client, &credentials, address.0).await?;
     if client.kind == ClientType::Public {
         // §2.1, §4 (token scanning): anybody can present the id of a public client
         let description = "A public client cannot introspect: it has nothing to prove who it is";
         return Err(credentials.refuse(description));
     }
-    Ok(Asking::Client(Box::new(client)))
+    Ok(Requester::Client(Box::new(client)))
 }
 
 /// Describes a refresh token; `None` if the token is not valid for this caller.
 async fn of_refresh_token(
-    app: &App,
-    asking: &Asking,
+    context: &Context,
+    requester: &Requester,
     token: RefreshToken,
 ) -> Result<Option<Active>, OAuthError> {
     let is_alive = token.revoked_at.is_none()
-        && token.expires_at > app.clock.now()
+        && token.expires_at > context.clock.now()
         && !token.account.suspended
         && token.account.may_use_clients()
-        && token.is_granted(app.clock.now());
-    let client = match asking {
-        Asking::Client(client) => Some((**client).clone()).filter(|own| own.row_id == token.client),
-        Asking::Administrator => crate::store::clients::find_by_row(&app.db, &token.client).await?,
+        && token.is_granted(context.clock.now());
+    let client = match requester {
+        Requester::Client(client) => {
+            Some((**client).clone()).filter(|own| own.row_id == token.client)
+        }
+        Requester::Administrator => {
+            crate::store::clients::find_by_row(&context.db, &token.client).await?
+        }
     };
     let client = client.filter(|client| is_alive && client.may_use(GrantType::RefreshToken));
     let Some(client) = client else {
@@ -237,7 +243,7 @@ async fn of_refresh_token(
         client_id: Some(client.client_id),
         exp: Some(token.expires_at.unix_seconds()),
         iat: None,
-        iss: app.config.issuer(),
+        iss: context.config.issuer(),
         jti: None,
         scope: scope.to_string(),
         sub: token.account.id,
@@ -248,19 +254,21 @@ async fn of_refresh_token(
 
 /// Describes a verified access token; `None` for a token of a different or deleted client.
 async fn of_access_token(
-    app: &App,
-    asking: &Asking,
+    context: &Context,
+    requester: &Requester,
     token: VerifiedAccessToken,
     account: Account,
 ) -> Result<Option<Active>, OAuthError> {
-    let client = match (asking, &token.client_id) {
-        (Asking::Client(client), Some(id)) if client.client_id == *id => Some((**client).clone()),
-        (Asking::Client(_), _) => return Ok(None),
-        (Asking::Administrator, Some(id)) => match clients::find(app, id).await? {
+    let client = match (requester, &token.client_id) {
+        (Requester::Client(client), Some(id)) if client.client_id == *id => {
+            Some((**client).clone())
+        }
+        (Requester::Client(_), _) => return Ok(None),
+        (Requester::Administrator, Some(id)) => match clients::find(context, id).await? {
             None => return Ok(None),
             client => client,
         },
-        (Asking::Administrator, None) => None, // Storyden's tokens name no client
+        (Requester::Administrator, None) => None, // Storyden's tokens name no client
     };
     let scope = match &client {
         Some(client) => client
@@ -274,7 +282,7 @@ async fn of_access_token(
         client_id: token.client_id,
         exp: token.expires_at,
         iat: token.issued_at,
-        iss: app.config.issuer(),
+        iss: context.config.issuer(),
         jti: token.jti,
         scope: scope.to_string(),
         sub: account.id,

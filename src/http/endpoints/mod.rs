@@ -20,17 +20,21 @@ use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::context::App;
+use crate::context::Context;
 use crate::oauth::OAuthError;
 
 /// Converts an error to a response, with a `Basic` challenge if the error asks for one, as after failed
 /// authentication by header (RFC 6749 §5.2). The realm is the API's host
 /// (storyden-contract.md#headers-and-limits).
-fn refuse_client(app: &App, error: OAuthError) -> Response {
+fn refuse_client(context: &Context, error: OAuthError) -> Response {
     let challenge = error.challenge;
     let mut response = error.into_response();
     if challenge {
-        let host = app.config.public_api_address.host_str().unwrap_or_default();
+        let host = context
+            .config
+            .public_api_address
+            .host_str()
+            .unwrap_or_default();
         let host = host.trim_matches(['[', ']']);
         if let Ok(value) = HeaderValue::from_str(&format!("Basic realm=\"{host}\"")) {
             response.headers_mut().insert(WWW_AUTHENTICATE, value);
@@ -49,18 +53,22 @@ pub fn over_budget(wait: u64) -> Response {
 }
 
 /// Converts a bearer token error to a response with a `Bearer` challenge (RFC 6750 §3.1).
-fn challenge_bearer(app: &App, error: OAuthError) -> Response {
+fn challenge_bearer(context: &Context, error: OAuthError) -> Response {
     let (code, description) = (error.code.as_str(), error.description.clone());
     let response = error.into_response();
     if response.status().is_server_error() {
         return response;
     }
-    with_challenge(app, response, Some((code, &description)))
+    with_challenge(context, response, Some((code, &description)))
 }
 
 /// Adds a `Bearer` challenge to a response (RFC 6750 §3, RFC 9728 §5.1).
-fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>) -> Response {
-    if let Ok(challenge) = HeaderValue::from_str(&app.config.bearer_challenge(error)) {
+fn with_challenge(
+    context: &Context,
+    mut response: Response,
+    error: Option<(&str, &str)>,
+) -> Response {
+    if let Ok(challenge) = HeaderValue::from_str(&context.config.bearer_challenge(error)) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
@@ -70,8 +78,8 @@ fn with_challenge(app: &App, mut response: Response, error: Option<(&str, &str)>
 ///
 /// # Errors
 /// `temporarily_unavailable`.
-fn require_enabled(app: &App) -> Result<(), OAuthError> {
-    if app.config.oauth_enabled {
+fn require_enabled(context: &Context) -> Result<(), OAuthError> {
+    if context.config.oauth_enabled {
         return Ok(());
     }
     Err(OAuthError::temporarily_unavailable(

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
-use crate::clients::registration::{self, Registered};
-use crate::context::{App, Shared};
+use crate::clients::registration::{self, ClientInformation};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
@@ -17,14 +17,14 @@ use crate::oauth::strict_json;
 use crate::store::audit::Event;
 
 /// Errors of a registration.
-enum Refusal {
+enum RegistrationError {
     /// A protocol error (RFC 7591 §3.2.2).
     OAuth(OAuthError),
     /// An unreadable document in the profile `storyden`.
     Problem(ApiError),
 }
 
-impl From<OAuthError> for Refusal {
+impl From<OAuthError> for RegistrationError {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)
     }
@@ -39,7 +39,7 @@ impl From<OAuthError> for Refusal {
     security(()),
     request_body = Asked,
     responses(
-        (status = 201, description = "The client", body = Registered),
+        (status = 201, description = "The client", body = ClientInformation),
         (
             status = 400,
             description = "What may not be registered, or registration is off",
@@ -50,56 +50,57 @@ impl From<OAuthError> for Refusal {
     ),
 )]
 pub async fn register(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    match answer(&app, address, request).await {
+    match answer(&context, address, request).await {
         Ok(registered) => (StatusCode::CREATED, Json(registered)).into_response(),
-        Err(Refusal::OAuth(error)) => {
+        Err(RegistrationError::OAuth(error)) => {
             if error.limited {
-                app.refused(Event::RegistrationLimited);
+                context.refused(Event::RegistrationLimited);
             } else if error.detail.is_none() {
-                app.refused(Event::RegistrationRefused);
+                context.refused(Event::RegistrationRefused);
             }
             error.into_response()
         }
-        Err(Refusal::Problem(problem)) => {
-            app.refused(Event::RegistrationRefused);
+        Err(RegistrationError::Problem(problem)) => {
+            context.refused(Event::RegistrationRefused);
             problem.into_response()
         }
     }
 }
 
 async fn answer(
-    app: &Shared,
+    context: &SharedContext,
     ClientAddress(address): ClientAddress,
     request: Request,
-) -> Result<Registered, Refusal> {
-    let profile = app.config.profile;
+) -> Result<ClientInformation, RegistrationError> {
+    let profile = context.config.profile;
     let asked = if profile.registration_is_storydens() {
         // storyden-contract.md#order-of-validation: the body is validated before the handler runs
-        let JsonBody(document) = JsonBody::<Value>::from_request(request, app)
+        let JsonBody(document) = JsonBody::<Value>::from_request(request, context)
             .await
-            .map_err(Refusal::Problem)?;
+            .map_err(RegistrationError::Problem)?;
         let asked = Asked::read(profile, &document);
-        let asked = asked.map_err(|why| Refusal::Problem(ApiError::invalid(why.to_string())))?;
-        require_enabled(app)?;
+        let asked =
+            asked.map_err(|why| RegistrationError::Problem(ApiError::invalid(why.to_string())))?;
+        require_enabled(context)?;
         asked
     } else {
-        require_enabled(app)?;
+        require_enabled(context)?;
         let document = strict_json::parse(&read_json(request).await?);
         let document = document.map_err(OAuthError::invalid_client_metadata)?;
         Asked::read(profile, &document)
             .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?
     };
-    let metadata = asked.check(profile, &app.config.registration_scope())?;
-    Ok(registration::register(app, metadata, address).await?)
+    let metadata = asked.check(profile, &context.config.registration_scope())?;
+    Ok(registration::register(context, metadata, address).await?)
 }
 
 /// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).
-fn require_enabled(app: &App) -> Result<(), OAuthError> {
-    if app.config.oauth_enabled && app.config.registration_enabled {
+fn require_enabled(context: &Context) -> Result<(), OAuthError> {
+    if context.config.oauth_enabled && context.config.registration_enabled {
         return Ok(());
     }
     Err(OAuthError::temporarily_unavailable(

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{challenge_bearer, require_enabled};
 use crate::clients::management::{self, Registration};
-use crate::clients::registration::Registered;
-use crate::context::{App, Shared};
+use crate::clients::registration::ClientInformation;
+use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, bearer};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
@@ -35,21 +35,21 @@ const NOT_TO_SET: &[&str] = &[
     security(("registration_token" = [])),
     params(("client_id" = String, Path, description = "Whose registration")),
     responses(
-        (status = 200, description = "The registration", body = Registered),
+        (status = 200, description = "The registration", body = ClientInformation),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
     ),
 )]
 pub async fn show(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(client_id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match open(&app, &client_id, &headers).await {
+    match open(&context, &client_id, &headers).await {
         Ok((registration, token)) => {
-            Json(management::show(&app, registration, &token)).into_response()
+            Json(management::show(&context, registration, &token)).into_response()
         }
-        Err(error) => refuse(&app, error),
+        Err(error) => refuse(&context, error),
     }
 }
 
@@ -63,20 +63,20 @@ pub async fn show(
     params(("client_id" = String, Path, description = "Whose registration")),
     request_body = Asked,
     responses(
-        (status = 200, description = "The registration as it is now", body = Registered),
+        (status = 200, description = "The registration as it is now", body = ClientInformation),
         (status = 400, description = "What may not be registered", body = OAuthErrorBody),
         responses::OAuthUnauthorized,
     ),
 )]
 pub async fn replace(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(client_id): Path<String>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    match answer(&app, &client_id, address, request).await {
+    match answer(&context, &client_id, address, request).await {
         Ok(registered) => Json(registered).into_response(),
-        Err(error) => refuse(&app, error),
+        Err(error) => refuse(&context, error),
     }
 }
 
@@ -95,37 +95,37 @@ pub async fn replace(
     ),
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(client_id): Path<String>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
 ) -> Response {
     let deleted = async {
-        let (registration, _) = open(&app, &client_id, &headers).await?;
-        management::delete(&app, registration, address).await
+        let (registration, _) = open(&context, &client_id, &headers).await?;
+        management::delete(&context, registration, address).await
     };
     match deleted.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => refuse(&app, error),
+        Err(error) => refuse(&context, error),
     }
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     client_id: &str,
     ClientAddress(address): ClientAddress,
     request: Request,
-) -> Result<Registered, OAuthError> {
+) -> Result<ClientInformation, OAuthError> {
     let headers = request.headers().clone();
-    let (registration, token) = open(app, client_id, &headers).await?;
+    let (registration, token) = open(context, client_id, &headers).await?;
     let document = strict_json::parse(&read_json(request).await?);
     let document = document.map_err(OAuthError::invalid_client_metadata)?;
     check_members(&document, client_id)?;
-    let profile = app.config.profile;
+    let profile = context.config.profile;
     let asked = Asked::read(profile, &document)
         .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
-    let metadata = asked.check(profile, &app.config.registration_scope())?;
-    management::replace(app, registration, metadata, (&token, address)).await
+    let metadata = asked.check(profile, &context.config.registration_scope())?;
+    management::replace(context, registration, metadata, (&token, address)).await
 }
 
 /// Checks that the request repeats the client id and has no server-assigned member (RFC 7592 §2.2).
@@ -144,14 +144,14 @@ fn check_members(document: &Value, client_id: &str) -> Result<(), OAuthError> {
 }
 
 async fn open(
-    app: &App,
+    context: &Context,
     client_id: &str,
     headers: &HeaderMap,
 ) -> Result<(Registration, Secret), OAuthError> {
-    require_enabled(app)?;
-    match bearer(app.config.profile, headers) {
+    require_enabled(context)?;
+    match bearer(context.config.profile, headers) {
         Bearer::Token(token) => {
-            let registration = management::open(app, client_id, &token).await?;
+            let registration = management::open(context, client_id, &token).await?;
             Ok((registration, token))
         }
         Bearer::None | Bearer::Ambiguous => Err(OAuthError::invalid_token(
@@ -160,9 +160,9 @@ async fn open(
     }
 }
 
-fn refuse(app: &App, error: OAuthError) -> Response {
+fn refuse(context: &Context, error: OAuthError) -> Response {
     if error.code == ErrorCode::InvalidToken {
-        challenge_bearer(app, error)
+        challenge_bearer(context, error)
     } else {
         error.into_response()
     }

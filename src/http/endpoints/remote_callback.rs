@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, decode};
@@ -21,7 +21,7 @@ const KNOWN: &[&str] = &["code", "state", "iss", "error", "error_description"];
 /// The authorized connection.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteCallbackResult)]
-pub struct Finished {
+pub struct AuthorizedConnection {
     connection: Shown,
 }
 
@@ -40,7 +40,7 @@ pub struct Finished {
         ("error_description" = Option<String>, Query, description = "The same in words"),
     ),
     responses(
-        (status = 200, description = "The connection, authorized", body = Finished),
+        (status = 200, description = "The connection, authorized", body = AuthorizedConnection),
         responses::Invalid,
         responses::Unauthenticated,
         responses::Forbidden,
@@ -48,11 +48,11 @@ pub struct Finished {
     ),
 )]
 pub async fn finish(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     ClientAddress(address): ClientAddress,
     RawQuery(query): RawQuery,
-) -> Result<Json<Finished>, ApiError> {
+) -> Result<Json<AuthorizedConnection>, ApiError> {
     person.require(Permission::ManageRobots)?;
     let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
     let decoded = decoded.and_then(crate::http::extract::Decoded::without_repeats);
@@ -69,21 +69,21 @@ pub async fn finish(
         error_description: decoded.get("error_description"),
     };
     // storyden-contract.md#remote-callback: Storyden requires `code` and rejects error responses
-    let errors_count = !app.config.profile.remote_connections_are_storydens();
-    if answer.code.is_none() && !(errors_count && answer.error.is_some()) {
+    let accepts_errors = !context.config.profile.remote_connections_are_storydens();
+    if answer.code.is_none() && !(accepts_errors && answer.error.is_some()) {
         return Err(ApiError::invalid("code is missing, and no error says why"));
     }
     let account = &person.0.account.id;
-    let entry = Entry::new(Event::RemoteConnected, app.clock.now())
+    let entry = Entry::new(Event::RemoteConnected, context.clock.now())
         .by(account)
         .from(address);
-    let finished = Box::pin(callback::finish(&app, &answer, account, entry)).await;
+    let finished = Box::pin(callback::finish(&context, &answer, account, entry)).await;
     let finished = finished.map_err(|error| match error {
         // storyden-contract.md#remote-callback: later failures are 400, network failures included
         remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
-        error => ApiError::from_remote(error, app.config.profile),
+        error => ApiError::from_remote(error, context.config.profile),
     })?;
-    Ok(Json(Finished {
+    Ok(Json(AuthorizedConnection {
         connection: finished.into(),
     }))
 }

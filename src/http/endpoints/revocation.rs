@@ -7,10 +7,10 @@ use time::Duration;
 
 use super::{refuse_client, require_enabled};
 use crate::clients;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::read_access_token;
 use crate::http::error::responses;
-use crate::http::extract::{ABOUT_A_TOKEN, ClientAddress, Decoded, credentials, read_form};
+use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
@@ -22,7 +22,7 @@ use crate::store::refresh_tokens::{self, RefreshToken};
 use crate::store::revoked_tokens;
 
 /// The reason stored in `auth_grants`.
-const BECAUSE: &str = "by_client";
+const REVOCATION_REASON: &str = "by_client";
 
 /// Maximum lifetime of an access token, in seconds (the settings allow 24 h).
 const LIFE_MAX: i64 = 86_400;
@@ -56,50 +56,50 @@ pub struct RevocationForm {
     ),
 )]
 pub async fn revoke(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(app.config.profile, request, ABOUT_A_TOKEN).await;
+    let form = read_form(context.config.profile, request, TOKEN_PARAMETERS).await;
     let outcome = match form {
-        Ok(form) => answer(&app, &headers, &form, address).await,
+        Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
     };
     match outcome {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(error) => refuse_client(&app, error),
+        Err(error) => refuse_client(&context, error),
     }
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     form: &Decoded,
     address: ClientAddress,
 ) -> Result<(), OAuthError> {
-    require_enabled(app)?;
-    let credentials = credentials(app.config.profile, headers, form)?;
-    let client = clients::identify(app, &credentials).await?;
-    clients::prove(app, &client, &credentials, address.0).await?;
+    require_enabled(context)?;
+    let credentials = credentials(context.config.profile, headers, form)?;
+    let client = clients::identify(context, &credentials).await?;
+    clients::prove(context, &client, &credentials, address.0).await?;
     let token = Secret::new(form.require("token", "Missing token")?);
     let entry = |event| {
-        Entry::new(event, app.clock.now())
+        Entry::new(event, context.clock.now())
             .client(&client.client_id)
             .from(address.0)
     };
-    if let Some(token) = refresh_tokens::find(&app.db, &token.hash()).await? {
+    if let Some(token) = refresh_tokens::find(&context.db, &token.hash()).await? {
         let entry = entry(Event::GrantRevoked).of(&token.account.id);
-        return end_refresh_token(app, &client, token, entry).await;
+        return end_refresh_token(context, &client, token, entry).await;
     }
-    match read_access_token(app, &token, ForWhom::Anybody) {
+    match read_access_token(context, &token, ForWhom::Anybody) {
         Some(token) => {
             let event = match &token.grant {
                 Some(_) if !token.for_client_itself => Event::GrantRevoked,
                 _ => Event::AccessTokenRevoked,
             };
             let entry = entry(event).of(&token.account);
-            end_access_token(app, &client, token, entry).await
+            end_access_token(context, &client, token, entry).await
         }
         None => Ok(()), // RFC 7009 §2.2: an invalid token needs no revocation
     }
@@ -107,13 +107,13 @@ async fn answer(
 
 /// Revokes the whole grant: all refresh tokens and, by the `gid` claim, all access tokens (§2.1).
 async fn end_refresh_token(
-    app: &App,
+    context: &Context,
     client: &Client,
     token: RefreshToken,
     entry: Entry,
 ) -> Result<(), OAuthError> {
     if token.client != client.row_id {
-        return Err(of_another_client());
+        return Err(issued_to_different_client());
     }
     let grant = token.grant.map(|grant| grant.id);
     let subject = grant
@@ -123,16 +123,16 @@ async fn end_refresh_token(
         token: Some(token.id),
         grant,
     };
-    end_family(app, member, entry.subject(subject)).await
+    end_family(context, member, entry.subject(subject)).await
 }
 
-async fn end_family(app: &App, member: Member, entry: Entry) -> Result<(), OAuthError> {
-    refresh_token_family::end(&app.db, member, true, BECAUSE, entry).await?;
+async fn end_family(context: &Context, member: Member, entry: Entry) -> Result<(), OAuthError> {
+    refresh_token_family::end(&context.db, member, true, REVOCATION_REASON, entry).await?;
     Ok(())
 }
 
 async fn end_access_token(
-    app: &App,
+    context: &Context,
     client: &Client,
     token: VerifiedAccessToken,
     entry: Entry,
@@ -144,7 +144,7 @@ async fn end_access_token(
     };
     let owner = token.client_id.ok_or_else(cannot)?;
     if owner != client.client_id {
-        return Err(of_another_client());
+        return Err(issued_to_different_client());
     }
     // For client credentials, revoke only this token: all tokens of the client share the grant.
     let grant = token.grant.filter(|_| !token.for_client_itself);
@@ -155,14 +155,14 @@ async fn end_access_token(
                 token: None,
                 grant: Some(grant),
             };
-            end_family(app, member, entry).await
+            end_family(context, member, entry).await
         }
         (None, Some(jti), Some(end)) => {
-            let now = app.clock.now();
+            let now = context.clock.now();
             let left = Duration::seconds(end.saturating_sub(now.unix_seconds()).min(LIFE_MAX) + 1);
             let entry = entry.subject(&jti);
             let input = (jti, now + left, entry);
-            let revoked = app.db.write(input, |tx, (jti, end, entry)| {
+            let revoked = context.db.write(input, |tx, (jti, end, entry)| {
                 Box::pin(async move {
                     if revoked_tokens::insert(tx, jti, *end).await? {
                         audit::insert(tx, entry).await?;
@@ -177,6 +177,6 @@ async fn end_access_token(
 }
 
 /// Returns the error for a token of a different client: refused and not revoked (RFC 7009 §2.1).
-fn of_another_client() -> OAuthError {
+fn issued_to_different_client() -> OAuthError {
     OAuthError::invalid_grant("The token was issued to another client")
 }

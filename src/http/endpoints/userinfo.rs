@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::token::person_claims;
 use super::{challenge_bearer, with_challenge};
 use crate::accounts::access_keys;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, bearer, verify_access_token};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
@@ -55,8 +55,8 @@ pub struct UserInfo {
         ),
     ),
 )]
-pub async fn userinfo(app: State<Shared>, request: Request) -> Response {
-    respond(app, request).await
+pub async fn userinfo(context: State<SharedContext>, request: Request) -> Response {
+    respond(context, request).await
 }
 
 /// `POST /api/oauth/userinfo`.
@@ -83,13 +83,13 @@ pub async fn userinfo(app: State<Shared>, request: Request) -> Response {
         ),
     ),
 )]
-pub async fn userinfo_by_post(app: State<Shared>, request: Request) -> Response {
-    respond(app, request).await
+pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -> Response {
+    respond(context, request).await
 }
 
-async fn respond(State(app): State<Shared>, request: Request) -> Response {
-    let profile = app.config.profile;
-    match answer(&app, request).await {
+async fn respond(State(context): State<SharedContext>, request: Request) -> Response {
+    let profile = context.config.profile;
+    match answer(&context, request).await {
         Ok(info) => Json(info).into_response(),
         Err(Some(error))
             if profile.userinfo_is_storydens() && error.code == ErrorCode::InsufficientScope =>
@@ -100,20 +100,20 @@ async fn respond(State(app): State<Shared>, request: Request) -> Response {
         Err(Some(error))
             if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
         {
-            with_challenge(&app, ApiError::unauthenticated().into_response(), None)
+            with_challenge(&context, ApiError::unauthenticated().into_response(), None)
         }
         // RFC 6750 §3.1: no error code if the request has no token
-        Err(None) => with_challenge(&app, ApiError::unauthenticated().into_response(), None),
-        Err(Some(error)) => challenge_bearer(&app, error),
+        Err(None) => with_challenge(&context, ApiError::unauthenticated().into_response(), None),
+        Err(Some(error)) => challenge_bearer(&context, error),
     }
 }
 
 /// Returns the claims; `None` as the error if the request has no token.
-async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(app.config.profile, request.headers());
+async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<OAuthError>> {
+    let token = bearer(context.config.profile, request.headers());
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(app.config.profile, request, &["access_token"]).await?;
+        let form = read_form(context.config.profile, request, &["access_token"]).await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";
@@ -128,24 +128,24 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
             return Err(Some(OAuthError::invalid_request(description)));
         }
     };
-    if app.config.profile.userinfo_is_storydens() && is_access_key(app, &token).await? {
+    if context.config.profile.userinfo_is_storydens() && is_access_key(context, &token).await? {
         // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let verified = verify_access_token(app, &token, ForWhom::Us)
+    let verified = verify_access_token(context, &token, ForWhom::Us)
         .await
         .map_err(OAuthError::from)?;
     let Some((token, account)) = verified else {
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
     };
-    let storydens = app.config.profile.userinfo_is_storydens();
+    let storydens = context.config.profile.userinfo_is_storydens();
     if !token.scope.contains(ScopeName::Openid) && !storydens {
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let person = person_claims(app, &account, &token.scope)
+    let person = person_claims(context, &account, &token.scope)
         .await
         .map_err(OAuthError::from)?;
     Ok(UserInfo {
@@ -154,6 +154,6 @@ async fn answer(app: &App, request: Request) -> Result<UserInfo, Option<OAuthErr
     })
 }
 
-async fn is_access_key(app: &App, bearer: &Secret) -> Result<bool, OAuthError> {
-    Ok(access_keys::verify(app, bearer).await?.is_some())
+async fn is_access_key(context: &Context, bearer: &Secret) -> Result<bool, OAuthError> {
+    Ok(access_keys::verify(context, bearer).await?.is_some())
 }

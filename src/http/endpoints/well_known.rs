@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::keys;
@@ -100,9 +100,11 @@ pub struct ProtectedResource {
         responses::NotFound,
     ),
 )]
-pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document, ApiError> {
-    require_enabled(&app)?;
-    Ok(openid(&app))
+pub async fn openid_configuration(
+    State(context): State<SharedContext>,
+) -> Result<Document, ApiError> {
+    require_enabled(&context)?;
+    Ok(openid(&context))
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
@@ -117,9 +119,11 @@ pub async fn openid_configuration(State(app): State<Shared>) -> Result<Document,
         responses::NotFound,
     ),
 )]
-pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Document, ApiError> {
-    require_enabled(&app)?;
-    Ok(oauth(&app))
+pub async fn oauth_authorization_server(
+    State(context): State<SharedContext>,
+) -> Result<Document, ApiError> {
+    require_enabled(&context)?;
+    Ok(oauth(&context))
 }
 
 /// `GET /.well-known/openid-configuration/PATH`: the same document for an issuer with a path
@@ -137,12 +141,12 @@ pub async fn oauth_authorization_server(State(app): State<Shared>) -> Result<Doc
     ),
 )]
 pub async fn openid_configuration_of(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
-    require_issuer_path(&app, &path)?;
-    require_enabled(&app)?;
-    Ok(openid(&app))
+    require_issuer_path(&context, &path)?;
+    require_enabled(&context)?;
+    Ok(openid(&context))
 }
 
 /// `GET /.well-known/oauth-authorization-server/PATH`: the same document for an issuer with a path
@@ -160,12 +164,12 @@ pub async fn openid_configuration_of(
     ),
 )]
 pub async fn oauth_authorization_server_of(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
-    require_issuer_path(&app, &path)?;
-    require_enabled(&app)?;
-    Ok(oauth(&app))
+    require_issuer_path(&context, &path)?;
+    require_enabled(&context)?;
+    Ok(oauth(&context))
 }
 
 /// `GET /api/oauth/jwks` (RFC 7517 §5).
@@ -181,9 +185,11 @@ pub async fn oauth_authorization_server_of(
         responses::OAuthTooManyRequests,
     ),
 )]
-pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
-    let keys = app.keys.as_ref().ok_or_else(disabled)?;
-    Ok(Document::rendered_once(&app.documents.jwks, || keys.jwks()))
+pub async fn jwks(State(context): State<SharedContext>) -> Result<Document, ApiError> {
+    let keys = context.keys.as_ref().ok_or_else(disabled)?;
+    Ok(Document::rendered_once(&context.documents.jwks, || {
+        keys.jwks()
+    }))
 }
 
 /// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the issuer itself as a resource.
@@ -198,10 +204,12 @@ pub async fn jwks(State(app): State<Shared>) -> Result<Document, ApiError> {
         responses::NotFound,
     ),
 )]
-pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, ApiError> {
-    require_enabled(&app)?;
-    let place = &app.documents.protected_resource;
-    Ok(Document::rendered_once(place, || resource(&app, "")))
+pub async fn protected_resource(
+    State(context): State<SharedContext>,
+) -> Result<Document, ApiError> {
+    require_enabled(&context)?;
+    let place = &context.documents.protected_resource;
+    Ok(Document::rendered_once(place, || resource(&context, "")))
 }
 
 /// `GET /.well-known/oauth-protected-resource/`: the same document, in the profile `storyden`
@@ -218,12 +226,12 @@ pub async fn protected_resource(State(app): State<Shared>) -> Result<Document, A
     ),
 )]
 pub async fn protected_resource_with_slash(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    if app.config.profile.every_path_is_a_resource() {
-        return protected_resource(State(app)).await;
+    if context.config.profile.every_path_is_a_resource() {
+        return protected_resource(State(context)).await;
     }
-    Err(no_resource())
+    Err(unknown_resource())
 }
 
 /// `GET /.well-known/oauth-protected-resource/PATH` (RFC 9728 §3.1): a resource below the issuer, such
@@ -241,38 +249,38 @@ pub async fn protected_resource_with_slash(
     ),
 )]
 pub async fn protected_resource_of(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
-    require_enabled(&app)?;
-    if app.config.profile.every_path_is_a_resource() {
-        return Ok(Document::new(&resource(&app, path.trim_matches('/'))));
+    require_enabled(&context)?;
+    if context.config.profile.every_path_is_a_resource() {
+        return Ok(Document::new(&resource(&context, path.trim_matches('/'))));
     }
-    let issuer_path = app.config.issuer_path();
+    let issuer_path = context.config.issuer_path();
     if path == issuer_path {
-        return protected_resource(State(app)).await;
+        return protected_resource(State(context)).await;
     }
     let below = path.strip_prefix(issuer_path);
     let below = below.and_then(|rest| rest.strip_prefix('/'));
     match below.unwrap_or(&path) {
         "api" => {
-            let place = &app.documents.protected_api;
-            Ok(Document::rendered_once(place, || resource(&app, "api")))
+            let place = &context.documents.protected_api;
+            Ok(Document::rendered_once(place, || resource(&context, "api")))
         }
-        path @ ("mcp" | "mcp/sse") if app.config.mcp_enabled => {
-            Ok(Document::new(&resource(&app, path)))
+        path @ ("mcp" | "mcp/sse") if context.config.mcp_enabled => {
+            Ok(Document::new(&resource(&context, path)))
         }
-        _ => Err(no_resource()),
+        _ => Err(unknown_resource()),
     }
 }
 
 /// Builds the metadata of the resource at a path below the issuer (RFC 9728 §2).
-fn resource(app: &App, path: &str) -> ProtectedResource {
-    let issuer = app.config.issuer();
+fn resource(context: &Context, path: &str) -> ProtectedResource {
+    let issuer = context.config.issuer();
     let has_scopes = match path {
         "api" => true,
-        "mcp/sse" => app.config.mcp_enabled,
-        "mcp" => app.config.mcp_enabled && !app.config.profile.every_path_is_a_resource(),
+        "mcp/sse" => context.config.mcp_enabled,
+        "mcp" => context.config.mcp_enabled && !context.config.profile.every_path_is_a_resource(),
         _ => false,
     };
     ProtectedResource {
@@ -288,7 +296,7 @@ fn resource(app: &App, path: &str) -> ProtectedResource {
     }
 }
 
-fn no_resource() -> ApiError {
+fn unknown_resource() -> ApiError {
     ApiError::new(Kind::NotFound, "There is no resource with this path here")
 }
 
@@ -315,46 +323,48 @@ pub struct ClientDocument {
     security(()),
     responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
 )]
-pub async fn client_metadata(State(app): State<Shared>) -> Document {
-    Document::rendered_once(&app.documents.client_metadata, || {
-        let web = app.config.web_address();
+pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
+    Document::rendered_once(&context.documents.client_metadata, || {
+        let web = context.config.web_address();
         ClientDocument {
-            client_id: app.config.own_client_id().into(),
-            client_name: app.config.own_name(),
+            client_id: context.config.own_client_id().into(),
+            client_name: context.config.own_client_name(),
             client_uri: web.as_str().trim_end_matches('/').to_owned(),
             grant_types: ["authorization_code", "refresh_token"],
-            redirect_uris: [app.config.remote_callback_page().into()],
+            redirect_uris: [context.config.remote_callback_page().into()],
             response_types: ["code"],
             token_endpoint_auth_method: "none",
         }
     })
 }
 
-fn openid(app: &App) -> Document {
-    Document::rendered_once(&app.documents.openid_configuration, || metadata(app))
+fn openid(context: &Context) -> Document {
+    Document::rendered_once(&context.documents.openid_configuration, || {
+        metadata(context)
+    })
 }
 
-fn oauth(app: &App) -> Document {
-    let place = &app.documents.oauth_authorization_server;
-    Document::rendered_once(place, || metadata(app).without_openid())
+fn oauth(context: &Context) -> Document {
+    let place = &context.documents.oauth_authorization_server;
+    Document::rendered_once(place, || metadata(context).without_openid())
 }
 
-fn metadata(app: &App) -> ServerMetadata {
-    let base = app.config.endpoint_base();
-    let mut metadata = ServerMetadata::openid(&app.config.issuer(), &base);
-    if app.config.registration_enabled {
+fn metadata(context: &Context) -> ServerMetadata {
+    let base = context.config.endpoint_base();
+    let mut metadata = ServerMetadata::openid(&context.config.issuer(), &base);
+    if context.config.registration_enabled {
         metadata = metadata.with_registration(&base);
     }
-    if app.config.profile.redirects_are_rebuilt() {
+    if context.config.profile.redirects_are_rebuilt() {
         metadata = metadata.without_iss();
     }
-    if app.config.profile.documents_have_storydens_members() {
+    if context.config.profile.documents_have_storydens_members() {
         metadata = metadata.with_storydens_members();
     }
-    if app.config.documents_enabled() {
+    if context.config.documents_enabled() {
         metadata = metadata.with_client_documents();
     }
-    if app.config.profile.documents_name_storydens_endpoints() {
+    if context.config.profile.documents_name_storydens_endpoints() {
         metadata
     } else {
         metadata
@@ -363,9 +373,9 @@ fn metadata(app: &App) -> ServerMetadata {
     }
 }
 
-fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {
-    let served = !app.config.profile.issuer_path_is_not_served();
-    if served && !path.is_empty() && path == app.config.issuer_path() {
+fn require_issuer_path(context: &Context, path: &str) -> Result<(), ApiError> {
+    let served = !context.config.profile.issuer_path_is_not_served();
+    if served && !path.is_empty() && path == context.config.issuer_path() {
         return Ok(());
     }
     Err(ApiError::new(
@@ -374,8 +384,8 @@ fn require_issuer_path(app: &App, path: &str) -> Result<(), ApiError> {
     ))
 }
 
-fn require_enabled(app: &App) -> Result<(), ApiError> {
-    if app.config.oauth_enabled {
+fn require_enabled(context: &Context) -> Result<(), ApiError> {
+    if context.config.oauth_enabled {
         Ok(())
     } else {
         Err(disabled())

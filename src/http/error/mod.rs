@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::clients::secrets;
 use crate::compat::Profile;
-use crate::context::App;
+use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::Refused;
 use crate::oauth::{ErrorCode, OAuthError};
@@ -25,17 +25,17 @@ use crate::trace_id::trace_id;
 use crate::{keys, passwords, remote, store};
 
 /// `Retry-After` of a 503 while the database is unavailable, in seconds.
-pub(crate) const AWAY: u64 = 2;
+pub(crate) const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
 /// Error text for a request with text that no database can store.
 const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
 
 impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {
-        if error.is_passing() {
+        if error.is_temporary() {
             let mut away = Self::temporarily_unavailable("The server is busy; try again shortly");
             away.detail = Some(std::sync::Arc::new(error));
-            return away.retry_after(AWAY);
+            return away.retry_after(UNAVAILABLE_RETRY_AFTER);
         }
         if let store::Error::Unstorable(cause) = error {
             let mut refused = Self::invalid_request(UNSTORABLE);
@@ -315,9 +315,11 @@ impl ApiError {
     /// §3, RFC 9728 §5.1). The profile `storyden` has no challenge here
     /// (storyden-contract.md#headers-and-limits).
     #[must_use]
-    pub fn challenged(mut self, app: &App, error: Option<&'static str>) -> Self {
-        if !app.config.profile.only_userinfo_challenges() {
-            let challenge = app.config.bearer_challenge(error.map(|code| (code, "")));
+    pub fn challenged(mut self, context: &Context, error: Option<&'static str>) -> Self {
+        if !context.config.profile.only_userinfo_challenges() {
+            let challenge = context
+                .config
+                .bearer_challenge(error.map(|code| (code, "")));
             self.challenge = Some(challenge.into());
         }
         self
@@ -326,8 +328,9 @@ impl ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        let mut problem = if error.is_passing() {
-            Self::new(Kind::Unavailable, "The server is busy; try again shortly").retry_after(AWAY)
+        let mut problem = if error.is_temporary() {
+            Self::new(Kind::Unavailable, "The server is busy; try again shortly")
+                .retry_after(UNAVAILABLE_RETRY_AFTER)
         } else if let store::Error::Unstorable(cause) = error {
             let mut problem = Self::invalid(UNSTORABLE);
             problem.cause = cause.map(Into::into);
@@ -440,7 +443,7 @@ impl IntoResponse for ApiError {
 
 /// Logs the cause of a failed request: as an error if internal, as a warning if temporary.
 fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
-    let cause = chain(error);
+    let cause = error_chain(error);
     if broke {
         tracing::error!(cause, "a request failed");
     } else {
@@ -449,7 +452,7 @@ fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
 }
 
 /// Joins an error and all causes in a single line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

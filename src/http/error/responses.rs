@@ -67,7 +67,7 @@ pub enum Broken {
 
 /// Errors that every operation may return, as OAuth errors.
 #[derive(Debug, IntoResponses)]
-pub enum OAuthBroken {
+pub enum CommonOAuthErrors {
     /// Rate limit of the address exceeded; `Retry-After` tells when to try again.
     #[response(
         status = 429,
@@ -89,21 +89,21 @@ pub enum OAuthBroken {
 
 /// Errors of operations with both shapes: OAuth errors from handlers, problems from layers.
 #[derive(Debug, IntoResponses)]
-pub enum EitherBroken {
+pub enum CommonMixedErrors {
     /// Rate limit of the address exceeded.
     #[response(status = 429)]
-    TooMany(#[to_response] EitherAway),
+    TooMany(#[to_response] EitherUnavailable),
     /// Internal error.
     #[response(status = 500)]
-    Broken(#[to_response] Either),
+    Broken(#[to_response] EitherInternal),
     /// The server is overloaded, or a dependency is unavailable.
     #[response(status = 503)]
-    Away(#[to_response] EitherAway),
+    Unavailable(#[to_response] EitherUnavailable),
 }
 
 /// Internal error, in either shape.
 #[derive(Debug, ToResponse)]
-pub enum Either {
+pub enum EitherInternal {
     /// An OAuth error.
     OAuth(#[content("application/json")] OAuthErrorBody),
     /// A problem.
@@ -113,7 +113,7 @@ pub enum Either {
 /// Temporary error; `Retry-After` tells when to try again.
 #[derive(Debug, ToResponse)]
 #[response(headers(("Retry-After" = u64, description = "Seconds")))]
-pub enum EitherAway {
+pub enum EitherUnavailable {
     /// An OAuth error.
     OAuth(#[content("application/json")] OAuthErrorBody),
     /// A problem.

@@ -8,17 +8,20 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 
 /// The address of the client: the peer's or, behind a trusted proxy, the forwarded address.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
-impl FromRequestParts<Shared> for ClientAddress {
+impl FromRequestParts<SharedContext> for ClientAddress {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, app))
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, context))
     }
 }
 
@@ -26,7 +29,7 @@ impl ClientAddress {
     /// Returns the client address of a request. `X-Forwarded-For` counts only if a trusted proxy sent
     /// the header, because clients could spoof addresses.
     #[must_use]
-    pub fn of(parts: &Parts, app: &App) -> Self {
+    pub fn of(parts: &Parts, context: &Context) -> Self {
         let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         let mut address = peer
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
@@ -34,7 +37,7 @@ impl ClientAddress {
         // Each proxy appends the address of its peer, so an element counts only if all proxies to the
         // right are trusted. The client may have written the rest (spoofing).
         for hop in hops(&parts.headers) {
-            if !app.config.trusted_proxies.contain(address) {
+            if !context.config.trusted_proxies.contain(address) {
                 break;
             }
             let Some(behind) = read(hop) else { break };

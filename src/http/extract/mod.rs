@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use crate::compat::Profile;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
@@ -40,7 +40,7 @@ const ASSERTION_MAX: usize = 8 * 1_024;
 
 /// The parameters of revocation and introspection: the token and the client credentials (RFC 7009 §2.1,
 /// RFC 7662 §2.1).
-pub const ABOUT_A_TOKEN: &[&str] = &[
+pub const TOKEN_PARAMETERS: &[&str] = &[
     "token",
     "token_type_hint",
     "client_id",
@@ -375,10 +375,10 @@ fn is_json(media_type: &HeaderValue) -> bool {
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &SharedContext) -> Result<Self, ApiError> {
         let media_type = request.headers().get(CONTENT_TYPE);
         // A-49 (CSRF): a form of a foreign site cannot send this media type without a CORS preflight.
         if !media_type.is_some_and(is_json) {

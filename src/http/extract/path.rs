@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use crate::context::Shared;
+use crate::context::SharedContext;
 
 /// Length of a row id (storyden-contract.md#ids-and-times).
 const LENGTH: usize = 20;
@@ -15,13 +15,16 @@ const LENGTH: usize = 20;
 #[derive(Clone, Debug)]
 pub struct PathId(pub String);
 
-impl FromRequestParts<Shared> for PathId {
+impl FromRequestParts<SharedContext> for PathId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
-        let text = Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, Infallible> {
+        let text = Path::<String>::from_request_parts(parts, context).await;
         let mut id = text.map(|Path(text)| text).unwrap_or_default();
-        if app.config.profile.path_ids_are_cut() && id.is_char_boundary(LENGTH) {
+        if context.config.profile.path_ids_are_cut() && id.is_char_boundary(LENGTH) {
             id.truncate(LENGTH);
         }
         let fits = id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
-use crate::rate_limit::connections::Place;
+use crate::rate_limit::connections::ConnectionSlot;
 
 /// The body of a request on a connection.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     pub(super) incoming: Incoming,
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<ConnectionSlot>,
 }
 
 impl Body for RequestBody {

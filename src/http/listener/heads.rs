@@ -16,44 +16,44 @@ enum Part {
     /// The request head.
     Head,
     /// The head is complete, and hyper has not reported the body length yet.
-    Unknown,
+    AwaitingLength,
     /// The body, with the number of remaining bytes.
     Body(u64),
     /// A chunked body; the last request of the connection.
-    Last,
+    ChunkedBody,
     /// A head with a bare LF; the connection ends.
     Refused,
 }
 
 /// The position in the byte stream of a connection.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(super) struct RequestFraming {
     part: Part,
     last: u8,
-    begun: bool,
+    has_started: bool,
     line_is_empty: bool,
 }
 
-impl Default for Heads {
+impl Default for RequestFraming {
     fn default() -> Self {
         Self {
             part: Part::Head,
             last: 0,
-            begun: false,
+            has_started: false,
             line_is_empty: false,
         }
     }
 }
 
-impl Heads {
+impl RequestFraming {
     /// True in a head, and before the first byte of a head.
     pub(super) fn in_head(&self) -> bool {
         self.part == Part::Head
     }
 
-    /// True from the end of a head until [`Heads::set_body`].
+    /// True from the end of a head until [`RequestFraming::set_body`].
     pub(super) fn needs_body(&self) -> bool {
-        self.part == Part::Unknown
+        self.part == Part::AwaitingLength
     }
 
     /// True after a bare LF in a head.
@@ -66,7 +66,7 @@ impl Heads {
         match length {
             BodyLength::Known(0) => *self = Self::default(),
             BodyLength::Known(left) => self.part = Part::Body(left),
-            BodyLength::Chunked => self.part = Part::Last,
+            BodyLength::Chunked => self.part = Part::ChunkedBody,
         }
     }
 
@@ -74,19 +74,19 @@ impl Heads {
     /// a head is replaced by NUL, which makes hyper reject the request with 400.
     pub(super) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         match self.part {
-            Part::Head => self.pass_head(bytes),
-            Part::Unknown => 0,
+            Part::Head => self.advance_head(bytes),
+            Part::AwaitingLength => 0,
             Part::Body(left) => {
                 let passed =
                     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 self.set_body(BodyLength::Known(left - passed as u64));
                 passed
             }
-            Part::Last | Part::Refused => bytes.len(),
+            Part::ChunkedBody | Part::Refused => bytes.len(),
         }
     }
 
-    fn pass_head(&mut self, bytes: &mut [u8]) -> usize {
+    fn advance_head(&mut self, bytes: &mut [u8]) -> usize {
         for (at, byte) in bytes.iter_mut().enumerate() {
             let last = std::mem::replace(&mut self.last, *byte);
             match *byte {
@@ -95,13 +95,13 @@ impl Heads {
                     self.part = Part::Refused;
                     return at + 1;
                 }
-                b'\n' if self.begun && self.line_is_empty => {
-                    self.part = Part::Unknown;
+                b'\n' if self.has_started && self.line_is_empty => {
+                    self.part = Part::AwaitingLength;
                     return at + 1;
                 }
                 b'\n' => self.line_is_empty = true,
                 b'\r' => {}
-                _ => (self.begun, self.line_is_empty) = (true, false),
+                _ => (self.has_started, self.line_is_empty) = (true, false),
             }
         }
         bytes.len()
@@ -114,11 +114,11 @@ mod tests {
 
     /// framing does not depend on the size of the reads.
     #[test]
-    fn a_request_ends_where_it_ends_however_it_arrives() {
+    fn framing_is_independent_of_read_size() {
         let head = b"\r\nPOST / HTTP/1.1\r\nHost: a\r\n\r\n";
         let stream = [&head[..], b"\n\n\n", &head[..], b"rest"].concat();
         for size in 1..=stream.len() {
-            let (mut heads, mut ends, mut at) = (Heads::default(), Vec::new(), 0);
+            let (mut heads, mut ends, mut at) = (RequestFraming::default(), Vec::new(), 0);
             while at < stream.len() && ends.len() < 2 {
                 let mut piece = stream[at..stream.len().min(at + size)].to_vec();
                 at += heads.pass(&mut piece);
@@ -133,13 +133,13 @@ mod tests {
 
     /// a bare LF is replaced in heads only.
     #[test]
-    fn a_bare_line_feed_is_spoilt_in_a_head_alone() {
-        let mut heads = Heads::default();
+    fn bare_lf_is_rejected_in_heads_only() {
+        let mut heads = RequestFraming::default();
         let mut bytes = b"GET / HTTP/1.1\nX: y\r\n\r\n".to_vec();
         assert_eq!(heads.pass(&mut bytes), 15);
         assert_eq!(bytes, b"GET / HTTP/1.1\0X: y\r\n\r\n");
         assert!(heads.is_refused());
-        let mut heads = Heads::default();
+        let mut heads = RequestFraming::default();
         let mut bytes = b"GET / HTTP/1.1\r\n\r\n\n\n\nX".to_vec();
         assert_eq!(heads.pass(&mut bytes), 18);
         heads.set_body(BodyLength::Known(2));
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(bytes, b"\n\n\nX");
         assert_eq!(heads.pass(&mut bytes[2..]), 1);
         assert_eq!(bytes, b"\n\n\0X");
-        let mut heads = Heads::default();
+        let mut heads = RequestFraming::default();
         heads.set_body(BodyLength::Chunked);
         let mut bytes = b"0\n\n".to_vec();
         assert_eq!((heads.pass(&mut bytes), &bytes[..]), (3, &b"0\n\n"[..]));

@@ -28,29 +28,33 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use self::body::RequestBody;
-use self::heads::Heads;
-use crate::context::Shared;
+use self::heads::RequestFraming;
+use crate::context::SharedContext;
 use crate::http::router::router;
 use crate::jobs;
-use crate::rate_limit::connections::{BodyLength, Phase, Place};
+use crate::rate_limit::connections::{BodyLength, ConnectionSlot, Phase};
 use crate::timeouts::Timeouts;
 
-pub use crate::rate_limit::connections::{ConnectionLimits, Load, Places, Refused};
+pub use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots, Load, Refused};
 
 /// Maximum length of a request head, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;
 /// Time for requests in flight to finish at shutdown.
-const DRAIN: Duration = Duration::from_secs(6);
+const DRAIN_MAX: Duration = Duration::from_secs(6);
 /// Time for the whole shutdown; containers are killed after 10 s.
-const END: Duration = Duration::from_millis(7_500);
+const SHUTDOWN_MAX: Duration = Duration::from_millis(7_500);
 
 /// Serves until `stop`, then turns readiness off, lets requests in flight finish and ends the jobs.
 ///
 /// # Errors
 /// Never at present: failed accepts are retried.
-pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let jobs = jobs::start(&app, &stop);
-    let service = router(Arc::clone(&app));
+pub async fn run(
+    context: SharedContext,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let jobs = jobs::start(&context, &stop);
+    let service = router(Arc::clone(&context));
     let connections = GracefulShutdown::new();
     let mut refused = 0_u64;
     loop {
@@ -72,8 +76,8 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
         };
         // A trusted proxy has the connections of all clients behind that proxy, so the limit per
         // network does not apply.
-        let is_proxy = app.config.trusted_proxies.contain(peer.ip());
-        let place = match app.places.take((!is_proxy).then(|| peer.ip())).await {
+        let is_proxy = context.config.trusted_proxies.contain(peer.ip());
+        let place = match context.places.take((!is_proxy).then(|| peer.ip())).await {
             Ok(place) => place,
             Err(reason) => {
                 refused += 1;
@@ -85,7 +89,7 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
         };
         let connection = connection(
             stream,
-            (peer, app.timeouts),
+            (peer, context.timeouts),
             service.clone(),
             Arc::clone(&place),
         );
@@ -99,21 +103,21 @@ pub async fn run(app: Shared, listener: TcpListener, stop: CancellationToken) ->
             }
         });
     }
-    app.readiness.drain();
+    context.readiness.drain();
     drop(listener);
     tracing::info!("draining");
     let end = async {
-        if tokio::time::timeout(DRAIN, connections.shutdown())
+        if tokio::time::timeout(DRAIN_MAX, connections.shutdown())
             .await
             .is_err()
         {
             tracing::warn!("some requests did not finish in time");
         }
         jobs.wait().await;
-        jobs::write_refusals(Arc::clone(&app)).await; // includes refusals of the last requests
-        app.db.close().await;
+        jobs::write_refusals(Arc::clone(&context)).await; // includes refusals of the last requests
+        context.db.close().await;
     };
-    if tokio::time::timeout(END, end).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_MAX, end).await.is_err() {
         tracing::warn!("the database was left before it was done");
     }
     Ok(())
@@ -124,15 +128,15 @@ fn connection(
     stream: TcpStream,
     (peer, timeouts): (SocketAddr, Timeouts),
     router: Router,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Watched {
+    let io = TokioIo::new(TimeoutStream {
         stream,
         place: Arc::clone(&place),
         timer: Box::pin(tokio::time::sleep(timeouts.idle)),
         timeouts,
-        heads: Heads::default(),
+        heads: RequestFraming::default(),
         held: Vec::new(),
         held_from: 0,
     });
@@ -164,7 +168,7 @@ fn connection(
     });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(None) // `Watched` enforces the timeouts
+        .header_read_timeout(None) // `TimeoutStream` enforces the timeouts
         .max_buf_size(HEAD_MAX)
         .serve_connection(io, service)
 }
@@ -176,18 +180,18 @@ fn body_length(body: &Incoming) -> BodyLength {
 }
 
 /// A stream that times out on a peer that is too slow for the current phase.
-struct Watched {
+struct TimeoutStream {
     stream: TcpStream,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
     timer: Pin<Box<Sleep>>,
     timeouts: Timeouts,
-    heads: Heads,
+    heads: RequestFraming,
     /// Bytes that arrived with a head or a body and belong to the next part, from `held_from` on.
     held: Vec<u8>,
     held_from: usize,
 }
 
-impl Watched {
+impl TimeoutStream {
     #[expect(
         clippy::disallowed_methods,
         reason = "how long a peer is waited for is the machine's time"
@@ -198,9 +202,9 @@ impl Watched {
     }
 }
 
-impl Watched {
+impl TimeoutStream {
     /// Passes the bytes of the current head or body to hyper, held bytes first.
-    fn hand_on(
+    fn pass_on(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -244,7 +248,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -260,7 +264,7 @@ impl AsyncRead for Watched {
         let read = if self.heads.needs_body() {
             Poll::Pending
         } else {
-            self.hand_on(context, buffer)
+            self.pass_on(context, buffer)
         };
         if in_head && self.heads.is_refused() {
             // hyper parses a head that arrived in pieces only at an empty line, so append an empty
@@ -275,7 +279,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl Watched {
+impl TimeoutStream {
     /// Handles the result of a write: progress restarts the idle timeout, and a peer that stops reading
     /// times out like a peer that stops sending.
     fn written<T>(
@@ -297,7 +301,7 @@ impl Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TimeoutStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

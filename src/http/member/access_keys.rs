@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::client_body::given;
-use super::{entry, require_open, require_room, unless_signed_out};
+use super::{closed_session_error, entry, require_below_limit, require_open_session};
 use crate::accounts::access_keys::generate;
 use crate::clock::Timestamp;
 use crate::compat::Profile;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody, PathId};
@@ -111,9 +111,12 @@ impl Key {
         responses::Broken,
     )
 )]
-pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<KeyList>, ApiError> {
-    let profile = app.config.profile;
-    let keys = access_keys::list(&app.db, &holder.account.id).await?;
+pub async fn list(
+    State(context): State<SharedContext>,
+    holder: KeyHolder,
+) -> Result<Json<KeyList>, ApiError> {
+    let profile = context.config.profile;
+    let keys = access_keys::list(&context.db, &holder.account.id).await?;
     let keys = keys.into_iter().map(|key| {
         let enabled = !key.disabled.0;
         Key::shown(profile, key, enabled)
@@ -143,7 +146,7 @@ pub async fn list(State(app): State<Shared>, holder: KeyHolder) -> Result<Json<K
     )
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<CreateKey>, ApiError>,
@@ -151,7 +154,7 @@ pub async fn create(
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
     let (session, account) = (person.0.id, person.0.account);
-    let (profile, now) = (app.config.profile, app.clock.now());
+    let (profile, now) = (context.config.profile, context.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
     let name = if profile.access_keys_are_storydens() {
         asked.name
@@ -162,9 +165,9 @@ pub async fn create(
     if !profile.access_keys_are_storydens() && expires_at.is_some_and(|at| at <= now) {
         return Err(ApiError::invalid("expires_at must be in the future"));
     }
-    let have = access_keys::count(&app.db, &account.id).await?;
-    require_room(&app, &account.id, have, MOST)?;
-    let (identifier, secret_hash, secret) = generate(&app).await?;
+    let have = access_keys::count(&context.db, &account.id).await?;
+    require_below_limit(&context, &account.id, have, MOST)?;
+    let (identifier, secret_hash, secret) = generate(&context).await?;
     let new = NewKey {
         id: AccessKeyId::generate(),
         account: account.id.clone(),
@@ -181,17 +184,17 @@ pub async fn create(
         disabled: store::value::Flag(false),
         expires_at,
     };
-    let entry = entry(&app, Event::AccessKeyCreated, &account.id, address).subject(&new.id);
-    let write = app
+    let entry = entry(&context, Event::AccessKeyCreated, &account.id, address).subject(&new.id);
+    let write = context
         .db
         .write((session, new, entry), |tx, (session, new, entry)| {
             Box::pin(async move {
-                require_open(tx, session).await?;
+                require_open_session(tx, session).await?;
                 access_keys::insert(tx, new).await?;
                 audit::insert(tx, entry).await
             })
         });
-    write.await.map_err(unless_signed_out)?;
+    write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedKey {
         key: Key::shown(profile, listed, !profile.access_keys_are_storydens()),
         secret: secret.reveal().to_owned(),
@@ -226,7 +229,7 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     holder: KeyHolder,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
@@ -237,8 +240,8 @@ pub async fn delete(
         return Err(ApiError::forbidden(detail));
     }
     let account = holder.account.id;
-    let entry = entry(&app, Event::AccessKeyDeleted, &account, address).subject(&id);
-    let write = app
+    let entry = entry(&context, Event::AccessKeyDeleted, &account, address).subject(&id);
+    let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {
             Box::pin(async move {

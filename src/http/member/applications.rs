@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{entry, page};
 use crate::clock::Timestamp;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, PathId};
@@ -65,14 +65,14 @@ pub struct ApplicationList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ApplicationList>, ApiError> {
     let page = page(query.as_deref())?;
-    let times = (app.clock.now(), app.config.access_token_ttl);
+    let times = (context.clock.now(), context.config.access_token_ttl);
     let account = &person.0.account.id;
-    let (found, pages) = applications::list(&app.db, account, times, page).await?;
+    let (found, pages) = applications::list(&context.db, account, times, page).await?;
     let applications = found
         .into_iter()
         .map(|application| Application {
@@ -109,19 +109,20 @@ pub async fn list(
     )
 )]
 pub async fn revoke(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, ApiError> {
     let account = person.0.account.id;
-    let client = clients::find_by_row(&app.db, &ClientRowId::new(id)).await?;
+    let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
     let client = client
         .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id"))?;
-    let entry = entry(&app, Event::GrantRevoked, &account, address)
+    let entry = entry(&context, Event::GrantRevoked, &account, address)
         .client(&client.client_id)
         .subject(&client.row_id);
-    app.db
+    context
+        .db
         .write(
             (account, client.row_id, entry),
             |tx, (account, client, entry)| {

@@ -9,10 +9,10 @@ use time::Duration;
 use super::client_body::RotateSecret;
 use super::clients::owned;
 use super::refusal::Refusal;
-use super::{require_manager, require_room, unless_signed_out};
+use super::{closed_session_error, require_below_limit, require_manager};
 use crate::clients::secrets::{self, OVERLAP_MAX};
 use crate::clock::Timestamp;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, JsonBody, PathId};
@@ -57,13 +57,13 @@ pub struct RotatedSecret {
     )
 )]
 pub async fn rotate(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<RotateSecret>, ApiError>,
 ) -> Result<Json<RotatedSecret>, Refusal> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     let overlap = Duration::seconds(body?.0.overlap_seconds.into());
     if overlap > OVERLAP_MAX {
         let most = OVERLAP_MAX.whole_seconds();
@@ -72,16 +72,17 @@ pub async fn rotate(
     }
     let account = &person.0.account.id;
     let event = Event::ClientSecretRotated;
-    let (client, entry) = owned(&app, account, id, address, event).await?;
+    let (client, entry) = owned(&context, account, id, address, event).await?;
     if client.kind == ClientType::Public {
         let detail = "A public application has no secret";
         return Err(ApiError::invalid(detail).into());
     }
-    require_room(&app, account, 0, 1)?;
+    require_below_limit(&context, account, 0, 1)?;
     let at = entry.at;
-    let secret = secrets::rotate(&app, &client, overlap, entry, Some(person.0.id.clone())).await;
+    let secret =
+        secrets::rotate(&context, &client, overlap, entry, Some(person.0.id.clone())).await;
     let secret = secret.map_err(|error| match error {
-        secrets::Error::Store(error) => unless_signed_out(error).into(),
+        secrets::Error::Store(error) => closed_session_error(error).into(),
         error @ secrets::Error::Hashing(_) => Refusal::from(error),
     })?;
     Ok(Json(RotatedSecret {

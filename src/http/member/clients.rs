@@ -10,10 +10,12 @@ use serde::Serialize;
 
 use super::client_body::{CreateClient, UpdateClient};
 use super::refusal::Refusal;
-use super::{entry, require_manager, require_open, require_room, unless_signed_out};
+use super::{
+    closed_session_error, entry, require_below_limit, require_manager, require_open_session,
+};
 use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody, PathId};
@@ -64,10 +66,13 @@ pub struct IssuedClient {
         responses::Broken,
     )
 )]
-pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<ClientList>, ApiError> {
-    require_manager(&app, &person)?;
-    let profile = app.config.profile;
-    let owned = clients::list_of(&app.db, &person.0.account.id).await?;
+pub async fn list(
+    State(context): State<SharedContext>,
+    person: Person,
+) -> Result<Json<ClientList>, ApiError> {
+    require_manager(&context, &person)?;
+    let profile = context.config.profile;
+    let owned = clients::list_by_owner(&context.db, &person.0.account.id).await?;
     let clients = owned
         .into_iter()
         .map(|client| ClientResource::shown(profile, client))
@@ -95,21 +100,21 @@ pub async fn list(State(app): State<Shared>, person: Person) -> Result<Json<Clie
     )
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<CreateClient>, ApiError>,
 ) -> Result<Json<IssuedClient>, ApiError> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     person.require(Permission::UseOauthClients)?;
     let (session, account) = (person.0.id, person.0.account);
-    let client = check(&app, &account, &body?.0)?;
-    let have = clients::count_of(&app.db, &account.id).await?;
-    require_room(&app, &account.id, have, MOST)?;
+    let client = check(&context, &account, &body?.0)?;
+    let have = clients::count_by_owner(&context.db, &account.id).await?;
+    require_below_limit(&context, &account.id, have, MOST)?;
     let (secret, secret_hash) = match client.kind {
         ClientType::Public => (None, None),
         ClientType::Confidential => {
-            let (secret, hash) = secrets::generate(&app).await?;
+            let (secret, hash) = secrets::generate(&context).await?;
             (Some(secret), Some(hash))
         }
     };
@@ -117,28 +122,28 @@ pub async fn create(
         secret_hash,
         ..client
     };
-    let entry = entry(&app, Event::ClientCreated, &account.id, address)
+    let entry = entry(&context, Event::ClientCreated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
     let input = (session, client.clone(), entry);
-    let write = app.db.write(input, |tx, (session, client, entry)| {
+    let write = context.db.write(input, |tx, (session, client, entry)| {
         Box::pin(async move {
-            require_open(tx, session).await?;
+            require_open_session(tx, session).await?;
             clients::insert(tx, client).await?;
             audit::insert(tx, entry).await
         })
     });
-    write.await.map_err(unless_signed_out)?;
+    write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
-        client: ClientResource::shown(app.config.profile, client),
+        client: ClientResource::shown(context.config.profile, client),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
 
 /// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
 /// (storyden-contract.md#order-of-validation).
-fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
-    let profile = app.config.profile;
+fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
+    let profile = context.config.profile;
     let rules = Rules {
         profile,
         held: account.permissions,
@@ -154,10 +159,10 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
         pkce_required: new.pkce_required,
     })?;
     let method = new.token_endpoint_auth_method.as_deref();
-    let now = app.clock.now();
+    let now = context.clock.now();
     Ok(Client {
         row_id: ClientRowId::generate(),
-        client_id: new_id(&app.random, true),
+        client_id: new_id(&context.random, true),
         secret_hash: None,
         old_secret: None,
         auth_method: rules.auth_method(kind, method)?,
@@ -168,7 +173,7 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
             policy: ScopePolicy::Explicit,
             allowed,
         },
-        redirect_uris_left_out: new.redirect_uris.is_none() && profile.self_service_is_storydens(),
+        redirect_uris_omitted: new.redirect_uris.is_none() && profile.self_service_is_storydens(),
         redirect_uris,
         grants,
         owner: Some(account.id.clone()),
@@ -196,17 +201,17 @@ fn check(app: &App, account: &Account, new: &CreateClient) -> Result<Client, Api
     )
 )]
 pub async fn get(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, Refusal> {
-    require_manager(&app, &person)?;
-    let client = find(&app, &ClientRowId::new(id)).await?;
+    require_manager(&context, &person)?;
+    let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&person.0.account.id) {
         let description = "Client does not belong to the requesting account";
-        return Err(Refusal::not_yours(description));
+        return Err(Refusal::missing_or_foreign(description));
     }
-    Ok(Json(ClientResource::shown(app.config.profile, client)))
+    Ok(Json(ClientResource::shown(context.config.profile, client)))
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -231,29 +236,29 @@ pub async fn get(
     )
 )]
 pub async fn update(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<UpdateClient>, ApiError>,
 ) -> Result<Json<ClientResource>, Refusal> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     let JsonBody(asked) = body?;
     let account = &person.0.account;
-    let client = find(&app, &ClientRowId::new(id)).await?;
+    let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
-        if app.config.profile.self_service_is_storydens() {
+        if context.config.profile.self_service_is_storydens() {
             return Err(Refusal::Empty);
         }
         let description = "Client does not belong to the requesting account";
-        return Err(Refusal::not_yours(description));
+        return Err(Refusal::missing_or_foreign(description));
     }
-    let changes = check_changes(&app, account, &client, asked)?;
-    let entry = entry(&app, Event::ClientUpdated, &account.id, address)
+    let changes = check_changes(&context, account, &client, asked)?;
+    let entry = entry(&context, Event::ClientUpdated, &account.id, address)
         .client(&client.client_id)
         .subject(&client.row_id);
     let input = (client.row_id.clone(), changes, entry);
-    let write = app.db.write(input, |tx, (id, changes, entry)| {
+    let write = context.db.write(input, |tx, (id, changes, entry)| {
         Box::pin(async move {
             if !clients::update(tx, id, changes, entry.at).await? {
                 return Err(store::Error::Gone);
@@ -265,18 +270,18 @@ pub async fn update(
         Err(store::Error::Gone) => return Err(Refusal::not_found("The application is gone")),
         written => written?,
     }
-    let client = find(&app, &client.row_id).await?;
-    Ok(Json(ClientResource::shown(app.config.profile, client)))
+    let client = find(&context, &client.row_id).await?;
+    Ok(Json(ClientResource::shown(context.config.profile, client)))
 }
 
 fn check_changes(
-    app: &App,
+    context: &Context,
     account: &Account,
     client: &Client,
     asked: UpdateClient,
 ) -> Result<Changes, ApiError> {
     let rules = Rules {
-        profile: app.config.profile,
+        profile: context.config.profile,
         held: account.permissions,
     };
     let scopes = asked.allowed_scopes.as_deref();
@@ -293,7 +298,7 @@ fn check_changes(
         ..Changes::default()
     };
     if let Some(uris) = &changes.redirect_uris
-        && !app.config.profile.self_service_is_storydens()
+        && !context.config.profile.self_service_is_storydens()
     {
         rules.fit(Shape {
             kind: client.kind,
@@ -324,16 +329,17 @@ fn check_changes(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, Refusal> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     let account = &person.0.account.id;
-    let client = owned(&app, account, id, address, Event::ClientDeleted).await?;
+    let client = owned(&context, account, id, address, Event::ClientDeleted).await?;
     let (client, entry) = client;
-    app.db
+    context
+        .db
         .write((client.row_id, entry), |tx, (id, entry)| {
             Box::pin(async move {
                 clients::delete(tx, id, entry.at).await?;
@@ -349,24 +355,25 @@ pub async fn delete(
 /// # Errors
 /// 400 for an unknown application or an application of a different account.
 pub(super) async fn owned(
-    app: &App,
+    context: &Context,
     account: &crate::ids::AccountId,
     id: String,
     address: IpAddr,
     event: Event,
 ) -> Result<(Client, audit::Entry), Refusal> {
-    let client = clients::find_by_row(&app.db, &ClientRowId::new(id)).await?;
+    let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
     let client = client.filter(|client| client.owner.as_ref() == Some(account));
-    let client = client
-        .ok_or_else(|| Refusal::not_yours("Client not found or does not belong to account"))?;
-    let entry = entry(app, event, account, address)
+    let client = client.ok_or_else(|| {
+        Refusal::missing_or_foreign("Client not found or does not belong to account")
+    })?;
+    let entry = entry(context, event, account, address)
         .client(&client.client_id)
         .subject(&client.row_id);
     Ok((client, entry))
 }
 
-async fn find(app: &App, id: &ClientRowId) -> Result<Client, Refusal> {
-    let client = clients::find_by_row(&app.db, id).await?;
+async fn find(context: &Context, id: &ClientRowId) -> Result<Client, Refusal> {
+    let client = clients::find_by_row(&context.db, id).await?;
     client
         .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id").into())
 }

@@ -15,26 +15,28 @@ pub mod tokens;
 
 use std::net::IpAddr;
 
-use crate::context::App;
+use crate::context::Context;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{Decoded, decode};
 use crate::http::guards::Person;
 use crate::ids::{AccountId, SessionId};
 use crate::oauth::permission::Permission;
-use crate::rate_limit::MADE;
+use crate::rate_limit::CREATIONS;
 use crate::store;
 use crate::store::audit::{Entry, Event};
 use crate::store::paging::Page;
 
 /// An audit event for a member's action on the own account.
-fn entry(app: &App, event: Event, account: &AccountId, address: IpAddr) -> Entry {
-    Entry::new(event, app.clock.now()).by(account).from(address)
+fn entry(context: &Context, event: Event, account: &AccountId, address: IpAddr) -> Entry {
+    Entry::new(event, context.clock.now())
+        .by(account)
+        .from(address)
 }
 
 /// Requires the right to manage own applications and approvals: every member; in Storyden only
 /// administrators (storyden-contract.md#self-service-clients).
-fn require_manager(app: &App, person: &Person) -> Result<(), ApiError> {
-    if app.config.profile.self_service_is_storydens() {
+fn require_manager(context: &Context, person: &Person) -> Result<(), ApiError> {
+    if context.config.profile.self_service_is_storydens() {
         return person.require(Permission::Administrator);
     }
     Ok(())
@@ -49,13 +51,18 @@ fn page(query: Option<&str>) -> Result<Page, ApiError> {
 }
 
 /// Limits the number of items per account, in total and per hour.
-fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<(), ApiError> {
+fn require_below_limit(
+    context: &Context,
+    account: &AccountId,
+    have: i64,
+    most: i64,
+) -> Result<(), ApiError> {
     if have >= most {
         let detail = format!("You have {have} of these, which is as many as may be; delete some");
         return Err(ApiError::new(Kind::PermissionDenied, detail));
     }
-    let limits = [(MADE, account.as_str())];
-    app.limits.spend(&limits).map_err(|wait| {
+    let limits = [(CREATIONS, account.as_str())];
+    context.limits.spend(&limits).map_err(|wait| {
         let detail = "Too much was made within an hour; wait before making more";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
     })
@@ -63,17 +70,17 @@ fn require_room(app: &App, account: &AccountId, have: i64, most: i64) -> Result<
 
 /// Requires an open session within the transaction: a session closed meanwhile must not create anything
 /// that outlives the session.
-async fn require_open(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
+async fn require_open_session(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
     if store::sessions::hold(tx, session).await? {
         return Ok(());
     }
-    Err(store::Error::Lost)
+    Err(store::Error::RaceLost)
 }
 
-/// Maps the error of [`require_open`] to 401.
-fn unless_signed_out(error: store::Error) -> ApiError {
+/// Maps the error of [`require_open_session`] to 401.
+fn closed_session_error(error: store::Error) -> ApiError {
     match error {
-        store::Error::Lost => ApiError::unauthenticated(),
+        store::Error::RaceLost => ApiError::unauthenticated(),
         error => error.into(),
     }
 }

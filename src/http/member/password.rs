@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::entry;
 use super::session::{PASSWORD_MAX, check_new_password};
-use crate::context::Shared;
-use crate::http::device_cookie::{self, SigningIn};
+use crate::context::SharedContext;
+use crate::http::device_cookie::{self, AccountPassword};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
@@ -19,7 +19,7 @@ use crate::http::guards::Person;
 use crate::rate_limit::{PASSWORD_CHANGE, SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
-use crate::store::closing::{self, Closed, Closing};
+use crate::store::closing::{self, AccountClosing, Closed};
 use crate::store::{self, accounts};
 
 /// Request body for a password change.
@@ -68,7 +68,7 @@ fn yes() -> bool {
     )
 )]
 pub async fn change(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
@@ -84,7 +84,7 @@ pub async fn change(
     let handle = session.account.handle.to_lowercase();
     let account = session.account.id;
     check_new_password(&new)?;
-    let row = accounts::find_password_of(&app.db, &account).await?;
+    let row = accounts::find_password_by_id(&context.db, &account).await?;
     let Some(row) = row else {
         let detail = "This account has no password; an administrator can give it one";
         return Err(ApiError::invalid(detail));
@@ -92,42 +92,42 @@ pub async fn change(
     let mut limits = networks(SIGN_IN_ADDRESS, address);
     limits.push((SIGN_IN_PAIR, format!("{handle}\0{}", network_of(address))));
     limits.push((PASSWORD_CHANGE, account.to_string()));
-    let attempt = app.limits.attempt(&limits).map_err(|wait| {
-        app.refused_account(Event::PasswordChangeLimited, &account);
+    let attempt = context.limits.attempt(&limits).map_err(|wait| {
+        context.record_account_refusal(Event::PasswordChangeLimited, &account);
         let detail = "Too many wrong passwords; wait before trying again";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
     })?;
     let fits = current.reveal().len() <= PASSWORD_MAX;
     if !fits
-        || !app
+        || !context
             .passwords
             .verify(&current, Some(&row.password_hash))
             .await?
     {
         attempt.failed();
-        app.refused_account(Event::PasswordChangeFailed, &account);
+        context.record_account_refusal(Event::PasswordChangeFailed, &account);
         return Err(wrong());
     }
     drop(attempt);
-    let hash = app.passwords.hash(&new).await?;
-    let entry = entry(&app, Event::PasswordChanged, &account, address);
+    let hash = context.passwords.hash(&new).await?;
+    let entry = entry(&context, Event::PasswordChanged, &account, address);
     let hashes = (row.password_hash, hash.clone());
-    let closing = Closing {
+    let closing = AccountClosing {
         account: account.clone(),
         keep: Some(session.id),
         access_keys: end_access_keys,
         client_secrets: end_client_secrets,
         because: "password_changed",
     };
-    let counted = closing.count_granted(&app.db, entry.at).await?;
-    let changed = app
+    let counted = closing.count_grants(&context.db, entry.at).await?;
+    let changed = context
         .db
         .write(
             (closing, hashes, entry),
             |tx, (closing, (old, new), entry)| {
                 Box::pin(async move {
                     if !accounts::replace_password(tx, &closing.account, old, new).await? {
-                        return Err(store::Error::Lost);
+                        return Err(store::Error::RaceLost);
                     }
                     audit::insert(tx, entry).await?;
                     closing.close(tx, entry).await
@@ -137,16 +137,16 @@ pub async fn change(
         .await;
     let ended = match changed {
         // a concurrent change was first: `current` is no longer the password
-        Err(store::Error::Lost) => return Err(wrong()),
+        Err(store::Error::RaceLost) => return Err(wrong()),
         changed => changed?.or_counted(counted),
     };
-    let left = closing::count(&app.db, &account, app.clock.now()).await?;
-    let who = SigningIn {
+    let left = closing::count(&context.db, &account, context.clock.now()).await?;
+    let who = AccountPassword {
         account: &account,
         password_hash: &hash,
     };
     // renew the device cookie, which is bound to the old password
-    let device = device_cookie::remember(&app, &headers, who).await;
+    let device = device_cookie::remember(&context, &headers, who).await;
     let device = device.map(|cookie| (SET_COOKIE, cookie));
     Ok((AppendHeaders(device), Json(Closed { ended, left })))
 }

@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// 400: the item belongs to a different account, or does not exist.
-    pub(super) fn not_yours(description: &'static str) -> Self {
+    pub(super) fn missing_or_foreign(description: &'static str) -> Self {
         Self::Protocol(OAuthError::invalid_request(description))
     }
 }

@@ -12,10 +12,10 @@ use time::Duration;
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::Caller;
 use crate::http::cookies::set_cookies;
-use crate::http::device_cookie::{self, KnownBrowser, SigningIn};
+use crate::http::device_cookie::{self, AccountPassword, KnownBrowser};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
@@ -23,7 +23,7 @@ use crate::http::guards::require_own_origin;
 use crate::http::session_cookie;
 use crate::ids::{AccountId, SessionId};
 use crate::rate_limit::{
-    Attempt, SIGN_IN_ADDRESS, SIGN_IN_IDENTIFIER, SIGN_IN_PAIR, Wait, network_of, networks,
+    Attempt, RetryAfter, SIGN_IN_ADDRESS, SIGN_IN_IDENTIFIER, SIGN_IN_PAIR, network_of, networks,
 };
 use crate::secret::Secret;
 use crate::store;
@@ -83,29 +83,29 @@ pub struct SignedIn {
     ),
 )]
 pub async fn sign_in(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     JsonBody(SignIn { identifier, token }): JsonBody<SignIn>,
 ) -> Result<impl IntoResponse, ApiError> {
-    require_own_origin(&app, &Method::POST, &headers)?;
+    require_own_origin(&context, &Method::POST, &headers)?;
     require_length(&token, "The password is shorter than any that exists here")?;
-    if app.config.profile.sign_in_tells_handles() {
-        tell_unknown_handle(&app, &identifier).await?;
+    if context.config.profile.sign_in_tells_handles() {
+        reject_unknown_handle(&context, &identifier).await?;
     }
     if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {
         return Err(ApiError::invalid(
             "The identifier or the password is longer than any that exists",
         ));
     }
-    let row = accounts::find_password(&app.db, &identifier).await?;
-    let who = row.as_ref().map(signing_in);
-    let browser = device_cookie::recognize(&app, &headers, who).await?;
+    let row = accounts::find_password(&context.db, &identifier).await?;
+    let who = row.as_ref().map(account_password);
+    let browser = device_cookie::recognize(&context, &headers, who).await?;
     let refused = |event| match &row {
-        Some(row) => app.refused_account(event, &row.account_id),
-        None => app.refused(event),
+        Some(row) => context.record_account_refusal(event, &row.account_id),
+        None => context.refused(event),
     };
-    let attempt = attempt(&app, &identifier, address, browser.as_ref()).map_err(|wait| {
+    let attempt = attempt(&context, &identifier, address, browser.as_ref()).map_err(|wait| {
         refused(Event::SignInLimited);
         ApiError::new(
             Kind::TooManyRequests,
@@ -115,15 +115,15 @@ pub async fn sign_in(
     })?;
     // User enumeration and timing attack: the same cost and response for known and unknown names.
     let stored = row.as_ref().map(|row| row.password_hash.as_str());
-    let matches = app.passwords.verify(&token, stored).await?;
+    let matches = context.passwords.verify(&token, stored).await?;
     if !matches {
         refused(Event::SignInFailed);
     }
     let Some(row) = row.filter(|_| matches) else {
         attempt.failed();
         if let Some(browser) = browser {
-            app.limits.fail(&networks(SIGN_IN_ADDRESS, address));
-            browser.count_failure(&app).await?;
+            context.limits.fail(&networks(SIGN_IN_ADDRESS, address));
+            browser.count_failure(&context).await?;
         }
         return Err(wrong());
     };
@@ -132,16 +132,16 @@ pub async fn sign_in(
         return Err(ApiError::forbidden("This account is suspended").title("Forbidden"));
     }
     // A-54 (session fixation): always a new session, regardless of cookies in the request
-    let held = Held {
+    let held = VerifiedPassword {
         address,
         password_hash: row.password_hash.clone(),
     };
-    let (session, expires_at) = match begin_from(&app, &row.account_id, Some(held)).await {
-        Err(store::Error::Lost) => return Err(wrong()), // a concurrent change
+    let (session, expires_at) = match create_session(&context, &row.account_id, Some(held)).await {
+        Err(store::Error::RaceLost) => return Err(wrong()), // a concurrent change
         begun => begun?,
     };
-    let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
-    cookies.extend(device_cookie::remember(&app, &headers, signing_in(&row)).await);
+    let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
+    cookies.extend(device_cookie::remember(&context, &headers, account_password(&row)).await);
     Ok((
         [(CACHE_CONTROL, "no-store")],
         set_cookies(cookies),
@@ -149,8 +149,8 @@ pub async fn sign_in(
     ))
 }
 
-fn signing_in(row: &PasswordRow) -> SigningIn<'_> {
-    SigningIn {
+fn account_password(row: &PasswordRow) -> AccountPassword<'_> {
+    AccountPassword {
         account: &row.account_id,
         password_hash: &row.password_hash,
     }
@@ -161,19 +161,19 @@ fn signing_in(row: &PasswordRow) -> SigningIn<'_> {
 /// An unknown browser is counted by the identifier as typed, never by account: the limit of an
 /// identifier would reveal other identifiers of the same account.
 fn attempt<'a>(
-    app: &'a App,
+    context: &'a Context,
     identifier: &str,
     address: IpAddr,
     browser: Option<&KnownBrowser>,
-) -> Result<Attempt<'a>, Wait> {
+) -> Result<Attempt<'a>, RetryAfter> {
     if let Some(browser) = browser {
-        return app.limits.attempt(&browser.subject());
+        return context.limits.attempt(&browser.subject());
     }
     let typed = identifier.to_lowercase(); // like the account look-up
     let mut subjects = networks(SIGN_IN_ADDRESS, address);
     subjects.push((SIGN_IN_PAIR, format!("{typed}\0{}", network_of(address))));
     subjects.push((SIGN_IN_IDENTIFIER, typed));
-    app.limits.attempt(&subjects)
+    context.limits.attempt(&subjects)
 }
 
 /// Rejects a password below the minimum length.
@@ -198,16 +198,16 @@ pub(super) fn check_new_password(password: &Secret) -> Result<(), ApiError> {
 
 /// Rejects an unknown handle with 404, as in Storyden (storyden-contract.md#sign-in-and-sign-out). An
 /// e-mail address is never a known handle.
-async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError> {
+async fn reject_unknown_handle(context: &Context, identifier: &str) -> Result<(), ApiError> {
     let known = if identifier.contains('@') {
         None
     } else {
-        accounts::find_by_handle(&app.db, identifier).await?
+        accounts::find_by_handle(&context.db, identifier).await?
     };
     if known.is_some() {
         return Ok(());
     }
-    app.refused(Event::SignInFailed);
+    context.refused(Event::SignInFailed);
     let title = "No account was found with the provided handle.";
     Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
@@ -216,8 +216,11 @@ async fn tell_unknown_handle(app: &App, identifier: &str) -> Result<(), ApiError
 ///
 /// # Errors
 /// If the database is unavailable.
-pub async fn begin(app: &App, account: &AccountId) -> Result<(Secret, Timestamp), store::Error> {
-    begin_from(app, account, None).await
+pub async fn begin(
+    context: &Context,
+    account: &AccountId,
+) -> Result<(Secret, Timestamp), store::Error> {
+    create_session(context, account, None).await
 }
 
 fn wrong() -> ApiError {
@@ -226,19 +229,19 @@ fn wrong() -> ApiError {
 }
 
 /// The verified password of a sign-in, and the client address.
-struct Held {
+struct VerifiedPassword {
     address: IpAddr,
     /// The stored hash that the password matched.
     password_hash: String,
 }
 
 /// Creates a session. With `held`, the transaction requires that the password is still the current one.
-async fn begin_from(
-    app: &App,
+async fn create_session(
+    context: &Context,
     account: &AccountId,
-    held: Option<Held>,
+    held: Option<VerifiedPassword>,
 ) -> Result<(Secret, Timestamp), store::Error> {
-    let (session, now) = (Secret::generate(&app.random), app.clock.now());
+    let (session, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewSession {
         id: SessionId::generate(),
         token: session.hash(),
@@ -253,15 +256,16 @@ async fn begin_from(
         None => entry.of(account),
     };
     let password_hash = held.map(|held| held.password_hash);
-    app.db
+    context
+        .db
         .write(
             (new, password_hash, entry),
             |tx, (new, password_hash, entry)| {
                 Box::pin(async move {
                     if let Some(hash) = password_hash
-                        && !accounts::hold_password(tx, &new.account, hash).await?
+                        && !accounts::lock_password(tx, &new.account, hash).await?
                     {
-                        return Err(store::Error::Lost);
+                        return Err(store::Error::RaceLost);
                     }
                     sessions::insert(tx, new).await?;
                     audit::insert(tx, entry).await
@@ -294,12 +298,12 @@ async fn begin_from(
     ),
 )]
 pub async fn sign_out(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    require_own_origin(&app, &Method::POST, &headers)?;
-    let caller = Caller::of(&app, &headers).await?;
+    require_own_origin(&context, &Method::POST, &headers)?;
+    let caller = Caller::of(&context, &headers).await?;
     if let Caller::PersonalKey(_)
     | Caller::BotKey(_)
     | Caller::AccessToken(..)
@@ -307,18 +311,18 @@ pub async fn sign_out(
     {
         return Err(ApiError::forbidden("This credential has no session to end"));
     }
-    let now = app.clock.now();
+    let now = context.clock.now();
     let tokens = session_cookie::every_token(&headers);
     if !tokens.is_empty() {
         let entry = Entry::new(Event::SignedOut, now).from(address);
-        let ended = app.db.write((tokens, entry), |tx, (tokens, entry)| {
+        let ended = context.db.write((tokens, entry), |tx, (tokens, entry)| {
             Box::pin(session_cookie::revoke_all(tx, tokens, entry))
         });
         ended.await?;
     }
-    let web = app.config.web_address();
+    let web = context.config.web_address();
     // `Clear-Site-Data: "cookies"` deletes all cookies of the domain, the device cookie included.
-    let clear = if app.config.profile.sign_in_sets_one_cookie() {
+    let clear = if context.config.profile.sign_in_sets_one_cookie() {
         "\"cache\", \"cookies\", \"storage\", \"executionContexts\""
     } else {
         "\"cache\", \"storage\", \"executionContexts\""
@@ -333,6 +337,6 @@ pub async fn sign_out(
                 "no-cache, no-store, must-revalidate".to_owned(),
             ),
         ],
-        set_cookies(session_cookie::end(&app.config, &headers, now)),
+        set_cookies(session_cookie::end(&context.config, &headers, now)),
     ))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::entry;
 use crate::clock::Timestamp;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
@@ -20,7 +20,7 @@ use crate::oauth::permission::Permission;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
-use crate::store::closing::{self, Closed, Closing, LastingCredentials};
+use crate::store::closing::{self, AccountClosing, Closed, SessionlessCredentials};
 use crate::store::sessions;
 
 /// A session.
@@ -69,7 +69,7 @@ impl From<Account> for SessionAccount {
 pub struct SessionList {
     account: SessionAccount,
     /// Credentials that stay valid after sign-out, unless revoked too.
-    lasting: LastingCredentials,
+    lasting: SessionlessCredentials,
     /// Open sessions, newest first.
     sessions: Vec<ListedSession>,
 }
@@ -89,11 +89,11 @@ pub struct SessionList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
 ) -> Result<Json<SessionList>, ApiError> {
     let session = person.0;
-    let open = sessions::list(&app.db, &session.account.id, app.clock.now()).await?;
+    let open = sessions::list(&context.db, &session.account.id, context.clock.now()).await?;
     let sessions = open.into_iter().map(|open| ListedSession {
         created_at: open.created_at,
         current: open.id == session.id,
@@ -101,7 +101,7 @@ pub async fn list(
         id: open.id,
     });
     let sessions = sessions.collect();
-    let lasting = closing::count(&app.db, &session.account.id, app.clock.now()).await?;
+    let lasting = closing::count(&context.db, &session.account.id, context.clock.now()).await?;
     Ok(Json(SessionList {
         lasting,
         account: session.account.into(),
@@ -127,7 +127,7 @@ pub async fn list(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
@@ -135,12 +135,12 @@ pub async fn delete(
 ) -> Result<impl IntoResponse, ApiError> {
     let (id, account) = (SessionId::new(id), person.0.account.id);
     let cookies = if id == person.0.id {
-        session_cookie::end(&app.config, &headers, app.clock.now())
+        session_cookie::end(&context.config, &headers, context.clock.now())
     } else {
         Vec::new()
     };
-    let entry = entry(&app, Event::SignedOut, &account, address).subject(&id);
-    let write = app
+    let entry = entry(&context, Event::SignedOut, &account, address).subject(&id);
+    let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {
             Box::pin(async move {
@@ -184,7 +184,7 @@ pub async fn delete(
     )
 )]
 pub async fn delete_all(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     RawQuery(query): RawQuery,
     ClientAddress(address): ClientAddress,
@@ -193,11 +193,11 @@ pub async fn delete_all(
     let account = person.0.account.id;
     let tokens = session_cookie::every_token(&headers);
     let closing = closing(query.as_deref(), account.clone())?;
-    let entry = entry(&app, Event::SessionsEnded, &account, address);
+    let entry = entry(&context, Event::SessionsEnded, &account, address);
     let now = entry.at;
-    let counted = closing.count_granted(&app.db, now).await?;
+    let counted = closing.count_grants(&context.db, now).await?;
     let input = (closing, tokens, entry);
-    let write = app.db.write(input, |tx, (closing, tokens, entry)| {
+    let write = context.db.write(input, |tx, (closing, tokens, entry)| {
         Box::pin(async move {
             audit::insert(tx, entry).await?;
             let closed = closing.close(tx, entry).await?;
@@ -211,13 +211,13 @@ pub async fn delete_all(
         })
     });
     let ended = write.await?.or_counted(counted);
-    let left = closing::count(&app.db, &account, now).await?;
-    let cookies = session_cookie::end(&app.config, &headers, now);
+    let left = closing::count(&context.db, &account, now).await?;
+    let cookies = session_cookie::end(&context.config, &headers, now);
     Ok((set_cookies(cookies), Json(Closed { ended, left })))
 }
 
 /// Parses the query: the credentials to revoke besides the sessions.
-fn closing(query: Option<&str>, account: AccountId) -> Result<Closing, ApiError> {
+fn closing(query: Option<&str>, account: AccountId) -> Result<AccountClosing, ApiError> {
     const ALSO: &[&str] = &["end_access_keys", "end_client_secrets"];
     let query = decode(query.unwrap_or_default(), ALSO)
         .and_then(Decoded::without_repeats)
@@ -227,7 +227,7 @@ fn closing(query: Option<&str>, account: AccountId) -> Result<Closing, ApiError>
         Some("true") => Ok(true),
         Some(_) => Err(ApiError::invalid(format!("{name} must be true or false"))),
     };
-    Ok(Closing {
+    Ok(AccountClosing {
         access_keys: is_given(ALSO[0])?,
         client_secrets: is_given(ALSO[1])?,
         account,

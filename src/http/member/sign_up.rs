@@ -10,9 +10,9 @@ use axum::response::IntoResponse;
 use super::entry;
 use super::session::{SignIn, SignedIn, begin, check_new_password};
 use crate::accounts::handle;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
-use crate::http::device_cookie::{self, SigningIn};
+use crate::http::device_cookie::{self, AccountPassword};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
@@ -46,14 +46,14 @@ use crate::store::audit::{self, Event};
     )
 )]
 pub async fn sign_up(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     body: Result<JsonBody<SignIn>, ApiError>,
 ) -> Result<impl IntoResponse, ApiError> {
-    require_own_origin(&app, &Method::POST, &headers)?;
-    if !app.config.signup_enabled {
-        app.refused(Event::SignUpRefused);
+    require_own_origin(&context, &Method::POST, &headers)?;
+    if !context.config.signup_enabled {
+        context.refused(Event::SignUpRefused);
         let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
         return Err(ApiError::forbidden(detail));
     }
@@ -63,14 +63,15 @@ pub async fn sign_up(
         ApiError::invalid(detail)
             .title("Handle must be lowercase letters, numbers, hyphens, and underscores only")
     })?;
-    app.limits
+    context
+        .limits
         .spend(&networks(SIGN_UPS, address))
         .map_err(|wait| {
-            app.refused(Event::SignUpLimited);
+            context.refused(Event::SignUpLimited);
             let detail = "Too many sign-ups from this network; wait before trying again";
             ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
         })?;
-    let hash = app.passwords.hash(&token).await?;
+    let hash = context.passwords.hash(&token).await?;
     let new = NewAccount {
         id: AccountId::generate(),
         name: handle.clone(),
@@ -80,10 +81,10 @@ pub async fn sign_up(
         password_hash: Some(hash.clone()),
     };
     let id = new.id.clone();
-    let entry = entry(&app, Event::AccountCreated, &id, address);
-    let write = app.db.write((new, entry), |tx, (new, entry)| {
+    let entry = entry(&context, Event::AccountCreated, &id, address);
+    let write = context.db.write((new, entry), |tx, (new, entry)| {
         Box::pin(async move {
-            let admin = accounts::are_none_yet(tx).await?;
+            let admin = accounts::lock_and_check_empty(tx).await?;
             let new = NewAccount {
                 admin,
                 ..new.clone()
@@ -94,20 +95,20 @@ pub async fn sign_up(
     });
     match write.await {
         Err(store::Error::Taken(_)) => {
-            app.refused(Event::SignUpRefused);
+            context.refused(Event::SignUpRefused);
             let detail = "This handle is taken; choose another";
             return Err(ApiError::new(Kind::AlreadyExists, detail)
                 .title("The specified handle has already been registered."));
         }
         written => written?,
     }
-    let (session, expires_at) = begin(&app, &id).await?;
-    let mut cookies = session_cookie::begin(&app.config, &headers, &session, expires_at);
-    let who = SigningIn {
+    let (session, expires_at) = begin(&context, &id).await?;
+    let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
+    let who = AccountPassword {
         account: &id,
         password_hash: &hash,
     };
-    cookies.extend(device_cookie::remember(&app, &headers, who).await);
+    cookies.extend(device_cookie::remember(&context, &headers, who).await);
     Ok((
         [(CACHE_CONTROL, "no-store")],
         set_cookies(cookies),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::refusal::Refusal;
 use super::{entry, page, require_manager};
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, PathId};
@@ -46,17 +46,17 @@ pub struct TokenList {
     )
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     RawQuery(query): RawQuery,
 ) -> Result<Json<TokenList>, ApiError> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     let page = page(query.as_deref())?;
     let filter = Filter {
         account: Some(person.0.account.id),
         client: None,
     };
-    let (tokens, pages) = refresh_token_list::list(&app.db, &filter, page).await?;
+    let (tokens, pages) = refresh_token_list::list(&context.db, &filter, page).await?;
     Ok(Json(TokenList { pages, tokens }))
 }
 
@@ -79,15 +79,15 @@ pub async fn list(
     )
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, Refusal> {
-    require_manager(&app, &person)?;
+    require_manager(&context, &person)?;
     let (id, account) = (RefreshTokenId::new(id), person.0.account.id);
-    let entry = entry(&app, Event::RefreshTokenRevoked, &account, address).subject(&id);
-    let write = app
+    let entry = entry(&context, Event::RefreshTokenRevoked, &account, address).subject(&id);
+    let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {
             Box::pin(async move {
@@ -98,7 +98,7 @@ pub async fn delete(
             })
         });
     match write.await {
-        Err(store::Error::Gone) => Err(Refusal::not_yours(
+        Err(store::Error::Gone) => Err(Refusal::missing_or_foreign(
             "Refresh token not found or does not belong to account",
         )),
         written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),

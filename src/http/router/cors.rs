@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::config::Config;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 
 /// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);
@@ -79,7 +79,7 @@ const METHODS: [Method; 6] = [
 /// Applies Storyden's CORS rule to all paths: known origins are allowed with credentials, and a preflight
 /// is always 204.
 pub(super) async fn as_storyden(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -93,12 +93,14 @@ pub(super) async fn as_storyden(
             .headers()
             .get(ACCESS_CONTROL_REQUEST_HEADERS)
             .cloned();
-        return preflight(&app, origin, method, headers);
+        return preflight(&context, origin, method, headers);
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin.filter(|origin| is_one_of(&app.config.allowed_origins(), origin)) {
+    if let Some(origin) =
+        origin.filter(|origin| is_one_of(&context.config.allowed_origins(), origin))
+    {
         allow(headers, origin);
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -117,7 +119,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
 }
 
 fn preflight(
-    app: &App,
+    context: &Context,
     origin: &HeaderValue,
     method: HeaderValue,
     asked: Option<HeaderValue>,
@@ -129,7 +131,7 @@ fn preflight(
     let known = METHODS
         .iter()
         .any(|known| known.as_str().as_bytes() == method.as_bytes());
-    if known && is_one_of(&app.config.allowed_origins(), origin) {
+    if known && is_one_of(&context.config.allowed_origins(), origin) {
         allow(headers, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method);
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE.as_secs()));

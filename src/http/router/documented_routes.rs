@@ -15,16 +15,16 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::config::Config;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::router::rate_limit;
 
 /// Routes with documentation.
 #[derive(Default)]
-pub(super) struct Documented(OpenApiRouter<Shared>);
+pub(super) struct Documented(OpenApiRouter<SharedContext>);
 
 impl Documented {
     /// Adds the handlers of a path, from `routes!`.
-    pub(super) fn routes(self, routes: UtoipaMethodRouter<Shared>) -> Self {
+    pub(super) fn routes(self, routes: UtoipaMethodRouter<SharedContext>) -> Self {
         Self(self.0.routes(routes))
     }
 
@@ -36,7 +36,7 @@ impl Documented {
     /// Sets the answer to methods that a path does not have ([`Router::method_not_allowed_fallback`]).
     pub(super) fn method_not_allowed_fallback<H, T>(self, handler: H) -> Self
     where
-        H: Handler<T, Shared>,
+        H: Handler<T, SharedContext>,
         T: 'static,
     {
         let (routes, document) = self.0.split_for_parts();
@@ -59,7 +59,7 @@ impl Documented {
 
     /// Adds the rate limit below the CORS layer, so that a page can read the error. In the profile
     /// `storyden` the rate limit is outermost instead.
-    pub(super) fn counted(self, config: &Config) -> Self {
+    pub(super) fn rate_limited(self, config: &Config) -> Self {
         if config.profile.budget_covers_everything() {
             return self;
         }
@@ -67,7 +67,7 @@ impl Documented {
     }
 
     /// Documents the errors of the layers for each route that does not document these errors.
-    pub(super) fn answering<R: IntoResponses>(mut self) -> Self {
+    pub(super) fn with_errors<R: IntoResponses>(mut self) -> Self {
         let paths = &mut self.0.get_openapi_mut().paths.paths;
         for operation in paths.values_mut().flat_map(operations) {
             for (status, response) in R::responses() {
@@ -79,7 +79,7 @@ impl Documented {
     }
 
     /// Splits into the routes and the OpenAPI document.
-    pub(super) fn into_parts(self) -> (Router<Shared>, OpenApi) {
+    pub(super) fn into_parts(self) -> (Router<SharedContext>, OpenApi) {
         self.0.split_for_parts()
     }
 }

@@ -27,7 +27,7 @@ use utoipa_axum::routes;
 
 use crate::compat::Profile;
 use crate::config::Config;
-use crate::context::Shared;
+use crate::context::SharedContext;
 use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
@@ -38,7 +38,7 @@ use crate::http::endpoints::{
     register, registration_management, remote_callback, revocation as revoke, token, userinfo,
     well_known,
 };
-use crate::http::error::responses::{Broken, EitherBroken, OAuthBroken};
+use crate::http::error::responses::{Broken, CommonMixedErrors, CommonOAuthErrors};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
@@ -53,26 +53,26 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Builds the server's routes. For an issuer with a path, routes exist with and without that path,
 /// because a reverse proxy may or may not strip the path.
-pub fn router(app: Shared) -> Router {
-    let (documented, document) = documented(&app.config).into_parts();
-    let document = openapi_document::around(document, &app.config);
+pub fn router(context: SharedContext) -> Router {
+    let (documented, document) = documented(&context.config).into_parts();
+    let document = openapi_document::assemble(document, &context.config);
     let routes = documented
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
-    let routes = if app.config.web_enabled {
+    let routes = if context.config.web_enabled {
         routes.merge(pages::router())
     } else {
         routes
     };
-    let path = app.config.issuer_path().to_owned();
-    let routes = if path.is_empty() || app.config.profile.issuer_path_is_not_served() {
+    let path = context.config.issuer_path().to_owned();
+    let routes = if path.is_empty() || context.config.profile.issuer_path_is_not_served() {
         routes
     } else {
         routes.clone().nest(&format!("/{path}"), routes)
     };
     let routes = routes
         .fallback(async || ApiError::new(Kind::NotFound, "There is nothing at this path"))
-        .method_not_allowed_fallback(other_methods)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(Extension(well_known::Document::new(&document)))
         .layer(DefaultBodyLimit::max(extract::BODY_MAX))
         .layer(from_fn(deadline))
@@ -80,25 +80,25 @@ pub fn router(app: Shared) -> Router {
         .layer(unless_set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(unless_set(REFERRER_POLICY, "no-referrer")) // RFC 9700 §4.2.4
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
-        .layer(from_fn_with_state(app.clone(), trace::trace))
-        .with_state(Arc::clone(&app));
-    if app.config.profile == Profile::Storyden {
+        .layer(from_fn_with_state(context.clone(), trace::trace))
+        .with_state(Arc::clone(&context));
+    if context.config.profile == Profile::Storyden {
         return routes
-            .layer(from_fn_with_state(app.clone(), storyden::as_storyden))
+            .layer(from_fn_with_state(context.clone(), storyden::as_storyden))
             .layer(from_fn(rate_limit::spend))
-            .layer(from_fn_with_state(app.clone(), remember_address))
-            .layer(Extension(Arc::clone(&app)))
-            .layer(from_fn_with_state(app, cors::as_storyden));
+            .layer(from_fn_with_state(context.clone(), remember_address))
+            .layer(Extension(Arc::clone(&context)))
+            .layer(from_fn_with_state(context, cors::as_storyden));
     }
     routes
-        .layer(from_fn_with_state(app.clone(), remember_address))
-        .layer(Extension(app)) // for layers of groups, built without the app
+        .layer(from_fn_with_state(context.clone(), remember_address))
+        .layer(Extension(context)) // for layers of groups, built without the app
 }
 
 /// Builds the OpenAPI document that `/api/openapi.json` serves.
 #[must_use]
 pub fn document(config: &Config) -> OpenApi {
-    openapi_document::around(documented(config).into_parts().1, config)
+    openapi_document::assemble(documented(config).into_parts().1, config)
 }
 
 /// Builds the routes of the OpenAPI document: all except pages, `/healthz` and `/readyz`.
@@ -124,8 +124,8 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(well_known::client_metadata))
         .routes(routes!(well_known::jwks))
         .routes(routes!(openapi::openapi))
-        .answering::<Broken>()
-        .method_not_allowed_fallback(other_methods)
+        .with_errors::<Broken>()
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(option_layer(cors::any_origin(config)))
 }
 
@@ -143,8 +143,8 @@ fn protocol(config: &Config) -> Documented {
         .routes(routes!(revoke::revoke))
         .routes(routes!(introspection::introspect))
         .routes(routes!(userinfo::userinfo, userinfo::userinfo_by_post))
-        .answering::<OAuthBroken>()
-        .method_not_allowed_fallback(other_methods) // below `no-store`, for the 405 too
+        .with_errors::<CommonOAuthErrors>()
+        .method_not_allowed_fallback(method_not_allowed) // below `no-store`, for the 405 too
         .layer(from_fn(refuse_head))
         .layer(from_fn(protocol_deadline))
         .layer(CatchPanicLayer::custom(protocol_panicked))
@@ -156,7 +156,7 @@ fn protocol(config: &Config) -> Documented {
             PRAGMA,
             HeaderValue::from_static("no-cache"),
         ))
-        .counted(config)
+        .rate_limited(config)
         .layer(option_layer(cors::any_origin(config)))
 }
 
@@ -168,9 +168,9 @@ fn browser(config: &Config) -> Documented {
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))
         .routes(routes!(remote_callback::finish))
-        .answering::<EitherBroken>()
-        .method_not_allowed_fallback(other_methods)
-        .counted(config)
+        .with_errors::<CommonMixedErrors>()
+        .method_not_allowed_fallback(method_not_allowed)
+        .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
         .merge(navigation(config))
         .layer(from_fn(refuse_head))
@@ -186,8 +186,8 @@ fn navigation(config: &Config) -> Documented {
             end_session::end_session,
             end_session::end_session_by_form
         ))
-        .answering::<EitherBroken>()
-        .counted(config)
+        .with_errors::<CommonMixedErrors>()
+        .rate_limited(config)
 }
 
 /// Self-service of a signed-in account: applications, tokens, access keys, sessions.
@@ -216,9 +216,9 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sessions::delete))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
-        .answering::<Broken>()
-        .method_not_allowed_fallback(other_methods)
-        .counted(config)
+        .with_errors::<Broken>()
+        .method_not_allowed_fallback(method_not_allowed)
+        .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
@@ -245,9 +245,9 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorize))
         .routes(routes!(remote::token))
         .routes(routes!(audit::list))
-        .answering::<Broken>()
-        .method_not_allowed_fallback(other_methods)
-        .counted(config)
+        .with_errors::<Broken>()
+        .method_not_allowed_fallback(method_not_allowed)
+        .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
@@ -255,7 +255,7 @@ fn administration(config: &Config) -> Documented {
 
 /// Answers 405 for methods that a path does not have. Each group installs this handler inside the CORS
 /// layer, which must answer `OPTIONS` first.
-async fn other_methods() -> ApiError {
+async fn method_not_allowed() -> ApiError {
     ApiError::new(Kind::MethodNotAllowed, "This path has other methods")
 }
 
@@ -269,9 +269,13 @@ fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<H
 }
 
 /// Makes the client address available to the log of refused requests.
-async fn remember_address(State(app): State<Shared>, request: Request, next: Next) -> Response {
+async fn remember_address(
+    State(context): State<SharedContext>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let ClientAddress(address) = ClientAddress::of(&parts, &app);
+    let ClientAddress(address) = ClientAddress::of(&parts, &context);
     let request = Request::from_parts(parts, body);
     from_address(address, next.run(request)).await
 }
@@ -280,7 +284,7 @@ async fn remember_address(State(app): State<Shared>, request: Request, next: Nex
 /// claim a user code.
 async fn refuse_head(request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD {
-        return other_methods().await.into_response();
+        return method_not_allowed().await.into_response();
     }
     next.run(request).await
 }

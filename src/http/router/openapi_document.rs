@@ -20,11 +20,11 @@ use crate::http::session_cookie;
         (name = "metadata", description = "What anybody may read"),
     )
 )]
-struct Frame;
+struct BaseDocument;
 
 /// Adds servers, security schemes and the base document to the operations.
-pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
-    let mut document = <Frame as utoipa::OpenApi>::openapi().merge_from(operations);
+pub(super) fn assemble(operations: OpenApi, config: &Config) -> OpenApi {
+    let mut document = <BaseDocument as utoipa::OpenApi>::openapi().merge_from(operations);
     let base = config.endpoint_base();
     let base = base.strip_suffix("/api").unwrap_or(&base);
     document.servers = Some(vec![Server::new(base)]);
@@ -34,7 +34,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
             .security_schemes
             .insert(name.to_owned(), scheme.into());
     }
-    for (name, members) in NEVER_THERE {
+    for (name, members) in UNSENT_MEMBERS {
         let schema = components.schemas.entry(name.to_owned());
         schema.and_modify(|schema| document_members(schema, members));
     }
@@ -48,7 +48,7 @@ pub(super) fn around(operations: OpenApi, config: &Config) -> OpenApi {
 }
 
 /// Members that Storyden documents but never sends; generated clients know these.
-const NEVER_THERE: [(&str, &[(&str, Type)]); 5] = [
+const UNSENT_MEMBERS: [(&str, &[(&str, Type)]); 5] = [
     (
         "AccessKey",
         &[("deletedAt", Type::String), ("misc", Type::Object)],

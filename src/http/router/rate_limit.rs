@@ -9,52 +9,52 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::clock::Timestamp;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::caller::Caller;
 use crate::http::endpoints::{over_budget, token};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
-use crate::rate_limit::requests::Left;
+use crate::rate_limit::requests::RateLimitState;
 use crate::store::audit::Event;
 
 /// Charges a request to the address; runs the request only within the rate limit.
 pub(super) async fn spend(
-    Extension(app): Extension<Shared>,
+    Extension(context): Extension<SharedContext>,
     request: Request,
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let ClientAddress(address) = ClientAddress::of(&parts, &app);
+    let ClientAddress(address) = ClientAddress::of(&parts, &context);
     let request = Request::from_parts(parts, body);
     let path = request.uri().path();
     let path = path
-        .strip_prefix(&format!("/{}", app.config.issuer_path()))
+        .strip_prefix(&format!("/{}", context.config.issuer_path()))
         .filter(|rest| rest.starts_with('/'))
         .unwrap_or(path)
         .to_owned();
     if matches!(path.as_str(), "/healthz" | "/readyz") {
         return next.run(request).await;
     }
-    let mut cost = cost(&app, request.method(), &path);
+    let mut cost = cost(&context, request.method(), &path);
     if cost > 0
-        && app.config.rate_limit_guest_cost != 1
-        && is_guest(&app, request.headers().clone()).await
+        && context.config.rate_limit_guest_cost != 1
+        && is_guest(&context, request.headers().clone()).await
     {
-        cost = cost.saturating_mul(app.config.rate_limit_guest_cost);
+        cost = cost.saturating_mul(context.config.rate_limit_guest_cost);
     }
-    let left = app.budget.spend(address, cost);
+    let left = context.budget.spend(address, cost);
     if !left.within {
-        app.refused(Event::RequestLimited);
-        return told(refuse(&app, &path, left), left);
+        context.refused(Event::RequestLimited);
+        return with_rate_limit_headers(refuse(&context, &path, left), left);
     }
     let response = next.run(request).await;
     // Read the budget again: the endpoint may have spent more units.
-    told(response, app.budget.spend(address, 0))
+    with_rate_limit_headers(response, context.budget.spend(address, 0))
 }
 
 /// Returns the rate limit units of a request.
-fn cost(app: &App, method: &Method, path: &str) -> u64 {
-    let free = if app.config.profile.budget_covers_everything() {
+fn cost(context: &Context, method: &Method, path: &str) -> u64 {
+    let free = if context.config.profile.budget_covers_everything() {
         false
     } else {
         // polls of devices are free, and only the token endpoint can recognize polls.
@@ -68,17 +68,17 @@ fn cost(app: &App, method: &Method, path: &str) -> u64 {
     }
 }
 
-async fn is_guest(app: &App, headers: HeaderMap) -> bool {
-    let caller = Caller::of(app, &headers).await;
+async fn is_guest(context: &Context, headers: HeaderMap) -> bool {
+    let caller = Caller::of(context, &headers).await;
     matches!(caller, Ok(Caller::Guest | Caller::Refused))
 }
 
 /// Builds the 429 response: plain text in the profile `storyden`; in `standards` an OAuth error for the
 /// protocol's paths, and a problem for all other paths.
-fn refuse(app: &App, path: &str, left: Left) -> Response {
-    if app.config.profile.budget_covers_everything() {
+fn refuse(context: &Context, path: &str, left: RateLimitState) -> Response {
+    if context.config.profile.budget_covers_everything() {
         let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
-        let again = app.clock.now() + time::Duration::seconds(left.wait.cast_signed());
+        let again = context.clock.now() + time::Duration::seconds(left.wait.cast_signed());
         let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, date(again));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -94,7 +94,7 @@ fn refuse(app: &App, path: &str, left: Left) -> Response {
         .into_response()
 }
 
-fn told(mut response: Response, left: Left) -> Response {
+fn with_rate_limit_headers(mut response: Response, left: RateLimitState) -> Response {
     let headers = response.headers_mut();
     let mut tell = |name: &'static str, value| {
         headers.insert(HeaderName::from_static(name), value);

@@ -6,20 +6,20 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::other_methods;
-use crate::context::Shared;
+use super::method_not_allowed;
+use crate::context::SharedContext;
 
 /// Adapts responses to Storyden's router.
 pub(super) async fn as_storyden(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     request: Request,
     next: Next,
 ) -> Response {
-    let profile = app.config.profile;
+    let profile = context.config.profile;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let refused = profile.methods_are_few() && is_another_method(&method, &path);
     let mut response = if refused {
-        other_methods().await.into_response()
+        method_not_allowed().await.into_response()
     } else {
         next.run(request).await
     };
@@ -31,7 +31,7 @@ pub(super) async fn as_storyden(
             headers.insert(ALLOW, HeaderValue::from_static("OPTIONS, GET"));
         }
     }
-    if profile.no_store_is_rare() && !forbids_keeping(&path) {
+    if profile.no_store_is_rare() && !sends_no_store(&path) {
         let no_store = headers.get(CACHE_CONTROL).is_some_and(|v| v == "no-store");
         if no_store || path == "/api/oauth/jwks" {
             headers.remove(CACHE_CONTROL);
@@ -48,7 +48,7 @@ fn is_another_method(method: &Method, path: &str) -> bool {
 }
 
 /// True for endpoints with `no-store` in Storyden, and for endpoints that Storyden does not have.
-fn forbids_keeping(path: &str) -> bool {
+fn sends_no_store(path: &str) -> bool {
     matches!(
         path,
         "/api/oauth/token"

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::db::Db;
 use super::error::Result;
 use super::value::{Flag, Value};
-use crate::clock::{Stopwatch, Timestamp};
+use crate::clock::{Timer, Timestamp};
 pub use backlog::{Backlog, COUNTED, backlog};
 pub use progress::{Progress, progress};
 use steps::{Delete, Find, Sql, Step};
@@ -52,7 +52,7 @@ pub struct Pass {
 
 /// Result of a step.
 #[derive(Debug)]
-struct Run {
+struct StepResult {
     step: &'static str,
     deleted: u64,
     /// True if no due rows were left.
@@ -120,7 +120,7 @@ pub async fn audit_trail(
 }
 
 /// Records the results of the steps.
-async fn finish(db: &Db, runs: Vec<Run>, now: Timestamp) -> Pass {
+async fn finish(db: &Db, runs: Vec<StepResult>, now: Timestamp) -> Pass {
     let mut pass = Pass {
         finished: true,
         ..Pass::default()
@@ -142,11 +142,11 @@ async fn finish(db: &Db, runs: Vec<Run>, now: Timestamp) -> Pass {
 }
 
 /// Size of the next batch.
-struct Size(usize);
+struct BatchSize(usize);
 
-impl Size {
+impl BatchSize {
     /// Adapts to the duration of a batch.
-    fn follow(&mut self, seconds: f64) {
+    fn adapt(&mut self, seconds: f64) {
         if seconds > BATCH_SECONDS {
             self.0 = (self.0 / 2).max(1);
         } else if seconds < BATCH_SECONDS / 2.0 {
@@ -168,18 +168,18 @@ async fn run_step(
     db: &Db,
     step: &'static Step,
     before: Timestamp,
-    is_over: &impl Fn() -> bool,
-) -> Run {
-    let mut run = Run {
+    stop: &impl Fn() -> bool,
+) -> StepResult {
+    let mut run = StepResult {
         step: step.name,
         deleted: 0,
         completed: false,
         error: None,
     };
-    let (since, mut size) = (Stopwatch::start(), Size(BATCH));
+    let (since, mut size) = (Timer::start(), BatchSize(BATCH));
     let mut search = Search::new(step, before);
-    while since.seconds() < STEP_SECONDS && !is_over() {
-        let batch = Stopwatch::start();
+    while since.seconds() < STEP_SECONDS && !stop() {
+        let batch = Timer::start();
         match search.batch(db, size.0).await {
             Ok(None) => {
                 run.completed = true;
@@ -191,9 +191,9 @@ async fn run_step(
                 full,
             })) => {
                 run.deleted += deleted;
-                size.follow(seconds);
+                size.adapt(seconds);
                 if full {
-                    rest(batch.seconds()).await;
+                    pause_for_writers(batch.seconds()).await;
                 }
             }
             Err(error) if size.shrink() => {
@@ -217,7 +217,7 @@ fn with_cause(error: &super::Error) -> String {
 }
 
 /// Pauses for other writers, as long as the batch took, within bounds.
-async fn rest(seconds: f64) {
+async fn pause_for_writers(seconds: f64) {
     let pause = (PACE_SECONDS - seconds).max(seconds).min(1.0);
     tokio::time::sleep(Duration::from_secs_f64(pause)).await;
 }
@@ -257,7 +257,7 @@ impl Search {
         loop {
             let found = self.find(db, size).await?;
             let Some(last) = found.last() else {
-                if !self.begin_again() {
+                if !self.restart() {
                     return Ok(None);
                 }
                 continue;
@@ -275,7 +275,7 @@ impl Search {
                 continue;
             }
             let full = due.len() == size;
-            let write = Stopwatch::start();
+            let write = Timer::start();
             let deleted = delete(db, self.step, Value::names(due), self.before).await?;
             let seconds = write.seconds();
             if deleted == 0 && last == self.place {
@@ -305,7 +305,7 @@ impl Search {
     }
 
     /// Restarts the search from the beginning; false if a restart would find nothing.
-    fn begin_again(&mut self) -> bool {
+    fn restart(&mut self) -> bool {
         let again = matches!(self.step.find, Find::Due(_)) && self.deleted && self.place.is_some();
         self.place = None;
         self.deleted = false;

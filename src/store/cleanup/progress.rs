@@ -1,6 +1,6 @@
 //! State of each clean-up step, `auth_jobs`.
 
-use super::Run;
+use super::StepResult;
 use crate::clock::Timestamp;
 use crate::store::db::Db;
 use crate::store::error::Result;
@@ -33,7 +33,7 @@ pub async fn progress(db: &Db) -> Result<Vec<Progress>> {
 }
 
 /// Records the results of steps. A step that ran out of time changes only the count.
-pub(super) async fn record(db: &Db, runs: Vec<Run>, now: Timestamp) -> Result<()> {
+pub(super) async fn record(db: &Db, runs: Vec<StepResult>, now: Timestamp) -> Result<()> {
     db.write((runs, now), |tx, (runs, now)| {
         Box::pin(async move {
             for run in runs {

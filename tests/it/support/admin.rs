@@ -28,7 +28,12 @@ impl Server {
         let id = AccessKeyId::generate();
         let name = &id.as_str()[8..];
         let secret = "S3cretS3cretS3cretS3cretS3cretS3";
-        let hash = self.app.passwords.hash(&Secret::new(secret)).await.unwrap();
+        let hash = self
+            .context
+            .passwords
+            .hash(&Secret::new(secret))
+            .await
+            .unwrap();
         let identifier = format!("{kind}_{name}");
         let sql = "INSERT INTO authentications (id, service, token_type, identifier, token, name, \
                    disabled, account_authentication) \

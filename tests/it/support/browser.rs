@@ -51,7 +51,7 @@ impl Server {
     /// Deletes a client like the owner's API operation.
     pub(crate) async fn delete_client(&self, client: &Client) {
         let input = (client.row_id.clone(), self.clock.now());
-        let delete = self.app.db.write(input, |tx, (row_id, now)| {
+        let delete = self.context.db.write(input, |tx, (row_id, now)| {
             Box::pin(clients::delete(tx, row_id, *now))
         });
         delete.await.unwrap();

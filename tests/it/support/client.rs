@@ -97,7 +97,13 @@ impl Server {
     /// Registers a client.
     pub(crate) async fn client(&self, new: NewClient) -> Client {
         let secret_hash = match new.secret {
-            Some(secret) => Some(self.app.passwords.hash(&Secret::new(secret)).await.unwrap()),
+            Some(secret) => Some(
+                self.context
+                    .passwords
+                    .hash(&Secret::new(secret))
+                    .await
+                    .unwrap(),
+            ),
             None => None,
         };
         let kind = if new.secret.is_some() {
@@ -128,7 +134,7 @@ impl Server {
                 .iter()
                 .map(|uri| (*uri).to_owned())
                 .collect(),
-            redirect_uris_left_out: false,
+            redirect_uris_omitted: false,
             grants: new.grants.to_vec(),
             owner: new.owner,
             created_at: self.clock.now(),
@@ -141,7 +147,7 @@ impl Server {
             redirect_uri: row.redirect_uris.first().cloned().unwrap_or_default(),
         };
         let insert = self
-            .app
+            .context
             .db
             .write(row, |tx, row| Box::pin(clients::insert(tx, row)));
         insert.await.unwrap();

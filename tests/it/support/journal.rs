@@ -26,7 +26,7 @@ pub(crate) const WORKERS: usize = 8;
 /// Number of items per client.
 const ITEMS: usize = 3;
 /// OAuth error code of a temporary outage.
-const AWAY: &str = "temporarily_unavailable";
+const TEMPORARILY_UNAVAILABLE: &str = "temporarily_unavailable";
 /// Timeout for the verification of all journals, for slow machines.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -50,18 +50,18 @@ enum Stage {
     /// Initial stage; a device flow is next.
     DeviceFlow,
     /// A device flow, not opened yet.
-    Device(Codes),
+    Device(DeviceCodes),
     /// An opened device flow.
-    Opened(Codes),
+    Opened(DeviceCodes),
     /// An approved device flow.
-    Approved(Codes),
+    Approved(DeviceCodes),
     /// Issued tokens.
     Chain(Chain),
 }
 
 /// The two codes of a device flow.
 #[derive(Clone, Debug)]
-struct Codes {
+struct DeviceCodes {
     device: String,
     user: String,
 }
@@ -93,11 +93,11 @@ pub(crate) struct Item {
 
 /// Outage during a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum LoadOutage {
     /// SIGKILL of the server.
-    Killed,
+    ServerKilled,
     /// Loss of the database; the server stays up.
-    Robbed,
+    DatabaseLost,
 }
 
 /// Server, account and client shared by all workers.
@@ -105,36 +105,36 @@ pub(crate) struct Load {
     pub(crate) server: Server,
     pub(crate) person: Member,
     pub(crate) app: Client,
-    fate: Fate,
+    fate: LoadOutage,
 }
 
 /// Why a step failed.
-enum Broken {
+enum StepError {
     /// Connection refused; nothing was sent.
     NotSent,
     /// The request was sent, and the response is missing or incomplete.
     NoAnswer,
     /// A temporary error with Retry-After.
-    Away,
+    Temporary,
 }
 
 /// Asserts a 503 `temporarily_unavailable` with Retry-After.
 #[track_caller]
-pub(crate) fn put_off(answer: Answer) {
-    let answer = answer.expect_error(503, AWAY);
+pub(crate) fn assert_temporarily_unavailable(answer: Answer) {
+    let answer = answer.expect_error(503, TEMPORARILY_UNAVAILABLE);
     assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
 }
 
-async fn send(request: RequestBuilder) -> Result<Answer, Broken> {
+async fn send(request: RequestBuilder) -> Result<Answer, StepError> {
     let response = request.send().await.map_err(|error| {
         if error.is_connect() {
-            Broken::NotSent
+            StepError::NotSent
         } else {
-            Broken::NoAnswer
+            StepError::NoAnswer
         }
     })?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.text().await.map_err(|_| Broken::NoAnswer)?;
+    let body = response.text().await.map_err(|_| StepError::NoAnswer)?;
     Ok(Answer {
         status,
         headers,
@@ -142,8 +142,8 @@ async fn send(request: RequestBuilder) -> Result<Answer, Broken> {
     })
 }
 
-fn fresh(chance: &mut StdRng) -> Item {
-    let stage = if chance.random_range(0..3) == 0 {
+fn new_item(rng: &mut StdRng) -> Item {
+    let stage = if rng.random_range(0..3) == 0 {
         Stage::DeviceFlow
     } else {
         Stage::CodeFlow
@@ -157,19 +157,21 @@ fn fresh(chance: &mut StdRng) -> Item {
 impl Load {
     /// True if the response asks the client to retry: an OAuth error, a redirect with an error (RFC
     /// 6749 §4.1.2.1), or `slow_down` for a device (RFC 8628 §3.5).
-    fn is_put_off(&self, answer: &Answer) -> bool {
+    fn is_temporary_error(&self, answer: &Answer) -> bool {
         if answer.status == 400 && answer.text("error") == "slow_down" {
             self.server.held.count("put off as a device", 1);
             return true;
         }
-        let by_redirect = || answer.status == 302 && answer.sent("error").as_deref() == Some(AWAY);
+        let by_redirect = || {
+            answer.status == 302 && answer.sent("error").as_deref() == Some(TEMPORARILY_UNAVAILABLE)
+        };
         let what = match answer.find_header("retry-after") {
             _ if answer.status != 503 && !by_redirect() => return false,
             Some("1") => "put off by the signer",
             _ => "put off by the database",
         };
         if answer.status == 503 {
-            put_off(answer.clone());
+            assert_temporarily_unavailable(answer.clone());
         }
         self.server.held.count(what, 1);
         true
@@ -218,18 +220,18 @@ impl Load {
     }
 
     /// Advances an item by a step; `Ok(false)` if the server rejected the step.
-    async fn step(&self, item: &mut Item) -> Result<bool, Broken> {
+    async fn step(&self, item: &mut Item) -> Result<bool, StepError> {
         let request = self.request(&item.stage);
         let answer = match send(request).await {
             Ok(answer) => answer,
             Err(broken) => {
-                item.in_flight |= matches!(broken, Broken::NoAnswer);
+                item.in_flight |= matches!(broken, StepError::NoAnswer);
                 return Err(broken);
             }
         };
-        if self.is_put_off(&answer) {
+        if self.is_temporary_error(&answer) {
             item.in_flight = true;
-            return Err(Broken::Away);
+            return Err(StepError::Temporary);
         }
         self.server.held.count("steps answered", 1);
         assert!(answer.status < 500, "{} {}", answer.status, answer.body);
@@ -244,20 +246,20 @@ impl Load {
     /// Advances items until the server is gone, every item got a temporary error, or `stop` is
     /// cancelled. Returns the journal.
     async fn work(&self, mut items: Vec<Item>, seed: u64, stop: CancellationToken) -> Vec<Item> {
-        let mut chance = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         let mut open: Vec<usize> = (0..items.len()).collect();
         while !open.is_empty() && !stop.is_cancelled() {
-            let at = open[chance.random_range(0..open.len())];
+            let at = open[rng.random_range(0..open.len())];
             match self.step(&mut items[at]).await {
                 Ok(taken) => assert!(taken, "refused while nothing was wrong: {:?}", items[at]),
-                Err(Broken::Away) => open.retain(|known| *known != at),
+                Err(StepError::Temporary) => open.retain(|known| *known != at),
                 Err(_) => {
-                    assert_eq!(self.fate, Fate::Killed, "the server is gone");
+                    assert_eq!(self.fate, LoadOutage::ServerKilled, "the server is gone");
                     break;
                 }
             }
-            if matches!(items[at].stage, Stage::Chain(_)) && chance.random_range(0..6) == 0 {
-                items[at] = fresh(&mut chance);
+            if matches!(items[at].stage, Stage::Chain(_)) && rng.random_range(0..6) == 0 {
+                items[at] = new_item(&mut rng);
             }
         }
         items
@@ -270,7 +272,7 @@ impl Load {
             let Ok(answer) = send(again).await else {
                 panic!("the server is gone");
             };
-            if !self.is_put_off(&answer) {
+            if !self.is_temporary_error(&answer) {
                 return answer;
             }
         }
@@ -282,7 +284,7 @@ impl Load {
     }
 
     /// Verifies an item against the journal, and returns the item to continue with.
-    async fn verify(&self, mut item: Item, chance: &mut StdRng) -> Item {
+    async fn verify(&self, mut item: Item, rng: &mut StdRng) -> Item {
         let mut was = item.clone();
         if let Stage::Chain(chain) = &item.stage {
             let userinfo = self.server.request("GET", "/api/oauth/userinfo");
@@ -292,8 +294,10 @@ impl Load {
         let taken = loop {
             match self.step(&mut item).await {
                 Ok(taken) => break taken,
-                Err(Broken::Away) => was.in_flight = true,
-                Err(Broken::NotSent | Broken::NoAnswer) => panic!("the server is gone at {was:?}"),
+                Err(StepError::Temporary) => was.in_flight = true,
+                Err(StepError::NotSent | StepError::NoAnswer) => {
+                    panic!("the server is gone at {was:?}")
+                }
             }
         };
         if !taken {
@@ -306,7 +310,7 @@ impl Load {
                     Stage::Request(_) | Stage::Code(_) | Stage::Approved(_)
                 );
                 assert!(once, "burnt: {was:?}");
-                return fresh(chance);
+                return new_item(rng);
             };
             // The approval was committed before the response was lost.
             item = Item {
@@ -318,11 +322,11 @@ impl Load {
             assert_eq!(approved.status, 200, "an approval was lost: {item:?}");
             item.stage = follow(&item.stage, &approved);
         }
-        self.spend_again(&was.stage, item, chance).await
+        self.assert_single_use(&was.stage, item, rng).await
     }
 
     /// Asserts that single-use items cannot be used a second time.
-    async fn spend_again(&self, was: &Stage, item: Item, chance: &mut StdRng) -> Item {
+    async fn assert_single_use(&self, was: &Stage, item: Item, rng: &mut StdRng) -> Item {
         let Stage::Chain(now) = &item.stage else {
             return item;
         };
@@ -337,7 +341,7 @@ impl Load {
             let again = self.ask(poll).await;
             again.expect_error(400, "invalid_grant");
         }
-        match (chance.random_range(0..4), &now.origin, &now.spent) {
+        match (rng.random_range(0..4), &now.origin, &now.spent) {
             // Code reuse may revoke the grant, so the chain is not continued.
             (0, Origin::Code(code), _) => {
                 let exchange = self.server.token_request(&self.app.exchange_form(code));
@@ -355,7 +359,7 @@ impl Load {
             }
             _ => return item,
         }
-        fresh(chance)
+        new_item(rng)
     }
 }
 
@@ -373,7 +377,7 @@ fn follow(stage: &Stage, answer: &Answer) -> Stage {
         Stage::CodeFlow => Stage::Request(answer.sent("request_id").unwrap()),
         Stage::Request(_) => Stage::Code(answer.sent("code").unwrap()),
         Stage::Code(code) => chain(Origin::Code(code.clone()), None),
-        Stage::DeviceFlow => Stage::Device(Codes {
+        Stage::DeviceFlow => Stage::Device(DeviceCodes {
             device: answer.text("device_code"),
             user: answer.text("user_code"),
         }),
@@ -388,13 +392,13 @@ fn follow(stage: &Stage, answer: &Answer) -> Stage {
 pub(crate) type Journals = Vec<Vec<Item>>;
 
 /// Creates the initial items of all clients.
-pub(crate) fn journals(chance: &mut StdRng) -> Journals {
-    let items = |chance: &mut StdRng| (0..ITEMS).map(|_| fresh(chance)).collect();
-    (0..WORKERS).map(|_| items(chance)).collect()
+pub(crate) fn journals(rng: &mut StdRng) -> Journals {
+    let items = |rng: &mut StdRng| (0..ITEMS).map(|_| new_item(rng)).collect();
+    (0..WORKERS).map(|_| items(rng)).collect()
 }
 
 /// Starts all clients; each task returns the journal.
-pub(crate) fn set_to_work(
+pub(crate) fn start_workers(
     load: &Arc<Load>,
     journals: Journals,
     seed: u64,
@@ -414,10 +418,10 @@ pub(crate) async fn verify_all(load: &Arc<Load>, journals: Journals, seed: u64) 
     for (worker, items) in (0_u64..).zip(journals) {
         let load = Arc::clone(load);
         running.spawn(async move {
-            let mut chance = StdRng::seed_from_u64(seed + 500 + worker);
+            let mut rng = StdRng::seed_from_u64(seed + 500 + worker);
             let mut kept = Vec::new();
             for item in items {
-                kept.push(load.verify(item, &mut chance).await);
+                kept.push(load.verify(item, &mut rng).await);
             }
             kept
         });
@@ -434,13 +438,13 @@ pub(crate) fn unanswered(journals: &Journals) -> usize {
 
 /// Creates an account and a client with the machine's clock, and closes the database, so that only the
 /// program at `address` uses the database.
-pub(crate) async fn prepare(setup: &Setup, address: String, fate: Fate) -> Arc<Load> {
+pub(crate) async fn prepare(setup: &Setup, address: String, fate: LoadOutage) -> Arc<Load> {
     let mut setup = setup.clone();
     setup.clock = Clock::machine();
     let mut server = setup.start().await;
     let person = server.member("frigg", &[]).await;
     let app = server.public_client().await;
-    server.app.db.close().await;
+    server.context.db.close().await;
     server.address = address;
     Arc::new(Load {
         server,

@@ -55,12 +55,12 @@ impl Server {
             handle: handle.to_owned(),
             name,
             admin,
-            email: Some(NewEmail::unsent(
+            email: Some(NewEmail::without_verification(
                 format!("{handle}@example.com"),
                 true,
-                &self.app.random,
+                &self.context.random,
             )),
-            password_hash: Some(self.app.passwords.hash(&password).await.unwrap()),
+            password_hash: Some(self.context.passwords.hash(&password).await.unwrap()),
         };
         let role = (!permissions.is_empty()).then(|| Role {
             id: RoleId::generate(),
@@ -69,7 +69,7 @@ impl Server {
         });
         let id = new.id.clone();
         insert(self, new, role, now).await;
-        let (session, _) = session::begin(&self.app, &id).await.unwrap();
+        let (session, _) = session::begin(&self.context, &id).await.unwrap();
         Member {
             id,
             handle: handle.to_owned(),
@@ -87,7 +87,7 @@ impl Server {
     }
 
     /// Removes all permissions of a member's role except USE_OAUTH_CLIENTS.
-    pub(crate) async fn take_all_but_applications(&self, member: &Member) {
+    pub(crate) async fn remove_permissions_except_use_clients(&self, member: &Member) {
         let sql = "UPDATE roles SET permissions = '[\"USE_OAUTH_CLIENTS\"]' WHERE name = $1";
         let role = format!("role of {}", member.handle);
         assert_eq!(self.sql(sql, &[&role]).await, 1);
@@ -96,7 +96,7 @@ impl Server {
     /// Suspends a member.
     pub(crate) async fn suspend(&self, member: &Member) {
         let (handle, now) = (member.handle.clone(), self.clock.now());
-        self.app
+        self.context
             .db
             .write((handle, now), |tx, (handle, now)| {
                 Box::pin(accounts::set_suspended(tx, handle, Some(*now), *now))
@@ -213,7 +213,7 @@ impl Server {
 
 async fn insert(server: &Server, new: NewAccount, role: Option<Role>, now: Timestamp) {
     server
-        .app
+        .context
         .db
         .write((new, role, now), |tx, (new, role, now)| {
             Box::pin(async move {

@@ -2,36 +2,38 @@
 
 mod admin;
 mod answer;
-mod begun;
 mod browser;
 mod client;
+mod cookie_jar;
 mod database;
-mod detour;
 mod device;
 pub(crate) mod forgery;
-mod growth;
-mod jar;
+mod in_progress_flows;
 pub(crate) mod journal;
+mod large_tables;
 mod member;
-pub(crate) mod outside;
+mod pending_browser;
 mod postgres;
 mod process;
 pub(crate) mod race;
 pub(crate) mod relying_party;
-mod rounds;
 mod server;
+pub(crate) mod simulated_internet;
+mod soak;
 mod storyden;
 
 pub(crate) use answer::{Answer, refused, told};
-pub(crate) use begun::{Begun, pair};
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
+pub(crate) use in_progress_flows::{InProgressFlows, pair};
 
-pub(crate) use detour::{Detour, stored, to_consent, to_login};
-pub(crate) use growth::Tokens;
-pub(crate) use jar::Jar;
+pub(crate) use cookie_jar::CookieJar;
+pub(crate) use large_tables::Tokens;
 pub(crate) use member::{Member, PASSWORD};
-pub(crate) use postgres::OwnPostgres;
+pub(crate) use pending_browser::{
+    BrowserRequest, assert_redirect_to_consent, assert_redirect_to_login, stored,
+};
+pub(crate) use postgres::PostgresCluster;
 pub(crate) use process::{Process, free_port};
 pub(crate) use server::{Server, Setup, run};
 pub(crate) use storyden::Storyden;

@@ -7,7 +7,7 @@ use super::process::free_port;
 
 /// Shell script that stops PostgreSQL and removes the folder after EOF on standard input, which also
 /// occurs if the test process dies.
-const KEEPER: &str = r#"
+const STOP_ON_EOF_SCRIPT: &str = r#"
 trap '' INT TERM HUP
 read -r _
 "$@" -m immediate -w -t 30 stop >/dev/null 2>&1
@@ -16,18 +16,18 @@ rm -rf "$OWN_POSTGRES"
 
 /// A PostgreSQL cluster with a separate folder and port, removed on drop.
 #[derive(Debug)]
-pub(crate) struct OwnPostgres {
+pub(crate) struct PostgresCluster {
     programs: PathBuf,
     home: PathBuf,
     port: u16,
     as_root: bool,
     keeper: Child,
-    kept: Option<ChildStdin>,
+    keeper_stdin: Option<ChildStdin>,
 }
 
 /// Runs a command that must succeed, and returns the output.
 #[track_caller]
-fn done(mut command: Command) -> String {
+fn run_to_success(mut command: Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
@@ -37,7 +37,7 @@ fn done(mut command: Command) -> String {
 /// Returns the folder of the newest PostgreSQL on this machine.
 fn programs() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let folder = done(Command::new(tests.join("find-postgres")));
+    let folder = run_to_success(Command::new(tests.join("find-postgres")));
     assert!(
         !folder.is_empty(),
         "the server programs of PostgreSQL (initdb, pg_ctl) are needed and not found; \
@@ -61,12 +61,12 @@ fn program(programs: &Path, name: &str, home: &Path, as_root: bool) -> Command {
     command
 }
 
-impl OwnPostgres {
+impl PostgresCluster {
     /// Creates and starts a cluster. Blocks for a few seconds.
     pub(crate) fn make() -> Self {
         let mut id = Command::new("id");
         id.arg("-u");
-        let as_root = done(id) == "0";
+        let as_root = run_to_success(id) == "0";
         // PostgreSQL refuses to run as root, and the user postgres needs access to the folder.
         let base = if as_root {
             PathBuf::from("/tmp")
@@ -81,18 +81,18 @@ impl OwnPostgres {
         if as_root {
             let mut chown = Command::new("chown");
             chown.arg("postgres").arg(&home);
-            done(chown);
+            run_to_success(chown);
         }
         let programs = programs();
         let mut initdb = program(&programs, "initdb", &home, as_root);
         initdb.args(["-U", "postgres", "--auth=trust", "--encoding=UTF8"]);
         initdb.args(["--locale=C", "--no-sync"]);
-        done(initdb);
+        run_to_success(initdb);
 
         let stop = program(&programs, "pg_ctl", &home, as_root);
         let mut keeper = Command::new("sh");
         keeper
-            .args(["-c", KEEPER, "keeper"])
+            .args(["-c", STOP_ON_EOF_SCRIPT, "keeper"])
             .arg(stop.get_program())
             .args(stop.get_args())
             .env("OWN_POSTGRES", &home)
@@ -102,7 +102,7 @@ impl OwnPostgres {
             .stderr(Stdio::null());
         let mut keeper = keeper.spawn().unwrap();
         let made = Self {
-            kept: keeper.stdin.take(),
+            keeper_stdin: keeper.stdin.take(),
             keeper,
             programs,
             home,
@@ -134,7 +134,7 @@ impl OwnPostgres {
     pub(crate) fn stop(&self) {
         let mut stop = self.control();
         stop.args(["-m", "immediate", "-w", "-t", "120", "stop"]);
-        done(stop);
+        run_to_success(stop);
     }
 
     /// Kills a PostgreSQL process, upon which PostgreSQL ends all connections and recovers.
@@ -159,9 +159,9 @@ impl OwnPostgres {
     }
 }
 
-impl Drop for OwnPostgres {
+impl Drop for PostgresCluster {
     fn drop(&mut self) {
-        drop(self.kept.take());
+        drop(self.keeper_stdin.take());
         let _ = self.keeper.wait();
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 /// Exit code and output of a program.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -44,7 +44,7 @@ impl Setup {
                 std::fs::read_to_string(signing_key()).unwrap(),
             )
             .envs(settings.iter().copied())
-            .envs(faked_time())
+            .envs(libfaketime_variables())
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -54,9 +54,9 @@ impl Setup {
     }
 
     /// Runs a command and waits for the exit.
-    pub(crate) async fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> CommandOutput {
         let output = self.program(arguments, settings).output().await.unwrap();
-        Ended {
+        CommandOutput {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -108,7 +108,7 @@ impl Setup {
     clippy::disallowed_methods,
     reason = "they belong to the machine, not to the settings"
 )]
-fn faked_time() -> impl Iterator<Item = (String, String)> {
+fn libfaketime_variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars().filter(|(name, _)| match name.as_str() {
         "LD_PRELOAD" | "NO_FAKE_STAT" => true,
         "FAKETIME_SHARED" => false,

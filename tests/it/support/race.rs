@@ -11,7 +11,7 @@ use super::server::Server;
 pub(crate) type Form<'a> = Vec<(&'a str, &'a str)>;
 
 /// Sends all requests concurrently, and returns the responses in any order.
-pub(crate) async fn at_once(requests: Vec<RequestBuilder>) -> Vec<Answer> {
+pub(crate) async fn send_concurrently(requests: Vec<RequestBuilder>) -> Vec<Answer> {
     let mut running = JoinSet::new();
     for request in requests {
         running.spawn(async move { Answer::of(request.send().await.unwrap()).await });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use storyden_auth::clock::{Clock, Timestamp};
 use storyden_auth::config::Config;
-use storyden_auth::context::{App, Shared, Sources};
+use storyden_auth::context::{Context, Environment, SharedContext};
 use storyden_auth::egress::network::{Network, System};
 use storyden_auth::http::listener;
 use storyden_auth::keys::SigningLimits;
@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::database::{Engine, TestDatabase, signing_key};
-use super::rounds::{Held, Rounds};
+use super::soak::{Figures, Rounds};
 
 /// Time at the start of every test.
-const BEGIN: time::OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+const START_TIME: time::OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
 /// A database and settings, before a server is started.
 #[derive(Clone)]
@@ -46,9 +46,9 @@ pub(crate) struct Setup {
     /// Seed of the test's random number generator.
     pub(crate) seed: u64,
     /// True under `make soak`: the machine is idle, and time limits are asserted.
-    pub(crate) at_length: bool,
+    pub(crate) is_soak: bool,
     /// Figures that the test reports.
-    pub(crate) held: Held,
+    pub(crate) held: Figures,
     /// Network for outgoing requests.
     pub(crate) network: Arc<dyn Network>,
     settings: HashMap<String, String>,
@@ -90,12 +90,12 @@ async fn round(engine: Engine, test: Test, seed: u64, rounds: &Rounds) -> Result
         engine,
         database: database.clone(),
         folder: folder.path().to_owned(),
-        clock: Clock::fixed(Timestamp::new(BEGIN)),
+        clock: Clock::fixed(Timestamp::new(START_TIME)),
         timeouts: Timeouts::default(),
         signing: SigningLimits::default(),
         connections: ConnectionLimits::of_process(),
         seed,
-        at_length: rounds.at_length(),
+        is_soak: rounds.is_soak(),
         held: rounds.held.clone(),
         network: Arc::new(System),
         settings: HashMap::new(),
@@ -119,7 +119,7 @@ impl Setup {
     }
 
     /// Starts a server with the listening address as the issuer.
-    pub(crate) async fn start_as_itself(&self) -> Server {
+    pub(crate) async fn start_with_own_issuer(&self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         self.clone()
@@ -143,7 +143,7 @@ impl Setup {
         default("PUBLIC_API_ADDRESS", "https://auth.example".to_owned());
         default("TRUSTED_PROXIES", "127.0.0.0/8".to_owned());
         let config = Config::from_lookup(&|name| settings.get(name).cloned()).unwrap();
-        let sources = Sources {
+        let sources = Environment {
             clock: self.clock.clone(),
             random: Random::seeded(u64::from(port)),
             cost: Cost::Cheap,
@@ -152,12 +152,12 @@ impl Setup {
             connections: self.connections,
             network: Arc::clone(&self.network),
         };
-        let app = Arc::new(App::new(config, sources).await.unwrap());
+        let context = Arc::new(Context::new(config, sources).await.unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(listener::run(Arc::clone(&app), listener, stop.clone()));
+        tokio::spawn(listener::run(Arc::clone(&context), listener, stop.clone()));
         Server {
             address: format!("http://127.0.0.1:{port}"),
-            app,
+            context,
             clock: self.clock.clone(),
             http: http_client(),
             held: self.held.clone(),
@@ -182,10 +182,10 @@ fn http_client() -> reqwest::Client {
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: String,
-    pub(crate) app: Shared,
+    pub(crate) context: SharedContext,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
-    pub(crate) held: Held,
+    pub(crate) held: Figures,
     stop: CancellationToken,
 }
 
@@ -236,7 +236,7 @@ impl Server {
     /// Executes SQL on the database, bypassing the server, and returns the number of changed rows.
     pub(crate) async fn sql(&self, sql: &'static str, args: &[&str]) -> u64 {
         let args = args.iter().map(|text| Value::from(*text)).collect();
-        self.app.db.execute(sql, args).await.unwrap()
+        self.context.db.execute(sql, args).await.unwrap()
     }
 
     /// Returns the result of a `SELECT COUNT(*) AS n …`.
@@ -246,7 +246,7 @@ impl Server {
             n: i64,
         }
         let args: Vec<Value> = args.iter().map(|text| Value::from(*text)).collect();
-        let count: Count = self.app.db.fetch_one(sql, &args).await.unwrap();
+        let count: Count = self.context.db.fetch_one(sql, &args).await.unwrap();
         count.n
     }
 }

@@ -9,7 +9,7 @@ use super::database::Engine;
 use super::server::Setup;
 
 /// Name prefix of this server's tables and indexes.
-const OURS: &str = "auth_";
+const OWN_PREFIX: &str = "auth_";
 
 /// Lock timeout. A longer wait means that the server leaked a lock, even on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -32,8 +32,8 @@ struct Table {
 impl Setup {
     /// Marks the database as Storyden's: adds a table known only to Storyden, and on SQLite sets
     /// Storyden's journal mode.
-    pub(crate) async fn beside_a_storyden(&self) -> Storyden {
-        let mut storyden = self.other_process().await;
+    pub(crate) async fn add_storyden_tables(&self) -> Storyden {
+        let mut storyden = self.connect_as_other_process().await;
         if self.engine == Engine::Sqlite {
             storyden.run("PRAGMA journal_mode = DELETE").await;
         }
@@ -42,7 +42,7 @@ impl Setup {
     }
 
     /// Opens a separate connection to the database, without the server's timeouts.
-    pub(crate) async fn other_process(&self) -> Storyden {
+    pub(crate) async fn connect_as_other_process(&self) -> Storyden {
         let url = self.database.url.as_str();
         match self.engine {
             Engine::Sqlite => {
@@ -84,7 +84,7 @@ impl Storyden {
     }
 
     /// Lists columns with types, and indexes: of Storyden's tables, and of this server's tables.
-    /// Excludes this server's indexes on Storyden's tables, which [`Storyden::indexes_of_ours`] lists.
+    /// Excludes this server's indexes on Storyden's tables, which [`Storyden::own_indexes_on_storyden_tables`] lists.
     pub(crate) async fn schema(&mut self) -> (Vec<String>, Vec<String>) {
         let sql = self.pick(
             "SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_master m, \
@@ -98,14 +98,14 @@ impl Storyden {
         );
         let found = self.texts(sql).await.into_iter().flatten();
         let (mut ours, mut theirs): (Vec<_>, Vec<_>) =
-            found.partition(|text| text.starts_with(OURS));
+            found.partition(|text| text.starts_with(OWN_PREFIX));
         ours.sort();
         theirs.sort();
         (theirs, ours)
     }
 
     /// Lists this server's indexes on Storyden's tables, by name.
-    pub(crate) async fn indexes_of_ours(&mut self) -> Vec<String> {
+    pub(crate) async fn own_indexes_on_storyden_tables(&mut self) -> Vec<String> {
         let sql = self.pick(
             "SELECT name FROM sqlite_master WHERE type = 'index' \
              AND name LIKE 'auth\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'auth\\_%' ESCAPE '\\' \
@@ -130,19 +130,19 @@ impl Storyden {
 
     /// Runs the start-up migration as observed from Storyden: unknown columns and indexes of Storyden's
     /// tables are dropped, on SQLite by recreating the table. Other tables are left alone.
-    pub(crate) async fn start_up(&mut self) {
+    pub(crate) async fn run_start_up_migration(&mut self) {
         for table in tables(self.pick(
             include_str!("../../../migrations/sqlite/storyden.sql"),
             include_str!("../../../migrations/postgres/storyden.sql"),
         )) {
             match self {
-                Self::Sqlite(_) => self.make_anew(&table).await,
+                Self::Sqlite(_) => self.recreate_table(&table).await,
                 Self::Postgres(_) => self.drop_unknown(&table).await,
             }
         }
     }
 
-    async fn make_anew(&mut self, table: &Table) {
+    async fn recreate_table(&mut self, table: &Table) {
         let Table {
             name,
             statement,

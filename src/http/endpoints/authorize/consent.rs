@@ -12,16 +12,16 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::clients::documents::{self, Visitor};
+use crate::clients::documents::{self, Requester};
 use crate::clients::facts::{self, ClientFacts};
-use crate::clients::{find_for, require_grant};
+use crate::clients::{find_or_fetch, require_grant};
 use crate::clock::Timestamp;
-use crate::context::{App, Shared};
-use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::context::{Context, SharedContext};
+use crate::http::caller::{Caller, ResourceOwner, WrongCredential, require_may_authorize};
 use crate::http::endpoints::authorize::validation::accept;
 use crate::http::endpoints::authorize::{
-    add_default_scope, adopt_kept, answer_location, browsers_of, error_location, parameters_of,
-    pending_request_done, wrong_credential,
+    add_default_scope, answer_location, browsers_of, claim_pending, clear_pending_cookie,
+    error_location, parameters_of, wrong_credential,
 };
 use crate::http::endpoints::consent::{self, Undecided};
 use crate::http::endpoints::require_enabled;
@@ -43,11 +43,11 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
 use crate::store::clients::{self, Client};
-use crate::store::shown_consents::Shown;
+use crate::store::shown_consents::ShownConsent;
 
 /// Errors of a consent request.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum ConsentError {
     /// A protocol error.
     OAuth(OAuthError),
     /// A protocol error and the redirect URI with that error, for the page to follow.
@@ -58,25 +58,25 @@ pub enum Refusal {
     SignIn,
 }
 
-impl From<OAuthError> for Refusal {
+impl From<OAuthError> for ConsentError {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)
     }
 }
 
-impl From<ApiError> for Refusal {
+impl From<ApiError> for ConsentError {
     fn from(error: ApiError) -> Self {
         Self::Problem(error)
     }
 }
 
-impl From<store::Error> for Refusal {
+impl From<store::Error> for ConsentError {
     fn from(error: store::Error) -> Self {
         Self::OAuth(error.into())
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ConsentError {
     fn into_response(self) -> Response {
         match self {
             Self::OAuth(error) => error.into_response(),
@@ -93,30 +93,33 @@ impl IntoResponse for Refusal {
 
 /// Returns the account that decides on a code: by session or personal access key
 /// (storyden-contract.md#callers-of-each-operation).
-async fn require_decider(app: &App, headers: &HeaderMap) -> Result<Decider, Refusal> {
-    decider_of(Caller::of(app, headers).await?)
+async fn require_decider(
+    context: &Context,
+    headers: &HeaderMap,
+) -> Result<ResourceOwner, ConsentError> {
+    decider_of(Caller::of(context, headers).await?)
 }
 
 /// Returns the account that decides on a device: by session only
 /// (storyden-contract.md#callers-of-each-operation).
-pub(in crate::http::endpoints) async fn require_person(
-    app: &App,
+pub(in crate::http::endpoints) async fn require_session_account(
+    context: &Context,
     headers: &HeaderMap,
-) -> Result<Account, Refusal> {
-    match Caller::of(app, headers).await? {
+) -> Result<Account, ConsentError> {
+    match Caller::of(context, headers).await? {
         Caller::PersonalKey(_) => Err(wrong_credential().into()),
         caller => Ok(decider_of(caller)?.account),
     }
 }
 
-fn decider_of(caller: Caller) -> Result<Decider, Refusal> {
-    let decider = caller.into_decider();
+fn decider_of(caller: Caller) -> Result<ResourceOwner, ConsentError> {
+    let decider = caller.into_resource_owner();
     match decider.map_err(|WrongCredential| wrong_credential())? {
         Some(decider) => {
             require_not_suspended(&decider.account)?;
             Ok(decider)
         }
-        None => Err(Refusal::SignIn),
+        None => Err(ConsentError::SignIn),
     }
 }
 
@@ -160,40 +163,40 @@ pub struct Consent {
     ),
 )]
 pub async fn show(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
     let request_id = decode(query.as_deref().unwrap_or_default(), &["request_id"]).ok();
     let request_id = request_id.and_then(|query| query.get("request_id").map(Secret::new));
-    let outcome = shown(&app, query, address, &headers).await;
-    answer(&app, &headers, request_id.as_ref(), outcome)
+    let outcome = shown(&context, query, address, &headers).await;
+    answer(&context, &headers, request_id.as_ref(), outcome)
 }
 
 async fn shown(
-    app: &App,
+    context: &Context,
     query: Option<String>,
     address: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Json<Consent>, Refusal> {
-    let decider = require_decider(app, headers).await?;
+) -> Result<Json<Consent>, ConsentError> {
+    let decider = require_decider(context, headers).await?;
     let account = &decider.account;
-    require_enabled(app)?;
+    require_enabled(context)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
-    if !query.repeated.is_empty() && app.config.profile.consent_is_validated_first() {
+    if !query.repeated.is_empty() && context.config.profile.consent_is_validated_first() {
         return Err(ApiError::invalid("request_id is given more than once").into());
     }
     let query = query.without_repeats()?;
     let request_id = Secret::new(query.require("request_id", "Missing request_id")?);
-    let request = undecided(app, &decider, &request_id, headers, address).await?;
+    let request = undecided(context, &decider, &request_id, headers, address).await?;
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
     let granted = undecided_of(&request, account, &requested)
-        .show(app)
+        .show(context)
         .await?;
     let uri = Some(request.redirect_uri.as_str());
-    let facts = facts::of(app, &request.client, &account.id, &granted, uri).await?;
+    let facts = facts::of(context, &request.client, &account.id, &granted, uri).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,
@@ -211,7 +214,7 @@ async fn shown(
 /// A decision about an authorization request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsentSubmitProps)]
-pub struct Decide {
+pub struct DecisionBody {
     #[schema(value_type = String)]
     request_id: Secret,
     decision: Decision,
@@ -234,11 +237,11 @@ pub enum Decision {
 
 /// Reports an invalid body before authentication in the profile `storyden`; passes the result on
 /// unchanged in `standards`.
-pub(in crate::http::endpoints) fn validated_first<T>(
-    app: &App,
+pub(in crate::http::endpoints) fn reject_early<T>(
+    context: &Context,
     body: Result<JsonBody<T>, ApiError>,
 ) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
-    if app.config.profile.consent_is_validated_first() {
+    if context.config.profile.consent_is_validated_first() {
         Ok(Ok(body?))
     } else {
         Ok(body)
@@ -260,7 +263,7 @@ pub struct Decided {
     operation_id = "OAuthAuthoriseConsentSubmit",
     tag = "auth",
     security(("browser" = []), ("access_key" = [])),
-    request_body = Decide,
+    request_body = DecisionBody,
     responses(
         (status = 200, description = "Where the browser goes now", body = Decided),
         (
@@ -275,74 +278,74 @@ pub struct Decided {
     ),
 )]
 pub async fn decide(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     headers: HeaderMap,
-    body: Result<JsonBody<Decide>, ApiError>,
+    body: Result<JsonBody<DecisionBody>, ApiError>,
 ) -> Response {
     let request_id = body.as_ref().ok().map(|body| body.0.request_id.clone());
-    let outcome = decided(&app, address, &headers, body).await;
-    answer(&app, &headers, request_id.as_ref(), outcome)
+    let outcome = decided(&context, address, &headers, body).await;
+    answer(&context, &headers, request_id.as_ref(), outcome)
 }
 
 /// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can
 /// no longer be decided.
 fn answer<T: Serialize>(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     request_id: Option<&Secret>,
-    outcome: Result<Json<T>, Refusal>,
+    outcome: Result<Json<T>, ConsentError>,
 ) -> Response {
     let is_done = match &outcome {
-        Ok(_) | Err(Refusal::Location(..)) => true,
-        Err(Refusal::OAuth(error)) => error.code == ErrorCode::InvalidRequest,
-        Err(Refusal::Problem(_) | Refusal::SignIn) => false,
+        Ok(_) | Err(ConsentError::Location(..)) => true,
+        Err(ConsentError::OAuth(error)) => error.code == ErrorCode::InvalidRequest,
+        Err(ConsentError::Problem(_) | ConsentError::SignIn) => false,
     };
     let response = outcome.into_response();
     match request_id {
         Some(request_id) if is_done => {
-            pending_request_done(app, headers, &request_id.hash(), response)
+            clear_pending_cookie(context, headers, &request_id.hash(), response)
         }
         _ => response,
     }
 }
 
 async fn decided(
-    app: &App,
+    context: &Context,
     address: ClientAddress,
     headers: &HeaderMap,
-    body: Result<JsonBody<Decide>, ApiError>,
-) -> Result<Json<Decided>, Refusal> {
-    require_own_origin(app, &Method::POST, headers)?;
-    let body = validated_first(app, body)?;
-    let person = require_decider(app, headers).await?;
-    let JsonBody(Decide {
+    body: Result<JsonBody<DecisionBody>, ApiError>,
+) -> Result<Json<Decided>, ConsentError> {
+    require_own_origin(context, &Method::POST, headers)?;
+    let body = reject_early(context, body)?;
+    let person = require_decider(context, headers).await?;
+    let JsonBody(DecisionBody {
         request_id,
         decision,
         client_version,
     }) = body?;
-    require_enabled(app)?;
+    require_enabled(context)?;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(app, &person, &request_id, headers, address).await?;
+    let request = undecided(context, &person, &request_id, headers, address).await?;
     let answer = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
-            approve(app, &person, &request, version, address).await?
+            approve(context, &person, &request, version, address).await?
         }
-        Decision::Deny => deny(app, &request, address).await?,
+        Decision::Deny => deny(context, &request, address).await?,
     };
     Ok(Json(answer))
 }
 
 async fn approve(
-    app: &App,
-    decider: &Decider,
+    context: &Context,
+    decider: &ResourceOwner,
     request: &AuthorizationRequest,
     client_version: Option<&str>,
     address: ClientAddress,
-) -> Result<Decided, Refusal> {
+) -> Result<Decided, ConsentError> {
     let account = &decider.account;
     require_may_authorize(account)?;
     // the client may have lost the redirect URI or the grant type since the request
@@ -353,8 +356,8 @@ async fn approve(
     require_grant(&request.client, GrantType::AuthorizationCode)?;
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(request, account, &requested);
-    let granted = undecided.approve(app, client_version).await?;
-    let (code, now) = (Secret::generate(&app.random), app.clock.now());
+    let granted = undecided.approve(context, client_version).await?;
+    let (code, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewCode {
         id: AuthorizationCodeId::generate(),
         code: code.hash(),
@@ -365,7 +368,7 @@ async fn approve(
         nonce: request.nonce.clone(),
         code_challenge: request.code_challenge.clone(),
         created_at: now,
-        expires_at: now + app.config.code_ttl(),
+        expires_at: now + context.config.code_ttl(),
     };
     let approval = Approval {
         entry: entry(Event::GrantApproved, request, address, now).subject(&new.id),
@@ -374,13 +377,13 @@ async fn approve(
         client_version: request.client.fingerprint(),
         code: new,
     };
-    let commit = app
+    let commit = context
         .db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
     match commit.await {
         Ok(Approved::Yes) => {}
         Ok(Approved::AlreadyDecided) => return Err(already_processed().into()),
-        Ok(Approved::KeyEnded) => return Err(Refusal::SignIn),
+        Ok(Approved::KeyEnded) => return Err(ConsentError::SignIn),
         Ok(Approved::ClientChanged) => return Err(consent::changed().into()),
         Err(store::Error::Gone) => {
             return Err(OAuthError::invalid_client("Client not found").into());
@@ -388,7 +391,7 @@ async fn approve(
         Err(error) => return Err(error.into()),
     }
     let (uri, state) = (&request.redirect_uri, request.state.as_deref());
-    let location = answer_location(app, uri, &[("code", code.reveal())], state);
+    let location = answer_location(context, uri, &[("code", code.reveal())], state);
     Ok(Decided {
         location,
         status: "approved",
@@ -448,12 +451,12 @@ impl Approval {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
         let now = self.code.created_at;
         let (client, account) = (&self.code.client, &self.code.account);
-        if !clients::hold_as_shown(tx, client, account, &self.client_version).await? {
+        if !clients::lock_as_shown(tx, client, account, &self.client_version).await? {
             return Ok(Approved::ClientChanged);
         }
         let key = self.access_key.as_ref();
         if let Some(key) = key
-            && !access_keys::hold_live(tx, key, now).await?
+            && !access_keys::lock_live(tx, key, now).await?
         {
             return Ok(Approved::KeyEnded);
         }
@@ -468,13 +471,13 @@ impl Approval {
 }
 
 async fn deny(
-    app: &App,
+    context: &Context,
     request: &AuthorizationRequest,
     address: ClientAddress,
-) -> Result<Decided, Refusal> {
-    let now = app.clock.now();
+) -> Result<Decided, ConsentError> {
+    let now = context.clock.now();
     let entry = entry(Event::GrantDenied, request, address, now).subject(&request.id);
-    let denied = app
+    let denied = context
         .db
         .write((request.id.clone(), entry), |tx, (id, entry)| {
             Box::pin(async move {
@@ -489,7 +492,7 @@ async fn deny(
         return Err(already_processed().into());
     }
     let (uri, state) = (&request.redirect_uri, request.state.as_deref());
-    let location = answer_location(app, uri, &[("error", "access_denied")], state);
+    let location = answer_location(context, uri, &[("error", "access_denied")], state);
     Ok(Decided {
         location,
         status: "denied",
@@ -499,20 +502,20 @@ async fn deny(
 /// Returns the request if this account may decide it now. All failures give the same answer, so that
 /// ids cannot be probed.
 async fn undecided(
-    app: &App,
-    decider: &Decider,
+    context: &Context,
+    decider: &ResourceOwner,
     request_id: &Secret,
     headers: &HeaderMap,
     address: ClientAddress,
-) -> Result<AuthorizationRequest, Refusal> {
+) -> Result<AuthorizationRequest, ConsentError> {
     let hash = request_id.hash();
-    let request = match authorization_requests::find(&app.db, &hash).await? {
+    let request = match authorization_requests::find(&context.db, &hash).await? {
         Some(request) => request,
-        None => adopt(app, decider, &hash, headers, address).await?,
+        None => claim(context, decider, &hash, headers, address).await?,
     };
     if request.account != decider.account.id
         || request.decided
-        || app.clock.now() >= request.expires_at
+        || context.clock.now() >= request.expires_at
     {
         return Err(already_processed().into());
     }
@@ -520,63 +523,63 @@ async fn undecided(
 }
 
 /// Claims a request, pending since before sign-in, for this account.
-async fn adopt(
-    app: &App,
-    decider: &Decider,
+async fn claim(
+    context: &Context,
+    decider: &ResourceOwner,
     request_id: &SecretHash,
     headers: &HeaderMap,
     ClientAddress(address): ClientAddress,
-) -> Result<AuthorizationRequest, Refusal> {
+) -> Result<AuthorizationRequest, ConsentError> {
     let browsers = browsers_of(headers, request_id);
     if browsers.is_empty() {
-        return Err(unknown(app).into());
+        return Err(unknown(context).into());
     }
-    let pending = authorization_requests::find_pending(&app.db, request_id).await?;
-    let now = app.clock.now();
+    let pending = authorization_requests::find_pending(&context.db, request_id).await?;
+    let now = context.clock.now();
     let Some(pending) = pending.filter(|pending| pending.is_open(&browsers, now)) else {
-        return find_adopted(app, request_id).await;
+        return find_claimed(context, request_id).await;
     };
     let mut parameters = parameters_of(&pending.parameters.0);
     let client_id = parameters.get("client_id").unwrap_or_default();
     let client = match &pending.client_id {
-        Some(row) if !documents::is_document(app, client_id) => {
-            let client = clients::find_by_row(&app.db, row).await?;
+        Some(row) if !documents::is_document(context, client_id) => {
+            let client = clients::find_by_row(&context.db, row).await?;
             client.ok_or_else(|| OAuthError::invalid_client("Client not found"))?
         }
         _ => {
-            let visitor = Visitor {
+            let visitor = Requester {
                 account: Some(&decider.account.id),
                 address,
             };
-            find_for(app, client_id, visitor).await?
+            find_or_fetch(context, client_id, visitor).await?
         }
     };
-    add_default_scope(app, &client, &mut parameters).await?;
+    add_default_scope(context, &client, &mut parameters).await?;
     let redirect_uri = resolve(
-        app.config.profile,
+        context.config.profile,
         parameters.get("redirect_uri"),
         &client.redirect_uris,
     )?;
-    let told = |error: OAuthError| {
-        let location = error_location(app, &redirect_uri, parameters.get("state"), &error);
-        Refusal::Location(error, location)
+    let to_location = |error: OAuthError| {
+        let location = error_location(context, &redirect_uri, parameters.get("state"), &error);
+        ConsentError::Location(error, location)
     };
-    let interaction = Interaction::parse(&parameters.values).map_err(told)?;
+    let interaction = Interaction::parse(&parameters.values).map_err(to_location)?;
     if interaction.demands_login(decider.auth_time(), pending.created_at, now) {
-        return Err(Refusal::SignIn); // the session is older than the request demands
+        return Err(ConsentError::SignIn); // the session is older than the request demands
     }
-    let accepted = accept(app, &client, &parameters, decider, request_id.clone());
-    store_adopted(app, client, accepted.map_err(told)?).await
+    let accepted = accept(context, &client, &parameters, decider, request_id.clone());
+    store_claimed(context, client, accepted.map_err(to_location)?).await
 }
 
-async fn store_adopted(
-    app: &App,
+async fn store_claimed(
+    context: &Context,
     client: Client,
     new: NewRequest,
-) -> Result<AuthorizationRequest, Refusal> {
-    let adopted = app
+) -> Result<AuthorizationRequest, ConsentError> {
+    let adopted = context
         .db
-        .write(new.clone(), |tx, new| Box::pin(adopt_kept(tx, new)))
+        .write(new.clone(), |tx, new| Box::pin(claim_pending(tx, new)))
         .await;
     match adopted {
         Ok(()) => Ok(AuthorizationRequest {
@@ -591,29 +594,32 @@ async fn store_adopted(
             expires_at: new.expires_at,
             created_at: new.created_at,
             decided: false,
-            shown: Some(Shown {
+            shown: Some(ShownConsent {
                 scope: new.shown_scope,
                 client: new.shown_client,
-                on_a_page: false,
+                was_shown: false,
             }),
         }),
-        Err(store::Error::Lost | store::Error::Taken(_)) => {
-            find_adopted(app, &new.request_id).await
+        Err(store::Error::RaceLost | store::Error::Taken(_)) => {
+            find_claimed(context, &new.request_id).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Returns the request if a second tab or a double click claimed it a moment ago.
-async fn find_adopted(app: &App, request_id: &SecretHash) -> Result<AuthorizationRequest, Refusal> {
-    let found = authorization_requests::find(&app.db, request_id).await?;
-    found.ok_or_else(|| unknown(app).into())
+async fn find_claimed(
+    context: &Context,
+    request_id: &SecretHash,
+) -> Result<AuthorizationRequest, ConsentError> {
+    let found = authorization_requests::find(&context.db, request_id).await?;
+    found.ok_or_else(|| unknown(context).into())
 }
 
 /// Returns the error for an unknown request id: the same as for a finished request, except in the
 /// profile `storyden` (storyden-contract.md#consent).
-fn unknown(app: &App) -> OAuthError {
-    if app.config.profile.consent_tells_unknown_requests() {
+fn unknown(context: &Context) -> OAuthError {
+    if context.config.profile.consent_tells_unknown_requests() {
         return OAuthError::invalid_request("Request ID not found");
     }
     already_processed()

@@ -28,10 +28,10 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use super::require_enabled;
-use crate::clients::documents::{self, Visitor};
+use crate::clients::documents::{self, Requester};
 use crate::clients::{self};
-use crate::context::{App, Shared};
-use crate::http::caller::{Caller, Decider};
+use crate::context::{Context, SharedContext};
+use crate::http::caller::{Caller, ResourceOwner};
 use crate::http::cookies::set_cookies;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
@@ -50,7 +50,7 @@ use crate::store::authorization_requests;
 use crate::store::client_details;
 use crate::store::clients::Client;
 
-pub(super) use pending::{adopt as adopt_kept, parameters_of};
+pub(super) use pending::{claim as claim_pending, parameters_of};
 pub(super) use pending_cookie::browsers_of;
 pub(super) use validation::accept;
 
@@ -86,7 +86,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Errors of an authorization request: one variant per way of reporting.
-enum Refusal {
+enum AuthorizeError {
     /// Shown here and not redirected: an HTML page or JSON.
     Here(OAuthError),
     /// Sent to the client's redirect URI.
@@ -160,25 +160,25 @@ pub struct AuthorizeParameters {
     ),
 )]
 pub async fn authorize(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
-    if app.config.profile.authorize_goes_in_storydens_order() {
+    if context.config.profile.authorize_goes_in_storydens_order() {
         let query = query.as_deref().unwrap_or_default();
-        return storyden::authorize(&app, query, address, &headers).await;
+        return storyden::authorize(&context, query, address, &headers).await;
     }
     let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
-    let mut target = target(&app, decoded, address, &headers).await;
-    if let Ok(Target::Kept(request_id)) = target {
+    let mut target = target(&context, decoded, address, &headers).await;
+    if let Ok(Target::PendingRequest(request_id)) = target {
         let hash = request_id.hash();
-        target = pending::load(&app, request_id, address, &headers).await;
+        target = pending::load(&context, request_id, address, &headers).await;
         if let Err(error) = target {
             let is_over = error.status() == StatusCode::BAD_REQUEST;
-            let response = refuse_here(error, &headers);
+            let response = respond_without_redirect(error, &headers);
             return if is_over {
-                pending_request_done(&app, &headers, &hash, response)
+                clear_pending_cookie(&context, &headers, &hash, response)
             } else {
                 response
             };
@@ -186,20 +186,20 @@ pub async fn authorize(
     }
     let asked = match target {
         Ok(Target::New(asked)) => asked,
-        Ok(Target::Unseen(unseen)) => {
-            let outcome = unseen.begin(&app, address, &headers).await;
-            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+        Ok(Target::UnresolvedRequest(unseen)) => {
+            let outcome = unseen.begin(&context, address, &headers).await;
+            return outcome.unwrap_or_else(|refusal| refuse_unresolved(refusal, &headers));
         }
-        Ok(Target::Kept(_)) => {
-            return refuse_here(
+        Ok(Target::PendingRequest(_)) => {
+            return respond_without_redirect(
                 OAuthError::invalid_request("client_id is missing"),
                 &headers,
             );
         }
-        Err(error) => return refuse_here(error, &headers),
+        Err(error) => return respond_without_redirect(error, &headers),
     };
-    let outcome = asked.begin(&app, address, &headers).await;
-    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+    let outcome = asked.begin(&context, address, &headers).await;
+    outcome.unwrap_or_else(|refusal| asked.refuse(&context, refusal, &headers))
 }
 
 /// `POST /api/oauth/authorize`: stores the request as pending and redirects to `GET`.
@@ -228,53 +228,53 @@ pub async fn authorize(
     ),
 )]
 pub async fn authorize_by_form(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form_as_sent(app.config.profile, request, KNOWN).await;
-    let asked = match target(&app, form, address, &headers).await {
+    let form = read_form_as_sent(context.config.profile, request, KNOWN).await;
+    let asked = match target(&context, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
-        Ok(Target::Unseen(unseen)) => {
+        Ok(Target::UnresolvedRequest(unseen)) => {
             let outcome = unseen
-                .keep(&app, address, &headers, pending::Next::Authorize)
+                .keep(&context, address, &headers, pending::NextPage::Authorize)
                 .await;
-            return outcome.unwrap_or_else(|refusal| refuse_unseen(refusal, &headers));
+            return outcome.unwrap_or_else(|refusal| refuse_unresolved(refusal, &headers));
         }
-        Ok(Target::Kept(_)) => {
-            return refuse_here(
+        Ok(Target::PendingRequest(_)) => {
+            return respond_without_redirect(
                 OAuthError::invalid_request("client_id is missing"),
                 &headers,
             );
         }
-        Err(error) => return refuse_here(error, &headers),
+        Err(error) => return respond_without_redirect(error, &headers),
     };
     let outcome = asked
-        .keep(&app, address, &headers, pending::Next::Authorize)
+        .keep(&context, address, &headers, pending::NextPage::Authorize)
         .await;
-    outcome.unwrap_or_else(|refusal| asked.refuse(&app, refusal, &headers))
+    outcome.unwrap_or_else(|refusal| asked.refuse(&context, refusal, &headers))
 }
 
 /// The outcome of step 1.
 enum Target {
     /// A request of a known client.
-    New(Box<Asked>),
+    New(Box<ValidatedRequest>),
     /// A request with the URL of a metadata document as client id, never fetched so far. Only a
     /// signed-in user can trigger the fetch.
-    Unseen(Unseen),
+    UnresolvedRequest(UnresolvedRequest),
     /// The id of a pending request.
-    Kept(Secret),
+    PendingRequest(Secret),
 }
 
 /// Finds the client and the redirect URI (step 1, RFC 6749 §3.1.2.3).
 async fn target(
-    app: &App,
+    context: &Context,
     decoded: Result<Decoded, OAuthError>,
     address: ClientAddress,
     headers: &HeaderMap,
 ) -> Result<Target, OAuthError> {
-    require_enabled(app)?;
+    require_enabled(context)?;
     let mut parameters = decoded?.within(PARAMETERS_BYTES_MAX)?;
     let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
     if let Some(name) = parameters.repeated.iter().find(decisive) {
@@ -284,17 +284,17 @@ async fn target(
     }
     let request_id = parameters.values.remove(pending::REQUEST_ID);
     if let (Some(request_id), None) = (request_id, parameters.get("client_id")) {
-        return Ok(Target::Kept(Secret::new(request_id)));
+        return Ok(Target::PendingRequest(Secret::new(request_id)));
     }
     let client_id = parameters.require("client_id", "client_id is missing")?;
-    let Some(client) = client_of(app, client_id, address, headers).await? else {
-        let unseen = Unseen {
+    let Some(client) = client_of(context, client_id, address, headers).await? else {
+        let unseen = UnresolvedRequest {
             parameters,
             kept: None,
         };
-        return Ok(Target::Unseen(unseen));
+        return Ok(Target::UnresolvedRequest(unseen));
     };
-    Asked::target(app, client, parameters, None).await
+    ValidatedRequest::target(context, client, parameters, None).await
 }
 
 /// Adds the scope that the client registered, if the request has none (RFC 7591 §2).
@@ -302,12 +302,12 @@ async fn target(
 /// # Errors
 /// If the database does not answer.
 pub(super) async fn add_default_scope(
-    app: &App,
+    context: &Context,
     client: &Client,
     parameters: &mut Decoded,
 ) -> Result<(), store::Error> {
     if parameters.get("scope").is_none() {
-        let details = client_details::find(&app.db, &client.row_id).await?;
+        let details = client_details::find(&context.db, &client.row_id).await?;
         let scope = details.default_scope;
         let scope = scope.map(|scope| ("scope".to_owned(), scope));
         parameters.values.extend(scope);
@@ -318,105 +318,110 @@ pub(super) async fn add_default_scope(
 /// Finds the client of an id. For the URL of a metadata document: the current document if an
 /// account is signed in; the last snapshot for a guest, and `None` if there is no snapshot.
 async fn client_of(
-    app: &App,
+    context: &Context,
     client_id: &str,
     ClientAddress(address): ClientAddress,
     headers: &HeaderMap,
 ) -> Result<Option<Client>, OAuthError> {
-    if documents::is_document(app, client_id) {
-        let caller = Caller::of(app, headers).await?;
-        let decider = caller.into_decider().ok().flatten();
+    if documents::is_document(context, client_id) {
+        let caller = Caller::of(context, headers).await?;
+        let decider = caller.into_resource_owner().ok().flatten();
         let decider = decider.filter(|decider| !decider.account.suspended);
         let Some(decider) = decider else {
-            documents::check_id(app, client_id)?;
-            return Ok(clients::find(app, client_id).await?);
+            documents::check_id(context, client_id)?;
+            return Ok(clients::find(context, client_id).await?);
         };
-        let visitor = Visitor {
+        let visitor = Requester {
             account: Some(&decider.account.id),
             address,
         };
-        return documents::find(app, client_id, visitor).await.map(Some);
+        return documents::find(context, client_id, visitor).await.map(Some);
     }
-    let client = clients::find(app, client_id).await?;
+    let client = clients::find(context, client_id).await?;
     client
         .map(Some)
         .ok_or_else(|| OAuthError::invalid_client("Client not found"))
 }
 
 /// A request of a client without a fetched metadata document. Stays pending until sign-in.
-struct Unseen {
+struct UnresolvedRequest {
     parameters: Decoded,
-    kept: Option<pending::Kept>,
+    kept: Option<pending::PendingRequest>,
 }
 
-impl Unseen {
+impl UnresolvedRequest {
     /// Sends a guest to the login page (step 2).
     async fn begin(
         &self,
-        app: &App,
+        context: &Context,
         address: ClientAddress,
         headers: &HeaderMap,
-    ) -> Result<Response, Refusal> {
-        let caller = Caller::of(app, headers).await;
-        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
-        let decider = caller.into_decider();
-        if let Some(decider) = decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
-            require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
+    ) -> Result<Response, AuthorizeError> {
+        let caller = Caller::of(context, headers).await;
+        let caller = caller.map_err(|error| AuthorizeError::Here(error.into()))?;
+        let decider = caller.into_resource_owner();
+        if let Some(decider) = decider.map_err(|_| AuthorizeError::Problem(wrong_credential()))? {
+            require_not_suspended(&decider.account).map_err(AuthorizeError::Problem)?;
         }
         if Interaction::is_silent(&self.parameters.values) {
             // prompt=none forbids a page, and the redirect URI is not validated yet
             let description = "Nobody is signed in, so the client's metadata document was not read";
-            return Err(Refusal::Here(OAuthError::invalid_client(description)));
+            return Err(AuthorizeError::Here(OAuthError::invalid_client(
+                description,
+            )));
         }
-        self.keep(app, address, headers, pending::Next::Login).await
+        self.keep(context, address, headers, pending::NextPage::Login)
+            .await
     }
 
     async fn keep(
         &self,
-        app: &App,
+        context: &Context,
         address: ClientAddress,
         headers: &HeaderMap,
-        next: pending::Next,
-    ) -> Result<Response, Refusal> {
+        next: pending::NextPage,
+    ) -> Result<Response, AuthorizeError> {
         let request = pending::Request {
             client: None,
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
         };
-        request.keep(app, address, headers, next).await
+        request.keep(context, address, headers, next).await
     }
 }
 
 /// Reports every error here: the redirect URI is not validated without the client's document.
-fn refuse_unseen(refusal: Refusal, headers: &HeaderMap) -> Response {
+fn refuse_unresolved(refusal: AuthorizeError, headers: &HeaderMap) -> Response {
     match refusal {
-        Refusal::Here(error) | Refusal::ByRedirect(error) => refuse_here(error, headers),
-        Refusal::Problem(problem) => problem.into_response(),
+        AuthorizeError::Here(error) | AuthorizeError::ByRedirect(error) => {
+            respond_without_redirect(error, headers)
+        }
+        AuthorizeError::Problem(problem) => problem.into_response(),
     }
 }
 
 /// A request with a known client and a registered redirect URI.
-struct Asked {
+struct ValidatedRequest {
     client: Client,
     parameters: Decoded,
     redirect_uri: String,
-    kept: Option<pending::Kept>,
+    kept: Option<pending::PendingRequest>,
 }
 
-impl Asked {
+impl ValidatedRequest {
     /// Resolves the redirect URI, and adds the registered scope if the request has none.
     async fn target(
-        app: &App,
+        context: &Context,
         client: Client,
         mut parameters: Decoded,
-        kept: Option<pending::Kept>,
+        kept: Option<pending::PendingRequest>,
     ) -> Result<Target, OAuthError> {
         let redirect_uri = resolve(
-            app.config.profile,
+            context.config.profile,
             parameters.get("redirect_uri"),
             &client.redirect_uris,
         )?;
-        add_default_scope(app, &client, &mut parameters).await?;
+        add_default_scope(context, &client, &mut parameters).await?;
         Ok(Target::New(Box::new(Self {
             client,
             parameters,
@@ -427,85 +432,98 @@ impl Asked {
 
     async fn keep(
         &self,
-        app: &App,
+        context: &Context,
         address: ClientAddress,
         headers: &HeaderMap,
-        next: pending::Next,
-    ) -> Result<Response, Refusal> {
+        next: pending::NextPage,
+    ) -> Result<Response, AuthorizeError> {
         let request = pending::Request {
             client: Some(&self.client.row_id),
             parameters: &self.parameters,
             kept: self.kept.as_ref(),
         };
-        request.keep(app, address, headers, next).await
+        request.keep(context, address, headers, next).await
     }
 
     /// Authenticates the user (step 2), then runs steps 3 and 4.
     async fn begin(
         &self,
-        app: &App,
+        context: &Context,
         address: ClientAddress,
         headers: &HeaderMap,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, AuthorizeError> {
         let interaction = Interaction::parse(&self.parameters.values);
-        let caller = Caller::of(app, headers).await;
-        let caller = caller.map_err(|error| Refusal::Here(error.into()))?;
-        let now = app.clock.now();
-        let decider = caller.into_decider();
-        let decider = match decider.map_err(|_| Refusal::Problem(wrong_credential()))? {
+        let caller = Caller::of(context, headers).await;
+        let caller = caller.map_err(|error| AuthorizeError::Here(error.into()))?;
+        let now = context.clock.now();
+        let decider = caller.into_resource_owner();
+        let decider = match decider.map_err(|_| AuthorizeError::Problem(wrong_credential()))? {
             Some(decider) => decider,
             // OpenID Connect Core §3.1.2.1: `prompt=none` never shows a page
             None if Interaction::is_silent(&self.parameters.values) => {
-                return Err(interaction.map_or_else(Refusal::ByRedirect, |_| login_required()));
+                return Err(
+                    interaction.map_or_else(AuthorizeError::ByRedirect, |_| login_required())
+                );
             }
-            None => return self.keep(app, address, headers, pending::Next::Login).await,
+            None => {
+                return self
+                    .keep(context, address, headers, pending::NextPage::Login)
+                    .await;
+            }
         };
-        require_not_suspended(&decider.account).map_err(Refusal::Problem)?;
-        let interaction = interaction.map_err(Refusal::ByRedirect)?;
+        require_not_suspended(&decider.account).map_err(AuthorizeError::Problem)?;
+        let interaction = interaction.map_err(AuthorizeError::ByRedirect)?;
         let asked_at = self.kept.as_ref().map_or(now, |kept| kept.asked_at);
         if interaction.demands_login(decider.auth_time(), asked_at, now) {
             if interaction.silent {
                 return Err(login_required());
             }
-            return self.keep(app, address, headers, pending::Next::Login).await;
+            return self
+                .keep(context, address, headers, pending::NextPage::Login)
+                .await;
         }
-        let stored = self.store(app, &decider, interaction.silent).await?;
-        Ok(self.done(app, headers, stored))
+        let stored = self.store(context, &decider, interaction.silent).await?;
+        Ok(self.done(context, headers, stored))
     }
 
     /// Validates and stores the request (steps 3 and 4).
-    async fn store(&self, app: &App, decider: &Decider, silent: bool) -> Result<Response, Refusal> {
-        bound_requests(app, &decider.account.id).map_err(Refusal::Here)?;
+    async fn store(
+        &self,
+        context: &Context,
+        decider: &ResourceOwner,
+        silent: bool,
+    ) -> Result<Response, AuthorizeError> {
+        limit_requests(context, &decider.account.id).map_err(AuthorizeError::Here)?;
         let request_id = match &self.kept {
             Some(kept) => kept.request_id.clone(),
-            None => Secret::generate(&app.random),
+            None => Secret::generate(&context.random),
         };
         let new = accept(
-            app,
+            context,
             &self.client,
             &self.parameters,
             decider,
             request_id.hash(),
         )
-        .map_err(Refusal::ByRedirect)?;
+        .map_err(AuthorizeError::ByRedirect)?;
         if silent {
             // every authorization needs a consent page
             let description = "The person has to approve, and prompt=none forbids to ask";
-            return Err(Refusal::ByRedirect(OAuthError::consent_required(
+            return Err(AuthorizeError::ByRedirect(OAuthError::consent_required(
                 description,
             )));
         }
         let stored = if self.kept.is_some() {
-            let adopt = app
+            let claim = context
                 .db
-                .write(new, |tx, new| Box::pin(pending::adopt(tx, new)));
-            match adopt.await {
+                .write(new, |tx, new| Box::pin(pending::claim(tx, new)));
+            match claim.await {
                 // A second tab took the pending request first. The consent page shows the outcome.
-                Err(store::Error::Lost | store::Error::Taken(_)) => Ok(()),
+                Err(store::Error::RaceLost | store::Error::Taken(_)) => Ok(()),
                 outcome => outcome,
             }
         } else {
-            let insert = app.db.write(new, |tx, new| {
+            let insert = context.db.write(new, |tx, new| {
                 Box::pin(authorization_requests::insert(tx, new))
             });
             insert.await
@@ -513,56 +531,56 @@ impl Asked {
         match stored {
             Ok(()) => Ok(redirect(
                 StatusCode::FOUND,
-                consent_page(app, &request_id).as_str(),
+                consent_page(context, &request_id).as_str(),
             )),
-            Err(store::Error::Gone) => Err(Refusal::Here(OAuthError::invalid_client(
+            Err(store::Error::Gone) => Err(AuthorizeError::Here(OAuthError::invalid_client(
                 "Client not found",
             ))),
-            Err(error) => Err(Refusal::ByRedirect(error.into())),
+            Err(error) => Err(AuthorizeError::ByRedirect(error.into())),
         }
     }
 
     /// Clears the cookie of a pending request that is now stored or refused.
-    fn done(&self, app: &App, headers: &HeaderMap, response: Response) -> Response {
+    fn done(&self, context: &Context, headers: &HeaderMap, response: Response) -> Response {
         match &self.kept {
-            Some(kept) => pending_request_done(app, headers, &kept.request_id.hash(), response),
+            Some(kept) => clear_pending_cookie(context, headers, &kept.request_id.hash(), response),
             None => response,
         }
     }
 
-    fn refuse(&self, app: &App, refusal: Refusal, headers: &HeaderMap) -> Response {
+    fn refuse(&self, context: &Context, refusal: AuthorizeError, headers: &HeaderMap) -> Response {
         match refusal {
-            Refusal::Here(error) => refuse_here(error, headers),
-            Refusal::Problem(problem) => problem.into_response(),
-            Refusal::ByRedirect(error) => {
+            AuthorizeError::Here(error) => respond_without_redirect(error, headers),
+            AuthorizeError::Problem(problem) => problem.into_response(),
+            AuthorizeError::ByRedirect(error) => {
                 error.log();
                 let state = self.parameters.get("state");
-                let location = error_location(app, &self.redirect_uri, state, &error);
-                self.done(app, headers, redirect(StatusCode::FOUND, &location))
+                let location = error_location(context, &self.redirect_uri, state, &error);
+                self.done(context, headers, redirect(StatusCode::FOUND, &location))
             }
         }
     }
 }
 
 /// Adds the `Set-Cookie` headers that clear the cookie of a pending request.
-pub(super) fn pending_request_done(
-    app: &App,
+pub(super) fn clear_pending_cookie(
+    context: &Context,
     headers: &HeaderMap,
     request_id: &SecretHash,
     response: Response,
 ) -> Response {
-    let cookies = pending_cookie::done(app, headers, request_id);
+    let cookies = pending_cookie::done(context, headers, request_id);
     (set_cookies(cookies), response).into_response()
 }
 
-fn login_required() -> Refusal {
+fn login_required() -> AuthorizeError {
     let description = "The person has to sign in, and prompt=none forbids to ask";
-    Refusal::ByRedirect(OAuthError::login_required(description))
+    AuthorizeError::ByRedirect(OAuthError::login_required(description))
 }
 
 /// Builds the redirect URI with an error response (RFC 6749 §4.1.2.1).
 pub(super) fn error_location(
-    app: &App,
+    context: &Context,
     redirect_uri: &str,
     state: Option<&str>,
     error: &OAuthError,
@@ -571,30 +589,30 @@ pub(super) fn error_location(
         ("error", error.code.as_str()),
         ("error_description", &*error.description),
     ];
-    answer_location(app, redirect_uri, &parameters, state)
+    answer_location(context, redirect_uri, &parameters, state)
 }
 
 /// Builds the redirect URI with the parameters of a response, the client's `state` and, in the profile
 /// `standards`, the issuer (RFC 9207 §2).
 pub(super) fn answer_location(
-    app: &App,
+    context: &Context,
     redirect_uri: &str,
     parameters: &[(&str, &str)],
     state: Option<&str>,
 ) -> String {
     let mut parameters = parameters.to_vec();
     parameters.extend(state.map(|state| ("state", state)));
-    if app.config.profile.redirects_are_rebuilt() {
+    if context.config.profile.redirects_are_rebuilt() {
         return with_parameters_sorted(redirect_uri, &parameters);
     }
-    let issuer = app.config.issuer();
+    let issuer = context.config.issuer();
     parameters.push(("iss", &issuer));
     with_parameters(redirect_uri, &parameters)
 }
 
 /// Builds the URL of the consent page. Keeps the query of the configured address.
-fn consent_page(app: &App, request_id: &Secret) -> Url {
-    let mut page = app.config.code_consent_page();
+fn consent_page(context: &Context, request_id: &Secret) -> Url {
+    let mut page = context.config.code_consent_page();
     page.query_pairs_mut()
         .append_pair(pending::REQUEST_ID, request_id.reveal());
     page
@@ -614,7 +632,7 @@ fn redirect(status: StatusCode, location: &str) -> Response {
 }
 
 /// Reports an error without a redirect: as an HTML page to browsers, as JSON to other clients.
-fn refuse_here(error: OAuthError, headers: &HeaderMap) -> Response {
+fn respond_without_redirect(error: OAuthError, headers: &HeaderMap) -> Response {
     let accepts = headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -636,10 +654,10 @@ pub(super) fn wrong_credential() -> ApiError {
 ///
 /// # Errors
 /// `temporarily_unavailable` over the limit.
-fn bound_requests(app: &App, account: &AccountId) -> Result<(), OAuthError> {
-    let bound = app.limits.spend(&[(REQUESTS, account.as_str())]);
+fn limit_requests(context: &Context, account: &AccountId) -> Result<(), OAuthError> {
+    let bound = context.limits.spend(&[(REQUESTS, account.as_str())]);
     bound.map_err(|wait| {
-        app.refused_account(Event::AuthorizationRequestLimited, account);
+        context.record_account_refusal(Event::AuthorizationRequestLimited, account);
         OAuthError::limited("Too many requests of this account", wait.0)
     })
 }

@@ -6,10 +6,13 @@ use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use super::pending_cookie::{self, browsers_of};
-use super::{Asked, KNOWN, Refusal, Target, Unseen, client_of, consent_page, redirect};
+use super::{
+    AuthorizeError, KNOWN, Target, UnresolvedRequest, ValidatedRequest, client_of, consent_page,
+    redirect,
+};
 use crate::clients::documents;
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::http::cookies::set_cookies;
 use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::http::extract::{ClientAddress, Decoded};
@@ -30,14 +33,14 @@ pub(super) const REQUEST_ID: &str = "request_id";
 const REPEATED: &str = "(repeated)";
 
 /// A pending request that this browser resumes.
-pub(super) struct Kept {
+pub(super) struct PendingRequest {
     pub(super) request_id: Secret,
     pub(super) asked_at: Timestamp,
 }
 
 /// Next page of the browser while the request is pending.
 #[derive(Clone, Copy)]
-pub(super) enum Next {
+pub(super) enum NextPage {
     /// The login page, then the consent page.
     Login,
     /// This endpoint by `GET`, where the browser sends the `SameSite=Lax` cookies.
@@ -49,36 +52,39 @@ pub(super) struct Request<'a> {
     /// The client; `None` if the metadata document of this client id was never fetched.
     pub(super) client: Option<&'a ClientRowId>,
     pub(super) parameters: &'a Decoded,
-    pub(super) kept: Option<&'a Kept>,
+    pub(super) kept: Option<&'a PendingRequest>,
 }
 
 impl Request<'_> {
     /// Stores the request unless it is pending already, and redirects the browser.
     pub(super) async fn keep(
         &self,
-        app: &App,
+        context: &Context,
         address: ClientAddress,
         headers: &HeaderMap,
-        next: Next,
-    ) -> Result<Response, Refusal> {
+        next: NextPage,
+    ) -> Result<Response, AuthorizeError> {
         let (request_id, cookies) = if let Some(kept) = self.kept {
             let request_id = kept.request_id.clone();
-            let cookies = pending_cookie::clear_oldest(app, headers, &request_id.hash());
+            let cookies = pending_cookie::clear_oldest(context, headers, &request_id.hash());
             (request_id, cookies)
         } else {
-            let browser = Secret::generate(&app.random);
-            let request_id = self.insert(app, address, &browser).await?;
-            let cookies = pending_cookie::begin(app, headers, &request_id.hash(), &browser);
+            let browser = Secret::generate(&context.random);
+            let request_id = self.insert(context, address, &browser).await?;
+            let cookies = pending_cookie::begin(context, headers, &request_id.hash(), &browser);
             (request_id, cookies)
         };
         let response = match next {
             // RFC 9700 §4.12: 303, so that the browser follows with GET and does not post again.
-            Next::Authorize => redirect(StatusCode::SEE_OTHER, &resume_location(app, &request_id)),
-            Next::Login => {
+            NextPage::Authorize => redirect(
+                StatusCode::SEE_OTHER,
+                &resume_location(context, &request_id),
+            ),
+            NextPage::Login => {
                 let hint = self.parameters.get("login_hint");
                 redirect(
                     StatusCode::FOUND,
-                    login_location(app, &request_id, hint).as_str(),
+                    login_location(context, &request_id, hint).as_str(),
                 )
             }
         };
@@ -87,22 +93,23 @@ impl Request<'_> {
 
     async fn insert(
         &self,
-        app: &App,
+        context: &Context,
         ClientAddress(address): ClientAddress,
         browser: &Secret,
-    ) -> Result<Secret, Refusal> {
-        app.limits
+    ) -> Result<Secret, AuthorizeError> {
+        context
+            .limits
             .spend(&networks(PENDING_REQUESTS, address))
             .map_err(|wait| {
-                app.refused(Event::AuthorizationRequestLimited);
+                context.refused(Event::AuthorizationRequestLimited);
                 let description = "Too many authorization requests from this network";
-                Refusal::Here(OAuthError::limited(description, wait.0))
+                AuthorizeError::Here(OAuthError::limited(description, wait.0))
             })?;
         let mut parameters = self.parameters.values.clone();
         if let Some(name) = self.parameters.repeated.first() {
             parameters.insert(REPEATED.to_owned(), (*name).to_owned());
         }
-        let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+        let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
         let pending = NewPending {
             request_id: request_id.hash(),
             browser: browser.hash(),
@@ -111,10 +118,12 @@ impl Request<'_> {
             created_at: now,
             expires_at: now + REQUEST_TTL,
         };
-        let insert = app.db.write(pending, |tx, pending| {
+        let insert = context.db.write(pending, |tx, pending| {
             Box::pin(authorization_requests::insert_pending(tx, pending))
         });
-        insert.await.map_err(|error| Refusal::Here(error.into()))?;
+        insert
+            .await
+            .map_err(|error| AuthorizeError::Here(error.into()))?;
         Ok(request_id)
     }
 }
@@ -124,7 +133,7 @@ impl Request<'_> {
 /// # Errors
 /// `invalid_request` if no such request is pending in this browser, or the request expired.
 pub(super) async fn load(
-    app: &App,
+    context: &Context,
     request_id: Secret,
     address: ClientAddress,
     headers: &HeaderMap,
@@ -132,26 +141,29 @@ pub(super) async fn load(
     let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
     let hash = request_id.hash();
     let browsers = browsers_of(headers, &hash);
-    let pending = authorization_requests::find_pending(&app.db, &hash).await?;
+    let pending = authorization_requests::find_pending(&context.db, &hash).await?;
     let pending = pending
-        .filter(|pending| pending.is_open(&browsers, app.clock.now()))
+        .filter(|pending| pending.is_open(&browsers, context.clock.now()))
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
-    let kept = Some(Kept {
+    let kept = Some(PendingRequest {
         request_id,
         asked_at: pending.created_at,
     });
     let client_id = parameters.get("client_id").ok_or_else(gone)?;
     let client = match &pending.client_id {
-        Some(row) if !documents::is_document(app, client_id) => {
-            let client = clients::find_by_row(&app.db, row).await?;
+        Some(row) if !documents::is_document(context, client_id) => {
+            let client = clients::find_by_row(&context.db, row).await?;
             Some(client.ok_or_else(gone)?)
         }
-        _ => client_of(app, client_id, address, headers).await?,
+        _ => client_of(context, client_id, address, headers).await?,
     };
     match client {
-        Some(client) => Asked::target(app, client, parameters, kept).await,
-        None => Ok(Target::Unseen(Unseen { parameters, kept })),
+        Some(client) => ValidatedRequest::target(context, client, parameters, kept).await,
+        None => Ok(Target::UnresolvedRequest(UnresolvedRequest {
+            parameters,
+            kept,
+        })),
     }
 }
 
@@ -170,18 +182,18 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
 /// Turns a pending request into the request of an account, at most once.
 ///
 /// # Errors
-/// [`store::Error::Lost`] if a concurrent transaction took the pending request first.
-pub(in super::super) async fn adopt(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+/// [`store::Error::RaceLost`] if a concurrent transaction took the pending request first.
+pub(in super::super) async fn claim(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
     clients::hold(tx, &new.client, &new.account).await?;
-    if !authorization_requests::take_pending(tx, &new.request_id).await? {
-        return Err(store::Error::Lost);
+    if !authorization_requests::claim_pending(tx, &new.request_id).await? {
+        return Err(store::Error::RaceLost);
     }
     authorization_requests::insert(tx, new).await
 }
 
 /// Builds the URL of this endpoint that resumes a pending request.
-fn resume_location(app: &App, request_id: &Secret) -> String {
-    let base = app.config.endpoint_base();
+fn resume_location(context: &Context, request_id: &Secret) -> String {
+    let base = context.config.endpoint_base();
     format!(
         "{base}/oauth/authorize?{REQUEST_ID}={}",
         request_id.reveal()
@@ -189,10 +201,10 @@ fn resume_location(app: &App, request_id: &Secret) -> String {
 }
 
 /// Builds the URL of the login page, with the consent page of this request as `return_url`.
-fn login_location(app: &App, request_id: &Secret, login_hint: Option<&str>) -> Url {
-    let page = consent_page(app, request_id);
+fn login_location(context: &Context, request_id: &Secret, login_hint: Option<&str>) -> Url {
+    let page = consent_page(context, request_id);
     let back = format!("{}?{}", page.path(), page.query().unwrap_or_default());
-    let mut login = app.config.login_page();
+    let mut login = context.config.login_page();
     login.query_pairs_mut().append_pair("return_url", &back);
     if let Some(hint) = login_hint {
         login.query_pairs_mut().append_pair("login_hint", hint); // OpenID Connect Core §3.1.2.1

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use url::Url;
 
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::http::cookies::{self, HOST_PREFIX, Scope};
 use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::secret::{Secret, SecretHash};
@@ -23,36 +23,40 @@ const NAME: &str = "storyden-auth-request-";
 const HOST_NAME: &str = "__Host-storyden-auth-request-";
 
 /// Limit of cookies in a browser: together shorter than 2 KiB.
-const MOST: usize = 16;
+const COOKIES_MAX: usize = 16;
 
 /// Limit of cookies that are compared. Browsers keep fewer for a host.
-const READ_MAX: usize = 200;
+const COMPARED_MAX: usize = 200;
 
 /// Limit of cookies that one response clears. Proxies limit response headers too (nginx: 4 KiB).
-const CLEARED_AT_ONCE: usize = 16;
+const CLEARED_MAX: usize = 16;
 
-/// Sets the cookie of a new request, and clears the oldest cookies beyond [`MOST`].
+/// Sets the cookie of a new request, and clears the oldest cookies beyond [`COOKIES_MAX`].
 pub(super) fn begin(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     request_id: &SecretHash,
     browser: &Secret,
 ) -> Vec<String> {
-    let cookie = scope(app, &current_name(app, request_id));
-    let value = format!("{}.{}", browser.reveal(), milliseconds(app.clock.now()));
+    let cookie = scope(context, &current_name(context, request_id));
+    let value = format!("{}.{}", browser.reveal(), milliseconds(context.clock.now()));
     let lifetime = format!("Max-Age={}", REQUEST_TTL.whole_seconds());
-    let secure = app.config.secure_cookies();
+    let secure = context.config.secure_cookies();
     let mut set = vec![cookie.set(&value, &lifetime, secure)];
-    set.extend(clear_oldest(app, headers, request_id));
+    set.extend(clear_oldest(context, headers, request_id));
     set
 }
 
-/// Clears the oldest cookies beyond [`MOST`]; the cookie of this request always stays.
-pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHash) -> Vec<String> {
+/// Clears the oldest cookies beyond [`COOKIES_MAX`]; the cookie of this request always stays.
+pub(super) fn clear_oldest(
+    context: &Context,
+    headers: &HeaderMap,
+    request_id: &SecretHash,
+) -> Vec<String> {
     let mut others: Vec<(&str, i64)> = Vec::new();
     let is_other = |name| id_of(name).is_some_and(|id| id != short(request_id));
     let pairs = cookies::pairs(headers).filter(|(name, _)| is_other(name));
-    for (name, value) in pairs.take(READ_MAX) {
+    for (name, value) in pairs.take(COMPARED_MAX) {
         if !others.iter().any(|(known, _)| *known == name) {
             others.push((name, started_at(value)));
         }
@@ -62,21 +66,21 @@ pub(super) fn clear_oldest(app: &App, headers: &HeaderMap, request_id: &SecretHa
     // (cookie tossing).
     others.reverse();
     others.sort_by_key(|(name, started_at)| (!name.starts_with(HOST_PREFIX), Reverse(*started_at)));
-    let beyond = others.iter().skip(MOST - 1).rev();
-    let oldest = beyond.take(CLEARED_AT_ONCE);
-    oldest.map(|(name, _)| clear(app, name)).collect()
+    let beyond = others.iter().skip(COOKIES_MAX - 1).rev();
+    let oldest = beyond.take(CLEARED_MAX);
+    oldest.map(|(name, _)| clear(context, name)).collect()
 }
 
 /// Clears the cookies of a finished request that the browser sent.
 pub(in super::super) fn done(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     request_id: &SecretHash,
 ) -> Vec<String> {
     names(request_id)
         .into_iter()
         .filter(|name| cookies::values(headers, name).next().is_some())
-        .map(|name| clear(app, &name))
+        .map(|name| clear(context, &name))
         .collect()
 }
 
@@ -94,9 +98,9 @@ pub(in super::super) fn browsers_of(
 }
 
 /// Returns the cookie name of a request: with the prefix if the API has https.
-fn current_name(app: &App, request_id: &SecretHash) -> String {
+fn current_name(context: &Context, request_id: &SecretHash) -> String {
     let [host_name, name] = names(request_id);
-    if app.config.public_api_address.scheme() == "https" {
+    if context.config.public_api_address.scheme() == "https" {
         host_name
     } else {
         name
@@ -131,16 +135,16 @@ fn milliseconds(at: Timestamp) -> i128 {
     at.to_offset_date_time().unix_timestamp_nanos() / 1_000_000
 }
 
-fn clear(app: &App, name: &str) -> String {
-    scope(app, name).set("", "Max-Age=0", app.config.secure_cookies())
+fn clear(context: &Context, name: &str) -> String {
+    scope(context, name).set("", "Max-Age=0", context.config.secure_cookies())
 }
 
 /// Returns the scope of a cookie. The prefix `__Host-` requires the path `/`.
-fn scope(app: &App, name: &str) -> Scope {
+fn scope(context: &Context, name: &str) -> Scope {
     let path = if name.starts_with(HOST_PREFIX) {
         "/".to_owned()
     } else {
-        let base = Url::parse(&app.config.endpoint_base());
+        let base = Url::parse(&context.config.endpoint_base());
         let base = base.map_or_else(|_| "/api".to_owned(), |url| url.path().to_owned());
         format!("{base}/oauth")
     };

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::require_enabled;
 use super::{
-    PARAMETERS_BYTES_MAX, bound_requests, consent_page, error_location, redirect, refuse_here,
-    wrong_credential,
+    PARAMETERS_BYTES_MAX, consent_page, error_location, limit_requests, redirect,
+    respond_without_redirect, wrong_credential,
 };
-use crate::clients::documents::Visitor;
+use crate::clients::documents::Requester;
 use crate::clients::{self};
-use crate::context::App;
-use crate::http::caller::{Caller, Decider, WrongCredential, require_may_authorize};
+use crate::context::Context;
+use crate::http::caller::{Caller, ResourceOwner, WrongCredential, require_may_authorize};
 use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::http::error::ApiError;
 use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
@@ -44,17 +44,17 @@ const DECLARED: &[&str] = &[
 
 /// `GET /api/oauth/authorize`.
 pub(super) async fn authorize(
-    app: &App,
+    context: &Context,
     query: &str,
     ClientAddress(address): ClientAddress,
     headers: &HeaderMap,
 ) -> Response {
     // 1. credential type and suspension
-    let caller = match Caller::of(app, headers).await {
+    let caller = match Caller::of(context, headers).await {
         Ok(caller) => caller,
-        Err(error) => return refuse_here(error.into(), headers),
+        Err(error) => return respond_without_redirect(error.into(), headers),
     };
-    let decider = match caller.into_decider() {
+    let decider = match caller.into_resource_owner() {
         Ok(decider) => decider,
         Err(WrongCredential) => return wrong_credential().into_response(),
     };
@@ -74,23 +74,26 @@ pub(super) async fn authorize(
     }
     // 3. guests go to the login page
     let Some(decider) = decider else {
-        return redirect(StatusCode::FOUND, app.config.login_page().as_str());
+        return redirect(StatusCode::FOUND, context.config.login_page().as_str());
     };
     // 4. code challenge, client, redirect URI: errors are shown here
-    let visitor = Visitor {
+    let visitor = Requester {
         account: Some(&decider.account.id),
         address,
     };
-    let (client, redirect_uri) = match target(app, &decoded, visitor).await {
+    let (client, redirect_uri) = match target(context, &decoded, visitor).await {
         Ok(target) => target,
-        Err(error) => return refuse_here(error, headers),
+        Err(error) => return respond_without_redirect(error, headers),
     };
     // 5. permission, grant type, scope, rate limit: errors go to the redirect URI
-    match begin(app, &client, &decoded, (&decider, &redirect_uri)).await {
-        Ok(request_id) => redirect(StatusCode::FOUND, consent_page(app, &request_id).as_str()),
+    match begin(context, &client, &decoded, (&decider, &redirect_uri)).await {
+        Ok(request_id) => redirect(
+            StatusCode::FOUND,
+            consent_page(context, &request_id).as_str(),
+        ),
         Err(error) => {
             error.log();
-            let location = error_location(app, &redirect_uri, decoded.get("state"), &error);
+            let location = error_location(context, &redirect_uri, decoded.get("state"), &error);
             redirect(StatusCode::FOUND, &location)
         }
     }
@@ -118,29 +121,33 @@ fn validate(decoded: &Decoded) -> Result<(), ApiError> {
 }
 
 async fn target(
-    app: &App,
+    context: &Context,
     decoded: &Decoded,
-    visitor: Visitor<'_>,
+    visitor: Requester<'_>,
 ) -> Result<(Client, String), OAuthError> {
-    require_enabled(app)?;
+    require_enabled(context)?;
     let challenge = decoded.get("code_challenge").unwrap_or_default();
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if !(43..=128).contains(&challenge.len()) || !challenge.bytes().all(is_unreserved) {
         let description = "Invalid response_type, code_challenge_method, or code_challenge";
         return Err(OAuthError::invalid_request(description));
     }
-    let client = clients::find_for(app, decoded.get("client_id").unwrap_or_default(), visitor);
+    let client = clients::find_or_fetch(
+        context,
+        decoded.get("client_id").unwrap_or_default(),
+        visitor,
+    );
     let client = client.await?;
     let asked = decoded.get("redirect_uri").or(Some(""));
-    let redirect_uri = resolve(app.config.profile, asked, &client.redirect_uris)?;
+    let redirect_uri = resolve(context.config.profile, asked, &client.redirect_uris)?;
     Ok((client, redirect_uri))
 }
 
 async fn begin(
-    app: &App,
+    context: &Context,
     client: &Client,
     decoded: &Decoded,
-    (decider, redirect_uri): (&Decider, &str),
+    (decider, redirect_uri): (&ResourceOwner, &str),
 ) -> Result<Secret, OAuthError> {
     require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
@@ -149,8 +156,8 @@ async fn begin(
         let description = "Requested scope is not permitted for this account";
         return Err(OAuthError::invalid_scope(description));
     }
-    bound_requests(app, &decider.account.id)?;
-    let (request_id, now) = (Secret::generate(&app.random), app.clock.now());
+    limit_requests(context, &decider.account.id)?;
+    let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
     let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
     let new = NewRequest {
         id: AuthorizationRequestId::generate(),
@@ -172,7 +179,7 @@ async fn begin(
         created_at: now,
         expires_at: now + REQUEST_TTL,
     };
-    let insert = app.db.write(new, |tx, new| {
+    let insert = context.db.write(new, |tx, new| {
         Box::pin(authorization_requests::insert(tx, new))
     });
     insert.await?;

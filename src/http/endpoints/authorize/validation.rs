@@ -3,8 +3,8 @@
 use time::Duration;
 
 use crate::clients;
-use crate::context::App;
-use crate::http::caller::{Decider, require_may_authorize};
+use crate::context::Context;
+use crate::http::caller::{ResourceOwner, require_may_authorize};
 use crate::http::extract::Decoded;
 use crate::ids::{AccountId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
@@ -23,10 +23,10 @@ pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
 /// # Errors
 /// The error that is sent to the client's redirect URI.
 pub(in super::super) fn accept(
-    app: &App,
+    context: &Context,
     client: &Client,
     decoded: &Decoded,
-    decider: &Decider,
+    decider: &ResourceOwner,
     request_id: SecretHash,
 ) -> Result<NewRequest, OAuthError> {
     if let Some(name) = decoded.repeated.first() {
@@ -34,7 +34,7 @@ pub(in super::super) fn accept(
             "{name} is given more than once"
         )));
     }
-    check_id_token_hint(app, decoded.get("id_token_hint"), &decider.account.id)?;
+    check_id_token_hint(context, decoded.get("id_token_hint"), &decider.account.id)?;
     // RFC 9700 §2.1.1: only confidential clients may go without PKCE, unless registered with
     // `pkce_required`.
     let pkce_required = client.kind == ClientType::Public || client.pkce_required;
@@ -42,11 +42,11 @@ pub(in super::super) fn accept(
     require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
-    let redirect_uri = resolve(app.config.profile, given, &client.redirect_uris)?;
-    let known = &app.resources;
+    let redirect_uri = resolve(context.config.profile, given, &client.redirect_uris)?;
+    let known = &context.resources;
     let resources = decoded.get("resource").map(|asked| known.read(asked));
     let resources = resources.transpose()?;
-    let now = app.clock.now();
+    let now = context.clock.now();
     Ok(NewRequest {
         id: AuthorizationRequestId::generate(),
         request_id,
@@ -72,7 +72,7 @@ pub(in super::super) fn accept(
 /// Checks `id_token_hint` (OpenID Connect Core §3.1.2.1): an ID token of this server for the signed-in
 /// account. Expired tokens are accepted.
 fn check_id_token_hint(
-    app: &App,
+    context: &Context,
     hint: Option<&str>,
     account: &AccountId,
 ) -> Result<(), OAuthError> {
@@ -82,8 +82,11 @@ fn check_id_token_hint(
         sub: String,
     }
     let Some(hint) = hint else { return Ok(()) };
-    let claims: Option<Hint> = app.keys.as_ref().and_then(|keys| keys.verify("JWT", hint));
-    match claims.filter(|claims| claims.iss == app.config.issuer()) {
+    let claims: Option<Hint> = context
+        .keys
+        .as_ref()
+        .and_then(|keys| keys.verify("JWT", hint));
+    match claims.filter(|claims| claims.iss == context.config.issuer()) {
         None => Err(OAuthError::invalid_request(
             "id_token_hint is not an ID token of this server",
         )),

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use time::Duration;
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
-use super::{ATTEMPTS, won};
+use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::compat::Profile;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{AuthorizationCodeId, GrantId};
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -26,7 +26,7 @@ use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 /// Time after the first use in which a second use of the code counts as a duplicate request: refused,
 /// without further effect. A later second use counts as replay of a stolen code and revokes the grant
 /// (RFC 6749 §4.1.2).
-const DOUBLE_SEND: Duration = Duration::seconds(10);
+const DUPLICATE_WINDOW: Duration = Duration::seconds(10);
 
 /// An exchange of a code for tokens.
 #[derive(Debug)]
@@ -50,49 +50,51 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// `invalid_grant` if the code is not valid for this exchange.
-    pub(super) async fn answer(&self, app: &App) -> Result<TokenResponse, OAuthError> {
+    pub(super) async fn answer(&self, context: &Context) -> Result<TokenResponse, OAuthError> {
         let malformed = || OAuthError::invalid_request("Invalid code_verifier format");
         let verifier = match self.code_verifier {
             Some(text) => Some(CodeVerifier::parse(text.reveal()).ok_or_else(malformed)?),
             None => None,
         };
-        let _turn = app.redemptions.turn(&self.code.hash()).await?;
+        let _turn = context.redemptions.turn(&self.code.hash()).await?;
         for _ in 0..ATTEMPTS {
-            let now = app.clock.now();
-            let code = self.decide(app, verifier.as_ref(), now).await?;
-            if let Some(tokens) = self.redeem(app, code, now).await? {
+            let now = context.clock.now();
+            let code = self.decide(context, verifier.as_ref(), now).await?;
+            if let Some(tokens) = self.redeem(context, code, now).await? {
                 return Ok(tokens);
             }
         }
-        Err(not_good())
+        Err(invalid_code())
     }
 
     /// Returns the code if this exchange may redeem it now.
     async fn decide(
         &self,
-        app: &App,
+        context: &Context,
         verifier: Option<&CodeVerifier>,
         now: Timestamp,
     ) -> Result<AuthorizationCode, OAuthError> {
-        let found = authorization_codes::find(&app.db, &self.code.hash()).await?;
+        let found = authorization_codes::find(&context.db, &self.code.hash()).await?;
         // RFC 6749 §4.1.3: only the client of the code redeems it. The code stays valid: a thief with a
         // stolen code must not be able to consume it.
         let code = found
             .filter(|code| code.client == self.client.row_id)
-            .ok_or_else(not_good)?;
-        self.check_redirect_uri(app.config.profile, &code)?;
+            .ok_or_else(invalid_code)?;
+        self.check_redirect_uri(context.config.profile, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
-            match app.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
+            match context.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
                 Ok(()) => refused,
                 Err(wait) => refused.retry_after(wait.0),
             }
         })?;
         if let Some(consumed_at) = code.consumed_at {
-            if now - consumed_at >= DOUBLE_SEND && !app.config.profile.code_replay_is_forgiven() {
-                self.end_grant_of(app, &code, now).await?;
+            if now - consumed_at >= DUPLICATE_WINDOW
+                && !context.config.profile.code_replay_is_forgiven()
+            {
+                self.end_grant_of(context, &code, now).await?;
             }
-            return Err(not_good());
+            return Err(invalid_code());
         }
         if now >= code.expires_at
             || code.revoked
@@ -100,7 +102,7 @@ impl Exchange<'_> {
             || !code.account.may_use_clients()
             || !code.approver.counts(&code.account, now)
         {
-            return Err(not_good());
+            return Err(invalid_code());
         }
         Ok(code)
     }
@@ -114,7 +116,7 @@ impl Exchange<'_> {
     ) -> Result<(), OAuthError> {
         match self.redirect_uri {
             Some(uri) if uri == code.redirect_uri => Ok(()),
-            Some(_) if profile.mismatches_are_not_explained() => Err(not_good()),
+            Some(_) if profile.mismatches_are_not_explained() => Err(invalid_code()),
             Some(_) => Err(OAuthError::invalid_grant(
                 "redirect_uri is not the one that the authorization request had",
             )),
@@ -126,11 +128,11 @@ impl Exchange<'_> {
     /// Revokes the grant of a replayed code (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
     async fn end_grant_of(
         &self,
-        app: &App,
+        context: &Context,
         code: &AuthorizationCode,
         now: Timestamp,
     ) -> Result<(), OAuthError> {
-        let Some(grant) = refresh_tokens::grant_of_code(&app.db, &code.id).await? else {
+        let Some(grant) = refresh_tokens::grant_of_code(&context.db, &code.id).await? else {
             return Ok(());
         };
         tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
@@ -143,14 +145,14 @@ impl Exchange<'_> {
             token: None,
             grant: Some(grant),
         };
-        refresh_token_family::end(&app.db, member, true, "code_replay", entry).await?;
+        refresh_token_family::end(&context.db, member, true, "code_replay", entry).await?;
         Ok(())
     }
 
     /// Redeems the code and returns the tokens; `None` if a concurrent request changed the state first.
     async fn redeem(
         &self,
-        app: &App,
+        context: &Context,
         code: AuthorizationCode,
         now: Timestamp,
     ) -> Result<Option<TokenResponse>, OAuthError> {
@@ -160,7 +162,7 @@ impl Exchange<'_> {
             .client
             .scope
             .still_granted(&granted, code.account.permissions);
-        let resources = app
+        let resources = context
             .resources
             .within(code.resources.as_deref(), self.resource)?;
         let grant = GrantId::generate();
@@ -174,8 +176,8 @@ impl Exchange<'_> {
             auth_time: code.auth_time,
             resources: resources.as_deref(),
         };
-        let tokens = issue.sign(app, now).await?;
-        let refresh = first_refresh_token(app, &issue, &granted, now);
+        let tokens = issue.sign(context, now).await?;
+        let refresh = first_refresh_token(context, &issue, &granted, now);
         let (secret, token) = refresh.unzip();
         let redemption = Redemption {
             grant: NewGrant {
@@ -191,10 +193,10 @@ impl Exchange<'_> {
             code: code.id,
             token,
         };
-        let commit = app
+        let commit = context
             .db
             .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
-        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+        Ok(committed(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
     }
 }
 
@@ -225,12 +227,12 @@ impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if let Some(key) = &self.grant.access_key
-            && !access_keys::hold_live(tx, key, self.grant.created_at).await?
+            && !access_keys::lock_live(tx, key, self.grant.created_at).await?
         {
-            return Err(store::Error::Lost);
+            return Err(store::Error::RaceLost);
         }
         if !authorization_codes::consume(tx, &self.code, self.grant.created_at).await? {
-            return Err(store::Error::Lost);
+            return Err(store::Error::RaceLost);
         }
         refresh_tokens::insert_grant(tx, &self.grant).await?;
         if let Some(token) = &self.token {
@@ -240,6 +242,6 @@ impl Redemption {
     }
 }
 
-fn not_good() -> OAuthError {
+fn invalid_code() -> OAuthError {
     OAuthError::invalid_grant("Authorization code is invalid, expired, or already used")
 }

@@ -3,7 +3,7 @@
 use super::ATTEMPTS;
 use super::issue::{Issue, TokenResponse};
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;
@@ -19,17 +19,17 @@ use crate::store::own_grants;
 /// `unauthorized_client` without an owner, `invalid_scope` for a scope beyond the client's,
 /// `invalid_target` for an unknown resource.
 pub(super) async fn answer(
-    app: &App,
+    context: &Context,
     client: &Client,
     requested: Option<&Scope>,
     resource: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
-    let now = app.clock.now();
-    let (owner, grant) = owner_and_grant(app, client, now).await?;
+    let now = context.clock.now();
+    let (owner, grant) = owner_and_grant(context, client, now).await?;
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
     let scope =
         granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
-    let known = &app.resources;
+    let known = &context.resources;
     let resources = resource.map(|asked| known.read(asked)).transpose()?;
     let issue = Issue {
         client,
@@ -41,7 +41,7 @@ pub(super) async fn answer(
         auth_time: None,
         resources: resources.as_deref(),
     };
-    issue.sign(app, now).await
+    issue.sign(context, now).await
 }
 
 /// Finds the owner of a client, not suspended, and the grant of the client's own tokens.
@@ -50,12 +50,12 @@ pub(super) async fn answer(
 /// with the stored secret, after client authentication. A token made with a replaced secret therefore
 /// belongs to a grant that ended with that secret.
 async fn owner_and_grant(
-    app: &App,
+    context: &Context,
     client: &Client,
     now: Timestamp,
 ) -> Result<(Account, GrantId), OAuthError> {
     for _ in 0..ATTEMPTS {
-        let found = own_grants::find(&app.db, &client.row_id).await?;
+        let found = own_grants::find(&context.db, &client.row_id).await?;
         let mut found = found
             .ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
         if found.owner.suspended {
@@ -68,7 +68,7 @@ async fn owner_and_grant(
                 "The account of this client lacks the permission USE_OAUTH_CLIENTS",
             ));
         }
-        if !found.is_of_the_same_secret(client) {
+        if !found.uses_current_secret(client) {
             return Err(OAuthError::invalid_client("Invalid client_secret"));
         }
         if let Some(grant) = found.grant.take() {
@@ -76,12 +76,12 @@ async fn owner_and_grant(
         }
         let owner = found.owner.clone();
         let first = found.first(&client.row_id, now);
-        let made = app
+        let made = context
             .db
             .write(first, |tx, first| Box::pin(own_grants::insert(tx, first)));
         match made.await {
             Ok(grant) => return Ok((owner, grant)),
-            Err(store::Error::Lost) => {}
+            Err(store::Error::RaceLost) => {}
             Err(error) => return Err(error.into()),
         }
     }

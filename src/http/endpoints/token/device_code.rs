@@ -1,9 +1,9 @@
 //! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
 
 use super::issue::{Issue, TokenResponse, first_refresh_token};
-use super::{ATTEMPTS, won};
+use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{DeviceAuthorizationId, GrantId};
 use crate::oauth::device_grant::DeviceState;
 use crate::oauth::grant_type::ClientType;
@@ -22,7 +22,7 @@ use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 /// # Errors
 /// The codes of RFC 8628 §3.5.
 pub(super) async fn answer(
-    app: &App,
+    context: &Context,
     client: &Client,
     device_code: &Secret,
     resource: Option<&str>,
@@ -31,14 +31,14 @@ pub(super) async fn answer(
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description));
     }
-    let _turn = match app.redemptions.turn(&device_code.hash()).await {
+    let _turn = match context.redemptions.turn(&device_code.hash()).await {
         Ok(turn) => turn,
         Err(busy) => return Err(poll_later(busy)),
     };
     for _ in 0..ATTEMPTS {
-        let now = app.clock.now();
-        let (device, account) = decide(app, client, device_code, now).await?;
-        match redeem(app, client, (&device, &account), resource, now).await {
+        let now = context.clock.now();
+        let (device, account) = decide(context, client, device_code, now).await?;
+        match redeem(context, client, (&device, &account), resource, now).await {
             Ok(Some(tokens)) => return Ok(tokens),
             Ok(None) => {}
             Err(error) => {
@@ -48,7 +48,7 @@ pub(super) async fn answer(
                         at: now,
                         interval_seconds,
                     };
-                    app.polls.record(&device.id, poll);
+                    context.polls.record(&device.id, poll);
                 }
                 return Err(poll_later(error));
             }
@@ -71,17 +71,18 @@ fn poll_later(error: OAuthError) -> OAuthError {
 
 /// Returns an approved device authorization and the approving account, or the error for the poll.
 async fn decide(
-    app: &App,
+    context: &Context,
     client: &Client,
     device_code: &Secret,
     now: Timestamp,
 ) -> Result<(PolledDevice, Account), OAuthError> {
-    let found = device_authorizations::find_polled(&app.db, &device_code.hash()).await?;
+    let found =
+        device_authorizations::find_by_device_code(&context.db, &device_code.hash()).await?;
     let found = found.filter(|device| device.client == client.row_id); // issued to this client
     let mut device = found.ok_or_else(|| {
         OAuthError::invalid_grant("Device code is invalid or does not match client")
     })?;
-    if let Some(poll) = app.polls.last(&device.id) {
+    if let Some(poll) = context.polls.last(&device.id) {
         let grant = &mut device.grant;
         grant.last_polled_at = grant.last_polled_at.max(Some(poll.at));
         grant.interval_seconds = grant.interval_seconds.max(poll.interval_seconds);
@@ -91,14 +92,14 @@ async fn decide(
             at,
             interval_seconds,
         };
-        app.polls.record(&device.id, poll);
+        context.polls.record(&device.id, poll);
     };
-    match device.grant.state(app.config.profile, now) {
+    match device.grant.state(context.config.profile, now) {
         DeviceState::Consumed => Err(used()),
         DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown(interval) => {
-            let counts = app.config.profile.early_polls_count();
+            let counts = context.config.profile.early_polls_count();
             let last = device.grant.last_polled_at.filter(|_| !counts);
             record(last.unwrap_or(now), interval);
             Err(OAuthError::slow_down(
@@ -124,7 +125,7 @@ async fn decide(
 /// Redeems the device code and returns the tokens; `None` if a concurrent request changed the state
 /// first.
 async fn redeem(
-    app: &App,
+    context: &Context,
     client: &Client,
     (device, account): (&PolledDevice, &Account),
     resource: Option<&str>,
@@ -132,7 +133,7 @@ async fn redeem(
 ) -> Result<Option<TokenResponse>, OAuthError> {
     let granted = Scope::stored(&device.scope);
     let scope = client.scope.still_granted(&granted, account.permissions);
-    let resources = app.resources.within(None, resource)?;
+    let resources = context.resources.within(None, resource)?;
     let grant = GrantId::generate();
     let issue = Issue {
         client,
@@ -144,8 +145,8 @@ async fn redeem(
         auth_time: None,
         resources: resources.as_deref(),
     };
-    let tokens = issue.sign(app, now).await?;
-    let (secret, token) = first_refresh_token(app, &issue, &granted, now).unzip();
+    let tokens = issue.sign(context, now).await?;
+    let (secret, token) = first_refresh_token(context, &issue, &granted, now).unzip();
     let redemption = Redemption {
         device: device.id.clone(),
         grant: NewGrant {
@@ -160,10 +161,10 @@ async fn redeem(
         },
         token,
     };
-    let commit = app
+    let commit = context
         .db
         .write(redemption, |tx, redemption| Box::pin(redemption.commit(tx)));
-    Ok(won(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
+    Ok(committed(commit.await)?.then(|| tokens.with_refresh_token(secret.as_ref())))
 }
 
 /// Everything that a redemption writes, in one transaction.
@@ -177,7 +178,7 @@ impl Redemption {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         clients::hold(tx, &self.grant.client, &self.grant.account).await?;
         if !device_authorizations::consume(tx, &self.device, self.grant.created_at).await? {
-            return Err(store::Error::Lost);
+            return Err(store::Error::RaceLost);
         }
         refresh_tokens::insert_grant(tx, &self.grant).await?;
         if let Some(token) = &self.token {

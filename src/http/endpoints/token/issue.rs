@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, AccessTokenClaims};
@@ -70,24 +70,24 @@ impl Issue<'_> {
     /// `temporarily_unavailable` if too many signatures wait.
     pub(super) async fn sign(
         &self,
-        app: &App,
+        context: &Context,
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
-        let keys = app
+        let keys = context
             .keys
             .as_ref()
             .ok_or_else(|| OAuthError::server_error("there is no key"))?;
-        let issuer = app.config.issuer();
-        let life = app.config.access_token_ttl;
+        let issuer = context.config.issuer();
+        let life = context.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
         // Read before the turn, so that no signing slot waits for the database.
         let person = if !self.for_client_itself && self.scope.contains(ScopeName::Openid) {
-            Some(person_claims(app, self.account, self.scope).await?)
+            Some(person_claims(context, self.account, self.scope).await?)
         } else {
             None
         };
         let claims = AccessTokenClaims {
-            aud: app.resources.audience(self.resources),
+            aud: context.resources.audience(self.resources),
             client_id: &self.client.client_id,
             exp,
             auth_time: self.auth_time.map(Timestamp::unix_seconds),
@@ -97,12 +97,12 @@ impl Issue<'_> {
                 .then_some(access_token::CLIENT_CREDENTIALS),
             iat,
             iss: &issuer,
-            jti: URL_SAFE_NO_PAD.encode(app.random.bytes::<12>()),
+            jti: URL_SAFE_NO_PAD.encode(context.random.bytes::<12>()),
             scope: self.scope.to_string(),
             sub: &self.account.id,
         };
         let turn = keys.turn().await?;
-        let access_token = turn.sign(access_token_type(app), &claims).await?;
+        let access_token = turn.sign(access_token_type(context), &claims).await?;
         let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
                 at_hash: at_hash(&access_token),
@@ -134,8 +134,8 @@ impl Issue<'_> {
 }
 
 /// Returns the `typ` header of access tokens.
-fn access_token_type(app: &App) -> &'static str {
-    if app.config.profile.access_tokens_are_plain_jwts() {
+fn access_token_type(context: &Context) -> &'static str {
+    if context.config.profile.access_tokens_are_plain_jwts() {
         "JWT"
     } else {
         access_token::TYPE
@@ -155,13 +155,13 @@ fn at_hash(access_token: &str) -> String {
 /// # Errors
 /// If the database does not answer.
 pub async fn person_claims(
-    app: &App,
+    context: &Context,
     account: &Account,
     scope: &Scope,
 ) -> Result<PersonClaims, store::Error> {
     let email = if scope.contains(ScopeName::Email) {
-        let found = email_claim(accounts::emails(&app.db, &account.id).await?);
-        let empty = app
+        let found = email_claim(accounts::emails(&context.db, &account.id).await?);
+        let empty = context
             .config
             .profile
             .userinfo_is_storydens()
@@ -192,7 +192,7 @@ fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
 /// Makes the first refresh token of a grant, if scope and client allow one (OpenID Connect Core §11).
 #[must_use]
 pub(super) fn first_refresh_token(
-    app: &App,
+    context: &Context,
     issue: &Issue<'_>,
     granted: &Scope,
     now: Timestamp,
@@ -201,7 +201,7 @@ pub(super) fn first_refresh_token(
     if !wanted || !issue.client.may_use(GrantType::RefreshToken) {
         return None;
     }
-    let token = Secret::generate(&app.random);
+    let token = Secret::generate(&context.random);
     let new = NewToken {
         id: RefreshTokenId::generate(),
         token: token.hash(),
@@ -210,7 +210,7 @@ pub(super) fn first_refresh_token(
         client: issue.client.row_id.clone(),
         grant: issue.grant.clone(),
         created_at: now,
-        expires_at: app.config.refresh_token_end(now, now),
+        expires_at: context.config.refresh_token_expiry(now, now),
     };
     Some((token, new))
 }

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
 use crate::compat::Profile;
-use crate::context::{App, Shared};
+use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
 use crate::oauth::authorization_request::scope_of;
@@ -188,24 +188,24 @@ pub struct TokenForm {
     ),
 )]
 pub async fn token(
-    State(app): State<Shared>,
+    State(context): State<SharedContext>,
     address: ClientAddress,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(app.config.profile, request, KNOWN).await;
+    let form = read_form(context.config.profile, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_wire_name);
-    if let Err(response) = count(&app, grant, address) {
+    if let Err(response) = count(&context, grant, address) {
         return *response;
     }
     let outcome = match form {
-        Ok(form) => answer(&app, &headers, &form, address).await,
+        Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
     };
     let outcome = match outcome {
         Err(error) if grant == Some(GrantType::DeviceCode) && !answers_a_poll(&error) => {
-            Err(charge_poll(&app, error, address))
+            Err(charge_poll(&context, error, address))
         }
         outcome => outcome,
     };
@@ -217,7 +217,7 @@ pub async fn token(
     );
     match outcome {
         Ok(tokens) => axum::Json(tokens).into_response(),
-        Err(error) => refuse_client(&app, error),
+        Err(error) => refuse_client(&context, error),
     }
 }
 
@@ -234,47 +234,51 @@ fn answers_a_poll(error: &OAuthError) -> bool {
 
 /// Charges a failed poll, with an unknown device code or of an unknown client, to the rate limit of the
 /// address. Only the outcome distinguishes these polls from free polls, so the charge comes last.
-fn charge_poll(app: &App, error: OAuthError, ClientAddress(address): ClientAddress) -> OAuthError {
-    if app.config.profile.budget_covers_everything() || error.status().is_server_error() {
+fn charge_poll(
+    context: &Context,
+    error: OAuthError,
+    ClientAddress(address): ClientAddress,
+) -> OAuthError {
+    if context.config.profile.budget_covers_everything() || error.status().is_server_error() {
         return error; // charged by the router, or not the client's fault
     }
-    let left = app.budget.spend(address, 1);
+    let left = context.budget.spend(address, 1);
     if left.within {
         return error;
     }
-    app.refused(Event::RequestLimited);
+    context.refused(Event::RequestLimited);
     OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
 /// Charges a request to the rate limit of the address. Polls of devices are free here; in the
 /// profile `storyden` the router charges every request.
 fn count(
-    app: &App,
+    context: &Context,
     grant: Option<GrantType>,
     ClientAddress(address): ClientAddress,
 ) -> Result<(), Box<Response>> {
-    if app.config.profile.budget_covers_everything() || grant == Some(GrantType::DeviceCode) {
+    if context.config.profile.budget_covers_everything() || grant == Some(GrantType::DeviceCode) {
         return Ok(());
     }
-    let left = app.budget.spend(address, 1);
+    let left = context.budget.spend(address, 1);
     if left.within {
         return Ok(());
     }
-    app.refused(Event::RequestLimited);
+    context.refused(Event::RequestLimited);
     Err(Box::new(over_budget(left.wait)))
 }
 
 async fn answer(
-    app: &App,
+    context: &Context,
     headers: &HeaderMap,
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
-    let profile = app.config.profile;
+    let profile = context.config.profile;
     if profile.basic_is_read_leniently() {
         refuse_two_methods(profile, headers, form)?;
     }
-    if !app.config.oauth_enabled {
+    if !context.config.oauth_enabled {
         // storyden-contract.md#while-oauth-is-off: `invalid_request`, at this endpoint only
         return Err(OAuthError::invalid_request(
             "OAuth is not enabled on this instance",
@@ -284,7 +288,7 @@ async fn answer(
     let grant = grant.ok_or_else(|| OAuthError::invalid_request("Missing grant_type"))?;
     let grant = GrantType::from_wire_name(grant)
         .ok_or_else(|| OAuthError::unsupported_grant_type("The grant_type is not supported"))?;
-    let (client, request) = identified(app, headers, form, grant, address).await?;
+    let (client, request) = authenticate_and_parse(context, headers, form, grant, address).await?;
     match request {
         TokenRequest::AuthorizationCode {
             code,
@@ -300,7 +304,7 @@ async fn answer(
                 resource: resource.as_deref(),
                 address,
             };
-            exchange.answer(app).await
+            exchange.answer(context).await
         }
         TokenRequest::RefreshToken {
             refresh_token,
@@ -308,7 +312,7 @@ async fn answer(
             resource,
         } => {
             let refresh = refresh_token::Refresh {
-                app,
+                context,
                 client: &client,
                 presented: &refresh_token,
                 requested: scope.as_ref(),
@@ -318,44 +322,44 @@ async fn answer(
             refresh.answer().await
         }
         TokenRequest::ClientCredentials { scope, resource } => {
-            client_credentials::answer(app, &client, scope.as_ref(), resource.as_deref()).await
+            client_credentials::answer(context, &client, scope.as_ref(), resource.as_deref()).await
         }
         TokenRequest::DeviceCode {
             device_code,
             resource,
-        } => device_code::answer(app, &client, &device_code, resource.as_deref()).await,
+        } => device_code::answer(context, &client, &device_code, resource.as_deref()).await,
     }
 }
 
 /// Authenticates the client and parses the request. The profile decides which comes first.
-async fn identified(
-    app: &App,
+async fn authenticate_and_parse(
+    context: &Context,
     headers: &HeaderMap,
     form: &Decoded,
     grant: GrantType,
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
-    let profile = app.config.profile;
+    let profile = context.config.profile;
     if profile.parameters_come_before_the_client() {
         let request = TokenRequest::parse(profile, grant, form)?;
         let credentials = credentials(profile, headers, form)?;
-        let client = clients::identify(app, &credentials).await?;
+        let client = clients::identify(context, &credentials).await?;
         require_grant(&client, grant)?;
-        clients::prove(app, &client, &credentials, address).await?;
+        clients::prove(context, &client, &credentials, address).await?;
         return Ok((client, request));
     }
     let credentials = credentials(profile, headers, form)?;
-    let client = clients::identify(app, &credentials).await?;
-    clients::prove(app, &client, &credentials, address).await?;
+    let client = clients::identify(context, &credentials).await?;
+    clients::prove(context, &client, &credentials, address).await?;
     require_grant(&client, grant)?;
     Ok((client, TokenRequest::parse(profile, grant, form)?))
 }
 
 /// True if the transaction committed; false if a concurrent request consumed the code or token first.
-fn won(outcome: store::Result<()>) -> Result<bool, OAuthError> {
+fn committed(outcome: store::Result<()>) -> Result<bool, OAuthError> {
     match outcome {
         Ok(()) => Ok(true),
-        Err(store::Error::Lost) => Ok(false),
+        Err(store::Error::RaceLost) => Ok(false),
         // the client or the account was deleted meanwhile
         Err(store::Error::Gone) => Err(OAuthError::invalid_client("Client not found")),
         Err(error) => Err(error.into()),

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use time::Duration;
 
 use super::issue::{Issue, TokenResponse};
-use super::{ATTEMPTS, won};
+use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
-use crate::context::App;
+use crate::context::Context;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
@@ -48,7 +48,7 @@ fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshSt
 #[derive(Debug)]
 pub(super) struct Refresh<'a> {
     /// The server.
-    pub app: &'a App,
+    pub context: &'a Context,
     /// The authenticated client.
     pub client: &'a Client,
     /// The presented refresh token.
@@ -67,22 +67,22 @@ impl Refresh<'_> {
     /// # Errors
     /// `invalid_grant` if the token is not valid, `invalid_scope` for a scope beyond the granted scope.
     pub(super) async fn answer(&self) -> Result<TokenResponse, OAuthError> {
-        let app = self.app;
+        let context = self.context;
         let presented = self.presented.hash();
         for _ in 0..ATTEMPTS {
             // Only a rotation keeps the turn: the repeats in the reuse window change no token and may
             // run concurrently.
-            let turn = app.redemptions.turn(&presented).await?;
-            let now = app.clock.now();
-            let found = refresh_tokens::find(&app.db, &presented).await?;
+            let turn = context.redemptions.turn(&presented).await?;
+            let now = context.clock.now();
+            let found = refresh_tokens::find(&context.db, &presented).await?;
             // A token of a different client is refused and not revoked.
             let token = found
                 .filter(|token| token.client == self.client.row_id)
-                .ok_or_else(not_good)?;
+                .ok_or_else(invalid_refresh_token)?;
             if token.account.suspended || !token.account.may_use_clients() {
-                return Err(not_good());
+                return Err(invalid_refresh_token());
             }
-            let state = state_of(&token, now, app.config.reuse_window());
+            let state = state_of(&token, now, context.config.reuse_window());
             if state != RefreshState::Live {
                 drop(turn);
             }
@@ -90,13 +90,15 @@ impl Refresh<'_> {
                 RefreshState::Live => self.rotate(token, now).await?,
                 RefreshState::Repeat => Some(self.repeat(token, now).await?),
                 RefreshState::Reused => return Err(self.end_family(token, now).await?),
-                RefreshState::Expired | RefreshState::Revoked => return Err(not_good()),
+                RefreshState::Expired | RefreshState::Revoked => {
+                    return Err(invalid_refresh_token());
+                }
             };
             if let Some(tokens) = tokens {
                 return Ok(tokens);
             }
         }
-        Err(not_good())
+        Err(invalid_refresh_token())
     }
 
     /// Builds an audit event about a token.
@@ -137,7 +139,7 @@ impl Refresh<'_> {
             .grant
             .as_ref()
             .and_then(|grant| grant.resources.as_deref());
-        let known = &self.app.resources;
+        let known = &self.context.resources;
         let resources = known.within(granted, self.resource)?;
         let issue = Issue {
             client: self.client,
@@ -149,7 +151,7 @@ impl Refresh<'_> {
             auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
             resources: resources.as_deref(),
         };
-        issue.sign(self.app, now).await
+        issue.sign(self.context, now).await
     }
 
     /// Rotates the token (first use); `None` if a concurrent request changed the state first.
@@ -158,19 +160,19 @@ impl Refresh<'_> {
         token: RefreshToken,
         now: Timestamp,
     ) -> Result<Option<TokenResponse>, OAuthError> {
-        let salt = self.app.random.base64url::<32>();
+        let salt = self.context.random.base64url::<32>();
         let successor = RefreshTokenId::generate();
         let next = derive_successor(self.presented, &salt, &successor);
         // Refresh tokens made by Storyden have no grant yet.
-        let (grant, first_touch) = match &token.grant {
+        let (grant, missing_grant) = match &token.grant {
             Some(grant) => (grant.id.clone(), false),
             None => (GrantId::generate(), true),
         };
         let tokens = self.sign(&token, &grant, now).await?;
-        let begun = token.grant.as_ref().map_or(now, |grant| grant.created_at);
+        let started_at = token.grant.as_ref().map_or(now, |grant| grant.created_at);
         let rotation = Rotation {
             used: token.id,
-            first_touch: first_touch.then(|| NewGrant {
+            missing_grant: missing_grant.then(|| NewGrant {
                 id: grant.clone(),
                 account: token.account.id.clone(),
                 client: self.client.row_id.clone(),
@@ -189,14 +191,14 @@ impl Refresh<'_> {
                 client: self.client.row_id.clone(),
                 grant,
                 created_at: now,
-                expires_at: self.app.config.refresh_token_end(now, begun),
+                expires_at: self.context.config.refresh_token_expiry(now, started_at),
             },
         };
         let commit = self
-            .app
+            .context
             .db
             .write(rotation, |tx, rotation| Box::pin(rotation.commit(tx)));
-        Ok(won(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
+        Ok(committed(commit.await)?.then(|| tokens.with_refresh_token(Some(&next))))
     }
 
     /// Answers a repeated use within the reuse window with the same successor: the client may have lost
@@ -207,7 +209,7 @@ impl Refresh<'_> {
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
         let (Some(next), Some(grant)) = (&token.successor, &token.grant) else {
-            return Err(not_good());
+            return Err(invalid_refresh_token());
         };
         let salt = grant.salt.as_deref().unwrap_or_default();
         let derived = derive_successor(self.presented, salt, &next.id);
@@ -217,7 +219,7 @@ impl Refresh<'_> {
         let tokens = self.sign(&token, &grant.id, now).await?;
         let entry = self.entry(Event::RefreshRepeated, &token, now);
         let noted = self
-            .app
+            .context
             .db
             .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
         noted.await?;
@@ -238,19 +240,19 @@ impl Refresh<'_> {
             grant: token.grant.map(|grant| grant.id),
         };
         let because = "refresh_reuse";
-        let db = &self.app.db;
+        let db = &self.context.db;
         let ended = refresh_token_family::end(db, member, false, because, entry).await?;
         if ended {
             tracing::warn!(token = %reused, "a refresh token was used again: its family is ended");
         }
-        Ok(not_good())
+        Ok(invalid_refresh_token())
     }
 }
 
 /// Everything that a rotation writes, in one transaction.
 struct Rotation {
     used: RefreshTokenId,
-    first_touch: Option<NewGrant>,
+    missing_grant: Option<NewGrant>,
     salt: String,
     next: NewToken,
 }
@@ -259,10 +261,10 @@ impl Rotation {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let now = self.next.created_at;
         clients::hold(tx, &self.next.client, &self.next.account).await?;
-        if let Some(grant) = &self.first_touch {
+        if let Some(grant) = &self.missing_grant {
             // Lock the token's row first: a concurrent first rotation of the same token waits here.
             if !refresh_tokens::consume(tx, &self.used, now).await? {
-                return Err(store::Error::Lost);
+                return Err(store::Error::RaceLost);
             }
             refresh_tokens::insert_grant(tx, grant).await?;
             refresh_tokens::join_grant(tx, &self.used, &grant.id).await?;
@@ -273,7 +275,7 @@ impl Rotation {
             if !refresh_tokens::lock_for_rotation(tx, grant, used, &self.salt, now).await?
                 || !refresh_tokens::consume(tx, used, now).await?
             {
-                return Err(store::Error::Lost);
+                return Err(store::Error::RaceLost);
             }
         }
         refresh_tokens::insert(tx, &self.next).await?;
@@ -281,6 +283,6 @@ impl Rotation {
     }
 }
 
-fn not_good() -> OAuthError {
+fn invalid_refresh_token() -> OAuthError {
     OAuthError::invalid_grant("Refresh token is invalid, expired, or revoked")
 }

@@ -7,19 +7,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use storyden_auth::clock::Stopwatch;
+use storyden_auth::clock::Timer;
 
 /// Seed of the single round of `make test`.
 const SEED: u64 = 1;
 /// Seconds between two progress lines.
-const SAY_EVERY: f64 = 10.0;
+const PROGRESS_EVERY: f64 = 10.0;
 
 /// Counts and times of a test, accumulated over all rounds, in order of appearance. Clones share the
 /// figures.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Held(Arc<Mutex<Vec<(&'static str, u64)>>>);
+pub(crate) struct Figures(Arc<Mutex<Vec<(&'static str, u64)>>>);
 
-impl Held {
+impl Figures {
     /// Adds to a count; `what` is a plural noun.
     pub(crate) fn count(&self, what: &'static str, more: usize) {
         self.change(what, |known| known + u64::try_from(more).unwrap());
@@ -53,7 +53,7 @@ impl Held {
     }
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (what, figure)) in self.0.lock().unwrap().iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
@@ -75,12 +75,12 @@ struct Plan {
 
 /// The rounds of a test.
 pub(crate) struct Rounds {
-    pub(crate) held: Held,
+    pub(crate) held: Figures,
     plan: Option<Plan>,
     first_seed: u64,
-    begun: u64,
-    since: Stopwatch,
-    said_at: f64,
+    rounds_started: u64,
+    since: Timer,
+    printed_at: f64,
 }
 
 impl Rounds {
@@ -95,17 +95,17 @@ impl Rounds {
             }
         });
         Self {
-            held: Held::default(),
+            held: Figures::default(),
             plan,
             first_seed: variable("SOAK_SEED").map_or(SEED, |seed| seed.parse().unwrap()),
-            begun: 0,
-            since: Stopwatch::start(),
-            said_at: 0.0,
+            rounds_started: 0,
+            since: Timer::start(),
+            printed_at: 0.0,
         }
     }
 
     /// True under `make soak`: the machine is idle, and time limits are asserted.
-    pub(crate) fn at_length(&self) -> bool {
+    pub(crate) fn is_soak(&self) -> bool {
         self.plan.is_some()
     }
 
@@ -113,32 +113,34 @@ impl Rounds {
     pub(crate) fn next(&mut self) -> Option<u64> {
         let seconds = self.since.seconds();
         let enough = match &self.plan {
-            None => self.begun == 1,
+            None => self.rounds_started == 1,
             // At least one round, even if the time is over.
-            Some(plan) => self.begun > 0 && (self.reached(plan) || seconds >= plan.seconds),
+            Some(plan) => {
+                self.rounds_started > 0 && (self.reached(plan) || seconds >= plan.seconds)
+            }
         };
-        if self.begun > 0 && (enough || seconds - self.said_at >= SAY_EVERY) {
-            self.said_at = seconds;
-            self.say();
+        if self.rounds_started > 0 && (enough || seconds - self.printed_at >= PROGRESS_EVERY) {
+            self.printed_at = seconds;
+            self.print_progress();
         }
         if enough {
-            self.report(if self.in_full() {
+            self.report(if self.is_target_reached() {
                 "held"
             } else {
                 "out of time"
             });
             return None;
         }
-        self.begun += 1;
-        Some(self.first_seed + self.begun - 1)
+        self.rounds_started += 1;
+        Some(self.first_seed + self.rounds_started - 1)
     }
 
     /// Reports the seed of a failed round, for reproduction.
     #[expect(clippy::print_stderr, reason = "for who looks for the failure")]
     pub(crate) fn failed(&self) {
-        if self.at_length() {
-            let seed = self.first_seed + self.begun - 1;
-            let outcome = format!("FAILED in round {}, seed {seed}", self.begun);
+        if self.is_soak() {
+            let seed = self.first_seed + self.rounds_started - 1;
+            let outcome = format!("FAILED in round {}, seed {seed}", self.rounds_started);
             eprintln!("{outcome}; until then: {}", self.held);
             self.report(&outcome);
         }
@@ -148,13 +150,13 @@ impl Rounds {
         self.held.figure(&plan.until.0) >= plan.until.1
     }
 
-    fn in_full(&self) -> bool {
+    fn is_target_reached(&self) -> bool {
         self.plan.as_ref().is_none_or(|plan| self.reached(plan))
     }
 
     /// Prints the progress.
     #[expect(clippy::print_stderr, reason = "the figures, for who asks for them")]
-    fn say(&self) {
+    fn print_progress(&self) {
         if let Some(plan) = &self.plan {
             let (what, target) = &plan.until;
             let seconds = self.since.seconds();

@@ -27,7 +27,7 @@ fn source() -> PathBuf {
 }
 
 /// The top-level module of a file.
-fn room(path: &Path) -> String {
+fn module(path: &Path) -> String {
     let relative = path.strip_prefix(source()).unwrap();
     let first = relative
         .components()
@@ -41,9 +41,9 @@ fn room(path: &Path) -> String {
 
 /// Fails if a file contains a forbidden word and `is_outside` holds for the file's module.
 #[track_caller]
-fn nobody_else_says(words: &[&str], is_outside: impl Fn(&str) -> bool) {
+fn assert_absent(words: &[&str], is_outside: impl Fn(&str) -> bool) {
     for (path, code) in sources(&source()) {
-        if is_outside(&room(&path)) {
+        if is_outside(&module(&path)) {
             for word in words {
                 assert!(!code.contains(word), "{} says {word}", path.display());
             }
@@ -61,13 +61,13 @@ fn the_protocol_does_no_io() {
         "crate::store",
         "crate::context",
     ];
-    nobody_else_says(&words, |room| room == "oauth");
+    assert_absent(&words, |module| module == "oauth");
 }
 
 #[test]
 fn only_the_store_holds_sql() {
     // `ids.rs` derives the binding of ids, and has no statements.
-    nobody_else_says(
+    assert_absent(
         &[
             "sqlx::query",
             "FromRow",
@@ -75,45 +75,45 @@ fn only_the_store_holds_sql() {
             "INSERT INTO",
             "DELETE FROM",
         ],
-        |room| room != "store",
+        |module| module != "store",
     );
-    nobody_else_says(&["sqlx"], |room| room != "store" && room != "ids");
+    assert_absent(&["sqlx"], |module| module != "store" && module != "ids");
 }
 
 #[test]
 fn only_keys_makes_or_checks_a_jwt() {
-    nobody_else_says(&["jsonwebtoken"], |room| room != "keys");
+    assert_absent(&["jsonwebtoken"], |module| module != "keys");
 }
 
 #[test]
 fn only_fetch_makes_an_http_client() {
-    nobody_else_says(&["Client::builder", "Client::new()"], |room| {
-        room != "fetch"
+    assert_absent(&["Client::builder", "Client::new()"], |module| {
+        module != "fetch"
     });
 }
 
 #[test]
-fn doors_do_not_import_doors() {
+fn interface_modules_do_not_import_each_other() {
     // `member` and `endpoints` share the request extractors. Commands start the whole server, so `cli`
     // is not in the list.
-    let doors = ["endpoints", "member", "admin", "pages", "jobs"];
+    let interfaces = ["endpoints", "member", "admin", "pages", "jobs"];
     let shared = [
         "crate::http::extract",
         "crate::http::pages::error_page",
         "crate::http::pages;",
     ];
     for (path, code) in sources(&source()) {
-        let here = room(&path);
-        if !doors.contains(&here.as_str()) {
+        let here = module(&path);
+        if !interfaces.contains(&here.as_str()) {
             continue;
         }
         for line in code
             .lines()
             .filter(|line| line.trim_start().starts_with("use crate::"))
         {
-            let forbidden = doors
-                .iter()
-                .any(|door| *door != here && line.contains(&format!("crate::{door}")));
+            let forbidden = interfaces.iter().any(|interface| {
+                *interface != here && line.contains(&format!("crate::{interface}"))
+            });
             let allowed = shared.iter().any(|shared| line.contains(shared));
             assert!(!forbidden || allowed, "{}: {line}", path.display());
         }

@@ -22,15 +22,15 @@ pub(crate) struct Tokens {
 impl Setup {
     /// Drops this server's indexes on Storyden's tables, like Storyden at start-up.
     pub(crate) async fn drop_indexes(&self) {
-        let mut database = self.other_process().await;
-        for index in database.indexes_of_ours().await {
+        let mut database = self.connect_as_other_process().await;
+        for index in database.own_indexes_on_storyden_tables().await {
             database.run(&format!("DROP INDEX {index}")).await;
         }
     }
 
     /// Inserts refresh tokens, and updates PostgreSQL's statistics. A million rows take about half a
     /// minute, half of which is index maintenance.
-    pub(crate) async fn make_tokens(&self, of: &Member, client: &Client, tokens: Tokens) {
+    pub(crate) async fn insert_token_chains(&self, of: &Member, client: &Client, tokens: Tokens) {
         let Tokens {
             prefix,
             chains,
@@ -39,7 +39,7 @@ impl Setup {
         } = tokens;
         let (account, client) = (of.id.as_str(), client.row_id.as_str());
         let rows = chains * length;
-        let mut database = self.other_process().await;
+        let mut database = self.connect_as_other_process().await;
         // Foreign keys hold by construction, and checking each row would take most of the time.
         database
             .run(database.pick(

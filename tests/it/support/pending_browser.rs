@@ -8,12 +8,12 @@ use super::member::Member;
 use super::server::Server;
 
 /// A pending request of a browser: request id and cookie.
-pub(crate) struct Detour {
+pub(crate) struct BrowserRequest {
     pub(crate) request_id: String,
     pub(crate) cookie: String,
 }
 
-impl Detour {
+impl BrowserRequest {
     /// Starts an authorization request without a session.
     pub(crate) async fn begin(server: &Server, client: &Client, changed: &[(&str, &str)]) -> Self {
         let answer = server.authorize(None, client, changed).await;
@@ -79,15 +79,15 @@ pub(crate) async fn stored(server: &Server) -> i64 {
 
 /// Asserts a redirect to the login page, and returns the pending request.
 #[track_caller]
-pub(crate) fn to_login(answer: Answer) -> Detour {
+pub(crate) fn assert_redirect_to_login(answer: Answer) -> BrowserRequest {
     let answer = answer.expect(302);
     assert_eq!(answer.location().path(), "/login");
-    Detour::of(&answer)
+    BrowserRequest::of(&answer)
 }
 
 /// Asserts a redirect to the consent page, and returns the request id.
 #[track_caller]
-pub(crate) fn to_consent(answer: Answer) -> String {
+pub(crate) fn assert_redirect_to_consent(answer: Answer) -> String {
     let answer = answer.expect(302);
     assert_eq!(answer.location().path(), "/oauth/authorize/consent");
     answer.sent("request_id").unwrap()

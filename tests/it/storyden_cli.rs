@@ -13,7 +13,7 @@ const SCOPE: &str = "openid profile offline_access";
 /// A token closer to expiry is refreshed before use.
 const MARGIN: Duration = Duration::minutes(1);
 /// Seconds added to the interval for each `slow_down`, permanently.
-const SLOWER: i64 = 5;
+const SLOW_DOWN_STEP: i64 = 5;
 
 /// `sd` configured for a server. Time is the server's test clock.
 struct Sd<'a> {
@@ -22,7 +22,7 @@ struct Sd<'a> {
 
 /// Concurrent actions while `sd` waits for the next poll.
 #[derive(Clone, Copy)]
-enum Meanwhile<'a> {
+enum ConcurrentAction<'a> {
     /// A member opens the page and decides `approve` or `deny`.
     Decide(&'a Member, &'a str),
     /// Another program polls with the same code, too early.
@@ -98,7 +98,7 @@ impl Sd<'_> {
     async fn wait(
         &self,
         mut waiting: Waiting,
-        meanwhile: &[(u32, Meanwhile<'_>)],
+        meanwhile: &[(u32, ConcurrentAction<'_>)],
     ) -> Result<Context, String> {
         for polls in 1.. {
             let answer = self.poll(&waiting).await;
@@ -107,13 +107,13 @@ impl Sd<'_> {
             }
             match refusal(&answer)?.as_str() {
                 "authorization_pending" => {}
-                "slow_down" => waiting.interval += SLOWER,
+                "slow_down" => waiting.interval += SLOW_DOWN_STEP,
                 "access_denied" => return Err("Oauth authorization was denied".to_owned()),
                 "expired_token" => return Err("Oauth device authorization expired".to_owned()),
                 _ => return Err(told(&answer)),
             }
             for (_, act) in meanwhile.iter().filter(|(after, _)| *after == polls) {
-                self.let_happen(*act, &waiting).await;
+                self.perform(*act, &waiting).await;
             }
             self.server.turn(Duration::seconds(waiting.interval));
             if self.server.clock.now() >= waiting.ends_at {
@@ -132,12 +132,12 @@ impl Sd<'_> {
         self.server.token(&form).await
     }
 
-    async fn let_happen(&self, act: Meanwhile<'_>, waiting: &Waiting) {
+    async fn perform(&self, act: ConcurrentAction<'_>, waiting: &Waiting) {
         match act {
-            Meanwhile::Decide(person, decision) => {
+            ConcurrentAction::Decide(person, decision) => {
                 decide(self.server, person, &waiting.shown, decision).await;
             }
-            Meanwhile::Disturb => {
+            ConcurrentAction::Disturb => {
                 let early = self.poll(waiting).await;
                 early.expect_error(400, "slow_down");
             }
@@ -229,22 +229,22 @@ async fn decide(server: &Server, person: &Member, shown: &str, decision: &str) {
 /// A server with the listening address as the issuer, in the profile `storyden`.
 async fn storyden(setup: &Setup) -> Server {
     let setup = setup.clone().with("OAUTH_PROFILE", "storyden");
-    setup.start_as_itself().await
+    setup.start_with_own_issuer().await
 }
 
 /// Logs in.
 async fn log_in(sd: &Sd<'_>, person: &Member) -> Context {
     let waiting = sd.start().await.unwrap();
-    let approved = [(2, Meanwhile::Decide(person, "approve"))];
+    let approved = [(2, ConcurrentAction::Decide(person, "approve"))];
     sd.wait(waiting, &approved).await.unwrap()
 }
 
 both! {
     /// Login, calls, and a day of commands, each with the refresh token of the previous refresh; in
     /// both profiles.
-    async fn it_logs_in_and_stays_so(setup: Setup) {
+    async fn login_lasts_across_refreshes(setup: Setup) {
         for (profile, handle) in [("storyden", "frigg"), ("standards", "loki")] {
-            let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start_with_own_issuer().await;
             let person = server.member(handle, &[]).await;
             let sd = Sd { server: &server };
             let mut context = log_in(&sd, &person).await;
@@ -257,7 +257,7 @@ both! {
     }
 
     /// A token that is rejected before its expiry is refreshed, and the call is repeated.
-    async fn it_refreshes_after_a_401(setup: Setup) {
+    async fn a_401_is_followed_by_a_refresh(setup: Setup) {
         let server = storyden(&setup).await;
         let frigg = server.member("frigg", &[]).await;
         let sd = Sd { server: &server };
@@ -269,7 +269,7 @@ both! {
     }
 
     /// After the server ended the grant, `sd` asks for a new login.
-    async fn it_hears_that_its_session_was_ended(setup: Setup) {
+    async fn an_ended_session_asks_for_a_new_login(setup: Setup) {
         let server = storyden(&setup).await;
         let frigg = server.member("frigg", &[]).await;
         let sd = Sd { server: &server };
@@ -283,15 +283,15 @@ both! {
     /// After an early poll by another program, `sd` slows down and gets tokens. In the profile
     /// `storyden` each early poll moves the next allowed poll, so `sd` never catches up
     /// (storyden-contract.md#device-poll).
-    async fn it_slows_down_when_told_to(setup: Setup) {
+    async fn slow_down_raises_the_interval(setup: Setup) {
         for (profile, handle) in [("standards", "frigg"), ("storyden", "loki")] {
-            let server = setup.clone().with("OAUTH_PROFILE", profile).start_as_itself().await;
+            let server = setup.clone().with("OAUTH_PROFILE", profile).start_with_own_issuer().await;
             let person = server.member(handle, &[]).await;
             let sd = Sd { server: &server };
             let waiting = sd.start().await.unwrap();
             let disturbed = [
-                (1, Meanwhile::Disturb),
-                (3, Meanwhile::Decide(&person, "approve")),
+                (1, ConcurrentAction::Disturb),
+                (3, ConcurrentAction::Decide(&person, "approve")),
             ];
             let outcome = sd.wait(waiting, &disturbed).await;
             let outcome = outcome.map(|context| context.token_type);
@@ -303,18 +303,18 @@ both! {
         }
     }
 
-    async fn it_hears_no(setup: Setup) {
+    async fn a_denied_login_fails(setup: Setup) {
         let server = storyden(&setup).await;
         let frigg = server.member("frigg", &[]).await;
         let sd = Sd { server: &server };
         let waiting = sd.start().await.unwrap();
-        let denied = [(1, Meanwhile::Decide(&frigg, "deny"))];
+        let denied = [(1, ConcurrentAction::Decide(&frigg, "deny"))];
         let refused = sd.wait(waiting, &denied).await.map(|context| context.token_type);
         assert_eq!(refused, Err("Oauth authorization was denied".to_owned()));
     }
 
     /// Without a decision the login expires, by the clock of `sd` or by the server's.
-    async fn it_hears_that_nobody_came(setup: Setup) {
+    async fn a_login_without_a_decision_expires(setup: Setup) {
         let server = storyden(&setup).await;
         let sd = Sd { server: &server };
         let expired = Err("Oauth device authorization expired".to_owned());
@@ -328,7 +328,7 @@ both! {
     }
 
     /// The messages of `sd` when login is impossible.
-    async fn it_prints_why_it_cannot_log_in(setup: Setup) {
+    async fn errors_are_printed_when_login_is_impossible(setup: Setup) {
         let off = setup.clone().with("OAUTH_ENABLED", "false");
         let server = storyden(&off).await;
         let refused = Sd { server: &server }.start().await.map(|waiting| waiting.shown);

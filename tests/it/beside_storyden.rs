@@ -2,10 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Begun, Server, both, pair};
+use crate::support::{InProgressFlows, Server, both, pair};
 
 /// Refreshes and reads until cancelled, and returns the number of rounds.
-async fn refresh_on(server: &Server, stop: &CancellationToken) -> usize {
+async fn refresh_until(server: &Server, stop: &CancellationToken) -> usize {
     let (person, app) = pair(server, "thor").await;
     let mut tokens = server.tokens(&person, &app, &[]).await;
     let mut times = 0;
@@ -24,19 +24,19 @@ both! {
     /// T15, P8: Storyden's start-up migration drops unknown columns and indexes of Storyden's own
     /// tables, and leaves this server's tables alone. Requests during the migration succeed, and flows
     /// in progress continue, here and after a restart.
-    async fn a_storyden_starts_beside_the_server(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn storyden_migration_keeps_flows_and_tables(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let known = storyden.schema().await;
         let server = setup.start().await;
-        let (one, other) = (Begun::on(&server, "frigg").await, Begun::on(&server, "loki").await);
+        let (one, other) = (InProgressFlows::on(&server, "frigg").await, InProgressFlows::on(&server, "loki").await);
         assert_eq!(storyden.schema().await, known, "who serves changes no table");
 
         storyden.run("ALTER TABLE oauth_refresh_tokens ADD COLUMN stray text").await;
         storyden.run("CREATE INDEX stray ON oauth_clients (name)").await;
         assert_ne!(storyden.schema().await, known);
         let stop = CancellationToken::new();
-        let (_, ()) = tokio::join!(refresh_on(&server, &stop), async {
-            storyden.start_up().await;
+        let (_, ()) = tokio::join!(refresh_until(&server, &stop), async {
+            storyden.run_start_up_migration().await;
             stop.cancel();
         });
         assert_eq!(storyden.schema().await, known, "a stray is gone, and ours is there");
@@ -46,8 +46,8 @@ both! {
 
     /// T15, P8: `migrate` on a Storyden database only adds this server's tables, also with five
     /// processes at once.
-    async fn only_tables_of_ours_are_added(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+    async fn migration_adds_only_own_tables(setup: Setup) {
+        let mut storyden = setup.add_storyden_tables().await;
         let (theirs, ours) = storyden.schema().await;
         storyden.drop_ours().await;
         assert_eq!(storyden.schema().await, (theirs.clone(), Vec::new()));

@@ -21,13 +21,13 @@ use super::server::Setup;
 
 /// The simulated internet, without hosts at first.
 #[derive(Clone)]
-pub(crate) struct Outside(Arc<World>);
+pub(crate) struct SimulatedInternet(Arc<World>);
 
 struct World {
     /// DNS responses of a name, in sequence; the last response repeats.
     names: Mutex<HashMap<String, Vec<Vec<IpAddr>>>>,
     /// Listening socket of an address.
-    doors: Mutex<HashMap<IpAddr, SocketAddr>>,
+    listeners: Mutex<HashMap<IpAddr, SocketAddr>>,
     resolved: AtomicUsize,
     dialled: Mutex<Vec<IpAddr>>,
     authority: Issuer<'static, KeyPair>,
@@ -40,7 +40,7 @@ impl std::fmt::Debug for World {
     }
 }
 
-impl Outside {
+impl SimulatedInternet {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -48,7 +48,7 @@ impl Outside {
         let root = params.self_signed(&key).unwrap().der().clone();
         Self(Arc::new(World {
             names: Mutex::default(),
-            doors: Mutex::default(),
+            listeners: Mutex::default(),
             resolved: AtomicUsize::new(0),
             dialled: Mutex::default(),
             authority: Issuer::new(params, key),
@@ -88,10 +88,10 @@ impl Outside {
     pub(crate) async fn host(&self, name: &str) -> Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = {
-            let mut doors = self.0.doors.lock().unwrap();
-            let number = u8::try_from(doors.len() + 1).unwrap();
+            let mut listeners = self.0.listeners.lock().unwrap();
+            let number = u8::try_from(listeners.len() + 1).unwrap();
             let address = IpAddr::from([93, 184, 216, number]);
-            doors.insert(address, listener.local_addr().unwrap());
+            listeners.insert(address, listener.local_addr().unwrap());
             address
         };
         self.name(name, &[&[&address.to_string()]]);
@@ -141,9 +141,9 @@ impl Network for World {
 
     fn door(&self, address: IpAddr) -> SocketAddr {
         self.dialled.lock().unwrap().push(address);
-        let doors = self.doors.lock().unwrap();
+        let listeners = self.listeners.lock().unwrap();
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        doors.get(&address).copied().unwrap_or(nobody)
+        listeners.get(&address).copied().unwrap_or(nobody)
     }
 
     fn trust(&self, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {

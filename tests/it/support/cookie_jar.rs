@@ -8,7 +8,7 @@ use super::server::Server;
 
 /// Cookies of a browser, for requests to a single public address.
 #[derive(Clone, Debug)]
-pub(crate) struct Jar {
+pub(crate) struct CookieJar {
     https: bool,
     host: String,
     cookies: Vec<Stored>,
@@ -31,7 +31,7 @@ impl Stored {
         (&self.name, &self.domain, &self.path)
     }
 
-    fn is_sent_to(&self, jar: &Jar, path: &str) -> bool {
+    fn is_sent_to(&self, jar: &CookieJar, path: &str) -> bool {
         let below = path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
         });
@@ -43,7 +43,7 @@ impl Stored {
     }
 }
 
-impl Jar {
+impl CookieJar {
     /// Creates an empty jar for a browser that calls the server at this address.
     pub(crate) fn new(address: &str) -> Self {
         let (scheme, host) = address.split_once("://").unwrap();
@@ -100,15 +100,15 @@ impl Jar {
                 .map(|seconds| now + time::Duration::seconds(seconds))
                 .or(cookie.expires);
             let cookie = Stored { expires, ..cookie };
-            let is_over = expires.is_some_and(|at| at <= now);
+            let is_expired = expires.is_some_and(|at| at <= now);
             match self
                 .cookies
                 .iter()
                 .position(|known| known.key() == cookie.key())
             {
-                Some(place) if is_over => drop(self.cookies.remove(place)),
+                Some(place) if is_expired => drop(self.cookies.remove(place)),
                 Some(place) => self.cookies[place] = cookie, // keeps its creation time (§5.3, 11.3)
-                None if is_over => {}
+                None if is_expired => {}
                 None => self.cookies.push(cookie),
             }
         }

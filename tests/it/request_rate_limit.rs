@@ -24,7 +24,7 @@ async fn jwks(server: &Server) -> Answer {
 both! {
     /// storyden-contract.md#headers-and-limits: every response has the rate limit headers; a request
     /// costs 1, a device consent 20.
-    async fn every_request_costs(setup: Setup) {
+    async fn every_response_has_rate_limit_headers(setup: Setup) {
         let server = storyden(setup).start().await;
         let answer = jwks(&server).await.expect(200);
         assert_eq!(answer.header("x-ratelimit-limit"), "60");
@@ -38,7 +38,7 @@ both! {
 
     /// storyden-contract.md#headers-and-limits: over the limit, every request but a CORS preflight gets
     /// 429 in plain text.
-    async fn over_the_budget_everything_is_refused(setup: Setup) {
+    async fn requests_over_the_limit_are_429(setup: Setup) {
         let server = storyden(setup).start().await;
         for _ in 0..60 {
             jwks(&server).await.expect(200);
@@ -59,7 +59,7 @@ both! {
     }
 
     /// The window slides by the minute: units return after an hour.
-    async fn what_was_spent_comes_back(setup: Setup) {
+    async fn units_return_after_an_hour(setup: Setup) {
         let server = storyden(setup).start().await;
         for _ in 0..30 {
             jwks(&server).await.expect(200);
@@ -74,7 +74,7 @@ both! {
     }
 
     /// an IPv6 /64 counts as a single address.
-    async fn one_network_is_one_address(setup: Setup) {
+    async fn ipv6_network_counts_as_one_address(setup: Setup) {
         let server = storyden(setup).with("TRUSTED_PROXIES", "127.0.0.1").start().await;
         let from = async |address: &str| {
             let request = server.request("GET", "/api/oauth/jwks");
@@ -88,7 +88,7 @@ both! {
 
     /// storyden-contract.md#headers-and-limits: `RATE_LIMIT_GUEST_COST` is the cost of a request
     /// without a session.
-    async fn guests_may_cost_more(setup: Setup) {
+    async fn guest_cost_is_configurable(setup: Setup) {
         let server = storyden(setup).with("RATE_LIMIT_GUEST_COST", "5").start().await;
         let frigg = server.member("frigg", &[]).await;
         assert_eq!(remaining(&jwks(&server).await), 55);
@@ -98,7 +98,7 @@ both! {
 
     /// in the profile `standards` polls, discovery and keys are free, so that ten thousand
     /// devices behind an address can poll after the address has spent the limit.
-    async fn polls_discovery_and_keys_cost_nothing(setup: Setup) {
+    async fn polls_discovery_and_keys_are_free(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let app = server.public_client().await;
         let device = server.start_device(&app, "openid").await.expect(200).text("device_code");
@@ -124,7 +124,7 @@ both! {
 
     /// In the profile `standards` other responses have rate limit headers, readable across origins
     /// (CORS).
-    async fn a_page_of_another_origin_hears_that_the_budget_is_spent(setup: Setup) {
+    async fn rate_limit_headers_are_readable_across_origins(setup: Setup) {
         let server = setup.with("RATE_LIMIT", "60").start().await;
         let answer = server.get("/api/oauth/userinfo").await.expect(401);
         assert_eq!(remaining(&answer), 59);

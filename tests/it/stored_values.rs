@@ -138,7 +138,7 @@ const FORMS: &[(&str, &str)] = &[
 ];
 
 /// Storyden's tables that this test does not write.
-const LEFT_ALONE: &[&str] = &[
+const NOT_WRITTEN: &[&str] = &[
     "invitations",
     "oauth_remote_authorisation_flows",
     "oauth_remote_connections",
@@ -196,7 +196,7 @@ fn is_storydens_time(text: &str) -> bool {
 }
 
 /// Fails if a value of the column has a format outside the list, or if the column was never written.
-async fn hold(storyden: &mut Storyden, name: &str, forms: &str) {
+async fn assert_format(storyden: &mut Storyden, name: &str, forms: &str) {
     let (table, column) = name.split_once('.').unwrap();
     let sqlite = format!(
         "SELECT DISTINCT typeof({column}) || ':' || COALESCE(CAST({column} AS text), '') FROM {table}"
@@ -313,7 +313,7 @@ async fn use_accounts(server: &Server, person: &Member) {
 both! {
     /// P8: each written column has Storyden's format, with times in UTC and JSON without spaces.
     async fn every_column_is_written_as_a_storyden_writes_it(setup: Setup) {
-        let mut storyden = setup.beside_a_storyden().await;
+        let mut storyden = setup.add_storyden_tables().await;
         let setup = setup
             .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
             .with("SIGNUP_ENABLED", "true");
@@ -324,12 +324,12 @@ both! {
         use_accounts(&server, &odin).await;
 
         for (name, forms) in FORMS {
-            hold(&mut storyden, name, forms).await;
+            assert_format(&mut storyden, name, forms).await;
         }
         for column in storyden.schema().await.0 {
             let Some((name, _)) = column.split_once(' ') else { continue };
             let (table, _) = name.split_once('.').unwrap();
-            let known = FORMS.iter().any(|(known, _)| *known == name) || LEFT_ALONE.contains(&table);
+            let known = FORMS.iter().any(|(known, _)| *known == name) || NOT_WRITTEN.contains(&table);
             assert!(known, "what form has {name}?");
         }
     }

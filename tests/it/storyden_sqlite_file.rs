@@ -2,19 +2,19 @@
 
 use storyden_auth::clock::Clock;
 
-use crate::support::{Begun, Process, Server, Setup, Storyden, free_port, pair};
+use crate::support::{InProgressFlows, Process, Server, Setup, Storyden, free_port, pair};
 
 /// A setup beside a Storyden on the same SQLite file, with a fixed port for restarts of the program.
-struct OnAFile {
+struct SharedFile {
     setup: Setup,
     port: u16,
 }
 
-impl OnAFile {
+impl SharedFile {
     async fn with(setup: Setup) -> (Self, Storyden) {
         let mut setup = setup;
         setup.clock = Clock::machine();
-        let storyden = setup.beside_a_storyden().await;
+        let storyden = setup.add_storyden_tables().await;
         let port = free_port();
         (Self { setup, port }, storyden)
     }
@@ -29,9 +29,12 @@ impl OnAFile {
 }
 
 async fn a_storydens_file_keeps_its_journal(setup: Setup) {
-    let (at, mut storyden) = OnAFile::with(setup).await;
+    let (at, mut storyden) = SharedFile::with(setup).await;
     let (server, program) = at.started().await;
-    Begun::on(&server, "frigg").await.goes_on(&server).await;
+    InProgressFlows::on(&server, "frigg")
+        .await
+        .goes_on(&server)
+        .await;
     for command in [&["migrate"][..], &["doctor"], &["account", "list"]] {
         at.setup.run(command, &[]).await;
     }
@@ -44,10 +47,13 @@ async fn a_storydens_file_keeps_its_journal(setup: Setup) {
     }
 }
 
-async fn who_does_nothing_holds_no_lock(setup: Setup) {
-    let (at, mut storyden) = OnAFile::with(setup).await;
+async fn an_idle_server_holds_no_lock(setup: Setup) {
+    let (at, mut storyden) = SharedFile::with(setup).await;
     let (server, program) = at.started().await;
-    Begun::on(&server, "frigg").await.goes_on(&server).await;
+    InProgressFlows::on(&server, "frigg")
+        .await
+        .goes_on(&server)
+        .await;
     // An open read transaction would block the exclusive lock forever.
     storyden
         .run("BEGIN EXCLUSIVE; INSERT INTO posts (id) VALUES ('x'); COMMIT")
@@ -56,8 +62,8 @@ async fn who_does_nothing_holds_no_lock(setup: Setup) {
     program.kill().await;
 }
 
-async fn a_start_waits_for_no_writer(setup: Setup) {
-    let (at, mut storyden) = OnAFile::with(setup).await;
+async fn a_start_does_not_wait_for_a_writer(setup: Setup) {
+    let (at, mut storyden) = SharedFile::with(setup).await;
     let (server, program) = at.started().await;
     let (person, app) = pair(&server, "frigg").await;
     let tokens = server.tokens(&person, &app, &[]).await;
@@ -94,18 +100,18 @@ mod sqlite {
 
     /// No lock is held between requests.
     #[test]
-    fn who_does_nothing_holds_no_lock() {
+    fn an_idle_server_holds_no_lock() {
         run(Sqlite, |setup| {
-            Box::pin(super::who_does_nothing_holds_no_lock(setup))
+            Box::pin(super::an_idle_server_holds_no_lock(setup))
         });
     }
 
     /// A start without migrations takes no write lock, so the server starts and reads during another
     /// process's write transaction.
     #[test]
-    fn a_start_waits_for_no_writer() {
+    fn a_start_does_not_wait_for_a_writer() {
         run(Sqlite, |setup| {
-            Box::pin(super::a_start_waits_for_no_writer(setup))
+            Box::pin(super::a_start_does_not_wait_for_a_writer(setup))
         });
     }
 }

@@ -16,23 +16,23 @@ const NONCE: &str = "canary-nonce-51be08";
 const WRONG: &str = "canary-wrong-e4d2b6-0123456789012345678901234567890";
 
 /// The program, the secrets used, and the error responses received.
-struct Walk {
+struct SecretSearch {
     server: Server,
     secrets: BTreeMap<String, &'static str>,
     refusals: Vec<String>,
 }
 
-impl Walk {
+impl SecretSearch {
     /// Records a secret to search for.
-    fn mark(&mut self, what: &'static str, secret: &str) -> String {
+    fn record(&mut self, what: &'static str, secret: &str) -> String {
         assert!(secret.len() >= 8, "{what} is too short to be looked for");
         self.secrets.insert(secret.to_owned(), what);
         secret.to_owned()
     }
 
     /// Records a secret of a response.
-    fn mark_in(&mut self, answer: &Answer, member: &'static str) -> String {
-        self.mark(member, &answer.text(member))
+    fn record_member(&mut self, answer: &Answer, member: &'static str) -> String {
+        self.record(member, &answer.text(member))
     }
 
     /// Sends a request that must fail, and keeps the response.
@@ -98,10 +98,10 @@ impl Walk {
             ("code_challenge", CHALLENGE),
         ];
         let id = self.server.pending(person, app, &changed).await;
-        let id = self.mark("request_id", &id);
+        let id = self.record("request_id", &id);
         self.server.consent(person, &id).await.expect(200);
         let decided = self.server.decide(person, &id, "approve").await.expect(200);
-        let code = self.mark("code", &decided.sent("code").unwrap());
+        let code = self.record("code", &decided.sent("code").unwrap());
         let wrong = crate::support::race::with(&app.exchange_form(&code), "code_verifier", WRONG)
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -121,9 +121,9 @@ impl Walk {
 
     /// Uses tokens, including reuse of a rotated token.
     async fn follow(&mut self, app: &Client, first: &Answer) {
-        self.mark_in(first, "id_token");
-        let access = self.mark_in(first, "access_token");
-        let mut spent = self.mark_in(first, "refresh_token");
+        self.record_member(first, "id_token");
+        let access = self.record_member(first, "access_token");
+        let mut spent = self.record_member(first, "refresh_token");
         self.server
             .get_with_bearer("/api/oauth/userinfo", &access)
             .await
@@ -132,8 +132,8 @@ impl Walk {
         for _ in 0..2 {
             let next = self.server.refresh(app, &spent).await.expect(200);
             self.server.refresh(app, &spent).await.expect(200); // a repeat inside the window
-            self.mark_in(&next, "access_token");
-            spent = self.mark_in(&next, "refresh_token");
+            self.record_member(&next, "access_token");
+            spent = self.record_member(&next, "refresh_token");
         }
         self.refused_form(&app.refresh_form(&oldest)).await;
         self.refused_form(&app.refresh_form(&spent)).await;
@@ -148,9 +148,9 @@ impl Walk {
             .start_device(app, "openid offline_access")
             .await
             .expect(200);
-        let device_code = self.mark_in(&started, "device_code");
-        let user_code = self.mark_in(&started, "user_code");
-        self.mark("user_code", &user_code.replace('-', ""));
+        let device_code = self.record_member(&started, "device_code");
+        let user_code = self.record_member(&started, "user_code");
+        self.record("user_code", &user_code.replace('-', ""));
         self.refused_form(&app.poll_form(&device_code)).await; // pending
         self.refused_form(&app.poll_form(&device_code)).await; // slow_down
         let started = self
@@ -158,8 +158,8 @@ impl Walk {
             .start_device(app, "openid offline_access")
             .await
             .expect(200);
-        let device_code = self.mark_in(&started, "device_code");
-        let user_code = self.mark_in(&started, "user_code");
+        let device_code = self.record_member(&started, "device_code");
+        let user_code = self.record_member(&started, "user_code");
         self.server
             .open_device(person, &user_code)
             .await
@@ -184,7 +184,7 @@ impl Walk {
             .server
             .sign_in_from("127.0.0.1", &person.handle, PASSWORD)
             .await;
-        let session = self.mark("session", &answer.expect(200).cookie("storyden-session"));
+        let session = self.record("session", &answer.expect(200).cookie("storyden-session"));
         for (identifier, password) in [(person.handle.as_str(), WRONG), (WRONG, PASSWORD)] {
             let body = json!({ "identifier": identifier, "token": password });
             let wrong = self.server.request("POST", "/api/auth/password/signin");
@@ -196,22 +196,22 @@ impl Walk {
     /// Authenticates a client with a secret, by Basic and in the body.
     async fn client_secret(&mut self, service: &Client) {
         let secret = service.secret.clone().unwrap();
-        self.mark("client_secret", &secret);
+        self.record("client_secret", &secret);
         let form = [
             ("grant_type", "client_credentials"),
             ("scope", "READ_PROFILE"),
         ];
         let encode =
             |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let encoded = self.mark("client_secret", &encode(&secret));
+        let encoded = self.record("client_secret", &encode(&secret));
         let basic = self.server.token_request(&form);
         let by_basic = basic.basic_auth(&service.client_id, Some(&encoded));
         let answer = self.server.send(by_basic).await.expect(200);
-        self.mark_in(&answer, "access_token");
+        self.record_member(&answer, "access_token");
         let mut in_body = form.to_vec();
         in_body.extend(service.credentials());
         let answer = self.server.token(&in_body).await.expect(200);
-        self.mark_in(&answer, "access_token");
+        self.record_member(&answer, "access_token");
         let wrong = [("client_id", "service"), ("client_secret", WRONG)];
         self.refused_form(&[&form[..], &wrong[..]].concat()).await;
         let both = self.server.token_request(&in_body);
@@ -224,7 +224,7 @@ impl Walk {
 both! {
     /// T21, A-83: at the highest log level, no secret is in the log, the metrics or an error.
     #[expect(clippy::print_stderr, reason = "the figures of the run, for who asks for them")]
-    async fn no_secret_is_in_what_the_program_says(setup: Setup) {
+    async fn no_secret_is_in_logs_metrics_or_errors(setup: Setup) {
         let mut setup = setup;
         setup.clock = Clock::machine();
         let (port, metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
@@ -235,7 +235,7 @@ both! {
         program.address.clone_into(&mut server.address);
         let (frigg, odin) = (server.member("frigg", &[]).await, server.admin("odin").await);
         let (app, service) = (server.public_client().await, server.confidential_client(&odin.id).await);
-        let mut walk = Walk { server, secrets: BTreeMap::new(), refusals: Vec::new() };
+        let mut walk = SecretSearch { server, secrets: BTreeMap::new(), refusals: Vec::new() };
         for (what, secret) in [
             ("password", PASSWORD),
             ("session", &frigg.session),
@@ -244,7 +244,7 @@ both! {
             ("nonce", NONCE),
             ("a wrong secret", WRONG),
         ] {
-            walk.mark(what, secret);
+            walk.record(what, secret);
         }
         let mut walking = tokio::spawn(async move {
             walk.code_flow(&frigg, &app).await;

@@ -9,37 +9,38 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::{Connection as _, PgConnection};
-use storyden_auth::clock::Stopwatch;
+use storyden_auth::clock::Timer;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::journal::{
-    Fate, Load, PATIENCE, SETTINGS, journals, prepare, put_off, set_to_work, unanswered, verify_all,
+    Load, LoadOutage, PATIENCE, SETTINGS, assert_temporarily_unavailable, journals, prepare,
+    start_workers, unanswered, verify_all,
 };
-use crate::support::{Answer, Engine, OwnPostgres, Setup, free_port};
+use crate::support::{Answer, Engine, PostgresCluster, Setup, free_port};
 
 /// Maximum time until the server is ready after the database (P4).
-const READY: Duration = Duration::from_secs(2);
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// A kind of database outage.
 #[derive(Clone, Copy, Debug)]
-enum Blow {
+enum Outage {
     /// A shutdown of PostgreSQL, with a start after the checks.
     Stopped,
     /// SIGKILL of a backend process, upon which PostgreSQL ends all connections and recovers.
     Crashed,
     /// `pg_terminate_backend` of every connection of the server.
-    HungUp,
+    Disconnected,
 }
 
 /// A PostgreSQL cluster under load, to be stopped and started.
-struct Victim {
-    postgres: Arc<OwnPostgres>,
+struct TestPostgres {
+    postgres: Arc<PostgresCluster>,
     load: Arc<Load>,
 }
 
-impl Victim {
+impl TestPostgres {
     /// Runs a blocking action.
-    async fn with<T: Send + 'static>(&self, act: fn(&OwnPostgres) -> T) -> T {
+    async fn with<T: Send + 'static>(&self, act: fn(&PostgresCluster) -> T) -> T {
         let postgres = Arc::clone(&self.postgres);
         let task = tokio::task::spawn_blocking(move || act(&postgres));
         task.await.unwrap()
@@ -54,14 +55,14 @@ impl Victim {
     }
 
     /// Causes an outage, and returns when the database answers again.
-    async fn suffer(&self, blow: Blow) {
-        match blow {
-            Blow::Stopped => {
-                self.with(OwnPostgres::stop).await;
-                self.check_away().await;
-                self.with(OwnPostgres::start).await;
+    async fn cause(&self, outage: Outage) {
+        match outage {
+            Outage::Stopped => {
+                self.with(PostgresCluster::stop).await;
+                self.assert_unavailable().await;
+                self.with(PostgresCluster::start).await;
             }
-            Blow::Crashed => {
+            Outage::Crashed => {
                 let theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'storyden-auth' LIMIT 1";
                 let mut witness = self.connect().await;
                 let pid: i32 = sqlx::query_scalar(theirs)
@@ -75,21 +76,21 @@ impl Victim {
                 let end = sqlx::query("SELECT pg_sleep(600)").execute(&mut witness);
                 end.await.unwrap_err();
                 killed.await.unwrap();
-                self.check_up().await;
+                self.assert_served_without_database().await;
                 drop(self.connect().await);
             }
-            Blow::HungUp => {
+            Outage::Disconnected => {
                 let end_theirs = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                                   WHERE application_name = 'storyden-auth'";
                 let mut witness = self.connect().await;
                 sqlx::query(end_theirs).execute(&mut witness).await.unwrap();
-                self.check_up().await;
+                self.assert_served_without_database().await;
             }
         }
     }
 
     /// Asserts the endpoints that need no database.
-    async fn check_up(&self) {
+    async fn assert_served_without_database(&self) {
         for path in [
             "/api/oauth/jwks",
             "/.well-known/openid-configuration",
@@ -101,7 +102,7 @@ impl Victim {
     }
 
     /// Asserts the responses during an outage.
-    async fn check_away(&self) {
+    async fn assert_unavailable(&self) {
         let Load {
             server,
             person,
@@ -109,13 +110,13 @@ impl Victim {
             ..
         } = &*self.load;
         let ((), ready, exchanged, authorized, told) = tokio::join!(
-            self.check_up(),
+            self.assert_served_without_database(),
             server.get("/readyz"),
             server.exchange(app, "any"),
             server.authorize(Some(person), app, &[]),
             server.get_as(person, "/api/oauth/device/consent?user_code=BCDF-GHJK"),
         );
-        put_off(exchanged);
+        assert_temporarily_unavailable(exchanged);
         for answer in [ready, authorized, told] {
             let answer: Answer = answer.expect(503);
             assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
@@ -133,7 +134,7 @@ impl Victim {
                 answer.expect(503);
             }
         };
-        let since = Stopwatch::start();
+        let since = Timer::start();
         let waited = tokio::time::timeout(within, ready).await;
         waited.expect("ready in time after the database");
         let held = &self.load.server.held;
@@ -141,36 +142,40 @@ impl Victim {
     }
 }
 
-async fn the_database_goes_and_comes_back(setup: Setup) {
-    let make = tokio::task::spawn_blocking(OwnPostgres::make);
+async fn server_survives_database_outages(setup: Setup) {
+    let make = tokio::task::spawn_blocking(PostgresCluster::make);
     let postgres = Arc::new(make.await.unwrap());
     let mut setup = setup;
     setup.database.url = postgres.url();
     let program = setup.spawn_with(free_port(), SETTINGS).await;
-    let load = prepare(&setup, program.address.clone(), Fate::Robbed).await;
-    let victim = Victim {
+    let load = prepare(&setup, program.address.clone(), LoadOutage::DatabaseLost).await;
+    let test_postgres = TestPostgres {
         postgres,
         load: Arc::clone(&load),
     };
-    let within = if setup.at_length { READY } else { PATIENCE };
+    let within = if setup.is_soak {
+        READY_WITHIN
+    } else {
+        PATIENCE
+    };
 
     let mut chance = StdRng::seed_from_u64(setup.seed);
     let mut journals = journals(&mut chance);
-    for (blow, number) in [Blow::Crashed, Blow::HungUp, Blow::Stopped]
+    for (outage, number) in [Outage::Crashed, Outage::Disconnected, Outage::Stopped]
         .into_iter()
         .zip(0..)
     {
         let seed = setup.seed * 1_000_000 + number * 1_000;
         let stop = CancellationToken::new();
-        let running = set_to_work(&load, journals, seed, &stop);
+        let running = start_workers(&load, journals, seed, &stop);
         // A random delay, so that outages begin at different points of the flows.
         tokio::time::sleep(Duration::from_micros(chance.random_range(20_000..250_000))).await;
-        let suffered = tokio::time::timeout(PATIENCE, victim.suffer(blow)).await;
+        let suffered = tokio::time::timeout(PATIENCE, test_postgres.cause(outage)).await;
         suffered.expect("the database comes back");
-        victim.ready(within).await;
+        test_postgres.ready(within).await;
         stop.cancel();
         journals = running.join_all().await;
-        setup.held.count("blows", 1);
+        setup.held.count("outages", 1);
         setup.held.count("unanswered", unanswered(&journals));
         journals = verify_all(&load, journals, seed).await;
     }
@@ -189,9 +194,9 @@ mod postgres {
     /// answers 503 with Retry-After and never 500, serves keys and metadata, and is soon ready again
     /// without loss of acknowledged writes.
     #[test]
-    fn the_database_goes_and_comes_back() {
+    fn server_survives_database_outages() {
         crate::support::run(super::Engine::Postgres, |setup| {
-            Box::pin(super::the_database_goes_and_comes_back(setup))
+            Box::pin(super::server_survives_database_outages(setup))
         });
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! A file size limit (`RLIMIT_FSIZE`) simulates the full disk: writes fail, reads work.
 
-use crate::support::journal::{Fate, prepare, put_off};
+use crate::support::journal::{LoadOutage, assert_temporarily_unavailable, prepare};
 use crate::support::{Engine, Setup, free_port};
 
-async fn a_full_disk_is_waited_for(setup: Setup) {
+async fn a_full_disk_consumes_nothing_and_recovers(setup: Setup) {
     let program = setup.spawn(free_port()).await;
-    let load = prepare(&setup, program.address.clone(), Fate::Robbed).await;
+    let load = prepare(&setup, program.address.clone(), LoadOutage::DatabaseLost).await;
     let (server, app) = (&load.server, &load.app);
     let tokens = server.tokens(&load.person, app, &[]).await;
     let (access_token, refresh_token) = (tokens.text("access_token"), tokens.text("refresh_token"));
@@ -16,9 +16,9 @@ async fn a_full_disk_is_waited_for(setup: Setup) {
     program.limit_files("4096").await;
     // Repeat: a failed write must not leave state that breaks the next attempt.
     for _ in 0..3 {
-        put_off(server.start_device(app, "openid").await);
-        put_off(server.refresh(app, &refresh_token).await);
-        put_off(server.exchange(app, &code).await);
+        assert_temporarily_unavailable(server.start_device(app, "openid").await);
+        assert_temporarily_unavailable(server.refresh(app, &refresh_token).await);
+        assert_temporarily_unavailable(server.exchange(app, &code).await);
     }
     for path in [
         "/api/oauth/jwks",
@@ -48,9 +48,9 @@ mod sqlite {
     /// T5, P1, P3: on a full disk writes get 503 and consume no code or token, and reads work. After
     /// space is freed everything works without a restart.
     #[test]
-    fn a_full_disk_is_waited_for() {
+    fn a_full_disk_consumes_nothing_and_recovers() {
         crate::support::run(super::Engine::Sqlite, |setup| {
-            Box::pin(super::a_full_disk_is_waited_for(setup))
+            Box::pin(super::a_full_disk_consumes_nothing_and_recovers(setup))
         });
     }
 }

@@ -6,14 +6,14 @@ use super::member::Member;
 use super::server::Server;
 
 /// A member, a client, and a flow of each kind in progress.
-pub(crate) struct Begun {
+pub(crate) struct InProgressFlows {
     person: Member,
     app: Client,
     pending: String,
     code: String,
     device_code: String,
-    spent: String,
-    live: String,
+    used_refresh_token: String,
+    live_refresh_token: String,
 }
 
 /// Creates a member and a client of the same name.
@@ -25,19 +25,19 @@ pub(crate) async fn pair(server: &Server, name: &'static str) -> (Member, Client
     (server.member(name, &[]).await, server.client(client).await)
 }
 
-impl Begun {
+impl InProgressFlows {
     /// Starts a flow of each kind.
     pub(crate) async fn on(server: &Server, name: &'static str) -> Self {
         let (person, app) = pair(server, name).await;
         let first = server.tokens(&person, &app, &[]).await;
-        let spent = first.text("refresh_token");
-        let second = server.refresh(&app, &spent).await.expect(200);
+        let used_refresh_token = first.text("refresh_token");
+        let second = server.refresh(&app, &used_refresh_token).await.expect(200);
         Self {
             pending: server.pending(&person, &app, &[]).await,
             code: server.code(&person, &app, &[]).await,
             device_code: server.approved_device(&person, &app, "openid").await,
-            live: second.text("refresh_token"),
-            spent,
+            live_refresh_token: second.text("refresh_token"),
+            used_refresh_token,
             person,
             app,
         }
@@ -53,8 +53,11 @@ impl Begun {
         let decided = server.decide(person, &self.pending, "approve").await;
         let code = decided.expect(200).sent("code").unwrap();
         server.exchange(app, &code).await.expect(200);
-        let next = server.refresh(app, &self.live).await.expect(200);
-        let theft = server.refresh(app, &self.spent).await;
+        let next = server
+            .refresh(app, &self.live_refresh_token)
+            .await
+            .expect(200);
+        let theft = server.refresh(app, &self.used_refresh_token).await;
         theft.expect_error(400, "invalid_grant");
         let ended = server.refresh(app, &next.text("refresh_token")).await;
         ended.expect_error(400, "invalid_grant");

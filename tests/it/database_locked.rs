@@ -7,12 +7,12 @@ use time::Duration;
 use crate::support::{Answer, Server, both};
 
 /// A connection of another process that blocks writes.
-enum Holder {
+enum LockHolder {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl Holder {
+impl LockHolder {
     /// Locks the tables that every grant writes to.
     async fn take(url: &str) -> Self {
         if url.starts_with("sqlite:") {
@@ -38,21 +38,21 @@ impl Holder {
 }
 
 /// Fails unless the answer is a 503 with `Retry-After`.
-fn comes_back(answer: Answer) {
+fn assert_retry_later(answer: Answer) {
     let answer = answer.expect(503);
     assert_eq!(answer.text("error"), "temporarily_unavailable");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
 }
 
 /// Uses a code and a refresh token while the database is locked, and again afterwards.
-async fn nothing_is_burnt(server: &Server, url: &str) {
+async fn assert_nothing_consumed(server: &Server, url: &str) {
     let frigg = server.member("frigg", &[]).await;
     let app = server.public_client().await;
     let code = server.code(&frigg, &app, &[]).await;
     let token = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
-    let holder = Holder::take(url).await;
-    comes_back(server.exchange(&app, &code).await);
-    comes_back(server.refresh(&app, &token).await);
+    let holder = LockHolder::take(url).await;
+    assert_retry_later(server.exchange(&app, &code).await);
+    assert_retry_later(server.refresh(&app, &token).await);
     holder.release().await;
     server.exchange(&app, &code).await.expect(200);
     let next = server.refresh(&app, &token).await.expect(200);
@@ -65,20 +65,20 @@ async fn nothing_is_burnt(server: &Server, url: &str) {
 both! {
     /// while the database is locked the answer is 503, and code and refresh token stay
     /// valid for a retry.
-    async fn what_could_not_be_written_can_be_tried_again(setup: Setup) {
+    async fn a_locked_database_consumes_nothing(setup: Setup) {
         let server = setup.start().await;
-        nothing_is_burnt(&server, &setup.database.url).await;
+        assert_nothing_consumed(&server, &setup.database.url).await;
     }
 
     /// req_084, A-41: a poll with a pending decision needs no write. An approved device gets
     /// `slow_down` (RFC 8628 §3.5), and tokens after the lock is released.
-    async fn a_database_that_is_not_written_ends_no_device_flow(setup: Setup) {
+    async fn a_locked_database_ends_no_device_flow(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let started = server.start_device(&app, "openid").await.expect(200).text("device_code");
         let approved = server.approved_device(&frigg, &app, "openid").await;
-        let holder = Holder::take(&setup.database.url).await;
+        let holder = LockHolder::take(&setup.database.url).await;
         server.poll(&app, &started).await.expect_error(400, "authorization_pending");
         server.poll(&app, &started).await.expect_error(400, "slow_down");
         server.poll(&app, &approved).await.expect_error(400, "slow_down");
