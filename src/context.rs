@@ -21,7 +21,7 @@ use crate::random::Random;
 use crate::rate_limit::Limits;
 use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots};
 use crate::rate_limit::device_polls::Polls;
-use crate::rate_limit::refusals::Refusals;
+use crate::rate_limit::refusals::RejectionLog;
 use crate::rate_limit::requests::{RateLimiter, Size};
 use crate::redemptions::Redemptions;
 use crate::single_flight::SingleFlight;
@@ -51,7 +51,7 @@ pub struct Context {
     /// Limits on failed attempts.
     pub limits: Limits,
     /// Refusals not written to the audit trail yet.
-    pub refusals: Refusals,
+    pub refusals: RejectionLog,
     /// Key of the device cookies.
     pub device_key: SharedKey,
     /// Rate limit per address.
@@ -202,7 +202,7 @@ impl Context {
             document_fetches: SingleFlight::default(),
             remote_key_sets: RemoteKeySets::new(),
             passwords: Passwords::new(cost, &random)?,
-            refusals: Refusals::default(),
+            refusals: RejectionLog::default(),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: RateLimiter::new(clock.clone(), rate_limit_size(&config)),

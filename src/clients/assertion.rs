@@ -13,7 +13,7 @@ use crate::egress::Question;
 use crate::keys::remote_key_sets::KeySet;
 use crate::keys::{self, AssertionError};
 use crate::oauth::client_assertion::Claims;
-use crate::oauth::{OAuthError, client_document, strict_json};
+use crate::oauth::{OAuthError, key_set, strict_json};
 use crate::rate_limit::KEYS_CLIENT;
 use crate::secret::Secret;
 use crate::store::clients::Client;
@@ -143,7 +143,7 @@ async fn read_set(context: &Context, uri: &str) -> Option<KeySet> {
     let found = found.inspect_err(|why| refused(why)).ok()?;
     let jwks = strict_json::parse(&found.body);
     let jwks = jwks.inspect_err(|why| refused(why)).ok()?;
-    let checked = client_document::check_keys(&jwks);
+    let checked = key_set::check(&jwks);
     checked.inspect_err(|why| refused(why)).ok()?;
     let set = KeySet {
         jwks: Arc::new(jwks),

@@ -215,18 +215,19 @@ async fn fetch_document(
 /// The public error description of a failed fetch. Network details go to the log only.
 fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
     use egress::Error::{
-        Busy, Compressed, NoTrust, NotJson, Slow, Status, TooLong, Unfit, Unreachable, Unresolved,
+        Busy, Compressed, Forbidden, NoTrust, NotJson, Slow, Status, TooLong, Unreachable,
+        Unresolved,
     };
-    use egress::address::Unfit::{Address, Addresses};
+    use egress::address::AddressError::{Address, Addresses};
     // The URL itself shows a local address, so naming the reason reveals nothing about the network
     // (SSRF).
     let named = names_local_host(client_id);
     if storydens {
         return match error {
-            Unfit(_) if named => {
+            Forbidden(_) if named => {
                 format!("Invalid CIMD client ID: '{client_id}' cimd client_id host is not allowed")
             }
-            Unfit(_) | Unresolved => "CIMD client host is not allowed".to_owned(),
+            Forbidden(_) | Unresolved => "CIMD client host is not allowed".to_owned(),
             NotJson => "CIMD client metadata is not JSON".to_owned(),
             TooLong(_) => "Failed to read CIMD client metadata".to_owned(),
             _ => "Failed to fetch CIMD client metadata".to_owned(),
@@ -235,8 +236,8 @@ fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
     match error {
         // The same error for internal names and for unknown names; a difference would let an attacker
         // map the internal network (SSRF).
-        Unfit(Address | Addresses) if !named => UNREACHABLE.to_owned(),
-        Unfit(why) => format!("The client's metadata document is not fetched: {why}"),
+        Forbidden(Address | Addresses) if !named => UNREACHABLE.to_owned(),
+        Forbidden(why) => format!("The client's metadata document is not fetched: {why}"),
         Busy | NoTrust | Unresolved | Unreachable | Slow => UNREACHABLE.to_owned(),
         Status(_) | NotJson | Compressed | TooLong(_) => {
             format!("The client's metadata document cannot be used: {error}")
@@ -257,7 +258,7 @@ fn names_local_host(client_id: &str) -> bool {
     }
 }
 
-fn invalid_client_id(client_id: &str, why: client_id_url::Unfit) -> OAuthError {
+fn invalid_client_id(client_id: &str, why: client_id_url::ClientIdUrlError) -> OAuthError {
     OAuthError::invalid_client(format!("Invalid CIMD client ID: '{client_id}' {why}"))
 }
 

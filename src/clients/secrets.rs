@@ -62,7 +62,7 @@ pub async fn rotate(
             |tx, (rotation, entry, session)| {
                 Box::pin(async move {
                     if let Some(session) = session
-                        && !sessions::hold(tx, session).await?
+                        && !sessions::lock_row(tx, session).await?
                     {
                         return Err(store::Error::RaceLost);
                     }

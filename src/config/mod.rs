@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::compat::Profile;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
 use crate::egress;
-use crate::egress::address::Opening;
+use crate::egress::address::EgressPolicy;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::redirect_uri::is_loopback;
 use crate::oauth::resource::KnownResources;
@@ -428,10 +428,10 @@ impl Config {
     #[must_use]
     pub fn document_rules(&self) -> egress::Rules {
         egress::Rules {
-            opening: if self.cimd_insecure {
-                Opening::Everything
+            policy: if self.cimd_insecure {
+                EgressPolicy::Everything
             } else {
-                Opening::Closed
+                EgressPolicy::Closed
             },
             ports: self.cimd_ports.0.clone(),
             own_hosts: self.own_hosts(),
@@ -442,10 +442,10 @@ impl Config {
     #[must_use]
     pub fn remote_rules(&self) -> egress::Rules {
         egress::Rules {
-            opening: if self.remote_is_insecure() {
-                Opening::Loopback
+            policy: if self.remote_is_insecure() {
+                EgressPolicy::Loopback
             } else {
-                Opening::Closed
+                EgressPolicy::Closed
             },
             ports: self.remote_ports.0.clone(),
             own_hosts: self.own_hosts(),

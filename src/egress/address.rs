@@ -11,7 +11,7 @@ use super::{Rules, literal};
 
 /// The set of addresses that requests may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum EgressPolicy {
     /// Public addresses, by https.
     Closed,
     /// Loopback too, also by http: for development.
@@ -22,7 +22,7 @@ pub enum Opening {
 
 /// The reason why the SSRF guard rejected a URL or address. No request was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum AddressError {
     /// The scheme is not https.
     #[error("the URL must begin with https://")]
     Scheme,
@@ -98,46 +98,50 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Lets an address pass.
 ///
 /// # Errors
-/// [`Unfit::Address`].
-pub(super) fn check(address: IpAddr, opening: Opening) -> Result<(), Unfit> {
-    let fits = match opening {
-        Opening::Closed => is_public(address),
-        Opening::Loopback => is_public(address) || address.is_loopback(),
-        Opening::Everything => true,
+/// [`AddressError::Address`].
+pub(super) fn check(address: IpAddr, policy: EgressPolicy) -> Result<(), AddressError> {
+    let fits = match policy {
+        EgressPolicy::Closed => is_public(address),
+        EgressPolicy::Loopback => is_public(address) || address.is_loopback(),
+        EgressPolicy::Everything => true,
     };
-    if fits { Ok(()) } else { Err(Unfit::Address) }
+    if fits {
+        Ok(())
+    } else {
+        Err(AddressError::Address)
+    }
 }
 
 /// Checks a URL before name resolution and returns the host.
 ///
 /// # Errors
 /// The reason of the rejection.
-pub(super) fn check_url(url: &Url, rules: &Rules) -> Result<String, Unfit> {
+pub(super) fn check_url(url: &Url, rules: &Rules) -> Result<String, AddressError> {
     let host = url.host_str().filter(|host| !host.is_empty());
-    let host = host.ok_or(Unfit::Authority)?.trim_end_matches('.');
+    let host = host.ok_or(AddressError::Authority)?.trim_end_matches('.');
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Unfit::Authority);
+        return Err(AddressError::Authority);
     }
     let here = is_this_computer(url);
-    let open = match rules.opening {
-        Opening::Closed => false,
-        Opening::Loopback => here,
-        Opening::Everything => true,
+    let open = match rules.policy {
+        EgressPolicy::Closed => false,
+        EgressPolicy::Loopback => here,
+        EgressPolicy::Everything => true,
     };
     if url.scheme() != "https" && !(open && url.scheme() == "http") {
-        return Err(Unfit::Scheme);
+        return Err(AddressError::Scheme);
     }
     if rules.own_hosts.iter().any(|own| own == host) && !open {
-        return Err(Unfit::Own);
+        return Err(AddressError::Own);
     }
     let port = url.port_or_known_default().unwrap_or_default();
     if !open && !rules.ports.contains(&port) {
-        return Err(Unfit::Port(port));
+        return Err(AddressError::Port(port));
     }
     if let Some(address) = literal(url) {
-        check(address, rules.opening)?;
-    } else if here && rules.opening == Opening::Closed {
-        return Err(Unfit::Address);
+        check(address, rules.policy)?;
+    } else if here && rules.policy == EgressPolicy::Closed {
+        return Err(AddressError::Address);
     }
     Ok(host.to_owned())
 }

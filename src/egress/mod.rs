@@ -3,7 +3,7 @@
 //! Requests to client-supplied URLs go through [`Fetch`], the SSRF guard: the name is resolved once,
 //! every address is checked ([`address`]), and a checked address is dialled, which prevents DNS
 //! rebinding. No proxy from the environment, no redirect, no compression; bytes, time and concurrency
-//! are limited, per host and in total (`gate`).
+//! are limited, per host and in total ([`concurrency`]).
 
 pub mod address;
 pub mod concurrency;
@@ -13,14 +13,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE,
-};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap,
+    HeaderValue,
+};
 use url::{Host, Url};
 
-use address::{Opening, Unfit};
+pub use reqwest::StatusCode;
+pub use reqwest::header::WWW_AUTHENTICATE;
+
+use address::{AddressError, EgressPolicy};
 use concurrency::Gate;
 use network::Network;
 
@@ -54,8 +57,8 @@ pub fn command_client() -> reqwest::Result<reqwest::Client> {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// The set of addresses that requests may reach.
-    pub opening: Opening,
-    /// The ports that may be dialled; any while `opening` is not [`Opening::Closed`].
+    pub policy: EgressPolicy,
+    /// The ports that may be dialled; any while `policy` is not [`EgressPolicy::Closed`].
     pub ports: Vec<u16>,
     /// This server's own hosts, which are never requested.
     pub own_hosts: Vec<String>,
@@ -108,7 +111,7 @@ pub struct Found {
 pub enum Error {
     /// The SSRF guard rejected the URL or an address of its host. No request was sent.
     #[error("{0}")]
-    Unfit(#[from] Unfit),
+    Forbidden(#[from] AddressError),
     /// Too many questions are being asked already. Nothing was sent.
     #[error("too many requests are under way")]
     Busy,
@@ -145,7 +148,7 @@ impl Error {
         match self {
             Self::Busy | Self::NoTrust | Self::Unresolved | Self::Unreachable | Self::Slow => true,
             Self::Status(status) => *status >= 500 || *status == 429,
-            Self::Unfit(_) | Self::NotJson | Self::Compressed | Self::TooLong(_) => false,
+            Self::Forbidden(_) | Self::NotJson | Self::Compressed | Self::TooLong(_) => false,
         }
     }
 }
@@ -179,7 +182,7 @@ impl Fetch {
     fn client(&self) -> Result<&reqwest::Client, Error> {
         let client = self.client.get_or_init(|| {
             let resolver = Resolver {
-                opening: self.rules.opening,
+                policy: self.rules.policy,
                 network: Arc::clone(&self.network),
             };
             let builder = reqwest::Client::builder()
@@ -189,7 +192,7 @@ impl Fetch {
                 .pool_max_idle_per_host(0)
                 .referer(false)
                 .retry(reqwest::retry::never())
-                .tls_danger_accept_invalid_certs(self.rules.opening == Opening::Everything)
+                .tls_danger_accept_invalid_certs(self.rules.policy == EgressPolicy::Everything)
                 .user_agent(AGENT)
                 .dns_resolver(Arc::new(resolver));
             let builder = self.network.trust(builder);
@@ -302,8 +305,8 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Error> {
 fn reason(error: &reqwest::Error) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(unfit) = error.downcast_ref::<Unfit>() {
-            return Error::Unfit(unfit.clone());
+        if let Some(unfit) = error.downcast_ref::<AddressError>() {
+            return Error::Forbidden(unfit.clone());
         }
         if error.is::<Unresolved>() {
             return Error::Unresolved;
@@ -322,13 +325,13 @@ struct Unresolved;
 /// not resolved again (A-90, DNS rebinding).
 #[derive(Debug)]
 struct Resolver {
-    opening: Opening,
+    policy: EgressPolicy,
     network: Arc<dyn Network>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (opening, network) = (self.opening, Arc::clone(&self.network));
+        let (policy, network) = (self.policy, Arc::clone(&self.network));
         Box::pin(async move {
             let found = network.addresses(name.as_str().to_owned()).await;
             let addresses = found.unwrap_or_default();
@@ -336,10 +339,10 @@ impl Resolve for Resolver {
                 return Err(Unresolved.into());
             }
             if addresses.len() > ADDRESSES_MAX {
-                return Err(Unfit::Addresses.into());
+                return Err(AddressError::Addresses.into());
             }
             for address in &addresses {
-                address::check(*address, opening)?;
+                address::check(*address, policy)?;
             }
             let doors = addresses.into_iter().map(move |one| network.door(one));
             let doors: Addrs = Box::new(doors.collect::<Vec<_>>().into_iter());

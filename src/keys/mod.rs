@@ -243,10 +243,10 @@ impl SigningKey {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let mut signature = vec![0; self.0.pair.public_modulus_len()];
-        let chance = aws_lc_rs::rand::SystemRandom::new();
+        let rng = aws_lc_rs::rand::SystemRandom::new();
         self.0
             .pair
-            .sign(&RSA_PKCS1_SHA256, &chance, token.as_bytes(), &mut signature)
+            .sign(&RSA_PKCS1_SHA256, &rng, token.as_bytes(), &mut signature)
             .map_err(|_| Error::Signature)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);

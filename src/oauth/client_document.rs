@@ -7,14 +7,13 @@ use super::auth_method::AuthMethod;
 use super::client_metadata::{About, is_web_page};
 use super::client_name;
 use super::grant_type::GrantType;
+use super::key_set;
 use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
 use crate::compat::Profile;
 
 /// The most redirect URIs in a document.
 const REDIRECTS_MAX: usize = 20;
-/// The most keys in a document.
-const KEYS_MAX: usize = 10;
 
 /// A valid document.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ pub struct ClientDocument {
 /// The reason why a document is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unfit(pub &'static str);
+pub struct DocumentError(pub &'static str);
 
 /// Checks a document fetched from the client id's URL. `cap` limits the scope of such clients.
 ///
@@ -53,9 +52,11 @@ pub fn check(
     client_id: &str,
     document: &Value,
     cap: &Scope,
-) -> Result<ClientDocument, Unfit> {
+) -> Result<ClientDocument, DocumentError> {
     let storydens = profile.client_documents_are_storydens();
-    let document = document.as_object().ok_or(Unfit("is not a JSON object"))?;
+    let document = document
+        .as_object()
+        .ok_or(DocumentError("is not a JSON object"))?;
     let text = |name| text(document, name);
     // req_152, A-99: byte for byte
     let own_id = text("client_id")?.unwrap_or_default();
@@ -65,13 +66,17 @@ pub fn check(
         own_id == client_id
     };
     if !is_own {
-        return Err(Unfit("has another client_id than the URL it was found at"));
+        return Err(DocumentError(
+            "has another client_id than the URL it was found at",
+        ));
     }
     // req_153: a published secret proves nothing.
     let expires = document.get("client_secret_expires_at");
     let expires = expires.is_some_and(|at| !(storydens && at.as_i64() == Some(0)));
     if document.contains_key("client_secret") || expires {
-        return Err(Unfit("has a client_secret, which everybody can read"));
+        return Err(DocumentError(
+            "has a client_secret, which everybody can read",
+        ));
     }
     let (jwks, jwks_uri) = keys(document)?;
     let auth_method = auth_method(document, storydens, jwks.is_some() || jwks_uri.is_some())?;
@@ -114,11 +119,13 @@ pub fn check(
 fn text<'a>(
     document: &'a Map<String, Value>,
     name: &'static str,
-) -> Result<Option<&'a str>, Unfit> {
+) -> Result<Option<&'a str>, DocumentError> {
     match document.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Unfit("has a member of another type than it must have")),
+        Some(_) => Err(DocumentError(
+            "has a member of another type than it must have",
+        )),
     }
 }
 
@@ -126,8 +133,8 @@ fn text<'a>(
 fn list<'a>(
     document: &'a Map<String, Value>,
     name: &'static str,
-) -> Result<Option<Vec<&'a str>>, Unfit> {
-    let wrong = Unfit("has a member of another type than it must have");
+) -> Result<Option<Vec<&'a str>>, DocumentError> {
+    let wrong = DocumentError("has a member of another type than it must have");
     match document.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {
@@ -139,35 +146,16 @@ fn list<'a>(
 }
 
 /// The public keys: inline or by URL, not both (RFC 7591 §2). Private and symmetric keys are rejected.
-fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>), Unfit> {
+fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>), DocumentError> {
     let uri = text(document, "jwks_uri")?.map(str::to_owned);
     let jwks = document.get("jwks").filter(|jwks| !jwks.is_null());
     if jwks.is_some() && uri.is_some() {
-        return Err(Unfit("has both jwks and jwks_uri"));
+        return Err(DocumentError("has both jwks and jwks_uri"));
     }
     if let Some(jwks) = jwks {
-        check_keys(jwks)?;
+        key_set::check(jwks).map_err(|why| DocumentError(why.0))?;
     }
     Ok((jwks.cloned(), uri))
-}
-
-/// Checks a set of public keys (RFC 7517 §5).
-///
-/// # Errors
-/// If the value is not a key set, or a key is not public.
-pub fn check_keys(jwks: &Value) -> Result<(), Unfit> {
-    let keys = jwks.get("keys").and_then(Value::as_array);
-    let keys = keys.ok_or(Unfit("has a jwks that is no key set"))?;
-    let is_public = |key: &Value| {
-        let is_asymmetric = key.get("kty").is_some_and(|kty| kty != "oct");
-        is_asymmetric && key.get("d").is_none() && key.get("k").is_none()
-    };
-    if keys.is_empty() || keys.len() > KEYS_MAX || !keys.iter().all(is_public) {
-        return Err(Unfit(
-            "has a jwks with no key, too many, or one that is not public",
-        ));
-    }
-    Ok(())
 }
 
 /// The authentication method. If the document lists several methods, the strongest supported method is
@@ -176,12 +164,12 @@ fn auth_method(
     document: &Map<String, Value>,
     storydens: bool,
     has_keys: bool,
-) -> Result<AuthMethod, Unfit> {
-    let refused = Unfit("must have token_endpoint_auth_method none or private_key_jwt");
+) -> Result<AuthMethod, DocumentError> {
+    let refused = DocumentError("must have token_endpoint_auth_method none or private_key_jwt");
     let by_key = |method: AuthMethod| match method {
-        AuthMethod::PrivateKeyJwt if !has_keys => {
-            Err(Unfit("has private_key_jwt and neither jwks nor jwks_uri"))
-        }
+        AuthMethod::PrivateKeyJwt if !has_keys => Err(DocumentError(
+            "has private_key_jwt and neither jwks nor jwks_uri",
+        )),
         method => Ok(method),
     };
     let chosen = text(document, "token_endpoint_auth_method")?.unwrap_or_default();
@@ -210,17 +198,18 @@ fn auth_method(
 }
 
 /// At least one redirect URI, each valid for a registration.
-fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, Unfit> {
+fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, DocumentError> {
     let given = list(document, "redirect_uris")?.unwrap_or_default();
     if given.is_empty() {
-        return Err(Unfit("has no redirect_uris"));
+        return Err(DocumentError("has no redirect_uris"));
     }
     if given.len() > REDIRECTS_MAX {
-        return Err(Unfit("has more than 20 redirect_uris"));
+        return Err(DocumentError("has more than 20 redirect_uris"));
     }
     let mut kept: Vec<String> = Vec::with_capacity(given.len());
     for uri in given {
-        check_registration(uri).map_err(|_| Unfit("has a redirect URI that may not be used"))?;
+        check_registration(uri)
+            .map_err(|_| DocumentError("has a redirect URI that may not be used"))?;
         if !kept.iter().any(|known| known == uri) {
             kept.push(uri.to_owned());
         }
@@ -235,7 +224,7 @@ fn grants(
     storydens: bool,
     allowed: &Scope,
     auth_method: AuthMethod,
-) -> Result<Vec<GrantType>, Unfit> {
+) -> Result<Vec<GrantType>, DocumentError> {
     let given = list(document, "grant_types")?.unwrap_or_default();
     let lists = |grant: GrantType| given.contains(&grant.wire_name());
     let mut grants = vec![GrantType::AuthorizationCode];
@@ -296,7 +285,7 @@ mod tests {
 
     const ID: &str = "https://app.example/client.json?x=1";
 
-    fn read(profile: Profile, changes: &Value) -> Result<ClientDocument, Unfit> {
+    fn read(profile: Profile, changes: &Value) -> Result<ClientDocument, DocumentError> {
         let mut document = json!({ "client_id": ID, "redirect_uris": ["https://app.example/cb"] });
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();

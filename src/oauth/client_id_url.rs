@@ -17,7 +17,7 @@ pub fn is_url(client_id: &str) -> bool {
 
 /// The reason why an id does not name a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum ClientIdUrlError {
     /// Too long, or with characters that a URL parser would repair silently.
     #[error("cimd client_id must be an absolute URL of at most 255 printable characters")]
     Characters,
@@ -42,32 +42,32 @@ pub enum Unfit {
 ///
 /// # Errors
 /// The violated rule.
-pub fn parse(client_id: &str, http_too: bool) -> Result<Url, Unfit> {
+pub fn parse(client_id: &str, http_too: bool) -> Result<Url, ClientIdUrlError> {
     if client_id.len() > MAX
         || !client_id.bytes().all(|byte| byte.is_ascii_graphic())
         || client_id.contains('\\')
     {
-        return Err(Unfit::Characters);
+        return Err(ClientIdUrlError::Characters);
     }
-    let url = Url::parse(client_id).map_err(|_| Unfit::Characters)?;
+    let url = Url::parse(client_id).map_err(|_| ClientIdUrlError::Characters)?;
     if url.scheme() != "https" && !http_too {
-        return Err(Unfit::Scheme);
+        return Err(ClientIdUrlError::Scheme);
     }
     let rest = client_id.split_once("://").map_or("", |(_, rest)| rest);
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
-        return Err(Unfit::UserInfo);
+        return Err(ClientIdUrlError::UserInfo);
     }
     if client_id.contains('#') {
-        return Err(Unfit::Fragment); // also an empty fragment
+        return Err(ClientIdUrlError::Fragment); // also an empty fragment
     }
     let path = path.split('?').next().unwrap_or_default();
     if path.is_empty() || path == "/" {
-        return Err(Unfit::Path);
+        return Err(ClientIdUrlError::Path);
     }
     // The text as written: a parser would already have resolved dot segments, escaped ones included.
     if path.split('/').any(is_dots) {
-        return Err(Unfit::DotSegments);
+        return Err(ClientIdUrlError::DotSegments);
     }
     Ok(url)
 }
@@ -98,30 +98,36 @@ mod tests {
             assert!(is_url(good) && parse(good, false).is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("http://app.example/c", Unfit::Scheme),
-            ("https://app.example", Unfit::Path),
-            ("https://app.example/", Unfit::Path),
-            ("https://app.example/?x=/c", Unfit::Path),
-            ("https://app.example?c", Unfit::Path),
-            ("https://u@app.example/c", Unfit::UserInfo),
-            ("https://u:p@app.example/c", Unfit::UserInfo),
-            ("https://@app.example/c", Unfit::UserInfo),
-            ("https://app.example/c#f", Unfit::Fragment),
-            ("https://app.example/c#", Unfit::Fragment),
-            ("https://app.example/../c", Unfit::DotSegments),
-            ("https://app.example/a/./c", Unfit::DotSegments),
-            ("https://app.example/a/%2e%2E/c", Unfit::DotSegments),
-            ("https://app.example/a/.%2e", Unfit::DotSegments),
-            ("https://app.example/a b", Unfit::Characters),
-            ("https://app.example\\@b.example/c", Unfit::Characters),
-            ("https://\u{430}pp.example/c", Unfit::Characters),
-            ("https://app.example:99999/c", Unfit::Characters),
+            ("http://app.example/c", ClientIdUrlError::Scheme),
+            ("https://app.example", ClientIdUrlError::Path),
+            ("https://app.example/", ClientIdUrlError::Path),
+            ("https://app.example/?x=/c", ClientIdUrlError::Path),
+            ("https://app.example?c", ClientIdUrlError::Path),
+            ("https://u@app.example/c", ClientIdUrlError::UserInfo),
+            ("https://u:p@app.example/c", ClientIdUrlError::UserInfo),
+            ("https://@app.example/c", ClientIdUrlError::UserInfo),
+            ("https://app.example/c#f", ClientIdUrlError::Fragment),
+            ("https://app.example/c#", ClientIdUrlError::Fragment),
+            ("https://app.example/../c", ClientIdUrlError::DotSegments),
+            ("https://app.example/a/./c", ClientIdUrlError::DotSegments),
+            (
+                "https://app.example/a/%2e%2E/c",
+                ClientIdUrlError::DotSegments,
+            ),
+            ("https://app.example/a/.%2e", ClientIdUrlError::DotSegments),
+            ("https://app.example/a b", ClientIdUrlError::Characters),
+            (
+                "https://app.example\\@b.example/c",
+                ClientIdUrlError::Characters,
+            ),
+            ("https://\u{430}pp.example/c", ClientIdUrlError::Characters),
+            ("https://app.example:99999/c", ClientIdUrlError::Characters),
         ] {
             assert!(is_url(bad), "{bad}");
             assert_eq!(parse(bad, false), Err(why), "{bad}");
         }
         let long = format!("https://app.example/{}", "x".repeat(MAX));
-        assert_eq!(parse(&long, false), Err(Unfit::Characters));
+        assert_eq!(parse(&long, false), Err(ClientIdUrlError::Characters));
         for no_url in [
             "sdoak_x",
             "storyden-cli",

@@ -12,7 +12,7 @@ const RESERVED: &str = "storyden";
 
 /// The reason why a name is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedName {
+pub enum ClientNameError {
     /// Longer than `LENGTH_MAX`.
     #[error("client_name has more than 64 characters")]
     TooLong,
@@ -30,20 +30,20 @@ pub enum RefusedName {
 ///
 /// # Errors
 /// The reason for the rejection.
-pub fn clean(given: &str) -> Result<Option<String>, RefusedName> {
+pub fn clean(given: &str) -> Result<Option<String>, ClientNameError> {
     // Checked before the normalisation, which costs time.
     if given.len() > 16 * LENGTH_MAX {
-        return Err(RefusedName::TooLong);
+        return Err(ClientNameError::TooLong);
     }
     let name: String = given.trim().nfc().collect();
     if name.chars().count() > LENGTH_MAX {
-        return Err(RefusedName::TooLong);
+        return Err(ClientNameError::TooLong);
     }
     if !name.chars().all(is_shown) {
-        return Err(RefusedName::Invisible);
+        return Err(ClientNameError::Invisible);
     }
     if looks_reserved(&name) {
-        return Err(RefusedName::Reserved);
+        return Err(ClientNameError::Reserved);
     }
     Ok(Some(name).filter(|name| !name.is_empty()))
 }
@@ -112,7 +112,7 @@ mod tests {
             "“Storyden”",
             "Storyden Account Security",
         ] {
-            assert_eq!(clean(name), Err(RefusedName::Reserved), "{name}");
+            assert_eq!(clean(name), Err(ClientNameError::Reserved), "{name}");
         }
     }
 
@@ -138,9 +138,9 @@ mod tests {
             '\u{e000}',
         ] {
             let name = format!("Cal{character}endar");
-            assert_eq!(clean(&name), Err(RefusedName::Invisible), "{name:?}");
+            assert_eq!(clean(&name), Err(ClientNameError::Invisible), "{name:?}");
         }
-        assert_eq!(clean(&"x".repeat(65)), Err(RefusedName::TooLong));
-        assert_eq!(clean(&"x".repeat(100_000)), Err(RefusedName::TooLong));
+        assert_eq!(clean(&"x".repeat(65)), Err(ClientNameError::TooLong));
+        assert_eq!(clean(&"x".repeat(100_000)), Err(ClientNameError::TooLong));
     }
 }

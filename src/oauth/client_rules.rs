@@ -7,7 +7,7 @@ use super::auth_method::AuthMethod;
 use super::client_name::looks_reserved;
 use super::grant_type::{ClientType, GrantType};
 use super::permission::{Permission, PermissionSet};
-use super::redirect_uri::{self, RefusedUri};
+use super::redirect_uri::{self, RedirectUriError};
 use super::scope::{Scope, ScopeName};
 use crate::compat::Profile;
 
@@ -16,7 +16,7 @@ const NAME_MAX: usize = 64;
 
 /// The reason why a client is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ClientRuleError {
     /// No grant type.
     #[error("allowed_grants must name at least one grant")]
     NoGrants,
@@ -28,8 +28,8 @@ pub enum Refused {
     NotHeld(Permission),
 }
 
-fn invalid(text: impl Into<Cow<'static, str>>) -> Refused {
-    Refused::Invalid(text.into())
+fn invalid(text: impl Into<Cow<'static, str>>) -> ClientRuleError {
+    ClientRuleError::Invalid(text.into())
 }
 
 /// The applicable rules and the member's permissions.
@@ -63,7 +63,7 @@ impl Rules {
     ///
     /// # Errors
     /// The reason for the rejection.
-    pub fn name(self, given: &str) -> Result<String, Refused> {
+    pub fn name(self, given: &str) -> Result<String, ClientRuleError> {
         let name = if self.are_storydens() {
             given
         } else {
@@ -93,7 +93,7 @@ impl Rules {
     ///
     /// # Errors
     /// The first rejected name.
-    pub fn scopes(self, names: &[String]) -> Result<Scope, Refused> {
+    pub fn scopes(self, names: &[String]) -> Result<Scope, ClientRuleError> {
         let mut scopes = Vec::with_capacity(names.len());
         for given in names {
             let name = ScopeName::from_name(given).filter(|name| {
@@ -111,7 +111,7 @@ impl Rules {
             .filter_map(|name| name.permission())
             .find(|permission| !self.held.permits(*permission));
         if let Some(permission) = lacking {
-            return Err(Refused::NotHeld(permission));
+            return Err(ClientRuleError::NotHeld(permission));
         }
         if self.are_storydens() {
             return Ok(Scope::from_names(scopes.iter().map(|name| name.name())));
@@ -123,7 +123,7 @@ impl Rules {
     ///
     /// # Errors
     /// If the list is empty or contains an unknown grant type.
-    pub fn grants(self, names: &[String]) -> Result<Vec<GrantType>, Refused> {
+    pub fn grants(self, names: &[String]) -> Result<Vec<GrantType>, ClientRuleError> {
         let mut grants = Vec::with_capacity(names.len());
         for name in names {
             let grant = GrantType::from_stored_name(name).ok_or_else(|| {
@@ -139,7 +139,7 @@ impl Rules {
             }
         }
         if grants.is_empty() {
-            return Err(Refused::NoGrants);
+            return Err(ClientRuleError::NoGrants);
         }
         Ok(grants)
     }
@@ -148,12 +148,12 @@ impl Rules {
     ///
     /// # Errors
     /// The first rejected URI and the reason.
-    pub fn redirect_uris(self, given: &[String]) -> Result<Vec<String>, Refused> {
+    pub fn redirect_uris(self, given: &[String]) -> Result<Vec<String>, ClientRuleError> {
         let mut uris: Vec<String> = Vec::with_capacity(given.len());
         for uri in given {
             match redirect_uri::check_registration(uri) {
                 Ok(()) => {}
-                Err(RefusedUri::SchemeWithoutDot) if self.are_storydens() => {} // `myapp://callback`
+                Err(RedirectUriError::SchemeWithoutDot) if self.are_storydens() => {} // `myapp://callback`
                 Err(refused) => {
                     let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                     return Err(invalid(detail));
@@ -174,7 +174,7 @@ impl Rules {
         self,
         kind: ClientType,
         given: Option<&str>,
-    ) -> Result<Option<AuthMethod>, Refused> {
+    ) -> Result<Option<AuthMethod>, ClientRuleError> {
         let Some(given) = given.filter(|_| !self.are_storydens()) else {
             return Ok(None);
         };
@@ -196,7 +196,7 @@ impl Rules {
     ///
     /// # Errors
     /// The first inconsistency.
-    pub fn fit(self, shape: Shape<'_>) -> Result<(), Refused> {
+    pub fn fit(self, shape: Shape<'_>) -> Result<(), ClientRuleError> {
         let has = |grant| shape.grants.contains(&grant);
         let is_public = shape.kind == ClientType::Public;
         let refused = if has(GrantType::AuthorizationCode) && !shape.has_redirect_uris {
@@ -289,7 +289,7 @@ mod tests {
             names(STANDARDS, &["openid", "READ_PROFILE", "openid"]),
             Ok(vec!["openid", "READ_PROFILE"])
         );
-        let lacking = Refused::NotHeld(Permission::ManageReports);
+        let lacking = ClientRuleError::NotHeld(Permission::ManageReports);
         assert_eq!(names(STANDARDS, &["MANAGE_REPORTS"]), Err(lacking));
         assert!(names(STANDARDS, &["NOPE"]).is_err());
         assert!(names(STORYDEN, &["openid"]).is_err());

@@ -13,6 +13,7 @@ pub mod device_grant;
 pub mod error;
 pub mod grant_type;
 pub mod id_token;
+pub mod key_set;
 pub mod permission;
 pub mod pkce;
 pub mod redirect_mismatch;

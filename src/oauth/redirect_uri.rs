@@ -35,7 +35,7 @@ const BANNED_SCHEMES: &[&str] = &[
 
 /// The reason why a text cannot be registered as a redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedUri {
+pub enum RedirectUriError {
     /// Relative, or not a URI.
     #[error("must be an absolute URI")]
     NotAbsolute,
@@ -74,46 +74,46 @@ pub enum RefusedUri {
 ///
 /// # Errors
 /// The reason, as the end of a sentence that starts with "redirect URI".
-pub fn check_registration(text: &str) -> Result<(), RefusedUri> {
+pub fn check_registration(text: &str) -> Result<(), RedirectUriError> {
     if text.len() > 2_048 {
-        return Err(RefusedUri::TooLong);
+        return Err(RedirectUriError::TooLong);
     }
     // A-3, A-10: characters that a URL parser would repair silently.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains('\\') {
-        return Err(RefusedUri::Characters);
+        return Err(RedirectUriError::Characters);
     }
     if text.contains('*') {
-        return Err(RefusedUri::Wildcard);
+        return Err(RedirectUriError::Wildcard);
     }
     if text.contains('#') {
-        return Err(RefusedUri::Fragment); // RFC 6749 §3.1.2; also an empty fragment
+        return Err(RedirectUriError::Fragment); // RFC 6749 §3.1.2; also an empty fragment
     }
-    let url = Url::parse(text).map_err(|_| RefusedUri::NotAbsolute)?;
+    let url = Url::parse(text).map_err(|_| RedirectUriError::NotAbsolute)?;
     if !url.username().is_empty() || url.password().is_some() || authority_of(text).contains('@') {
-        return Err(RefusedUri::UserInfo);
+        return Err(RedirectUriError::UserInfo);
     }
     match url.scheme() {
         "https" | "http" => check_web(text, &url),
-        scheme if BANNED_SCHEMES.contains(&scheme) => Err(RefusedUri::Scheme), // A-8
-        scheme if !scheme.contains('.') => Err(RefusedUri::SchemeWithoutDot),
+        scheme if BANNED_SCHEMES.contains(&scheme) => Err(RedirectUriError::Scheme), // A-8
+        scheme if !scheme.contains('.') => Err(RedirectUriError::SchemeWithoutDot),
         _ => Ok(()),
     }
 }
 
 /// Checks an `http` or `https` URI: a host is required, and plain http only for loopback addresses.
-fn check_web(text: &str, url: &Url) -> Result<(), RefusedUri> {
+fn check_web(text: &str, url: &Url) -> Result<(), RedirectUriError> {
     let authority = authority_of(text);
     if authority.is_empty() {
-        return Err(RefusedUri::NotAbsolute); // `https:callback`
+        return Err(RedirectUriError::NotAbsolute); // `https:callback`
     }
     // A-7: 127.1, 0x7f.1 and 2130706433 parse as addresses that differ from their appearance.
     let written = host_of(authority);
     let is_address = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
     if is_address && url.host_str() != Some(written) {
-        return Err(RefusedUri::AmbiguousHost);
+        return Err(RedirectUriError::AmbiguousHost);
     }
     if url.scheme() == "http" && !is_loopback(url) {
-        return Err(RefusedUri::PlainHttp);
+        return Err(RedirectUriError::PlainHttp);
     }
     Ok(())
 }
@@ -184,7 +184,7 @@ fn is_match(profile: Profile, asked: &str, registered: &[String]) -> bool {
 /// strict than [`check_registration`], because private-use schemes without a dot are in use there.
 fn is_usable(text: &str) -> bool {
     match check_registration(text) {
-        Ok(()) | Err(RefusedUri::SchemeWithoutDot) => true,
+        Ok(()) | Err(RedirectUriError::SchemeWithoutDot) => true,
         Err(_) => false,
     }
 }
@@ -358,27 +358,30 @@ mod tests {
     #[test]
     fn what_may_not_be_registered() {
         for (uri, why) in [
-            ("/relative", RefusedUri::NotAbsolute),
-            ("https:callback", RefusedUri::NotAbsolute),
-            ("https://app@evil/cb", RefusedUri::UserInfo),
-            ("https://app\\@evil/cb", RefusedUri::Characters),
-            ("https://\u{430}pp.example/cb", RefusedUri::Characters),
-            ("https://app#@evil/cb", RefusedUri::Fragment),
-            ("https://app.example/cb#", RefusedUri::Fragment),
-            ("https://*.app.example/cb", RefusedUri::Wildcard),
-            ("http://127.0.0.1.evil.com/", RefusedUri::PlainHttp),
-            ("http://0x7f.1/", RefusedUri::AmbiguousHost),
-            ("http://2130706433/", RefusedUri::AmbiguousHost),
-            ("http://[::ffff:127.0.0.1]/", RefusedUri::AmbiguousHost),
-            ("http://app.example/cb", RefusedUri::PlainHttp),
-            ("javascript:alert(1)", RefusedUri::Scheme),
-            ("data:text/html,x", RefusedUri::Scheme),
-            ("vbscript:x", RefusedUri::Scheme),
-            ("file:///etc/passwd", RefusedUri::Scheme),
-            ("intent://x", RefusedUri::Scheme),
-            ("myapp://callback", RefusedUri::SchemeWithoutDot),
-            ("https://app.example/a b", RefusedUri::Characters),
-            ("https://app.example/\r\nX: y", RefusedUri::Characters),
+            ("/relative", RedirectUriError::NotAbsolute),
+            ("https:callback", RedirectUriError::NotAbsolute),
+            ("https://app@evil/cb", RedirectUriError::UserInfo),
+            ("https://app\\@evil/cb", RedirectUriError::Characters),
+            ("https://\u{430}pp.example/cb", RedirectUriError::Characters),
+            ("https://app#@evil/cb", RedirectUriError::Fragment),
+            ("https://app.example/cb#", RedirectUriError::Fragment),
+            ("https://*.app.example/cb", RedirectUriError::Wildcard),
+            ("http://127.0.0.1.evil.com/", RedirectUriError::PlainHttp),
+            ("http://0x7f.1/", RedirectUriError::AmbiguousHost),
+            ("http://2130706433/", RedirectUriError::AmbiguousHost),
+            (
+                "http://[::ffff:127.0.0.1]/",
+                RedirectUriError::AmbiguousHost,
+            ),
+            ("http://app.example/cb", RedirectUriError::PlainHttp),
+            ("javascript:alert(1)", RedirectUriError::Scheme),
+            ("data:text/html,x", RedirectUriError::Scheme),
+            ("vbscript:x", RedirectUriError::Scheme),
+            ("file:///etc/passwd", RedirectUriError::Scheme),
+            ("intent://x", RedirectUriError::Scheme),
+            ("myapp://callback", RedirectUriError::SchemeWithoutDot),
+            ("https://app.example/a b", RedirectUriError::Characters),
+            ("https://app.example/\r\nX: y", RedirectUriError::Characters),
         ] {
             assert_eq!(check_registration(uri), Err(why), "{uri}");
         }

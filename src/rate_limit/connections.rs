@@ -47,7 +47,7 @@ impl ConnectionLimits {
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum ConnectionRefused {
     /// The network is at the limit, and has no idle connection.
     Share,
     /// The server is at the limit, and has no idle connection.
@@ -61,9 +61,9 @@ pub struct Load {
     pub open: usize,
     /// Idle connections, which can be evicted.
     pub idle: usize,
-    /// Connections refused with [`Refused::Share`] since the start.
+    /// Connections refused with [`ConnectionRefused::Share`] since the start.
     pub refused_by_network: u64,
-    /// Connections refused with [`Refused::Full`] since the start.
+    /// Connections refused with [`ConnectionRefused::Full`] since the start.
     pub refused_when_full: u64,
     /// Idle connections evicted since the start.
     pub evicted_idle: u64,
@@ -182,11 +182,11 @@ impl ConnectionSlots {
     /// only.
     ///
     /// # Errors
-    /// [`Refused`] if no idle connection can be evicted.
+    /// [`ConnectionRefused`] if no idle connection can be evicted.
     pub(crate) async fn take(
         self: &Arc<Self>,
         address: Option<IpAddr>,
-    ) -> Result<Arc<ConnectionSlot>, Refused> {
+    ) -> Result<Arc<ConnectionSlot>, ConnectionRefused> {
         let network = address.map(network_of);
         let permit = if self.evict_if_full(network)? {
             // The task of the evicted connection releases the permit soon.
@@ -194,9 +194,9 @@ impl ConnectionSlots {
         } else {
             Ok(Arc::clone(&self.free)
                 .try_acquire_owned()
-                .map_err(|_| Refused::Full)?)
+                .map_err(|_| ConnectionRefused::Full)?)
         };
-        let permit = permit.map_err(|_| Refused::Full)?; // the semaphore is never closed
+        let permit = permit.map_err(|_| ConnectionRefused::Full)?; // the semaphore is never closed
         let close = CancellationToken::new();
         let mut index = self.index();
         if let Some(network) = network {
@@ -223,20 +223,20 @@ impl ConnectionSlots {
     }
 
     /// Evicts an idle connection if a limit is reached. True after an eviction.
-    fn evict_if_full(&self, network: Option<IpAddr>) -> Result<bool, Refused> {
+    fn evict_if_full(&self, network: Option<IpAddr>) -> Result<bool, ConnectionRefused> {
         let mut index = self.index();
         let open = |at| index.networks.get(&at).map_or(0, |network| network.open);
         let (of, refused) = if network.is_some_and(|at| open(at) >= self.limits.per_network) {
-            (network, Refused::Share)
+            (network, ConnectionRefused::Share)
         } else if self.free.available_permits() == 0 {
-            (None, Refused::Full)
+            (None, ConnectionRefused::Full)
         } else {
             return Ok(false);
         };
         let (counter, outcome) = match (index.evict_first(of), refused) {
             (true, _) => (&self.evicted_idle, Ok(true)),
-            (false, Refused::Share) => (&self.refused_by_network, Err(refused)),
-            (false, Refused::Full) => (&self.refused_when_full, Err(refused)),
+            (false, ConnectionRefused::Share) => (&self.refused_by_network, Err(refused)),
+            (false, ConnectionRefused::Full) => (&self.refused_when_full, Err(refused)),
         };
         counter.fetch_add(1, Ordering::Relaxed);
         outcome
@@ -438,7 +438,7 @@ mod tests {
             answering.push(newcomer);
         }
         let refused = places.take(Some(at("192.0.2.6"))).await;
-        assert_eq!(refused.err(), Some(Refused::Full));
+        assert_eq!(refused.err(), Some(ConnectionRefused::Full));
         assert!(!answering.iter().any(|place| is_closed(place)));
         let load = places.load();
         assert_eq!((load.open, load.evicted_idle), (5, 4));
@@ -453,15 +453,21 @@ mod tests {
         let busy = async |text: &str| {
             let place = places.take(Some(at(text))).await?;
             assert!(place.begin_answer(BodyLength::Known(0)));
-            Ok::<_, Refused>(place)
+            Ok::<_, ConnectionRefused>(place)
         };
         let first = busy("2001:db8::1").await.unwrap();
         let second = busy("2001:db8::2").await.unwrap();
-        assert_eq!(busy("2001:db8::3").await.err(), Some(Refused::Share));
+        assert_eq!(
+            busy("2001:db8::3").await.err(),
+            Some(ConnectionRefused::Share)
+        );
         let elsewhere = busy("2001:db8:0:1::1").await.unwrap();
         let mapped = busy("::ffff:192.0.2.1").await.unwrap();
         let plain = busy("192.0.2.1").await.unwrap();
-        assert_eq!(busy("192.0.2.1").await.err(), Some(Refused::Share));
+        assert_eq!(
+            busy("192.0.2.1").await.err(),
+            Some(ConnectionRefused::Share)
+        );
         drop(first);
         let third = busy("2001:db8::3").await.unwrap();
         drop((second, third, elsewhere, mapped, plain));

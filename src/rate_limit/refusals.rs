@@ -23,14 +23,14 @@ tokio::task_local! {
     static ADDRESS: IpAddr;
 }
 
-/// Runs a request handler with the client address as task-local context, for [`Refusals::record`].
+/// Runs a request handler with the client address as task-local context, for [`RejectionLog::record`].
 pub async fn from_address<T>(address: IpAddr, request: impl Future<Output = T>) -> T {
     ADDRESS.scope(address, request).await
 }
 
 /// Rejections not yet written to the audit trail.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<AggregationKey, Entry>>);
+pub struct RejectionLog(Mutex<HashMap<AggregationKey, Entry>>);
 
 /// The aggregation key.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -41,7 +41,7 @@ struct AggregationKey {
     network: Option<String>,
 }
 
-impl Refusals {
+impl RejectionLog {
     /// Records a rejection of the current request.
     pub fn record(&self, mut entry: Entry) {
         metrics::refused(entry.event.name());

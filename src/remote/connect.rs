@@ -8,10 +8,10 @@ use time::Duration;
 use url::Url;
 
 use super::Error;
+use super::auth_method::AuthMethod;
 use super::discovery::{self, Discovered, Mode};
 use super::metadata::check_endpoint;
 use super::registration;
-use super::token_endpoint::AuthMethod;
 use crate::context::Context;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 use crate::keys::sealer::Place;

@@ -1,13 +1,13 @@
 //! Discovery of a resource's authorization server (RFC 9728 §3) and of its metadata (RFC 8414 §3,
 //! OpenID Connect Discovery §4), in the order of the MCP authorization specification.
 
-use axum::http::header::WWW_AUTHENTICATE;
+use crate::egress::WWW_AUTHENTICATE;
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
 use super::metadata::{ResourceMetadata, ServerMetadata, check_endpoint};
-use super::{Error, token_endpoint::DEADLINE};
+use super::{DEADLINE, Error};
 use crate::context::Context;
 use crate::egress::{self, Question, Sent, require_json};
 use crate::oauth::strict_json;

@@ -5,6 +5,7 @@
 //! must equal the requested values, and the issuer of a response is checked against mix-up. Tolerant of
 //! networks: a temporary failure is retried and changes nothing.
 
+pub mod auth_method;
 pub mod callback;
 pub mod connect;
 pub mod discovery;
@@ -13,7 +14,10 @@ pub mod registration;
 mod token_endpoint;
 pub mod tokens;
 
+use std::time::Duration as Span;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::context::Context;
@@ -22,6 +26,9 @@ use crate::ids::RemoteConnectionId;
 use crate::keys::sealer;
 use crate::store;
 use crate::store::remote;
+
+/// Time limit of a request.
+const DEADLINE: Span = Span::from_secs(10);
 
 /// Why something with a remote server did not work.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +68,7 @@ impl Error {
     fn of(whom: &str, error: &egress::Error) -> Self {
         let text = format!("{whom}: {error}");
         match error {
-            egress::Error::Unfit(_) => Self::Refused(text),
+            egress::Error::Forbidden(_) => Self::Refused(text),
             error if error.is_temporary() => Self::Away(text),
             _ => Self::Useless(text),
         }
@@ -154,4 +161,18 @@ impl From<remote::Connection> for Shown {
 pub async fn find(context: &Context, id: &RemoteConnectionId) -> Result<remote::Connection, Error> {
     let found = remote::find(&context.db, id).await?;
     found.ok_or(Error::Missing("There is no remote connection with this id"))
+}
+
+/// The error that a server told, as text that can be shown (RFC 6749 §5.2).
+fn error_text(answer: &Value) -> Option<String> {
+    let clean = |name: &str| {
+        let text = answer.get(name)?.as_str()?;
+        let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let error = clean("error")?;
+    Some(match clean("error_description") {
+        Some(description) => format!("{error}: {description}"),
+        None => error,
+    })
 }

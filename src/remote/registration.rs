@@ -1,13 +1,13 @@
 //! Registering this community with a remote authorization server (RFC 7591 §3).
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::Error;
-use super::token_endpoint::{AuthMethod, DEADLINE};
+use super::auth_method::AuthMethod;
+use super::{DEADLINE, error_text};
 use crate::context::Context;
-use crate::egress::{Question, Sent};
+use crate::egress::{Question, Sent, StatusCode};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
 
@@ -66,7 +66,7 @@ pub async fn register(
     let reply = reply.map_err(|error| Error::of(what, &error))?;
     let answer = strict_json::parse(&reply.body);
     if !reply.status.is_success() {
-        let why = answer.ok().and_then(|answer| told(&answer));
+        let why = answer.ok().and_then(|answer| error_text(&answer));
         let why = why.unwrap_or_else(|| format!("status {}", reply.status.as_u16()));
         let text = format!("{what} was refused: {why}");
         return Err(
@@ -115,19 +115,5 @@ fn read(answer: &Value, redirect_uri: &str) -> Result<Registered, Error> {
         client_id,
         client_secret,
         auth_method,
-    })
-}
-
-/// The error that a server told, as text that can be shown (RFC 6749 §5.2).
-pub(super) fn told(answer: &Value) -> Option<String> {
-    let clean = |name: &str| {
-        let text = answer.get(name)?.as_str()?;
-        let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-        Some(text).filter(|text| !text.is_empty())
-    };
-    let error = clean("error")?;
-    Some(match clean("error_description") {
-        Some(description) => format!("{error}: {description}"),
-        None => error,
     })
 }

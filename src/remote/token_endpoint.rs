@@ -1,65 +1,26 @@
 //! Requests to a remote token endpoint (RFC 6749 §3.2), and validation of the response (§5).
 
-use std::time::Duration as Span;
-
-use axum::http::StatusCode;
 use serde_json::Value;
 use time::Duration;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-use super::Error;
-use super::registration::told;
+use super::auth_method::AuthMethod;
+use super::{DEADLINE, Error, error_text};
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::egress::{self, Question, Sent, require_json};
+use crate::egress::{self, Question, Sent, StatusCode, require_json};
 use crate::keys::sealer::{self, Place};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
 use crate::store::remote::{Connection, NewTokens};
 
-/// Time limit of a request.
-pub(super) const DEADLINE: Span = Span::from_secs(10);
 /// The longest answer, in bytes.
 const MAX: usize = 64 * 1_024;
 /// The longest token that is kept, in bytes.
 const TOKEN_MAX: usize = 16 * 1_024;
 /// The longest life of an access token that is believed.
 const LIFE_MAX: Duration = Duration::days(3_650);
-
-/// This community's authentication method at a remote server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthMethod {
-    /// Client id only.
-    None,
-    /// Secret in the `Authorization` header.
-    Basic,
-    /// Secret in the body.
-    Post,
-}
-
-impl AuthMethod {
-    /// The method of a name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "none" => Some(Self::None),
-            "client_secret_basic" => Some(Self::Basic),
-            "client_secret_post" => Some(Self::Post),
-            _ => None,
-        }
-    }
-
-    /// The name of the method.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-        }
-    }
-}
 
 /// Tokens from a remote server.
 #[derive(Debug)]
@@ -213,7 +174,8 @@ pub(super) async fn ask(
     let document =
         document.map_err(|why| NoTokens::Refused(format!("The token endpoint: {why}")))?;
     if !reply.status.is_success() || document.get("error").is_some() {
-        let why = told(&document).unwrap_or_else(|| format!("status {}", reply.status.as_u16()));
+        let why =
+            error_text(&document).unwrap_or_else(|| format!("status {}", reply.status.as_u16()));
         return Err(NoTokens::Refused(format!(
             "The token endpoint refused: {why}"
         )));

@@ -186,7 +186,7 @@ struct SessionIdRow {
 
 /// Locks a live session until the end of the transaction. A concurrent sign-out of all sessions waits,
 /// and then also ends the rows that this transaction writes. Returns false if the session was revoked.
-pub async fn hold(tx: &mut Tx, id: &SessionId) -> Result<bool> {
+pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
     let sql = tx.pick(
         "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", // the transaction is the lock
         "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR SHARE",

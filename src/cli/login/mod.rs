@@ -71,7 +71,7 @@ struct Device {
 
 /// An error of the protocol (RFC 6749 §5.2).
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     error: String,
     error_description: Option<String>,
 }
@@ -174,7 +174,7 @@ impl Login {
         if status.is_success() {
             return read(&body, "device authorization");
         }
-        let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) else {
+        let Ok(refusal) = serde_json::from_slice::<ErrorResponse>(&body) else {
             return Err(Error::because(format!(
                 "--server: {endpoint} answered {status}"
             )));
@@ -253,7 +253,7 @@ impl Login {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return PollOutcome::Unreachable;
         }
-        let Ok(refusal) = serde_json::from_slice::<Refusal>(&body) else {
+        let Ok(refusal) = serde_json::from_slice::<ErrorResponse>(&body) else {
             let text = format!("--server: the token endpoint answered {status}");
             return PollOutcome::Refused(Error::because(text));
         };
@@ -274,7 +274,7 @@ impl Login {
     }
 }
 
-impl Refusal {
+impl ErrorResponse {
     fn text(&self) -> String {
         output::clean(&match &self.error_description {
             Some(description) => format!("{} ({})", description, self.error),

@@ -8,7 +8,7 @@ use crate::compat::Profile;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::redirect_uri::{self, RefusedUri};
+use crate::oauth::redirect_uri::{self, RedirectUriError};
 use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
 use crate::passwords;
 use crate::secret::Secret;
@@ -210,7 +210,8 @@ pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<
             Ok(()) => {}
             // private-use schemes without a dot, as in Storyden
             // (storyden-contract.md#self-service-clients)
-            Err(RefusedUri::SchemeWithoutDot) if profile.admin_clients_are_taken_as_sent() => {}
+            Err(RedirectUriError::SchemeWithoutDot)
+                if profile.admin_clients_are_taken_as_sent() => {}
             Err(refused) => {
                 let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                 return Err(ApiError::invalid(detail));

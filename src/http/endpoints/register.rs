@@ -12,7 +12,7 @@ use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
 use crate::oauth::OAuthError;
-use crate::oauth::client_metadata::Asked;
+use crate::oauth::client_metadata::RequestedMetadata;
 use crate::oauth::strict_json;
 use crate::store::audit::Event;
 
@@ -37,7 +37,7 @@ impl From<OAuthError> for RegistrationError {
     operation_id = "OAuthClientRegister",
     tag = "auth",
     security(()),
-    request_body = Asked,
+    request_body = RequestedMetadata,
     responses(
         (status = 201, description = "The client", body = ClientInformation),
         (
@@ -82,7 +82,7 @@ async fn answer(
         let JsonBody(document) = JsonBody::<Value>::from_request(request, context)
             .await
             .map_err(RegistrationError::Problem)?;
-        let asked = Asked::read(profile, &document);
+        let asked = RequestedMetadata::read(profile, &document);
         let asked =
             asked.map_err(|why| RegistrationError::Problem(ApiError::invalid(why.to_string())))?;
         require_enabled(context)?;
@@ -91,7 +91,7 @@ async fn answer(
         require_enabled(context)?;
         let document = strict_json::parse(&read_json(request).await?);
         let document = document.map_err(OAuthError::invalid_client_metadata)?;
-        Asked::read(profile, &document)
+        RequestedMetadata::read(profile, &document)
             .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?
     };
     let metadata = asked.check(profile, &context.config.registration_scope())?;

@@ -14,7 +14,7 @@ use crate::http::caller::{Bearer, bearer};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, read_json};
-use crate::oauth::client_metadata::Asked;
+use crate::oauth::client_metadata::RequestedMetadata;
 use crate::oauth::{ErrorCode, OAuthError, strict_json};
 use crate::secret::Secret;
 
@@ -61,7 +61,7 @@ pub async fn show(
     tag = "auth",
     security(("registration_token" = [])),
     params(("client_id" = String, Path, description = "Whose registration")),
-    request_body = Asked,
+    request_body = RequestedMetadata,
     responses(
         (status = 200, description = "The registration as it is now", body = ClientInformation),
         (status = 400, description = "What may not be registered", body = OAuthErrorBody),
@@ -122,7 +122,7 @@ async fn answer(
     let document = document.map_err(OAuthError::invalid_client_metadata)?;
     check_members(&document, client_id)?;
     let profile = context.config.profile;
-    let asked = Asked::read(profile, &document)
+    let asked = RequestedMetadata::read(profile, &document)
         .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
     let metadata = asked.check(profile, &context.config.registration_scope())?;
     management::replace(context, registration, metadata, (&token, address)).await

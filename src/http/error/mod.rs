@@ -19,7 +19,7 @@ use crate::clients::secrets;
 use crate::compat::Profile;
 use crate::context::Context;
 use crate::keys::sealer;
-use crate::oauth::client_rules::Refused;
+use crate::oauth::client_rules::ClientRuleError;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::trace_id::trace_id;
 use crate::{keys, passwords, remote, store};
@@ -356,15 +356,15 @@ impl From<passwords::Error> for ApiError {
     }
 }
 
-impl From<Refused> for ApiError {
-    fn from(refused: Refused) -> Self {
+impl From<ClientRuleError> for ApiError {
+    fn from(refused: ClientRuleError) -> Self {
         let detail = refused.to_string();
         match refused {
-            Refused::NoGrants => {
+            ClientRuleError::NoGrants => {
                 Self::invalid(detail).title("Allowed Grants field must contain at least one grant")
             }
-            Refused::Invalid(_) => Self::invalid(detail),
-            Refused::NotHeld(_) => Self::forbidden(detail),
+            ClientRuleError::Invalid(_) => Self::invalid(detail),
+            ClientRuleError::NotHeld(_) => Self::forbidden(detail),
         }
     }
 }

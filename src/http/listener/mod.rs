@@ -35,7 +35,7 @@ use crate::jobs;
 use crate::rate_limit::connections::{BodyLength, ConnectionSlot, Phase};
 use crate::timeouts::Timeouts;
 
-pub use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots, Load, Refused};
+pub use crate::rate_limit::connections::{ConnectionLimits, ConnectionSlots, Load};
 
 /// Maximum length of a request head, in bytes.
 const HEAD_MAX: usize = 64 * 1_024;

@@ -8,7 +8,7 @@ use time::Duration;
 
 use super::client_body::RotateSecret;
 use super::clients::owned;
-use super::refusal::Refusal;
+use super::refusal::MemberError;
 use super::{closed_session_error, require_below_limit, require_manager};
 use crate::clients::secrets::{self, OVERLAP_MAX};
 use crate::clock::Timestamp;
@@ -62,7 +62,7 @@ pub async fn rotate(
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<RotateSecret>, ApiError>,
-) -> Result<Json<RotatedSecret>, Refusal> {
+) -> Result<Json<RotatedSecret>, MemberError> {
     require_manager(&context, &person)?;
     let overlap = Duration::seconds(body?.0.overlap_seconds.into());
     if overlap > OVERLAP_MAX {
@@ -83,7 +83,7 @@ pub async fn rotate(
         secrets::rotate(&context, &client, overlap, entry, Some(person.0.id.clone())).await;
     let secret = secret.map_err(|error| match error {
         secrets::Error::Store(error) => closed_session_error(error).into(),
-        error @ secrets::Error::Hashing(_) => Refusal::from(error),
+        error @ secrets::Error::Hashing(_) => MemberError::from(error),
     })?;
     Ok(Json(RotatedSecret {
         client_id: client.client_id,

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::client_body::{CreateClient, UpdateClient};
-use super::refusal::Refusal;
+use super::refusal::MemberError;
 use super::{
     closed_session_error, entry, require_below_limit, require_manager, require_open_session,
 };
@@ -204,12 +204,12 @@ pub async fn get(
     State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
-) -> Result<Json<ClientResource>, Refusal> {
+) -> Result<Json<ClientResource>, MemberError> {
     require_manager(&context, &person)?;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&person.0.account.id) {
         let description = "Client does not belong to the requesting account";
-        return Err(Refusal::missing_or_foreign(description));
+        return Err(MemberError::missing_or_foreign(description));
     }
     Ok(Json(ClientResource::shown(context.config.profile, client)))
 }
@@ -241,17 +241,17 @@ pub async fn update(
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
     body: Result<JsonBody<UpdateClient>, ApiError>,
-) -> Result<Json<ClientResource>, Refusal> {
+) -> Result<Json<ClientResource>, MemberError> {
     require_manager(&context, &person)?;
     let JsonBody(asked) = body?;
     let account = &person.0.account;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
         if context.config.profile.self_service_is_storydens() {
-            return Err(Refusal::Empty);
+            return Err(MemberError::Empty);
         }
         let description = "Client does not belong to the requesting account";
-        return Err(Refusal::missing_or_foreign(description));
+        return Err(MemberError::missing_or_foreign(description));
     }
     let changes = check_changes(&context, account, &client, asked)?;
     let entry = entry(&context, Event::ClientUpdated, &account.id, address)
@@ -267,7 +267,7 @@ pub async fn update(
         })
     });
     match write.await {
-        Err(store::Error::Gone) => return Err(Refusal::not_found("The application is gone")),
+        Err(store::Error::Gone) => return Err(MemberError::not_found("The application is gone")),
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
@@ -333,7 +333,7 @@ pub async fn delete(
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, MemberError> {
     require_manager(&context, &person)?;
     let account = &person.0.account.id;
     let client = owned(&context, account, id, address, Event::ClientDeleted).await?;
@@ -360,11 +360,11 @@ pub(super) async fn owned(
     id: String,
     address: IpAddr,
     event: Event,
-) -> Result<(Client, audit::Entry), Refusal> {
+) -> Result<(Client, audit::Entry), MemberError> {
     let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
     let client = client.filter(|client| client.owner.as_ref() == Some(account));
     let client = client.ok_or_else(|| {
-        Refusal::missing_or_foreign("Client not found or does not belong to account")
+        MemberError::missing_or_foreign("Client not found or does not belong to account")
     })?;
     let entry = entry(context, event, account, address)
         .client(&client.client_id)
@@ -372,7 +372,7 @@ pub(super) async fn owned(
     Ok((client, entry))
 }
 
-async fn find(context: &Context, id: &ClientRowId) -> Result<Client, Refusal> {
+async fn find(context: &Context, id: &ClientRowId) -> Result<Client, MemberError> {
     let client = clients::find_by_row(&context.db, id).await?;
     client
         .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id").into())

@@ -71,7 +71,7 @@ fn require_below_limit(
 /// Requires an open session within the transaction: a session closed meanwhile must not create anything
 /// that outlives the session.
 async fn require_open_session(tx: &mut store::Tx, session: &SessionId) -> store::Result<()> {
-    if store::sessions::hold(tx, session).await? {
+    if store::sessions::lock_row(tx, session).await? {
         return Ok(());
     }
     Err(store::Error::RaceLost)

@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use crate::clients::secrets;
 use crate::http::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
-use crate::oauth::client_rules::Refused;
+use crate::oauth::client_rules::ClientRuleError;
 use crate::store;
 
 /// An error response.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum MemberError {
     /// `application/problem+json` (RFC 9457).
     Problem(ApiError),
     /// `{"error", "error_description"}` (RFC 6749 §5.2).
@@ -21,7 +21,7 @@ pub enum Refusal {
     Empty,
 }
 
-impl Refusal {
+impl MemberError {
     /// 404: the item does not exist.
     pub(super) fn not_found(detail: &'static str) -> Self {
         Self::Problem(ApiError::new(Kind::NotFound, detail))
@@ -33,31 +33,31 @@ impl Refusal {
     }
 }
 
-impl From<ApiError> for Refusal {
+impl From<ApiError> for MemberError {
     fn from(problem: ApiError) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl From<store::Error> for Refusal {
+impl From<store::Error> for MemberError {
     fn from(error: store::Error) -> Self {
         Self::Problem(error.into())
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<ClientRuleError> for MemberError {
+    fn from(refused: ClientRuleError) -> Self {
         Self::Problem(refused.into())
     }
 }
 
-impl From<secrets::Error> for Refusal {
+impl From<secrets::Error> for MemberError {
     fn from(error: secrets::Error) -> Self {
         Self::Problem(error.into())
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for MemberError {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),

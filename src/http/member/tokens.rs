@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use super::refusal::Refusal;
+use super::refusal::MemberError;
 use super::{entry, page, require_manager};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
@@ -83,7 +83,7 @@ pub async fn delete(
     person: Person,
     PathId(id): PathId,
     ClientAddress(address): ClientAddress,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, MemberError> {
     require_manager(&context, &person)?;
     let (id, account) = (RefreshTokenId::new(id), person.0.account.id);
     let entry = entry(&context, Event::RefreshTokenRevoked, &account, address).subject(&id);
@@ -98,7 +98,7 @@ pub async fn delete(
             })
         });
     match write.await {
-        Err(store::Error::Gone) => Err(Refusal::missing_or_foreign(
+        Err(store::Error::Gone) => Err(MemberError::missing_or_foreign(
             "Refresh token not found or does not belong to account",
         )),
         written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),

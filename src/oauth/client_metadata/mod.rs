@@ -1,7 +1,7 @@
 //! Client metadata in registrations (RFC 7591 §2, OpenID Connect Registration §2).
 //!
 //! All metadata is self-asserted: bounded and cleaned here, and no URL in the metadata is fetched.
-//! [`Asked`] holds the members by type; [`Asked::check`] decides which of these are registered.
+//! [`RequestedMetadata`] holds the members by type; [`RequestedMetadata::check`] decides which of these are registered.
 
 mod rules;
 
@@ -21,7 +21,7 @@ pub(super) use rules::is_web_page;
 /// The known members of a registration request; other members are ignored (RFC 7591 §2).
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientRegisterProps)]
-pub struct Asked {
+pub struct RequestedMetadata {
     /// The display name; the client id if absent.
     #[schema(required = false)]
     client_name: Option<String>,
@@ -177,7 +177,7 @@ impl<'a> Members<'a> {
     }
 }
 
-impl Asked {
+impl RequestedMetadata {
     /// Reads the known members.
     ///
     /// # Errors
@@ -272,7 +272,9 @@ mod tests {
 
     fn register(profile: Profile, document: &Value) -> Result<ClientMetadata, OAuthError> {
         let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
-        Asked::read(profile, document).unwrap().check(profile, &cap)
+        RequestedMetadata::read(profile, document)
+            .unwrap()
+            .check(profile, &cap)
     }
 
     /// req_136, req_069, A-7, A-8: private-use schemes are accepted in the profile `standards` only.

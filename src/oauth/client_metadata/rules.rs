@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::{About, ClientKeys};
 use crate::oauth::auth_method::AuthMethod;
-use crate::oauth::client_document::check_keys;
 use crate::oauth::client_name::is_shown;
 use crate::oauth::error::OAuthError;
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::key_set;
 use crate::oauth::redirect_uri::check_registration;
 use crate::oauth::scope::{Scope, ScopeName};
 
@@ -74,7 +74,7 @@ impl Rules {
             if size > KEYS_MAX {
                 return refuse(format!("jwks is longer than {KEYS_MAX} bytes"));
             }
-            if let Err(why) = check_keys(jwks) {
+            if let Err(why) = key_set::check(jwks) {
                 return refuse(format!("the document {why}"));
             }
         }

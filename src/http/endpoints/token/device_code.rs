@@ -54,7 +54,7 @@ pub(super) async fn answer(
             }
         }
     }
-    Err(used())
+    Err(code_already_used())
 }
 
 /// Turns an overload into `slow_down`. RFC 8628 §3.5: every code but `authorization_pending` and
@@ -95,7 +95,7 @@ async fn decide(
         context.polls.record(&device.id, poll);
     };
     match device.grant.state(context.config.profile, now) {
-        DeviceState::Consumed => Err(used()),
+        DeviceState::Consumed => Err(code_already_used()),
         DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown(interval) => {
@@ -188,6 +188,6 @@ impl Redemption {
     }
 }
 
-fn used() -> OAuthError {
+fn code_already_used() -> OAuthError {
     OAuthError::invalid_grant("Device code has already been used")
 }
