@@ -353,15 +353,18 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
 /// or a metadata document client.
 ///
 /// # Errors
-/// [`super::Error::Gone`] if there is no such client.
+/// [`super::Error::Gone`] if there is no such client, or its deletion is in progress.
 pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
     let changed = tx
         .execute(
-            "UPDATE oauth_clients SET name = $2, type = $3, client_secret_hash = $4, \
-             redirect_uris = $5, allowed_scopes = $6, allowed_grants = $7, \
-             token_endpoint_auth_method = $8, updated_at = $9 \
-             WHERE id = $1 AND account_id IS NULL",
+            concat!(
+                "UPDATE oauth_clients SET name = $2, type = $3, client_secret_hash = $4, \
+                 redirect_uris = $5, allowed_scopes = $6, allowed_grants = $7, \
+                 token_endpoint_auth_method = $8, updated_at = $9 \
+                 WHERE id = $1 AND account_id IS NULL AND ",
+                is_not_deleted!("oauth_clients")
+            ),
             &[
                 (&client.row_id).into(),
                 client.name.as_str().into(),
@@ -414,7 +417,7 @@ pub struct Changes {
     pub secret_hash: Option<String>,
 }
 
-/// Updates a client. False if there is no such client.
+/// Updates a client. False if there is no such client, or its deletion is in progress.
 pub async fn update(
     tx: &mut Tx,
     id: &ClientRowId,
@@ -460,12 +463,9 @@ pub async fn update(
             )
         }),
     ];
-    let touched = tx
-        .execute(
-            "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1",
-            &[id.into(), now.into()],
-        )
-        .await?;
+    if !touch(tx, id, now).await? {
+        return Ok(false);
+    }
     for (sql, value) in columns.into_iter().flatten() {
         tx.execute(sql, &[id.into(), value]).await?;
     }
@@ -473,7 +473,17 @@ pub async fn update(
         clear_old_secret(tx, id).await?;
         own_grants::end(tx, id, SECRET_REPLACED, now).await?;
     }
-    Ok(touched > 0)
+    Ok(true)
+}
+
+/// Sets the time of the last change and locks the row, so that the later of two concurrent changes sees
+/// the earlier. False if there is no such client, or its deletion is in progress.
+async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
+    const SQL: &str = concat!(
+        "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1 AND ",
+        is_not_deleted!("oauth_clients")
+    );
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Revocation reason of a client's own grant after a secret change without overlap.
@@ -492,19 +502,17 @@ pub struct Rotation {
     pub now: Timestamp,
 }
 
-/// Replaces the secret of a client. False if there is no such client. The secret of an earlier overlap
-/// becomes invalid. Without an overlap, the client's own access tokens (RFC 6749 §4.4) are revoked too.
-/// With an overlap the old secret is still trusted, so the access tokens stay valid until expiry.
+/// Replaces the secret of a client. False if there is no such client, or its deletion is in progress. The
+/// secret of an earlier overlap becomes invalid. Without an overlap, the client's own access tokens
+/// (RFC 6749 §4.4) are revoked too. With an overlap the old secret is still trusted, so the access tokens
+/// stay valid until expiry.
 pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
     let client = &rotation.client;
     // Lock the row first, so that the later of two concurrent rotations replaces the secret of the
     // earlier.
-    let touched = tx
-        .execute(
-            "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1",
-            &[client.into(), rotation.now.into()],
-        )
-        .await?;
+    if !touch(tx, client, rotation.now).await? {
+        return Ok(false);
+    }
     if let Some(until) = rotation.old_until {
         tx.execute(
             "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
@@ -523,7 +531,7 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
         &[client.into(), rotation.hash.as_str().into()],
     )
     .await?;
-    Ok(touched > 0)
+    Ok(true)
 }
 
 #[derive(sqlx::FromRow)]
