@@ -275,10 +275,8 @@ both! {
         on.pending(&frigg, &app, &[]).await;
         on.turn(Duration::days(1));
         let off = setup.clone().with("OAUTH_ENABLED", "false").start().await;
-        let mut looks = 0;
         while rows!(off, "oauth_authorisation_requests") > 0 {
-            looks += 1;
-            assert!(looks < 10_000, "no pass ran");
+            tokio::task::yield_now().await; // until the pass of that start deleted the row
         }
     }
 
