@@ -1,5 +1,6 @@
 //! Application state: everything a request needs, built once by `serve`, by every command and by tests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -76,6 +77,8 @@ pub struct Context {
     pub remote_key_sets: RemoteKeySets,
     /// Readiness, as reported by `/readyz`.
     pub readiness: Readiness,
+    /// True once an index could not be created: the clean-up then does not wait for indexes.
+    pub index_failed: AtomicBool,
     /// Connection timeouts.
     pub timeouts: Timeouts,
     /// Connection slots.
@@ -100,18 +103,18 @@ pub struct RenderedDocuments {
 
 /// The readiness of the server: false from the start of the drain on.
 #[derive(Debug, Default)]
-pub struct Readiness(std::sync::atomic::AtomicBool);
+pub struct Readiness(AtomicBool);
 
 impl Readiness {
     /// Returns true once the server is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Reports "not ready" from now on.
     pub fn drain(&self) {
-        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -210,6 +213,7 @@ impl Context {
             redemptions: Redemptions::default(),
             documents: RenderedDocuments::default(),
             readiness: Readiness::default(),
+            index_failed: AtomicBool::new(false),
             timeouts,
             places: Arc::new(ConnectionSlots::new(connections)),
             keys: None,

@@ -1,6 +1,7 @@
 //! Background jobs: clean-up, missing indexes, revocations, poll times, and the database clock. A
 //! failed pass is logged, and the next pass tries again.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use time::Duration as Span;
@@ -86,7 +87,8 @@ pub enum IndexCheck {
 
 /// Creates indexes that Storyden dropped at start-up (storyden-contract.md#tables).
 pub async fn make_indexes(context: &Context) -> IndexCheck {
-    match indexes::create_missing(&context.db, || context.readiness.is_draining()).await {
+    let made = indexes::create_missing(&context.db, || context.readiness.is_draining()).await;
+    let check = match made {
         Ok(Outcome::Complete(made)) => {
             if !made.is_empty() {
                 tracing::info!(indexes = ?made, "made missing indexes");
@@ -96,7 +98,10 @@ pub async fn make_indexes(context: &Context) -> IndexCheck {
         Ok(Outcome::InProgress) => IndexCheck::Later,
         Err(error) if error.is_temporary() => IndexCheck::Later,
         Err(_) => IndexCheck::Failed, // logged by create_missing
-    }
+    };
+    let failed = check == IndexCheck::Failed;
+    context.index_failed.store(failed, Ordering::Relaxed);
+    check
 }
 
 /// Checks for missing indexes every minute; every hour after a failure.
@@ -144,21 +149,21 @@ pub async fn clean_up(context: SharedContext) -> bool {
             return true;
         }
     }
-    let finished = if indexes::are_needed(&context.db).await.unwrap_or(true) {
-        match make_indexes(&context).await {
-            IndexCheck::Later => false,
-            IndexCheck::Complete | IndexCheck::Failed => delete_due(&context, now).await,
-        }
-    } else {
-        // Small tables need no indexes: do not delay the first pass after a start.
-        let finished = delete_due(&context, now).await;
-        make_indexes(&context).await;
-        finished
-    };
+    let finished = !must_wait_for_indexes(&context).await && delete_due(&context, now).await;
     if let Err(error) = leases::release(&context.db, "cleanup", &holder).await {
         tracing::warn!(%error, "the lease of the clean-up was not given back");
     }
     finished
+}
+
+/// True while the tables are large and [`check_indexes_regularly`], here or on another replica, still has an
+/// index to create. Small tables need no indexes: do not delay the first pass after a start.
+async fn must_wait_for_indexes(context: &Context) -> bool {
+    !context.index_failed.load(Ordering::Relaxed)
+        && indexes::are_needed(&context.db).await.unwrap_or(true)
+        && !indexes::missing(&context.db)
+            .await
+            .is_ok_and(|missing| missing.is_empty())
 }
 
 /// Updates and deletes the rows covered by open revocations, on a single replica.
