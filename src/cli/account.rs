@@ -271,7 +271,7 @@ impl SetPassword {
             client_secrets: !self.keep_client_secrets,
             because: "password_changed",
         };
-        let counted = closing.count_grants(&context.db, entry.at).await?;
+        let counted = closing.count_open(&context.db, entry.at).await?;
         let write = context
             .db
             .write((closing, hash, entry), |tx, (closing, hash, entry)| {

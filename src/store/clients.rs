@@ -560,25 +560,34 @@ pub async fn count_own_grant_secrets(db: &Db, owner: &AccountId) -> Result<u64> 
 }
 
 /// Removes the current and previous secret of every client of an account that may use the client
-/// credentials grant. Returns the client ids. The owner can set new secrets.
+/// credentials grant, in three statements. Returns the client ids. The owner can set new secrets.
 pub async fn remove_own_grant_secrets(
     tx: &mut Tx,
     owner: &AccountId,
     now: Timestamp,
 ) -> Result<Vec<String>> {
     let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
-    let mut ended = Vec::new();
-    for row in rows.into_iter().filter(SecretRow::acts_as_owner) {
-        tx.execute(
-            "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 WHERE id = $1",
-            &[(&row.id).into(), now.into()],
-        )
-        .await?;
-        clear_old_secret(tx, &row.id).await?;
-        own_grants::end(tx, &row.id, "secret_ended", now).await?;
-        ended.push(row.client_id);
+    let rows: Vec<SecretRow> = rows.into_iter().filter(SecretRow::acts_as_owner).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(ended)
+    let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
+    let end = tx.pick(
+        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
+         WHERE id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
+        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
+         WHERE id IN (SELECT jsonb_array_elements_text($1))",
+    );
+    tx.execute(end, &[ids.clone(), now.into()]).await?;
+    let clear_old = tx.pick(
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id IN (SELECT jsonb_array_elements_text($1))",
+    );
+    tx.execute(clear_old, std::slice::from_ref(&ids)).await?;
+    own_grants::end_all(tx, ids, "secret_ended", now).await?;
+    Ok(rows.into_iter().map(|row| row.client_id).collect())
 }
 
 async fn clear_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {

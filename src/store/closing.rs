@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::audit::{self, Entry, Event};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::{self, RevokedCounts, Target};
+use super::revocation::{self, BATCH, RevokedCounts, Target};
 use super::{access_keys, clients, sessions};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -50,11 +50,14 @@ pub struct EndedCredentials {
 }
 
 impl EndedCredentials {
-    /// Replaces the grant numbers by numbers counted before the transaction, if the transaction updated
-    /// only some of the rows.
+    /// Replaces the numbers by numbers counted before the transaction, if the transaction updated only some
+    /// of the rows.
     #[must_use]
-    pub fn or_counted(mut self, counted: RevokedCounts) -> Self {
-        self.granted = self.granted.or_counted(counted);
+    pub fn or_counted(mut self, counted: OpenCounts) -> Self {
+        if self.sessions >= BATCH.unsigned_abs() {
+            self.sessions = self.sessions.max(counted.sessions);
+        }
+        self.granted = self.granted.or_counted(counted.granted);
         self
     }
 
@@ -63,6 +66,13 @@ impl EndedCredentials {
     pub fn grants(&self) -> u64 {
         self.granted.grants
     }
+}
+
+/// Numbers of live sessions and grants of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenCounts {
+    sessions: u64,
+    granted: RevokedCounts,
 }
 
 /// Ended and remaining credentials.
@@ -84,19 +94,21 @@ pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<Sessi
 }
 
 impl AccountClosing {
-    /// Counts the grants to applications. Call before the transaction of [`AccountClosing::close`], which
-    /// updates only a part of many rows.
-    pub async fn count_grants(&self, db: &Db, now: Timestamp) -> Result<RevokedCounts> {
-        revocation::count_approved(db, &Target::of_account(&self.account), now).await
+    /// Counts the sessions and the grants to applications. Call before the transaction of
+    /// [`AccountClosing::close`], which updates only a part of many rows.
+    pub async fn count_open(&self, db: &Db, now: Timestamp) -> Result<OpenCounts> {
+        let (account, keep) = (&self.account, self.keep.as_ref());
+        Ok(OpenCounts {
+            sessions: sessions::count_open(db, account, keep).await?,
+            granted: revocation::count_approved(db, &Target::of_account(account), now).await?,
+        })
     }
 
     /// Ends the credentials, with an audit entry for each key and secret. The caller inserts `entry`,
     /// the entry of the whole operation.
     pub async fn close(&self, tx: &mut Tx, entry: &Entry) -> Result<EndedCredentials> {
-        let now = entry.at;
-        let sessions = sessions::revoke_all(tx, &self.account, self.keep.as_ref(), now).await?;
-        let keep = self.keep.as_ref();
-        let granted = revocation::close_account(tx, &self.account, keep, self.because, now).await?;
+        let (now, keep) = (entry.at, self.keep.as_ref());
+        let closed = revocation::close_account(tx, &self.account, keep, self.because, now).await?;
         let mut lasting = SessionlessCredentials {
             access_keys: 0,
             client_secrets: 0,
@@ -116,8 +128,8 @@ impl AccountClosing {
             }
         }
         Ok(EndedCredentials {
-            sessions,
-            granted,
+            sessions: closed.sessions,
+            granted: closed.granted,
             lasting,
         })
     }

@@ -58,6 +58,18 @@ macro_rules! expiry {
     };
 }
 
+/// An index on the time of creation, for lists in that order.
+macro_rules! created {
+    ($table:literal) => {
+        index!(
+            $table,
+            "created_at",
+            "(julianday(created_at))",
+            "(created_at)"
+        )
+    };
+}
+
 /// All indexes of this server on Storyden's tables, the most important first.
 pub const INDEXES: &[Index] = &[
     // ON DELETE SET NULL looks up the predecessors: without the index each deleted row scans the table.
@@ -73,8 +85,20 @@ pub const INDEXES: &[Index] = &[
         "(julianday(expires_at)) WHERE replaced_by_token_id IS NULL",
         "(expires_at) WHERE replaced_by_token_id IS NULL"
     ),
-    index!("oauth_refresh_tokens", "client_id", "(client_id)"),
-    index!("oauth_refresh_tokens", "account_id", "(account_id)"),
+    // For foreign keys, and for the lists by client and by account.
+    index!(
+        "oauth_refresh_tokens",
+        "client_created_at",
+        "(client_id, julianday(created_at))",
+        "(client_id, created_at)"
+    ),
+    index!(
+        "oauth_refresh_tokens",
+        "account_created_at",
+        "(account_id, julianday(created_at))",
+        "(account_id, created_at)"
+    ),
+    created!("oauth_refresh_tokens"),
     // For revocation: skips revoked and expired tokens.
     index!(
         "oauth_refresh_tokens",
@@ -114,7 +138,16 @@ pub const INDEXES: &[Index] = &[
     ),
     expiry!("sessions"),
     index!("sessions", "account_id", "(account_id)"),
+    // For the sign-out of all sessions: the newest live sessions of an account.
+    index!(
+        "sessions",
+        "live_account_id",
+        "(account_id, julianday(created_at)) WHERE revoked_at IS NULL",
+        "(account_id, created_at) WHERE revoked_at IS NULL"
+    ),
     index!("oauth_clients", "account_id", "(account_id)"),
+    created!("oauth_clients"),
+    created!("oauth_device_authorisations"),
     expiry!("oauth_remote_authorisation_flows"),
     index!(
         "oauth_remote_authorisation_flows",
@@ -126,6 +159,13 @@ pub const INDEXES: &[Index] = &[
         "authentications",
         "account_authentication",
         "(account_authentication)"
+    ),
+    // For the list of all access keys.
+    index!(
+        "authentications",
+        "access_key_created_at",
+        "(julianday(created_at)) WHERE service = 'access_key'",
+        "(created_at) WHERE service = 'access_key'"
     ),
     index!("emails", "account_id", "(account_id)"),
     index!("emails", "lower_email_address", "(lower(email_address))"),

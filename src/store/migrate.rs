@@ -58,6 +58,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0005_limits.sql"),
         postgres: include_str!("../../migrations/postgres/0005_limits.sql"),
     },
+    Migration {
+        version: 6,
+        name: "long_lists",
+        sqlite: include_str!("../../migrations/sqlite/0006_long_lists.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_long_lists.sql"),
+    },
 ];
 
 #[derive(sqlx::FromRow)]

@@ -13,7 +13,7 @@ use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation::Target;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, ClientRowId};
+use crate::ids::{AccountId, ClientRowId, SessionId};
 
 /// Allowed clock skew of a Storyden that shares the database: a row that a Storyden inserts up to this
 /// long after a revocation counts as inserted before.
@@ -142,6 +142,26 @@ macro_rules! request_ended {
     };
 }
 
+/// SQL condition: an open revocation of all sessions of an account covers the session `$x`. Sessions have no
+/// revocation number. Instead, the transaction that opens the revocation revokes the newest sessions, and
+/// `cut_off` is the creation time of the oldest of these ([`super::sessions::revoke_all`]).
+macro_rules! session_ended {
+    (sqlite, $x:literal) => {
+        $crate::store::open_revocations::session_ended!(@ $x,
+            concat!("julianday(", $x, ".created_at) <= julianday(v.cut_off)"))
+    };
+    (postgres, $x:literal) => {
+        $crate::store::open_revocations::session_ended!(@ $x, concat!($x, ".created_at <= v.cut_off"))
+    };
+    (@ $x:literal, $made_before:expr) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL AND v.kind = 'session' \
+             AND v.account_id = ", $x, ".account_id \
+             AND (v.session_id IS NULL OR v.session_id <> ", $x, ".id) AND ", $made_before, ")"
+        )
+    };
+}
+
 /// SQL expression: the revocation number to store in a new row.
 macro_rules! newest_revocation {
     () => {
@@ -151,7 +171,7 @@ macro_rules! newest_revocation {
 
 pub(super) use {
     code_ended, covered, device_ended, grant_ended, newest_revocation, refresh_token_ended,
-    request_ended,
+    request_ended, session_ended,
 };
 
 /// An open revocation.
@@ -169,6 +189,9 @@ pub(super) struct OpenRevocation {
 
 /// The kind of a client deletion: covers the client's row and all dependent rows.
 pub(super) const CLIENT: &str = "client";
+
+/// The kind of a sign-out: covers all sessions of an account except `session_id`.
+pub(super) const SESSION: &str = "session";
 
 impl OpenRevocation {
     pub(super) fn target(&self) -> Target {
@@ -197,6 +220,29 @@ pub(super) async fn insert(
             because.into(),
             now.into(),
             (now + CLOCK_SKEW).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Opens a revocation of the sessions of an account created until `cut_off`, except `keep`.
+pub(super) async fn insert_sessions(
+    tx: &mut Tx,
+    account: &AccountId,
+    keep: Option<&SessionId>,
+    cut_off: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_revocations (kind, account_id, session_id, because, created_at, cut_off) \
+         VALUES ($1, $2, $3, 'sessions_ended', $4, $5)",
+        &[
+            SESSION.into(),
+            account.into(),
+            keep.into(),
+            now.into(),
+            cut_off.into(),
         ],
     )
     .await?;

@@ -7,6 +7,7 @@ use super::clients::{Client, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
 use super::open_revocations::{grant_ended, newest_revocation};
+use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, GrantId};
 
@@ -188,4 +189,24 @@ pub async fn end(
         )
         .await?;
     Ok(ended > 0)
+}
+
+/// Revokes the own grants of several clients. `clients` is the JSON list of the row ids.
+pub(super) async fn end_all(
+    tx: &mut Tx,
+    clients: Value,
+    because: &'static str,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = tx.pick(
+        "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3 \
+         WHERE client_id IN (SELECT value FROM json_each(CAST($1 AS TEXT))) \
+         AND client_credentials AND revoked_at IS NULL",
+        "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3 \
+         WHERE client_id IN (SELECT jsonb_array_elements_text($1)) \
+         AND client_credentials AND revoked_at IS NULL",
+    );
+    tx.execute(sql, &[clients, now.into(), because.into()])
+        .await?;
+    Ok(())
 }

@@ -50,7 +50,7 @@ impl Target {
     }
 }
 
-/// Numbers of rows that a revocation ended or would end.
+/// Numbers of rows that a revocation ended or would end, each counted up to 100,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = RevokedGrants)]
 pub struct RevokedCounts {
@@ -85,6 +85,9 @@ impl RevokedCounts {
 /// Maximum number of rows of a kind that a transaction updates or deletes.
 pub(super) const BATCH: i64 = 200;
 
+/// Maximum number of rows of a kind that a response counts.
+pub(super) const COUNTED: i64 = 100_000;
+
 /// A kind of revocable rows, with the statements by account (and client, if given) or by client alone.
 /// `$1` is the account, `$2` the client, `$3` the time, `$4` the maximum number of rows, and `$5` the
 /// reason if the kind stores a reason.
@@ -92,7 +95,7 @@ struct Kind {
     /// Name in `auth_revocations`.
     name: &'static str,
     keeps_reason: bool,
-    /// Counts live rows.
+    /// Counts at most `$4` live rows.
     count: Statements,
     /// Ends at most `$4` live rows.
     end: Statements,
@@ -150,8 +153,9 @@ macro_rules! kind {
     (@ text count $engine:ident $by:ident $table:literal $account:literal $set:literal $alive:literal
         $until:tt $ended:ident) => {
         concat!(
-            "SELECT COUNT(*) AS n FROM ", $table, " y WHERE ", kind!(@ of $by $account), " AND ",
-            $alive, kind!(@ in_time $engine $until), " AND NOT ", $ended!($engine, "y")
+            "SELECT COUNT(*) AS n FROM (SELECT 1 FROM ", $table, " y WHERE ",
+            kind!(@ of $by $account), " AND ", $alive, kind!(@ in_time $engine $until), " AND NOT ",
+            $ended!($engine, "y"), " LIMIT $4) x"
         )
     };
     (@ text end $engine:ident $by:ident $table:literal $account:literal $set:literal $alive:literal
@@ -251,6 +255,7 @@ impl Kind {
             target.account.as_ref().into(),
             target.client.as_ref().into(),
             now.into(),
+            COUNTED.into(),
         ];
         let total: Total = db.fetch_one(sql, &parameters).await?;
         Ok(total.n.unsigned_abs())
@@ -353,6 +358,15 @@ pub(super) async fn end_grants_of_client(
     Ok(())
 }
 
+/// Numbers of rows that [`close_account`] updated.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosedAccount {
+    /// Sessions. If 200, older sessions may have ended too.
+    pub sessions: u64,
+    /// Codes, approvals, grants and tokens.
+    pub granted: RevokedCounts,
+}
+
 /// Ends everything that an account has open: sessions except `keep`, undecided authorization
 /// requests, codes, device approvals not collected yet, and grants with the tokens. Client credentials
 /// grants of the account's own applications stay; [`end_client_credentials_grants`] ends these.
@@ -362,11 +376,13 @@ pub async fn close_account(
     keep: Option<&SessionId>,
     because: &'static str,
     now: Timestamp,
-) -> Result<RevokedCounts> {
+) -> Result<ClosedAccount> {
     let target = Target::of_account(account);
     lock(tx, &target).await?;
-    sessions::revoke_all(tx, account, keep, now).await?;
-    end(tx, &target, (because, now), &[&REQUEST]).await
+    Ok(ClosedAccount {
+        sessions: sessions::revoke_all(tx, account, keep, now).await?,
+        granted: end(tx, &target, (because, now), &[&REQUEST]).await?,
+    })
 }
 
 /// Revokes everything that an account granted to a client, pending authorization requests included.
@@ -505,6 +521,12 @@ async fn apply_batch(db: &Db, open: &OpenRevocation) -> Result<u64> {
             return Ok(0);
         };
         return clients::delete_batch(db, client).await;
+    }
+    if open.kind == open_revocations::SESSION {
+        let Some(account) = target.account else {
+            return Ok(0);
+        };
+        return sessions::revoke_batch(db, &account, open.created_at).await;
     }
     let Some(kind) = ALL.iter().find(|kind| kind.name == open.kind) else {
         return Ok(0);

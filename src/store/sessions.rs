@@ -3,6 +3,9 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::{self, session_ended};
+use super::paging::Total;
+use super::revocation::{BATCH, COUNTED};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -35,21 +38,28 @@ struct SessionRow {
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
 pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Option<Session>> {
-    const SQL: &str = concat!(
-        "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
-         x.created_at AS session_created_at, x.expires_at AS session_expires_at, ",
-        account_columns!(),
-        " FROM sessions x JOIN accounts a ON a.id = x.account_id ",
-        account_roles!(),
-        " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL"
-    );
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
+                 x.created_at AS session_created_at, x.expires_at AS session_expires_at, ",
+                account_columns!(),
+                " FROM sessions x JOIN accounts a ON a.id = x.account_id ",
+                account_roles!(),
+                " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL \
+                 AND NOT ",
+                session_ended!($engine, "x")
+            )
+        };
+    }
     let Some(first) = tokens.first() else {
         return Ok(None);
     };
     // The same statement for any number of tokens: the first token fills the unused placeholders.
     let places: [Value; TOKENS_MAX] =
         std::array::from_fn(|place| tokens.get(place).unwrap_or(first).into());
-    let rows: Vec<SessionRow> = db.fetch_all(SQL, &places).await?;
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let rows: Vec<SessionRow> = db.fetch_all(sql, &places).await?;
     Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
 }
 
@@ -135,12 +145,18 @@ pub struct ListedSession {
 /// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
     let sql = db.pick(
-        "SELECT id, created_at, expires_at FROM sessions WHERE account_id = $1 \
-         AND revoked_at IS NULL AND julianday(expires_at) > julianday($2) \
-         ORDER BY julianday(created_at) DESC, id DESC LIMIT 1000",
-        "SELECT id, created_at, expires_at FROM sessions WHERE account_id = $1 \
-         AND revoked_at IS NULL AND expires_at > $2 \
-         ORDER BY created_at DESC, id DESC LIMIT 1000",
+        concat!(
+            "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
+             AND x.revoked_at IS NULL AND julianday(x.expires_at) > julianday($2) AND NOT ",
+            session_ended!(sqlite, "x"),
+            " ORDER BY julianday(x.created_at) DESC, x.id DESC LIMIT 1000"
+        ),
+        concat!(
+            "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
+             AND x.revoked_at IS NULL AND x.expires_at > $2 AND NOT ",
+            session_ended!(postgres, "x"),
+            " ORDER BY x.created_at DESC, x.id DESC LIMIT 1000"
+        ),
     );
     db.fetch_all(sql, &[account.into(), now.into()]).await
 }
@@ -152,30 +168,100 @@ pub async fn revoke_one(
     id: &SessionId,
     now: Timestamp,
 ) -> Result<bool> {
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE sessions AS x SET revoked_at = $3 \
+                 WHERE x.id = $1 AND x.account_id = $2 AND x.revoked_at IS NULL AND NOT ",
+                session_ended!($engine, "x")
+            )
+        };
+    }
+    let sql = tx.pick(sql!(sqlite), sql!(postgres));
     let ended = tx
-        .execute(
-            "UPDATE sessions SET revoked_at = $3 \
-             WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL",
-            &[id.into(), account.into(), now.into()],
-        )
+        .execute(sql, &[id.into(), account.into(), now.into()])
         .await?;
     Ok(ended > 0)
 }
 
-/// Ends every session of an account except `keep`.
-pub async fn revoke_all(
+/// Counts the sessions that [`revoke_all`] would revoke, up to [`COUNTED`].
+pub(super) async fn count_open(
+    db: &Db,
+    account: &AccountId,
+    keep: Option<&SessionId>,
+) -> Result<u64> {
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
+                 AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL AND NOT ",
+                session_ended!($engine, "x"),
+                " LIMIT $3) y"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    let parameters = [account.into(), keep.into(), COUNTED.into()];
+    let total: Total = db.fetch_one(sql, &parameters).await?;
+    Ok(total.n.unsigned_abs())
+}
+
+#[derive(sqlx::FromRow)]
+struct OpenRow {
+    id: SessionId,
+    created_at: Timestamp,
+}
+
+/// Revokes all sessions of an account except `keep`: updates the newest [`BATCH`] rows, and opens a
+/// revocation for older sessions, which every check of a session reads. The caller has locked the account.
+/// Returns the number of updated rows.
+pub(super) async fn revoke_all(
     tx: &mut Tx,
     account: &AccountId,
     keep: Option<&SessionId>,
     now: Timestamp,
 ) -> Result<u64> {
-    let keep = keep.map(|id| id.as_str().to_owned());
-    tx.execute(
-        "UPDATE sessions SET revoked_at = $3 \
-         WHERE account_id = $1 AND ($2 IS NULL OR id <> $2) AND revoked_at IS NULL",
-        &[account.into(), keep.into(), now.into()],
-    )
-    .await
+    let newest = tx.pick(
+        "SELECT x.id, x.created_at FROM sessions x WHERE x.account_id = $1 \
+         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL \
+         ORDER BY julianday(x.created_at) DESC LIMIT $3",
+        "SELECT x.id, x.created_at FROM sessions x WHERE x.account_id = $1 \
+         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL \
+         ORDER BY x.created_at DESC LIMIT $3 FOR UPDATE",
+    );
+    let parameters = [account.into(), keep.into(), BATCH.into()];
+    let rows: Vec<OpenRow> = tx.fetch_all(newest, &parameters).await?;
+    let Some(oldest) = rows.last() else {
+        return Ok(0);
+    };
+    if rows.len() as u64 >= BATCH.unsigned_abs() {
+        open_revocations::insert_sessions(tx, account, keep, oldest.created_at, now).await?;
+    }
+    let end = tx.pick(
+        "UPDATE sessions SET revoked_at = $2 \
+         WHERE id IN (SELECT value FROM json_each(CAST($1 AS TEXT))) AND revoked_at IS NULL",
+        "UPDATE sessions SET revoked_at = $2 \
+         WHERE id IN (SELECT jsonb_array_elements_text($1)) AND revoked_at IS NULL",
+    );
+    let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
+    tx.execute(end, &[ids, now.into()]).await
+}
+
+/// Updates a batch of the sessions that an open revocation covers. Returns the number of rows.
+pub(super) async fn revoke_batch(db: &Db, account: &AccountId, at: Timestamp) -> Result<u64> {
+    macro_rules! sql {
+        ($engine:ident) => {
+            concat!(
+                "UPDATE sessions SET revoked_at = $2 WHERE id IN (SELECT x.id FROM sessions x \
+                 WHERE x.account_id = $1 AND x.revoked_at IS NULL AND ",
+                session_ended!($engine, "x"),
+                " LIMIT $3) AND revoked_at IS NULL"
+            )
+        };
+    }
+    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    db.execute(sql, vec![account.into(), at.into(), BATCH.into()])
+        .await
 }
 
 #[derive(sqlx::FromRow)]
@@ -187,9 +273,24 @@ struct SessionIdRow {
 /// Locks a live session until the end of the transaction. A concurrent sign-out of all sessions waits,
 /// and then also ends the rows that this transaction writes. Returns false if the session was revoked.
 pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
+    // Lock the account first, as a sign-out of all sessions does: the next statement then sees the
+    // open revocation.
+    let lock = tx.pick(
+        "SELECT id FROM sessions WHERE id = $1", // the transaction is the lock
+        "SELECT x.id FROM sessions x JOIN accounts a ON a.id = x.account_id WHERE x.id = $1 \
+         FOR KEY SHARE OF a",
+    );
+    tx.execute(lock, &[id.into()]).await?;
     let sql = tx.pick(
-        "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", // the transaction is the lock
-        "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR SHARE",
+        concat!(
+            "SELECT x.id FROM sessions x WHERE x.id = $1 AND x.revoked_at IS NULL AND NOT ",
+            session_ended!(sqlite, "x") // the transaction is the lock
+        ),
+        concat!(
+            "SELECT x.id FROM sessions x WHERE x.id = $1 AND x.revoked_at IS NULL AND NOT ",
+            session_ended!(postgres, "x"),
+            " FOR SHARE OF x"
+        ),
     );
     let held: Option<SessionIdRow> = tx.fetch_optional(sql, &[id.into()]).await?;
     Ok(held.is_some())

@@ -2,6 +2,8 @@
 //! immediate, and a job updates the rows later (`auth_revocations`).
 
 use serde_json::{Value, json};
+use storyden_auth::member::session;
+use storyden_auth::store::clients::{self, Changes, Rotation};
 use storyden_auth::store::{leases, revocation};
 use time::Duration;
 
@@ -410,6 +412,119 @@ both! {
             server.get_with_bearer(USERINFO, &access_token).await.expect_error(401, "invalid_token");
             server.delete_client(&anew).await;
             server.sql("DELETE FROM auth_grants", &[]).await;
+        }
+    }
+
+    /// Issue 13: a client that is being deleted is not changed: it gets no secret, no name and no redirect
+    /// URI, by whatever was on its way while it was deleted.
+    async fn a_client_that_is_being_deleted_is_not_changed(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        keep_the_job_away(&server).await;
+        give(&server, &frigg, &app).await;
+        copy(&server).await;
+        let client = clients::find(&server.app.db, "app").await.unwrap().unwrap();
+        server.delete_client(&app).await;
+        let (db, now) = (&server.app.db, server.clock.now());
+        let changes = Changes {
+            name: Some("Another".to_owned()),
+            redirect_uris: Some(vec![app.redirect_uri.clone()]),
+            secret_hash: Some("x".to_owned()),
+            ..Changes::default()
+        };
+        let input = (app.row_id.clone(), changes, now);
+        let updated = db.write(input, |tx, (id, changes, now)| Box::pin(clients::update(tx, id, changes, *now)));
+        assert!(!updated.await.unwrap());
+        for old_until in [None, Some(now + Duration::hours(1))] {
+            let rotation = Rotation { client: app.row_id.clone(), hash: "x".to_owned(), old_until, now };
+            let rotated = db.write(rotation, |tx, rotation| Box::pin(clients::rotate_secret(tx, rotation)));
+            assert!(!rotated.await.unwrap());
+        }
+        let replaced = db.write(client, |tx, client| Box::pin(clients::replace(tx, client))).await;
+        assert!(matches!(replaced, Err(storyden_auth::store::Error::Gone)), "{replaced:?}");
+        let untouched = "SELECT COUNT(*) AS n FROM oauth_clients WHERE id = $1 AND name = 'The app' \
+                         AND client_secret_hash IS NULL AND client_id = 'deleted:' || id";
+        assert_eq!(server.count(untouched, &[app.row_id.as_str()]).await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM auth_clients", &[]).await, 0);
+        apply(&server).await;
+        assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_clients", &[]).await, 0);
+    }
+
+    /// Issue 13, A-60: of more sessions than a transaction updates, every one but the present one is over
+    /// at once, by cookie and in the list; a later sign-in is good, and the job updates the rows.
+    async fn many_sessions_end_at_once(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let sif = server.member("sif", &[]).await;
+        keep_the_job_away(&server).await;
+        let oldest = server.sign_in_again(&frigg).await;
+        server.turn(Duration::minutes(1));
+        let rows = server.sql(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+             INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
+             SELECT x.id || '-' || i, x.created_at, x.token_hash || i, x.expires_at, x.account_id \
+             FROM n, (SELECT * FROM sessions WHERE account_id = $1 LIMIT 1) x",
+            &[frigg.id.as_str()],
+        ).await;
+        assert_eq!(rows, COPIES);
+        server.turn(Duration::minutes(1));
+        let newest = server.sign_in_again(&frigg).await;
+        let present = server.sign_in_again(&frigg).await;
+        let body = json!({ "current": PASSWORD, "new": "another password" });
+        let changed = server.post_as(&present, "/api/auth/password", &body).await.expect(200).json();
+        assert_eq!(changed["ended"]["sessions"], COPIES + 3, "{changed}");
+        let live = "SELECT COUNT(*) AS n FROM sessions WHERE account_id = $1 AND revoked_at IS NULL";
+        assert!(server.count(live, &[frigg.id.as_str()]).await > 200, "the rows come later");
+        for over in [&frigg, &oldest, &newest] {
+            server.get_as(over, "/api/auth/sessions").await.expect(401);
+        }
+        let listed = server.get_as(&present, "/api/auth/sessions").await.expect(200).json();
+        assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
+        server.get_as(&sif, "/api/auth/sessions").await.expect(200);
+        server.turn(Duration::seconds(1));
+        let later = session::begin(&server.app, &frigg.id).await.unwrap().0;
+        let later = Member { session: later.reveal().to_owned(), ..frigg.clone() };
+        let now = server.clock.now();
+        let applied = revocation::apply(&server.app.db, now, || false).await.unwrap();
+        assert_eq!((applied.rows, applied.closed), (COPIES + 3 - 200, 1), "{applied:?}");
+        assert_eq!(server.count(live, &[frigg.id.as_str()]).await, 2);
+        for good in [&present, &later, &sif] {
+            server.get_as(good, "/api/auth/sessions").await.expect(200);
+        }
+        server.get_as(&oldest, "/api/auth/sessions").await.expect(401);
+    }
+
+    /// Issue 13, A-60: what a session writes while every session of its account ends is either refused or
+    /// ended too, also by an old session that no transaction updated (two replicas).
+    async fn writes_in_flight_do_not_survive_their_session(setup: Setup) {
+        let (server, replica) = (setup.start().await, setup.start().await);
+        keep_the_job_away(&server).await;
+        for round in 0..6 {
+            let handle = format!("member-{round}");
+            let frigg = server.member(&handle, &["USE_PERSONAL_ACCESS_KEYS"]).await;
+            server.turn(Duration::minutes(1));
+            let rows = server.sql(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+                 INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
+                 SELECT x.id || '-' || i, x.created_at, x.token_hash || i, x.expires_at, x.account_id \
+                 FROM n, (SELECT * FROM sessions WHERE account_id = $1 LIMIT 1) x",
+                &[frigg.id.as_str()],
+            ).await;
+            assert_eq!(rows, COPIES);
+            let create = (0..8).map(|at| {
+                let on = [&server, &replica][at % 2];
+                let request = on.request("POST", "/api/auth/access-keys").header("cookie", frigg.cookie());
+                request.json(&json!({ "name": "key" }))
+            });
+            let end = server.request("DELETE", "/api/auth/sessions?end_access_keys=true");
+            let end = end.header("cookie", frigg.cookie());
+            let (answers, ended) = tokio::join!(at_once(create.collect()), server.send(end));
+            ended.expect(200);
+            count(&answers, 200);
+            let live = "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \
+                        AND NOT disabled AND account_authentication = $1";
+            assert_eq!(server.count(live, &[frigg.id.as_str()]).await, 0);
         }
     }
 }

@@ -119,7 +119,7 @@ pub async fn change(
         client_secrets: end_client_secrets,
         because: "password_changed",
     };
-    let counted = closing.count_grants(&context.db, entry.at).await?;
+    let counted = closing.count_open(&context.db, entry.at).await?;
     let changed = context
         .db
         .write(

@@ -195,7 +195,7 @@ pub async fn delete_all(
     let closing = closing(query.as_deref(), account.clone())?;
     let entry = entry(&context, Event::SessionsEnded, &account, address);
     let now = entry.at;
-    let counted = closing.count_grants(&context.db, now).await?;
+    let counted = closing.count_open(&context.db, now).await?;
     let input = (closing, tokens, entry);
     let write = context.db.write(input, |tx, (closing, tokens, entry)| {
         Box::pin(async move {
