@@ -5,6 +5,7 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::paging::{Page, Pages, Total};
+use super::revocation::BATCH;
 use super::value::{Flag, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccessKeyId, AccountId};
@@ -207,18 +208,43 @@ pub struct KeyWithOwner {
     pub owner_suspended: Option<Timestamp>,
 }
 
+/// SQL condition: the access keys of an account, `$1`, or of all accounts. Separate texts, since SQLite uses
+/// no index for `$1 IS NULL OR …`.
 macro_rules! owned {
-    ($order:literal) => {
+    (one) => {
+        "k.service = 'access_key' AND k.account_authentication = $1"
+    };
+    (all) => {
+        "k.service = 'access_key' AND $1 IS NULL"
+    };
+}
+
+macro_rules! count {
+    ($owner:ident) => {
+        concat!(
+            "SELECT COUNT(*) AS n FROM (SELECT 1 FROM authentications k WHERE ",
+            owned!($owner),
+            " LIMIT $2) x"
+        )
+    };
+}
+
+macro_rules! list {
+    ($owner:ident, $order:ident) => {
         concat!(
             "SELECT k.id, k.created_at, k.name, k.disabled, k.expires_at, a.id AS owner_id, \
              a.handle AS owner_handle, a.name AS owner_name, a.created_at AS owner_joined, \
              a.deleted_at AS owner_suspended \
-             FROM authentications k JOIN accounts a ON a.id = k.account_authentication \
-             WHERE k.service = 'access_key' AND ($1 IS NULL OR k.account_authentication = $1)",
-            $order,
+             FROM authentications k JOIN accounts a ON a.id = k.account_authentication WHERE ",
+            owned!($owner),
+            list!(@ $order),
             " LIMIT $2 OFFSET $3"
         )
     };
+    (@ whole) => { "" };
+    // SQLite stores times as text with any UTC offset: compare instants, not texts
+    (@ sqlite) => { " ORDER BY julianday(k.created_at), k.id" };
+    (@ postgres) => { " ORDER BY k.created_at, k.id" };
 }
 
 /// Lists a page of all keys, or of the keys of `owner`, oldest first, including deleted keys. The
@@ -228,21 +254,16 @@ pub async fn list_all(
     owner: Option<&AccountId>,
     page: Page,
 ) -> Result<(Vec<KeyWithOwner>, Pages)> {
-    let total: Total = db
-        .fetch_one(
-            "SELECT COUNT(*) AS n FROM authentications k \
-             WHERE k.service = 'access_key' AND ($1 IS NULL OR k.account_authentication = $1)",
-            &[owner.into()],
-        )
-        .await?;
-    let list = if page.is_whole() {
-        owned!("")
-    } else {
-        // SQLite stores times as text with any UTC offset: compare instants, not texts
-        db.pick(
-            owned!(" ORDER BY julianday(k.created_at), k.id"),
-            owned!(" ORDER BY k.created_at, k.id"),
-        )
+    let count = match owner {
+        Some(_) => count!(one),
+        None => count!(all),
+    };
+    let total: Total = db.fetch_one(count, &[owner.into(), page.counted()]).await?;
+    let list = match (owner, page.is_whole()) {
+        (Some(_), true) => list!(one, whole),
+        (None, true) => list!(all, whole),
+        (Some(_), false) => db.pick(list!(one, sqlite), list!(one, postgres)),
+        (None, false) => db.pick(list!(all, sqlite), list!(all, postgres)),
     };
     let mut parameters: Vec<Value> = vec![owner.into()];
     parameters.extend(page.bounds());
@@ -359,12 +380,14 @@ pub async fn end(
     Ok(found > 0)
 }
 
-/// Revokes the grants that a key approved. Access and refresh tokens of a revoked grant are refused.
+/// Revokes at most [`BATCH`] of the grants that a key approved. Access and refresh tokens of the other grants
+/// are refused too, since every check of a grant reads the key.
 async fn end_grants(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE auth_grants SET revoked_at = $2, revoked_because = 'access_key_ended', salt = NULL \
-         WHERE access_key_id = $1 AND revoked_at IS NULL",
-        &[id.into(), now.into()],
+         WHERE id IN (SELECT g.id FROM auth_grants g WHERE g.access_key_id = $1 \
+             AND g.revoked_at IS NULL LIMIT $3) AND revoked_at IS NULL",
+        &[id.into(), now.into(), BATCH.into()],
     )
     .await?;
     Ok(())

@@ -184,16 +184,21 @@ pub async fn last_grant(
     account: &AccountId,
     client: &ClientRowId,
 ) -> Result<Option<LastGrant>> {
+    // The newest tokens of the account only: an application with older tokens alone counts as new.
     let sql = db.pick(
         "SELECT x.scope, x.created_at FROM (\
-             SELECT t.scope, t.created_at FROM oauth_refresh_tokens t \
-             WHERE t.account_id = $1 AND t.client_id = $2 \
+             SELECT n.scope, n.created_at FROM (\
+                 SELECT t.scope, t.created_at, t.client_id FROM oauth_refresh_tokens t \
+                 WHERE t.account_id = $1 ORDER BY julianday(t.created_at) DESC LIMIT 10000) n \
+             WHERE n.client_id = $2 \
              UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
              WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
          ORDER BY julianday(x.created_at) DESC LIMIT 1",
         "SELECT x.scope, x.created_at FROM (\
-             SELECT t.scope, t.created_at FROM oauth_refresh_tokens t \
-             WHERE t.account_id = $1 AND t.client_id = $2 \
+             SELECT n.scope, n.created_at FROM (\
+                 SELECT t.scope, t.created_at, t.client_id FROM oauth_refresh_tokens t \
+                 WHERE t.account_id = $1 ORDER BY t.created_at DESC LIMIT 10000) n \
+             WHERE n.client_id = $2 \
              UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
              WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
          ORDER BY x.created_at DESC LIMIT 1",

@@ -42,45 +42,77 @@ fn like_pattern(text: &str) -> String {
     pattern
 }
 
-/// The condition of [`Filter`].
+/// Selects the statement of a filter. `$sql` is a macro that takes the name of the filter.
+macro_rules! pick {
+    ($filter:ident, $sql:ident $(, $order:ident)?) => {
+        match ($filter.client_id.is_some(), $filter.owner.is_some()) {
+            (true, _) => $sql!(client_id $(, $order)?),
+            (false, true) => $sql!(owner $(, $order)?),
+            (false, false) => $sql!(all $(, $order)?),
+        }
+    };
+}
+
+/// The condition of [`Filter`]: `$1` is the owner, `$2` the public id, `$3` the text. Separate texts, since
+/// SQLite uses no index for `$1 IS NULL OR …`.
 macro_rules! filtered {
-    () => {
+    ($filter:ident) => {
         concat!(
-            " FROM oauth_clients c WHERE ($1 IS NULL OR c.account_id = $1) \
-             AND ($2 IS NULL OR c.client_id = $2) \
-             AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
+            " FROM oauth_clients c WHERE ",
+            filtered!(@ by $filter),
+            " AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
                  OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\') AND ",
             is_not_deleted!("c")
         )
     };
+    (@ by client_id) => {
+        "c.client_id = $2 AND ($1 IS NULL OR c.account_id = $1)"
+    };
+    (@ by owner) => {
+        "c.account_id = $1 AND $2 IS NULL"
+    };
+    (@ by all) => {
+        "$1 IS NULL AND $2 IS NULL"
+    };
 }
 
-macro_rules! listed {
-    ($order:literal) => {
+macro_rules! count {
+    ($filter:ident) => {
         concat!(
-            "SELECT ",
-            client_columns!(),
-            filtered!(),
-            $order,
-            " LIMIT $4 OFFSET $5"
+            "SELECT COUNT(*) AS n FROM (SELECT 1",
+            filtered!($filter),
+            " LIMIT $4) x"
         )
     };
 }
 
+macro_rules! list {
+    ($filter:ident, $order:ident) => {
+        concat!(
+            "SELECT ",
+            client_columns!(),
+            filtered!($filter),
+            list!(@ $order),
+            " LIMIT $4 OFFSET $5"
+        )
+    };
+    (@ whole) => { "" };
+    // SQLite stores times as text with any UTC offset: compare instants, not texts
+    (@ sqlite) => { " ORDER BY julianday(c.created_at), c.id" };
+    (@ postgres) => { " ORDER BY c.created_at, c.id" };
+}
+
 /// Lists a page of clients, oldest first. The unpaged list has the order of the table, as in Storyden.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
-    const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
     let mut parameters = filter.parameters();
-    let total: Total = db.fetch_one(COUNT, &parameters).await?;
+    parameters.push(page.counted());
+    let total: Total = db.fetch_one(pick!(filter, count), &parameters).await?;
+    parameters.pop();
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
-        listed!("")
+        pick!(filter, list, whole)
     } else {
-        // SQLite stores times as text with any UTC offset: compare instants, not texts
-        db.pick(
-            listed!(" ORDER BY julianday(c.created_at), c.id"),
-            listed!(" ORDER BY c.created_at, c.id"),
-        )
+        db.pick(pick!(filter, list, sqlite), pick!(filter, list, postgres))
     };
     let rows: Vec<ClientColumns> = db.fetch_all(list, &parameters).await?;
     let pages = page.of(total.n, rows.len());

@@ -113,40 +113,75 @@ pub struct Filter {
     pub stage: Option<Stage>,
 }
 
-/// The condition of [`Filter`]; `$4` is the current time. States have the same precedence as at a poll.
+/// Selects the statement of a filter. `$sql` is a macro that takes the engine and the name of the filter.
+macro_rules! pick {
+    ($db:ident, $filter:ident, $sql:ident $(, $order:ident)?) => {
+        match ($filter.account.is_some(), $filter.client.is_some()) {
+            (true, _) => $db.pick(
+                $sql!(sqlite, account $(, $order)?),
+                $sql!(postgres, account $(, $order)?),
+            ),
+            (false, true) => $db.pick(
+                $sql!(sqlite, client $(, $order)?),
+                $sql!(postgres, client $(, $order)?),
+            ),
+            (false, false) => $db.pick(
+                $sql!(sqlite, all $(, $order)?),
+                $sql!(postgres, all $(, $order)?),
+            ),
+        }
+    };
+}
+
+/// The condition of [`Filter`]: `$1` is the account, `$2` the client, `$3` the state, `$4` the current time.
+/// States have the same precedence as at a poll. Separate texts, since SQLite uses no index for
+/// `$1 IS NULL OR …`.
 macro_rules! filtered {
-    ($engine:ident, $expired:literal) => {
+    ($engine:ident, $filter:ident) => {
         concat!(
-            " FROM oauth_device_authorisations d \
-             WHERE ($1 IS NULL OR d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
-             AND ($2 IS NULL OR d.client_id = $2) \
-             AND NOT EXISTS (SELECT 1 FROM auth_revocations w WHERE w.done_at IS NULL \
+            " FROM oauth_device_authorisations d WHERE ",
+            filtered!(@ by $filter),
+            " AND NOT EXISTS (SELECT 1 FROM auth_revocations w WHERE w.done_at IS NULL \
                  AND w.kind = 'client' AND w.client_id = d.client_id) \
              AND ($3 IS NULL OR $3 = CASE \
              WHEN d.consumed_at IS NOT NULL THEN 'consumed' \
              WHEN d.denied_at IS NOT NULL OR d.approved_at IS NOT NULL AND ",
             device_ended!($engine, "d"),
             " THEN 'denied' WHEN ",
-            $expired,
+            filtered!(@ expired $engine),
             " THEN 'expired' WHEN d.approved_at IS NOT NULL THEN 'approved' ELSE 'pending' END)"
+        )
+    };
+    (@ by account) => {
+        "(d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
+         AND ($2 IS NULL OR d.client_id = $2)"
+    };
+    (@ by client) => {
+        "$1 IS NULL AND d.client_id = $2"
+    };
+    (@ by all) => {
+        "$1 IS NULL AND $2 IS NULL"
+    };
+    (@ expired sqlite) => {
+        "julianday(d.expires_at) <= julianday($4)"
+    };
+    (@ expired postgres) => {
+        "d.expires_at <= $4"
+    };
+}
+
+macro_rules! count {
+    ($engine:ident, $filter:ident) => {
+        concat!(
+            "SELECT COUNT(*) AS n FROM (SELECT 1",
+            filtered!($engine, $filter),
+            " LIMIT $5) x"
         )
     };
 }
 
-macro_rules! filtered_sqlite {
-    () => {
-        filtered!(sqlite, "julianday(d.expires_at) <= julianday($4)")
-    };
-}
-
-macro_rules! filtered_postgres {
-    () => {
-        filtered!(postgres, "d.expires_at <= $4")
-    };
-}
-
-macro_rules! listed {
-    ($engine:ident, $filtered:expr, $order:literal) => {
+macro_rules! list {
+    ($engine:ident, $filter:ident, $order:ident) => {
         concat!(
             "SELECT d.approved_at, d.approved_by_account_id, d.client_id, d.consumed_at, \
              d.created_at, CASE WHEN d.denied_at IS NULL AND d.consumed_at IS NULL \
@@ -155,11 +190,15 @@ macro_rules! listed {
             " THEN (SELECT MAX(w.created_at) FROM auth_revocations w WHERE w.done_at IS NULL) \
              ELSE d.denied_at END AS denied_at, d.expires_at, d.id, d.last_polled_at, \
              d.poll_interval_seconds, d.scope, d.user_code_display AS user_code",
-            $filtered,
-            $order,
+            filtered!($engine, $filter),
+            list!(@ $order $engine),
             " LIMIT $5 OFFSET $6"
         )
     };
+    (@ whole $engine:ident) => { "" };
+    // SQLite stores times as text with any UTC offset: compare instants, not texts
+    (@ oldest_first sqlite) => { " ORDER BY julianday(d.created_at), d.id" };
+    (@ oldest_first postgres) => { " ORDER BY d.created_at, d.id" };
 }
 
 /// Lists a page of device authorizations, oldest first. The unpaged list has the order of the table, as
@@ -175,32 +214,15 @@ pub async fn list(
         filter.client.as_ref().into(),
         filter.stage.map(|stage| stage.name().to_owned()).into(),
         now.into(),
+        page.counted(),
     ];
-    let count = db.pick(
-        concat!("SELECT COUNT(*) AS n", filtered_sqlite!()),
-        concat!("SELECT COUNT(*) AS n", filtered_postgres!()),
-    );
-    let total: Total = db.fetch_one(count, &parameters).await?;
+    let total: Total = db.fetch_one(pick!(db, filter, count), &parameters).await?;
+    parameters.truncate(4);
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
-        db.pick(
-            listed!(sqlite, filtered_sqlite!(), ""),
-            listed!(postgres, filtered_postgres!(), ""),
-        )
+        pick!(db, filter, list, whole)
     } else {
-        // SQLite stores times as text with any UTC offset: compare instants, not texts
-        db.pick(
-            listed!(
-                sqlite,
-                filtered_sqlite!(),
-                " ORDER BY julianday(d.created_at), d.id"
-            ),
-            listed!(
-                postgres,
-                filtered_postgres!(),
-                " ORDER BY d.created_at, d.id"
-            ),
-        )
+        pick!(db, filter, list, oldest_first)
     };
     let devices: Vec<ListedDevice> = db.fetch_all(list, &parameters).await?;
     let pages = page.of(total.n, devices.len());

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::value::Value;
 
+/// Maximum number of rows after a page that are counted, so that the count of a list of any length is fast.
+const COUNTED: i64 = 10_000;
+
 /// A page of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -49,6 +52,13 @@ impl Page {
         [self.size.into(), before.into()]
     }
 
+    /// Returns the `LIMIT` of the count: the rows up to the end of this page and [`COUNTED`] more.
+    #[must_use]
+    pub(super) fn counted(self) -> Value {
+        let end = self.number.saturating_mul(self.size);
+        end.saturating_add(COUNTED).into()
+    }
+
     /// Describes this page of a list with `total` rows, `here` of which are on this page.
     #[must_use]
     pub fn of(self, total: i64, here: usize) -> Pages {
@@ -75,7 +85,7 @@ pub struct Pages {
     pub page_size: i64,
     /// Number of rows on this page.
     pub results: usize,
-    /// Number of pages.
+    /// Number of pages. At most 10,000 rows after this page are counted.
     pub total_pages: i64,
 }
 

@@ -52,13 +52,38 @@ pub struct Filter {
     pub client: Option<ClientRowId>,
 }
 
+/// Selects the statement of a filter. `$sql` is a macro that takes the engine and the name of the filter.
+macro_rules! pick {
+    ($db:ident, $filter:ident, $sql:ident) => {
+        match ($filter.account.is_some(), $filter.client.is_some()) {
+            (true, _) => $db.pick($sql!(sqlite, account), $sql!(postgres, account)),
+            (false, true) => $db.pick($sql!(sqlite, client), $sql!(postgres, client)),
+            (false, false) => $db.pick($sql!(sqlite, all), $sql!(postgres, all)),
+        }
+    };
+}
+
+/// The condition of [`Filter`]: `$1` is the account, `$2` the client. Separate texts, since SQLite uses no
+/// index for `$1 IS NULL OR …`.
+macro_rules! filtered {
+    (account) => {
+        "t.account_id = $1 AND ($2 IS NULL OR t.client_id = $2)"
+    };
+    (client) => {
+        "$1 IS NULL AND t.client_id = $2"
+    };
+    (all) => {
+        "$1 IS NULL AND $2 IS NULL"
+    };
+}
+
 /// Lists a page of refresh tokens, newest first, used and revoked tokens included.
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedToken>, Pages)> {
     let [size, before] = page.bounds();
     let (account, client) = (filter.account.as_ref(), filter.client.as_ref());
     // A token of a revoked grant is invalid before the token's own row is updated.
-    macro_rules! sql {
-        ($engine:ident) => {
+    macro_rules! list {
+        ($engine:ident, $filter:ident) => {
             concat!(
                 "SELECT t.id, t.created_at, t.client_id AS oauth_client_id, c.client_id, \
                  c.name AS client_name, t.account_id, t.scope, t.expires_at, \
@@ -69,25 +94,32 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedTok
                      (SELECT MAX(v.created_at) FROM auth_revocations v WHERE v.done_at IS NULL)) \
                  ELSE t.revoked_at END AS revoked_at, \
                  t.replaced_by_token_id, t.last_used_at \
-                 FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id \
-                 WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2) AND ",
+                 FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id WHERE ",
+                filtered!($filter),
+                " AND ",
                 is_not_deleted!("c"),
-                " ORDER BY t.created_at DESC, t.id DESC LIMIT $3 OFFSET $4"
+                list!(@ order $engine),
+                " LIMIT $3 OFFSET $4"
+            )
+        };
+        // SQLite stores times as text with any UTC offset: compare instants, not texts
+        (@ order sqlite) => { " ORDER BY julianday(t.created_at) DESC, t.id DESC" };
+        (@ order postgres) => { " ORDER BY t.created_at DESC, t.id DESC" };
+    }
+    macro_rules! count {
+        ($engine:ident, $filter:ident) => {
+            concat!(
+                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM oauth_refresh_tokens t WHERE ",
+                filtered!($filter),
+                " AND NOT EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL \
+                     AND v.kind = 'client' AND v.client_id = t.client_id) LIMIT $3) x"
             )
         };
     }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
     let parameters = [account.into(), client.into(), size, before];
-    let tokens: Vec<ListedToken> = db.fetch_all(sql, &parameters).await?;
-    let total: Total = db
-        .fetch_one(
-            "SELECT COUNT(*) AS n FROM oauth_refresh_tokens t \
-             WHERE ($1 IS NULL OR t.account_id = $1) AND ($2 IS NULL OR t.client_id = $2) \
-             AND NOT EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL \
-                 AND v.kind = 'client' AND v.client_id = t.client_id)",
-            &[account.into(), client.into()],
-        )
-        .await?;
+    let tokens: Vec<ListedToken> = db.fetch_all(pick!(db, filter, list), &parameters).await?;
+    let parameters = [account.into(), client.into(), page.counted()];
+    let total: Total = db.fetch_one(pick!(db, filter, count), &parameters).await?;
     let pages = page.of(total.n, tokens.len());
     Ok((tokens, pages))
 }
