@@ -336,12 +336,18 @@ async fn delete(db: &Db, step: &'static Step, ids: Value, before: Timestamp) -> 
     .await
 }
 
-/// Deletes the salts of rotations before `closed`, so that the successors can no longer be derived.
+/// Deletes the salts of rotations before `closed`, in batches, so that the successors can no longer be
+/// derived. Only this server writes `rotated_at`, so on SQLite too the text order is the time order.
 pub async fn wipe_salts(db: &Db, closed: Timestamp) -> Result<u64> {
-    let sql = db.pick(
-        "UPDATE auth_grants SET salt = NULL \
-         WHERE salt IS NOT NULL AND julianday(rotated_at) < julianday($1)",
-        "UPDATE auth_grants SET salt = NULL WHERE salt IS NOT NULL AND rotated_at < $1",
-    );
-    db.execute(sql, vec![closed.into()]).await
+    const SQL: &str = "UPDATE auth_grants SET salt = NULL WHERE id IN (SELECT g.id FROM auth_grants g \
+         WHERE g.salt IS NOT NULL AND g.rotated_at < $1 ORDER BY g.rotated_at LIMIT $2)";
+    let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
+    let mut wiped = 0;
+    loop {
+        let rows = db.execute(SQL, vec![closed.into(), most.into()]).await?;
+        wiped += rows;
+        if rows < BATCH as u64 {
+            return Ok(wiped);
+        }
+    }
 }

@@ -128,9 +128,9 @@ macro_rules! due {
     }};
 }
 
-/// A walk through a table, with the condition for a due row `x` on SQLite and on PostgreSQL. A missing
-/// row is tested as `(SELECT … LIMIT 1) IS NULL`: PostgreSQL could plan `NOT EXISTS` as a hash of the
-/// whole other table, built again for each window.
+/// A walk through a table, with the condition for a due row `x` on SQLite and on PostgreSQL. A row of
+/// another table is tested as `(SELECT … LIMIT 1) IS NULL`: PostgreSQL could plan `EXISTS` as a hash of
+/// the whole other table, built again for each window.
 macro_rules! walk {
     ($name:literal, $keep:expr, $every:expr, ($table:literal, $id:literal), $sqlite:expr, $postgres:expr, $delete:expr) => {{
         const SQL: (Sql, Sql) = counted!(
@@ -208,9 +208,9 @@ macro_rules! unused_registration {
             ".account_id IS NULL AND ",
             $client,
             ".client_id LIKE 'sdoak\\_%' ESCAPE '\\' \
-             AND NOT EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ",
+             AND (SELECT y.client_id FROM auth_clients y WHERE y.client_id = ",
             $client,
-            ".id AND y.used) AND (SELECT g.id FROM auth_grants g WHERE g.client_id = ",
+            ".id AND y.used) IS NULL AND (SELECT g.id FROM auth_grants g WHERE g.client_id = ",
             $client,
             ".id LIMIT 1) IS NULL \
              AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.client_id = ",
@@ -242,9 +242,9 @@ macro_rules! unused_document {
     ($client:literal) => {
         concat!(
             $client,
-            ".account_id IS NULL AND EXISTS (SELECT 1 FROM auth_clients y WHERE y.client_id = ",
+            ".account_id IS NULL AND (SELECT y.confirmed_at FROM auth_clients y WHERE y.client_id = ",
             $client,
-            ".id AND y.confirmed_at IS NOT NULL) \
+            ".id) IS NOT NULL \
              AND (SELECT g.id FROM auth_grants g WHERE g.client_id = ",
             $client,
             ".id LIMIT 1) IS NULL \
@@ -375,13 +375,14 @@ const UNUSED_REGISTRATIONS: Step = walk!(
     HOURLY,
     ("oauth_clients", "id"),
     concat!(
-        "julianday(x.created_at) < julianday($1) - CASE WHEN EXISTS (SELECT 1 FROM auth_clients h \
-         WHERE h.client_id = x.id AND h.registered) THEN 1 ELSE 7 END AND ",
+        "julianday(x.created_at) < julianday($1) - CASE WHEN (SELECT h.client_id FROM auth_clients h \
+         WHERE h.client_id = x.id AND h.registered) IS NOT NULL THEN 1 ELSE 7 END AND ",
         unused_registration!("x")
     ),
     concat!(
-        "x.created_at < $1 - CASE WHEN EXISTS (SELECT 1 FROM auth_clients h \
-         WHERE h.client_id = x.id AND h.registered) THEN interval '1 day' ELSE interval '7 days' END AND ",
+        "x.created_at < $1 - CASE WHEN (SELECT h.client_id FROM auth_clients h \
+         WHERE h.client_id = x.id AND h.registered) IS NOT NULL \
+         THEN interval '1 day' ELSE interval '7 days' END AND ",
         unused_registration!("x")
     ),
     &[
@@ -469,12 +470,12 @@ const GRANTS_WITHOUT_TOKENS: Step = walk!(
     "julianday(x.created_at) < julianday($1) \
      AND (x.revoked_at IS NULL OR julianday(x.revoked_at) < julianday($1)) \
      AND NOT (x.client_credentials AND x.revoked_at IS NULL \
-         AND EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id)) \
+         AND (SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NOT NULL) \
      AND (SELECT m.token_id FROM auth_refresh_tokens m WHERE m.grant_id = x.id LIMIT 1) IS NULL \
      AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL",
     "x.created_at < $1 AND (x.revoked_at IS NULL OR x.revoked_at < $1) \
      AND NOT (x.client_credentials AND x.revoked_at IS NULL \
-         AND EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = x.client_id)) \
+         AND (SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NOT NULL) \
      AND (SELECT m.token_id FROM auth_refresh_tokens m WHERE m.grant_id = x.id LIMIT 1) IS NULL \
      AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL",
     &[
