@@ -97,6 +97,20 @@ macro_rules! bind {
     };
 }
 
+/// Checks the parameters of a statement, and logs the text and the types of the parameters at the level
+/// trace, but no values.
+fn check(sql: &'static str, args: &[Value]) -> Result<()> {
+    require_storable(args)?;
+    tracing::trace!(target: "storyden_auth::sql", sql, parameters = %types(args), "statement");
+    Ok(())
+}
+
+/// Returns the types of parameters, as of [`Value::type_name`].
+fn types(args: &[Value]) -> String {
+    let types: Vec<&str> = args.iter().map(Value::type_name).collect();
+    types.join(", ")
+}
+
 /// Encodes JSON for SQLite as a compact BLOB, like Storyden.
 fn json_blob(json: &serde_json::Value) -> Vec<u8> {
     json.to_string().into_bytes()
@@ -147,7 +161,7 @@ impl Db {
 
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        require_storable(args)?;
+        check(sql, args)?;
         Ok(match self {
             Self::Sqlite(db) => {
                 let mut reader = db.readers.take().await?;
@@ -169,7 +183,7 @@ impl Db {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        require_storable(args)?;
+        check(sql, args)?;
         Ok(match self {
             Self::Sqlite(db) => {
                 let mut reader = db.readers.take().await?;
@@ -381,7 +395,7 @@ impl SqliteDb {
 impl Tx {
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        require_storable(args)?;
+        check(sql, args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 bind!(sqlx::query_as(sql), args, json_blob)
@@ -402,7 +416,7 @@ impl Tx {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        require_storable(args)?;
+        check(sql, args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 bind!(sqlx::query_as(sql), args, json_blob)
@@ -419,7 +433,7 @@ impl Tx {
 
     /// Runs a statement. Returns the number of changed rows.
     pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
-        require_storable(args)?;
+        check(sql, args)?;
         Ok(match self {
             Self::Sqlite(tx, _) => {
                 let query = bind!(sqlx::query(sql), args, json_blob);

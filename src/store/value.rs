@@ -45,6 +45,20 @@ impl Value {
         }
     }
 
+    /// Returns the PostgreSQL name of the type, with `?` if the value is NULL.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(Some(_)) => "text",
+            Self::Text(None) => "text?",
+            Self::Int(Some(_)) => "bigint",
+            Self::Int(None) => "bigint?",
+            Self::Bool(_) => "boolean",
+            Self::Time(Some(_)) => "timestamptz",
+            Self::Time(None) => "timestamptz?",
+            Self::Json(_) => "jsonb",
+        }
+    }
+
     /// Returns a JSON list of names.
     pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Json(names.into_iter().collect())

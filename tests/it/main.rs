@@ -84,6 +84,7 @@ mod pkce_exemption;
 mod process;
 mod profile_storyden;
 mod protected_resource;
+mod query_plans;
 mod races;
 mod refresh_token;
 mod refresh_token_family;

@@ -1,6 +1,7 @@
 //! Large tables: chains of refresh tokens with grants, inserted by a few statements.
 
 use super::client::Client;
+use super::database::Engine;
 use super::member::Member;
 use super::server::Setup;
 
@@ -19,7 +20,95 @@ pub(crate) struct Tokens {
     pub(crate) days: i32,
 }
 
+/// Tables that grow with accounts, clients and time. Tables of remote connections, settings and roles stay
+/// small.
+pub(crate) const GROWING: &[&str] = &[
+    "accounts",
+    "account_roles",
+    "authentications",
+    "emails",
+    "sessions",
+    "oauth_clients",
+    "oauth_authorisation_requests",
+    "oauth_authorisation_codes",
+    "oauth_device_authorisations",
+    "oauth_refresh_tokens",
+    "auth_assertions",
+    "auth_audit",
+    "auth_clients",
+    "auth_device_failures",
+    "auth_device_origins",
+    "auth_grants",
+    "auth_pending_requests",
+    "auth_refresh_tokens",
+    "auth_request_details",
+    "auth_revoked_tokens",
+    "auth_shown_consents",
+];
+
+/// Minimum number of rows of a table after [`Setup::grow_tables`].
+const ROWS: u32 = 6_000;
+
 impl Setup {
+    /// Copies the rows of every growing table and updates the statistics of PostgreSQL. Each copy has ids,
+    /// hashes and unique names of its own, and is a second older than the previous copy.
+    pub(crate) async fn grow_tables(&self) {
+        let mut database = self.connect_as_other_process().await;
+        database
+            .run(database.pick(
+                "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN IMMEDIATE",
+                "SET session_replication_role = replica; BEGIN",
+            ))
+            .await;
+        for table in GROWING {
+            let query = database.pick(
+                "SELECT name || ' ' || lower(type) FROM pragma_table_info('TABLE')",
+                "SELECT column_name || ' ' || data_type FROM information_schema.columns \
+                 WHERE table_schema = current_schema() AND table_name = 'TABLE' ORDER BY ordinal_position",
+            );
+            let columns = database.texts(&query.replace("TABLE", table)).await;
+            let columns: Vec<String> = columns.into_iter().flatten().collect();
+            let copy = |column: &String| {
+                let (name, kind) = column.split_once(' ').unwrap();
+                let own = name.ends_with("id") || name.ends_with("hash");
+                let own = own || matches!(name, "handle" | "email_address" | "identifier" | "jti");
+                let copied = match (self.engine, kind) {
+                    (_, "text" | "varchar" | "character varying") if own => {
+                        format!("r.{name} || '-' || i")
+                    }
+                    (Engine::Sqlite, "datetime") => {
+                        format!(
+                            "strftime('%Y-%m-%d %H:%M:%f', r.{name}, '-' || i || ' seconds') || '+00:00'"
+                        )
+                    }
+                    (Engine::Postgres, "timestamp with time zone") => {
+                        format!("r.{name} - i * interval '1 second'")
+                    }
+                    _ => format!("r.{name}"),
+                };
+                (name.to_owned(), copied)
+            };
+            let (names, copied): (Vec<String>, Vec<String>) = columns.iter().map(copy).unzip();
+            let count = format!("SELECT CAST(COUNT(*) AS text) FROM {table}");
+            let rows = database.texts(&count).await.remove(0);
+            let rows: u32 = rows.unwrap().parse().unwrap();
+            assert!(rows > 0, "no row to copy in {table}");
+            database
+                .run(&format!(
+                    "INSERT INTO {table} ({}) WITH RECURSIVE n (i) AS \
+                     (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT {} FROM {table} r, n",
+                    names.join(", "),
+                    ROWS.div_ceil(rows),
+                    copied.join(", ")
+                ))
+                .await;
+        }
+        database.run("COMMIT").await;
+        database
+            .run(database.pick("SELECT 1", "VACUUM ANALYZE"))
+            .await;
+    }
+
     /// Drops this server's indexes on Storyden's tables, like Storyden at start-up.
     pub(crate) async fn drop_indexes(&self) {
         let mut database = self.connect_as_other_process().await;

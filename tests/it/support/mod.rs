@@ -20,6 +20,7 @@ pub(crate) mod relying_party;
 mod server;
 pub(crate) mod simulated_internet;
 mod soak;
+pub(crate) mod statements;
 mod storyden;
 
 pub(crate) use answer::{Answer, refused, told};
@@ -28,7 +29,7 @@ pub(crate) use database::Engine;
 pub(crate) use in_progress_flows::{InProgressFlows, pair};
 
 pub(crate) use cookie_jar::CookieJar;
-pub(crate) use large_tables::Tokens;
+pub(crate) use large_tables::{GROWING, Tokens};
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use pending_browser::{
     BrowserRequest, assert_redirect_to_consent, assert_redirect_to_login, stored,
