@@ -1,76 +1,71 @@
 //! Reuse detection on chains of any length, issued by this server or by a Storyden (RFC 9700 §4.14.2).
 
+use storyden_auth::clock::Timer;
 use storyden_auth::secret::Secret;
 
 use crate::support::race::{count, send_concurrently};
-use crate::support::{Client, Member, NewClient, Server, both};
+use crate::support::{Client, Member, NewClient, Server, Setup, both};
 
 /// Length of a chain. In `make soak`, about a year of refreshes every two minutes.
 fn length(is_soak: bool) -> u32 {
     if is_soak { 300_000 } else { 5_000 }
 }
 
+/// Maximum response time in seconds of a replay, for a chain of this server.
+const AT_ONCE: f64 = 0.5;
+/// Maximum response time in seconds for a chain of a Storyden, which is read to its end.
+const CHAIN_READ: f64 = 10.0;
+
 const LIVE: &str = "SELECT COUNT(*) AS n FROM oauth_refresh_tokens WHERE revoked_at IS NULL";
 const LIVE_GRANTS: &str = "SELECT COUNT(*) AS n FROM auth_grants WHERE revoked_at IS NULL";
 
 /// Inserts a chain between the first and the second token of a grant: the first token names the chain's
-/// start as the successor, and the chain's end names the second token.
-async fn lengthen(server: &Server, tokens: u32, members: bool) {
-    let rows = server
-        .sql(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < CAST($1 AS INTEGER)) \
-             INSERT INTO oauth_refresh_tokens (id, created_at, token_hash, scope, expires_at, revoked_at, \
-             last_used_at, account_id, client_id) SELECT 'chain-' || i, t.created_at, 'hash-' || i, t.scope, \
-             t.expires_at, t.created_at, t.created_at, t.account_id, t.client_id \
-             FROM oauth_refresh_tokens t, n WHERE t.replaced_by_token_id IS NOT NULL",
-            &[&tokens.to_string()],
-        )
+/// start as the successor, and the chain's end names the second token. Without the timeouts of the server.
+async fn lengthen(setup: &Setup, tokens: u32, members: bool) {
+    let mut database = setup.connect_as_other_process().await;
+    // The foreign keys hold by construction.
+    let begin = database.pick(
+        "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE",
+        "SET session_replication_role = replica; BEGIN",
+    );
+    database.run(begin).await;
+    let numbers = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {tokens})"
+    );
+    database
+        .run(&format!(
+            "{numbers} INSERT INTO oauth_refresh_tokens (id, created_at, token_hash, scope, \
+             expires_at, revoked_at, last_used_at, account_id, client_id, replaced_by_token_id) \
+             SELECT 'chain-' || i, t.created_at, 'hash-' || i, t.scope, t.expires_at, \
+             t.created_at, t.created_at, t.account_id, t.client_id, \
+             CASE WHEN i < {tokens} THEN 'chain-' || (i + 1) ELSE t.replaced_by_token_id END \
+             FROM oauth_refresh_tokens t, n WHERE t.replaced_by_token_id IS NOT NULL"
+        ))
         .await;
-    assert_eq!(rows, u64::from(tokens));
     if members {
-        server
-            .sql(
+        database
+            .run(
                 "INSERT INTO auth_refresh_tokens (token_id, grant_id) \
                  SELECT t.id, g.id FROM oauth_refresh_tokens t, auth_grants g WHERE t.id LIKE 'chain-%'",
-                &[],
             )
             .await;
     }
-    let last = format!("chain-{tokens}");
-    server
-        .sql(
-            "UPDATE oauth_refresh_tokens SET replaced_by_token_id = \
-             (SELECT f.replaced_by_token_id FROM oauth_refresh_tokens f \
-             WHERE f.id NOT LIKE 'chain-%' AND f.replaced_by_token_id IS NOT NULL) WHERE id = $1",
-            &[&last],
-        )
-        .await;
-    server
-        .sql(
-            "UPDATE oauth_refresh_tokens SET replaced_by_token_id = \
-             'chain-' || (CAST(substr(id, 7) AS INTEGER) + 1) WHERE id LIKE 'chain-%' AND id <> $1",
-            &[&last],
-        )
-        .await;
-    server
-        .sql(
+    database
+        .run(&format!(
             "UPDATE oauth_refresh_tokens SET replaced_by_token_id = 'chain-1' \
-             WHERE id NOT LIKE 'chain-%' AND replaced_by_token_id IS NOT NULL",
-            &[],
-        )
+             WHERE id NOT LIKE 'chain-%' AND replaced_by_token_id IS NOT NULL; \
+             UPDATE auth_grants SET rotated_token_id = 'chain-{tokens}' \
+             WHERE rotated_token_id IS NOT NULL; COMMIT"
+        ))
         .await;
-    server
-        .sql(
-            "UPDATE auth_grants SET rotated_token_id = $1 WHERE rotated_token_id IS NOT NULL",
-            &[&last],
-        )
-        .await;
+    let count = database.pick("SELECT 1", "ANALYZE oauth_refresh_tokens"); // SQLite does not analyze by itself
+    database.run(count).await;
 }
 
 /// Creates a chain of this length. Returns the first token, which was used, and the last token, which
 /// was not.
 async fn chain(
-    server: &Server,
+    (setup, server): (&Setup, &Server),
     (member, app): (&Member, &Client),
     tokens: u32,
     members: bool,
@@ -78,8 +73,18 @@ async fn chain(
     let first = server.tokens(member, app, &[]).await.text("refresh_token");
     let second = server.refresh(app, &first).await.expect(200);
     server.turn(time::Duration::minutes(1));
-    lengthen(server, tokens, members).await;
+    lengthen(setup, tokens, members).await;
     (first, second.text("refresh_token"))
+}
+
+/// Deletes all refresh tokens, without the timeouts of the server.
+async fn delete_tokens(setup: &Setup) {
+    let mut database = setup.connect_as_other_process().await;
+    let delete = database.pick(
+        "PRAGMA foreign_keys = OFF; DELETE FROM oauth_refresh_tokens",
+        "TRUNCATE oauth_refresh_tokens",
+    );
+    database.run(delete).await;
 }
 
 both! {
@@ -89,9 +94,13 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let length = length(setup.is_soak);
-        let (first, last) = chain(&server, (&frigg, &app), length, true).await;
+        let (first, last) = chain((&setup, &server), (&frigg, &app), length, true).await;
+        let since = Timer::start();
         server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+        let seconds = since.seconds();
         server.held.count("tokens of chains", length as usize);
+        server.held.longest("ms to answer", seconds);
+        assert!(!setup.is_soak || seconds <= AT_ONCE, "the answer took {seconds} s");
         assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
         server.refresh(&app, &last).await.expect_error(400, "invalid_grant");
         let audited = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'refresh_token_reused'";
@@ -115,17 +124,21 @@ both! {
             } else {
                 app.clone()
             };
-            let (first, mut last) = chain(&server, (&frigg, &app), length, false).await;
+            let (first, mut last) = chain((&setup, &server), (&frigg, &app), length, false).await;
             server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
             server.sql("DELETE FROM auth_grants", &[]).await;
             if used_here {
                 last = server.refresh(&app, &last).await.expect(200).text("refresh_token");
             }
+            let since = Timer::start();
             server.refresh(&app, &first).await.expect_error(400, "invalid_grant");
+            let seconds = since.seconds();
             server.held.count("tokens of chains", length as usize);
+            server.held.longest("ms to answer", seconds);
+            assert!(!setup.is_soak || seconds <= CHAIN_READ, "the answer took {seconds} s");
             assert_eq!((server.count(LIVE, &[]).await, server.count(LIVE_GRANTS, &[]).await), (0, 0));
             server.refresh(&app, &last).await.expect_error(400, "invalid_grant");
-            server.sql("DELETE FROM oauth_refresh_tokens", &[]).await;
+            delete_tokens(&setup).await;
         }
     }
 
@@ -178,7 +191,7 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         for members in [true, false] {
-            let (first, last) = chain(&server, (&frigg, &app), 3_000, members).await;
+            let (first, last) = chain((&setup, &server), (&frigg, &app), 3_000, members).await;
             if !members {
                 server.sql("DELETE FROM auth_refresh_tokens", &[]).await;
                 server.sql("DELETE FROM auth_grants", &[]).await;
