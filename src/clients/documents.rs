@@ -154,7 +154,11 @@ impl Failed {
 fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
     let confirmed = snapshot.confirmed_at;
     failed.passing
-        && !context.config.profile.client_documents_are_storydens()
+        && !context
+            .config
+            .policies
+            .profile
+            .client_documents_are_storydens()
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
@@ -163,7 +167,7 @@ async fn fetch_document(
     context: &Context,
     client_id: &str,
 ) -> Result<(ClientDocument, Duration), Failed> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let storydens = profile.client_documents_are_storydens();
     let url = check_id(context, client_id).map_err(|error| Failed {
         reason: error.description.to_string(),

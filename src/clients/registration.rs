@@ -103,7 +103,7 @@ pub async fn register(
     let secret = secret_for(context, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
     let client = client_of(context, &metadata, hash);
-    let token = (!context.config.profile.registration_is_storydens())
+    let token = (!context.config.policies.profile.registration_is_storydens())
         .then(|| Secret::generate(&context.random));
     let details = details_of(context, &metadata, token.as_ref().map(Secret::hash));
     let entry = Entry::new(Event::ClientRegistered, client.created_at)
@@ -155,7 +155,7 @@ pub(super) fn details_of(
         registered: true,
         // In Storyden's profile, a request without a scope grants nothing
         // (storyden-contract.md#granting-scopes).
-        default_scope: (!context.config.profile.registration_is_storydens())
+        default_scope: (!context.config.policies.profile.registration_is_storydens())
             .then(|| metadata.scope.to_string()),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
@@ -205,7 +205,7 @@ pub(super) fn answer(
     secret: Option<&Secret>,
     token: Option<&Secret>,
 ) -> ClientInformation {
-    let always = context.config.profile.registration_is_storydens();
+    let always = context.config.policies.profile.registration_is_storydens();
     ClientInformation {
         client_id: client.client_id.clone(),
         client_id_issued_at: client.created_at.unix_seconds(),

@@ -86,12 +86,12 @@ impl Caller {
     /// # Errors
     /// If the database is unavailable.
     pub async fn of(context: &Context, headers: &HeaderMap) -> Result<Self, store::Error> {
-        if context.config.profile.cookie_comes_before_bearer()
+        if context.config.policies.profile.cookie_comes_before_bearer()
             && let Some(session) = session_of(context, headers).await?
         {
             return Ok(Self::Session(session));
         }
-        match bearer(context.config.profile, headers) {
+        match bearer(context.config.policies.profile, headers) {
             Bearer::None => {}
             Bearer::Ambiguous => return Ok(Self::Refused),
             Bearer::Token(token) => return Self::from_bearer(context, &token).await,
@@ -247,7 +247,7 @@ pub fn read_access_token(
     whom: ForWhom,
 ) -> Option<VerifiedAccessToken> {
     let keys = context.keys.as_ref()?;
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
         keys.verify_any(token.reveal())
     } else {

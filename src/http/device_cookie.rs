@@ -165,7 +165,7 @@ async fn recognize_by_cookie(
     headers: &HeaderMap,
     who: AccountPassword<'_>,
 ) -> Result<Option<KnownBrowser>, store::Error> {
-    if context.config.profile.sign_in_sets_one_cookie() {
+    if context.config.policies.profile.sign_in_sets_one_cookie() {
         return Ok(None);
     }
     let mut entries = entries(context, headers).peekable();
@@ -195,7 +195,7 @@ pub async fn remember(
     headers: &HeaderMap,
     who: AccountPassword<'_>,
 ) -> Option<String> {
-    if context.config.profile.sign_in_sets_one_cookie() {
+    if context.config.policies.profile.sign_in_sets_one_cookie() {
         return None;
     }
     let key = context

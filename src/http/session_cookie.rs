@@ -42,7 +42,7 @@ pub fn name(config: &Config) -> &'static str {
 /// a Storyden could not end a session under the prefixed name.
 #[must_use]
 pub fn tokens(config: &Config, headers: &HeaderMap) -> Vec<SecretHash> {
-    if config.profile.cookie_names_its_domain() {
+    if config.policies.profile.cookie_names_its_domain() {
         read(headers, &[NAME])
     } else {
         every_token(headers)
@@ -121,7 +121,7 @@ pub fn begin(
 pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> {
     let ours = scope(config);
     let mut set = vec![ours.set("", &expires(now), config.secure_cookies())];
-    if !config.profile.cookie_names_its_domain() || has_others(config, headers) {
+    if !config.policies.profile.cookie_names_its_domain() || has_others(config, headers) {
         set.extend(cleared_others(config, &ours));
     }
     set
@@ -200,7 +200,7 @@ pub fn cookie_domain(config: &Config) -> Option<String> {
     let api = config.public_api_address.host_str()?.to_owned();
     let web = config.web_address();
     let web = web.host_str()?;
-    if api == web && !config.profile.cookie_names_its_domain() {
+    if api == web && !config.policies.profile.cookie_names_its_domain() {
         return None;
     }
     Some(if api.ends_with(&format!(".{web}")) {

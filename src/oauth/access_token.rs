@@ -16,6 +16,26 @@ pub const TYPE: &str = "at+jwt";
 /// The `gty` of a token that a client got for itself: `sub` is then the client's owner.
 pub const CLIENT_CREDENTIALS: &str = "client-credentials";
 
+/// The format of access tokens, issued and accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTokenFormat {
+    /// RFC 9068: type `at+jwt`, with `exp`, `iat` and `scope`.
+    Rfc9068,
+    /// Storyden's: issued with the type `JWT`, accepted with any type and without `exp` or `scope`.
+    PlainJwt,
+}
+
+impl AccessTokenFormat {
+    /// The `typ` header of issued tokens.
+    #[must_use]
+    pub fn issued_type(self) -> &'static str {
+        match self {
+            Self::Rfc9068 => TYPE,
+            Self::PlainJwt => "JWT",
+        }
+    }
+}
+
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Debug, Serialize)]
 pub struct AccessTokenClaims<'a> {

@@ -12,6 +12,37 @@ use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
 use crate::compat::Profile;
 
+/// The rules for documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct DocumentPolicy {
+    /// Comparison of the document's `client_id` with the URL.
+    pub id_comparison: IdComparison,
+    /// True if `client_secret_expires_at` may be 0.
+    pub zero_secret_expiry_accepted: bool,
+    /// True if `private_key_jwt` is rejected.
+    pub keys_rejected: bool,
+    /// True if the device grant is ignored.
+    pub device_grant_rejected: bool,
+    /// True if the document's `scope` limits the client. If false, `scope` is the scope of a request
+    /// without `scope`.
+    pub limited_to_scope: bool,
+    /// True if any name may be shown.
+    pub name_unchecked: bool,
+}
+
+/// The comparison of a document's `client_id` with the URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdComparison {
+    /// Byte for byte.
+    Exact,
+    /// Without surrounding white space, and with a lower-case scheme of the URL.
+    Trimmed,
+}
+
 /// The most redirect URIs in a document.
 const REDIRECTS_MAX: usize = 20;
 

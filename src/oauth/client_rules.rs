@@ -11,6 +11,27 @@ use super::redirect_uri::{self, RedirectUriError};
 use super::scope::{Scope, ScopeName};
 use crate::compat::Profile;
 
+/// The rules for clients of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct ClientRules {
+    /// True if names have no maximum length and keep surrounding white space.
+    pub long_names_accepted: bool,
+    /// True if only permissions can be registered, no standard scopes.
+    pub standard_scopes_rejected: bool,
+    /// True if repeated values of a list are kept.
+    pub repeats_kept: bool,
+    /// True if private-use schemes need no dot.
+    pub scheme_without_dot_accepted: bool,
+    /// True if a chosen authentication method is ignored.
+    pub auth_method_ignored: bool,
+    /// True if the refresh grant alone, and the device grant of a confidential client, are accepted.
+    pub all_grant_combinations_accepted: bool,
+}
+
 /// The longest name, in characters.
 const NAME_MAX: usize = 64;
 

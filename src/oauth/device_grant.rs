@@ -8,6 +8,15 @@ use crate::compat::Profile;
 /// The longest polling interval, in seconds.
 const INTERVAL_MAX: i64 = 60;
 
+/// The effect of polls before the interval is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyPolls {
+    /// The interval still runs from the last timely poll, and grows to 60 seconds at most.
+    Ignored,
+    /// The interval runs from the early poll, and grows without limit.
+    Counted,
+}
+
 /// The part of a device authorization that a poll depends on.
 #[derive(Clone, Debug)]
 pub struct DeviceGrant {

@@ -10,6 +10,33 @@ use super::error::OAuthError;
 use super::redirect_mismatch::explain;
 use crate::compat::Profile;
 
+/// The matching of requested redirect URIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedirectUriPolicy {
+    /// The ports that match a registered loopback URI.
+    pub loopback_ports: LoopbackPorts,
+    /// The error of a URI that is not registered.
+    pub mismatch_error: MismatchError,
+}
+
+/// The ports that match a registered loopback URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopbackPorts {
+    /// Any port (RFC 8252 §7.3).
+    Any,
+    /// The registered port.
+    Exact,
+}
+
+/// The error description of a redirect URI that is not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MismatchError {
+    /// Names the part that differs: scheme, host, port, path or query.
+    Detailed,
+    /// Storyden's single text.
+    Generic,
+}
+
 /// Schemes that open a program or a document instead of returning to an application.
 const BANNED_SCHEMES: &[&str] = &[
     "about",

@@ -256,7 +256,13 @@ async fn discovered(
                      one; use mode dcr or manual",
                 ));
             }
-            if mode == Mode::Manual && !context.config.profile.remote_connections_are_storydens() {
+            if mode == Mode::Manual
+                && !context
+                    .config
+                    .policies
+                    .profile
+                    .remote_connections_are_storydens()
+            {
                 return Err(Error::refused(
                     "The authorization server takes neither metadata documents nor registrations: use mode \
                      manual with what its operator gives you",
@@ -356,13 +362,21 @@ pub async fn authorize(
         // OpenID Connect Core §11: no refresh token without this scope.
         let offline = row.scope.as_deref().unwrap_or_default();
         if offline.split(' ').any(|name| name == "offline_access")
-            && !context.config.profile.remote_connections_are_storydens()
+            && !context
+                .config
+                .policies
+                .profile
+                .remote_connections_are_storydens()
         {
             query.append_pair("prompt", "consent");
         }
         // RFC 8707 §2.1, req_194
         if let Some(resource) = given(&row.resource)
-            && !context.config.profile.remote_connections_are_storydens()
+            && !context
+                .config
+                .policies
+                .profile
+                .remote_connections_are_storydens()
         {
             query.append_pair("resource", &resource);
         }

@@ -127,7 +127,7 @@ pub async fn list(
 ) -> Result<Json<KeyList>, ApiError> {
     let asked = ListQuery::read(query.as_deref(), &["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let (page, whole) = asked.page_or_whole(profile)?;
     let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
     let keys = keys.into_iter().map(|key| ShownKey::of(profile, key));

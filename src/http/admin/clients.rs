@@ -74,9 +74,9 @@ pub async fn list(
         client_id: asked.text("client_id"),
         text: asked.text("q"),
     };
-    let (page, whole) = asked.page_or_whole(context.config.profile)?;
+    let (page, whole) = asked.page_or_whole(context.config.policies.profile)?;
     let (clients, pages) = client_list::list(&context.db, &filter, page).await?;
-    let shown = |client| ClientResource::shown(context.config.profile, client);
+    let shown = |client| ClientResource::shown(context.config.policies.profile, client);
     Ok(Json(ClientList {
         clients: clients.into_iter().map(shown).collect(),
         pages: (!whole).then_some(pages),
@@ -144,7 +144,7 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = ClientResource::shown(context.config.profile, client);
+    let mut client = ClientResource::shown(context.config.policies.profile, client);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -159,7 +159,7 @@ async fn checked(
     context: &Context,
     new: CreateClient,
 ) -> Result<(Client, Option<Secret>), ApiError> {
-    let (profile, now) = (context.config.profile, context.clock.now());
+    let (profile, now) = (context.config.policies.profile, context.clock.now());
     let kind = new.kind.0;
     let mut client = Client {
         row_id: ClientRowId::generate(),
@@ -201,7 +201,12 @@ async fn checked(
 }
 
 fn may_have_secret(context: &Context, kind: ClientType) -> bool {
-    kind == ClientType::Confidential || context.config.profile.admin_clients_are_taken_as_sent()
+    kind == ClientType::Confidential
+        || context
+            .config
+            .policies
+            .profile
+            .admin_clients_are_taken_as_sent()
 }
 
 fn no_secret() -> ApiError {
@@ -229,7 +234,10 @@ pub async fn get(
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        context.config.policies.profile,
+        client,
+    )))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -282,13 +290,16 @@ pub async fn update(
     });
     updated.await?;
     let client = find(&context, &id).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        context.config.policies.profile,
+        client,
+    )))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
 /// columns are invalid here.
 fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {

@@ -61,7 +61,7 @@ pub async fn list(
         client: client_row(&context, &asked).await?,
         stage: asked.parse_choice("state", Stage::from_name, &stages)?,
     };
-    let (profile, now) = (context.config.profile, context.clock.now());
+    let (profile, now) = (context.config.policies.profile, context.clock.now());
     let (page, whole) = asked.page_or_whole(profile)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
     context.polls.write(&context.db).await;

@@ -155,10 +155,12 @@ impl FromRequestParts<SharedContext> for PathId {
     ) -> Result<Self, Infallible> {
         let id = Path::<String>::from_request_parts(parts, context).await;
         let id = id.map(|Path(id)| id).unwrap_or_default();
-        Ok(Self(if context.config.profile.path_ids_are_cut() {
-            id.chars().take(20).collect()
-        } else {
-            id
-        }))
+        Ok(Self(
+            if context.config.policies.profile.path_ids_are_cut() {
+                id.chars().take(20).collect()
+            } else {
+                id
+            },
+        ))
     }
 }

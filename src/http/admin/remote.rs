@@ -78,7 +78,8 @@ pub async fn discover(
 ) -> Result<Json<Discovery>, ApiError> {
     let chosen = asked.authorization_server.as_deref();
     let found = discovery::discover(&context, &asked.resource_url, chosen).await;
-    let found = found.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
+    let found =
+        found.map_err(|error| ApiError::from_remote(error, context.config.policies.profile))?;
     Ok(Json(Discovery {
         authorization_server: found.server,
         authorization_server_metadata: with_documents(found.metadata.document),
@@ -175,7 +176,8 @@ pub async fn create(
     };
     let entry = entry(&context, Event::RemoteCreated, &actor, address, None);
     let made = Box::pin(connect::create(&context, wanted, &actor.account.id, entry)).await;
-    let made = made.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
+    let made =
+        made.map_err(|error| ApiError::from_remote(error, context.config.policies.profile))?;
     Ok(Json(made.into()))
 }
 
@@ -212,7 +214,7 @@ pub async fn get(
     let found = remote::find(&context, &id_of(&id)?).await;
     Ok(Json(
         found
-            .map_err(|error| ApiError::from_remote(error, context.config.profile))?
+            .map_err(|error| ApiError::from_remote(error, context.config.policies.profile))?
             .into(),
     ))
 }
@@ -250,7 +252,8 @@ pub async fn update(
     axum::extract::Path(id): axum::extract::Path<String>,
     JsonBody(asked): JsonBody<Update>,
 ) -> Result<Json<Shown>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
+    let problem =
+        |error: remote::Error| ApiError::from_remote(error, context.config.policies.profile);
     let id = id_of(&id)?;
     let row = remote::find(&context, &id).await.map_err(problem)?;
     let secret = asked
@@ -340,7 +343,8 @@ pub async fn authorize(
     RobotManager(actor): RobotManager,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<Json<Authorize>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
+    let problem =
+        |error: remote::Error| ApiError::from_remote(error, context.config.policies.profile);
     let row = remote::find(&context, &id_of(&id)?)
         .await
         .map_err(problem)?;
@@ -392,7 +396,7 @@ pub async fn token(
         .await
         .map_err(|error| match error {
             remote::Error::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
-            error => ApiError::from_remote(error, context.config.profile),
+            error => ApiError::from_remote(error, context.config.policies.profile),
         })?;
     let entry = entry(&context, Event::RemoteTokenGiven, &actor, address, None).subject(&id);
     let noted = context

@@ -100,15 +100,15 @@ async fn answer(
     require_enabled(context)?;
     let headers = request.headers().clone();
     let form = read_form(
-        context.config.profile,
+        context.config.policies.profile,
         request,
         &["client_id", "client_secret", "scope"],
     )
     .await?;
-    let credentials = if context.config.profile.basic_is_read_leniently() {
-        credentials(context.config.profile, &HeaderMap::new(), &form)? // ignores Basic
+    let credentials = if context.config.policies.profile.basic_is_read_leniently() {
+        credentials(context.config.policies.profile, &HeaderMap::new(), &form)? // ignores Basic
     } else {
-        credentials(context.config.profile, &headers, &form)?
+        credentials(context.config.policies.profile, &headers, &form)?
     };
     let client = client_of(context, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
@@ -121,15 +121,20 @@ async fn answer(
         }
         given => given.map(str::to_owned),
     };
-    let scope = scope_of(context.config.profile, scope.as_deref(), refusal)?;
-    check_scope(context.config.profile, &client, &scope)?;
+    let scope = scope_of(context.config.policies.profile, scope.as_deref(), refusal)?;
+    check_scope(context.config.policies.profile, &client, &scope)?;
     let mut limits = networks(DEVICE_STARTS, address.0);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
     context.limits.spend(&limits).map_err(|wait| {
         let description = "Too many device authorizations from this network or by this client";
         OAuthError::limited(description, wait.0)
     })?;
-    if context.config.profile.device_start_deletes_expired() {
+    if context
+        .config
+        .policies
+        .profile
+        .device_start_deletes_expired()
+    {
         device_authorizations::delete_expired(&context.db, context.clock.now()).await?;
     }
     let agent = headers
@@ -161,7 +166,11 @@ async fn client_of(
     let client = if credentials.client_id == builtin::CLIENT_ID && context.config.cli_enabled {
         Some(builtin::ensure(context).await?)
     } else if documents::is_document(context, &credentials.client_id)
-        && !context.config.profile.client_documents_are_storydens()
+        && !context
+            .config
+            .policies
+            .profile
+            .client_documents_are_storydens()
     {
         let visitor = Requester {
             account: None,

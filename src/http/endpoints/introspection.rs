@@ -122,7 +122,7 @@ pub async fn introspect(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.profile, request, TOKEN_PARAMETERS).await;
+    let form = read_form(context.config.policies.profile, request, TOKEN_PARAMETERS).await;
     let outcome = match form {
         Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
@@ -170,7 +170,7 @@ async fn requester(
     form: &Decoded,
     address: ClientAddress,
 ) -> Result<Requester, OAuthError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     if let Bearer::Token(token) = bearer(profile, headers) {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
             let two = "a bearer token and client credentials; send one of them";

@@ -76,7 +76,7 @@ async fn answer(
     ClientAddress(address): ClientAddress,
     request: Request,
 ) -> Result<ClientInformation, RegistrationError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let asked = if profile.registration_is_storydens() {
         // storyden-contract.md#order-of-validation: the body is validated before the handler runs
         let JsonBody(document) = JsonBody::<Value>::from_request(request, context)

@@ -88,7 +88,7 @@ pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -
 }
 
 async fn respond(State(context): State<SharedContext>, request: Request) -> Response {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     match answer(&context, request).await {
         Ok(info) => Json(info).into_response(),
         Err(Some(error))
@@ -110,10 +110,10 @@ async fn respond(State(context): State<SharedContext>, request: Request) -> Resp
 
 /// Returns the claims; `None` as the error if the request has no token.
 async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(context.config.profile, request.headers());
+    let token = bearer(context.config.policies.profile, request.headers());
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(context.config.profile, request, &["access_token"]).await?;
+        let form = read_form(context.config.policies.profile, request, &["access_token"]).await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";
@@ -128,7 +128,9 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
             return Err(Some(OAuthError::invalid_request(description)));
         }
     };
-    if context.config.profile.userinfo_is_storydens() && is_access_key(context, &token).await? {
+    if context.config.policies.profile.userinfo_is_storydens()
+        && is_access_key(context, &token).await?
+    {
         // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
@@ -140,7 +142,7 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
     };
-    let storydens = context.config.profile.userinfo_is_storydens();
+    let storydens = context.config.policies.profile.userinfo_is_storydens();
     if !token.scope.contains(ScopeName::Openid) && !storydens {
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));

@@ -228,7 +228,7 @@ pub async fn protected_resource(
 pub async fn protected_resource_with_slash(
     State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    if context.config.profile.every_path_is_a_resource() {
+    if context.config.policies.profile.every_path_is_a_resource() {
         return protected_resource(State(context)).await;
     }
     Err(unknown_resource())
@@ -253,7 +253,7 @@ pub async fn protected_resource_of(
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
     require_enabled(&context)?;
-    if context.config.profile.every_path_is_a_resource() {
+    if context.config.policies.profile.every_path_is_a_resource() {
         return Ok(Document::new(&resource(&context, path.trim_matches('/'))));
     }
     let issuer_path = context.config.issuer_path();
@@ -280,7 +280,10 @@ fn resource(context: &Context, path: &str) -> ProtectedResource {
     let has_scopes = match path {
         "api" => true,
         "mcp/sse" => context.config.mcp_enabled,
-        "mcp" => context.config.mcp_enabled && !context.config.profile.every_path_is_a_resource(),
+        "mcp" => {
+            context.config.mcp_enabled
+                && !context.config.policies.profile.every_path_is_a_resource()
+        }
         _ => false,
     };
     ProtectedResource {
@@ -355,16 +358,26 @@ fn metadata(context: &Context) -> ServerMetadata {
     if context.config.registration_enabled {
         metadata = metadata.with_registration(&base);
     }
-    if context.config.profile.redirects_are_rebuilt() {
+    if context.config.policies.profile.redirects_are_rebuilt() {
         metadata = metadata.without_iss();
     }
-    if context.config.profile.documents_have_storydens_members() {
+    if context
+        .config
+        .policies
+        .profile
+        .documents_have_storydens_members()
+    {
         metadata = metadata.with_storydens_members();
     }
     if context.config.documents_enabled() {
         metadata = metadata.with_client_documents();
     }
-    if context.config.profile.documents_name_storydens_endpoints() {
+    if context
+        .config
+        .policies
+        .profile
+        .documents_name_storydens_endpoints()
+    {
         metadata
     } else {
         metadata
@@ -374,7 +387,7 @@ fn metadata(context: &Context) -> ServerMetadata {
 }
 
 fn require_issuer_path(context: &Context, path: &str) -> Result<(), ApiError> {
-    let served = !context.config.profile.issuer_path_is_not_served();
+    let served = !context.config.policies.profile.issuer_path_is_not_served();
     if served && !path.is_empty() && path == context.config.issuer_path() {
         return Ok(());
     }

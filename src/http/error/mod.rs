@@ -316,7 +316,7 @@ impl ApiError {
     /// (storyden-contract.md#headers-and-limits).
     #[must_use]
     pub fn challenged(mut self, context: &Context, error: Option<&'static str>) -> Self {
-        if !context.config.profile.only_userinfo_challenges() {
+        if !context.config.policies.profile.only_userinfo_challenges() {
             let challenge = context
                 .config
                 .bearer_challenge(error.map(|code| (code, "")));

@@ -115,7 +115,7 @@ pub async fn list(
     State(context): State<SharedContext>,
     holder: KeyHolder,
 ) -> Result<Json<KeyList>, ApiError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let keys = access_keys::list(&context.db, &holder.account.id).await?;
     let keys = keys.into_iter().map(|key| {
         let enabled = !key.disabled.0;
@@ -154,7 +154,7 @@ pub async fn create(
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
     let (session, account) = (person.0.id, person.0.account);
-    let (profile, now) = (context.config.profile, context.clock.now());
+    let (profile, now) = (context.config.policies.profile, context.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
     let name = if profile.access_keys_are_storydens() {
         asked.name

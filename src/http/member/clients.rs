@@ -71,7 +71,7 @@ pub async fn list(
     person: Person,
 ) -> Result<Json<ClientList>, ApiError> {
     require_manager(&context, &person)?;
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let owned = clients::list_by_owner(&context.db, &person.0.account.id).await?;
     let clients = owned
         .into_iter()
@@ -135,7 +135,7 @@ pub async fn create(
     });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
-        client: ClientResource::shown(context.config.profile, client),
+        client: ClientResource::shown(context.config.policies.profile, client),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
@@ -143,7 +143,7 @@ pub async fn create(
 /// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
 /// (storyden-contract.md#order-of-validation).
 fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let rules = Rules {
         profile,
         held: account.permissions,
@@ -211,7 +211,10 @@ pub async fn get(
         let description = "Client does not belong to the requesting account";
         return Err(MemberError::missing_or_foreign(description));
     }
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        context.config.policies.profile,
+        client,
+    )))
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -247,7 +250,7 @@ pub async fn update(
     let account = &person.0.account;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
-        if context.config.profile.self_service_is_storydens() {
+        if context.config.policies.profile.self_service_is_storydens() {
             return Err(MemberError::Empty);
         }
         let description = "Client does not belong to the requesting account";
@@ -271,7 +274,10 @@ pub async fn update(
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        context.config.policies.profile,
+        client,
+    )))
 }
 
 fn check_changes(
@@ -281,7 +287,7 @@ fn check_changes(
     asked: UpdateClient,
 ) -> Result<Changes, ApiError> {
     let rules = Rules {
-        profile: context.config.profile,
+        profile: context.config.policies.profile,
         held: account.permissions,
     };
     let scopes = asked.allowed_scopes.as_deref();
@@ -298,7 +304,7 @@ fn check_changes(
         ..Changes::default()
     };
     if let Some(uris) = &changes.redirect_uris
-        && !context.config.profile.self_service_is_storydens()
+        && !context.config.policies.profile.self_service_is_storydens()
     {
         rules.fit(Shape {
             kind: client.kind,

@@ -38,7 +38,7 @@ pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
-    (!config.profile.cors_is_one_rule()).then_some(cors)
+    (!config.policies.profile.cors_is_one_rule()).then_some(cors)
 }
 
 /// Allows the origins of API and pages, and the configured origins, with the session cookie.
@@ -52,7 +52,7 @@ pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
-    (!config.profile.cors_is_one_rule()).then_some(cors)
+    (!config.policies.profile.cors_is_one_rule()).then_some(cors)
 }
 
 fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {

@@ -60,7 +60,7 @@ impl Documented {
     /// Adds the rate limit below the CORS layer, so that a page can read the error. In the profile
     /// `storyden` the rate limit is outermost instead.
     pub(super) fn rate_limited(self, config: &Config) -> Self {
-        if config.profile.budget_covers_everything() {
+        if config.policies.profile.budget_covers_everything() {
             return self;
         }
         self.layer(from_fn(rate_limit::spend))

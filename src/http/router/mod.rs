@@ -65,7 +65,7 @@ pub fn router(context: SharedContext) -> Router {
         routes
     };
     let path = context.config.issuer_path().to_owned();
-    let routes = if path.is_empty() || context.config.profile.issuer_path_is_not_served() {
+    let routes = if path.is_empty() || context.config.policies.profile.issuer_path_is_not_served() {
         routes
     } else {
         routes.clone().nest(&format!("/{path}"), routes)
@@ -82,7 +82,7 @@ pub fn router(context: SharedContext) -> Router {
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
         .layer(from_fn_with_state(context.clone(), trace::trace))
         .with_state(Arc::clone(&context));
-    if context.config.profile == Profile::Storyden {
+    if context.config.policies.profile == Profile::Storyden {
         return routes
             .layer(from_fn_with_state(context.clone(), storyden::as_storyden))
             .layer(from_fn(rate_limit::spend))

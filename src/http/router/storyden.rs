@@ -15,7 +15,7 @@ pub(super) async fn as_storyden(
     request: Request,
     next: Next,
 ) -> Response {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let refused = profile.methods_are_few() && is_another_method(&method, &path);
     let mut response = if refused {

@@ -12,11 +12,45 @@ use super::auth_method::AuthMethod;
 use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::GrantType;
-use super::scope::Scope;
+use super::scope::{Scope, ScopeSyntax};
 use crate::compat::Profile;
 use rules::Rules;
 
 pub(super) use rules::is_web_page;
+
+/// The rules for metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct RegistrationPolicy {
+    /// True if `null` has the wrong type for every member. If false, `null` counts as absent.
+    pub null_rejected: bool,
+    /// True if keys, post-logout redirect URIs, contacts and software ids are ignored.
+    pub basic_members_only: bool,
+    /// True if the device grant is rejected.
+    pub device_grant_rejected: bool,
+    /// True if redirect URIs must be web or loopback URIs; surrounding white space is then removed.
+    pub web_redirects_only: bool,
+    /// True if any `application_type` fits any redirect URI.
+    pub application_type_unchecked: bool,
+    /// Syntax of `scope`.
+    pub scope_syntax: ScopeSyntax,
+    /// True if the registered `scope` limits the client.
+    pub limited_to_scope: bool,
+    /// Error descriptions.
+    pub errors: RegistrationErrors,
+}
+
+/// The error descriptions of rejected metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationErrors {
+    /// Descriptions that name the accepted values.
+    Detailed,
+    /// Storyden's texts.
+    Storyden,
+}
 
 /// The known members of a registration request; other members are ignored (RFC 7591 §2).
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]

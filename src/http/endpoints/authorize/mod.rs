@@ -165,7 +165,12 @@ pub async fn authorize(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
-    if context.config.profile.authorize_goes_in_storydens_order() {
+    if context
+        .config
+        .policies
+        .profile
+        .authorize_goes_in_storydens_order()
+    {
         let query = query.as_deref().unwrap_or_default();
         return storyden::authorize(&context, query, address, &headers).await;
     }
@@ -233,7 +238,7 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form_as_sent(context.config.profile, request, KNOWN).await;
+    let form = read_form_as_sent(context.config.policies.profile, request, KNOWN).await;
     let asked = match target(&context, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::UnresolvedRequest(unseen)) => {
@@ -417,7 +422,7 @@ impl ValidatedRequest {
         kept: Option<pending::PendingRequest>,
     ) -> Result<Target, OAuthError> {
         let redirect_uri = resolve(
-            context.config.profile,
+            context.config.policies.profile,
             parameters.get("redirect_uri"),
             &client.redirect_uris,
         )?;
@@ -602,7 +607,7 @@ pub(super) fn answer_location(
 ) -> String {
     let mut parameters = parameters.to_vec();
     parameters.extend(state.map(|state| ("state", state)));
-    if context.config.profile.redirects_are_rebuilt() {
+    if context.config.policies.profile.redirects_are_rebuilt() {
         return with_parameters_sorted(redirect_uri, &parameters);
     }
     let issuer = context.config.issuer();

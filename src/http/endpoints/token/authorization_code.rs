@@ -80,7 +80,7 @@ impl Exchange<'_> {
         let code = found
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(invalid_code)?;
-        self.check_redirect_uri(context.config.profile, &code)?;
+        self.check_redirect_uri(context.config.policies.profile, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
             match context.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
@@ -90,7 +90,7 @@ impl Exchange<'_> {
         })?;
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DUPLICATE_WINDOW
-                && !context.config.profile.code_replay_is_forgiven()
+                && !context.config.policies.profile.code_replay_is_forgiven()
             {
                 self.end_grant_of(context, &code, now).await?;
             }

@@ -135,7 +135,12 @@ impl Issue<'_> {
 
 /// Returns the `typ` header of access tokens.
 fn access_token_type(context: &Context) -> &'static str {
-    if context.config.profile.access_tokens_are_plain_jwts() {
+    if context
+        .config
+        .policies
+        .profile
+        .access_tokens_are_plain_jwts()
+    {
         "JWT"
     } else {
         access_token::TYPE
@@ -163,6 +168,7 @@ pub async fn person_claims(
         let found = email_claim(accounts::emails(&context.db, &account.id).await?);
         let empty = context
             .config
+            .policies
             .profile
             .userinfo_is_storydens()
             .then(|| (String::new(), false));

@@ -193,7 +193,7 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.profile, request, KNOWN).await;
+    let form = read_form(context.config.policies.profile, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_wire_name);
     if let Err(response) = count(&context, grant, address) {
@@ -239,7 +239,9 @@ fn charge_poll(
     error: OAuthError,
     ClientAddress(address): ClientAddress,
 ) -> OAuthError {
-    if context.config.profile.budget_covers_everything() || error.status().is_server_error() {
+    if context.config.policies.profile.budget_covers_everything()
+        || error.status().is_server_error()
+    {
         return error; // charged by the router, or not the client's fault
     }
     let left = context.budget.spend(address, 1);
@@ -257,7 +259,9 @@ fn count(
     grant: Option<GrantType>,
     ClientAddress(address): ClientAddress,
 ) -> Result<(), Box<Response>> {
-    if context.config.profile.budget_covers_everything() || grant == Some(GrantType::DeviceCode) {
+    if context.config.policies.profile.budget_covers_everything()
+        || grant == Some(GrantType::DeviceCode)
+    {
         return Ok(());
     }
     let left = context.budget.spend(address, 1);
@@ -274,7 +278,7 @@ async fn answer(
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     if profile.basic_is_read_leniently() {
         refuse_two_methods(profile, headers, form)?;
     }
@@ -339,7 +343,7 @@ async fn authenticate_and_parse(
     grant: GrantType,
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
-    let profile = context.config.profile;
+    let profile = context.config.policies.profile;
     if profile.parameters_come_before_the_client() {
         let request = TokenRequest::parse(profile, grant, form)?;
         let credentials = credentials(profile, headers, form)?;
