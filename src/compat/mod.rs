@@ -12,7 +12,7 @@ use time::Duration;
 use crate::oauth::access_token::AccessTokenFormat;
 use crate::oauth::client_document::{DocumentPolicy, IdComparison};
 use crate::oauth::client_metadata::{RegistrationErrors, RegistrationPolicy};
-use crate::oauth::client_rules::ClientRules;
+use crate::oauth::client_rules::MemberClientPolicy;
 use crate::oauth::device_grant::EarlyPolls;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::redirect_uri::{LoopbackPorts, MismatchError, RedirectUriPolicy};
@@ -240,7 +240,7 @@ policies! {
         omitted_redirect_uris: OmittedList::Empty, OmittedList::Null;
     }
     /// Rules for a member's own applications.
-    client_rules: ClientRules {
+    member_clients: MemberClientPolicy {
         /// The name of a member's application may be long, and is not trimmed.
         long_names_accepted: false, true;
         /// Standard scopes cannot be registered for a member's application.
@@ -515,34 +515,6 @@ impl Profile {
     }
     #[must_use]
     pub fn device_start_deletes_expired(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn self_service_is_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn access_keys_are_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn path_ids_are_cut(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn admin_clients_are_taken_as_sent(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn admin_lists_are_whole(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn live_user_codes_are_listed(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn unknown_refresh_tokens_are_deleted(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]

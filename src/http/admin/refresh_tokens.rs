@@ -100,8 +100,8 @@ pub async fn delete(
         || context
             .config
             .policies
-            .profile
-            .unknown_refresh_tokens_are_deleted()
+            .admin
+            .unknown_token_deletion_succeeds
     {
         return Ok(StatusCode::NO_CONTENT);
     }
