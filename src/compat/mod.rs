@@ -382,19 +382,7 @@ impl Profile {
         self == Self::Storyden
     }
     #[must_use]
-    pub fn loopback_port_is_exact(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn scope_is_split_on_white_space(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn forms_are_read_leniently(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn parameters_come_before_the_client(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
@@ -410,27 +398,7 @@ impl Profile {
         self == Self::Storyden
     }
     #[must_use]
-    pub fn device_start_wants_listed_scopes(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn consent_is_validated_first(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn refresh_ignores_scope(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn refresh_reuse_is_strict(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn code_replay_is_forgiven(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn access_tokens_are_plain_jwts(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
@@ -458,31 +426,11 @@ impl Profile {
         self == Self::Storyden
     }
     #[must_use]
-    pub fn mismatches_are_not_explained(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn budget_covers_everything(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
-    pub fn resource_is_passed_over(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn client_documents_are_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn remote_connections_are_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn registration_is_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn registrations_may_write(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
@@ -507,14 +455,6 @@ impl Profile {
     }
     #[must_use]
     pub fn cookie_names_its_domain(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn early_polls_count(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn device_start_deletes_expired(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]

@@ -13,7 +13,9 @@ use crate::context::Context;
 use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
+use crate::oauth::access_token::{
+    self, AccessTokenFormat, ForWhom, ReadClaims, VerifiedAccessToken,
+};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
@@ -247,13 +249,12 @@ pub fn read_access_token(
     whom: ForWhom,
 ) -> Option<VerifiedAccessToken> {
     let keys = context.keys.as_ref()?;
-    let profile = context.config.policies.profile;
-    let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
-        keys.verify_any(token.reveal())
-    } else {
-        keys.verify(access_token::TYPE, token.reveal())
+    let format = context.config.policies.tokens.access_token_format;
+    let claims: Option<ReadClaims> = match format {
+        AccessTokenFormat::Rfc9068 => keys.verify(access_token::TYPE, token.reveal()),
+        AccessTokenFormat::PlainJwt => keys.verify_any(token.reveal()),
     };
-    claims?.verify(profile, &context.config.issuer(), whom, context.clock.now())
+    claims?.verify(format, &context.config.issuer(), whom, context.clock.now())
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
 use crate::clock::Timestamp;
-use crate::compat::Profile;
 use crate::ids::{AccountId, GrantId};
 
 /// The audience of tokens that are for Storyden's own API.
@@ -150,14 +149,14 @@ impl ReadClaims {
     #[must_use]
     pub fn verify(
         self,
-        profile: Profile,
+        format: AccessTokenFormat,
         issuer: &str,
         whom: ForWhom,
         now: Timestamp,
     ) -> Option<VerifiedAccessToken> {
         let now = now.unix_seconds();
         let for_us = whom == ForWhom::Anybody || self.aud.contains(STORYDEN);
-        let lenient = profile.access_tokens_are_plain_jwts();
+        let lenient = format == AccessTokenFormat::PlainJwt;
         let in_time = self.exp.map_or(lenient, |end| end > now)
             && self.nbf.is_none_or(|from| from <= now + LEEWAY)
             && (lenient || self.iat.is_none_or(|made| made <= now + LEEWAY));

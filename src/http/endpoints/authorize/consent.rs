@@ -556,7 +556,7 @@ async fn claim(
     };
     add_default_scope(context, &client, &mut parameters).await?;
     let redirect_uri = resolve(
-        context.config.policies.profile,
+        context.config.policies.redirect_uris,
         parameters.get("redirect_uri"),
         &client.redirect_uris,
     )?;

@@ -422,7 +422,7 @@ impl ValidatedRequest {
         kept: Option<pending::PendingRequest>,
     ) -> Result<Target, OAuthError> {
         let redirect_uri = resolve(
-            context.config.policies.profile,
+            context.config.policies.redirect_uris,
             parameters.get("redirect_uri"),
             &client.redirect_uris,
         )?;

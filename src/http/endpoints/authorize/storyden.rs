@@ -140,7 +140,7 @@ async fn target(
     let client = client.await?;
     let asked = decoded.get("redirect_uri").or(Some(""));
     let redirect_uri = resolve(
-        context.config.policies.profile,
+        context.config.policies.redirect_uris,
         asked,
         &client.redirect_uris,
     )?;

@@ -43,7 +43,7 @@ pub(in super::super) fn accept(
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
     let redirect_uri = resolve(
-        context.config.policies.profile,
+        context.config.policies.redirect_uris,
         given,
         &client.redirect_uris,
     )?;

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
-use crate::compat::Profile;
+use crate::compat::Policies;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
@@ -94,19 +94,20 @@ pub enum TokenRequest {
 
 impl TokenRequest {
     /// Reads the parameters of a grant.
-    fn parse(profile: Profile, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+    fn parse(policies: &Policies, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+        let policy = policies.token_endpoint;
         let text = |name| form.get(name).map(str::to_owned);
-        let resource = || {
-            let passed_over = profile.resource_is_passed_over();
-            text("resource").filter(|_| !passed_over)
-        };
+        let resource = || text("resource").filter(|_| !policy.resource_ignored);
         let scope = || {
             let given = form.get("scope").filter(|scope| !scope.is_empty());
             given
-                .map(|scope| scope_of(profile, Some(scope), "Requested scope is not permitted"))
+                .map(|scope| {
+                    let syntax = policies.requests.scope_syntax;
+                    scope_of(syntax, Some(scope), "Requested scope is not permitted")
+                })
                 .transpose()
         };
-        if grant == GrantType::AuthorizationCode && profile.parameters_come_before_the_client() {
+        if grant == GrantType::AuthorizationCode && policy.parameters_checked_first {
             form.require("code", "Missing authorization code")?;
             form.require("redirect_uri", "Missing redirect_uri")?;
             form.require("code_verifier", "Missing code_verifier")?;
@@ -120,7 +121,7 @@ impl TokenRequest {
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
-                scope: if profile.refresh_ignores_scope() {
+                scope: if policy.refresh_scope_ignored {
                     None
                 } else {
                     scope()?
@@ -335,7 +336,7 @@ async fn answer(
     }
 }
 
-/// Authenticates the client and parses the request. The profile decides which comes first.
+/// Authenticates the client and parses the request. The policy decides which comes first.
 async fn authenticate_and_parse(
     context: &Context,
     headers: &HeaderMap,
@@ -343,9 +344,10 @@ async fn authenticate_and_parse(
     grant: GrantType,
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
-    let profile = context.config.policies.profile;
-    if profile.parameters_come_before_the_client() {
-        let request = TokenRequest::parse(profile, grant, form)?;
+    let policies = &context.config.policies;
+    let profile = policies.profile;
+    if policies.token_endpoint.parameters_checked_first {
+        let request = TokenRequest::parse(policies, grant, form)?;
         let credentials = credentials(profile, headers, form)?;
         let client = clients::identify(context, &credentials).await?;
         require_grant(&client, grant)?;
@@ -356,7 +358,7 @@ async fn authenticate_and_parse(
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address).await?;
     require_grant(&client, grant)?;
-    Ok((client, TokenRequest::parse(profile, grant, form)?))
+    Ok((client, TokenRequest::parse(policies, grant, form)?))
 }
 
 /// True if the transaction committed; false if a concurrent request consumed the code or token first.
