@@ -382,22 +382,6 @@ impl Profile {
         self == Self::Storyden
     }
     #[must_use]
-    pub fn forms_are_read_leniently(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn basic_is_read_leniently(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn any_auth_method_will_do(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn bearer_is_read_to_the_letter(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn consent_is_validated_first(self) -> bool {
         self == Self::Storyden
     }
@@ -447,10 +431,6 @@ impl Profile {
     }
     #[must_use]
     pub fn cors_is_one_rule(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn cookie_comes_before_bearer(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]

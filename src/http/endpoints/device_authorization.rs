@@ -101,15 +101,15 @@ async fn answer(
     let policies = &context.config.policies;
     let headers = request.headers().clone();
     let form = read_form(
-        policies.profile,
+        policies.requests.form_syntax,
         request,
         &["client_id", "client_secret", "scope"],
     )
     .await?;
     let credentials = if policies.device.start_ignores_basic {
-        credentials(policies.profile, &HeaderMap::new(), &form)? // ignores Basic
+        credentials(policies.client_authentication, &HeaderMap::new(), &form)?
     } else {
-        credentials(policies.profile, &headers, &form)?
+        credentials(policies.client_authentication, &headers, &form)?
     };
     let client = client_of(context, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";

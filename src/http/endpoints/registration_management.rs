@@ -149,7 +149,7 @@ async fn open(
     headers: &HeaderMap,
 ) -> Result<(Registration, Secret), OAuthError> {
     require_enabled(context)?;
-    match bearer(context.config.policies.profile, headers) {
+    match bearer(context.config.policies.callers.bearer_scheme, headers) {
         Bearer::Token(token) => {
             let registration = management::open(context, client_id, &token).await?;
             Ok((registration, token))

@@ -110,10 +110,18 @@ async fn respond(State(context): State<SharedContext>, request: Request) -> Resp
 
 /// Returns the claims; `None` as the error if the request has no token.
 async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(context.config.policies.profile, request.headers());
+    let token = bearer(
+        context.config.policies.callers.bearer_scheme,
+        request.headers(),
+    );
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(context.config.policies.profile, request, &["access_token"]).await?;
+        let form = read_form(
+            context.config.policies.requests.form_syntax,
+            request,
+            &["access_token"],
+        )
+        .await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";

@@ -238,7 +238,8 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form_as_sent(context.config.policies.profile, request, KNOWN).await;
+    let form =
+        read_form_as_sent(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let asked = match target(&context, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::UnresolvedRequest(unseen)) => {

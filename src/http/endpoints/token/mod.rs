@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
-use crate::compat::Policies;
+use crate::compat::{Policies, TwoMethods};
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
@@ -194,7 +194,7 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.policies.profile, request, KNOWN).await;
+    let form = read_form(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_wire_name);
     if let Err(response) = count(&context, grant, address) {
@@ -279,9 +279,9 @@ async fn answer(
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
-    let profile = context.config.policies.profile;
-    if profile.basic_is_read_leniently() {
-        refuse_two_methods(profile, headers, form)?;
+    let policy = context.config.policies.client_authentication;
+    if policy.two_methods == TwoMethods::InvalidClient {
+        refuse_two_methods(policy, headers, form)?;
     }
     if !context.config.oauth_enabled {
         // storyden-contract.md#while-oauth-is-off: `invalid_request`, at this endpoint only
@@ -345,16 +345,15 @@ async fn authenticate_and_parse(
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
     let policies = &context.config.policies;
-    let profile = policies.profile;
     if policies.token_endpoint.parameters_checked_first {
         let request = TokenRequest::parse(policies, grant, form)?;
-        let credentials = credentials(profile, headers, form)?;
+        let credentials = credentials(policies.client_authentication, headers, form)?;
         let client = clients::identify(context, &credentials).await?;
         require_grant(&client, grant)?;
         clients::prove(context, &client, &credentials, address).await?;
         return Ok((client, request));
     }
-    let credentials = credentials(profile, headers, form)?;
+    let credentials = credentials(policies.client_authentication, headers, form)?;
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address).await?;
     require_grant(&client, grant)?;
