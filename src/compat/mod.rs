@@ -374,19 +374,7 @@ pub enum Profile {
 #[expect(missing_docs, reason = "replaced by policies")]
 impl Profile {
     #[must_use]
-    pub fn authorize_goes_in_storydens_order(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn redirects_are_rebuilt(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn consent_is_validated_first(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn userinfo_is_storydens(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
@@ -403,10 +391,6 @@ impl Profile {
     }
     #[must_use]
     pub fn issuer_path_is_not_served(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn consent_tells_unknown_requests(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]
