@@ -374,47 +374,7 @@ pub enum Profile {
 #[expect(missing_docs, reason = "replaced by policies")]
 impl Profile {
     #[must_use]
-    pub fn redirects_are_rebuilt(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn only_userinfo_challenges(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn methods_are_few(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn no_store_is_rare(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn issuer_path_is_not_served(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn budget_covers_everything(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
     pub fn remote_connections_are_storydens(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn documents_name_storydens_endpoints(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn documents_have_storydens_members(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn every_path_is_a_resource(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn cors_is_one_rule(self) -> bool {
         self == Self::Storyden
     }
     #[must_use]

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clients::secrets;
-use crate::compat::Profile;
+use crate::compat::{Challenges, Profile};
 use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
@@ -312,11 +312,11 @@ impl ApiError {
     }
 
     /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
-    /// §3, RFC 9728 §5.1). The profile `storyden` has no challenge here
+    /// §3, RFC 9728 §5.1). No challenge with [`Challenges::UserinfoOnly`]
     /// (storyden-contract.md#headers-and-limits).
     #[must_use]
     pub fn challenged(mut self, context: &Context, error: Option<&'static str>) -> Self {
-        if !context.config.policies.profile.only_userinfo_challenges() {
+        if context.config.policies.responses.challenges == Challenges::All {
             let challenge = context
                 .config
                 .bearer_challenge(error.map(|code| (code, "")));

@@ -240,8 +240,7 @@ fn charge_poll(
     error: OAuthError,
     ClientAddress(address): ClientAddress,
 ) -> OAuthError {
-    if context.config.policies.profile.budget_covers_everything()
-        || error.status().is_server_error()
+    if context.config.policies.rate_limit.every_request_charged || error.status().is_server_error()
     {
         return error; // charged by the router, or not the client's fault
     }
@@ -253,14 +252,14 @@ fn charge_poll(
     OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
-/// Charges a request to the rate limit of the address. Polls of devices are free here; in the
-/// profile `storyden` the router charges every request.
+/// Charges a request to the rate limit of the address. Polls of devices are free here. If every
+/// request is charged, the router does so.
 fn count(
     context: &Context,
     grant: Option<GrantType>,
     ClientAddress(address): ClientAddress,
 ) -> Result<(), Box<Response>> {
-    if context.config.policies.profile.budget_covers_everything()
+    if context.config.policies.rate_limit.every_request_charged
         || grant == Some(GrantType::DeviceCode)
     {
         return Ok(());
