@@ -377,16 +377,4 @@ impl Profile {
     pub fn remote_connections_are_storydens(self) -> bool {
         self == Self::Storyden
     }
-    #[must_use]
-    pub fn cookie_names_its_domain(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn sign_in_tells_handles(self) -> bool {
-        self == Self::Storyden
-    }
-    #[must_use]
-    pub fn sign_in_sets_one_cookie(self) -> bool {
-        self == Self::Storyden
-    }
 }
