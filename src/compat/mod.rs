@@ -31,21 +31,17 @@ macro_rules! policies {
         /// The behaviour of this server where the profiles differ.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Policies {
-            /// The profile.
-            pub profile: Profile,
             $($(#[doc = $area_doc])+ pub $area: $policy,)+
         }
 
         impl Policies {
             /// The RFCs.
             pub const STANDARDS: Self = Self {
-                profile: Profile::Standards,
                 $($area: $policy { $($value: $standards,)+ },)+
             };
 
             /// Storyden.
             pub const STORYDEN: Self = Self {
-                profile: Profile::Storyden,
                 $($area: $policy { $($value: $storyden,)+ },)+
             };
 
@@ -359,22 +355,5 @@ impl Policies {
         } else {
             Self::DIFFERENCES
         }
-    }
-}
-
-/// The behaviour that responses follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// The RFCs.
-    Standards,
-    /// Storyden.
-    Storyden,
-}
-
-#[expect(missing_docs, reason = "replaced by policies")]
-impl Profile {
-    #[must_use]
-    pub fn remote_connections_are_storydens(self) -> bool {
-        self == Self::Storyden
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clients::secrets;
-use crate::compat::{Challenges, Profile};
+use crate::compat::{Challenges, RemoteFailureStatus};
 use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
@@ -382,14 +382,13 @@ impl From<secrets::Error> for ApiError {
 }
 
 impl ApiError {
-    /// Converts the failure of a remote connection, which the profile `storyden` reports as an internal
-    /// error (storyden-contract.md#identity-as-a-client).
+    /// Converts the failure of a remote connection (storyden-contract.md#identity-as-a-client).
     #[must_use]
-    pub fn from_remote(error: remote::Error, profile: Profile) -> Self {
+    pub fn from_remote(error: remote::Error, failure_status: RemoteFailureStatus) -> Self {
         use remote::Error;
         match error {
             Error::Away(why) | Error::Useless(why)
-                if profile.remote_connections_are_storydens() =>
+                if failure_status == RemoteFailureStatus::Internal =>
             {
                 Self::new(Kind::Internal, why)
             }
