@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::compat::Profile;
 use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::database_url::DatabaseUrl;
@@ -138,8 +137,9 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
              development alone"
         );
     }
-    if context.config.profile == Profile::Storyden {
-        let differences: Vec<&str> = Profile::DIFFERENCES.iter().map(|(name, _)| *name).collect();
+    let differences = context.config.policies.differences();
+    if !differences.is_empty() {
+        let differences: Vec<&str> = differences.iter().map(|(name, _)| *name).collect();
         tracing::info!(
             ?differences,
             "OAUTH_PROFILE=storyden: answers as a Storyden gives them"

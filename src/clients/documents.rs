@@ -150,11 +150,11 @@ impl Failed {
 }
 
 /// True if an expired snapshot may be used: the failure is temporary, and the last successful fetch is
-/// recent. Never in the profile `storyden`.
+/// recent.
 fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
     let confirmed = snapshot.confirmed_at;
     failed.passing
-        && !context.config.profile.client_documents_are_storydens()
+        && !context.config.policies.document_fetch.stale_rejected
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
@@ -163,35 +163,32 @@ async fn fetch_document(
     context: &Context,
     client_id: &str,
 ) -> Result<(ClientDocument, Duration), Failed> {
-    let profile = context.config.profile;
-    let storydens = profile.client_documents_are_storydens();
+    let policy = context.config.policies.document_fetch;
     let url = check_id(context, client_id).map_err(|error| Failed {
         reason: error.description.to_string(),
         error,
         passing: false,
     })?;
-    let timeouts = context.timeouts.fetch;
-    let deadline = if storydens { timeouts * 2 } else { timeouts };
     let question = Question {
         url: &url,
         max: MAX,
-        deadline,
+        deadline: context.timeouts.fetch * policy.timeout_factor,
     };
     let found = context.documents_fetch.json(question).await;
     let found = found.map_err(|error| Failed {
-        error: OAuthError::invalid_client(describe(&error, client_id, storydens)),
+        error: OAuthError::invalid_client(describe(&error, client_id, policy.storyden_errors)),
         passing: error.is_temporary(),
         reason: error.to_string(),
     })?;
     let fresh = freshness(&found);
     let explain = |sentence: &str, why: &str| {
-        if storydens {
+        if policy.storyden_errors {
             sentence.to_owned()
         } else {
             format!("The client's metadata document {why}")
         }
     };
-    let document = if storydens {
+    let document = if policy.repeated_members_accepted {
         serde_json::from_slice(&found.body).map_err(|error| error.to_string())
     } else {
         strict_json::parse(&found.body)
@@ -206,14 +203,19 @@ async fn fetch_document(
         )
     })?;
     let scope = context.config.document_scope();
-    let document = client_document::check(profile, client_id, &document, &scope);
+    let document = client_document::check(
+        context.config.policies.client_documents,
+        client_id,
+        &document,
+        &scope,
+    );
     let document = document
         .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
     Ok((document, fresh))
 }
 
 /// The public error description of a failed fetch. Network details go to the log only.
-fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
+fn describe(error: &egress::Error, client_id: &str, storyden_errors: bool) -> String {
     use egress::Error::{
         Busy, Compressed, Forbidden, NoTrust, NotJson, Slow, Status, TooLong, Unreachable,
         Unresolved,
@@ -222,7 +224,7 @@ fn describe(error: &egress::Error, client_id: &str, storydens: bool) -> String {
     // The URL itself shows a local address, so naming the reason reveals nothing about the network
     // (SSRF).
     let named = names_local_host(client_id);
-    if storydens {
+    if storyden_errors {
         return match error {
             Forbidden(_) if named => {
                 format!("Invalid CIMD client ID: '{client_id}' cimd client_id host is not allowed")

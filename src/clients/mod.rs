@@ -155,7 +155,11 @@ fn require_chosen_method(
 ) -> Result<(), OAuthError> {
     let (chosen, used) = (client.auth_method, credentials.method());
     if chosen.is_none_or(|chosen| chosen == used)
-        || context.config.profile.any_auth_method_will_do()
+        || context
+            .config
+            .policies
+            .client_authentication
+            .any_method_accepted
     {
         return Ok(());
     }

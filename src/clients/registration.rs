@@ -103,8 +103,8 @@ pub async fn register(
     let secret = secret_for(context, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
     let client = client_of(context, &metadata, hash);
-    let token = (!context.config.profile.registration_is_storydens())
-        .then(|| Secret::generate(&context.random));
+    let policy = context.config.policies.registration_endpoint;
+    let token = (!policy.management_disabled).then(|| Secret::generate(&context.random));
     let details = details_of(context, &metadata, token.as_ref().map(Secret::hash));
     let entry = Entry::new(Event::ClientRegistered, client.created_at)
         .client(&client.client_id)
@@ -153,9 +153,12 @@ pub(super) fn details_of(
 ) -> Details {
     Details {
         registered: true,
-        // In Storyden's profile, a request without a scope grants nothing
-        // (storyden-contract.md#granting-scopes).
-        default_scope: (!context.config.profile.registration_is_storydens())
+        // storyden-contract.md#granting-scopes
+        default_scope: (!context
+            .config
+            .policies
+            .registration_endpoint
+            .no_default_scope)
             .then(|| metadata.scope.to_string()),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
@@ -205,13 +208,14 @@ pub(super) fn answer(
     secret: Option<&Secret>,
     token: Option<&Secret>,
 ) -> ClientInformation {
-    let always = context.config.profile.registration_is_storydens();
+    let policy = context.config.policies.registration_endpoint;
     ClientInformation {
         client_id: client.client_id.clone(),
         client_id_issued_at: client.created_at.unix_seconds(),
         client_name: client.name.clone(),
         client_secret: secret.map(|secret| secret.reveal().to_owned()),
-        client_secret_expires_at: (secret.is_some() || always).then_some(0),
+        client_secret_expires_at: (secret.is_some() || policy.secret_expiry_always_sent)
+            .then_some(0),
         grant_types: metadata
             .grants
             .iter()

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::{OmittedList, SelfServicePolicy};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::scope::Scope;
 use crate::store::clients::{Client, policy_name};
@@ -44,10 +44,11 @@ pub struct ClientResource {
 }
 
 impl ClientResource {
-    /// Converts a client for a profile: Storyden has `null` for an absent list.
+    /// Converts a client, with `null` for an omitted list if the policy says so.
     #[must_use]
-    pub fn shown(profile: Profile, client: Client) -> Self {
-        let is_null = client.redirect_uris_omitted && profile.self_service_is_storydens();
+    pub fn shown(client: Client, policy: SelfServicePolicy) -> Self {
+        let is_null =
+            client.redirect_uris_omitted && policy.omitted_redirect_uris == OmittedList::Null;
         let mut shown = Self::from(client);
         if is_null {
             shown.redirect_uris = None;

@@ -13,11 +13,11 @@ use time::Duration;
 use url::Url;
 
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::Policies;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
 use crate::egress;
 use crate::egress::address::EgressPolicy;
-use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::permission::PermissionSet;
 use crate::oauth::redirect_uri::is_loopback;
 use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
@@ -123,7 +123,7 @@ settings! {
     /// Enables the authorization server. While disabled, the endpoints answer with an error.
     oauth_enabled: bool = "OAUTH_ENABLED" or "true";
     /// Behaviour of responses: standards (the RFCs) or storyden (exactly like a Storyden).
-    profile: Profile = "OAUTH_PROFILE" or "standards";
+    policies: Policies = "OAUTH_PROFILE" or "standards";
     /// Lifetime of access tokens and ID tokens.
     access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
     /// Lifetime of a refresh token, renewed at each rotation.
@@ -359,21 +359,21 @@ impl Config {
     #[must_use]
     pub fn code_ttl(&self) -> Duration {
         self.authorization_code_ttl
-            .unwrap_or(self.profile.code_ttl())
+            .unwrap_or(self.policies.defaults.code_ttl)
     }
 
     /// Returns the expiry of a refresh token issued now, in a grant that started at `started_at`.
     #[must_use]
     pub fn refresh_token_expiry(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
         let end = now + self.refresh_token_ttl;
-        let last = self.grant_ttl.or(self.profile.grant_ttl());
+        let last = self.grant_ttl.or(self.policies.defaults.grant_ttl);
         last.map_or(end, |ttl| end.min(started_at + ttl))
     }
 
     /// Returns the window in which a client may repeat a refresh after a lost response.
     #[must_use]
     pub fn reuse_window(&self) -> Duration {
-        if self.profile.refresh_reuse_is_strict() {
+        if self.policies.tokens.reuse_window_ignored {
             Duration::ZERO
         } else {
             self.refresh_reuse_window
@@ -385,11 +385,7 @@ impl Config {
     pub fn registration_scope(&self) -> Scope {
         let permissions = match self.registration_permissions {
             Some(Permissions(permissions)) => permissions,
-            None if self.profile.registrations_may_write() => {
-                let all = Permission::ALL.iter().copied();
-                all.filter(|one| !one.is_privileged()).collect()
-            }
-            None => PermissionSet::READING,
+            None => self.policies.defaults.registration_permissions,
         };
         let permissions = permissions.iter().map(ScopeName::Permission);
         let standard = ScopeName::STANDARD.iter().copied();
@@ -405,7 +401,8 @@ impl Config {
     /// Returns true if a client id may be the URL of a metadata document.
     #[must_use]
     pub fn documents_enabled(&self) -> bool {
-        self.oauth_enabled && self.cimd_enabled.unwrap_or(self.profile.documents_are_on())
+        let default = self.policies.defaults.client_documents_enabled;
+        self.oauth_enabled && self.cimd_enabled.unwrap_or(default)
     }
 
     /// Returns the scope allowed to clients from metadata documents
@@ -456,7 +453,7 @@ impl Config {
     #[must_use]
     pub fn remote_is_insecure(&self) -> bool {
         self.remote_insecure
-            .unwrap_or(self.profile.remote_connections_are_storydens())
+            .unwrap_or(self.policies.defaults.remote_loopback_allowed)
     }
 
     /// Returns the client id of this server as a client of remote servers: the URL of the metadata
@@ -473,8 +470,8 @@ impl Config {
     /// impersonation.
     #[must_use]
     pub fn own_client_name(&self) -> String {
-        if self.profile.remote_connections_are_storydens() {
-            return "Storyden".to_owned();
+        if let Some(name) = self.policies.remote.client_name {
+            return name.to_owned();
         }
         let web = self.web_address();
         web.host_str().unwrap_or("Storyden").to_owned()
@@ -491,7 +488,7 @@ impl Config {
     /// Returns the storage form of remote tokens.
     #[must_use]
     pub fn remote_storage(&self) -> TokenStorage {
-        let usual = if self.profile.remote_connections_are_storydens() {
+        let usual = if self.policies.defaults.remote_tokens_unencrypted {
             TokenStorage::Storyden
         } else {
             TokenStorage::Sealed
@@ -604,7 +601,7 @@ impl Config {
     /// computer.
     #[must_use]
     pub fn secure_cookies(&self) -> bool {
-        self.profile.cookie_names_its_domain() || self.public_api_address.scheme() == "https"
+        self.policies.session_cookie.always_secure || self.public_api_address.scheme() == "https"
     }
 }
 

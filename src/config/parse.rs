@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use time::Duration;
 use url::Url;
 
-use crate::compat::Profile;
+use crate::compat::Policies;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::scope::ScopeName;
@@ -234,11 +234,11 @@ impl Setting for Level {
     }
 }
 
-impl Setting for Profile {
+impl Setting for Policies {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "standards" => Ok(Self::Standards),
-            "storyden" => Ok(Self::Storyden),
+            "standards" => Ok(Self::STANDARDS),
+            "storyden" => Ok(Self::STORYDEN),
             _ => Err(format!("is {text:?}; use standards or storyden")),
         }
     }

@@ -8,12 +8,14 @@ use axum::http::header::AUTHORIZATION;
 
 use crate::accounts::access_keys;
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::BearerScheme;
 use crate::context::Context;
 use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
 use crate::oauth::OAuthError;
-use crate::oauth::access_token::{self, ForWhom, ReadClaims, VerifiedAccessToken};
+use crate::oauth::access_token::{
+    self, AccessTokenFormat, ForWhom, ReadClaims, VerifiedAccessToken,
+};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
@@ -86,12 +88,12 @@ impl Caller {
     /// # Errors
     /// If the database is unavailable.
     pub async fn of(context: &Context, headers: &HeaderMap) -> Result<Self, store::Error> {
-        if context.config.profile.cookie_comes_before_bearer()
+        if context.config.policies.callers.cookie_first
             && let Some(session) = session_of(context, headers).await?
         {
             return Ok(Self::Session(session));
         }
-        match bearer(context.config.profile, headers) {
+        match bearer(context.config.policies.callers.bearer_scheme, headers) {
             Bearer::None => {}
             Bearer::Ambiguous => return Ok(Self::Refused),
             Bearer::Token(token) => return Self::from_bearer(context, &token).await,
@@ -175,30 +177,25 @@ pub enum Bearer {
     Ambiguous,
 }
 
-/// Reads the bearer token of a request. The scheme is case-insensitive (RFC 9110 §11.1), except in the
-/// profile `storyden`.
+/// Reads the bearer token of a request.
 #[must_use]
-pub fn bearer(profile: Profile, headers: &HeaderMap) -> Bearer {
+pub fn bearer(scheme: BearerScheme, headers: &HeaderMap) -> Bearer {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
         return Bearer::Ambiguous;
     }
-    let Some((scheme, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
+    let Some((name, token)) = first.and_then(|value| value.to_str().ok()?.split_once(' ')) else {
         return Bearer::None;
     };
-    if profile.bearer_is_read_to_the_letter() {
-        let is_bearer = scheme == "Bearer" && !token.starts_with(' ');
-        return if is_bearer {
+    match scheme {
+        BearerScheme::AnyCase if name.eq_ignore_ascii_case("bearer") => {
+            Bearer::Token(Secret::new(token.trim()))
+        }
+        BearerScheme::Exact if name == "Bearer" && !token.starts_with(' ') => {
             Bearer::Token(Secret::new(token))
-        } else {
-            Bearer::None
-        };
-    }
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Bearer::Token(Secret::new(token.trim()))
-    } else {
-        Bearer::None
+        }
+        _ => Bearer::None,
     }
 }
 
@@ -247,13 +244,12 @@ pub fn read_access_token(
     whom: ForWhom,
 ) -> Option<VerifiedAccessToken> {
     let keys = context.keys.as_ref()?;
-    let profile = context.config.profile;
-    let claims: Option<ReadClaims> = if profile.access_tokens_are_plain_jwts() {
-        keys.verify_any(token.reveal())
-    } else {
-        keys.verify(access_token::TYPE, token.reveal())
+    let format = context.config.policies.tokens.access_token_format;
+    let claims: Option<ReadClaims> = match format {
+        AccessTokenFormat::Rfc9068 => keys.verify(access_token::TYPE, token.reveal()),
+        AccessTokenFormat::PlainJwt => keys.verify_any(token.reveal()),
     };
-    claims?.verify(profile, &context.config.issuer(), whom, context.clock.now())
+    claims?.verify(format, &context.config.issuer(), whom, context.clock.now())
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

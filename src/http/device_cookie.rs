@@ -165,7 +165,7 @@ async fn recognize_by_cookie(
     headers: &HeaderMap,
     who: AccountPassword<'_>,
 ) -> Result<Option<KnownBrowser>, store::Error> {
-    if context.config.profile.sign_in_sets_one_cookie() {
+    if context.config.policies.sign_in.device_cookie_disabled {
         return Ok(None);
     }
     let mut entries = entries(context, headers).peekable();
@@ -188,14 +188,14 @@ async fn recognize_by_cookie(
     }))
 }
 
-/// Makes the `Set-Cookie` of a browser that signed in. `None` if the profile sets no such cookie, or
+/// Makes the `Set-Cookie` of a browser that signed in. `None` if the cookie is disabled, or
 /// the key is unavailable: sign-in works without the cookie.
 pub async fn remember(
     context: &Context,
     headers: &HeaderMap,
     who: AccountPassword<'_>,
 ) -> Option<String> {
-    if context.config.profile.sign_in_sets_one_cookie() {
+    if context.config.policies.sign_in.device_cookie_disabled {
         return None;
     }
     let key = context

@@ -38,11 +38,11 @@ pub fn name(config: &Config) -> &'static str {
 }
 
 /// The hashes of the session tokens of a request, at most [`TOKENS_MAX`]. Values under the prefixed name
-/// come first: other hosts cannot plant them. The profile `storyden` reads Storyden's name alone, because
-/// a Storyden could not end a session under the prefixed name.
+/// come first: other hosts cannot plant them. With `storyden_name_only` the prefixed name is not read,
+/// because a Storyden could not end a session under that name.
 #[must_use]
 pub fn tokens(config: &Config, headers: &HeaderMap) -> Vec<SecretHash> {
-    if config.profile.cookie_names_its_domain() {
+    if config.policies.session_cookie.storyden_name_only {
         read(headers, &[NAME])
     } else {
         every_token(headers)
@@ -115,13 +115,13 @@ pub fn begin(
 }
 
 /// The `Set-Cookie` headers that sign a browser out: a header for every scope that this server uses under
-/// some settings. The profile `storyden` clears Storyden's scope alone, unless the browser sent cookies of
-/// more than that scope.
+/// some settings. With `storyden_name_only`, only the current scope is cleared, unless the browser sent
+/// cookies of more than that scope.
 #[must_use]
 pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> {
     let ours = scope(config);
     let mut set = vec![ours.set("", &expires(now), config.secure_cookies())];
-    if !config.profile.cookie_names_its_domain() || has_others(config, headers) {
+    if !config.policies.session_cookie.storyden_name_only || has_others(config, headers) {
         set.extend(cleared_others(config, &ours));
     }
     set
@@ -192,15 +192,15 @@ fn domains(config: &Config) -> Vec<String> {
     }
 }
 
-/// The `Domain` of the cookie. `None` (a host-only cookie) if API and pages share the host, except in
-/// the profile `storyden`. With two hosts: the web host if the API host is below that host, and the API
+/// The `Domain` of the cookie. `None` (a host-only cookie) if API and pages share the host, except with
+/// `always_with_domain`. With two hosts: the web host if the API host is below that host, and the API
 /// host in every other case (storyden-contract.md#session-cookie).
 #[must_use]
 pub fn cookie_domain(config: &Config) -> Option<String> {
     let api = config.public_api_address.host_str()?.to_owned();
     let web = config.web_address();
     let web = web.host_str()?;
-    if api == web && !config.profile.cookie_names_its_domain() {
+    if api == web && !config.policies.session_cookie.always_with_domain {
         return None;
     }
     Some(if api.ends_with(&format!(".{web}")) {

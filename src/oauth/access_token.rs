@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
 use crate::clock::Timestamp;
-use crate::compat::Profile;
 use crate::ids::{AccountId, GrantId};
 
 /// The audience of tokens that are for Storyden's own API.
@@ -15,6 +14,26 @@ pub const TYPE: &str = "at+jwt";
 
 /// The `gty` of a token that a client got for itself: `sub` is then the client's owner.
 pub const CLIENT_CREDENTIALS: &str = "client-credentials";
+
+/// The format of access tokens, issued and accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTokenFormat {
+    /// RFC 9068: type `at+jwt`, with `exp`, `iat` and `scope`.
+    Rfc9068,
+    /// Storyden's: issued with the type `JWT`, accepted with any type and without `exp` or `scope`.
+    PlainJwt,
+}
+
+impl AccessTokenFormat {
+    /// The `typ` header of issued tokens.
+    #[must_use]
+    pub fn issued_type(self) -> &'static str {
+        match self {
+            Self::Rfc9068 => TYPE,
+            Self::PlainJwt => "JWT",
+        }
+    }
+}
 
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Debug, Serialize)]
@@ -130,14 +149,14 @@ impl ReadClaims {
     #[must_use]
     pub fn verify(
         self,
-        profile: Profile,
+        format: AccessTokenFormat,
         issuer: &str,
         whom: ForWhom,
         now: Timestamp,
     ) -> Option<VerifiedAccessToken> {
         let now = now.unix_seconds();
         let for_us = whom == ForWhom::Anybody || self.aud.contains(STORYDEN);
-        let lenient = profile.access_tokens_are_plain_jwts();
+        let lenient = format == AccessTokenFormat::PlainJwt;
         let in_time = self.exp.map_or(lenient, |end| end > now)
             && self.nbf.is_none_or(|from| from <= now + LEEWAY)
             && (lenient || self.iat.is_none_or(|made| made <= now + LEEWAY));

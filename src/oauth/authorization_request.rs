@@ -9,9 +9,8 @@ use time::Duration;
 
 use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
-use super::scope::{InvalidScope, Scope};
+use super::scope::{InvalidScope, Scope, ScopeSyntax};
 use crate::clock::Timestamp;
-use crate::compat::Profile;
 
 /// The parameters of a request: each given once, empty values left out.
 pub type Parameters = BTreeMap<String, String>;
@@ -63,7 +62,7 @@ impl AuthorizationRequest {
             ));
         }
         Ok(Self {
-            scope: scope_of(Profile::Standards, get("scope"), "")?,
+            scope: scope_of(ScopeSyntax::SingleSpaces, get("scope"), "")?,
             state: get("state").map(str::to_owned),
             nonce,
             code_challenge,
@@ -116,17 +115,18 @@ fn challenge_of(
     })
 }
 
-/// Parses a `scope` parameter; an absent parameter requests nothing.
+/// Parses a `scope` parameter; an absent parameter requests nothing. `storydens_refusal` is the error
+/// description with [`ScopeSyntax::WhiteSpace`].
 ///
 /// # Errors
 /// `invalid_scope` for a grammar error or an unknown name.
 pub fn scope_of(
-    profile: Profile,
+    syntax: ScopeSyntax,
     parameter: Option<&str>,
     storydens_refusal: &'static str,
 ) -> Result<Scope, OAuthError> {
     let text = parameter.unwrap_or_default();
-    if profile.scope_is_split_on_white_space() {
+    if syntax == ScopeSyntax::WhiteSpace {
         let scope = Scope::parse_leniently(text);
         return scope.map_err(|_| OAuthError::invalid_scope(storydens_refusal));
     }

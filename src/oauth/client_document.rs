@@ -10,7 +10,37 @@ use super::grant_type::GrantType;
 use super::key_set;
 use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
-use crate::compat::Profile;
+
+/// The rules for documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct DocumentPolicy {
+    /// Comparison of the document's `client_id` with the URL.
+    pub id_comparison: IdComparison,
+    /// True if `client_secret_expires_at` may be 0.
+    pub zero_secret_expiry_accepted: bool,
+    /// True if `private_key_jwt` is rejected.
+    pub keys_rejected: bool,
+    /// True if the device grant is ignored.
+    pub device_grant_rejected: bool,
+    /// True if the document's `scope` limits the client. If false, `scope` is the scope of a request
+    /// without `scope`.
+    pub limited_to_scope: bool,
+    /// True if any name may be shown.
+    pub name_unchecked: bool,
+}
+
+/// The comparison of a document's `client_id` with the URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdComparison {
+    /// Byte for byte.
+    Exact,
+    /// Without surrounding white space, and with a lower-case scheme of the URL.
+    Trimmed,
+}
 
 /// The most redirect URIs in a document.
 const REDIRECTS_MAX: usize = 20;
@@ -48,22 +78,20 @@ pub struct DocumentError(pub &'static str);
 /// # Errors
 /// The first fault.
 pub fn check(
-    profile: Profile,
+    policy: DocumentPolicy,
     client_id: &str,
     document: &Value,
     cap: &Scope,
 ) -> Result<ClientDocument, DocumentError> {
-    let storydens = profile.client_documents_are_storydens();
     let document = document
         .as_object()
         .ok_or(DocumentError("is not a JSON object"))?;
     let text = |name| text(document, name);
     // req_152, A-99: byte for byte
     let own_id = text("client_id")?.unwrap_or_default();
-    let is_own = if storydens {
-        own_id.trim() == with_lower_case_scheme(client_id)
-    } else {
-        own_id == client_id
+    let is_own = match policy.id_comparison {
+        IdComparison::Exact => own_id == client_id,
+        IdComparison::Trimmed => own_id.trim() == with_lower_case_scheme(client_id),
     };
     if !is_own {
         return Err(DocumentError(
@@ -72,31 +100,32 @@ pub fn check(
     }
     // req_153: a published secret proves nothing.
     let expires = document.get("client_secret_expires_at");
-    let expires = expires.is_some_and(|at| !(storydens && at.as_i64() == Some(0)));
+    let expires =
+        expires.is_some_and(|at| !(policy.zero_secret_expiry_accepted && at.as_i64() == Some(0)));
     if document.contains_key("client_secret") || expires {
         return Err(DocumentError(
             "has a client_secret, which everybody can read",
         ));
     }
     let (jwks, jwks_uri) = keys(document)?;
-    let auth_method = auth_method(document, storydens, jwks.is_some() || jwks_uri.is_some())?;
+    let auth_method = auth_method(document, policy, jwks.is_some() || jwks_uri.is_some())?;
     let redirect_uris = redirect_uris(document)?;
     let asked = text("scope")?.map(known_scope);
     let standard: Scope = ScopeName::STANDARD.iter().copied().collect();
     let within =
         |scope: &Scope| -> Scope { scope.iter().filter(|one| cap.contains(*one)).collect() };
     let named = within(asked.as_ref().unwrap_or(&standard));
-    let allowed = if storydens {
+    let allowed = if policy.limited_to_scope {
         named.clone()
     } else {
         cap.clone()
     };
-    let grants = grants(document, storydens, &allowed, auth_method)?;
+    let grants = grants(document, policy, &allowed, auth_method)?;
     let name = text("client_name")?
         .map(str::trim)
         .filter(|name| !name.is_empty());
     let name = match name {
-        Some(name) if storydens => Some(name.to_owned()),
+        Some(name) if policy.name_unchecked => Some(name.to_owned()),
         // A name that is too long, unreadable or reserved is not shown; the id identifies the client
         //
         Some(name) => client_name::clean(name).unwrap_or_default(),
@@ -110,7 +139,8 @@ pub fn check(
         redirect_uris,
         grants,
         allowed,
-        default_scope: (!storydens && asked.is_some() && !named.is_empty()).then_some(named),
+        default_scope: (!policy.limited_to_scope && asked.is_some() && !named.is_empty())
+            .then_some(named),
         about: about(document),
     })
 }
@@ -162,7 +192,7 @@ fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>)
 /// chosen.
 fn auth_method(
     document: &Map<String, Value>,
-    storydens: bool,
+    policy: DocumentPolicy,
     has_keys: bool,
 ) -> Result<AuthMethod, DocumentError> {
     let refused = DocumentError("must have token_endpoint_auth_method none or private_key_jwt");
@@ -173,7 +203,7 @@ fn auth_method(
         method => Ok(method),
     };
     let chosen = text(document, "token_endpoint_auth_method")?.unwrap_or_default();
-    if storydens {
+    if policy.keys_rejected {
         return if matches!(chosen, "" | "none") {
             Ok(AuthMethod::None)
         } else {
@@ -221,19 +251,19 @@ fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, DocumentE
 /// (storyden-contract.md#mapping-a-document). Unknown grant types are ignored.
 fn grants(
     document: &Map<String, Value>,
-    storydens: bool,
+    policy: DocumentPolicy,
     allowed: &Scope,
     auth_method: AuthMethod,
 ) -> Result<Vec<GrantType>, DocumentError> {
     let given = list(document, "grant_types")?.unwrap_or_default();
     let lists = |grant: GrantType| given.contains(&grant.wire_name());
     let mut grants = vec![GrantType::AuthorizationCode];
-    let may_refresh = !storydens || allowed.contains(ScopeName::OfflineAccess);
+    let may_refresh = !policy.limited_to_scope || allowed.contains(ScopeName::OfflineAccess);
     if may_refresh && (given.is_empty() || lists(GrantType::RefreshToken)) {
         grants.push(GrantType::RefreshToken);
     }
     let is_public = auth_method == AuthMethod::None;
-    if !storydens && is_public && lists(GrantType::DeviceCode) {
+    if !policy.device_grant_rejected && is_public && lists(GrantType::DeviceCode) {
         grants.push(GrantType::DeviceCode);
     }
     Ok(grants)
@@ -285,13 +315,31 @@ mod tests {
 
     const ID: &str = "https://app.example/client.json?x=1";
 
-    fn read(profile: Profile, changes: &Value) -> Result<ClientDocument, DocumentError> {
+    const STANDARDS: DocumentPolicy = DocumentPolicy {
+        id_comparison: IdComparison::Exact,
+        zero_secret_expiry_accepted: false,
+        keys_rejected: false,
+        device_grant_rejected: false,
+        limited_to_scope: false,
+        name_unchecked: false,
+    };
+
+    const STORYDEN: DocumentPolicy = DocumentPolicy {
+        id_comparison: IdComparison::Trimmed,
+        zero_secret_expiry_accepted: true,
+        keys_rejected: true,
+        device_grant_rejected: true,
+        limited_to_scope: true,
+        name_unchecked: true,
+    };
+
+    fn read(policy: DocumentPolicy, changes: &Value) -> Result<ClientDocument, DocumentError> {
         let mut document = json!({ "client_id": ID, "redirect_uris": ["https://app.example/cb"] });
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();
         }
         let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
-        check(profile, ID, &document, &cap)
+        check(policy, ID, &document, &cap)
     }
 
     /// req_152, req_153, A-99: the document names its own URL and contains no secret.
@@ -325,18 +373,18 @@ mod tests {
             json!({ "jwks": { "keys": [{ "kty": "EC", "d": "x" }] } }),
             json!({ "jwks": { "keys": [{ "kty": "EC" }] }, "jwks_uri": "https://app.example/k" }),
         ] {
-            assert!(read(Profile::Standards, &bad).is_err(), "{bad}");
+            assert!(read(STANDARDS, &bad).is_err(), "{bad}");
         }
         let zero = json!({ "client_secret_expires_at": 0 });
-        assert!(read(Profile::Storyden, &zero).is_ok()); // storyden-contract.md#rules-for-a-document
-        assert!(read(Profile::Standards, &zero).is_err());
+        assert!(read(STORYDEN, &zero).is_ok()); // storyden-contract.md#rules-for-a-document
+        assert!(read(STANDARDS, &zero).is_err());
     }
 
     /// Documents that real clients publish work as they are.
     #[test]
     fn documents_of_real_clients_are_read() {
         let document = read(
-            Profile::Standards,
+            STANDARDS,
             &json!({
                 "client_name": "An Editor",
                 "redirect_uris": ["http://localhost/callback", "http://127.0.0.1/callback"],
@@ -362,12 +410,12 @@ mod tests {
             "token_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
             "jwks_uri": "https://app.example/keys",
         });
-        let keyed = read(Profile::Standards, &keyed).unwrap();
+        let keyed = read(STANDARDS, &keyed).unwrap();
         assert_eq!(keyed.auth_method, AuthMethod::PrivateKeyJwt);
-        let bare = read(Profile::Standards, &json!({})).unwrap();
+        let bare = read(STANDARDS, &json!({})).unwrap();
         assert_eq!(bare.name, ID);
         for unfit in ["Storyden", "a\u{202e}b", "   "] {
-            let named = read(Profile::Standards, &json!({ "client_name": unfit })).unwrap();
+            let named = read(STANDARDS, &json!({ "client_name": unfit })).unwrap();
             assert_eq!(named.name, ID, "{unfit}");
         }
         assert_eq!(bare.allowed.len(), 5);
@@ -377,7 +425,7 @@ mod tests {
     #[test]
     fn storydens_scope_is_what_the_document_lists() {
         let scope = json!({ "scope": "openid READ_PROFILE MANAGE_POSTS NOPE" });
-        let document = read(Profile::Storyden, &scope).unwrap();
+        let document = read(STORYDEN, &scope).unwrap();
         assert_eq!(document.allowed.to_string(), "openid READ_PROFILE");
         assert_eq!(document.grants, [GrantType::AuthorizationCode]);
         assert!(document.default_scope.is_none());

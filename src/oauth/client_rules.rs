@@ -9,7 +9,27 @@ use super::grant_type::{ClientType, GrantType};
 use super::permission::{Permission, PermissionSet};
 use super::redirect_uri::{self, RedirectUriError};
 use super::scope::{Scope, ScopeName};
-use crate::compat::Profile;
+
+/// The rules for clients of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct MemberClientPolicy {
+    /// True if names have no maximum length and keep surrounding white space.
+    pub long_names_accepted: bool,
+    /// True if only permissions can be registered, no standard scopes.
+    pub standard_scopes_rejected: bool,
+    /// True if repeated values of a list are kept.
+    pub repeats_kept: bool,
+    /// True if private-use schemes need no dot.
+    pub scheme_without_dot_accepted: bool,
+    /// True if a chosen authentication method is ignored.
+    pub auth_method_ignored: bool,
+    /// True if the refresh grant alone, and the device grant of a confidential client, are accepted.
+    pub all_grant_combinations_accepted: bool,
+}
 
 /// The longest name, in characters.
 const NAME_MAX: usize = 64;
@@ -35,8 +55,8 @@ fn invalid(text: impl Into<Cow<'static, str>>) -> ClientRuleError {
 /// The applicable rules and the member's permissions.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// The profile.
-    pub profile: Profile,
+    /// The rules.
+    pub policy: MemberClientPolicy,
     /// The permissions that the member holds now.
     pub held: PermissionSet,
 }
@@ -55,16 +75,12 @@ pub struct Shape<'a> {
 }
 
 impl Rules {
-    fn are_storydens(self) -> bool {
-        self.profile.self_service_is_storydens()
-    }
-
     /// Checks a name shown on the consent page.
     ///
     /// # Errors
     /// The reason for the rejection.
     pub fn name(self, given: &str) -> Result<String, ClientRuleError> {
-        let name = if self.are_storydens() {
+        let name = if self.policy.long_names_accepted {
             given
         } else {
             given.trim()
@@ -72,7 +88,7 @@ impl Rules {
         if name.is_empty() {
             return Err(invalid("name must not be empty"));
         }
-        if !self.are_storydens() && name.chars().count() > NAME_MAX {
+        if !self.policy.long_names_accepted && name.chars().count() > NAME_MAX {
             return Err(invalid("name has more than 64 characters"));
         }
         if !name.chars().all(is_shown) {
@@ -97,7 +113,7 @@ impl Rules {
         let mut scopes = Vec::with_capacity(names.len());
         for given in names {
             let name = ScopeName::from_name(given).filter(|name| {
-                name.permission().is_some() || !self.are_storydens() // storyden-contract.md#self-service-clients
+                name.permission().is_some() || !self.policy.standard_scopes_rejected
             });
             let name = name.ok_or_else(|| {
                 invalid(format!(
@@ -113,7 +129,7 @@ impl Rules {
         if let Some(permission) = lacking {
             return Err(ClientRuleError::NotHeld(permission));
         }
-        if self.are_storydens() {
+        if self.policy.repeats_kept {
             return Ok(Scope::from_names(scopes.iter().map(|name| name.name())));
         }
         Ok(scopes.into_iter().collect())
@@ -134,7 +150,7 @@ impl Rules {
                 let known = known.join(", ");
                 invalid(format!("allowed_grants has {name:?}; it may have: {known}"))
             })?;
-            if self.are_storydens() || !grants.contains(&grant) {
+            if self.policy.repeats_kept || !grants.contains(&grant) {
                 grants.push(grant);
             }
         }
@@ -153,13 +169,14 @@ impl Rules {
         for uri in given {
             match redirect_uri::check_registration(uri) {
                 Ok(()) => {}
-                Err(RedirectUriError::SchemeWithoutDot) if self.are_storydens() => {} // `myapp://callback`
+                Err(RedirectUriError::SchemeWithoutDot)
+                    if self.policy.scheme_without_dot_accepted => {} // `myapp://callback`
                 Err(refused) => {
                     let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                     return Err(invalid(detail));
                 }
             }
-            if self.are_storydens() || !uris.contains(uri) {
+            if self.policy.repeats_kept || !uris.contains(uri) {
                 uris.push(uri.clone());
             }
         }
@@ -175,7 +192,7 @@ impl Rules {
         kind: ClientType,
         given: Option<&str>,
     ) -> Result<Option<AuthMethod>, ClientRuleError> {
-        let Some(given) = given.filter(|_| !self.are_storydens()) else {
+        let Some(given) = given.filter(|_| !self.policy.auth_method_ignored) else {
             return Ok(None);
         };
         // Only registrations and metadata documents can provide a key.
@@ -210,7 +227,7 @@ impl Rules {
             && shape.has_redirect_uris
         {
             "redirect_uris must be empty for client_credentials without authorization_code"
-        } else if self.are_storydens() {
+        } else if self.policy.all_grant_combinations_accepted {
             return Ok(());
         } else if shape.grants == [GrantType::RefreshToken] {
             "allowed_grants must name the grant that the first refresh token comes from"
@@ -240,15 +257,29 @@ mod tests {
     use super::*;
     use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
 
-    const fn rules(profile: Profile, held: &[Permission]) -> Rules {
-        Rules {
-            profile,
-            held: PermissionSet::of(held),
-        }
-    }
+    const STANDARDS: Rules = Rules {
+        policy: MemberClientPolicy {
+            long_names_accepted: false,
+            standard_scopes_rejected: false,
+            repeats_kept: false,
+            scheme_without_dot_accepted: false,
+            auth_method_ignored: false,
+            all_grant_combinations_accepted: false,
+        },
+        held: PermissionSet::of(&[Permission::ReadProfile]),
+    };
 
-    const STANDARDS: Rules = rules(Profile::Standards, &[Permission::ReadProfile]);
-    const STORYDEN: Rules = rules(Profile::Storyden, &[Permission::Administrator]);
+    const STORYDEN: Rules = Rules {
+        policy: MemberClientPolicy {
+            long_names_accepted: true,
+            standard_scopes_rejected: true,
+            repeats_kept: true,
+            scheme_without_dot_accepted: true,
+            auth_method_ignored: true,
+            all_grant_combinations_accepted: true,
+        },
+        held: PermissionSet::of(&[Permission::Administrator]),
+    };
 
     fn list(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()

@@ -3,10 +3,18 @@
 use time::Duration;
 
 use crate::clock::Timestamp;
-use crate::compat::Profile;
 
 /// The longest polling interval, in seconds.
 const INTERVAL_MAX: i64 = 60;
+
+/// The effect of polls before the interval is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyPolls {
+    /// The interval still runs from the last timely poll, and grows to 60 seconds at most.
+    Ignored,
+    /// The interval runs from the early poll, and grows without limit.
+    Counted,
+}
 
 /// The part of a device authorization that a poll depends on.
 #[derive(Clone, Debug)]
@@ -30,8 +38,13 @@ pub struct DeviceGrant {
 pub enum DeviceState {
     /// Not decided yet.
     Pending,
-    /// Too early; the payload is the new interval in seconds.
-    SlowDown(i64),
+    /// Too early.
+    SlowDown {
+        /// The new interval, in seconds.
+        interval_seconds: i64,
+        /// Start of the new interval.
+        last_polled_at: Timestamp,
+    },
     /// Denied by a member.
     Denied,
     /// Expired.
@@ -45,7 +58,7 @@ pub enum DeviceState {
 impl DeviceGrant {
     /// Returns the result of a poll at `now`.
     #[must_use]
-    pub fn state(&self, profile: Profile, now: Timestamp) -> DeviceState {
+    pub fn state(&self, early_polls: EarlyPolls, now: Timestamp) -> DeviceState {
         if self.consumed {
             return DeviceState::Consumed;
         }
@@ -56,15 +69,19 @@ impl DeviceGrant {
             return DeviceState::Expired;
         }
         let wait = Duration::seconds(self.interval_seconds);
-        if self.last_polled_at.is_some_and(|last| now - last < wait) {
+        if let Some(last) = self.last_polled_at
+            && now - last < wait
+        {
             // RFC 8628 §3.5: five more seconds for this and all later polls.
-            let longest = if profile.early_polls_count() {
-                i64::MAX
-            } else {
-                INTERVAL_MAX
+            let (longest, last_polled_at) = match early_polls {
+                EarlyPolls::Ignored => (INTERVAL_MAX, last),
+                EarlyPolls::Counted => (i64::MAX, now),
             };
             let longer = self.interval_seconds.saturating_add(5);
-            return DeviceState::SlowDown(longer.min(longest.max(self.interval_seconds)));
+            return DeviceState::SlowDown {
+                interval_seconds: longer.min(longest.max(self.interval_seconds)),
+                last_polled_at,
+            };
         }
         if self.approved {
             DeviceState::Approved

@@ -69,7 +69,7 @@ impl Permission {
     /// a permission only if its allowed scope names that permission
     /// (storyden-contract.md#mapping-a-document).
     #[must_use]
-    pub fn is_privileged(self) -> bool {
+    pub const fn is_privileged(self) -> bool {
         matches!(
             self,
             Self::Administrator
@@ -129,6 +129,9 @@ impl PermissionSet {
     /// (storyden-contract.md#mapping-a-document).
     pub const READING: Self = Self::GUEST;
 
+    /// Every permission that is not privileged.
+    pub const UNPRIVILEGED: Self = Self::unprivileged();
+
     /// Permissions of the Admin role until an administrator edits the role.
     pub const ADMIN: Self = Self::of(&[Permission::Administrator]);
 
@@ -139,6 +142,19 @@ impl PermissionSet {
         let mut index = 0;
         while index < permissions.len() {
             bits |= 1 << permissions[index] as u64;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    const fn unprivileged() -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < Permission::ALL.len() {
+            let permission = Permission::ALL[index];
+            if !permission.is_privileged() {
+                bits |= 1 << permission as u64;
+            }
             index += 1;
         }
         Self(bits)

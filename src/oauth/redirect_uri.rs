@@ -8,7 +8,33 @@ use url::{Host, Url};
 
 use super::error::OAuthError;
 use super::redirect_mismatch::explain;
-use crate::compat::Profile;
+
+/// The matching of requested redirect URIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedirectUriPolicy {
+    /// The ports that match a registered loopback URI.
+    pub loopback_ports: LoopbackPorts,
+    /// The error of a URI that is not registered.
+    pub mismatch_error: MismatchError,
+}
+
+/// The ports that match a registered loopback URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopbackPorts {
+    /// Any port (RFC 8252 §7.3).
+    Any,
+    /// The registered port.
+    Exact,
+}
+
+/// The error description of a redirect URI that is not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MismatchError {
+    /// Names the part that differs: scheme, host, port, path or query.
+    Detailed,
+    /// Storyden's single text.
+    Generic,
+}
 
 /// Schemes that open a program or a document instead of returning to an application.
 const BANNED_SCHEMES: &[&str] = &[
@@ -160,24 +186,28 @@ pub fn is_registered(requested: &str, registered: &[String]) -> bool {
 /// # Errors
 /// `invalid_request`, which must not be redirected (§3.1.2.4).
 pub fn resolve(
-    profile: Profile,
+    policy: RedirectUriPolicy,
     asked: Option<&str>,
     registered: &[String],
 ) -> Result<String, OAuthError> {
     match (asked, registered) {
-        (Some(asked), registered) if is_match(profile, asked, registered) => Ok(asked.to_owned()),
+        (Some(asked), registered) if is_match(policy.loopback_ports, asked, registered) => {
+            Ok(asked.to_owned())
+        }
         (None, [only]) if is_usable(only) => Ok(only.clone()),
-        (Some(_), _) if profile.mismatches_are_not_explained() => Err(OAuthError::invalid_request(
-            "Redirect URI is not registered for this client",
-        )),
-        (Some(asked), registered) => Err(OAuthError::invalid_request(explain(asked, registered))),
+        (Some(asked), registered) => Err(match policy.mismatch_error {
+            MismatchError::Detailed => OAuthError::invalid_request(explain(asked, registered)),
+            MismatchError::Generic => {
+                OAuthError::invalid_request("Redirect URI is not registered for this client")
+            }
+        }),
         (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
     }
 }
 
-fn is_match(profile: Profile, asked: &str, registered: &[String]) -> bool {
+fn is_match(ports: LoopbackPorts, asked: &str, registered: &[String]) -> bool {
     let exact = registered.iter().any(|known| known == asked);
-    is_registered(asked, registered) && (exact || !profile.loopback_port_is_exact())
+    is_registered(asked, registered) && (exact || ports == LoopbackPorts::Any)
 }
 
 /// True if a stored URI is safe for a browser: Storyden's self-service stores URIs unchecked. Less
@@ -279,6 +309,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const POLICY: RedirectUriPolicy = RedirectUriPolicy {
+        loopback_ports: LoopbackPorts::Any,
+        mismatch_error: MismatchError::Detailed,
+    };
+
     fn registered(uri: &str) -> [String; 1] {
         [uri.to_owned()]
     }
@@ -342,10 +377,7 @@ mod tests {
             "https://u@a.example/cb",
         ] {
             assert!(!is_registered(uri, &registered(uri)), "{uri}");
-            assert!(
-                resolve(Profile::Standards, None, &registered(uri)).is_err(),
-                "{uri}"
-            );
+            assert!(resolve(POLICY, None, &registered(uri)).is_err(), "{uri}");
         }
         assert!(is_registered(
             "myapp://callback",

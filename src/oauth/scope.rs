@@ -83,6 +83,15 @@ pub enum InvalidScope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<ScopeName>);
 
+/// The syntax of a `scope` parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeSyntax {
+    /// RFC 6749 §3.3: names separated by single spaces, each kept once.
+    SingleSpaces,
+    /// Storyden's: names separated by any white space, repeated names are kept.
+    WhiteSpace,
+}
+
 impl Scope {
     /// Parses a scope parameter by the grammar of RFC 6749 §3.3: names of `%x21 / %x23-5B / %x5D-7E`,
     /// separated by single spaces. An empty text is an empty scope.

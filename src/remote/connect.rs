@@ -256,7 +256,7 @@ async fn discovered(
                      one; use mode dcr or manual",
                 ));
             }
-            if mode == Mode::Manual && !context.config.profile.remote_connections_are_storydens() {
+            if mode == Mode::Manual && !context.config.policies.remote.manual_uses_own_client_id {
                 return Err(Error::refused(
                     "The authorization server takes neither metadata documents nor registrations: use mode \
                      manual with what its operator gives you",
@@ -356,13 +356,13 @@ pub async fn authorize(
         // OpenID Connect Core §11: no refresh token without this scope.
         let offline = row.scope.as_deref().unwrap_or_default();
         if offline.split(' ').any(|name| name == "offline_access")
-            && !context.config.profile.remote_connections_are_storydens()
+            && !context.config.policies.remote.consent_prompt_omitted
         {
             query.append_pair("prompt", "consent");
         }
         // RFC 8707 §2.1, req_194
         if let Some(resource) = given(&row.resource)
-            && !context.config.profile.remote_connections_are_storydens()
+            && !context.config.policies.remote.resource_omitted
         {
             query.append_pair("resource", &resource);
         }

@@ -114,7 +114,7 @@ async fn find_resource(context: &Context, resource: &Url) -> Result<ResourceMeta
     let what = "The protected-resource metadata";
     // storyden-contract.md#remote-discovery: the query is not part of the resource.
     let mut asked = resource.clone();
-    if context.config.profile.remote_connections_are_storydens() {
+    if context.config.policies.remote.resource_query_ignored {
         asked.set_query(None);
     }
     let asked = asked.as_str();

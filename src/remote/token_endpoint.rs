@@ -125,7 +125,7 @@ pub(super) async fn ask(
         .as_deref()
         .filter(|text| !text.is_empty());
     if let Some(resource) = resource
-        && !context.config.profile.remote_connections_are_storydens()
+        && !context.config.policies.remote.resource_omitted
     {
         form.push(("resource", resource)); // RFC 8707 §2.2, req_194
     }

@@ -1,7 +1,7 @@
 //! The profile `storyden`: Storyden's answers and formats, with the security checks of both profiles.
 
 use serde_json::json;
-use storyden_auth::compat::Profile;
+use storyden_auth::compat::Policies;
 use storyden_auth::config::Config;
 use storyden_auth::http::router;
 use storyden_auth::oauth::grant_type::GrantType;
@@ -16,7 +16,7 @@ fn storyden(setup: Setup) -> Setup {
 #[test]
 fn every_difference_is_documented() {
     let document = include_str!("../../docs/storyden.md");
-    for (name, what) in Profile::DIFFERENCES {
+    for (name, what) in Policies::DIFFERENCES {
         let row = format!("| `{name}` | {}", what.trim().trim_end_matches('.'));
         let folded: String = row.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
@@ -24,6 +24,11 @@ fn every_difference_is_documented() {
             "docs/storyden.md lacks: {folded}"
         );
     }
+    let (_, table) = document
+        .split_once("| difference | `storyden` | `standards` |\n|---|---|---|\n")
+        .unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    assert_eq!(rows.count(), Policies::DIFFERENCES.len());
 }
 
 #[test]

@@ -1,21 +1,21 @@
 //! Checks of the settings beside a Storyden with the same database.
 
 use super::Findings;
-use crate::compat::Profile;
 use crate::config::{Config, TokenStorage};
 
 const CHECK: &str = "storyden";
 
 /// Checks the settings that must match Storyden's settings.
 pub(super) fn examine(config: &Config, findings: &mut Findings) {
-    match config.profile {
-        Profile::Storyden => findings.ok(CHECK, "OAUTH_PROFILE is storyden: its answers are kept"),
-        Profile::Standards => findings.warn(
+    if config.policies.differences().is_empty() {
+        findings.warn(
             CHECK,
             "OAUTH_PROFILE is standards: applications, the frontend and sd that were written for \
              the Storyden hear other answers",
             "set OAUTH_PROFILE=storyden; docs/storyden.md lists every difference",
-        ),
+        );
+    } else {
+        findings.ok(CHECK, "OAUTH_PROFILE is storyden: its answers are kept");
     }
     if config.oauth_enabled && config.signing_key.is_none() {
         findings.fail(

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::entry;
 use super::listing::{ListQuery, PathId};
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
 use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::http::error::{ApiError, Kind};
@@ -62,11 +62,10 @@ pub struct Owner {
 }
 
 impl ShownKey {
-    fn of(profile: Profile, key: KeyWithOwner) -> Self {
-        let updated_at = if profile.access_keys_are_storydens() {
-            "0001-01-01T00:00:00Z".to_owned()
-        } else {
-            key.created_at.to_rfc3339()
+    fn of(updated_at: UpdatedAt, key: KeyWithOwner) -> Self {
+        let updated_at = match updated_at {
+            UpdatedAt::Created => key.created_at.to_rfc3339(),
+            UpdatedAt::Zero => "0001-01-01T00:00:00Z".to_owned(),
         };
         Self {
             created_at: key.created_at,
@@ -127,10 +126,12 @@ pub async fn list(
 ) -> Result<Json<KeyList>, ApiError> {
     let asked = ListQuery::read(query.as_deref(), &["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
-    let profile = context.config.profile;
-    let (page, whole) = asked.page_or_whole(profile)?;
+    let policies = &context.config.policies;
+    let (page, whole) = asked.page_or_whole(policies.admin.lists_unpaged)?;
     let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
-    let keys = keys.into_iter().map(|key| ShownKey::of(profile, key));
+    let keys = keys
+        .into_iter()
+        .map(|key| ShownKey::of(policies.access_keys.updated_at, key));
     Ok(Json(KeyList {
         keys: keys.collect(),
         pages: (!whole).then_some(pages),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::clients::builtin;
-use crate::compat::Profile;
+use crate::compat::ClientInput;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -123,12 +123,12 @@ pub(super) fn name(text: &str) -> Result<String, ApiError> {
 }
 
 /// Parses the client id of a new client.
-pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiError> {
+pub(super) fn client_id(input: ClientInput, text: String) -> Result<String, ApiError> {
     if text.is_empty() || text.len() > TEXT_MAX || text.chars().any(char::is_control) {
         let detail = "client_id must have 1 to 255 bytes and no control characters";
         return Err(ApiError::invalid(detail));
     }
-    if profile.admin_clients_are_taken_as_sent() {
+    if input == ClientInput::AsSent {
         return Ok(text);
     }
     // RFC 6749 appendix A.1, without spaces
@@ -150,29 +150,29 @@ pub(super) fn client_id(profile: Profile, text: String) -> Result<String, ApiErr
     Ok(text)
 }
 
-/// Parses the owner's id. In the profile `storyden` an invalid id means no owner
+/// Parses the owner's id. With [`ClientInput::AsSent`] an invalid id means no owner
 /// (storyden-contract.md#administration).
-pub(super) fn owner(profile: Profile, id: &str) -> Result<Option<AccountId>, ApiError> {
+pub(super) fn owner(input: ClientInput, id: &str) -> Result<Option<AccountId>, ApiError> {
     let first = id.get(..20).unwrap_or_default();
     let is_xid = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'v');
     if first.len() == 20 && first.bytes().all(is_xid) {
         return Ok(Some(AccountId::new(first)));
     }
-    if profile.admin_clients_are_taken_as_sent() {
+    if input == ClientInput::AsSent {
         return Ok(None);
     }
     Err(ApiError::invalid("account_id must be the id of an account"))
 }
 
 /// Parses allowed scopes; an unknown scope would break every request of the client.
-pub(super) fn scopes(profile: Profile, names: &[String]) -> Result<Scope, ApiError> {
+pub(super) fn scopes(input: ClientInput, names: &[String]) -> Result<Scope, ApiError> {
     let scope = |name: &String| {
         ScopeName::from_name(name).ok_or_else(|| {
             let detail = format!(
                 "allowed_scopes has {name:?}, which is no scope here; scopes_supported in \
                  /.well-known/oauth-authorization-server lists them"
             );
-            if profile.admin_clients_are_taken_as_sent() {
+            if input == ClientInput::AsSent {
                 ApiError::new(Kind::PermissionDenied, detail) // storyden-contract.md#administration
             } else {
                 ApiError::invalid(detail)
@@ -203,15 +203,17 @@ pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
 }
 
 /// Checks that each redirect URI may be registered (A-8), and removes duplicates.
-pub(super) fn redirect_uris(profile: Profile, given: Vec<String>) -> Result<Vec<String>, ApiError> {
+pub(super) fn redirect_uris(
+    input: ClientInput,
+    given: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
     let mut uris = Vec::with_capacity(given.len());
     for uri in given {
         match redirect_uri::check_registration(&uri) {
             Ok(()) => {}
             // private-use schemes without a dot, as in Storyden
             // (storyden-contract.md#self-service-clients)
-            Err(RedirectUriError::SchemeWithoutDot)
-                if profile.admin_clients_are_taken_as_sent() => {}
+            Err(RedirectUriError::SchemeWithoutDot) if input == ClientInput::AsSent => {}
             Err(refused) => {
                 let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                 return Err(ApiError::invalid(detail));
@@ -234,12 +236,12 @@ pub(super) fn secret_hash(hash: &Secret) -> Result<String, ApiError> {
 
 /// Checks that type, grant types and redirect URIs of a client are consistent.
 pub(super) fn check_grants(
-    profile: Profile,
+    input: ClientInput,
     kind: ClientType,
     grants: &[GrantType],
     has_redirect_uris: bool,
 ) -> Result<(), ApiError> {
-    if profile.admin_clients_are_taken_as_sent() {
+    if input == ClientInput::AsSent {
         return Ok(());
     }
     let has = |grant| grants.contains(&grant);

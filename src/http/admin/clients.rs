@@ -10,6 +10,7 @@ use super::entry;
 use super::listing::{ListQuery, PathId};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
+use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses::{
     Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
@@ -74,9 +75,9 @@ pub async fn list(
         client_id: asked.text("client_id"),
         text: asked.text("q"),
     };
-    let (page, whole) = asked.page_or_whole(context.config.profile)?;
+    let (page, whole) = asked.page_or_whole(context.config.policies.admin.lists_unpaged)?;
     let (clients, pages) = client_list::list(&context.db, &filter, page).await?;
-    let shown = |client| ClientResource::shown(context.config.profile, client);
+    let shown = |client| ClientResource::shown(client, context.config.policies.self_service);
     Ok(Json(ClientList {
         clients: clients.into_iter().map(shown).collect(),
         pages: (!whole).then_some(pages),
@@ -144,7 +145,7 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = ClientResource::shown(context.config.profile, client);
+    let mut client = ClientResource::shown(client, context.config.policies.self_service);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -159,11 +160,14 @@ async fn checked(
     context: &Context,
     new: CreateClient,
 ) -> Result<(Client, Option<Secret>), ApiError> {
-    let (profile, now) = (context.config.profile, context.clock.now());
+    let (input, now) = (
+        context.config.policies.admin.client_input,
+        context.clock.now(),
+    );
     let kind = new.kind.0;
     let mut client = Client {
         row_id: ClientRowId::generate(),
-        client_id: client_input::client_id(profile, new.client_id)?,
+        client_id: client_input::client_id(input, new.client_id)?,
         secret_hash: None,
         old_secret: None,
         auth_method: None,
@@ -174,24 +178,24 @@ async fn checked(
             policy: new
                 .scope_policy
                 .map_or(ScopePolicy::Explicit, |policy| policy.0),
-            allowed: client_input::scopes(profile, &new.allowed_scopes)?,
+            allowed: client_input::scopes(input, &new.allowed_scopes)?,
         },
         grants: client_input::grants(&new.allowed_grants)?,
-        redirect_uris: client_input::redirect_uris(profile, new.redirect_uris)?,
+        redirect_uris: client_input::redirect_uris(input, new.redirect_uris)?,
         redirect_uris_omitted: false,
-        owner: client_input::owner(profile, &new.account_id)?,
+        owner: client_input::owner(input, &new.account_id)?,
         created_at: now,
         updated_at: now,
     };
     let has_redirect_uris = !client.redirect_uris.is_empty();
-    client_input::check_grants(profile, kind, &client.grants, has_redirect_uris)?;
+    client_input::check_grants(input, kind, &client.grants, has_redirect_uris)?;
     let mut secret = None;
     match (kind, &new.client_secret_hash) {
         (_, Some(hash)) if may_have_secret(context, kind) => {
             client.secret_hash = Some(client_input::secret_hash(hash)?);
         }
         (_, Some(_)) => return Err(no_secret()),
-        (ClientType::Confidential, None) if !profile.admin_clients_are_taken_as_sent() => {
+        (ClientType::Confidential, None) if input == ClientInput::Checked => {
             let (made, hash) = secrets::generate(context).await?;
             (secret, client.secret_hash) = (Some(made), Some(hash));
         }
@@ -201,7 +205,8 @@ async fn checked(
 }
 
 fn may_have_secret(context: &Context, kind: ClientType) -> bool {
-    kind == ClientType::Confidential || context.config.profile.admin_clients_are_taken_as_sent()
+    kind == ClientType::Confidential
+        || context.config.policies.admin.client_input == ClientInput::AsSent
 }
 
 fn no_secret() -> ApiError {
@@ -229,7 +234,10 @@ pub async fn get(
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        client,
+        context.config.policies.self_service,
+    )))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -282,21 +290,24 @@ pub async fn update(
     });
     updated.await?;
     let client = find(&context, &id).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        client,
+        context.config.policies.self_service,
+    )))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
 /// columns are invalid here.
 fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
-    let profile = context.config.profile;
+    let input = context.config.policies.admin.client_input;
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
-            Some(uris) => Some(client_input::redirect_uris(profile, uris)?),
+            Some(uris) => Some(client_input::redirect_uris(input, uris)?),
             None => None,
         },
         allowed_scopes: match sent.allowed_scopes {
-            Some(names) => Some(client_input::scopes(profile, &names)?),
+            Some(names) => Some(client_input::scopes(input, &names)?),
             None => None,
         },
         allowed_grants: match sent.allowed_grants {
@@ -316,7 +327,7 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             .redirect_uris
             .as_ref()
             .unwrap_or(&client.redirect_uris);
-        client_input::check_grants(profile, client.kind, grants, !uris.is_empty())?;
+        client_input::check_grants(input, client.kind, grants, !uris.is_empty())?;
     }
     Ok(changes)
 }

@@ -61,12 +61,12 @@ pub async fn list(
         client: client_row(&context, &asked).await?,
         stage: asked.parse_choice("state", Stage::from_name, &stages)?,
     };
-    let (profile, now) = (context.config.profile, context.clock.now());
-    let (page, whole) = asked.page_or_whole(profile)?;
+    let (policy, now) = (context.config.policies.admin, context.clock.now());
+    let (page, whole) = asked.page_or_whole(policy.lists_unpaged)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
     context.polls.write(&context.db).await;
     let (mut devices, pages) = device_list::list(&context.db, &filter, page, now).await?;
-    if !profile.live_user_codes_are_listed() {
+    if !policy.live_user_codes_listed {
         for device in devices
             .iter_mut()
             .filter(|device| device.awaits_decision(now))

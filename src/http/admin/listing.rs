@@ -6,7 +6,6 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::clock::Timestamp;
-use crate::compat::Profile;
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::http::extract::{Decoded, decode};
@@ -76,14 +75,14 @@ impl ListQuery {
             .ok_or_else(|| ApiError::invalid(refused()))
     }
 
-    /// The requested page. The flag is true if the whole list is returned: in the profile `storyden`,
-    /// unless a page was requested.
+    /// The requested page. The flag is true if the whole list is returned: with `lists_unpaged`, unless a
+    /// page was requested.
     ///
     /// # Errors
     /// 400 for an invalid page size.
-    pub(super) fn page_or_whole(&self, profile: Profile) -> Result<(Page, bool), ApiError> {
+    pub(super) fn page_or_whole(&self, lists_unpaged: bool) -> Result<(Page, bool), ApiError> {
         let is_paged = self.0.get("page").is_some() || self.0.get("page_size").is_some();
-        if profile.admin_lists_are_whole() && !is_paged {
+        if lists_unpaged && !is_paged {
             return Ok((Page::WHOLE, true));
         }
         Ok((self.page()?, false))
@@ -155,10 +154,12 @@ impl FromRequestParts<SharedContext> for PathId {
     ) -> Result<Self, Infallible> {
         let id = Path::<String>::from_request_parts(parts, context).await;
         let id = id.map(|Path(id)| id).unwrap_or_default();
-        Ok(Self(if context.config.profile.path_ids_are_cut() {
-            id.chars().take(20).collect()
-        } else {
-            id
-        }))
+        Ok(Self(
+            if context.config.policies.requests.path_ids_truncated {
+                id.chars().take(20).collect()
+            } else {
+                id
+            },
+        ))
     }
 }

@@ -96,7 +96,13 @@ pub async fn delete(
             Ok(true)
         })
     });
-    if found.await? || context.config.profile.unknown_refresh_tokens_are_deleted() {
+    if found.await?
+        || context
+            .config
+            .policies
+            .admin
+            .unknown_token_deletion_succeeds
+    {
         return Ok(StatusCode::NO_CONTENT);
     }
     let detail = "There is no refresh token with this id";

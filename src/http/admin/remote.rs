@@ -78,7 +78,9 @@ pub async fn discover(
 ) -> Result<Json<Discovery>, ApiError> {
     let chosen = asked.authorization_server.as_deref();
     let found = discovery::discover(&context, &asked.resource_url, chosen).await;
-    let found = found.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
+    let found = found.map_err(|error| {
+        ApiError::from_remote(error, context.config.policies.remote.failure_status)
+    })?;
     Ok(Json(Discovery {
         authorization_server: found.server,
         authorization_server_metadata: with_documents(found.metadata.document),
@@ -175,7 +177,9 @@ pub async fn create(
     };
     let entry = entry(&context, Event::RemoteCreated, &actor, address, None);
     let made = Box::pin(connect::create(&context, wanted, &actor.account.id, entry)).await;
-    let made = made.map_err(|error| ApiError::from_remote(error, context.config.profile))?;
+    let made = made.map_err(|error| {
+        ApiError::from_remote(error, context.config.policies.remote.failure_status)
+    })?;
     Ok(Json(made.into()))
 }
 
@@ -212,7 +216,9 @@ pub async fn get(
     let found = remote::find(&context, &id_of(&id)?).await;
     Ok(Json(
         found
-            .map_err(|error| ApiError::from_remote(error, context.config.profile))?
+            .map_err(|error| {
+                ApiError::from_remote(error, context.config.policies.remote.failure_status)
+            })?
             .into(),
     ))
 }
@@ -250,7 +256,9 @@ pub async fn update(
     axum::extract::Path(id): axum::extract::Path<String>,
     JsonBody(asked): JsonBody<Update>,
 ) -> Result<Json<Shown>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
+    let problem = |error: remote::Error| {
+        ApiError::from_remote(error, context.config.policies.remote.failure_status)
+    };
     let id = id_of(&id)?;
     let row = remote::find(&context, &id).await.map_err(problem)?;
     let secret = asked
@@ -340,7 +348,9 @@ pub async fn authorize(
     RobotManager(actor): RobotManager,
     axum::extract::Path(id): axum::extract::Path<String>,
 ) -> Result<Json<Authorize>, ApiError> {
-    let problem = |error: remote::Error| ApiError::from_remote(error, context.config.profile);
+    let problem = |error: remote::Error| {
+        ApiError::from_remote(error, context.config.policies.remote.failure_status)
+    };
     let row = remote::find(&context, &id_of(&id)?)
         .await
         .map_err(problem)?;
@@ -392,7 +402,7 @@ pub async fn token(
         .await
         .map_err(|error| match error {
             remote::Error::Away(why) => ApiError::new(Kind::Unavailable, why).retry_after(5),
-            error => ApiError::from_remote(error, context.config.profile),
+            error => ApiError::from_remote(error, context.config.policies.remote.failure_status),
         })?;
     let entry = entry(&context, Event::RemoteTokenGiven, &actor, address, None).subject(&id);
     let noted = context

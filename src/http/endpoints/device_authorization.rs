@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{refuse_client, require_enabled};
 use crate::clients::documents::{self, Requester};
 use crate::clients::{self, Credentials, builtin};
-use crate::compat::Profile;
+use crate::compat::DevicePolicy;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, credentials, read_form};
@@ -98,17 +98,18 @@ async fn answer(
     request: Request,
 ) -> Result<DeviceAuthorizationResponse, OAuthError> {
     require_enabled(context)?;
+    let policies = &context.config.policies;
     let headers = request.headers().clone();
     let form = read_form(
-        context.config.profile,
+        policies.requests.form_syntax,
         request,
         &["client_id", "client_secret", "scope"],
     )
     .await?;
-    let credentials = if context.config.profile.basic_is_read_leniently() {
-        credentials(context.config.profile, &HeaderMap::new(), &form)? // ignores Basic
+    let credentials = if policies.device.start_ignores_basic {
+        credentials(policies.client_authentication, &HeaderMap::new(), &form)?
     } else {
-        credentials(context.config.profile, &headers, &form)?
+        credentials(policies.client_authentication, &headers, &form)?
     };
     let client = client_of(context, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
@@ -121,15 +122,15 @@ async fn answer(
         }
         given => given.map(str::to_owned),
     };
-    let scope = scope_of(context.config.profile, scope.as_deref(), refusal)?;
-    check_scope(context.config.profile, &client, &scope)?;
+    let scope = scope_of(policies.requests.scope_syntax, scope.as_deref(), refusal)?;
+    check_scope(policies.device, &client, &scope)?;
     let mut limits = networks(DEVICE_STARTS, address.0);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
     context.limits.spend(&limits).map_err(|wait| {
         let description = "Too many device authorizations from this network or by this client";
         OAuthError::limited(description, wait.0)
     })?;
-    if context.config.profile.device_start_deletes_expired() {
+    if policies.device.start_deletes_expired {
         device_authorizations::delete_expired(&context.db, context.clock.now()).await?;
     }
     let agent = headers
@@ -161,7 +162,11 @@ async fn client_of(
     let client = if credentials.client_id == builtin::CLIENT_ID && context.config.cli_enabled {
         Some(builtin::ensure(context).await?)
     } else if documents::is_document(context, &credentials.client_id)
-        && !context.config.profile.client_documents_are_storydens()
+        && !context
+            .config
+            .policies
+            .client_documents
+            .device_grant_rejected
     {
         let visitor = Requester {
             account: None,
@@ -182,11 +187,11 @@ async fn client_of(
 
 /// Rejects scopes that the client may not have; the code flow drops such scopes
 /// (storyden-contract.md#scopes-at-the-device-start).
-fn check_scope(profile: Profile, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
+fn check_scope(policy: DevicePolicy, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
     if client.client_id == builtin::CLIENT_ID {
         return builtin::check_scope(scope);
     }
-    let listed_only = profile.device_start_wants_listed_scopes();
+    let listed_only = policy.start_requires_listed_scopes;
     let passes = |name| client.scope.lists(name) || client.scope.allows(name) && !listed_only;
     if scope.iter().all(passes) {
         return Ok(());

@@ -132,7 +132,7 @@ pub async fn end_session_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    match read_form(context.config.profile, request, KNOWN).await {
+    match read_form(context.config.policies.requests.form_syntax, request, KNOWN).await {
         Ok(form) => redirect(&endpoint(&context, form.values.iter()), Vec::new()),
         Err(error) => refuse(error, &headers),
     }

@@ -122,7 +122,12 @@ pub async fn introspect(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.profile, request, TOKEN_PARAMETERS).await;
+    let form = read_form(
+        context.config.policies.requests.form_syntax,
+        request,
+        TOKEN_PARAMETERS,
+    )
+    .await;
     let outcome = match form {
         Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
@@ -170,8 +175,8 @@ async fn requester(
     form: &Decoded,
     address: ClientAddress,
 ) -> Result<Requester, OAuthError> {
-    let profile = context.config.profile;
-    if let Bearer::Token(token) = bearer(profile, headers) {
+    let policies = &context.config.policies;
+    if let Bearer::Token(token) = bearer(policies.callers.bearer_scheme, headers) {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
             let two = "a bearer token and client credentials; send one of them";
             return Err(OAuthError::invalid_request(two));
@@ -199,7 +204,7 @@ async fn requester(
         }
         return Ok(Requester::Administrator);
     }
-    let credentials = credentials(profile, headers, form)?;
+    let credentials = credentials(policies.client_authentication, headers, form)?;
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address.0).await?;
     if client.kind == ClientType::Public {

@@ -76,13 +76,13 @@ async fn answer(
     ClientAddress(address): ClientAddress,
     request: Request,
 ) -> Result<ClientInformation, RegistrationError> {
-    let profile = context.config.profile;
-    let asked = if profile.registration_is_storydens() {
+    let policies = &context.config.policies;
+    let asked = if policies.registration_endpoint.malformed_is_problem {
         // storyden-contract.md#order-of-validation: the body is validated before the handler runs
         let JsonBody(document) = JsonBody::<Value>::from_request(request, context)
             .await
             .map_err(RegistrationError::Problem)?;
-        let asked = RequestedMetadata::read(profile, &document);
+        let asked = RequestedMetadata::read(policies.registration, &document);
         let asked =
             asked.map_err(|why| RegistrationError::Problem(ApiError::invalid(why.to_string())))?;
         require_enabled(context)?;
@@ -91,10 +91,10 @@ async fn answer(
         require_enabled(context)?;
         let document = strict_json::parse(&read_json(request).await?);
         let document = document.map_err(OAuthError::invalid_client_metadata)?;
-        RequestedMetadata::read(profile, &document)
+        RequestedMetadata::read(policies.registration, &document)
             .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?
     };
-    let metadata = asked.check(profile, &context.config.registration_scope())?;
+    let metadata = asked.check(policies.registration, &context.config.registration_scope())?;
     Ok(registration::register(context, metadata, address).await?)
 }
 

@@ -121,10 +121,10 @@ async fn answer(
     let document = strict_json::parse(&read_json(request).await?);
     let document = document.map_err(OAuthError::invalid_client_metadata)?;
     check_members(&document, client_id)?;
-    let profile = context.config.profile;
-    let asked = RequestedMetadata::read(profile, &document)
+    let policy = context.config.policies.registration;
+    let asked = RequestedMetadata::read(policy, &document)
         .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
-    let metadata = asked.check(profile, &context.config.registration_scope())?;
+    let metadata = asked.check(policy, &context.config.registration_scope())?;
     management::replace(context, registration, metadata, (&token, address)).await
 }
 
@@ -149,7 +149,7 @@ async fn open(
     headers: &HeaderMap,
 ) -> Result<(Registration, Secret), OAuthError> {
     require_enabled(context)?;
-    match bearer(context.config.profile, headers) {
+    match bearer(context.config.policies.callers.bearer_scheme, headers) {
         Bearer::Token(token) => {
             let registration = management::open(context, client_id, &token).await?;
             Ok((registration, token))

@@ -69,7 +69,7 @@ pub async fn finish(
         error_description: decoded.get("error_description"),
     };
     // storyden-contract.md#remote-callback: Storyden requires `code` and rejects error responses
-    let accepts_errors = !context.config.profile.remote_connections_are_storydens();
+    let accepts_errors = !context.config.policies.remote.error_callbacks_rejected;
     if answer.code.is_none() && !(accepts_errors && answer.error.is_some()) {
         return Err(ApiError::invalid("code is missing, and no error says why"));
     }
@@ -81,7 +81,7 @@ pub async fn finish(
     let finished = finished.map_err(|error| match error {
         // storyden-contract.md#remote-callback: later failures are 400, network failures included
         remote::Error::Away(why) | remote::Error::Useless(why) => ApiError::invalid(why),
-        error => ApiError::from_remote(error, context.config.profile),
+        error => ApiError::from_remote(error, context.config.policies.remote.failure_status),
     })?;
     Ok(Json(AuthorizedConnection {
         connection: finished.into(),

@@ -61,7 +61,12 @@ pub async fn revoke(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.profile, request, TOKEN_PARAMETERS).await;
+    let form = read_form(
+        context.config.policies.requests.form_syntax,
+        request,
+        TOKEN_PARAMETERS,
+    )
+    .await;
     let outcome = match form {
         Ok(form) => answer(&context, &headers, &form, address).await,
         Err(error) => Err(error),
@@ -79,7 +84,7 @@ async fn answer(
     address: ClientAddress,
 ) -> Result<(), OAuthError> {
     require_enabled(context)?;
-    let credentials = credentials(context.config.profile, headers, form)?;
+    let credentials = credentials(context.config.policies.client_authentication, headers, form)?;
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address.0).await?;
     let token = Secret::new(form.require("token", "Missing token")?);

@@ -88,18 +88,16 @@ pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -
 }
 
 async fn respond(State(context): State<SharedContext>, request: Request) -> Response {
-    let profile = context.config.profile;
+    let policy = context.config.policies.userinfo;
     match answer(&context, request).await {
         Ok(info) => Json(info).into_response(),
         Err(Some(error))
-            if profile.userinfo_is_storydens() && error.code == ErrorCode::InsufficientScope =>
+            if policy.errors_are_problems && error.code == ErrorCode::InsufficientScope =>
         {
             ApiError::forbidden(error.description).into_response()
         }
         // Storyden answers an invalid token like a missing token.
-        Err(Some(error))
-            if profile.userinfo_is_storydens() && !error.status().is_server_error() =>
-        {
+        Err(Some(error)) if policy.errors_are_problems && !error.status().is_server_error() => {
             with_challenge(&context, ApiError::unauthenticated().into_response(), None)
         }
         // RFC 6750 §3.1: no error code if the request has no token
@@ -110,10 +108,18 @@ async fn respond(State(context): State<SharedContext>, request: Request) -> Resp
 
 /// Returns the claims; `None` as the error if the request has no token.
 async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(context.config.profile, request.headers());
+    let token = bearer(
+        context.config.policies.callers.bearer_scheme,
+        request.headers(),
+    );
     let form = CONTENT_TYPE;
     if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(context.config.profile, request, &["access_token"]).await?;
+        let form = read_form(
+            context.config.policies.requests.form_syntax,
+            request,
+            &["access_token"],
+        )
+        .await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
             let description = "the access token must be in the Authorization header alone";
@@ -128,7 +134,9 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
             return Err(Some(OAuthError::invalid_request(description)));
         }
     };
-    if context.config.profile.userinfo_is_storydens() && is_access_key(context, &token).await? {
+    if context.config.policies.userinfo.errors_are_problems
+        && is_access_key(context, &token).await?
+    {
         // storyden-contract.md#callers-of-each-operation: a valid credential of the wrong kind
         let description = "An access key cannot be used here";
         return Err(Some(OAuthError::insufficient_scope(description)));
@@ -140,8 +148,8 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
     };
-    let storydens = context.config.profile.userinfo_is_storydens();
-    if !token.scope.contains(ScopeName::Openid) && !storydens {
+    let policy = context.config.policies.userinfo;
+    if !token.scope.contains(ScopeName::Openid) && !policy.openid_optional {
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }

@@ -212,7 +212,7 @@ pub async fn protected_resource(
     Ok(Document::rendered_once(place, || resource(&context, "")))
 }
 
-/// `GET /.well-known/oauth-protected-resource/`: the same document, in the profile `storyden`
+/// `GET /.well-known/oauth-protected-resource/`: the same document, if any path is a resource
 /// (storyden-contract.md#paths).
 #[utoipa::path(
     get,
@@ -228,7 +228,7 @@ pub async fn protected_resource(
 pub async fn protected_resource_with_slash(
     State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    if context.config.profile.every_path_is_a_resource() {
+    if context.config.policies.metadata.any_path_is_resource {
         return protected_resource(State(context)).await;
     }
     Err(unknown_resource())
@@ -253,7 +253,7 @@ pub async fn protected_resource_of(
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
     require_enabled(&context)?;
-    if context.config.profile.every_path_is_a_resource() {
+    if context.config.policies.metadata.any_path_is_resource {
         return Ok(Document::new(&resource(&context, path.trim_matches('/'))));
     }
     let issuer_path = context.config.issuer_path();
@@ -280,7 +280,9 @@ fn resource(context: &Context, path: &str) -> ProtectedResource {
     let has_scopes = match path {
         "api" => true,
         "mcp/sse" => context.config.mcp_enabled,
-        "mcp" => context.config.mcp_enabled && !context.config.profile.every_path_is_a_resource(),
+        "mcp" => {
+            context.config.mcp_enabled && !context.config.policies.metadata.any_path_is_resource
+        }
         _ => false,
     };
     ProtectedResource {
@@ -350,21 +352,22 @@ fn oauth(context: &Context) -> Document {
 }
 
 fn metadata(context: &Context) -> ServerMetadata {
+    let policies = &context.config.policies;
     let base = context.config.endpoint_base();
     let mut metadata = ServerMetadata::openid(&context.config.issuer(), &base);
     if context.config.registration_enabled {
         metadata = metadata.with_registration(&base);
     }
-    if context.config.profile.redirects_are_rebuilt() {
+    if policies.authorize.iss_omitted {
         metadata = metadata.without_iss();
     }
-    if context.config.profile.documents_have_storydens_members() {
+    if policies.metadata.storyden_members_only {
         metadata = metadata.with_storydens_members();
     }
     if context.config.documents_enabled() {
         metadata = metadata.with_client_documents();
     }
-    if context.config.profile.documents_name_storydens_endpoints() {
+    if policies.metadata.storyden_endpoints_only {
         metadata
     } else {
         metadata
@@ -374,7 +377,7 @@ fn metadata(context: &Context) -> ServerMetadata {
 }
 
 fn require_issuer_path(context: &Context, path: &str) -> Result<(), ApiError> {
-    let served = !context.config.profile.issuer_path_is_not_served();
+    let served = !context.config.policies.responses.issuer_path_not_served;
     if served && !path.is_empty() && path == context.config.issuer_path() {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clients::secrets;
-use crate::compat::Profile;
+use crate::compat::{Challenges, RemoteFailureStatus};
 use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
@@ -312,11 +312,11 @@ impl ApiError {
     }
 
     /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
-    /// §3, RFC 9728 §5.1). The profile `storyden` has no challenge here
+    /// §3, RFC 9728 §5.1). No challenge with [`Challenges::UserinfoOnly`]
     /// (storyden-contract.md#headers-and-limits).
     #[must_use]
     pub fn challenged(mut self, context: &Context, error: Option<&'static str>) -> Self {
-        if !context.config.profile.only_userinfo_challenges() {
+        if context.config.policies.responses.challenges == Challenges::All {
             let challenge = context
                 .config
                 .bearer_challenge(error.map(|code| (code, "")));
@@ -382,14 +382,13 @@ impl From<secrets::Error> for ApiError {
 }
 
 impl ApiError {
-    /// Converts the failure of a remote connection, which the profile `storyden` reports as an internal
-    /// error (storyden-contract.md#identity-as-a-client).
+    /// Converts the failure of a remote connection (storyden-contract.md#identity-as-a-client).
     #[must_use]
-    pub fn from_remote(error: remote::Error, profile: Profile) -> Self {
+    pub fn from_remote(error: remote::Error, failure_status: RemoteFailureStatus) -> Self {
         use remote::Error;
         match error {
             Error::Away(why) | Error::Useless(why)
-                if profile.remote_connections_are_storydens() =>
+                if failure_status == RemoteFailureStatus::Internal =>
             {
                 Self::new(Kind::Internal, why)
             }

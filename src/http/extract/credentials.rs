@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Decoded, PARAMETER_MAX, decode_part};
 use crate::clients::Credentials;
 use crate::clients::assertion::subject;
-use crate::compat::Profile;
+use crate::compat::{ClientAuthenticationPolicy, TwoMethods};
 use crate::oauth::{OAuthError, client_assertion};
 use crate::secret::Secret;
 
@@ -20,13 +20,13 @@ const TWO_METHODS: &str = "multiple client authentication methods used";
 /// # Errors
 /// `invalid_client`.
 pub fn refuse_two_methods(
-    profile: Profile,
+    policy: ClientAuthenticationPolicy,
     headers: &HeaderMap,
     form: &Decoded,
 ) -> Result<(), OAuthError> {
     let in_body = form.get("client_secret").is_some()
         || form.get("client_id").is_some_and(|id| !id.is_empty());
-    if in_body && basic(profile, headers).is_ok_and(|pair| pair.is_some()) {
+    if in_body && basic(policy, headers).is_ok_and(|pair| pair.is_some()) {
         return Err(OAuthError::invalid_client(TWO_METHODS));
     }
     Ok(())
@@ -38,23 +38,18 @@ pub fn refuse_two_methods(
 /// `invalid_request` for two methods at once, `invalid_client` without credentials or for a malformed
 /// header.
 pub fn credentials(
-    profile: Profile,
+    policy: ClientAuthenticationPolicy,
     headers: &HeaderMap,
     form: &Decoded,
 ) -> Result<Credentials, OAuthError> {
     let body_id = form.get("client_id");
     let body_secret = form.get("client_secret");
     let assertion = assertion(form)?;
-    let header = match basic(profile, headers) {
-        Err(_) if profile.basic_is_read_leniently() => None,
+    let header = match basic(policy, headers) {
+        Err(_) if policy.malformed_basic_ignored => None,
         header => header?,
     };
     let Some((client_id, secret)) = header else {
-        let missing = if profile.basic_is_read_leniently() {
-            "Client not found"
-        } else {
-            "Missing client_id"
-        };
         // RFC 7521 §4.2: the subject of the assertion identifies the client
         let subject = assertion.as_ref().and_then(subject);
         let client_id = body_id.map(str::to_owned).or(subject);
@@ -62,7 +57,8 @@ pub fn credentials(
             return Err(OAuthError::invalid_request(TWO_METHODS));
         }
         return Ok(Credentials {
-            client_id: client_id.ok_or_else(|| OAuthError::invalid_client(missing))?,
+            client_id: client_id
+                .ok_or_else(|| OAuthError::invalid_client(policy.missing_client_error))?,
             secret: body_secret.map(Secret::new),
             assertion,
             by_header: false,
@@ -71,8 +67,8 @@ pub fn credentials(
     if assertion.is_some() {
         return Err(OAuthError::invalid_request(TWO_METHODS));
     }
-    if profile.basic_is_read_leniently() {
-        refuse_two_methods(profile, headers, form)?;
+    if policy.two_methods == TwoMethods::InvalidClient {
+        refuse_two_methods(policy, headers, form)?;
     } else if body_secret.is_some() || body_id.is_some_and(|id| id != client_id) {
         // RFC 6749 §2.3: two methods at once. An equal client_id in the body is allowed.
         return Err(OAuthError::invalid_request(TWO_METHODS));
@@ -103,7 +99,7 @@ fn assertion(form: &Decoded) -> Result<Option<Secret>, OAuthError> {
 /// Reads the id and secret of an HTTP Basic header, form-decoded (RFC 6749 §2.3.1); `None` without the
 /// header.
 fn basic(
-    profile: Profile,
+    policy: ClientAuthenticationPolicy,
     headers: &HeaderMap,
 ) -> Result<Option<(String, Option<String>)>, OAuthError> {
     let refused =
@@ -129,11 +125,11 @@ fn basic(
     let pair = String::from_utf8(bytes).map_err(|_| refused())?;
     let (id, secret) = pair.split_once(':').ok_or_else(refused)?;
     let decode_half = |half| match decode_part(half) {
-        Err(_) if profile.basic_is_read_leniently() => Ok(String::new()),
+        Err(_) if policy.malformed_basic_ignored => Ok(String::new()),
         half => half.map_err(|_| refused()),
     };
     let (id, secret) = (decode_half(id)?, decode_half(secret)?);
-    if id.is_empty() && !profile.basic_is_read_leniently() {
+    if id.is_empty() && !policy.malformed_basic_ignored {
         return Err(refused());
     }
     Ok(Some((id, Some(secret).filter(|secret| !secret.is_empty()))))

@@ -16,7 +16,7 @@ use http_body_util::{BodyDataStream, BodyExt as _, Full, LengthLimitError, Limit
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use crate::compat::Profile;
+use crate::compat::FormSyntax;
 use crate::context::SharedContext;
 use crate::http::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
@@ -200,15 +200,14 @@ fn decode_part(text: &str) -> Result<String, OAuthError> {
 /// # Errors
 /// `invalid_request`: wrong media type, too long, too slow, malformed, or with repeated parameters.
 pub async fn read_form(
-    profile: Profile,
+    syntax: FormSyntax,
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
-    let decoded = read_form_as_sent(profile, request, known).await?;
-    if profile.forms_are_read_leniently() {
-        Ok(decoded)
-    } else {
-        decoded.without_repeats()
+    let decoded = read_form_as_sent(syntax, request, known).await?;
+    match syntax {
+        FormSyntax::Strict => decoded.without_repeats(),
+        FormSyntax::Go => Ok(decoded),
     }
 }
 
@@ -218,13 +217,13 @@ pub async fn read_form(
 /// # Errors
 /// `invalid_request`: wrong media type, too long, too slow, or malformed.
 pub async fn read_form_as_sent(
-    profile: Profile,
+    syntax: FormSyntax,
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let is_form = require_form(request.headers());
-    if profile.forms_are_read_leniently() {
+    if syntax == FormSyntax::Go {
         let boundary = multipart_boundary(request.headers());
         let body = match (is_form, boundary) {
             (Ok(()), _) => pairs(&read_text(request).await?, known)?,

@@ -24,7 +24,7 @@ impl FromRequestParts<SharedContext> for PathId {
     ) -> Result<Self, Infallible> {
         let text = Path::<String>::from_request_parts(parts, context).await;
         let mut id = text.map(|Path(text)| text).unwrap_or_default();
-        if context.config.profile.path_ids_are_cut() && id.is_char_boundary(LENGTH) {
+        if context.config.policies.requests.path_ids_truncated && id.is_char_boundary(LENGTH) {
             id.truncate(LENGTH);
         }
         let fits = id.len() == LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric());

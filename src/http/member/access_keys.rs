@@ -9,7 +9,7 @@ use super::client_body::given;
 use super::{closed_session_error, entry, require_below_limit, require_open_session};
 use crate::accounts::access_keys::generate;
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
@@ -77,13 +77,12 @@ pub struct CreateKey {
 }
 
 impl Key {
-    /// Converts a key for a profile. In the profile `storyden` the response to a creation has `enabled:
-    /// false` (storyden-contract.md#sign-in-and-sign-out), and `updatedAt` is the zero time.
-    fn shown(profile: Profile, key: ListedKey, enabled: bool) -> Self {
-        let updated_at = if profile.access_keys_are_storydens() {
-            "0001-01-01T00:00:00Z".to_owned()
-        } else {
-            key.created_at.to_rfc3339()
+    /// Converts a key. `enabled` can be false for an enabled key, in the response to a creation
+    /// (storyden-contract.md#sign-in-and-sign-out).
+    fn shown(updated_at: UpdatedAt, key: ListedKey, enabled: bool) -> Self {
+        let updated_at = match updated_at {
+            UpdatedAt::Created => key.created_at.to_rfc3339(),
+            UpdatedAt::Zero => "0001-01-01T00:00:00Z".to_owned(),
         };
         Self {
             created_at: key.created_at,
@@ -115,11 +114,11 @@ pub async fn list(
     State(context): State<SharedContext>,
     holder: KeyHolder,
 ) -> Result<Json<KeyList>, ApiError> {
-    let profile = context.config.profile;
+    let updated_at = context.config.policies.access_keys.updated_at;
     let keys = access_keys::list(&context.db, &holder.account.id).await?;
     let keys = keys.into_iter().map(|key| {
         let enabled = !key.disabled.0;
-        Key::shown(profile, key, enabled)
+        Key::shown(updated_at, key, enabled)
     });
     Ok(Json(KeyList {
         keys: keys.collect(),
@@ -154,15 +153,19 @@ pub async fn create(
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
     let (session, account) = (person.0.id, person.0.account);
-    let (profile, now) = (context.config.profile, context.clock.now());
+    let (policies, now) = (&context.config.policies, context.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
-    let name = if profile.access_keys_are_storydens() {
+    let input_unchecked = policies.access_keys.input_unchecked;
+    let name = if input_unchecked {
         asked.name
     } else {
-        let held = account.permissions;
-        Rules { profile, held }.name(&asked.name)?
+        let rules = Rules {
+            policy: policies.member_clients,
+            held: account.permissions,
+        };
+        rules.name(&asked.name)?
     };
-    if !profile.access_keys_are_storydens() && expires_at.is_some_and(|at| at <= now) {
+    if !input_unchecked && expires_at.is_some_and(|at| at <= now) {
         return Err(ApiError::invalid("expires_at must be in the future"));
     }
     let have = access_keys::count(&context.db, &account.id).await?;
@@ -196,7 +199,11 @@ pub async fn create(
         });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedKey {
-        key: Key::shown(profile, listed, !profile.access_keys_are_storydens()),
+        key: Key::shown(
+            policies.access_keys.updated_at,
+            listed,
+            !policies.access_keys.new_keys_shown_disabled,
+        ),
         secret: secret.reveal().to_owned(),
     }))
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
+use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
@@ -71,11 +72,11 @@ pub async fn list(
     person: Person,
 ) -> Result<Json<ClientList>, ApiError> {
     require_manager(&context, &person)?;
-    let profile = context.config.profile;
+    let policy = context.config.policies.self_service;
     let owned = clients::list_by_owner(&context.db, &person.0.account.id).await?;
     let clients = owned
         .into_iter()
-        .map(|client| ClientResource::shown(profile, client))
+        .map(|client| ClientResource::shown(client, policy))
         .collect();
     Ok(Json(ClientList { clients }))
 }
@@ -135,7 +136,7 @@ pub async fn create(
     });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
-        client: ClientResource::shown(context.config.profile, client),
+        client: ClientResource::shown(client, context.config.policies.self_service),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
@@ -143,9 +144,9 @@ pub async fn create(
 /// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
 /// (storyden-contract.md#order-of-validation).
 fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
-    let profile = context.config.profile;
+    let policies = &context.config.policies;
     let rules = Rules {
-        profile,
+        policy: policies.member_clients,
         held: account.permissions,
     };
     let kind = ClientType::from(new.kind);
@@ -173,7 +174,8 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
             policy: ScopePolicy::Explicit,
             allowed,
         },
-        redirect_uris_omitted: new.redirect_uris.is_none() && profile.self_service_is_storydens(),
+        redirect_uris_omitted: new.redirect_uris.is_none()
+            && policies.self_service.omitted_redirect_uris == OmittedList::Null,
         redirect_uris,
         grants,
         owner: Some(account.id.clone()),
@@ -211,7 +213,10 @@ pub async fn get(
         let description = "Client does not belong to the requesting account";
         return Err(MemberError::missing_or_foreign(description));
     }
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        client,
+        context.config.policies.self_service,
+    )))
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -247,7 +252,12 @@ pub async fn update(
     let account = &person.0.account;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
-        if context.config.profile.self_service_is_storydens() {
+        if context
+            .config
+            .policies
+            .self_service
+            .foreign_change_error_empty
+        {
             return Err(MemberError::Empty);
         }
         let description = "Client does not belong to the requesting account";
@@ -271,7 +281,10 @@ pub async fn update(
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
-    Ok(Json(ClientResource::shown(context.config.profile, client)))
+    Ok(Json(ClientResource::shown(
+        client,
+        context.config.policies.self_service,
+    )))
 }
 
 fn check_changes(
@@ -281,7 +294,7 @@ fn check_changes(
     asked: UpdateClient,
 ) -> Result<Changes, ApiError> {
     let rules = Rules {
-        profile: context.config.profile,
+        policy: context.config.policies.member_clients,
         held: account.permissions,
     };
     let scopes = asked.allowed_scopes.as_deref();
@@ -298,7 +311,11 @@ fn check_changes(
         ..Changes::default()
     };
     if let Some(uris) = &changes.redirect_uris
-        && !context.config.profile.self_service_is_storydens()
+        && !context
+            .config
+            .policies
+            .self_service
+            .changed_redirects_unchecked
     {
         rules.fit(Shape {
             kind: client.kind,

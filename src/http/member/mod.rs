@@ -36,7 +36,7 @@ fn entry(context: &Context, event: Event, account: &AccountId, address: IpAddr) 
 /// Requires the right to manage own applications and approvals: every member; in Storyden only
 /// administrators (storyden-contract.md#self-service-clients).
 fn require_manager(context: &Context, person: &Person) -> Result<(), ApiError> {
-    if context.config.profile.self_service_is_storydens() {
+    if context.config.policies.self_service.administrators_only {
         return person.require(Permission::Administrator);
     }
     Ok(())

@@ -90,7 +90,12 @@ pub async fn sign_in(
 ) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&context, &Method::POST, &headers)?;
     require_length(&token, "The password is shorter than any that exists here")?;
-    if context.config.profile.sign_in_tells_handles() {
+    if context
+        .config
+        .policies
+        .sign_in
+        .unknown_handles_distinguished
+    {
         reject_unknown_handle(&context, &identifier).await?;
     }
     if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {
@@ -322,7 +327,7 @@ pub async fn sign_out(
     }
     let web = context.config.web_address();
     // `Clear-Site-Data: "cookies"` deletes all cookies of the domain, the device cookie included.
-    let clear = if context.config.profile.sign_in_sets_one_cookie() {
+    let clear = if context.config.policies.sign_in.sign_out_clears_cookies {
         "\"cache\", \"cookies\", \"storage\", \"executionContexts\""
     } else {
         "\"cache\", \"storage\", \"executionContexts\""

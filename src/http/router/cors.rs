@@ -1,5 +1,5 @@
-//! Cross-origin requests (CORS, Fetch Standard): per route group in the profile `standards`, a single
-//! rule for all paths in the profile `storyden` (storyden-contract.md#headers-and-limits).
+//! Cross-origin requests (CORS, Fetch Standard): a rule per route group, or Storyden's single rule for
+//! all paths (storyden-contract.md#headers-and-limits).
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
+use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::{Context, SharedContext};
 
@@ -38,7 +39,7 @@ pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
-    (!config.profile.cors_is_one_rule()).then_some(cors)
+    (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
 }
 
 /// Allows the origins of API and pages, and the configured origins, with the session cookie.
@@ -52,7 +53,7 @@ pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers(EXPOSED_HERE)
         .max_age(MAX_AGE);
-    (!config.profile.cors_is_one_rule()).then_some(cors)
+    (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
 }
 
 fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {
@@ -78,7 +79,7 @@ const METHODS: [Method; 6] = [
 
 /// Applies Storyden's CORS rule to all paths: known origins are allowed with credentials, and a preflight
 /// is always 204.
-pub(super) async fn as_storyden(
+pub(super) async fn global(
     State(context): State<SharedContext>,
     request: Request,
     next: Next,

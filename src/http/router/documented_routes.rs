@@ -57,10 +57,10 @@ impl Documented {
         Self(self.0.layer(layer))
     }
 
-    /// Adds the rate limit below the CORS layer, so that a page can read the error. In the profile
-    /// `storyden` the rate limit is outermost instead.
+    /// Adds the rate limit below the CORS layer, so that a page can read the error. If every request is
+    /// charged, the rate limit is outermost instead.
     pub(super) fn rate_limited(self, config: &Config) -> Self {
-        if config.profile.budget_covers_everything() {
+        if config.policies.rate_limit.every_request_charged {
             return self;
         }
         self.layer(from_fn(rate_limit::spend))

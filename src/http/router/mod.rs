@@ -25,7 +25,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
-use crate::compat::Profile;
+use crate::compat::Cors;
 use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
@@ -65,7 +65,7 @@ pub fn router(context: SharedContext) -> Router {
         routes
     };
     let path = context.config.issuer_path().to_owned();
-    let routes = if path.is_empty() || context.config.profile.issuer_path_is_not_served() {
+    let routes = if path.is_empty() || context.config.policies.responses.issuer_path_not_served {
         routes
     } else {
         routes.clone().nest(&format!("/{path}"), routes)
@@ -82,17 +82,24 @@ pub fn router(context: SharedContext) -> Router {
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
         .layer(from_fn_with_state(context.clone(), trace::trace))
         .with_state(Arc::clone(&context));
-    if context.config.profile == Profile::Storyden {
-        return routes
-            .layer(from_fn_with_state(context.clone(), storyden::as_storyden))
-            .layer(from_fn(rate_limit::spend))
-            .layer(from_fn_with_state(context.clone(), remember_address))
-            .layer(Extension(Arc::clone(&context)))
-            .layer(from_fn_with_state(context, cors::as_storyden));
-    }
-    routes
+    let policies = context.config.policies;
+    let routes = if storyden::adapts(policies.responses) {
+        routes.layer(from_fn_with_state(context.clone(), storyden::as_storyden))
+    } else {
+        routes
+    };
+    let routes = if policies.rate_limit.every_request_charged {
+        routes.layer(from_fn(rate_limit::spend))
+    } else {
+        routes // charged per route group
+    };
+    let routes = routes
         .layer(from_fn_with_state(context.clone(), remember_address))
-        .layer(Extension(context)) // for layers of groups, built without the app
+        .layer(Extension(Arc::clone(&context))); // for layers of groups, built without the context
+    match policies.responses.cors {
+        Cors::PerGroup => routes,
+        Cors::Global => routes.layer(from_fn_with_state(context, cors::global)),
+    }
 }
 
 /// Builds the OpenAPI document that `/api/openapi.json` serves.

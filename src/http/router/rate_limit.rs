@@ -54,7 +54,7 @@ pub(super) async fn spend(
 
 /// Returns the rate limit units of a request.
 fn cost(context: &Context, method: &Method, path: &str) -> u64 {
-    let free = if context.config.profile.budget_covers_everything() {
+    let free = if context.config.policies.rate_limit.every_request_charged {
         false
     } else {
         // polls of devices are free, and only the token endpoint can recognize polls.
@@ -73,10 +73,10 @@ async fn is_guest(context: &Context, headers: HeaderMap) -> bool {
     matches!(caller, Ok(Caller::Guest | Caller::Refused))
 }
 
-/// Builds the 429 response: plain text in the profile `storyden`; in `standards` an OAuth error for the
-/// protocol's paths, and a problem for all other paths.
+/// Builds the 429 response: plain text, or an OAuth error for the protocol's paths and a problem for all
+/// other paths.
 fn refuse(context: &Context, path: &str, left: RateLimitState) -> Response {
-    if context.config.profile.budget_covers_everything() {
+    if context.config.policies.rate_limit.plain_text_error {
         let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
         let again = context.clock.now() + time::Duration::seconds(left.wait.cast_signed());
         let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! Response differences of Storyden's router (storyden-contract.md#paths), for the profile `storyden`.
+//! Methods and cache headers of Storyden's router (storyden-contract.md#paths).
 
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
@@ -7,17 +7,24 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::method_not_allowed;
+use crate::compat::{Methods, NoStore, ResponsePolicy};
 use crate::context::SharedContext;
 
-/// Adapts responses to Storyden's router.
+/// True if a policy needs [`as_storyden`].
+pub(super) fn adapts(policy: ResponsePolicy) -> bool {
+    policy.methods == Methods::Storyden || policy.no_store == NoStore::Storyden
+}
+
+/// Adapts methods and cache headers to Storyden's router.
 pub(super) async fn as_storyden(
     State(context): State<SharedContext>,
     request: Request,
     next: Next,
 ) -> Response {
-    let profile = context.config.profile;
+    let policy = context.config.policies.responses;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let refused = profile.methods_are_few() && is_another_method(&method, &path);
+    let storyden_methods = policy.methods == Methods::Storyden;
+    let refused = storyden_methods && is_another_method(&method, &path);
     let mut response = if refused {
         method_not_allowed().await.into_response()
     } else {
@@ -25,13 +32,13 @@ pub(super) async fn as_storyden(
     };
     let status = response.status();
     let headers = response.headers_mut();
-    if status == StatusCode::METHOD_NOT_ALLOWED {
+    if storyden_methods && status == StatusCode::METHOD_NOT_ALLOWED {
         headers.remove(ALLOW);
         if path.starts_with("/.well-known/") {
             headers.insert(ALLOW, HeaderValue::from_static("OPTIONS, GET"));
         }
     }
-    if profile.no_store_is_rare() && !sends_no_store(&path) {
+    if policy.no_store == NoStore::Storyden && !sends_no_store(&path) {
         let no_store = headers.get(CACHE_CONTROL).is_some_and(|v| v == "no-store");
         if no_store || path == "/api/oauth/jwks" {
             headers.remove(CACHE_CONTROL);

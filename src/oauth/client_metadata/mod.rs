@@ -12,11 +12,44 @@ use super::auth_method::AuthMethod;
 use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::GrantType;
-use super::scope::Scope;
-use crate::compat::Profile;
+use super::scope::{Scope, ScopeSyntax};
 use rules::Rules;
 
 pub(super) use rules::is_web_page;
+
+/// The rules for metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent rule"
+)]
+pub struct RegistrationPolicy {
+    /// True if `null` has the wrong type for every member. If false, `null` counts as absent.
+    pub null_rejected: bool,
+    /// True if keys, post-logout redirect URIs, contacts and software ids are ignored.
+    pub basic_members_only: bool,
+    /// True if the device grant is rejected.
+    pub device_grant_rejected: bool,
+    /// True if redirect URIs must be web or loopback URIs; surrounding white space is then removed.
+    pub web_redirects_only: bool,
+    /// True if any `application_type` fits any redirect URI.
+    pub application_type_unchecked: bool,
+    /// Syntax of `scope`.
+    pub scope_syntax: ScopeSyntax,
+    /// True if the registered `scope` limits the client.
+    pub limited_to_scope: bool,
+    /// Error descriptions.
+    pub errors: RegistrationErrors,
+}
+
+/// The error descriptions of rejected metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationErrors {
+    /// Descriptions that name the accepted values.
+    Detailed,
+    /// Storyden's texts.
+    Storyden,
+}
 
 /// The known members of a registration request; other members are ignored (RFC 7591 §2).
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
@@ -182,11 +215,10 @@ impl RequestedMetadata {
     ///
     /// # Errors
     /// If a member has the wrong type.
-    pub fn read(profile: Profile, document: &Value) -> Result<Self, Malformed> {
-        let storydens = profile.registration_is_storydens();
+    pub fn read(policy: RegistrationPolicy, document: &Value) -> Result<Self, Malformed> {
         let members = Members {
             object: document.as_object().ok_or(Malformed::NoObject)?,
-            null_is_wrong: storydens,
+            null_is_wrong: policy.null_rejected,
         };
         let mut asked = Self {
             client_name: members.text("client_name")?,
@@ -209,7 +241,7 @@ impl RequestedMetadata {
                 ..About::default()
             },
         };
-        if !storydens {
+        if !policy.basic_members_only {
             let uris = members.list("post_logout_redirect_uris")?;
             asked.post_logout_redirect_uris = uris.unwrap_or_default();
             asked.jwks = members.get("jwks").cloned();
@@ -221,14 +253,16 @@ impl RequestedMetadata {
         Ok(asked)
     }
 
-    /// Applies the rules of the profile. `cap` limits the scope of registrations.
+    /// Applies the rules of a policy. `cap` limits the scope of registrations.
     ///
     /// # Errors
     /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
-    pub fn check(self, profile: Profile, cap: &Scope) -> Result<ClientMetadata, OAuthError> {
-        let rules = Rules {
-            storydens: profile.registration_is_storydens(),
-        };
+    pub fn check(
+        self,
+        policy: RegistrationPolicy,
+        cap: &Scope,
+    ) -> Result<ClientMetadata, OAuthError> {
+        let rules = Rules { policy };
         let auth_method = rules.auth_method(&self.token_endpoint_auth_method)?;
         let grants = rules.grants(&self.grant_types, auth_method)?;
         rules.response_types(self.response_types.as_deref(), &grants)?;
@@ -250,7 +284,7 @@ impl RequestedMetadata {
             post_logout_redirect_uris: rules::post_logout_redirect_uris(
                 self.post_logout_redirect_uris,
             )?,
-            allowed: if rules.storydens {
+            allowed: if policy.limited_to_scope {
                 scope.clone()
             } else {
                 cap.clone()
@@ -270,11 +304,36 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn register(profile: Profile, document: &Value) -> Result<ClientMetadata, OAuthError> {
+    const STANDARDS: RegistrationPolicy = RegistrationPolicy {
+        null_rejected: false,
+        basic_members_only: false,
+        device_grant_rejected: false,
+        web_redirects_only: false,
+        application_type_unchecked: false,
+        scope_syntax: ScopeSyntax::SingleSpaces,
+        limited_to_scope: false,
+        errors: RegistrationErrors::Detailed,
+    };
+
+    const STORYDEN: RegistrationPolicy = RegistrationPolicy {
+        null_rejected: true,
+        basic_members_only: true,
+        device_grant_rejected: true,
+        web_redirects_only: true,
+        application_type_unchecked: true,
+        scope_syntax: ScopeSyntax::WhiteSpace,
+        limited_to_scope: true,
+        errors: RegistrationErrors::Storyden,
+    };
+
+    fn register(
+        policy: RegistrationPolicy,
+        document: &Value,
+    ) -> Result<ClientMetadata, OAuthError> {
         let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
-        RequestedMetadata::read(profile, document)
+        RequestedMetadata::read(policy, document)
             .unwrap()
-            .check(profile, &cap)
+            .check(policy, &cap)
     }
 
     /// req_136, req_069, A-7, A-8: private-use schemes are accepted in the profile `standards` only.
@@ -295,9 +354,9 @@ mod tests {
             ("https:///nohost", false, false),
         ] {
             let document = json!({ "redirect_uris": [uri] });
-            let accepted = |profile| register(profile, &document).is_ok();
-            assert_eq!(accepted(Profile::Standards), standards, "{uri}");
-            assert_eq!(accepted(Profile::Storyden), storyden, "{uri}");
+            let accepted = |policy| register(policy, &document).is_ok();
+            assert_eq!(accepted(STANDARDS), standards, "{uri}");
+            assert_eq!(accepted(STORYDEN), storyden, "{uri}");
         }
     }
 
@@ -306,7 +365,7 @@ mod tests {
     fn grants_and_response_types_go_together() {
         let device = "urn:ietf:params:oauth:grant-type:device_code";
         let uri = "https://a.example/cb";
-        let register = |document| register(Profile::Standards, &document);
+        let register = |document| register(STANDARDS, &document);
         let public = register(json!({
             "grant_types": [device, "refresh_token"], "token_endpoint_auth_method": "none",
         }));
@@ -331,13 +390,13 @@ mod tests {
         let uri = "https://a.example/cb";
         let document =
             json!({ "redirect_uris": [uri], "scope": "openid READ_PROFILE ADMINISTRATOR" });
-        let ours = register(Profile::Standards, &document).unwrap();
+        let ours = register(STANDARDS, &document).unwrap();
         assert_eq!(ours.scope.to_string(), "openid READ_PROFILE");
         assert_eq!(ours.allowed.len(), 5);
-        let theirs = register(Profile::Storyden, &document).unwrap();
+        let theirs = register(STORYDEN, &document).unwrap();
         assert_eq!(theirs.allowed.to_string(), "openid READ_PROFILE");
         let nothing = json!({ "redirect_uris": [uri], "scope": "ADMINISTRATOR" });
-        assert!(register(Profile::Standards, &nothing).is_err());
+        assert!(register(STANDARDS, &nothing).is_err());
     }
 
     /// req_140: display metadata is bounded, and URLs are web addresses.
@@ -359,7 +418,7 @@ mod tests {
         ] {
             let mut document = about.clone();
             document["redirect_uris"] = json!([uri]);
-            let error = register(Profile::Standards, &document).unwrap_err();
+            let error = register(STANDARDS, &document).unwrap_err();
             assert_eq!(error.code.as_str(), "invalid_client_metadata", "{about}");
         }
     }

@@ -1,17 +1,17 @@
-//! Registration rules for each metadata member, with Storyden's texts in its profile.
+//! Registration rules for each metadata member.
 
 use url::Url;
 
 use serde_json::Value;
 
-use super::{About, ClientKeys};
+use super::{About, ClientKeys, RegistrationErrors, RegistrationPolicy};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_name::is_shown;
 use crate::oauth::error::OAuthError;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::key_set;
 use crate::oauth::redirect_uri::check_registration;
-use crate::oauth::scope::{Scope, ScopeName};
+use crate::oauth::scope::{Scope, ScopeName, ScopeSyntax};
 
 /// The most URIs, contacts or grants of one client.
 const LIST_MAX: usize = 20;
@@ -22,16 +22,18 @@ const KEYS_MAX: usize = 8 * 1_024;
 /// The longest URI, in bytes.
 const URI_MAX: usize = 2_048;
 
-/// The rules of a profile.
+/// The rules of a policy (storyden-contract.md#dynamic-registration).
 pub(super) struct Rules {
-    /// True for Storyden's rules and texts (storyden-contract.md#dynamic-registration).
-    pub(super) storydens: bool,
+    pub(super) policy: RegistrationPolicy,
 }
 
 impl Rules {
-    /// Chooses the profile's text for a rejection.
-    fn refuse(&self, storydens: &'static str, ours: &'static str) -> OAuthError {
-        OAuthError::invalid_client_metadata(if self.storydens { storydens } else { ours })
+    /// Chooses the text for a rejection.
+    fn refuse(&self, storydens: &'static str, detailed: &'static str) -> OAuthError {
+        OAuthError::invalid_client_metadata(match self.policy.errors {
+            RegistrationErrors::Detailed => detailed,
+            RegistrationErrors::Storyden => storydens,
+        })
     }
 
     /// Reads the authentication method. An empty text counts as absent (RFC 7591 §2:
@@ -41,8 +43,9 @@ impl Rules {
             "" => Ok(AuthMethod::Basic),
             name => {
                 let method = AuthMethod::from_name(name);
-                let fits =
-                    |one: &AuthMethod| !(self.storydens && *one == AuthMethod::PrivateKeyJwt);
+                let fits = |one: &AuthMethod| {
+                    !(self.policy.basic_members_only && *one == AuthMethod::PrivateKeyJwt)
+                };
                 method.filter(fits).ok_or_else(|| {
                     self.refuse(
                         "Unsupported token_endpoint_auth_method",
@@ -91,7 +94,10 @@ impl Rules {
         redirect_uris: &[String],
     ) -> Result<(), OAuthError> {
         let is_web = |uri: &String| uri.starts_with("https://") || uri.starts_with("http://");
-        if !self.storydens && given == Some("web") && !redirect_uris.iter().all(is_web) {
+        if !self.policy.application_type_unchecked
+            && given == Some("web")
+            && !redirect_uris.iter().all(is_web)
+        {
             return Err(OAuthError::invalid_redirect_uri(
                 "a web application has redirect URIs of the web alone; a program on a device is \
                  application_type native",
@@ -112,7 +118,7 @@ impl Rules {
         }
         let may_be_registered = |grant: &GrantType| match grant {
             AuthorizationCode | RefreshToken => true,
-            DeviceCode => !self.storydens,
+            DeviceCode => !self.policy.device_grant_rejected,
             GrantType::ClientCredentials => false, // a registration has no owner to act for
         };
         let grants = names
@@ -169,7 +175,7 @@ impl Rules {
     ) -> Result<Vec<String>, OAuthError> {
         let refuse = |text: &'static str| Err(OAuthError::invalid_redirect_uri(text));
         let none_given = given.is_empty();
-        let uris = if self.storydens {
+        let uris = if self.policy.web_redirects_only {
             without_blanks_and_repeats(&given)
         } else {
             without_repeats(given)
@@ -192,7 +198,7 @@ impl Rules {
 
     fn redirect_uri(&self, uri: &str) -> Result<(), OAuthError> {
         let refused = check_registration(uri);
-        if self.storydens {
+        if self.policy.web_redirects_only {
             // storyden-contract.md#dynamic-registration: only web and loopback URIs, and `localhost` in
             // lower case.
             let is_web = Url::parse(uri).is_ok_and(|url| match url.scheme() {
@@ -233,7 +239,7 @@ impl Rules {
             }
         }
         let kind = about.application_type.as_deref().unwrap_or("web");
-        if !self.storydens && !matches!(kind, "web" | "native") {
+        if !self.policy.application_type_unchecked && !matches!(kind, "web" | "native") {
             return Err(OAuthError::invalid_client_metadata(
                 "application_type must be web or native",
             ));
@@ -276,13 +282,13 @@ impl Rules {
             let theirs = "Scope is not permitted for dynamic client registration";
             self.refuse(theirs, ours)
         };
-        let asked = if self.storydens {
-            Scope::parse_leniently(given).map_err(|_| refuse(""))?
-        } else {
-            Scope::parse(given).map_err(|_| {
-                refuse("scope must be names of scopes_supported, separated by single spaces")
-            })?
+        let asked = match self.policy.scope_syntax {
+            ScopeSyntax::SingleSpaces => Scope::parse(given),
+            ScopeSyntax::WhiteSpace => Scope::parse_leniently(given),
         };
+        let asked = asked.map_err(|_| {
+            refuse("scope must be names of scopes_supported, separated by single spaces")
+        })?;
         let asked: Scope = if asked.is_empty() {
             ScopeName::STANDARD.iter().copied().collect()
         } else {

@@ -184,7 +184,7 @@ async fn shown(
     let account = &decider.account;
     require_enabled(context)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
-    if !query.repeated.is_empty() && context.config.profile.consent_is_validated_first() {
+    if !query.repeated.is_empty() && context.config.policies.consent.request_validated_first {
         return Err(ApiError::invalid("request_id is given more than once").into());
     }
     let query = query.without_repeats()?;
@@ -235,13 +235,12 @@ pub enum Decision {
     Deny,
 }
 
-/// Reports an invalid body before authentication in the profile `storyden`; passes the result on
-/// unchanged in `standards`.
+/// Reports an invalid body before authentication, or passes the result on unchanged, as the policy says.
 pub(in crate::http::endpoints) fn reject_early<T>(
     context: &Context,
     body: Result<JsonBody<T>, ApiError>,
 ) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
-    if context.config.profile.consent_is_validated_first() {
+    if context.config.policies.consent.request_validated_first {
         Ok(Ok(body?))
     } else {
         Ok(body)
@@ -556,7 +555,7 @@ async fn claim(
     };
     add_default_scope(context, &client, &mut parameters).await?;
     let redirect_uri = resolve(
-        context.config.profile,
+        context.config.policies.redirect_uris,
         parameters.get("redirect_uri"),
         &client.redirect_uris,
     )?;
@@ -619,7 +618,12 @@ async fn find_claimed(
 /// Returns the error for an unknown request id: the same as for a finished request, except in the
 /// profile `storyden` (storyden-contract.md#consent).
 fn unknown(context: &Context) -> OAuthError {
-    if context.config.profile.consent_tells_unknown_requests() {
+    if context
+        .config
+        .policies
+        .consent
+        .unknown_requests_distinguished
+    {
         return OAuthError::invalid_request("Request ID not found");
     }
     already_processed()

@@ -30,6 +30,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::require_enabled;
 use crate::clients::documents::{self, Requester};
 use crate::clients::{self};
+use crate::compat::ResponseQuery;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{Caller, ResourceOwner};
 use crate::http::cookies::set_cookies;
@@ -165,7 +166,7 @@ pub async fn authorize(
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Response {
-    if context.config.profile.authorize_goes_in_storydens_order() {
+    if context.config.policies.authorize.request_validated_first {
         let query = query.as_deref().unwrap_or_default();
         return storyden::authorize(&context, query, address, &headers).await;
     }
@@ -233,7 +234,8 @@ pub async fn authorize_by_form(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let form = read_form_as_sent(context.config.profile, request, KNOWN).await;
+    let form =
+        read_form_as_sent(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let asked = match target(&context, form, address, &headers).await {
         Ok(Target::New(asked)) => asked,
         Ok(Target::UnresolvedRequest(unseen)) => {
@@ -417,7 +419,7 @@ impl ValidatedRequest {
         kept: Option<pending::PendingRequest>,
     ) -> Result<Target, OAuthError> {
         let redirect_uri = resolve(
-            context.config.profile,
+            context.config.policies.redirect_uris,
             parameters.get("redirect_uri"),
             &client.redirect_uris,
         )?;
@@ -592,8 +594,8 @@ pub(super) fn error_location(
     answer_location(context, redirect_uri, &parameters, state)
 }
 
-/// Builds the redirect URI with the parameters of a response, the client's `state` and, in the profile
-/// `standards`, the issuer (RFC 9207 §2).
+/// Builds the redirect URI with the parameters of a response, the client's `state` and, unless omitted,
+/// the issuer (RFC 9207 §2).
 pub(super) fn answer_location(
     context: &Context,
     redirect_uri: &str,
@@ -602,12 +604,15 @@ pub(super) fn answer_location(
 ) -> String {
     let mut parameters = parameters.to_vec();
     parameters.extend(state.map(|state| ("state", state)));
-    if context.config.profile.redirects_are_rebuilt() {
-        return with_parameters_sorted(redirect_uri, &parameters);
-    }
+    let policy = context.config.policies.authorize;
     let issuer = context.config.issuer();
-    parameters.push(("iss", &issuer));
-    with_parameters(redirect_uri, &parameters)
+    if !policy.iss_omitted {
+        parameters.push(("iss", &issuer));
+    }
+    match policy.response_query {
+        ResponseQuery::Appended => with_parameters(redirect_uri, &parameters),
+        ResponseQuery::Sorted => with_parameters_sorted(redirect_uri, &parameters),
+    }
 }
 
 /// Builds the URL of the consent page. Keeps the query of the configured address.

@@ -139,7 +139,11 @@ async fn target(
     );
     let client = client.await?;
     let asked = decoded.get("redirect_uri").or(Some(""));
-    let redirect_uri = resolve(context.config.profile, asked, &client.redirect_uris)?;
+    let redirect_uri = resolve(
+        context.config.policies.redirect_uris,
+        asked,
+        &client.redirect_uris,
+    )?;
     Ok((client, redirect_uri))
 }
 

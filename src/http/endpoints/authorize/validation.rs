@@ -42,7 +42,11 @@ pub(in super::super) fn accept(
     require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
     let given = decoded.get("redirect_uri");
-    let redirect_uri = resolve(context.config.profile, given, &client.redirect_uris)?;
+    let redirect_uri = resolve(
+        context.config.policies.redirect_uris,
+        given,
+        &client.redirect_uris,
+    )?;
     let known = &context.resources;
     let resources = decoded.get("resource").map(|asked| known.read(asked));
     let resources = resources.transpose()?;

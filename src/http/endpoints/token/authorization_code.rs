@@ -7,11 +7,12 @@ use time::Duration;
 use super::issue::{Issue, TokenResponse, first_refresh_token};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
-use crate::compat::Profile;
+use crate::compat::CodeReplay;
 use crate::context::Context;
 use crate::ids::{AuthorizationCodeId, GrantId};
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
+use crate::oauth::redirect_uri::MismatchError;
 use crate::oauth::scope::Scope;
 use crate::rate_limit::CODE_VERIFIER;
 use crate::secret::Secret;
@@ -80,7 +81,7 @@ impl Exchange<'_> {
         let code = found
             .filter(|code| code.client == self.client.row_id)
             .ok_or_else(invalid_code)?;
-        self.check_redirect_uri(context.config.profile, &code)?;
+        self.check_redirect_uri(context.config.policies.redirect_uris.mismatch_error, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
             match context.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
@@ -90,7 +91,7 @@ impl Exchange<'_> {
         })?;
         if let Some(consumed_at) = code.consumed_at {
             if now - consumed_at >= DUPLICATE_WINDOW
-                && !context.config.profile.code_replay_is_forgiven()
+                && context.config.policies.token_endpoint.code_replay == CodeReplay::RevokesGrant
             {
                 self.end_grant_of(context, &code, now).await?;
             }
@@ -111,12 +112,12 @@ impl Exchange<'_> {
     /// only if absent there.
     fn check_redirect_uri(
         &self,
-        profile: Profile,
+        mismatch: MismatchError,
         code: &AuthorizationCode,
     ) -> Result<(), OAuthError> {
         match self.redirect_uri {
             Some(uri) if uri == code.redirect_uri => Ok(()),
-            Some(_) if profile.mismatches_are_not_explained() => Err(invalid_code()),
+            Some(_) if mismatch == MismatchError::Generic => Err(invalid_code()),
             Some(_) => Err(OAuthError::invalid_grant(
                 "redirect_uri is not the one that the authorization request had",
             )),

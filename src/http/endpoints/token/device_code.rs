@@ -94,14 +94,18 @@ async fn decide(
         };
         context.polls.record(&device.id, poll);
     };
-    match device.grant.state(context.config.profile, now) {
+    match device
+        .grant
+        .state(context.config.policies.device.early_polls, now)
+    {
         DeviceState::Consumed => Err(code_already_used()),
         DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
-        DeviceState::SlowDown(interval) => {
-            let counts = context.config.profile.early_polls_count();
-            let last = device.grant.last_polled_at.filter(|_| !counts);
-            record(last.unwrap_or(now), interval);
+        DeviceState::SlowDown {
+            interval_seconds,
+            last_polled_at,
+        } => {
+            record(last_polled_at, interval_seconds);
             Err(OAuthError::slow_down(
                 "Polling too frequently; increase the interval",
             ))

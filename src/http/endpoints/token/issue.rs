@@ -102,7 +102,17 @@ impl Issue<'_> {
             sub: &self.account.id,
         };
         let turn = keys.turn().await?;
-        let access_token = turn.sign(access_token_type(context), &claims).await?;
+        let access_token = turn
+            .sign(
+                context
+                    .config
+                    .policies
+                    .tokens
+                    .access_token_format
+                    .issued_type(),
+                &claims,
+            )
+            .await?;
         let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
                 at_hash: at_hash(&access_token),
@@ -133,15 +143,6 @@ impl Issue<'_> {
     }
 }
 
-/// Returns the `typ` header of access tokens.
-fn access_token_type(context: &Context) -> &'static str {
-    if context.config.profile.access_tokens_are_plain_jwts() {
-        "JWT"
-    } else {
-        access_token::TYPE
-    }
-}
-
 /// Computes the `at_hash` claim, which binds the ID token to the access token (OpenID Connect Core
 /// §3.1.3.6).
 fn at_hash(access_token: &str) -> String {
@@ -161,11 +162,8 @@ pub async fn person_claims(
 ) -> Result<PersonClaims, store::Error> {
     let email = if scope.contains(ScopeName::Email) {
         let found = email_claim(accounts::emails(&context.db, &account.id).await?);
-        let empty = context
-            .config
-            .profile
-            .userinfo_is_storydens()
-            .then(|| (String::new(), false));
+        let policy = context.config.policies.tokens;
+        let empty = policy.absent_email_empty.then(|| (String::new(), false));
         found.or(empty)
     } else {
         None

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{OVER_BUDGET, over_budget, refuse_client};
 use crate::clients;
-use crate::compat::Profile;
+use crate::compat::{Policies, TwoMethods};
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
@@ -94,19 +94,20 @@ pub enum TokenRequest {
 
 impl TokenRequest {
     /// Reads the parameters of a grant.
-    fn parse(profile: Profile, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+    fn parse(policies: &Policies, grant: GrantType, form: &Decoded) -> Result<Self, OAuthError> {
+        let policy = policies.token_endpoint;
         let text = |name| form.get(name).map(str::to_owned);
-        let resource = || {
-            let passed_over = profile.resource_is_passed_over();
-            text("resource").filter(|_| !passed_over)
-        };
+        let resource = || text("resource").filter(|_| !policy.resource_ignored);
         let scope = || {
             let given = form.get("scope").filter(|scope| !scope.is_empty());
             given
-                .map(|scope| scope_of(profile, Some(scope), "Requested scope is not permitted"))
+                .map(|scope| {
+                    let syntax = policies.requests.scope_syntax;
+                    scope_of(syntax, Some(scope), "Requested scope is not permitted")
+                })
                 .transpose()
         };
-        if grant == GrantType::AuthorizationCode && profile.parameters_come_before_the_client() {
+        if grant == GrantType::AuthorizationCode && policy.parameters_checked_first {
             form.require("code", "Missing authorization code")?;
             form.require("redirect_uri", "Missing redirect_uri")?;
             form.require("code_verifier", "Missing code_verifier")?;
@@ -120,7 +121,7 @@ impl TokenRequest {
             },
             GrantType::RefreshToken => Self::RefreshToken {
                 refresh_token: Secret::new(form.require("refresh_token", "Missing refresh_token")?),
-                scope: if profile.refresh_ignores_scope() {
+                scope: if policy.refresh_scope_ignored {
                     None
                 } else {
                     scope()?
@@ -193,7 +194,7 @@ pub async fn token(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(context.config.profile, request, KNOWN).await;
+    let form = read_form(context.config.policies.requests.form_syntax, request, KNOWN).await;
     let grant_type = form.as_ref().ok().and_then(|form| form.get("grant_type"));
     let grant = grant_type.and_then(GrantType::from_wire_name);
     if let Err(response) = count(&context, grant, address) {
@@ -239,7 +240,8 @@ fn charge_poll(
     error: OAuthError,
     ClientAddress(address): ClientAddress,
 ) -> OAuthError {
-    if context.config.profile.budget_covers_everything() || error.status().is_server_error() {
+    if context.config.policies.rate_limit.every_request_charged || error.status().is_server_error()
+    {
         return error; // charged by the router, or not the client's fault
     }
     let left = context.budget.spend(address, 1);
@@ -250,14 +252,16 @@ fn charge_poll(
     OAuthError::limited(OVER_BUDGET, left.wait)
 }
 
-/// Charges a request to the rate limit of the address. Polls of devices are free here; in the
-/// profile `storyden` the router charges every request.
+/// Charges a request to the rate limit of the address. Polls of devices are free here. If every
+/// request is charged, the router does so.
 fn count(
     context: &Context,
     grant: Option<GrantType>,
     ClientAddress(address): ClientAddress,
 ) -> Result<(), Box<Response>> {
-    if context.config.profile.budget_covers_everything() || grant == Some(GrantType::DeviceCode) {
+    if context.config.policies.rate_limit.every_request_charged
+        || grant == Some(GrantType::DeviceCode)
+    {
         return Ok(());
     }
     let left = context.budget.spend(address, 1);
@@ -274,9 +278,9 @@ async fn answer(
     form: &Decoded,
     ClientAddress(address): ClientAddress,
 ) -> Result<issue::TokenResponse, OAuthError> {
-    let profile = context.config.profile;
-    if profile.basic_is_read_leniently() {
-        refuse_two_methods(profile, headers, form)?;
+    let policy = context.config.policies.client_authentication;
+    if policy.two_methods == TwoMethods::InvalidClient {
+        refuse_two_methods(policy, headers, form)?;
     }
     if !context.config.oauth_enabled {
         // storyden-contract.md#while-oauth-is-off: `invalid_request`, at this endpoint only
@@ -331,7 +335,7 @@ async fn answer(
     }
 }
 
-/// Authenticates the client and parses the request. The profile decides which comes first.
+/// Authenticates the client and parses the request. The policy decides which comes first.
 async fn authenticate_and_parse(
     context: &Context,
     headers: &HeaderMap,
@@ -339,20 +343,20 @@ async fn authenticate_and_parse(
     grant: GrantType,
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
-    let profile = context.config.profile;
-    if profile.parameters_come_before_the_client() {
-        let request = TokenRequest::parse(profile, grant, form)?;
-        let credentials = credentials(profile, headers, form)?;
+    let policies = &context.config.policies;
+    if policies.token_endpoint.parameters_checked_first {
+        let request = TokenRequest::parse(policies, grant, form)?;
+        let credentials = credentials(policies.client_authentication, headers, form)?;
         let client = clients::identify(context, &credentials).await?;
         require_grant(&client, grant)?;
         clients::prove(context, &client, &credentials, address).await?;
         return Ok((client, request));
     }
-    let credentials = credentials(profile, headers, form)?;
+    let credentials = credentials(policies.client_authentication, headers, form)?;
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address).await?;
     require_grant(&client, grant)?;
-    Ok((client, TokenRequest::parse(profile, grant, form)?))
+    Ok((client, TokenRequest::parse(policies, grant, form)?))
 }
 
 /// True if the transaction committed; false if a concurrent request consumed the code or token first.
