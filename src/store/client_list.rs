@@ -3,7 +3,7 @@
 use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::Db;
 use super::error::Result;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
 use super::value::Value;
 use crate::ids::AccountId;
 
@@ -71,7 +71,7 @@ macro_rules! listed {
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
     const COUNT: &str = concat!("SELECT COUNT(*) AS n", filtered!());
     let mut parameters = filter.parameters();
-    let total: Total = db.fetch_one(COUNT, &parameters).await?;
+    let total: i64 = db.fetch_one(COUNT, &parameters).await?;
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
         listed!("")
@@ -83,7 +83,7 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, 
         )
     };
     let rows: Vec<ClientColumns> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total.n, rows.len());
+    let pages = page.of(total, rows.len());
     Ok((rows.into_iter().map(Client::from).collect(), pages))
 }
 

@@ -10,15 +10,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    AssertSqlSafe, Connection as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    SqlitePool, Transaction,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Result};
 use super::readers::ReadPool;
+use super::row::{EngineRow, Row};
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
@@ -39,11 +41,6 @@ const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Maximum number of attempts for a transaction with a serialization failure or deadlock (PostgreSQL).
 const MAX_ATTEMPTS: usize = 4;
-
-/// A row that decodes from both engines.
-pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{}
 
 /// A database. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -97,6 +94,51 @@ macro_rules! bind {
     };
 }
 
+/// The number of rows to read of a result.
+#[derive(Clone, Copy)]
+enum Rows {
+    All,
+    First,
+}
+
+/// Reads rows of an SQLite result.
+async fn sqlite_rows(
+    connection: &mut SqliteConnection,
+    rows: Rows,
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<Vec<EngineRow>> {
+    let query = bind!(sqlx::query(sql), args, json_blob);
+    let rows = match rows {
+        Rows::All => query.fetch_all(connection).await?,
+        Rows::First => query
+            .fetch_optional(connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    Ok(rows.into_iter().map(EngineRow::Sqlite).collect())
+}
+
+/// Reads rows of a PostgreSQL result.
+async fn postgres_rows(
+    connection: &mut PgConnection,
+    rows: Rows,
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<Vec<EngineRow>> {
+    let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
+    let rows = match rows {
+        Rows::All => query.fetch_all(connection).await?,
+        Rows::First => query
+            .fetch_optional(connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    Ok(rows.into_iter().map(EngineRow::Postgres).collect())
+}
+
 /// Encodes JSON for SQLite as a compact BLOB, like Storyden.
 fn json_blob(json: &serde_json::Value) -> Vec<u8> {
     json.to_string().into_bytes()
@@ -147,20 +189,8 @@ impl Db {
 
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        require_storable(args)?;
-        Ok(match self {
-            Self::Sqlite(db) => {
-                let mut reader = db.readers.take().await?;
-                let query = bind!(sqlx::query_as(sql), args, json_blob);
-                let outcome = query.fetch_all(reader.connection()).await;
-                reader.done(outcome)?
-            }
-            Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_all(pool)
-                    .await?
-            }
-        })
+        let rows = self.rows(Rows::All, sql, args).await?;
+        Ok(rows.iter().map(T::decode).collect::<sqlx::Result<_>>()?)
     }
 
     /// Returns the first row of a query, if any.
@@ -169,19 +199,30 @@ impl Db {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        require_storable(args)?;
-        Ok(match self {
-            Self::Sqlite(db) => {
-                let mut reader = db.readers.take().await?;
-                let query = bind!(sqlx::query_as(sql), args, json_blob);
-                let outcome = query.fetch_optional(reader.connection()).await;
-                reader.done(outcome)?
-            }
-            Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_optional(pool)
-                    .await?
-            }
+        let rows = self.rows(Rows::First, sql, args).await?;
+        Ok(rows.first().map(T::decode).transpose()?)
+    }
+
+    /// Reads rows. A boxed future, so that the drivers are compiled once instead of with every query.
+    fn rows<'a>(
+        &'a self,
+        rows: Rows,
+        sql: &'static str,
+        args: &'a [Value],
+    ) -> Step<'a, Vec<EngineRow>> {
+        Box::pin(async move {
+            require_storable(args)?;
+            Ok(match self {
+                Self::Sqlite(db) => {
+                    let mut reader = db.readers.take().await?;
+                    let outcome = sqlite_rows(reader.connection(), rows, sql, args).await;
+                    reader.done(outcome)?
+                }
+                Self::Postgres(pool) => {
+                    let mut connection = pool.acquire().await?;
+                    postgres_rows(&mut connection, rows, sql, args).await?
+                }
+            })
         })
     }
 
@@ -194,10 +235,8 @@ impl Db {
 
     /// Runs a single statement in a transaction. Returns the number of changed rows.
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64> {
-        self.write((sql, args), |tx, (sql, args)| {
-            Box::pin(tx.execute(sql, args))
-        })
-        .await
+        self.write((sql, args), |tx, (sql, args)| tx.execute(sql, args))
+            .await
     }
 
     /// Begins a writing transaction. Prefer [`Db::write`].
@@ -293,17 +332,11 @@ impl Db {
 
     /// Reads PostgreSQL's clock; `None` on SQLite, which uses the clock of this host.
     pub async fn clock(&self) -> Result<Option<Timestamp>> {
-        #[derive(sqlx::FromRow)]
-        struct Now {
-            now: Timestamp,
-        }
         match self {
             Self::Sqlite(_) => Ok(None),
             Self::Postgres(_) => {
-                let row: Now = self
-                    .fetch_one("SELECT clock_timestamp() AS now", &[])
-                    .await?;
-                Ok(Some(row.now))
+                let now = self.fetch_one("SELECT clock_timestamp() AS now", &[]);
+                Ok(Some(now.await?))
             }
         }
     }
@@ -381,19 +414,8 @@ impl SqliteDb {
 impl Tx {
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        require_storable(args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_all(&mut **tx)
-                    .await?
-            }
-            Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_all(&mut **tx)
-                    .await?
-            }
-        })
+        let rows = self.rows(Rows::All, sql, args).await?;
+        Ok(rows.iter().map(T::decode).collect::<sqlx::Result<_>>()?)
     }
 
     /// Returns the first row of a query, if any.
@@ -402,33 +424,40 @@ impl Tx {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        require_storable(args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
-            Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
+        let rows = self.rows(Rows::First, sql, args).await?;
+        Ok(rows.first().map(T::decode).transpose()?)
+    }
+
+    /// Reads rows, as [`Db::rows`] does.
+    fn rows<'a>(
+        &'a mut self,
+        rows: Rows,
+        sql: &'static str,
+        args: &'a [Value],
+    ) -> Step<'a, Vec<EngineRow>> {
+        Box::pin(async move {
+            require_storable(args)?;
+            Ok(match self {
+                Self::Sqlite(tx, _) => sqlite_rows(tx, rows, sql, args).await?,
+                Self::Postgres(tx) => postgres_rows(tx, rows, sql, args).await?,
+            })
         })
     }
 
     /// Runs a statement. Returns the number of changed rows.
-    pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
-        require_storable(args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                let query = bind!(sqlx::query(sql), args, json_blob);
-                query.execute(&mut **tx).await?.rows_affected()
-            }
-            Self::Postgres(tx) => {
-                let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
-                query.execute(&mut **tx).await?.rows_affected()
-            }
+    pub fn execute<'a>(&'a mut self, sql: &'static str, args: &'a [Value]) -> Step<'a, u64> {
+        Box::pin(async move {
+            require_storable(args)?;
+            Ok(match self {
+                Self::Sqlite(tx, _) => {
+                    let query = bind!(sqlx::query(sql), args, json_blob);
+                    query.execute(&mut **tx).await?.rows_affected()
+                }
+                Self::Postgres(tx) => {
+                    let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
+                    query.execute(&mut **tx).await?.rows_affected()
+                }
+            })
         })
     }
 

@@ -78,9 +78,3 @@ pub struct Pages {
     /// Number of pages.
     pub total_pages: i64,
 }
-
-/// Result of `COUNT(*) AS n`.
-#[derive(sqlx::FromRow)]
-pub(super) struct Total {
-    pub(super) n: i64,
-}

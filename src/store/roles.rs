@@ -4,6 +4,7 @@
 use super::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::row::row;
 use super::value::{Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RoleId};
@@ -20,12 +21,13 @@ pub struct Role {
     pub permissions: PermissionSet,
 }
 
-#[derive(sqlx::FromRow)]
 struct RoleRow {
     id: RoleId,
     name: String,
     permissions: Names,
 }
+
+row!(RoleRow: id, name, permissions);
 
 /// Returns the defaults of the built-in roles.
 fn built_in() -> [Role; 3] {

@@ -3,6 +3,7 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -22,15 +23,15 @@ pub struct Session {
     pub account: Account,
 }
 
-#[derive(sqlx::FromRow)]
 struct SessionRow {
     session_id: SessionId,
     session_token_hash: String,
     session_created_at: Timestamp,
     session_expires_at: Timestamp,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(SessionRow: session_id, session_token_hash, session_created_at, session_expires_at; account);
 
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
@@ -99,13 +100,15 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
 }
 
 /// An ended session with the account.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct EndedSession {
     /// The session.
     pub id: SessionId,
     /// The account.
     pub account_id: AccountId,
 }
+
+row!(EndedSession: id, account_id);
 
 /// Ends a session on all replicas; `None` if already ended.
 pub async fn revoke(
@@ -122,7 +125,7 @@ pub async fn revoke(
 }
 
 /// A live session in the member's list.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct ListedSession {
     /// The session.
     pub id: SessionId,
@@ -131,6 +134,8 @@ pub struct ListedSession {
     /// Expiry.
     pub expires_at: Timestamp,
 }
+
+row!(ListedSession: id, created_at, expires_at);
 
 /// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
@@ -178,12 +183,6 @@ pub async fn revoke_all(
     .await
 }
 
-#[derive(sqlx::FromRow)]
-struct SessionIdRow {
-    #[sqlx(rename = "id")]
-    _id: SessionId,
-}
-
 /// Locks a live session until the end of the transaction. A concurrent sign-out of all sessions waits,
 /// and then also ends the rows that this transaction writes. Returns false if the session was revoked.
 pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
@@ -191,6 +190,6 @@ pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
         "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", // the transaction is the lock
         "SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL FOR SHARE",
     );
-    let held: Option<SessionIdRow> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let held: Option<SessionId> = tx.fetch_optional(sql, &[id.into()]).await?;
     Ok(held.is_some())
 }
