@@ -4,6 +4,7 @@
 //! selects between two texts where the SQL differs. SQLite has a single writing connection behind a
 //! bounded queue.
 
+use std::any::Any;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use sqlx::{
     SqlitePool, Transaction,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::error::{Error, Result};
 use super::readers::ReadPool;
@@ -78,8 +80,31 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// A step of a transaction: a future that borrows the transaction and the input.
+/// A step of a transaction, or a single statement. A boxed future, so that it is compiled once, and not
+/// again in every codegen unit and crate that awaits it.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// The result of a step with its type erased.
+type Outcome = Box<dyn Any + Send>;
+
+/// A write with its types erased.
+trait Attempt: Send + Sync {
+    /// Runs the step in a transaction.
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> Step<'a, Outcome>;
+}
+
+/// The arguments of [`Db::write`].
+struct Write<A, T> {
+    input: A,
+    step: for<'a> fn(&'a mut Tx, &'a A) -> Step<'a, T>,
+}
+
+impl<A: Send + Sync, T: Send + 'static> Attempt for Write<A, T> {
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> Step<'a, Outcome> {
+        let outcome = (self.step)(tx, &self.input);
+        Box::pin(async move { Ok(Box::new(outcome.await?) as Outcome) })
+    }
+}
 
 /// Binds parameters to a query of either engine.
 macro_rules! bind {
@@ -104,12 +129,12 @@ enum Rows {
 /// Reads rows of an SQLite result.
 async fn sqlite_rows(
     connection: &mut SqliteConnection,
-    rows: Rows,
+    wanted: Rows,
     sql: &'static str,
     args: &[Value],
 ) -> sqlx::Result<Vec<EngineRow>> {
     let query = bind!(sqlx::query(sql), args, json_blob);
-    let rows = match rows {
+    let rows = match wanted {
         Rows::All => query.fetch_all(connection).await?,
         Rows::First => query
             .fetch_optional(connection)
@@ -123,12 +148,12 @@ async fn sqlite_rows(
 /// Reads rows of a PostgreSQL result.
 async fn postgres_rows(
     connection: &mut PgConnection,
-    rows: Rows,
+    wanted: Rows,
     sql: &'static str,
     args: &[Value],
 ) -> sqlx::Result<Vec<EngineRow>> {
     let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
-    let rows = match rows {
+    let rows = match wanted {
         Rows::All => query.fetch_all(connection).await?,
         Rows::First => query
             .fetch_optional(connection)
@@ -149,33 +174,37 @@ impl Db {
     ///
     /// # Errors
     /// If the file cannot be opened or the server is unreachable.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self> {
-        match url {
-            DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
-            DatabaseUrl::Postgres(url) => {
-                let options: PgConnectOptions = url.parse()?;
-                let options = options
-                    .application_name("storyden-auth")
-                    // JIT compilation takes longer than these short statements.
-                    .options([
-                        ("statement_timeout", "3000"),
-                        ("timezone", "UTC"),
-                        ("jit", "off"),
-                    ]);
-                let pool = PgPoolOptions::new()
-                    .max_connections(16)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .test_before_acquire(false)
-                    .before_acquire(|connection, of| {
-                        Box::pin(async move {
-                            Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok())
-                        })
-                    })
-                    .connect_with(options)
-                    .await?;
-                Ok(Self::Postgres(pool))
+    pub fn open(url: &DatabaseUrl) -> Step<'_, Self> {
+        Box::pin(async move {
+            match url {
+                DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
+                DatabaseUrl::Postgres(url) => {
+                    let options: PgConnectOptions = url.parse()?;
+                    let options = options
+                        .application_name("storyden-auth")
+                        // JIT compilation takes longer than these short statements.
+                        .options([
+                            ("statement_timeout", "3000"),
+                            ("timezone", "UTC"),
+                            ("jit", "off"),
+                        ]);
+                    let pool =
+                        PgPoolOptions::new()
+                            .max_connections(16)
+                            .acquire_timeout(ACQUIRE_TIMEOUT)
+                            .test_before_acquire(false)
+                            .before_acquire(|connection, of| {
+                                Box::pin(async move {
+                                    Ok(of.idle_for < IDLE_PING_AFTER
+                                        || connection.ping().await.is_ok())
+                                })
+                            })
+                            .connect_with(options)
+                            .await?;
+                    Ok(Self::Postgres(pool))
+                }
             }
-        }
+        })
     }
 
     /// Selects the text of a statement for the engine.
@@ -203,10 +232,10 @@ impl Db {
         Ok(rows.first().map(T::decode).transpose()?)
     }
 
-    /// Reads rows. A boxed future, so that the drivers are compiled once instead of with every query.
+    /// Reads rows. Not generic, so that the drivers are compiled once, and not with every kind of row.
     fn rows<'a>(
         &'a self,
-        rows: Rows,
+        wanted: Rows,
         sql: &'static str,
         args: &'a [Value],
     ) -> Step<'a, Vec<EngineRow>> {
@@ -215,12 +244,12 @@ impl Db {
             Ok(match self {
                 Self::Sqlite(db) => {
                     let mut reader = db.readers.take().await?;
-                    let outcome = sqlite_rows(reader.connection(), rows, sql, args).await;
+                    let outcome = sqlite_rows(reader.connection(), wanted, sql, args).await;
                     reader.done(outcome)?
                 }
                 Self::Postgres(pool) => {
                     let mut connection = pool.acquire().await?;
-                    postgres_rows(&mut connection, rows, sql, args).await?
+                    postgres_rows(&mut connection, wanted, sql, args).await?
                 }
             })
         })
@@ -272,26 +301,29 @@ impl Db {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
+        let outcome = self.spawn(Box::new(Write { input, step })).await;
+        let outcome = outcome.map_err(|_| Error::Aborted)??.downcast();
+        Ok(*outcome.expect("the outcome has the type of the step"))
+    }
+
+    /// Runs a transaction in a separate task. Not generic, so that the task is compiled once instead of
+    /// with every kind of write.
+    fn spawn(&self, write: Box<dyn Attempt>) -> JoinHandle<Result<Outcome>> {
         let db = self.clone();
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let mut attempt = 1;
             loop {
-                match db.attempt(&input, step).await {
+                match db.attempt(&*write).await {
                     Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => attempt += 1,
                     outcome => return outcome,
                 }
             }
-        });
-        task.await.map_err(|_| Error::Aborted)?
+        })
     }
 
-    async fn attempt<A, T>(
-        &self,
-        input: &A,
-        step: for<'a> fn(&'a mut Tx, &'a A) -> Step<'a, T>,
-    ) -> Result<T> {
+    async fn attempt(&self, write: &dyn Attempt) -> Result<Outcome> {
         let mut tx = self.begin().await?;
-        let outcome = step(&mut tx, input).await?;
+        let outcome = write.run(&mut tx).await?;
         tx.commit().await?;
         Ok(outcome)
     }
@@ -431,15 +463,15 @@ impl Tx {
     /// Reads rows, as [`Db::rows`] does.
     fn rows<'a>(
         &'a mut self,
-        rows: Rows,
+        wanted: Rows,
         sql: &'static str,
         args: &'a [Value],
     ) -> Step<'a, Vec<EngineRow>> {
         Box::pin(async move {
             require_storable(args)?;
             Ok(match self {
-                Self::Sqlite(tx, _) => sqlite_rows(tx, rows, sql, args).await?,
-                Self::Postgres(tx) => postgres_rows(tx, rows, sql, args).await?,
+                Self::Sqlite(tx, _) => sqlite_rows(tx, wanted, sql, args).await?,
+                Self::Postgres(tx) => postgres_rows(tx, wanted, sql, args).await?,
             })
         })
     }
