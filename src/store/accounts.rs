@@ -7,7 +7,7 @@ use super::open_revocations::grant_ended;
 use super::row::row;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, GrantId, RoleId};
+use crate::ids::{AccountId, GrantId, RoleId, xid};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::random::Random;
 use crate::secret::Secret;
@@ -392,7 +392,7 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
              verification_code_expires_at, verification_attempts, verified, account_id) \
              VALUES ($1, $2, $3, $4, $2, 0, $5, $6)",
             &[
-                xid::new().to_string().into(),
+                xid(now).into(),
                 now.into(),
                 email.address.to_lowercase().into(),
                 email.code.reveal().into(),
@@ -431,7 +431,7 @@ pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestam
          ON CONFLICT (service, identifier, account_authentication) \
          DO UPDATE SET token = excluded.token, disabled = excluded.disabled",
         &[
-            xid::new().to_string().into(),
+            xid(now).into(),
             now.into(),
             id.into(),
             hash.into(),

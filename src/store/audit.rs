@@ -229,7 +229,7 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
          (id, created_at, event, actor_id, account_id, client_id, subject_id, address, trace_id, \
          occurrences) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
-            (&AuditId::generate()).into(),
+            (&AuditId::generate(entry.at)).into(),
             entry.at.into(),
             entry.event.name().into(),
             entry.actor.as_ref().into(),

@@ -98,7 +98,7 @@ impl ClientCredentialsGrant {
     #[must_use]
     pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
         NewClientCredentialsGrant {
-            grant: GrantId::generate(),
+            grant: GrantId::generate(now),
             client: client.clone(),
             owner: self.owner.id,
             secret_hash: self.secret.current,

@@ -7,7 +7,7 @@ use super::error::Result;
 use super::row::row;
 use super::value::{Names, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, RoleId};
+use crate::ids::{AccountId, RoleId, xid};
 use crate::oauth::permission::PermissionSet;
 
 /// A role.
@@ -111,7 +111,7 @@ pub async fn assign(
         .execute(
             "INSERT INTO account_roles (id, created_at, account_id, role_id) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (account_id, role_id) DO NOTHING",
-            &[xid::new().to_string().into(), now.into(), account.into(), role.into()],
+            &[xid(now).into(), now.into(), account.into(), role.into()],
         )
         .await?;
     Ok(made > 0)
