@@ -142,7 +142,7 @@ impl Create {
         };
         let now = context.clock.now();
         let new = NewAccount {
-            id: AccountId::generate(),
+            id: AccountId::generate(now),
             name: self.name.unwrap_or_else(|| self.handle.clone()),
             handle: self.handle,
             admin: self.admin,

@@ -116,7 +116,7 @@ impl Create {
             return Err(there());
         }
         let role = roles::Role {
-            id: RoleId::generate(),
+            id: RoleId::generate(context.clock.now()),
             name: self.name.clone(),
             permissions: self.permissions.iter().copied().collect(),
         };

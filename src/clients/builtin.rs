@@ -37,7 +37,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         };
     }
     let client = Client {
-        row_id: ClientRowId::generate(),
+        row_id: ClientRowId::generate(context.clock.now()),
         client_id: CLIENT_ID.to_owned(),
         secret_hash: None,
         name: NAME.to_owned(),

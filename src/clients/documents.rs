@@ -366,7 +366,7 @@ fn client_of(
     let before = before.map(|before| &before.client);
     let has_key = document.auth_method == AuthMethod::PrivateKeyJwt;
     let client = Client {
-        row_id: before.map_or_else(ClientRowId::generate, |one| one.row_id.clone()),
+        row_id: before.map_or_else(|| ClientRowId::generate(now), |one| one.row_id.clone()),
         client_id: client_id.to_owned(),
         secret_hash: None,
         old_secret: None,

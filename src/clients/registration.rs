@@ -176,7 +176,7 @@ pub(super) fn client_of(
     let client_id = format!("sdoak_{}", context.random.base64url::<18>());
     let now = context.clock.now();
     Client {
-        row_id: ClientRowId::generate(),
+        row_id: ClientRowId::generate(now),
         name: metadata.name.clone().unwrap_or_else(|| client_id.clone()),
         client_id,
         kind: if metadata.auth_method == AuthMethod::None {

@@ -127,7 +127,7 @@ fn empty(context: &Context, account: &AccountId, resource_url: String, mode: Mod
     let now = context.clock.now();
     let callback = context.config.remote_callback_page().to_string();
     Connection {
-        id: RemoteConnectionId::generate(),
+        id: RemoteConnectionId::generate(now),
         created_at: now,
         updated_at: now,
         resource_url,
@@ -322,7 +322,7 @@ pub async fn authorize(
     let challenge = CodeVerifier::parse(&verifier).map(|verifier| CodeChallenge::of(&verifier));
     let challenge = challenge.ok_or_else(|| Error::refused("no verifier could be made"))?;
     let now = context.clock.now();
-    let id = RemoteFlowId::generate();
+    let id = RemoteFlowId::generate(now);
     let place = Place {
         row: id.as_str(),
         column: "pkce_verifier",

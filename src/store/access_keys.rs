@@ -4,8 +4,9 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
 use super::revocation::BATCH;
+use super::row::row;
 use super::value::{Flag, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccessKeyId, AccountId};
@@ -43,16 +44,16 @@ impl std::fmt::Debug for AccessKey {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct KeyRow {
     key_id: AccessKeyId,
     key_identifier: String,
     key_token: String,
     key_disabled: Flag,
     key_expires_at: Option<Timestamp>,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(KeyRow: key_id, key_identifier, key_token, key_disabled, key_expires_at; account);
 
 /// Finds a key by identifier, compared byte for byte.
 pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
@@ -94,7 +95,6 @@ macro_rules! approver_columns {
 pub(super) use approver_columns;
 
 /// The columns of `approver_columns!`; all NULL for an approval by session.
-#[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_field_names,
     reason = "other tables are joined beside them"
@@ -104,6 +104,8 @@ pub struct ApproverColumns {
     approver_key_disabled: Option<Flag>,
     approver_key_expires_at: Option<Timestamp>,
 }
+
+row!(ApproverColumns: approver_key_id, approver_key_disabled, approver_key_expires_at);
 
 impl ApproverColumns {
     /// Returns the credential of the approval. A key without a row was deleted.
@@ -159,7 +161,7 @@ impl Approver {
 }
 
 /// A key in the list of the owner.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct ListedKey {
     /// Row id.
     pub id: AccessKeyId,
@@ -173,6 +175,8 @@ pub struct ListedKey {
     pub expires_at: Option<Timestamp>,
 }
 
+row!(ListedKey: id, created_at, name, disabled, expires_at);
+
 /// Lists the keys of an account, oldest first, including deleted keys.
 pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
     db.fetch_all(
@@ -184,7 +188,7 @@ pub async fn list(db: &Db, account: &AccountId) -> Result<Vec<ListedKey>> {
 }
 
 /// A key with the owner, in the list for administrators.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct KeyWithOwner {
     /// Row id.
     pub id: AccessKeyId,
@@ -207,6 +211,11 @@ pub struct KeyWithOwner {
     /// Time of suspension, if the owner is suspended.
     pub owner_suspended: Option<Timestamp>,
 }
+
+row!(KeyWithOwner:
+    id, created_at, name, disabled, expires_at, owner_id, owner_handle, owner_name, owner_joined,
+    owner_suspended
+);
 
 /// SQL condition: the access keys of an account, `$1`, or of all accounts. Separate texts, since SQLite uses
 /// no index for `$1 IS NULL OR …`.
@@ -258,7 +267,7 @@ pub async fn list_all(
         Some(_) => count!(one),
         None => count!(all),
     };
-    let total: Total = db.fetch_one(count, &[owner.into(), page.counted()]).await?;
+    let total: i64 = db.fetch_one(count, &[owner.into(), page.counted()]).await?;
     let list = match (owner, page.is_whole()) {
         (Some(_), true) => list!(one, whole),
         (None, true) => list!(all, whole),
@@ -268,20 +277,18 @@ pub async fn list_all(
     let mut parameters: Vec<Value> = vec![owner.into()];
     parameters.extend(page.bounds());
     let keys: Vec<KeyWithOwner> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total.n, keys.len());
+    let pages = page.of(total, keys.len());
     Ok((keys, pages))
 }
 
 /// Counts the keys of an account, including deleted keys.
 pub async fn count(db: &Db, account: &AccountId) -> Result<i64> {
-    let total: Total = db
-        .fetch_one(
-            "SELECT COUNT(*) AS n FROM authentications \
+    db.fetch_one(
+        "SELECT COUNT(*) AS n FROM authentications \
              WHERE service = 'access_key' AND account_authentication = $1",
-            &[account.into()],
-        )
-        .await?;
-    Ok(total.n)
+        &[account.into()],
+    )
+    .await
 }
 
 /// A new key.
@@ -324,26 +331,14 @@ pub async fn insert(tx: &mut Tx, new: &NewKey) -> Result<()> {
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
-struct OwnerRow {
-    account_id: AccountId,
-}
-
 /// Returns the owner of a key, even of a deleted key.
 pub async fn owner(tx: &mut Tx, id: &AccessKeyId) -> Result<Option<AccountId>> {
-    let row: Option<OwnerRow> = tx
-        .fetch_optional(
-            "SELECT account_authentication AS account_id FROM authentications \
+    tx.fetch_optional(
+        "SELECT account_authentication AS account_id FROM authentications \
              WHERE id = $1 AND service = 'access_key'",
-            &[id.into()],
-        )
-        .await?;
-    Ok(row.map(|row| row.account_id))
-}
-
-#[derive(sqlx::FromRow)]
-struct KeyId {
-    id: AccessKeyId,
+        &[id.into()],
+    )
+    .await
 }
 
 /// Locks a live key (`FOR SHARE`) until the end of the transaction, so that a concurrent deletion waits
@@ -355,7 +350,7 @@ pub async fn lock_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<
         "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
          AND (expires_at IS NULL OR expires_at > $2) FOR SHARE",
     );
-    let held: Option<KeyId> = tx.fetch_optional(sql, &[id.into(), now.into()]).await?;
+    let held: Option<AccessKeyId> = tx.fetch_optional(sql, &[id.into(), now.into()]).await?;
     Ok(held.is_some())
 }
 
@@ -403,8 +398,8 @@ pub async fn count_live(db: &Db, account: &AccountId, now: Timestamp) -> Result<
          AND account_authentication = $1 AND NOT disabled \
          AND (expires_at IS NULL OR expires_at > $2)",
     );
-    let total: Total = db.fetch_one(sql, &[account.into(), now.into()]).await?;
-    Ok(total.n.unsigned_abs())
+    let total: i64 = db.fetch_one(sql, &[account.into(), now.into()]).await?;
+    Ok(total.unsigned_abs())
 }
 
 /// Deletes every live key of an account and revokes the grants that the keys approved. Returns the ids
@@ -418,11 +413,11 @@ pub async fn end_all(tx: &mut Tx, account: &AccountId, now: Timestamp) -> Result
          AND account_authentication = $1 AND NOT disabled \
          AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
     );
-    let ended: Vec<KeyId> = tx
+    let ended: Vec<AccessKeyId> = tx
         .fetch_all(sql, &[account.into(), now.into(), true.into()])
         .await?;
     for key in &ended {
-        end_grants(tx, &key.id, now).await?;
+        end_grants(tx, key, now).await?;
     }
-    Ok(ended.into_iter().map(|key| key.id).collect())
+    Ok(ended)
 }

@@ -4,10 +4,10 @@ use super::access_keys::{ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::grant_ended;
-use super::paging::Total;
+use super::row::row;
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, GrantId, RoleId};
+use crate::ids::{AccountId, GrantId, RoleId, xid};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::random::Random;
 use crate::secret::Secret;
@@ -45,7 +45,6 @@ macro_rules! account_roles {
 pub(super) use {account_columns, account_roles};
 
 /// The columns of `account_columns!`; all NULL if an outer join found no account.
-#[derive(sqlx::FromRow)]
 pub struct AccountColumns {
     account_id: Option<AccountId>,
     account_handle: Option<String>,
@@ -56,6 +55,11 @@ pub struct AccountColumns {
     role_id: Option<RoleId>,
     role_permissions: Option<Names>,
 }
+
+row!(AccountColumns:
+    account_id, account_handle, account_name, account_admin, account_deleted_at, account_unproven,
+    role_id, role_permissions
+);
 
 /// An account with the current permissions.
 #[derive(Clone, Debug)]
@@ -131,13 +135,12 @@ impl Account {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct TokenAccountRow {
-    #[sqlx(flatten)]
     account: AccountColumns,
-    #[sqlx(flatten)]
     approver: ApproverColumns,
 }
+
+row!(TokenAccountRow: ; account, approver);
 
 /// The claims of an access token that identify the grant, the client, and the account.
 #[derive(Clone, Copy, Debug)]
@@ -195,16 +198,10 @@ pub async fn find_by_token(
     Ok(counts.then_some(account))
 }
 
-#[derive(sqlx::FromRow)]
-struct AccountIdRow {
-    #[sqlx(rename = "id")]
-    _id: AccountId,
-}
-
 /// True if the account exists, even if suspended.
 pub async fn exists(db: &Db, id: &AccountId) -> Result<bool> {
     let sql = "SELECT a.id FROM accounts a WHERE a.id = $1";
-    let row: Option<AccountIdRow> = db.fetch_optional(sql, &[id.into()]).await?;
+    let row: Option<AccountId> = db.fetch_optional(sql, &[id.into()]).await?;
     Ok(row.is_some())
 }
 
@@ -222,7 +219,6 @@ pub async fn find_by_handle(db: &Db, handle: &str) -> Result<Option<Account>> {
 }
 
 /// The stored password hash of an account, for the check at sign-in.
-#[derive(sqlx::FromRow)]
 pub struct PasswordRow {
     /// Account id.
     pub account_id: AccountId,
@@ -231,6 +227,8 @@ pub struct PasswordRow {
     /// Time of suspension, if the account is suspended.
     pub deleted_at: Option<Timestamp>,
 }
+
+row!(PasswordRow: account_id, password_hash, deleted_at);
 
 /// Finds the password of an account by handle, or by e-mail address if the text contains `@`.
 pub async fn find_password(db: &Db, identifier: &str) -> Result<Option<PasswordRow>> {
@@ -267,23 +265,25 @@ pub async fn lock_and_check_empty(tx: &mut Tx) -> Result<bool> {
         "LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE",
     );
     tx.execute(lock, &[]).await?;
-    let total: Option<Total> = tx
+    let total: Option<i64> = tx
         .fetch_optional(
             "SELECT COUNT(*) AS n FROM (SELECT id FROM accounts LIMIT 1) x",
             &[],
         )
         .await?;
-    Ok(total.is_none_or(|total| total.n == 0))
+    Ok(total.is_none_or(|total| total == 0))
 }
 
 /// An e-mail address of an account.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct Email {
     /// The address.
     pub email_address: String,
     /// True if the owner proved control of the address.
     pub verified: Flag,
 }
+
+row!(Email: email_address, verified);
 
 /// Lists the e-mail addresses of an account, oldest first.
 pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
@@ -295,7 +295,7 @@ pub async fn emails(db: &Db, id: &AccountId) -> Result<Vec<Email>> {
 }
 
 /// An account in the list of accounts.
-#[derive(Debug, serde::Serialize, sqlx::FromRow)]
+#[derive(Debug, serde::Serialize)]
 pub struct ListedAccount {
     /// Account id.
     pub id: AccountId,
@@ -313,6 +313,8 @@ pub struct ListedAccount {
     /// Time of creation.
     pub created_at: Timestamp,
 }
+
+row!(ListedAccount: id, handle, name, kind, admin, deleted_at, created_at);
 
 /// Lists all accounts by handle.
 pub async fn list(db: &Db) -> Result<Vec<ListedAccount>> {
@@ -390,7 +392,7 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
              verification_code_expires_at, verification_attempts, verified, account_id) \
              VALUES ($1, $2, $3, $4, $2, 0, $5, $6)",
             &[
-                xid::new().to_string().into(),
+                xid(now).into(),
                 now.into(),
                 email.address.to_lowercase().into(),
                 email.code.reveal().into(),
@@ -406,12 +408,6 @@ pub async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<()>
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
-struct PasswordId {
-    #[sqlx(rename = "id")]
-    _id: String,
-}
-
 /// Locks a password (`FOR SHARE`) until the end of the transaction. False if `hash` is no longer the
 /// stored hash: a password change that committed first makes this check fail, and a later change waits
 /// (A-60).
@@ -422,7 +418,7 @@ pub async fn lock_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<bo
         "SELECT id FROM authentications WHERE account_authentication = $1 \
          AND service = 'password' AND token = $2 AND NOT disabled FOR SHARE",
     );
-    let held: Option<PasswordId> = tx.fetch_optional(sql, &[id.into(), hash.into()]).await?;
+    let held: Option<String> = tx.fetch_optional(sql, &[id.into(), hash.into()]).await?;
     Ok(held.is_some())
 }
 
@@ -435,7 +431,7 @@ pub async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str, now: Timestam
          ON CONFLICT (service, identifier, account_authentication) \
          DO UPDATE SET token = excluded.token, disabled = excluded.disabled",
         &[
-            xid::new().to_string().into(),
+            xid(now).into(),
             now.into(),
             id.into(),
             hash.into(),

@@ -7,7 +7,8 @@ use super::clients::is_not_deleted;
 use super::db::Db;
 use super::error::Result;
 use super::open_revocations::{grant_ended, refresh_token_ended};
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
+use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -91,20 +92,22 @@ macro_rules! authorized {
     };
 }
 
-#[derive(sqlx::FromRow)]
 struct NamedRow {
     id: ClientRowId,
     client_id: String,
     name: String,
 }
 
-#[derive(sqlx::FromRow)]
+row!(NamedRow: id, client_id, name);
+
 struct LiveGrantRow {
     client_id: ClientRowId,
     given_at: Timestamp,
     used_at: Timestamp,
     scope: Option<String>,
 }
+
+row!(LiveGrantRow: client_id, given_at, used_at, scope);
 
 /// Lists a page of the authorized applications, by name. A grant without a refresh token counts as live
 /// for `access_token_ttl` after the exchange.
@@ -119,7 +122,7 @@ pub async fn list(
         concat!("SELECT COUNT(*) AS n", authorized!(sqlite)),
         concat!("SELECT COUNT(*) AS n", authorized!(postgres)),
     );
-    let total: Total = db.fetch_one(count, &parameters).await?;
+    let total: i64 = db.fetch_one(count, &parameters).await?;
     macro_rules! named {
         ($engine:ident) => {
             concat!(
@@ -145,7 +148,7 @@ pub async fn list(
         .into_iter()
         .filter_map(|row| combine(row, &mut by_client))
         .collect();
-    let pages = page.of(total.n, applications.len());
+    let pages = page.of(total, applications.len());
     Ok((applications, pages))
 }
 
@@ -170,13 +173,15 @@ fn combine(
 }
 
 /// The most recent grant of an account to a client, as far as the rows still exist.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct LastGrant {
     /// Granted scope.
     pub scope: String,
     /// Time of the grant.
     pub created_at: Timestamp,
 }
+
+row!(LastGrant: scope, created_at);
 
 /// Finds the most recent grant of an account to a client.
 pub async fn last_grant(

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
+use super::row::row;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuditId};
 use crate::trace_id::trace_id;
@@ -228,7 +229,7 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
          (id, created_at, event, actor_id, account_id, client_id, subject_id, address, trace_id, \
          occurrences) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
-            (&AuditId::generate()).into(),
+            (&AuditId::generate(entry.at)).into(),
             entry.at.into(),
             entry.event.name().into(),
             entry.actor.as_ref().into(),
@@ -245,7 +246,7 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
 }
 
 /// An audit entry in a list.
-#[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct ListedEntry {
     /// The affected account.
@@ -278,6 +279,11 @@ pub struct ListedEntry {
     /// The trace id of the request.
     pub trace_id: String,
 }
+
+row!(ListedEntry:
+    account_id, actor_id, address, client_id, occurrences, created_at, event, id, subject_id,
+    trace_id
+);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_one(count: &i64) -> bool {
@@ -381,10 +387,10 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedEnt
     };
     let mut parameters = filter.parameters().to_vec();
     parameters.push(page.counted());
-    let total: Total = db.fetch_one(count, &parameters).await?;
+    let total: i64 = db.fetch_one(count, &parameters).await?;
     parameters.pop();
     parameters.extend(page.bounds());
     let entries: Vec<ListedEntry> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total.n, entries.len());
+    let pages = page.of(total, entries.len());
     Ok((entries, pages))
 }

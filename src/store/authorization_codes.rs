@@ -5,6 +5,7 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::code_ended;
+use super::row::row;
 use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
@@ -45,7 +46,6 @@ pub struct AuthorizationCode {
     pub redirect_uri_given: bool,
 }
 
-#[derive(sqlx::FromRow)]
 struct CodeRow {
     code_id: AuthorizationCodeId,
     code_client_id: ClientRowId,
@@ -59,11 +59,14 @@ struct CodeRow {
     redirect_uri_given: Option<Flag>,
     resources: Option<JsonColumn<Option<Vec<String>>>>,
     revoked: Flag,
-    #[sqlx(flatten)]
     approver: ApproverColumns,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(CodeRow:
+    code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, expires_at, consumed_at,
+    auth_time, redirect_uri_given, resources, revoked; approver, account
+);
 
 /// Finds a code by hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {

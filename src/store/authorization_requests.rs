@@ -5,6 +5,7 @@ use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{newest_revocation, request_ended};
+use super::row::row;
 use super::shown_consents::{self, ShownColumns, ShownConsent, shown_columns};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
@@ -45,7 +46,6 @@ pub struct AuthorizationRequest {
     pub shown: Option<ShownConsent>,
 }
 
-#[derive(sqlx::FromRow)]
 struct RequestRow {
     request_id: AuthorizationRequestId,
     request_account_id: AccountId,
@@ -57,11 +57,14 @@ struct RequestRow {
     expires_at: Timestamp,
     request_created_at: Timestamp,
     decided: bool,
-    #[sqlx(flatten)]
     shown: ShownColumns,
-    #[sqlx(flatten)]
     client: ClientColumns,
 }
+
+row!(RequestRow:
+    request_id, request_account_id, redirect_uri, scope, state, nonce, code_challenge, expires_at,
+    request_created_at, decided; shown, client
+);
 
 /// Finds a request by the hash of the request id, with the client.
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
@@ -249,7 +252,7 @@ pub async fn deny(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> R
 }
 
 /// A request that waits for sign-in, or for a redirect after a form post.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct PendingRequest {
     /// Hash of the cookie that binds the request to the browser.
     browser_hash: String,
@@ -262,6 +265,8 @@ pub struct PendingRequest {
     /// Expiry.
     pub expires_at: Timestamp,
 }
+
+row!(PendingRequest: browser_hash, client_id, parameters, created_at, expires_at);
 
 impl PendingRequest {
     /// True if the request is unexpired and bound to a cookie of this browser.

@@ -2,6 +2,7 @@
 
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
+use super::row::row;
 use super::value::{JsonColumn, Names, Value};
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::About;
@@ -52,7 +53,6 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
 struct DetailsRow {
     registered: super::value::Flag,
     default_scope: Option<String>,
@@ -60,6 +60,10 @@ struct DetailsRow {
     about: Option<JsonColumn<About>>,
     registration_token_hash: Option<String>,
 }
+
+row!(DetailsRow:
+    registered, default_scope, post_logout_redirect_uris, about, registration_token_hash
+);
 
 /// Finds the details of a client; defaults if there is no row.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
@@ -80,22 +84,17 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
     }))
 }
 
-#[derive(sqlx::FromRow)]
-struct Count {
-    n: i64,
-}
-
 /// True if the number of dynamically registered clients, from any network, has reached `max`. The check
 /// takes no lock, so concurrent registrations may exceed the limit slightly.
 pub async fn is_registration_limit_reached(db: &Db, max: i64) -> Result<bool> {
-    let count: Count = db
+    let count: i64 = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM (SELECT c.id FROM oauth_clients c \
              WHERE c.account_id IS NULL AND c.client_id LIKE 'sdoak\\_%' ESCAPE '\\' LIMIT $1) x",
             &[max.into()],
         )
         .await?;
-    Ok(count.n >= max)
+    Ok(count >= max)
 }
 
 /// Stores the network that registered a client.
@@ -115,12 +114,10 @@ pub async fn set_registration_network(
 /// Counts the clients that a network registered, at most `most`. The check takes no lock, so concurrent
 /// registrations may exceed the limit slightly.
 pub async fn count_registrations_from(db: &Db, network: &str, most: i64) -> Result<i64> {
-    let count: Count = db
-        .fetch_one(
-            "SELECT COUNT(*) AS n FROM (SELECT c.id FROM auth_clients d \
+    db.fetch_one(
+        "SELECT COUNT(*) AS n FROM (SELECT c.id FROM auth_clients d \
              JOIN oauth_clients c ON c.id = d.client_id WHERE d.registered_from = $1 LIMIT $2) x",
-            &[network.into(), most.into()],
-        )
-        .await?;
-    Ok(count.n)
+        &[network.into(), most.into()],
+    )
+    .await
 }

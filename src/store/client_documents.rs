@@ -6,16 +6,18 @@ use super::clients::{self, Client, ClientColumns, client_columns, is_not_deleted
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation;
+use super::row::row;
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::ClientKeys;
 
-#[derive(sqlx::FromRow)]
 struct KeysRow {
     jwks: Option<JsonColumn<serde_json::Value>>,
     jwks_uri: Option<String>,
 }
+
+row!(KeysRow: jwks, jwks_uri);
 
 impl From<KeysRow> for ClientKeys {
     fn from(row: KeysRow) -> Self {
@@ -79,15 +81,14 @@ impl Snapshot {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct SnapshotRow {
-    #[sqlx(flatten)]
     client: ClientColumns,
-    #[sqlx(flatten)]
     keys: KeysRow,
     confirmed_at: Option<Timestamp>,
     fresh_until: Option<Timestamp>,
 }
+
+row!(SnapshotRow: confirmed_at, fresh_until; client, keys);
 
 /// Finds the snapshot of a client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {

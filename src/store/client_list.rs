@@ -3,7 +3,7 @@
 use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::Db;
 use super::error::Result;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
 use super::value::Value;
 use crate::ids::AccountId;
 
@@ -106,7 +106,7 @@ macro_rules! list {
 pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
     let mut parameters = filter.parameters();
     parameters.push(page.counted());
-    let total: Total = db.fetch_one(pick!(filter, count), &parameters).await?;
+    let total: i64 = db.fetch_one(pick!(filter, count), &parameters).await?;
     parameters.pop();
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
@@ -115,7 +115,7 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, 
         db.pick(pick!(filter, list, sqlite), pick!(filter, list, postgres))
     };
     let rows: Vec<ClientColumns> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total.n, rows.len());
+    let pages = page.of(total, rows.len());
     Ok((rows.into_iter().map(Client::from).collect(), pages))
 }
 

@@ -7,8 +7,8 @@ use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations;
 use super::own_grants;
-use super::paging::Total;
 use super::revocation::{self, BATCH, Target};
+use super::row::row;
 use super::value::{Flag, JsonColumn, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -49,7 +49,6 @@ macro_rules! is_not_deleted {
 pub(super) use {client_columns, is_not_deleted};
 
 /// The columns of `client_columns!`.
-#[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_field_names,
     reason = "other tables are joined beside them"
@@ -72,6 +71,13 @@ pub struct ClientColumns {
     client_created_at: Timestamp,
     client_updated_at: Timestamp,
 }
+
+row!(ClientColumns:
+    client_row_id, client_client_id, client_secret_hash, client_name, client_type,
+    client_pkce_exempt, client_auth_method, client_old_secret_hash, client_old_secret_until,
+    client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
+    client_owner, client_created_at, client_updated_at
+);
 
 /// An OAuth client.
 #[derive(Clone)]
@@ -272,23 +278,23 @@ pub async fn list_by_owner(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
 
 /// Counts the clients of an account.
 pub async fn count_by_owner(db: &Db, owner: &AccountId) -> Result<i64> {
-    let total: Total = db
-        .fetch_one(
-            "SELECT COUNT(*) AS n FROM oauth_clients WHERE account_id = $1",
-            &[owner.into()],
-        )
-        .await?;
-    Ok(total.n)
+    db.fetch_one(
+        "SELECT COUNT(*) AS n FROM oauth_clients WHERE account_id = $1",
+        &[owner.into()],
+    )
+    .await
 }
 
 /// The owner of a client.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct Owner {
     /// Account id.
     pub id: AccountId,
     /// Handle.
     pub handle: String,
 }
+
+row!(Owner: id, handle);
 
 /// Lists the accounts that own a client.
 pub async fn owners(db: &Db) -> Result<Vec<Owner>> {
@@ -534,12 +540,13 @@ pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
     Ok(true)
 }
 
-#[derive(sqlx::FromRow)]
 struct SecretRow {
     id: ClientRowId,
     client_id: String,
     allowed_grants: Names,
 }
+
+row!(SecretRow: id, client_id, allowed_grants);
 
 impl SecretRow {
     /// True if the client may use the client credentials grant (RFC 6749 §4.4), which acts as the
@@ -600,12 +607,6 @@ async fn clear_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
-struct RowId {
-    #[sqlx(rename = "id")]
-    _id: ClientRowId,
-}
-
 /// Locks a client and an account (`FOR KEY SHARE`) until the end of the transaction. Call before
 /// inserting a request, code, or grant: a concurrent deletion or revocation then either waits, or is
 /// visible to this transaction.
@@ -624,18 +625,19 @@ pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Res
             " FOR KEY SHARE OF c, a"
         ),
     );
-    let held: Option<RowId> = tx
+    let held: Option<ClientRowId> = tx
         .fetch_optional(sql, &[client.into(), account.into()])
         .await?;
     held.map(drop).ok_or(super::Error::Gone)
 }
 
-#[derive(sqlx::FromRow)]
 struct LockedClientRow {
     name: String,
     account_id: Option<AccountId>,
     redirect_uris: JsonColumn<Option<Vec<String>>>,
 }
+
+row!(LockedClientRow: name, account_id, redirect_uris);
 
 /// Locks as [`hold`] does, and also the name, owner, and redirect URIs of the client. False if these no
 /// longer match the fingerprint `shown`.
@@ -682,7 +684,7 @@ pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
             " FOR UPDATE"
         ),
     );
-    let row: Option<RowId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let row: Option<ClientRowId> = tx.fetch_optional(sql, &[id.into()]).await?;
     Ok(row.is_some())
 }
 
@@ -738,11 +740,6 @@ pub(super) async fn delete_batch(db: &Db, id: ClientRowId) -> Result<u64> {
         })
     })
     .await
-}
-
-#[derive(sqlx::FromRow)]
-struct ChildRow {
-    id: String,
 }
 
 /// Deletes up to [`BATCH`] rows that reference a client. A smaller result means that no rows are left.
@@ -801,11 +798,11 @@ async fn delete_rows(tx: &mut Tx, id: &ClientRowId) -> Result<u64> {
     ];
     let mut left = BATCH;
     for (select, deletes) in kinds {
-        let rows: Vec<ChildRow> = tx.fetch_all(select, &[id.into(), left.into()]).await?;
+        let rows: Vec<String> = tx.fetch_all(select, &[id.into(), left.into()]).await?;
         if rows.is_empty() {
             continue;
         }
-        let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
+        let ids = Value::names(rows.iter().map(String::as_str));
         for [sqlite, postgres] in deletes {
             let sql = tx.pick(sqlite, postgres);
             tx.execute(sql, std::slice::from_ref(&ids)).await?;

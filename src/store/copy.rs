@@ -18,18 +18,6 @@ const EXCLUSIVE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of reported faults.
 const MAX_FAULTS: usize = 10;
 
-/// A text from a pragma.
-#[derive(sqlx::FromRow)]
-struct Text {
-    text: String,
-}
-
-/// A number from a pragma.
-#[derive(sqlx::FromRow)]
-struct Number {
-    n: i64,
-}
-
 /// Facts about a database file, for comparison with a copy.
 #[derive(Clone, Debug)]
 pub struct FileFacts {
@@ -49,7 +37,7 @@ pub struct FileFacts {
 pub async fn copy(db: &Db, to: &Path) -> Result<()> {
     let to = to.to_str().ok_or_else(not_utf8)?;
     // `VACUUM` fails inside a transaction: use a reader.
-    db.fetch_all::<Text>("VACUUM INTO $1", &[Value::from(to)])
+    db.fetch_all::<String>("VACUUM INTO $1", &[Value::from(to)])
         .await?;
     Ok(())
 }
@@ -59,7 +47,7 @@ pub async fn copy(db: &Db, to: &Path) -> Result<()> {
 /// # Errors
 /// If the file is no database or not readable.
 pub async fn facts(db: &Db) -> Result<FileFacts> {
-    let size: Number = db
+    let size: i64 = db
         .fetch_one(
             "SELECT (c.page_count - f.freelist_count) * s.page_size AS n \
              FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s",
@@ -69,7 +57,7 @@ pub async fn facts(db: &Db) -> Result<FileFacts> {
     Ok(FileFacts {
         migration: migrate::newest_applied(db).await?,
         has_storyden_tables: super::inspect::has_storyden_tables(db).await?,
-        size: size.n.unsigned_abs(),
+        size: size.unsigned_abs(),
     })
 }
 
@@ -78,14 +66,17 @@ pub async fn facts(db: &Db) -> Result<FileFacts> {
 /// # Errors
 /// If the file is no database or not readable.
 pub async fn faults(db: &Db) -> Result<Vec<String>> {
-    let found: Vec<Text> = db
+    let found: Vec<String> = db
         .fetch_all(
             "SELECT integrity_check AS text FROM pragma_integrity_check",
             &[],
         )
         .await?;
-    let found = found.into_iter().map(|row| row.text);
-    Ok(found.filter(|text| text != "ok").take(MAX_FAULTS).collect())
+    Ok(found
+        .into_iter()
+        .filter(|text| text != "ok")
+        .take(MAX_FAULTS)
+        .collect())
 }
 
 /// Opens an existing file with default settings.

@@ -4,21 +4,25 @@
 //! selects between two texts where the SQL differs. SQLite has a single writing connection behind a
 //! bounded queue.
 
+use std::any::Any;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    AssertSqlSafe, Connection as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    SqlitePool, Transaction,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::error::{Error, Result};
 use super::readers::ReadPool;
+use super::row::{EngineRow, Row};
 use super::value::{Value, require_storable};
 use crate::clock::Timestamp;
 use crate::database_url::{DatabaseUrl, SqliteMode, SqliteUrl};
@@ -39,11 +43,6 @@ const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Maximum number of attempts for a transaction with a serialization failure or deadlock (PostgreSQL).
 const MAX_ATTEMPTS: usize = 4;
-
-/// A row that decodes from both engines.
-pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{}
 
 /// A database. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -81,8 +80,31 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// A step of a transaction: a future that borrows the transaction and the input.
+/// A step of a transaction, or a single statement. A boxed future, so that it is compiled once, and not
+/// again in every codegen unit and crate that awaits it.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// The result of a step with its type erased.
+type Outcome = Box<dyn Any + Send>;
+
+/// A write with its types erased.
+trait Attempt: Send + Sync {
+    /// Runs the step in a transaction.
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> Step<'a, Outcome>;
+}
+
+/// The arguments of [`Db::write`].
+struct Write<A, T> {
+    input: A,
+    step: for<'a> fn(&'a mut Tx, &'a A) -> Step<'a, T>,
+}
+
+impl<A: Send + Sync, T: Send + 'static> Attempt for Write<A, T> {
+    fn run<'a>(&'a self, tx: &'a mut Tx) -> Step<'a, Outcome> {
+        let outcome = (self.step)(tx, &self.input);
+        Box::pin(async move { Ok(Box::new(outcome.await?) as Outcome) })
+    }
+}
 
 /// Binds parameters to a query of either engine.
 macro_rules! bind {
@@ -111,6 +133,51 @@ fn types(args: &[Value]) -> String {
     types.join(", ")
 }
 
+/// The number of rows to read of a result.
+#[derive(Clone, Copy)]
+enum Rows {
+    All,
+    First,
+}
+
+/// Reads rows of an SQLite result.
+async fn sqlite_rows(
+    connection: &mut SqliteConnection,
+    wanted: Rows,
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<Vec<EngineRow>> {
+    let query = bind!(sqlx::query(sql), args, json_blob);
+    let rows = match wanted {
+        Rows::All => query.fetch_all(connection).await?,
+        Rows::First => query
+            .fetch_optional(connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    Ok(rows.into_iter().map(EngineRow::Sqlite).collect())
+}
+
+/// Reads rows of a PostgreSQL result.
+async fn postgres_rows(
+    connection: &mut PgConnection,
+    wanted: Rows,
+    sql: &'static str,
+    args: &[Value],
+) -> sqlx::Result<Vec<EngineRow>> {
+    let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
+    let rows = match wanted {
+        Rows::All => query.fetch_all(connection).await?,
+        Rows::First => query
+            .fetch_optional(connection)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    Ok(rows.into_iter().map(EngineRow::Postgres).collect())
+}
+
 /// Encodes JSON for SQLite as a compact BLOB, like Storyden.
 fn json_blob(json: &serde_json::Value) -> Vec<u8> {
     json.to_string().into_bytes()
@@ -121,33 +188,37 @@ impl Db {
     ///
     /// # Errors
     /// If the file cannot be opened or the server is unreachable.
-    pub async fn open(url: &DatabaseUrl) -> Result<Self> {
-        match url {
-            DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
-            DatabaseUrl::Postgres(url) => {
-                let options: PgConnectOptions = url.parse()?;
-                let options = options
-                    .application_name("storyden-auth")
-                    // JIT compilation takes longer than these short statements.
-                    .options([
-                        ("statement_timeout", "3000"),
-                        ("timezone", "UTC"),
-                        ("jit", "off"),
-                    ]);
-                let pool = PgPoolOptions::new()
-                    .max_connections(16)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .test_before_acquire(false)
-                    .before_acquire(|connection, of| {
-                        Box::pin(async move {
-                            Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok())
-                        })
-                    })
-                    .connect_with(options)
-                    .await?;
-                Ok(Self::Postgres(pool))
+    pub fn open(url: &DatabaseUrl) -> Step<'_, Self> {
+        Box::pin(async move {
+            match url {
+                DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
+                DatabaseUrl::Postgres(url) => {
+                    let options: PgConnectOptions = url.parse()?;
+                    let options = options
+                        .application_name("storyden-auth")
+                        // JIT compilation takes longer than these short statements.
+                        .options([
+                            ("statement_timeout", "3000"),
+                            ("timezone", "UTC"),
+                            ("jit", "off"),
+                        ]);
+                    let pool =
+                        PgPoolOptions::new()
+                            .max_connections(16)
+                            .acquire_timeout(ACQUIRE_TIMEOUT)
+                            .test_before_acquire(false)
+                            .before_acquire(|connection, of| {
+                                Box::pin(async move {
+                                    Ok(of.idle_for < IDLE_PING_AFTER
+                                        || connection.ping().await.is_ok())
+                                })
+                            })
+                            .connect_with(options)
+                            .await?;
+                    Ok(Self::Postgres(pool))
+                }
             }
-        }
+        })
     }
 
     /// Selects the text of a statement for the engine.
@@ -161,20 +232,8 @@ impl Db {
 
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        check(sql, args)?;
-        Ok(match self {
-            Self::Sqlite(db) => {
-                let mut reader = db.readers.take().await?;
-                let query = bind!(sqlx::query_as(sql), args, json_blob);
-                let outcome = query.fetch_all(reader.connection()).await;
-                reader.done(outcome)?
-            }
-            Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_all(pool)
-                    .await?
-            }
-        })
+        let rows = self.rows(Rows::All, sql, args).await?;
+        Ok(rows.iter().map(T::decode).collect::<sqlx::Result<_>>()?)
     }
 
     /// Returns the first row of a query, if any.
@@ -183,19 +242,30 @@ impl Db {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        check(sql, args)?;
-        Ok(match self {
-            Self::Sqlite(db) => {
-                let mut reader = db.readers.take().await?;
-                let query = bind!(sqlx::query_as(sql), args, json_blob);
-                let outcome = query.fetch_optional(reader.connection()).await;
-                reader.done(outcome)?
-            }
-            Self::Postgres(pool) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_optional(pool)
-                    .await?
-            }
+        let rows = self.rows(Rows::First, sql, args).await?;
+        Ok(rows.first().map(T::decode).transpose()?)
+    }
+
+    /// Reads rows. Not generic, so that the drivers are compiled once, and not with every kind of row.
+    fn rows<'a>(
+        &'a self,
+        wanted: Rows,
+        sql: &'static str,
+        args: &'a [Value],
+    ) -> Step<'a, Vec<EngineRow>> {
+        Box::pin(async move {
+            check(sql, args)?;
+            Ok(match self {
+                Self::Sqlite(db) => {
+                    let mut reader = db.readers.take().await?;
+                    let outcome = sqlite_rows(reader.connection(), wanted, sql, args).await;
+                    reader.done(outcome)?
+                }
+                Self::Postgres(pool) => {
+                    let mut connection = pool.acquire().await?;
+                    postgres_rows(&mut connection, wanted, sql, args).await?
+                }
+            })
         })
     }
 
@@ -208,10 +278,8 @@ impl Db {
 
     /// Runs a single statement in a transaction. Returns the number of changed rows.
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64> {
-        self.write((sql, args), |tx, (sql, args)| {
-            Box::pin(tx.execute(sql, args))
-        })
-        .await
+        self.write((sql, args), |tx, (sql, args)| tx.execute(sql, args))
+            .await
     }
 
     /// Begins a writing transaction. Prefer [`Db::write`].
@@ -247,26 +315,29 @@ impl Db {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
+        let outcome = self.spawn(Box::new(Write { input, step })).await;
+        let outcome = outcome.map_err(|_| Error::Aborted)??.downcast();
+        Ok(*outcome.expect("the outcome has the type of the step"))
+    }
+
+    /// Runs a transaction in a separate task. Not generic, so that the task is compiled once instead of
+    /// with every kind of write.
+    fn spawn(&self, write: Box<dyn Attempt>) -> JoinHandle<Result<Outcome>> {
         let db = self.clone();
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let mut attempt = 1;
             loop {
-                match db.attempt(&input, step).await {
+                match db.attempt(&*write).await {
                     Err(error) if error.is_retryable() && attempt < MAX_ATTEMPTS => attempt += 1,
                     outcome => return outcome,
                 }
             }
-        });
-        task.await.map_err(|_| Error::Aborted)?
+        })
     }
 
-    async fn attempt<A, T>(
-        &self,
-        input: &A,
-        step: for<'a> fn(&'a mut Tx, &'a A) -> Step<'a, T>,
-    ) -> Result<T> {
+    async fn attempt(&self, write: &dyn Attempt) -> Result<Outcome> {
         let mut tx = self.begin().await?;
-        let outcome = step(&mut tx, input).await?;
+        let outcome = write.run(&mut tx).await?;
         tx.commit().await?;
         Ok(outcome)
     }
@@ -307,17 +378,11 @@ impl Db {
 
     /// Reads PostgreSQL's clock; `None` on SQLite, which uses the clock of this host.
     pub async fn clock(&self) -> Result<Option<Timestamp>> {
-        #[derive(sqlx::FromRow)]
-        struct Now {
-            now: Timestamp,
-        }
         match self {
             Self::Sqlite(_) => Ok(None),
             Self::Postgres(_) => {
-                let row: Now = self
-                    .fetch_one("SELECT clock_timestamp() AS now", &[])
-                    .await?;
-                Ok(Some(row.now))
+                let now = self.fetch_one("SELECT clock_timestamp() AS now", &[]);
+                Ok(Some(now.await?))
             }
         }
     }
@@ -395,19 +460,8 @@ impl SqliteDb {
 impl Tx {
     /// Returns all rows of a query.
     pub async fn fetch_all<T: Row>(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<T>> {
-        check(sql, args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_all(&mut **tx)
-                    .await?
-            }
-            Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_all(&mut **tx)
-                    .await?
-            }
-        })
+        let rows = self.rows(Rows::All, sql, args).await?;
+        Ok(rows.iter().map(T::decode).collect::<sqlx::Result<_>>()?)
     }
 
     /// Returns the first row of a query, if any.
@@ -416,33 +470,40 @@ impl Tx {
         sql: &'static str,
         args: &[Value],
     ) -> Result<Option<T>> {
-        check(sql, args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                bind!(sqlx::query_as(sql), args, json_blob)
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
-            Self::Postgres(tx) => {
-                bind!(sqlx::query_as(sql), args, sqlx::types::Json)
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
+        let rows = self.rows(Rows::First, sql, args).await?;
+        Ok(rows.first().map(T::decode).transpose()?)
+    }
+
+    /// Reads rows, as [`Db::rows`] does.
+    fn rows<'a>(
+        &'a mut self,
+        wanted: Rows,
+        sql: &'static str,
+        args: &'a [Value],
+    ) -> Step<'a, Vec<EngineRow>> {
+        Box::pin(async move {
+            check(sql, args)?;
+            Ok(match self {
+                Self::Sqlite(tx, _) => sqlite_rows(tx, wanted, sql, args).await?,
+                Self::Postgres(tx) => postgres_rows(tx, wanted, sql, args).await?,
+            })
         })
     }
 
     /// Runs a statement. Returns the number of changed rows.
-    pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
-        check(sql, args)?;
-        Ok(match self {
-            Self::Sqlite(tx, _) => {
-                let query = bind!(sqlx::query(sql), args, json_blob);
-                query.execute(&mut **tx).await?.rows_affected()
-            }
-            Self::Postgres(tx) => {
-                let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
-                query.execute(&mut **tx).await?.rows_affected()
-            }
+    pub fn execute<'a>(&'a mut self, sql: &'static str, args: &'a [Value]) -> Step<'a, u64> {
+        Box::pin(async move {
+            check(sql, args)?;
+            Ok(match self {
+                Self::Sqlite(tx, _) => {
+                    let query = bind!(sqlx::query(sql), args, json_blob);
+                    query.execute(&mut **tx).await?.rows_affected()
+                }
+                Self::Postgres(tx) => {
+                    let query = bind!(sqlx::query(sql), args, sqlx::types::Json);
+                    query.execute(&mut **tx).await?.rows_affected()
+                }
+            })
         })
     }
 

@@ -6,6 +6,7 @@ use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{device_ended, newest_revocation};
+use super::row::row;
 use super::shown_consents::{ShownColumns, ShownConsent, shown_columns};
 use super::value::Flag;
 use crate::clock::Timestamp;
@@ -36,7 +37,6 @@ macro_rules! grant_columns {
     };
 }
 
-#[derive(sqlx::FromRow)]
 struct GrantColumns {
     device_id: DeviceAuthorizationId,
     scope: String,
@@ -47,6 +47,11 @@ struct GrantColumns {
     consumed_at: Option<Timestamp>,
     approved_at: Option<Timestamp>,
 }
+
+row!(GrantColumns:
+    device_id, scope, expires_at, poll_interval_seconds, last_polled_at, denied_at, consumed_at,
+    approved_at
+);
 
 impl GrantColumns {
     fn grant(&self) -> DeviceGrant {
@@ -61,16 +66,15 @@ impl GrantColumns {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct PolledRow {
     device_client_id: ClientRowId,
     /// True if an open revocation covers the approval; the device then gets `access_denied`.
     revoked: Flag,
-    #[sqlx(flatten)]
     columns: GrantColumns,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(PolledRow: device_client_id, revoked; columns, account);
 
 /// Finds a device authorization by the hash of the device code.
 pub async fn find_by_device_code(
@@ -133,20 +137,21 @@ pub struct DeviceRequest {
     pub shown: Option<ShownConsent>,
 }
 
-#[derive(sqlx::FromRow)]
 struct RequestRow {
     user_code_display: String,
     claimed_by_account_id: Option<AccountId>,
     device_created_at: Timestamp,
     address: Option<String>,
     user_agent: Option<String>,
-    #[sqlx(flatten)]
     shown: ShownColumns,
-    #[sqlx(flatten)]
     columns: GrantColumns,
-    #[sqlx(flatten)]
     client: ClientColumns,
 }
+
+row!(RequestRow:
+    user_code_display, claimed_by_account_id, device_created_at, address, user_agent; shown,
+    columns, client
+);
 
 /// Finds a device authorization by the hash of the user code.
 pub async fn find_by_user_code(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {

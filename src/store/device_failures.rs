@@ -5,11 +5,6 @@ use super::db::Db;
 use super::error::Result;
 use crate::clock::Timestamp;
 
-#[derive(sqlx::FromRow)]
-struct DeviceRow {
-    failures: i64,
-}
-
 /// Counts a wrong password from a device.
 pub async fn add(db: &Db, device: &str, expires_at: Timestamp) -> Result<()> {
     db.execute(
@@ -24,6 +19,6 @@ pub async fn add(db: &Db, device: &str, expires_at: Timestamp) -> Result<()> {
 /// Returns the number of wrong passwords from a device.
 pub async fn count(db: &Db, device: &str) -> Result<u64> {
     let sql = "SELECT failures FROM auth_device_failures WHERE device_id = $1";
-    let row: Option<DeviceRow> = db.fetch_optional(sql, &[device.into()]).await?;
-    Ok(row.map_or(0, |row| row.failures.unsigned_abs()))
+    let failures: Option<i64> = db.fetch_optional(sql, &[device.into()]).await?;
+    Ok(failures.map_or(0, i64::unsigned_abs))
 }

@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::db::Db;
 use super::error::Result;
 use super::open_revocations::device_ended;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
+use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 
 /// A device authorization in a list, without the device code.
-#[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationRecord)]
 pub struct ListedDevice {
     /// Time of approval.
@@ -46,6 +47,11 @@ pub struct ListedDevice {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_code: Option<String>,
 }
+
+row!(ListedDevice:
+    approved_at, approved_by_account_id, client_id, consumed_at, created_at, denied_at, expires_at,
+    id, last_polled_at, poll_interval_seconds, scope, user_code
+);
 
 impl ListedDevice {
     /// True if a member with the user code may still approve or deny the request.
@@ -216,7 +222,7 @@ pub async fn list(
         now.into(),
         page.counted(),
     ];
-    let total: Total = db.fetch_one(pick!(db, filter, count), &parameters).await?;
+    let total: i64 = db.fetch_one(pick!(db, filter, count), &parameters).await?;
     parameters.truncate(4);
     parameters.extend(page.bounds());
     let list = if page.is_whole() {
@@ -225,6 +231,6 @@ pub async fn list(
         pick!(db, filter, list, oldest_first)
     };
     let devices: Vec<ListedDevice> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total.n, devices.len());
+    let pages = page.of(total, devices.len());
     Ok((devices, pages))
 }

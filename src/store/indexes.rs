@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::paging::Total;
+use super::row::row;
 use super::value::Flag;
 
 /// Key of the PostgreSQL advisory lock of the session that creates indexes: "staidx" in ASCII.
@@ -180,12 +180,13 @@ pub enum Outcome {
     InProgress,
 }
 
-#[derive(sqlx::FromRow)]
 struct ExistingRow {
     name: String,
     /// False after an interrupted `CREATE INDEX CONCURRENTLY`.
     valid: Flag,
 }
+
+row!(ExistingRow: name, valid);
 
 /// An index to create.
 struct Missing {
@@ -202,7 +203,7 @@ const SMALL_TABLE_ROWS: i64 = 10_000;
 /// # Errors
 /// If the database does not answer.
 pub async fn are_needed(db: &Db) -> Result<bool> {
-    let total: Total = db
+    let total: i64 = db
         .fetch_one(
             "SELECT COUNT(*) AS n FROM ( \
              SELECT n FROM (SELECT 1 AS n FROM oauth_refresh_tokens LIMIT $1) a UNION ALL \
@@ -214,7 +215,7 @@ pub async fn are_needed(db: &Db) -> Result<bool> {
             &[SMALL_TABLE_ROWS.into()],
         )
         .await?;
-    Ok(total.n >= SMALL_TABLE_ROWS)
+    Ok(total >= SMALL_TABLE_ROWS)
 }
 
 /// Lists the missing or invalid indexes.

@@ -4,19 +4,13 @@ use super::db::Db;
 use super::error::Result;
 use super::migrate::has_table;
 
-#[derive(sqlx::FromRow)]
-struct Text {
-    text: String,
-}
-
 /// Returns the version of the database engine, unchanged.
 pub async fn version(db: &Db) -> Result<String> {
     let sql = db.pick(
         "SELECT sqlite_version() AS text",
         "SELECT current_setting('server_version') AS text",
     );
-    let row: Text = db.fetch_one(sql, &[]).await?;
-    Ok(row.text)
+    db.fetch_one(sql, &[]).await
 }
 
 /// Returns the journal mode of an SQLite file, in lower case; `None` on PostgreSQL.
@@ -24,10 +18,10 @@ pub async fn journal_mode(db: &Db) -> Result<Option<String>> {
     if let Db::Postgres(_) = db {
         return Ok(None);
     }
-    let row: Text = db
+    let mode: String = db
         .fetch_one("SELECT journal_mode AS text FROM pragma_journal_mode", &[])
         .await?;
-    Ok(Some(row.text.to_lowercase()))
+    Ok(Some(mode.to_lowercase()))
 }
 
 /// True if Storyden uses this database: there are tables that only Storyden creates.
@@ -50,8 +44,7 @@ pub async fn newest_stored_times(db: &Db) -> Result<Vec<String>> {
     let tokens = "SELECT CAST(created_at AS TEXT) AS text FROM oauth_refresh_tokens ORDER BY id DESC LIMIT 50";
     let mut texts = Vec::new();
     for sql in [sessions, accounts, clients, tokens] {
-        let rows: Vec<Text> = db.fetch_all(sql, &[]).await?;
-        texts.extend(rows.into_iter().map(|row| row.text));
+        texts.extend(db.fetch_all::<String>(sql, &[]).await?);
     }
     Ok(texts)
 }

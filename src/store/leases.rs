@@ -2,13 +2,15 @@
 
 use super::db::Db;
 use super::error::Result;
+use super::row::row;
 use crate::clock::Timestamp;
 
-#[derive(sqlx::FromRow)]
 struct LeaseRow {
     holder: String,
     expires_at: Timestamp,
 }
+
+row!(LeaseRow: holder, expires_at);
 
 /// Acquires or renews a lease; true if `holder` has the lease until `until`.
 pub async fn take(

@@ -66,16 +66,6 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-#[derive(sqlx::FromRow)]
-struct Count {
-    n: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct Applied {
-    version: i64,
-}
-
 /// Returns the names of the pending migrations, in order.
 pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
@@ -83,11 +73,11 @@ pub async fn pending(db: &Db) -> Result<Vec<&'static str>> {
         names.push(STORYDEN.name);
     }
     let applied = if has_table(db, "auth_migrations").await? {
-        db.fetch_all::<Applied>(APPLIED, &[]).await?
+        db.fetch_all::<i64>(APPLIED, &[]).await?
     } else {
         Vec::new()
     };
-    let ran = |migration: &&Migration| !applied.iter().any(|row| row.version == migration.version);
+    let ran = |migration: &&Migration| !applied.contains(&migration.version);
     names.extend(
         MIGRATIONS
             .iter()
@@ -109,8 +99,8 @@ pub async fn newest_applied(db: &Db) -> Result<i64> {
     if !has_table(db, "auth_migrations").await? {
         return Ok(0);
     }
-    let applied = db.fetch_all::<Applied>(APPLIED, &[]).await?;
-    Ok(applied.last().map_or(0, |row| row.version))
+    let applied = db.fetch_all::<i64>(APPLIED, &[]).await?;
+    Ok(applied.last().copied().unwrap_or(0))
 }
 
 /// Returns the DDL of Storyden's own tables.
@@ -153,9 +143,9 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
          (version bigint NOT NULL PRIMARY KEY, name varchar NOT NULL, applied_at timestamptz NOT NULL)",
     );
     tx.execute(table, &[]).await?;
-    let applied: Vec<Applied> = tx.fetch_all(APPLIED, &[]).await?;
+    let applied: Vec<i64> = tx.fetch_all(APPLIED, &[]).await?;
     for migration in MIGRATIONS {
-        if applied.iter().any(|row| row.version == migration.version) {
+        if applied.contains(&migration.version) {
             continue;
         }
         tx.apply(migration).await?;
@@ -180,15 +170,15 @@ const POSTGRES_HAS_TABLE: &str = "SELECT COUNT(*) AS n FROM information_schema.t
 /// Returns true if the database has the table.
 pub async fn has_table(db: &Db, table: &str) -> Result<bool> {
     let sql = db.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
-    let count: Count = db.fetch_one(sql, &[table.into()]).await?;
-    Ok(count.n > 0)
+    let count: i64 = db.fetch_one(sql, &[table.into()]).await?;
+    Ok(count > 0)
 }
 
 impl Tx {
     async fn has_table(&mut self, table: &str) -> Result<bool> {
         let sql = self.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
-        let count: Option<Count> = self.fetch_optional(sql, &[Value::from(table)]).await?;
-        Ok(count.is_some_and(|count| count.n > 0))
+        let count: Option<i64> = self.fetch_optional(sql, &[Value::from(table)]).await?;
+        Ok(count.is_some_and(|count| count > 0))
     }
 
     async fn apply(&mut self, migration: &Migration) -> Result<()> {

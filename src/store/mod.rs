@@ -39,6 +39,7 @@ pub mod remote;
 pub mod revocation;
 pub mod revoked_tokens;
 pub mod roles;
+pub mod row;
 pub mod schema;
 pub mod sessions;
 pub mod shared_keys;

@@ -12,6 +12,7 @@ use time::Duration;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation::Target;
+use super::row::row;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
 
@@ -175,7 +176,7 @@ pub(super) use {
 };
 
 /// An open revocation.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub(super) struct OpenRevocation {
     pub(super) id: i64,
     /// The name of a row kind, or [`CLIENT`].
@@ -186,6 +187,8 @@ pub(super) struct OpenRevocation {
     /// Time of the revocation, written to the updated rows.
     pub(super) created_at: Timestamp,
 }
+
+row!(OpenRevocation: id, kind, account_id, client_id, because, created_at);
 
 /// The kind of a client deletion: covers the client's row and all dependent rows.
 pub(super) const CLIENT: &str = "client";

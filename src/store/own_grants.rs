@@ -7,6 +7,7 @@ use super::clients::{Client, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
 use super::open_revocations::{grant_ended, newest_revocation};
+use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, GrantId};
@@ -39,14 +40,14 @@ impl ClientCredentialsGrant {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct ClientCredentialsGrantRow {
     grant_id: Option<GrantId>,
     secret_hash: Option<String>,
     old_secret_hash: Option<String>,
-    #[sqlx(flatten)]
     owner: AccountColumns,
 }
+
+row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash; owner);
 
 /// Finds the owner and the live grant of a client; `None` for a client without an owner.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredentialsGrant>> {
@@ -98,19 +99,13 @@ impl ClientCredentialsGrant {
     #[must_use]
     pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
         NewClientCredentialsGrant {
-            grant: GrantId::generate(),
+            grant: GrantId::generate(now),
             client: client.clone(),
             owner: self.owner.id,
             secret_hash: self.secret.current,
             now,
         }
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct RowId {
-    #[sqlx(rename = "id")]
-    _id: ClientRowId,
 }
 
 /// Inserts a grant and returns the id.
@@ -136,7 +131,7 @@ pub async fn insert(tx: &mut Tx, new: &NewClientCredentialsGrant) -> Result<Gran
     );
     let (client, owner) = (&new.client, &new.owner);
     let parameters = [client.into(), owner.into(), new.secret_hash.clone().into()];
-    let row: Option<RowId> = tx.fetch_optional(lock, &parameters).await?;
+    let row: Option<ClientRowId> = tx.fetch_optional(lock, &parameters).await?;
     row.ok_or(Error::RaceLost)?;
     // A live row covered by an open revocation would violate the unique index: revoke that row first.
     macro_rules! end_covered {

@@ -88,9 +88,3 @@ pub struct Pages {
     /// Number of pages. At most 10,000 rows after this page are counted.
     pub total_pages: i64,
 }
-
-/// Result of `COUNT(*) AS n`.
-#[derive(sqlx::FromRow)]
-pub(super) struct Total {
-    pub(super) n: i64,
-}

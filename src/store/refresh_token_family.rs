@@ -8,6 +8,7 @@
 
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
+use super::row::row;
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, RefreshTokenId};
@@ -173,21 +174,15 @@ async fn revoke(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool
 /// Finds the token used in the last rotation of a grant or, before any rotation, the grant's only
 /// token.
 async fn rotated_token(db: &Db, grant: &GrantId) -> Result<Option<RefreshTokenId>> {
-    #[derive(sqlx::FromRow)]
-    struct RotatedRow {
-        id: RefreshTokenId,
-    }
-    let row: Option<RotatedRow> = db
-        .fetch_optional(
-            "SELECT t.id FROM auth_grants g JOIN oauth_refresh_tokens t ON t.id = g.rotated_token_id \
+    db.fetch_optional(
+        "SELECT t.id FROM auth_grants g JOIN oauth_refresh_tokens t ON t.id = g.rotated_token_id \
              WHERE g.id = $1 \
              UNION ALL SELECT m.token_id FROM auth_refresh_tokens m \
              JOIN auth_grants g ON g.id = m.grant_id \
              WHERE m.grant_id = $1 AND g.rotated_token_id IS NULL",
-            &[grant.into()],
-        )
-        .await?;
-    Ok(row.map(|row| row.id))
+        &[grant.into()],
+    )
+    .await
 }
 
 /// A bounded part of a chain.
@@ -200,13 +195,14 @@ struct ChainPart {
     next: Option<RefreshTokenId>,
 }
 
-#[derive(sqlx::FromRow)]
 struct ChainRow {
     id: RefreshTokenId,
     next: Option<RefreshTokenId>,
     alive: Flag,
     live_grant: Option<GrantId>,
 }
+
+row!(ChainRow: id, next, alive, live_grant);
 
 /// Reads the chain from a token on. The first token itself counts as used.
 async fn stretch(db: &Db, from: &RefreshTokenId) -> Result<ChainPart> {

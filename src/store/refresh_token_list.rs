@@ -7,12 +7,13 @@ use super::clients::is_not_deleted;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::refresh_token_ended;
-use super::paging::{Page, Pages, Total};
+use super::paging::{Page, Pages};
+use super::row::row;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, RefreshTokenId};
 
 /// An entry of the list. The token value is not stored.
-#[derive(Debug, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRefreshToken)]
 pub struct ListedToken {
     /// The account that approved the grant.
@@ -42,6 +43,11 @@ pub struct ListedToken {
     /// Granted scope.
     pub scope: String,
 }
+
+row!(ListedToken:
+    account_id, client_id, client_name, created_at, expires_at, id, last_used_at, oauth_client_id,
+    replaced_by_token_id, revoked_at, scope
+);
 
 /// Filter of the list: by account, by client, by both, or all tokens.
 #[derive(Clone, Debug, Default)]
@@ -119,8 +125,8 @@ pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedTok
     let parameters = [account.into(), client.into(), size, before];
     let tokens: Vec<ListedToken> = db.fetch_all(pick!(db, filter, list), &parameters).await?;
     let parameters = [account.into(), client.into(), page.counted()];
-    let total: Total = db.fetch_one(pick!(db, filter, count), &parameters).await?;
-    let pages = page.of(total.n, tokens.len());
+    let total: i64 = db.fetch_one(pick!(db, filter, count), &parameters).await?;
+    let pages = page.of(total, tokens.len());
     Ok((tokens, pages))
 }
 
@@ -144,11 +150,12 @@ pub async fn revoke(
     Ok(found > 0)
 }
 
-#[derive(sqlx::FromRow)]
 struct HolderRow {
     account_id: AccountId,
     client_id: String,
 }
+
+row!(HolderRow: account_id, client_id);
 
 /// Finds the account that approved a token, and the public id of the client.
 pub async fn holder(tx: &mut Tx, id: &RefreshTokenId) -> Result<Option<(AccountId, String)>> {

@@ -8,6 +8,7 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{grant_ended, newest_revocation, refresh_token_ended};
+use super::row::row;
 use super::value::{Flag, JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
@@ -81,7 +82,6 @@ pub struct Grant {
     pub created_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
 struct TokenRow {
     token_id: RefreshTokenId,
     token_client_id: ClientRowId,
@@ -100,11 +100,15 @@ struct TokenRow {
     grant_auth_time: Option<Timestamp>,
     grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
     grant_created_at: Option<Timestamp>,
-    #[sqlx(flatten)]
     approver: ApproverColumns,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(TokenRow:
+    token_id, token_client_id, scope, created_at, expires_at, revoked_at, successor_id,
+    successor_hash, successor_expires_at, successor_revoked_at, grant_id, ended, grant_salt,
+    grant_rotated_token_id, grant_auth_time, grant_resources, grant_created_at; approver, account
+);
 
 impl TokenRow {
     fn into_token(self, account: Account) -> RefreshToken {
@@ -329,15 +333,9 @@ pub async fn link(tx: &mut Tx, old: &RefreshTokenId, new: &RefreshTokenId) -> Re
 
 /// Finds the live grant made from an authorization code.
 pub async fn grant_of_code(db: &Db, code: &AuthorizationCodeId) -> Result<Option<GrantId>> {
-    #[derive(sqlx::FromRow)]
-    struct GrantIdRow {
-        id: GrantId,
-    }
-    let row: Option<GrantIdRow> = db
-        .fetch_optional(
-            "SELECT id FROM auth_grants WHERE code_id = $1 AND revoked_at IS NULL",
-            &[code.into()],
-        )
-        .await?;
-    Ok(row.map(|row| row.id))
+    db.fetch_optional(
+        "SELECT id FROM auth_grants WHERE code_id = $1 AND revoked_at IS NULL",
+        &[code.into()],
+    )
+    .await
 }

@@ -5,12 +5,13 @@ use serde_json::Value as Json;
 
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::row::row;
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 
 /// A connection, with the secrets in stored form: sealed or plain.
-#[derive(Clone, sqlx::FromRow)]
+#[derive(Clone)]
 #[expect(missing_docs, reason = "the columns are Storyden's (contract 18.4)")]
 pub struct Connection {
     pub id: RemoteConnectionId,
@@ -41,6 +42,14 @@ pub struct Connection {
     pub last_error: Option<String>,
     pub added_by: AccountId,
 }
+
+row!(Connection:
+    id, created_at, updated_at, resource_url, resource, resource_name, protected_resource_metadata,
+    authorization_server, authorization_server_metadata, mode, status, client_id, client_secret,
+    authorization_endpoint, token_endpoint, registration_endpoint, token_endpoint_auth_method,
+    redirect_uris, redirect_uri, scope, access_token, refresh_token, token_type, token_expiry,
+    token_refresh_started_at, last_error, added_by
+);
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -281,7 +290,7 @@ pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
 }
 
 /// An authorization flow.
-#[derive(Clone, sqlx::FromRow)]
+#[derive(Clone)]
 pub struct Flow {
     /// Row id.
     pub id: RemoteFlowId,
@@ -300,6 +309,10 @@ pub struct Flow {
     /// The expected issuer of the response.
     pub issuer: Option<String>,
 }
+
+row!(Flow:
+    id, pkce_verifier, redirect_uri, connection_id, expires_at, consumed_at, account_id, issuer
+);
 
 impl std::fmt::Debug for Flow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,7 +14,6 @@ use super::error::Result;
 use super::open_revocations::{
     self, OpenRevocation, code_ended, device_ended, grant_ended, refresh_token_ended, request_ended,
 };
-use super::paging::Total;
 use super::sessions;
 use super::value::Value;
 use crate::clock::Timestamp;
@@ -257,8 +256,8 @@ impl Kind {
             now.into(),
             COUNTED.into(),
         ];
-        let total: Total = db.fetch_one(sql, &parameters).await?;
-        Ok(total.n.unsigned_abs())
+        let total: i64 = db.fetch_one(sql, &parameters).await?;
+        Ok(total.unsigned_abs())
     }
 
     /// Ends a batch of rows and opens a revocation if more may be left. Returns the number of rows, and

@@ -4,9 +4,10 @@
 use super::accounts::{ADMIN_ROLE, GUEST_ROLE, MEMBER_ROLE};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::row::row;
 use super::value::{Names, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, RoleId};
+use crate::ids::{AccountId, RoleId, xid};
 use crate::oauth::permission::PermissionSet;
 
 /// A role.
@@ -20,12 +21,13 @@ pub struct Role {
     pub permissions: PermissionSet,
 }
 
-#[derive(sqlx::FromRow)]
 struct RoleRow {
     id: RoleId,
     name: String,
     permissions: Names,
 }
+
+row!(RoleRow: id, name, permissions);
 
 /// Returns the defaults of the built-in roles.
 fn built_in() -> [Role; 3] {
@@ -109,7 +111,7 @@ pub async fn assign(
         .execute(
             "INSERT INTO account_roles (id, created_at, account_id, role_id) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (account_id, role_id) DO NOTHING",
-            &[xid::new().to_string().into(), now.into(), account.into(), role.into()],
+            &[xid(now).into(), now.into(), account.into(), role.into()],
         )
         .await?;
     Ok(made > 0)

@@ -6,6 +6,7 @@ use std::fmt;
 use super::db::Db;
 use super::error::Result;
 use super::migrate;
+use super::row::row;
 use super::value::Flag;
 
 /// A difference from the known schema.
@@ -56,7 +57,7 @@ impl fmt::Display for Difference {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Column {
     of_table: String,
     name: String,
@@ -64,6 +65,8 @@ struct Column {
     /// True if inserts must give a value.
     demanded: Flag,
 }
+
+row!(Column: of_table, name, kind, demanded);
 
 impl Column {
     fn is(&self, other: &Self) -> bool {
@@ -73,11 +76,6 @@ impl Column {
     fn full_name(&self) -> String {
         format!("{}.{}", self.of_table, self.name)
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct Index {
-    name: String,
 }
 
 /// The known schema.
@@ -104,7 +102,7 @@ pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
         "SELECT indexname::text AS name FROM pg_indexes WHERE schemaname = current_schema()",
     );
     let columns: Vec<Column> = db.fetch_all(columns, &[]).await?;
-    let indexes: Vec<Index> = db.fetch_all(indexes, &[]).await?;
+    let indexes: Vec<String> = db.fetch_all(indexes, &[]).await?;
     let known = Known::read(migrate::storyden_schema(db));
     Ok(known.differences(&columns, &indexes))
 }
@@ -137,7 +135,7 @@ impl Known {
         known
     }
 
-    fn differences(&self, columns: &[Column], indexes: &[Index]) -> Vec<Difference> {
+    fn differences(&self, columns: &[Column], indexes: &[String]) -> Vec<Difference> {
         let is_there = |table: &str| columns.iter().any(|column| column.of_table == table);
         let mut found: Vec<Difference> = Vec::new();
         for table in self.tables.iter().filter(|table| !is_there(table)) {
@@ -166,7 +164,7 @@ impl Known {
         let strangers = columns.iter().filter(stranger);
         found.extend(strangers.map(|column| Difference::ColumnRequired(column.full_name())));
         for (table, index) in self.indexes.iter().filter(|(table, _)| is_there(table)) {
-            if !indexes.iter().any(|there| there.name == *index) {
+            if !indexes.contains(index) {
                 found.push(Difference::IndexMissing(table.clone(), index.clone()));
             }
         }

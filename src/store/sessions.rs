@@ -4,8 +4,8 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{self, session_ended};
-use super::paging::Total;
 use super::revocation::{BATCH, COUNTED};
+use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -25,15 +25,15 @@ pub struct Session {
     pub account: Account,
 }
 
-#[derive(sqlx::FromRow)]
 struct SessionRow {
     session_id: SessionId,
     session_token_hash: String,
     session_created_at: Timestamp,
     session_expires_at: Timestamp,
-    #[sqlx(flatten)]
     account: AccountColumns,
 }
+
+row!(SessionRow: session_id, session_token_hash, session_created_at, session_expires_at; account);
 
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
@@ -109,13 +109,15 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
 }
 
 /// An ended session with the account.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct EndedSession {
     /// The session.
     pub id: SessionId,
     /// The account.
     pub account_id: AccountId,
 }
+
+row!(EndedSession: id, account_id);
 
 /// Ends a session on all replicas; `None` if already ended.
 pub async fn revoke(
@@ -132,7 +134,7 @@ pub async fn revoke(
 }
 
 /// A live session in the member's list.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct ListedSession {
     /// The session.
     pub id: SessionId,
@@ -141,6 +143,8 @@ pub struct ListedSession {
     /// Expiry.
     pub expires_at: Timestamp,
 }
+
+row!(ListedSession: id, created_at, expires_at);
 
 /// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
@@ -202,15 +206,15 @@ pub(super) async fn count_open(
     }
     let sql = db.pick(sql!(sqlite), sql!(postgres));
     let parameters = [account.into(), keep.into(), COUNTED.into()];
-    let total: Total = db.fetch_one(sql, &parameters).await?;
-    Ok(total.n.unsigned_abs())
+    let total: i64 = db.fetch_one(sql, &parameters).await?;
+    Ok(total.unsigned_abs())
 }
 
-#[derive(sqlx::FromRow)]
 struct OpenRow {
     id: SessionId,
     created_at: Timestamp,
 }
+row!(OpenRow: id, created_at);
 
 /// Revokes all sessions of an account except `keep`: updates the newest [`BATCH`] rows, and opens a
 /// revocation for older sessions, which every check of a session reads. The caller has locked the account.
@@ -264,12 +268,6 @@ pub(super) async fn revoke_batch(db: &Db, account: &AccountId, at: Timestamp) ->
         .await
 }
 
-#[derive(sqlx::FromRow)]
-struct SessionIdRow {
-    #[sqlx(rename = "id")]
-    _id: SessionId,
-}
-
 /// Locks a live session until the end of the transaction. A concurrent sign-out of all sessions waits,
 /// and then also ends the rows that this transaction writes. Returns false if the session was revoked.
 pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
@@ -292,6 +290,6 @@ pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
             " FOR SHARE OF x"
         ),
     );
-    let held: Option<SessionIdRow> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let held: Option<SessionId> = tx.fetch_optional(sql, &[id.into()]).await?;
     Ok(held.is_some())
 }

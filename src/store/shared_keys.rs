@@ -5,17 +5,12 @@ use super::error::Result;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    secret: String,
-}
-
 const FIND: &str = "SELECT secret FROM auth_shared_keys WHERE name = $1";
 
 /// Finds a key by name.
 pub async fn find(db: &Db, name: &'static str) -> Result<Option<Secret>> {
-    let row: Option<KeyRow> = db.fetch_optional(FIND, &[name.into()]).await?;
-    Ok(row.map(|row| Secret::new(row.secret)))
+    let secret: Option<String> = db.fetch_optional(FIND, &[name.into()]).await?;
+    Ok(secret.map(Secret::new))
 }
 
 /// Stores a key unless the name has a key; returns the stored key.
@@ -26,6 +21,6 @@ pub async fn insert(db: &Db, name: &'static str, key: &Secret, now: Timestamp) -
         vec![name.into(), key.reveal().into(), now.into()],
     )
     .await?;
-    let row: KeyRow = db.fetch_one(FIND, &[name.into()]).await?;
-    Ok(Secret::new(row.secret))
+    let secret: String = db.fetch_one(FIND, &[name.into()]).await?;
+    Ok(Secret::new(secret))
 }

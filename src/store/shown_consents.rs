@@ -8,6 +8,7 @@
 
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::row::row;
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -34,7 +35,6 @@ macro_rules! shown_columns {
 pub(super) use shown_columns;
 
 /// The columns of `shown_columns!`.
-#[derive(sqlx::FromRow)]
 #[expect(
     clippy::struct_field_names,
     reason = "other tables are joined beside them"
@@ -44,6 +44,8 @@ pub struct ShownColumns {
     shown_client: Option<String>,
     shown_at: Option<Timestamp>,
 }
+
+row!(ShownColumns: shown_scope, shown_client, shown_at);
 
 impl From<ShownColumns> for Option<ShownConsent> {
     fn from(row: ShownColumns) -> Self {
@@ -80,11 +82,6 @@ pub struct Page {
     pub at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
-struct ScopeRow {
-    scope: String,
-}
-
 /// Records a page before display; returns the scopes that the page may show as granted.
 pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
     let parameters = [
@@ -110,8 +107,8 @@ pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
         "SELECT scope FROM auth_shown_consents WHERE request_id = $1", // the transaction is the lock
         "SELECT scope FROM auth_shown_consents WHERE request_id = $1 FOR UPDATE",
     );
-    let before: Option<ScopeRow> = tx.fetch_optional(sql, &parameters[..1]).await?;
-    let before = before.map(|row| Scope::stored(&row.scope));
+    let before: Option<String> = tx.fetch_optional(sql, &parameters[..1]).await?;
+    let before = before.map(|scope| Scope::stored(&scope));
     let narrowed = page.scope.within(&before.unwrap_or_default());
     tx.execute(
         "UPDATE auth_shown_consents SET scope = $2, client_fingerprint = \
@@ -124,11 +121,6 @@ pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
     )
     .await?;
     Ok(narrowed)
-}
-
-#[derive(sqlx::FromRow)]
-struct Changed {
-    changed: Flag,
 }
 
 /// Returns true if the client or the account's permissions may have changed since a request without a
@@ -158,8 +150,8 @@ pub async fn may_have_changed(
              OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00'))) \
              AS changed",
     );
-    let row: Changed = db
+    let changed: Flag = db
         .fetch_one(sql, &[client.into(), account.into(), since.into()])
         .await?;
-    Ok(row.changed.0)
+    Ok(changed.0)
 }

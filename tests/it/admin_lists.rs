@@ -197,10 +197,6 @@ both! {
     /// storyden-contract.md#administration: an unpaged list is in the order of the table, like
     /// Storyden's query.
     async fn storyden_lists_are_in_table_order(setup: Setup) {
-        #[derive(sqlx::FromRow)]
-        struct Row {
-            id: String,
-        }
         let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
         let odin = server.admin("odin").await;
         let app = server.public_client().await;
@@ -215,9 +211,8 @@ both! {
             server.sql(update, &[id]).await;
         }
         let list = get(&server, &odin, DEVICES, &[]).await;
-        let rows: Vec<Row> =
+        let rows: Vec<String> =
             server.context.db.fetch_all("SELECT id FROM oauth_device_authorisations", &[]).await.unwrap();
-        let rows: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(column(&list, "device_authorisations", "id"), rows);
         assert_eq!(rows.len(), 4);
         let page = get(&server, &odin, DEVICES, &[("page", "1")]).await;

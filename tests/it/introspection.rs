@@ -34,7 +34,7 @@ async fn access_key(server: &Server, member: &Member) -> String {
     let sql = "INSERT INTO authentications (id, created_at, service, token_type, identifier, token, disabled, \
         account_authentication) VALUES ($1, $2, 'access_key', 'password_hash', $3, $4, $5, $6)";
     let args = vec![
-        (&AccessKeyId::generate()).into(),
+        (&AccessKeyId::generate(server.clock.now())).into(),
         server.clock.now().into(),
         identifier.as_str().into(),
         hash.into(),

@@ -2,7 +2,7 @@
 //! immediate, and a job updates the rows later (`auth_revocations`).
 
 use serde_json::{Value, json};
-use storyden_auth::member::session;
+use storyden_auth::http::member::session;
 use storyden_auth::store::clients::{self, Changes, Rotation};
 use storyden_auth::store::{leases, revocation};
 use time::Duration;
@@ -118,14 +118,23 @@ async fn block_the_job(server: &Server) {
     }
 }
 
+/// Maximum number of passes until no revocation is open.
+const PASSES_MAX: u32 = 20;
+
 /// Updates the rows of all open revocations, as the job does.
 async fn apply(server: &Server) {
     let now = server.clock.now();
-    let applied = revocation::apply(&server.context.db, now, || false)
-        .await
-        .unwrap();
-    assert!(applied.closed > 0 && applied.rows > COPIES, "{applied:?}");
+    let mut rows = 0;
+    // A pass leaves a revocation open whose batch met a timeout on a busy machine.
+    for _ in 0..PASSES_MAX {
+        let applied = revocation::apply(&server.context.db, now, || false).await;
+        rows += applied.unwrap().rows;
+        if !revocation::any_open(&server.context.db).await.unwrap() {
+            break;
+        }
+    }
     assert!(!revocation::any_open(&server.context.db).await.unwrap());
+    assert!(rows > COPIES, "{rows}");
 }
 
 /// Fails unless every token and code is rejected, with the errors of a small revocation.
@@ -421,12 +430,12 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        keep_the_job_away(&server).await;
-        give(&server, &frigg, &app).await;
+        block_the_job(&server).await;
+        issue(&server, &frigg, &app).await;
         copy(&server).await;
-        let client = clients::find(&server.app.db, "app").await.unwrap().unwrap();
+        let client = clients::find(&server.context.db, "app").await.unwrap().unwrap();
         server.delete_client(&app).await;
-        let (db, now) = (&server.app.db, server.clock.now());
+        let (db, now) = (&server.context.db, server.clock.now());
         let changes = Changes {
             name: Some("Another".to_owned()),
             redirect_uris: Some(vec![app.redirect_uri.clone()]),
@@ -457,7 +466,7 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let sif = server.member("sif", &[]).await;
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         let oldest = server.sign_in_again(&frigg).await;
         server.turn(Duration::minutes(1));
         let rows = server.sql(
@@ -483,10 +492,10 @@ both! {
         assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
         server.get_as(&sif, "/api/auth/sessions").await.expect(200);
         server.turn(Duration::seconds(1));
-        let later = session::begin(&server.app, &frigg.id).await.unwrap().0;
+        let later = session::begin(&server.context, &frigg.id).await.unwrap().0;
         let later = Member { session: later.reveal().to_owned(), ..frigg.clone() };
         let now = server.clock.now();
-        let applied = revocation::apply(&server.app.db, now, || false).await.unwrap();
+        let applied = revocation::apply(&server.context.db, now, || false).await.unwrap();
         assert_eq!((applied.rows, applied.closed), (COPIES + 3 - 200, 1), "{applied:?}");
         assert_eq!(server.count(live, &[frigg.id.as_str()]).await, 2);
         for good in [&present, &later, &sif] {
@@ -499,7 +508,7 @@ both! {
     /// ended too, also by an old session that no transaction updated (two replicas).
     async fn writes_in_flight_do_not_survive_their_session(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
-        keep_the_job_away(&server).await;
+        block_the_job(&server).await;
         for round in 0..6 {
             let handle = format!("member-{round}");
             let frigg = server.member(&handle, &["USE_PERSONAL_ACCESS_KEYS"]).await;
@@ -519,7 +528,7 @@ both! {
             });
             let end = server.request("DELETE", "/api/auth/sessions?end_access_keys=true");
             let end = end.header("cookie", frigg.cookie());
-            let (answers, ended) = tokio::join!(at_once(create.collect()), server.send(end));
+            let (answers, ended) = tokio::join!(send_concurrently(create.collect()), server.send(end));
             ended.expect(200);
             count(&answers, 200);
             let live = "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \

@@ -380,11 +380,11 @@ async fn registration(server: &Server) {
 
 /// Every job.
 async fn every_job(server: &Server) {
-    jobs::clean_up(server.app.clone()).await;
-    jobs::each_minute(server.app.clone()).await;
-    jobs::write_polls(server.app.clone()).await;
-    jobs::write_refusals(server.app.clone()).await;
-    revocation::apply(&server.app.db, server.clock.now(), || false)
+    jobs::clean_up(server.context.clone()).await;
+    jobs::each_minute(server.context.clone()).await;
+    jobs::write_polls(server.context.clone()).await;
+    jobs::write_refusals(server.context.clone()).await;
+    revocation::apply(&server.context.db, server.clock.now(), || false)
         .await
         .unwrap();
 }

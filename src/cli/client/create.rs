@@ -109,7 +109,7 @@ impl Create {
             }
         };
         let client = clients::Client {
-            row_id: ClientRowId::generate(),
+            row_id: ClientRowId::generate(context.clock.now()),
             client_id: match &self.client_id {
                 Some(id) => id.clone(),
                 None => new_id(&context.random, owner.is_some()),

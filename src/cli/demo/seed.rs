@@ -80,7 +80,7 @@ pub(super) async fn seed(context: &Context, reset: bool) -> Result<Seeded, Error
         now: context.clock.now(),
         role_is_missing: role.is_none(),
         role: role.unwrap_or_else(|| roles::Role {
-            id: RoleId::generate(),
+            id: RoleId::generate(context.clock.now()),
             name: ROLE.to_owned(),
             permissions: PermissionSet::of(&[Permission::UseOauthClients]),
         }),
@@ -125,7 +125,7 @@ async fn plan_person(
 impl Person {
     fn account(&self, context: &Context, password_hash: String) -> NewAccount {
         NewAccount {
-            id: AccountId::generate(),
+            id: AccountId::generate(context.clock.now()),
             handle: self.handle.to_owned(),
             name: self.name.to_owned(),
             admin: self.admin,
@@ -187,7 +187,7 @@ fn scope() -> ClientScope {
 
 fn public(now: Timestamp) -> Client {
     Client {
-        row_id: ClientRowId::generate(),
+        row_id: ClientRowId::generate(now),
         client_id: "demo-public".to_owned(),
         secret_hash: None,
         name: "Demo app".to_owned(),

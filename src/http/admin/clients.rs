@@ -166,7 +166,7 @@ async fn checked(
     );
     let kind = new.kind.0;
     let mut client = Client {
-        row_id: ClientRowId::generate(),
+        row_id: ClientRowId::generate(now),
         client_id: client_input::client_id(input, new.client_id)?,
         secret_hash: None,
         old_secret: None,

@@ -213,7 +213,7 @@ async fn store_device(
         let device_code = Secret::generate(&context.random);
         let user_code = UserCode::generate(&context.random);
         let new = NewDevice {
-            id: DeviceAuthorizationId::generate(),
+            id: DeviceAuthorizationId::generate(now),
             device_code: device_code.hash(),
             user_code: user_code.hash(),
             user_code_display: user_code.display(),

@@ -44,11 +44,21 @@ const DRAIN_MAX: Duration = Duration::from_secs(6);
 /// Time for the whole shutdown; containers are killed after 10 s.
 const SHUTDOWN_MAX: Duration = Duration::from_millis(7_500);
 
+/// A server in progress.
+pub type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
 /// Serves until `stop`, then turns readiness off, lets requests in flight finish and ends the jobs.
+///
+/// Neither async nor generic, so that the server's futures are compiled with the library only, and not
+/// again with the tests.
 ///
 /// # Errors
 /// Never at present: failed accepts are retried.
-pub async fn run(
+pub fn run(context: SharedContext, listener: TcpListener, stop: CancellationToken) -> Serving {
+    Box::pin(serve(context, listener, stop))
+}
+
+async fn serve(
     context: SharedContext,
     listener: TcpListener,
     stop: CancellationToken,

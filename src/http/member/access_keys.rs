@@ -172,7 +172,7 @@ pub async fn create(
     require_below_limit(&context, &account.id, have, MOST)?;
     let (identifier, secret_hash, secret) = generate(&context).await?;
     let new = NewKey {
-        id: AccessKeyId::generate(),
+        id: AccessKeyId::generate(now),
         account: account.id.clone(),
         identifier,
         secret_hash,

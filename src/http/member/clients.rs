@@ -162,7 +162,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
     let method = new.token_endpoint_auth_method.as_deref();
     let now = context.clock.now();
     Ok(Client {
-        row_id: ClientRowId::generate(),
+        row_id: ClientRowId::generate(now),
         client_id: new_id(&context.random, true),
         secret_hash: None,
         old_secret: None,

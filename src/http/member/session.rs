@@ -248,7 +248,7 @@ async fn create_session(
 ) -> Result<(Secret, Timestamp), store::Error> {
     let (session, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewSession {
-        id: SessionId::generate(),
+        id: SessionId::generate(now),
         token: session.hash(),
         account: account.clone(),
         created_at: now,

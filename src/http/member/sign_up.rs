@@ -73,7 +73,7 @@ pub async fn sign_up(
         })?;
     let hash = context.passwords.hash(&token).await?;
     let new = NewAccount {
-        id: AccountId::generate(),
+        id: AccountId::generate(context.clock.now()),
         name: handle.clone(),
         handle,
         admin: false,

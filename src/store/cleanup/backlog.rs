@@ -7,7 +7,6 @@ use super::steps::{self, Find, Step};
 use crate::clock::Timestamp;
 use crate::store::db::Db;
 use crate::store::error::Result;
-use crate::store::paging::Total;
 use crate::store::value::Value;
 
 /// Upper bound of a count, so that counting stays cheap with a large backlog. For a walk, where no
@@ -45,9 +44,9 @@ async fn count(db: &Db, step: &Step, before: Timestamp) -> Result<Backlog> {
         Find::Walk { .. } => WINDOW,
     };
     let parameters = [before.into(), most.into(), Value::Text(None)];
-    let total: Total = db.fetch_one(step.count.of(db), &parameters).await?;
+    let total: i64 = db.fetch_one(step.count.of(db), &parameters).await?;
     Ok(Backlog {
         step: step.name,
-        rows: total.n,
+        rows: total,
     })
 }

@@ -16,6 +16,7 @@ use super::db::Db;
 use super::error::Result;
 use super::value::{Flag, Value};
 use crate::clock::{Timer, Timestamp};
+use crate::store::row::row;
 pub use backlog::{Backlog, COUNTED, backlog};
 pub use progress::{Progress, progress};
 use steps::{Delete, Find, Sql, Step};
@@ -60,13 +61,14 @@ struct StepResult {
     error: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
 struct FoundRow {
     id: String,
     due: Flag,
     /// Position to continue the search: the time of the row on PostgreSQL, or the id in a walk.
     place: Option<String>,
 }
+
+row!(FoundRow: id, due, place);
 
 impl Sql {
     fn of(self, db: &Db) -> &'static str {

@@ -4,9 +4,10 @@ use super::StepResult;
 use crate::clock::Timestamp;
 use crate::store::db::Db;
 use crate::store::error::Result;
+use crate::store::row::row;
 
 /// State of a step after the last pass.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Name of the step.
     pub name: String,
@@ -19,6 +20,8 @@ pub struct Progress {
     /// Cause of that failure.
     pub error: Option<String>,
 }
+
+row!(Progress: name, completed_at, deleted, failed_at, error);
 
 /// Returns the state of every step that ran.
 ///

@@ -25,7 +25,7 @@ impl Server {
 
     /// Creates an access key of an account: `sdpak` for a person, `sdbak` for a bot.
     pub(crate) async fn access_key(&self, member: &Member, kind: &str) -> String {
-        let id = AccessKeyId::generate();
+        let id = AccessKeyId::generate(self.clock.now());
         let name = &id.as_str()[8..];
         let secret = "S3cretS3cretS3cretS3cretS3cretS3";
         let hash = self

@@ -117,7 +117,7 @@ impl Server {
             ScopePolicy::Explicit
         };
         let row = clients::Client {
-            row_id: ClientRowId::generate(),
+            row_id: ClientRowId::generate(self.clock.now()),
             client_id: new.client_id.to_owned(),
             secret_hash,
             name: format!("The {}", new.client_id),

@@ -51,7 +51,7 @@ impl Server {
         let mut name = handle.to_owned();
         name[..1].make_ascii_uppercase();
         let new = NewAccount {
-            id: AccountId::generate(),
+            id: AccountId::generate(now),
             handle: handle.to_owned(),
             name,
             admin,
@@ -63,7 +63,7 @@ impl Server {
             password_hash: Some(self.context.passwords.hash(&password).await.unwrap()),
         };
         let role = (!permissions.is_empty()).then(|| Role {
-            id: RoleId::generate(),
+            id: RoleId::generate(now),
             name: format!("role of {handle}"),
             permissions: PermissionSet::from_names(permissions.iter().copied()),
         });

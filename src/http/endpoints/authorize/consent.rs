@@ -358,7 +358,7 @@ async fn approve(
     let granted = undecided.approve(context, client_version).await?;
     let (code, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewCode {
-        id: AuthorizationCodeId::generate(),
+        id: AuthorizationCodeId::generate(now),
         code: code.hash(),
         client: request.client.row_id.clone(),
         account: account.id.clone(),

@@ -164,7 +164,7 @@ async fn begin(
     let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
     let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
     let new = NewRequest {
-        id: AuthorizationRequestId::generate(),
+        id: AuthorizationRequestId::generate(now),
         request_id: request_id.hash(),
         account: decider.account.id.clone(),
         client: client.row_id.clone(),

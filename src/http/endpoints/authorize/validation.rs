@@ -52,7 +52,7 @@ pub(in super::super) fn accept(
     let resources = resources.transpose()?;
     let now = context.clock.now();
     Ok(NewRequest {
-        id: AuthorizationRequestId::generate(),
+        id: AuthorizationRequestId::generate(now),
         request_id,
         account: decider.account.id.clone(),
         client: client.row_id.clone(),

@@ -166,7 +166,7 @@ impl Exchange<'_> {
         let resources = context
             .resources
             .within(code.resources.as_deref(), self.resource)?;
-        let grant = GrantId::generate();
+        let grant = GrantId::generate(now);
         let issue = Issue {
             client: self.client,
             account: &code.account,

@@ -138,7 +138,7 @@ async fn redeem(
     let granted = Scope::stored(&device.scope);
     let scope = client.scope.still_granted(&granted, account.permissions);
     let resources = context.resources.within(None, resource)?;
-    let grant = GrantId::generate();
+    let grant = GrantId::generate(now);
     let issue = Issue {
         client,
         account,

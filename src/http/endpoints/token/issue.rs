@@ -201,7 +201,7 @@ pub(super) fn first_refresh_token(
     }
     let token = Secret::generate(&context.random);
     let new = NewToken {
-        id: RefreshTokenId::generate(),
+        id: RefreshTokenId::generate(now),
         token: token.hash(),
         scope: granted.to_string(),
         account: issue.account.id.clone(),

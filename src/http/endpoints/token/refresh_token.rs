@@ -161,12 +161,12 @@ impl Refresh<'_> {
         now: Timestamp,
     ) -> Result<Option<TokenResponse>, OAuthError> {
         let salt = self.context.random.base64url::<32>();
-        let successor = RefreshTokenId::generate();
+        let successor = RefreshTokenId::generate(now);
         let next = derive_successor(self.presented, &salt, &successor);
         // Refresh tokens made by Storyden have no grant yet.
         let (grant, missing_grant) = match &token.grant {
             Some(grant) => (grant.id.clone(), false),
-            None => (GrantId::generate(), true),
+            None => (GrantId::generate(now), true),
         };
         let tokens = self.sign(&token, &grant, now).await?;
         let started_at = token.grant.as_ref().map_or(now, |grant| grant.created_at);
