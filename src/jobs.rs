@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Timer, Timestamp};
 use crate::context::{Context, SharedContext, follow_database_clock};
+use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::indexes::Outcome;
-use crate::store::{audit, cleanup, indexes, leases, revocation};
+use crate::store::{audit, cleanup, indexes, leases};
 use crate::telemetry::metrics;
 
 /// Period of the clean-up.
@@ -168,7 +169,7 @@ async fn must_wait_for_indexes(context: &Context) -> bool {
 
 /// Updates and deletes the rows covered by open revocations, on a single replica.
 pub async fn apply_revocations(context: SharedContext) {
-    match revocation::any_open(&context.db).await {
+    match apply_revocations::any_open(&context.db).await {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "open revocations could not be read"),
@@ -181,7 +182,7 @@ pub async fn apply_revocations(context: SharedContext) {
         Ok(false) => return,
         Err(error) => return tracing::warn!(%error, "open revocations could not be applied"),
     }
-    match revocation::apply(&context.db, now, || context.readiness.is_draining()).await {
+    match apply_revocations::apply(&context.db, now, || context.readiness.is_draining()).await {
         Ok(applied) => tracing::info!(?applied, "revocations were applied"),
         Err(error) => tracing::warn!(%error, "open revocations could not be applied"),
     }

@@ -1,6 +1,6 @@
 //! storyden-auth: the OAuth 2.0 and OpenID Connect authorization server of a Storyden community.
 //!
-//! Imports go downwards in this list, without a cycle; `tests/it/architecture.rs` checks the graph and
+//! Imports go downwards from group to group, without a cycle; `tests/it/architecture.rs` checks the graph and
 //! `docs/architecture.md` describes it.
 
 // Entry points: commands, and the HTTP server with its routes and handlers.
@@ -18,8 +18,7 @@ pub mod remote;
 // Dependencies of every request, built once.
 pub mod context;
 
-// Infrastructure.
-pub mod egress;
+// Services of the context.
 pub mod keys;
 pub mod passwords;
 pub mod rate_limit;
@@ -28,19 +27,20 @@ pub mod single_flight;
 pub mod telemetry;
 pub mod timeouts;
 
-// Settings and the two profiles.
-pub mod compat;
-pub mod config;
-
 // The database: the only module with SQL.
-pub mod database_url;
 pub mod store;
 
-// The protocol as pure functions and types: no I/O, no profile.
+// Settings with the two profiles, and the guard of outgoing requests.
+pub mod compat;
+pub mod config;
+pub mod egress;
+
+// The protocol as pure functions and types.
 pub mod oauth;
 
 // Values.
 pub mod clock;
+pub mod database_url;
 pub mod files;
 pub mod ids;
 pub mod random;

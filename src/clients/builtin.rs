@@ -7,7 +7,8 @@ use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
-use crate::store::clients::{self, Changes, Client};
+use crate::store::client_changes::{self, Changes};
+use crate::store::clients::{self, Client};
 use crate::store::{self};
 
 /// The public client id.
@@ -58,7 +59,9 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
     };
     let made = context
         .db
-        .write(client, |tx, client| Box::pin(clients::insert(tx, client)))
+        .write(client, |tx, client| {
+            Box::pin(client_changes::insert(tx, client))
+        })
         .await;
     match made {
         Ok(()) | Err(store::Error::Taken(_)) => {} // another replica created the client
@@ -77,7 +80,7 @@ async fn reset_name(context: &Context, mut client: Client) -> Result<Client, sto
             name: Some(NAME.to_owned()),
             ..Changes::default()
         };
-        Box::pin(async move { clients::update(tx, id, &changes, *now).await })
+        Box::pin(async move { client_changes::update(tx, id, &changes, *now).await })
     });
     renamed.await?;
     Ok(client)

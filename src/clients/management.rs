@@ -10,6 +10,8 @@ use crate::oauth::client_metadata::{ClientKeys, ClientMetadata};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
+use crate::store::client_changes;
+use crate::store::client_deletion;
 use crate::store::client_details::{self, Details};
 use crate::store::client_documents;
 use crate::store::clients::{self, Client};
@@ -157,7 +159,7 @@ struct Replacement {
 impl Replacement {
     async fn commit(&self, tx: &mut store::Tx) -> store::Result<()> {
         let row = &self.client.row_id;
-        clients::replace(tx, &self.client).await?;
+        client_changes::replace(tx, &self.client).await?;
         client_details::save(tx, row, &self.details).await?;
         client_documents::save_keys(tx, row, &self.keys).await?;
         if self.ends_grants {
@@ -185,7 +187,7 @@ pub async fn delete(
         .db
         .write((client.row_id, entry), |tx, (row, entry)| {
             Box::pin(async move {
-                if clients::delete(tx, row, entry.at).await? {
+                if client_deletion::delete(tx, row, entry.at).await? {
                     audit::insert(tx, entry).await?;
                 }
                 Ok(())

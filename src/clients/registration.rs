@@ -16,9 +16,10 @@ use crate::oauth::scope::{ClientScope, ScopePolicy};
 use crate::rate_limit::{REGISTRATIONS, networks, site_of};
 use crate::secret::{Secret, SecretHash};
 use crate::store::audit::{self, Entry, Event};
+use crate::store::client_changes;
 use crate::store::client_details::{self, Details};
 use crate::store::client_documents;
-use crate::store::clients::{self, Client};
+use crate::store::clients::Client;
 
 /// `Retry-After` in seconds when the limit is reached: the clean-up is hourly.
 const FULL_RETRY_AFTER: u64 = 3_600;
@@ -117,7 +118,7 @@ pub async fn register(
         .db
         .write(input, |tx, (client, (details, network), keys, entry)| {
             Box::pin(async move {
-                clients::insert(tx, client).await?;
+                client_changes::insert(tx, client).await?;
                 client_details::save(tx, &client.row_id, details).await?;
                 client_details::set_registration_network(tx, &client.row_id, network).await?;
                 client_documents::save_keys(tx, &client.row_id, keys).await?;

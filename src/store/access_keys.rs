@@ -4,8 +4,8 @@
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
+use super::open_revocations::BATCH;
 use super::paging::{Page, Pages};
-use super::revocation::BATCH;
 use super::row::row;
 use super::value::{Flag, Value};
 use crate::clock::Timestamp;
@@ -78,86 +78,6 @@ pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
         expires_at: row.key_expires_at,
         account,
     }))
-}
-
-/// Columns of the access key that approved a grant or code: `$row.access_key_id` names the key, `v` is
-/// the row of the key.
-macro_rules! approver_columns {
-    ($row:literal) => {
-        concat!(
-            $row,
-            ".access_key_id AS approver_key_id, v.disabled AS approver_key_disabled, \
-             v.expires_at AS approver_key_expires_at"
-        )
-    };
-}
-
-pub(super) use approver_columns;
-
-/// The columns of `approver_columns!`; all NULL for an approval by session.
-#[expect(
-    clippy::struct_field_names,
-    reason = "other tables are joined beside them"
-)]
-pub struct ApproverColumns {
-    approver_key_id: Option<AccessKeyId>,
-    approver_key_disabled: Option<Flag>,
-    approver_key_expires_at: Option<Timestamp>,
-}
-
-row!(ApproverColumns: approver_key_id, approver_key_disabled, approver_key_expires_at);
-
-impl ApproverColumns {
-    /// Returns the credential of the approval. A key without a row was deleted.
-    pub(super) fn approver(&self) -> Approver {
-        match &self.approver_key_id {
-            None => Approver::Session,
-            Some(id) => Approver::AccessKey {
-                id: id.clone(),
-                ended: self.approver_key_disabled.is_none_or(|disabled| disabled.0),
-                expires_at: self.approver_key_expires_at,
-            },
-        }
-    }
-}
-
-/// The credential that approved a request.
-#[derive(Clone, Debug)]
-pub enum Approver {
-    /// A browser session. The approval outlives the session.
-    Session,
-    /// An access key. The approval ends with the key.
-    AccessKey {
-        /// Row id of the key.
-        id: AccessKeyId,
-        /// True if the key was disabled or deleted.
-        ended: bool,
-        /// Expiry of the key, if any.
-        expires_at: Option<Timestamp>,
-    },
-}
-
-impl Approver {
-    /// True if the approval is still valid: an access key must be live, and `account` must have the
-    /// permission to use access keys.
-    #[must_use]
-    pub fn counts(&self, account: &Account, now: Timestamp) -> bool {
-        match self {
-            Self::Session => true,
-            Self::AccessKey {
-                ended, expires_at, ..
-            } => !ended && expires_at.is_none_or(|at| now < at) && account.may_use_access_keys(),
-        }
-    }
-
-    /// The access key of the approval; `None` for a session.
-    #[must_use]
-    pub fn access_key(&self) -> Option<&AccessKeyId> {
-        match self {
-            Self::Session => None,
-            Self::AccessKey { id, .. } => Some(id),
-        }
-    }
 }
 
 /// A key in the list of the owner.

@@ -1,6 +1,6 @@
 //! Accounts with roles and permissions, from `accounts`, `account_roles`, `roles`, and `emails`.
 
-use super::access_keys::{ApproverColumns, approver_columns};
+use super::approver::{ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::grant_ended;
@@ -194,7 +194,10 @@ pub async fn find_by_token(
     let (Some(row), Some(account)) = (rows.first(), account) else {
         return Ok(None);
     };
-    let counts = row.approver.approver().counts(&account, now);
+    let counts = row
+        .approver
+        .approver()
+        .counts(account.may_use_access_keys(), now);
     Ok(counts.then_some(account))
 }
 

@@ -1,7 +1,7 @@
 //! Authorization codes: `oauth_authorisation_codes`.
 
-use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::approver::{Approver, ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::code_ended;

@@ -1,8 +1,9 @@
 //! Clients with a metadata document URL as client id: the snapshot of the document, in Storyden's
 //! `oauth_clients` and in `auth_clients`.
 
+use super::client_changes;
 use super::client_details::{self, Details};
-use super::clients::{self, Client, ClientColumns, client_columns, is_not_deleted};
+use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation;
@@ -136,9 +137,9 @@ pub struct NewSnapshot {
 pub async fn save(tx: &mut Tx, new: &NewSnapshot) -> Result<()> {
     let client = &new.client;
     if new.exists {
-        clients::replace(tx, client).await?;
+        client_changes::replace(tx, client).await?;
     } else {
-        clients::insert(tx, client).await?;
+        client_changes::insert(tx, client).await?;
     }
     client_details::save(tx, &client.row_id, &new.details).await?;
     save_keys(tx, &client.row_id, &new.keys).await?;

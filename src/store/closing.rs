@@ -4,10 +4,12 @@
 use serde::Serialize;
 
 use super::audit::{self, Entry, Event};
+use super::client_changes;
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::{self, BATCH, RevokedCounts, Target};
-use super::{access_keys, clients, sessions};
+use super::open_revocations::BATCH;
+use super::revocation::{self, RevokedCounts, Target};
+use super::{access_keys, sessions};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
 
@@ -89,7 +91,7 @@ pub struct Closed {
 pub async fn count(db: &Db, account: &AccountId, now: Timestamp) -> Result<SessionlessCredentials> {
     Ok(SessionlessCredentials {
         access_keys: access_keys::count_live(db, account, now).await?,
-        client_secrets: clients::count_own_grant_secrets(db, account).await?,
+        client_secrets: client_changes::count_own_grant_secrets(db, account).await?,
     })
 }
 
@@ -121,7 +123,9 @@ impl AccountClosing {
             }
         }
         if self.client_secrets {
-            for client_id in clients::remove_own_grant_secrets(tx, &self.account, now).await? {
+            for client_id in
+                client_changes::remove_own_grant_secrets(tx, &self.account, now).await?
+            {
                 let line = entry.clone().event(Event::ClientSecretEnded);
                 audit::insert(tx, &line.client(&client_id)).await?;
                 lasting.client_secrets += 1;

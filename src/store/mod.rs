@@ -7,11 +7,15 @@
 pub mod access_keys;
 pub mod accounts;
 pub mod applications;
+pub mod apply_revocations;
+mod approver;
 pub mod assertions;
 pub mod audit;
 pub mod authorization_codes;
 pub mod authorization_requests;
 pub mod cleanup;
+pub mod client_changes;
+pub mod client_deletion;
 pub mod client_details;
 pub mod client_documents;
 pub mod client_list;

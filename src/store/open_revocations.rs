@@ -11,7 +11,6 @@ use time::Duration;
 
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::revocation::Target;
 use super::row::row;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
@@ -19,6 +18,42 @@ use crate::ids::{AccountId, ClientRowId, SessionId};
 /// Allowed clock skew of a Storyden that shares the database: a row that a Storyden inserts up to this
 /// long after a revocation counts as inserted before.
 const CLOCK_SKEW: Duration = Duration::seconds(5);
+
+/// Maximum number of rows of a kind that a transaction updates or deletes.
+pub(super) const BATCH: i64 = 200;
+
+/// Maximum number of rows of a kind that a response counts.
+pub(super) const COUNTED: i64 = 100_000;
+
+/// The grants to revoke. Without an account and a client the target would cover all grants, so every
+/// caller sets at least `account` or `client`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The account that approved.
+    pub account: Option<AccountId>,
+    /// The client that received the grants.
+    pub client: Option<ClientRowId>,
+}
+
+impl Target {
+    /// Targets everything that an account approved.
+    #[must_use]
+    pub fn of_account(account: &AccountId) -> Self {
+        Self {
+            account: Some(account.clone()),
+            client: None,
+        }
+    }
+
+    /// Targets everything that was granted to a client.
+    #[must_use]
+    pub fn of_client(client: &ClientRowId) -> Self {
+        Self {
+            account: None,
+            client: Some(client.clone()),
+        }
+    }
+}
 
 /// SQL condition: an open revocation of kind `$kind` covers a row. `$number` is the revocation number
 /// of the row; `$made` is the time to compare if that number is NULL.

@@ -3,8 +3,8 @@
 //! A token issued by Storyden has no grant: the token family is then the chain of
 //! `replaced_by_token_id`. The first use here creates a grant for the token.
 
-use super::access_keys::{Approver, ApproverColumns, approver_columns};
 use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::approver::{Approver, ApproverColumns, approver_columns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{grant_ended, newest_revocation, refresh_token_ended};
@@ -45,7 +45,8 @@ impl RefreshToken {
     /// and not used here yet has no grant: then only a revocation that covers the token counts.
     #[must_use]
     pub fn is_granted(&self, now: Timestamp) -> bool {
-        let counts = |grant: &Grant| grant.approver.counts(&self.account, now);
+        let may_use_access_keys = self.account.may_use_access_keys();
+        let counts = |grant: &Grant| grant.approver.counts(may_use_access_keys, now);
         !self.ended && self.grant.as_ref().is_none_or(counts)
     }
 }

@@ -12,42 +12,15 @@ use super::clients;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{
-    self, OpenRevocation, code_ended, device_ended, grant_ended, refresh_token_ended, request_ended,
+    self, BATCH, COUNTED, OpenRevocation, code_ended, device_ended, grant_ended,
+    refresh_token_ended, request_ended,
 };
 use super::sessions;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
 
-/// The grants to revoke. Without an account and a client the target would cover all grants, so every
-/// caller sets at least `account` or `client`.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The account that approved.
-    pub account: Option<AccountId>,
-    /// The client that received the grants.
-    pub client: Option<ClientRowId>,
-}
-
-impl Target {
-    /// Targets everything that an account approved.
-    #[must_use]
-    pub fn of_account(account: &AccountId) -> Self {
-        Self {
-            account: Some(account.clone()),
-            client: None,
-        }
-    }
-
-    /// Targets everything that was granted to a client.
-    #[must_use]
-    pub fn of_client(client: &ClientRowId) -> Self {
-        Self {
-            account: None,
-            client: Some(client.clone()),
-        }
-    }
-}
+pub use super::open_revocations::Target;
 
 /// Numbers of rows that a revocation ended or would end, each counted up to 100,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -80,12 +53,6 @@ impl RevokedCounts {
         *self == Self::default()
     }
 }
-
-/// Maximum number of rows of a kind that a transaction updates or deletes.
-pub(super) const BATCH: i64 = 200;
-
-/// Maximum number of rows of a kind that a response counts.
-pub(super) const COUNTED: i64 = 100_000;
 
 /// A kind of revocable rows, with the statements by account (and client, if given) or by client alone.
 /// `$1` is the account, `$2` the client, `$3` the time, `$4` the maximum number of rows, and `$5` the
@@ -470,63 +437,10 @@ async fn end(
     })
 }
 
-/// Result of [`apply`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Updated or deleted rows.
-    pub rows: u64,
-    /// Closed revocations.
-    pub closed: u64,
-}
-
-/// Returns true while a revocation is open.
-pub async fn any_open(db: &Db) -> Result<bool> {
-    Ok(!open_revocations::list(db).await?.is_empty())
-}
-
-/// Updates the rows of open revocations, each batch in a transaction, until no rows are left. Checks
-/// `stop` between batches. A revocation that fails is logged and left to the next pass.
-///
-/// # Errors
-/// If the open revocations cannot be read.
-pub async fn apply(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Result<Applied> {
-    let mut applied = Applied::default();
-    for open in open_revocations::list(db).await? {
-        loop {
-            if stop() {
-                return Ok(applied);
-            }
-            match apply_batch(db, &open).await {
-                Ok(0) => {
-                    open_revocations::close(db, open.id, now).await?;
-                    applied.closed += 1;
-                    break;
-                }
-                Ok(rows) => applied.rows += rows,
-                Err(error) => {
-                    tracing::warn!(%error, kind = open.kind, "a revocation was not applied");
-                    break;
-                }
-            }
-        }
-    }
-    Ok(applied)
-}
-
-async fn apply_batch(db: &Db, open: &OpenRevocation) -> Result<u64> {
+/// Ends at most [`BATCH`] rows that an open revocation covers. Returns the number of rows; 0 for an unknown
+/// kind.
+pub(super) async fn end_covered(db: &Db, open: &OpenRevocation) -> Result<u64> {
     let target = open.target();
-    if open.kind == open_revocations::CLIENT {
-        let Some(client) = target.client else {
-            return Ok(0);
-        };
-        return clients::delete_batch(db, client).await;
-    }
-    if open.kind == open_revocations::SESSION {
-        let Some(account) = target.account else {
-            return Ok(0);
-        };
-        return sessions::revoke_batch(db, &account, open.created_at).await;
-    }
     let Some(kind) = ALL.iter().find(|kind| kind.name == open.kind) else {
         return Ok(0);
     };

@@ -4,7 +4,7 @@ use super::accounts::{Account, AccountColumns, account_columns, account_roles};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::{self, session_ended};
-use super::revocation::{BATCH, COUNTED};
+use super::open_revocations::{BATCH, COUNTED};
 use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;

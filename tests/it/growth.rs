@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use storyden_auth::clock::Timer;
 use storyden_auth::jobs::{self, IndexCheck};
+use storyden_auth::store::apply_revocations;
+use storyden_auth::store::clients;
 use storyden_auth::store::indexes::INDEXES;
-use storyden_auth::store::{clients, revocation};
 use tokio::task::JoinHandle;
 
 use crate::cleanup::wait_for_first_pass;
@@ -260,7 +261,10 @@ async fn end_many_tokens(setup: Setup, end: End) {
     let stop = Arc::new(AtomicBool::new(false));
     let writing = writer.start(&stop);
     let since = Timer::start();
-    while revocation::any_open(&server.context.db).await.unwrap() {
+    while apply_revocations::any_open(&server.context.db)
+        .await
+        .unwrap()
+    {
         jobs::apply_revocations(server.context.clone()).await;
         tokio::task::yield_now().await;
     }

@@ -3,8 +3,11 @@
 
 use serde_json::{Value, json};
 use storyden_auth::http::member::session;
-use storyden_auth::store::clients::{self, Changes, Rotation};
-use storyden_auth::store::{leases, revocation};
+use storyden_auth::store::apply_revocations;
+use storyden_auth::store::client_changes;
+use storyden_auth::store::client_changes::{Changes, Rotation};
+use storyden_auth::store::clients;
+use storyden_auth::store::leases;
 use time::Duration;
 
 use crate::support::race::{count, send_concurrently};
@@ -127,13 +130,20 @@ async fn apply(server: &Server) {
     let mut rows = 0;
     // A pass leaves a revocation open whose batch met a timeout on a busy machine.
     for _ in 0..PASSES_MAX {
-        let applied = revocation::apply(&server.context.db, now, || false).await;
+        let applied = apply_revocations::apply(&server.context.db, now, || false).await;
         rows += applied.unwrap().rows;
-        if !revocation::any_open(&server.context.db).await.unwrap() {
+        if !apply_revocations::any_open(&server.context.db)
+            .await
+            .unwrap()
+        {
             break;
         }
     }
-    assert!(!revocation::any_open(&server.context.db).await.unwrap());
+    assert!(
+        !apply_revocations::any_open(&server.context.db)
+            .await
+            .unwrap()
+    );
     assert!(rows > COPIES, "{rows}");
 }
 
@@ -443,14 +453,14 @@ both! {
             ..Changes::default()
         };
         let input = (app.row_id.clone(), changes, now);
-        let updated = db.write(input, |tx, (id, changes, now)| Box::pin(clients::update(tx, id, changes, *now)));
+        let updated = db.write(input, |tx, (id, changes, now)| Box::pin(client_changes::update(tx, id, changes, *now)));
         assert!(!updated.await.unwrap());
         for old_until in [None, Some(now + Duration::hours(1))] {
             let rotation = Rotation { client: app.row_id.clone(), hash: "x".to_owned(), old_until, now };
-            let rotated = db.write(rotation, |tx, rotation| Box::pin(clients::rotate_secret(tx, rotation)));
+            let rotated = db.write(rotation, |tx, rotation| Box::pin(client_changes::rotate_secret(tx, rotation)));
             assert!(!rotated.await.unwrap());
         }
-        let replaced = db.write(client, |tx, client| Box::pin(clients::replace(tx, client))).await;
+        let replaced = db.write(client, |tx, client| Box::pin(client_changes::replace(tx, client))).await;
         assert!(matches!(replaced, Err(storyden_auth::store::Error::Gone)), "{replaced:?}");
         let untouched = "SELECT COUNT(*) AS n FROM oauth_clients WHERE id = $1 AND name = 'The app' \
                          AND client_secret_hash IS NULL AND client_id = 'deleted:' || id";
@@ -495,7 +505,7 @@ both! {
         let later = session::begin(&server.context, &frigg.id).await.unwrap().0;
         let later = Member { session: later.reveal().to_owned(), ..frigg.clone() };
         let now = server.clock.now();
-        let applied = revocation::apply(&server.context.db, now, || false).await.unwrap();
+        let applied = apply_revocations::apply(&server.context.db, now, || false).await.unwrap();
         assert_eq!((applied.rows, applied.closed), (COPIES + 3 - 200, 1), "{applied:?}");
         assert_eq!(server.count(live, &[frigg.id.as_str()]).await, 2);
         for good in [&present, &later, &sif] {

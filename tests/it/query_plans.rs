@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use storyden_auth::jobs;
-use storyden_auth::store::revocation;
+use storyden_auth::store::apply_revocations;
 use time::Duration;
 
 use crate::support::statements::{Flow, recorded};
@@ -384,7 +384,7 @@ async fn every_job(server: &Server) {
     jobs::each_minute(server.context.clone()).await;
     jobs::write_polls(server.context.clone()).await;
     jobs::write_refusals(server.context.clone()).await;
-    revocation::apply(&server.context.db, server.clock.now(), || false)
+    apply_revocations::apply(&server.context.db, server.clock.now(), || false)
         .await
         .unwrap();
 }

@@ -11,6 +11,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
+use crate::store::client_changes;
 use crate::store::client_details::{self, Details};
 use crate::store::{self, clients};
 
@@ -217,7 +218,7 @@ async fn insert(
         .db
         .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
-                clients::insert(tx, client).await?;
+                client_changes::insert(tx, client).await?;
                 if !details.post_logout_redirect_uris.is_empty() {
                     client_details::save(tx, &client.row_id, details).await?;
                 }

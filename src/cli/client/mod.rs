@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::store::audit::{self, Entry, Event};
+use crate::store::client_deletion;
 use crate::store::client_details;
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
@@ -223,7 +224,7 @@ impl Delete {
             .db
             .write((client.row_id, entry), |tx, (id, entry)| {
                 Box::pin(async move {
-                    if clients::delete(tx, id, entry.at).await? {
+                    if client_deletion::delete(tx, id, entry.at).await? {
                         audit::insert(tx, entry).await?;
                     }
                     Ok(())

@@ -11,6 +11,7 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
 use crate::store::accounts::{self, NewAccount, NewEmail};
+use crate::store::client_changes;
 use crate::store::clients::{self, Client};
 use crate::store::db::{Step, Tx};
 use crate::store::{self, roles};
@@ -243,7 +244,7 @@ fn write<'a>(tx: &'a mut Tx, plan: &'a Plan) -> Step<'a, ()> {
             accounts::set_password(tx, account, hash, plan.now).await?;
         }
         for client in &plan.clients {
-            clients::insert(tx, client).await?;
+            client_changes::insert(tx, client).await?;
         }
         Ok(())
     })

@@ -24,8 +24,10 @@ use crate::oauth::scope::{ClientScope, ScopePolicy};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Event};
+use crate::store::client_changes::{self, Changes};
+use crate::store::client_deletion;
 use crate::store::client_list::{self, Filter};
-use crate::store::clients::{self, Changes, Client};
+use crate::store::clients::{self, Client};
 use crate::store::paging::Pages;
 
 /// The owner's id in the response for a client without an owner (storyden-contract.md#administration).
@@ -132,7 +134,7 @@ pub async fn create(
         .db
         .write((client.clone(), entry), |tx, (client, entry)| {
             Box::pin(async move {
-                clients::insert(tx, client).await?;
+                client_changes::insert(tx, client).await?;
                 audit::insert(tx, entry).await
             })
         });
@@ -281,7 +283,7 @@ pub async fn update(
     let input = (id.clone(), changes, entries, context.clock.now());
     let updated = context.db.write(input, |tx, (id, changes, entries, now)| {
         Box::pin(async move {
-            let there = clients::update(tx, id, changes, *now).await?;
+            let there = client_changes::update(tx, id, changes, *now).await?;
             for entry in entries.iter().filter(|_| there) {
                 audit::insert(tx, entry).await?;
             }
@@ -365,7 +367,7 @@ pub async fn delete(
     .subject(&client.row_id);
     let deleted = context.db.write((client.row_id, entry), |tx, (id, entry)| {
         Box::pin(async move {
-            let deleted = clients::delete(tx, id, entry.at).await?;
+            let deleted = client_deletion::delete(tx, id, entry.at).await?;
             if deleted {
                 audit::insert(tx, entry).await?;
             }

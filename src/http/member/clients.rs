@@ -30,7 +30,9 @@ use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::audit::{self, Event};
-use crate::store::clients::{self, Changes, Client};
+use crate::store::client_changes::{self, Changes};
+use crate::store::client_deletion;
+use crate::store::clients::{self, Client};
 
 /// Maximum number of applications per account.
 const MOST: i64 = 500;
@@ -130,7 +132,7 @@ pub async fn create(
     let write = context.db.write(input, |tx, (session, client, entry)| {
         Box::pin(async move {
             require_open_session(tx, session).await?;
-            clients::insert(tx, client).await?;
+            client_changes::insert(tx, client).await?;
             audit::insert(tx, entry).await
         })
     });
@@ -270,7 +272,7 @@ pub async fn update(
     let input = (client.row_id.clone(), changes, entry);
     let write = context.db.write(input, |tx, (id, changes, entry)| {
         Box::pin(async move {
-            if !clients::update(tx, id, changes, entry.at).await? {
+            if !client_changes::update(tx, id, changes, entry.at).await? {
                 return Err(store::Error::Gone);
             }
             audit::insert(tx, entry).await
@@ -359,7 +361,7 @@ pub async fn delete(
         .db
         .write((client.row_id, entry), |tx, (id, entry)| {
             Box::pin(async move {
-                clients::delete(tx, id, entry.at).await?;
+                client_deletion::delete(tx, id, entry.at).await?;
                 audit::insert(tx, entry).await
             })
         })

@@ -1,7 +1,7 @@
 //! Browser actions: consent, sign-in, and raw connections.
 
 use serde_json::json;
-use storyden_auth::store::clients;
+use storyden_auth::store::client_deletion;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -52,7 +52,7 @@ impl Server {
     pub(crate) async fn delete_client(&self, client: &Client) {
         let input = (client.row_id.clone(), self.clock.now());
         let delete = self.context.db.write(input, |tx, (row_id, now)| {
-            Box::pin(clients::delete(tx, row_id, *now))
+            Box::pin(client_deletion::delete(tx, row_id, *now))
         });
         delete.await.unwrap();
     }

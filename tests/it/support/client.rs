@@ -6,6 +6,7 @@ use storyden_auth::oauth::grant_type::{ClientType, GrantType};
 use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
 use storyden_auth::oauth::scope::{ClientScope, Scope, ScopePolicy};
 use storyden_auth::secret::Secret;
+use storyden_auth::store::client_changes;
 use storyden_auth::store::clients;
 
 use super::answer::Answer;
@@ -149,7 +150,7 @@ impl Server {
         let insert = self
             .context
             .db
-            .write(row, |tx, row| Box::pin(clients::insert(tx, row)));
+            .write(row, |tx, row| Box::pin(client_changes::insert(tx, row)));
         insert.await.unwrap();
         client
     }

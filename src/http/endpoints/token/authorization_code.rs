@@ -101,7 +101,9 @@ impl Exchange<'_> {
             || code.revoked
             || code.account.suspended
             || !code.account.may_use_clients()
-            || !code.approver.counts(&code.account, now)
+            || !code
+                .approver
+                .counts(code.account.may_use_access_keys(), now)
         {
             return Err(invalid_code());
         }

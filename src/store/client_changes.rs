@@ -1,0 +1,305 @@
+//! Creation and changes of clients, and replacement of client secrets.
+
+use super::clients::{Client, is_not_deleted, policy_name};
+use super::db::{Db, Tx};
+use super::error::{Error, Result};
+use super::own_grants;
+use super::row::row;
+use super::value::{Names, Value};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::grant_type::GrantType;
+use crate::oauth::scope::{Scope, ScopePolicy};
+
+/// Inserts a client.
+///
+/// # Errors
+/// [`Error::Taken`] if the client id is taken, [`Error::Gone`] if the owner does not
+/// exist.
+pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
+    let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
+    let redirect_uris = if client.redirect_uris_omitted {
+        Value::Json(serde_json::Value::Null)
+    } else {
+        Value::names(client.redirect_uris.iter().map(String::as_str))
+    };
+    tx.execute(
+        "INSERT INTO oauth_clients (id, created_at, updated_at, client_id, client_secret_hash, name, \
+         type, scope_policy, token_endpoint_auth_method, pkce_required, redirect_uris, \
+         allowed_scopes, allowed_grants, account_id) \
+         VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        &[
+            (&client.row_id).into(),
+            client.created_at.into(),
+            client.client_id.as_str().into(),
+            client.secret_hash.clone().into(),
+            client.name.as_str().into(),
+            client.kind.name().into(),
+            policy_name(client.scope.policy).into(),
+            method.name().into(),
+            client.pkce_required.into(),
+            redirect_uris,
+            Value::names(client.scope.allowed.names()),
+            Value::names(client.grants.iter().map(|grant| grant.wire_name())),
+            client.owner.as_ref().into(),
+        ],
+    )
+    .await?;
+    if !client.pkce_required || client.auth_method.is_some() {
+        let chosen = client.auth_method.map(|method| method.name().to_owned());
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method) VALUES ($1, $2, $3)",
+            &[
+                (&client.row_id).into(),
+                (!client.pkce_required).into(),
+                chosen.into(),
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Replaces the metadata of a client without an owner: a dynamically registered client (RFC 7592 §2.2)
+/// or a metadata document client.
+///
+/// # Errors
+/// [`Error::Gone`] if there is no such client, or its deletion is in progress.
+pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
+    let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
+    let changed = tx
+        .execute(
+            concat!(
+                "UPDATE oauth_clients SET name = $2, type = $3, client_secret_hash = $4, \
+                 redirect_uris = $5, allowed_scopes = $6, allowed_grants = $7, \
+                 token_endpoint_auth_method = $8, updated_at = $9 \
+                 WHERE id = $1 AND account_id IS NULL AND ",
+                is_not_deleted!("oauth_clients")
+            ),
+            &[
+                (&client.row_id).into(),
+                client.name.as_str().into(),
+                client.kind.name().into(),
+                client.secret_hash.clone().into(),
+                Value::names(client.redirect_uris.iter().map(String::as_str)),
+                Value::names(client.scope.allowed.names()),
+                Value::names(client.grants.iter().map(|grant| grant.wire_name())),
+                method.name().into(),
+                client.updated_at.into(),
+            ],
+        )
+        .await?;
+    if changed == 0 {
+        return Err(Error::Gone);
+    }
+    let chosen = client.auth_method.map(|method| method.name().to_owned());
+    tx.execute(
+        "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
+         ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
+        &[(&client.row_id).into(), chosen.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Changes of a client; `None` leaves a field unchanged.
+#[derive(Clone, Default)]
+pub struct Changes {
+    /// Name.
+    pub name: Option<String>,
+    /// Redirect URIs.
+    pub redirect_uris: Option<Vec<String>>,
+    /// Scopes that the client may request.
+    pub allowed_scopes: Option<Scope>,
+    /// Allowed grant types.
+    pub allowed_grants: Option<Vec<GrantType>>,
+    /// Source of the permissions: the registered list, or all permissions of the member.
+    pub scope_policy: Option<ScopePolicy>,
+    /// Argon2id hash of the secret.
+    pub secret_hash: Option<String>,
+}
+
+/// Updates a client. False if there is no such client, or its deletion is in progress.
+pub async fn update(
+    tx: &mut Tx,
+    id: &ClientRowId,
+    changes: &Changes,
+    now: Timestamp,
+) -> Result<bool> {
+    let text = |sql, value: String| (sql, Value::from(value));
+    let uris = |uris: &Vec<String>| Value::names(uris.iter().map(String::as_str));
+    let grants = |grants: &Vec<GrantType>| Value::names(grants.iter().map(|g| g.wire_name()));
+    let columns = [
+        changes
+            .name
+            .clone()
+            .map(|name| text("UPDATE oauth_clients SET name = $2 WHERE id = $1", name)),
+        changes.secret_hash.clone().map(|hash| {
+            text(
+                "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
+                hash,
+            )
+        }),
+        changes.scope_policy.map(|policy| {
+            text(
+                "UPDATE oauth_clients SET scope_policy = $2 WHERE id = $1",
+                policy_name(policy).to_owned(),
+            )
+        }),
+        changes.redirect_uris.as_ref().map(|list| {
+            (
+                "UPDATE oauth_clients SET redirect_uris = $2 WHERE id = $1",
+                uris(list),
+            )
+        }),
+        changes.allowed_scopes.as_ref().map(|scope| {
+            (
+                "UPDATE oauth_clients SET allowed_scopes = $2 WHERE id = $1",
+                Value::names(scope.names()),
+            )
+        }),
+        changes.allowed_grants.as_ref().map(|list| {
+            (
+                "UPDATE oauth_clients SET allowed_grants = $2 WHERE id = $1",
+                grants(list),
+            )
+        }),
+    ];
+    if !touch(tx, id, now).await? {
+        return Ok(false);
+    }
+    for (sql, value) in columns.into_iter().flatten() {
+        tx.execute(sql, &[id.into(), value]).await?;
+    }
+    if changes.secret_hash.is_some() {
+        clear_old_secret(tx, id).await?;
+        own_grants::end(tx, id, SECRET_REPLACED, now).await?;
+    }
+    Ok(true)
+}
+
+/// Sets the time of the last change and locks the row, so that the later of two concurrent changes sees
+/// the earlier. False if there is no such client, or its deletion is in progress.
+async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
+    const SQL: &str = concat!(
+        "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1 AND ",
+        is_not_deleted!("oauth_clients")
+    );
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
+}
+
+/// Revocation reason of a client's own grant after a secret change without overlap.
+const SECRET_REPLACED: &str = "secret_replaced";
+
+/// A rotation of a client secret.
+#[derive(Clone)]
+pub struct Rotation {
+    /// The client.
+    pub client: ClientRowId,
+    /// The Argon2id hash of the new secret.
+    pub hash: String,
+    /// End of the overlap in which the old secret remains valid; `None` for no overlap.
+    pub old_until: Option<Timestamp>,
+    /// Time of the rotation.
+    pub now: Timestamp,
+}
+
+/// Replaces the secret of a client. False if there is no such client, or its deletion is in progress. The
+/// secret of an earlier overlap becomes invalid. Without an overlap, the client's own access tokens
+/// (RFC 6749 §4.4) are revoked too. With an overlap the old secret is still trusted, so the access tokens
+/// stay valid until expiry.
+pub async fn rotate_secret(tx: &mut Tx, rotation: &Rotation) -> Result<bool> {
+    let client = &rotation.client;
+    // Lock the row first, so that the later of two concurrent rotations replaces the secret of the
+    // earlier.
+    if !touch(tx, client, rotation.now).await? {
+        return Ok(false);
+    }
+    if let Some(until) = rotation.old_until {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, old_secret_hash, old_secret_until) \
+             SELECT c.id, c.client_secret_hash, $2 FROM oauth_clients c WHERE c.id = $1 \
+             ON CONFLICT (client_id) DO UPDATE SET old_secret_hash = excluded.old_secret_hash, \
+             old_secret_until = excluded.old_secret_until",
+            &[client.into(), until.into()],
+        )
+        .await?;
+    } else {
+        clear_old_secret(tx, client).await?;
+        own_grants::end(tx, client, SECRET_REPLACED, rotation.now).await?;
+    }
+    tx.execute(
+        "UPDATE oauth_clients SET client_secret_hash = $2 WHERE id = $1",
+        &[client.into(), rotation.hash.as_str().into()],
+    )
+    .await?;
+    Ok(true)
+}
+
+struct SecretRow {
+    id: ClientRowId,
+    client_id: String,
+    allowed_grants: Names,
+}
+
+row!(SecretRow: id, client_id, allowed_grants);
+
+impl SecretRow {
+    /// True if the client may use the client credentials grant (RFC 6749 §4.4), which acts as the
+    /// owner.
+    fn acts_as_owner(&self) -> bool {
+        let mut grants = self.allowed_grants.iter();
+        grants.any(|name| GrantType::from_stored_name(name) == Some(GrantType::ClientCredentials))
+    }
+}
+
+const SECRETS_OF: &str = "SELECT id, client_id, allowed_grants FROM oauth_clients \
+     WHERE account_id = $1 AND client_secret_hash IS NOT NULL";
+
+/// Counts the clients of an account that have a secret and may use the client credentials grant.
+pub async fn count_own_grant_secrets(db: &Db, owner: &AccountId) -> Result<u64> {
+    let rows: Vec<SecretRow> = db.fetch_all(SECRETS_OF, &[owner.into()]).await?;
+    Ok(rows.iter().filter(|row| row.acts_as_owner()).count() as u64)
+}
+
+/// Removes the current and previous secret of every client of an account that may use the client
+/// credentials grant, in three statements. Returns the client ids. The owner can set new secrets.
+pub async fn remove_own_grant_secrets(
+    tx: &mut Tx,
+    owner: &AccountId,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
+    let rows: Vec<SecretRow> = rows.into_iter().filter(SecretRow::acts_as_owner).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
+    let end = tx.pick(
+        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
+         WHERE id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
+        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
+         WHERE id IN (SELECT jsonb_array_elements_text($1))",
+    );
+    tx.execute(end, &[ids.clone(), now.into()]).await?;
+    let clear_old = tx.pick(
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id IN (SELECT jsonb_array_elements_text($1))",
+    );
+    tx.execute(clear_old, std::slice::from_ref(&ids)).await?;
+    own_grants::end_all(tx, ids, "secret_ended", now).await?;
+    Ok(rows.into_iter().map(|row| row.client_id).collect())
+}
+
+async fn clear_old_secret(tx: &mut Tx, client: &ClientRowId) -> Result<()> {
+    tx.execute(
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id = $1",
+        &[client.into()],
+    )
+    .await?;
+    Ok(())
+}
