@@ -170,8 +170,11 @@ fn protocol(config: &Config) -> Documented {
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
     Documented::default()
-        .routes(routes!(consent::show, consent::decide))
-        .routes(routes!(device_consent::show, device_consent::decide))
+        .routes(routes!(consent::show_and_record, consent::decide))
+        .routes(routes!(
+            device_consent::show_and_claim,
+            device_consent::decide
+        ))
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))
         .routes(routes!(remote_callback::finish))

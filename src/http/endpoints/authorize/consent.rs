@@ -7,7 +7,7 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,18 +17,19 @@ use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{find_or_fetch, require_grant};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
-use crate::http::caller::{Caller, ResourceOwner, WrongCredential, require_may_authorize};
+use crate::http::caller::{ResourceOwner, require_may_authorize};
 use crate::http::endpoints::authorize::validation::accept;
 use crate::http::endpoints::authorize::{
     add_default_scope, answer_location, browsers_of, claim_pending, clear_pending_cookie,
-    error_location, parameters_of, wrong_credential,
+    error_location, parameters_of,
 };
-use crate::http::endpoints::consent::{self, Undecided};
+use crate::http::endpoints::consent::{
+    self, Accepts, ConsentError, Decision, Undecided, read_decision, require_decider,
+};
 use crate::http::endpoints::require_enabled;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, decode};
-use crate::http::guards::{require_not_suspended, require_own_origin};
 use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::authorization_request::Interaction;
 use crate::oauth::grant_type::GrantType;
@@ -44,84 +45,6 @@ use crate::store::authorization_codes::{self, NewCode};
 use crate::store::authorization_requests::{self, AuthorizationRequest, NewRequest};
 use crate::store::clients::{self, Client};
 use crate::store::shown_consents::ShownConsent;
-
-/// Errors of a consent request.
-#[derive(Debug)]
-pub enum ConsentError {
-    /// A protocol error.
-    OAuth(OAuthError),
-    /// A protocol error and the redirect URI with that error, for the page to follow.
-    Location(OAuthError, String),
-    /// Wrong kind of credential, a suspended account, or a page of a foreign origin (CSRF).
-    Problem(ApiError),
-    /// No session: 401 without a body; the page then opens the login page.
-    SignIn,
-}
-
-impl From<OAuthError> for ConsentError {
-    fn from(error: OAuthError) -> Self {
-        Self::OAuth(error)
-    }
-}
-
-impl From<ApiError> for ConsentError {
-    fn from(error: ApiError) -> Self {
-        Self::Problem(error)
-    }
-}
-
-impl From<store::Error> for ConsentError {
-    fn from(error: store::Error) -> Self {
-        Self::OAuth(error.into())
-    }
-}
-
-impl IntoResponse for ConsentError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::OAuth(error) => error.into_response(),
-            Self::Problem(problem) => problem.into_response(),
-            Self::SignIn => StatusCode::UNAUTHORIZED.into_response(),
-            Self::Location(error, location) => {
-                error.log();
-                let body = OAuthErrorBody::of(&error, Some(location));
-                (error.status(), Json(body)).into_response()
-            }
-        }
-    }
-}
-
-/// Returns the account that decides on a code: by session or personal access key
-/// (storyden-contract.md#callers-of-each-operation).
-async fn require_decider(
-    context: &Context,
-    headers: &HeaderMap,
-) -> Result<ResourceOwner, ConsentError> {
-    decider_of(Caller::of(context, headers).await?)
-}
-
-/// Returns the account that decides on a device: by session only
-/// (storyden-contract.md#callers-of-each-operation).
-pub(in crate::http::endpoints) async fn require_session_account(
-    context: &Context,
-    headers: &HeaderMap,
-) -> Result<Account, ConsentError> {
-    match Caller::of(context, headers).await? {
-        Caller::PersonalKey(_) => Err(wrong_credential().into()),
-        caller => Ok(decider_of(caller)?.account),
-    }
-}
-
-fn decider_of(caller: Caller) -> Result<ResourceOwner, ConsentError> {
-    let decider = caller.into_resource_owner();
-    match decider.map_err(|WrongCredential| wrong_credential())? {
-        Some(decider) => {
-            require_not_suspended(&decider.account)?;
-            Ok(decider)
-        }
-        None => Err(ConsentError::SignIn),
-    }
-}
 
 /// Content of the consent page.
 #[derive(Debug, Serialize, ToSchema)]
@@ -162,7 +85,7 @@ pub struct Consent {
         responses::Forbidden,
     ),
 )]
-pub async fn show(
+pub async fn show_and_record(
     State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
@@ -180,7 +103,7 @@ async fn shown(
     address: ClientAddress,
     headers: &HeaderMap,
 ) -> Result<Json<Consent>, ConsentError> {
-    let decider = require_decider(context, headers).await?;
+    let decider = require_decider(context, headers, Accepts::SessionOrAccessKey).await?;
     let account = &decider.account;
     require_enabled(context)?;
     let query = decode(query.as_deref().unwrap_or_default(), &["request_id"])?;
@@ -193,7 +116,7 @@ async fn shown(
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
     let granted = undecided_of(&request, account, &requested)
-        .show(context)
+        .record_shown(context)
         .await?;
     let uri = Some(request.redirect_uri.as_str());
     let facts = facts::of(context, &request.client, &account.id, &granted, uri).await?;
@@ -222,29 +145,6 @@ pub struct DecisionBody {
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
     /// version.
     client_version: Option<String>,
-}
-
-/// A user's decision.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[schema(as = OAuthAuthoriseDecision)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// Grants the request.
-    Approve,
-    /// Refuses the request.
-    Deny,
-}
-
-/// Reports an invalid body before authentication, or passes the result on unchanged, as the policy says.
-pub(in crate::http::endpoints) fn reject_early<T>(
-    context: &Context,
-    body: Result<JsonBody<T>, ApiError>,
-) -> Result<Result<JsonBody<T>, ApiError>, ApiError> {
-    if context.config.policies.consent.request_validated_first {
-        Ok(Ok(body?))
-    } else {
-        Ok(body)
-    }
 }
 
 /// The result of a decision and the next URL of the browser.
@@ -315,23 +215,21 @@ async fn decided(
     headers: &HeaderMap,
     body: Result<JsonBody<DecisionBody>, ApiError>,
 ) -> Result<Json<Decided>, ConsentError> {
-    require_own_origin(context, &Method::POST, headers)?;
-    let body = reject_early(context, body)?;
-    let person = require_decider(context, headers).await?;
-    let JsonBody(DecisionBody {
+    let (decider, body) =
+        read_decision(context, headers, Accepts::SessionOrAccessKey, body).await?;
+    let DecisionBody {
         request_id,
         decision,
         client_version,
-    }) = body?;
-    require_enabled(context)?;
+    } = body;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
-    let request = undecided(context, &person, &request_id, headers, address).await?;
+    let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
         Decision::Approve => {
             let version = client_version.as_deref();
-            approve(context, &person, &request, version, address).await?
+            approve(context, &decider, &request, version, address).await?
         }
         Decision::Deny => deny(context, &request, address).await?,
     };

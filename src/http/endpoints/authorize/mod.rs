@@ -37,7 +37,7 @@ use crate::http::cookies::set_cookies;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
-use crate::http::guards::require_not_suspended;
+use crate::http::guards::{require_not_suspended, wrong_credential};
 use crate::http::pages;
 use crate::ids::AccountId;
 use crate::oauth::OAuthError;
@@ -647,12 +647,6 @@ fn respond_without_redirect(error: OAuthError, headers: &HeaderMap) -> Response 
         return pages::error_page("This application cannot sign you in", &error.description);
     }
     error.into_response()
-}
-
-/// Returns the error for a valid credential that cannot approve a client, such as an access token
-/// (storyden-contract.md#callers-of-each-operation).
-pub(super) fn wrong_credential() -> ApiError {
-    ApiError::forbidden("This credential cannot be used here; sign in with a browser")
 }
 
 /// Limits the stored authorization requests of one account (P7).

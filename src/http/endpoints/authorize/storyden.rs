@@ -10,16 +10,16 @@ use axum::response::{IntoResponse as _, Response};
 use super::super::require_enabled;
 use super::{
     PARAMETERS_BYTES_MAX, consent_page, error_location, limit_requests, redirect,
-    respond_without_redirect, wrong_credential,
+    respond_without_redirect,
 };
 use crate::clients::documents::Requester;
 use crate::clients::{self};
 use crate::context::Context;
-use crate::http::caller::{Caller, ResourceOwner, WrongCredential, require_may_authorize};
+use crate::http::caller::{Caller, ResourceOwner, require_may_authorize};
 use crate::http::endpoints::authorize::validation::REQUEST_TTL;
 use crate::http::error::ApiError;
 use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
-use crate::http::guards::require_not_suspended;
+use crate::http::guards::resource_owner;
 use crate::ids::AuthorizationRequestId;
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
@@ -54,15 +54,10 @@ pub(super) async fn authorize(
         Ok(caller) => caller,
         Err(error) => return respond_without_redirect(error.into(), headers),
     };
-    let decider = match caller.into_resource_owner() {
+    let decider = match resource_owner(caller) {
         Ok(decider) => decider,
-        Err(WrongCredential) => return wrong_credential().into_response(),
+        Err(problem) => return problem.into_response(),
     };
-    if let Some(decider) = &decider
-        && let Err(problem) = require_not_suspended(&decider.account)
-    {
-        return problem.into_response();
-    }
     // 2. parameters
     let decoded = decode_leniently(query, DECLARED);
     let decoded = match decoded.and_then(|decoded| decoded.within(PARAMETERS_BYTES_MAX)) {
