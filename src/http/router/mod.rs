@@ -32,7 +32,7 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
 };
-use crate::http::endpoints::authorize::consent;
+use crate::http::endpoints::authorize::{consent, decision};
 use crate::http::endpoints::{
     authorize, device_authorization, device_consent, end_session, health, introspection, openapi,
     register, registration_management, remote_callback, revocation as revoke, token, userinfo,
@@ -170,7 +170,7 @@ fn protocol(config: &Config) -> Documented {
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
     Documented::default()
-        .routes(routes!(consent::show_and_record, consent::decide))
+        .routes(routes!(consent::show_and_record, decision::decide))
         .routes(routes!(
             device_consent::show_and_claim,
             device_consent::decide
