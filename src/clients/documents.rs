@@ -119,7 +119,9 @@ async fn read(
         return Ok(one.client.clone()); // a previous fetch stored the document
     }
     let failed = match fetch_document(context, client_id).await {
-        Ok(read) => return store_document(context, client_id, snapshot, read, visitor).await,
+        Ok(fetched) => {
+            return store_document(context, client_id, snapshot, fetched, visitor).await;
+        }
         Err(failed) => failed,
     };
     let serves = snapshot.filter(|one| serves_stale(context, one, &failed, now));
@@ -158,11 +160,15 @@ fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Ti
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
-/// Fetches and checks a document. Returns the document and the duration of freshness.
-async fn fetch_document(
-    context: &Context,
-    client_id: &str,
-) -> Result<(ClientDocument, Duration), Failed> {
+/// A fetched and checked document.
+struct FetchedDocument {
+    document: ClientDocument,
+    /// Duration of freshness.
+    fresh: Duration,
+}
+
+/// Fetches and checks a document.
+async fn fetch_document(context: &Context, client_id: &str) -> Result<FetchedDocument, Failed> {
     let policy = context.config.policies.document_fetch;
     let url = check_id(context, client_id).map_err(|error| Failed {
         reason: error.description.to_string(),
@@ -211,7 +217,7 @@ async fn fetch_document(
     );
     let document = document
         .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
-    Ok((document, fresh))
+    Ok(FetchedDocument { document, fresh })
 }
 
 /// The public error description of a failed fetch. Network details go to the log only.
@@ -290,9 +296,10 @@ async fn store_document(
     context: &Context,
     client_id: &str,
     before: Option<Snapshot>,
-    (document, fresh): (ClientDocument, Duration),
+    fetched: FetchedDocument,
     visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
+    let FetchedDocument { document, fresh } = fetched;
     let now = context.clock.now();
     let (client, keys) = client_of(client_id, before.as_ref(), &document, now);
     let changed = before

@@ -86,7 +86,8 @@ pub async fn replace(
     context: &Context,
     registration: Registration,
     metadata: ClientMetadata,
-    (token, address): (&Secret, IpAddr),
+    token: &Secret,
+    address: IpAddr,
 ) -> Result<ClientInformation, OAuthError> {
     let before = registration.client;
     let keeps_secret =

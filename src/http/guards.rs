@@ -103,12 +103,12 @@ impl Actor {
     /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
     async fn with(
         context: &Context,
-        (method, headers): (&Method, &HeaderMap),
+        parts: &Parts,
         permission: Permission,
     ) -> Result<Self, ApiError> {
-        let (account, permissions) = match Caller::of(context, headers).await? {
+        let (account, permissions) = match Caller::of(context, &parts.headers).await? {
             Caller::Session(session) => {
-                require_own_origin(context, method, headers)?;
+                require_own_origin(context, &parts.method, &parts.headers)?;
                 let permissions = session.account.permissions;
                 (session.account, permissions)
             }
@@ -148,8 +148,7 @@ impl FromRequestParts<SharedContext> for Administrator {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(context, request, Permission::Administrator).await?;
+        let actor = Actor::with(context, parts, Permission::Administrator).await?;
         Ok(Self(actor))
     }
 }
@@ -166,8 +165,7 @@ impl FromRequestParts<SharedContext> for RobotManager {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(context, request, Permission::ManageRobots).await?;
+        let actor = Actor::with(context, parts, Permission::ManageRobots).await?;
         Ok(Self(actor))
     }
 }
