@@ -10,7 +10,7 @@ use super::listing::{ListQuery, PathId};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
+use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Administrator;
@@ -114,9 +114,7 @@ pub struct KeyList {
     responses(
         (status = 200, description = "The access keys", body = KeyList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
@@ -150,10 +148,8 @@ pub async fn list(
     params(("access_key_id" = String, Path, description = "The id of the row")),
     responses(
         (status = 204, description = "The key cannot be used any more"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::listing::{ListQuery, named_client};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::http::error::responses::{GuardErrors, Invalid};
 use crate::http::guards::Administrator;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Pages;
@@ -41,9 +41,7 @@ pub struct AuditList {
     responses(
         (status = 200, description = "The lines, newest first", body = AuditList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(

@@ -12,9 +12,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
-use crate::http::error::responses::{
-    Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
-};
+use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::Administrator;
@@ -58,9 +56,7 @@ pub struct ClientList {
     responses(
         (status = 200, description = "The clients", body = ClientList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
@@ -104,12 +100,9 @@ pub struct CreatedClient {
     responses(
         (status = 200, description = "The client", body = CreatedClient),
         Invalid,
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         Conflict,
-        TooLarge,
-        UnsupportedMediaType,
-        Broken,
+        BodyErrors,
     )
 )]
 pub async fn create(
@@ -222,10 +215,8 @@ fn no_secret() -> ApiError {
     params(("oauth_client_id" = String, Path, description = "Its row")),
     responses(
         (status = 200, description = "The client", body = ClientResource),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn get(
@@ -251,12 +242,9 @@ pub async fn get(
     responses(
         (status = 200, description = "The client as it is now", body = ClientResource),
         Invalid,
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        TooLarge,
-        UnsupportedMediaType,
-        Broken,
+        BodyErrors,
     )
 )]
 pub async fn update(
@@ -341,10 +329,8 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
     params(("oauth_client_id" = String, Path, description = "Its row")),
     responses(
         (status = 204, description = "It is gone, with all that it was given"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::listing::{ListQuery, client_row};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
+use crate::http::error::responses::{GuardErrors, Invalid};
 use crate::http::guards::Administrator;
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::Pages;
@@ -43,9 +43,7 @@ pub struct DeviceList {
     responses(
         (status = 200, description = "The device authorizations", body = DeviceList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::entry;
 use super::listing::{ListQuery, PathId, client_row};
 use crate::context::SharedContext;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
+use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Administrator;
@@ -43,9 +43,7 @@ pub struct TokenList {
     responses(
         (status = 200, description = "The refresh tokens", body = TokenList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
@@ -72,10 +70,8 @@ pub async fn list(
     params(("oauth_refresh_token_id" = String, Path, description = "Its row")),
     responses(
         (status = 204, description = "Nothing is refreshed with it any more"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(

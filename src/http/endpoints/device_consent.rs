@@ -169,8 +169,7 @@ pub struct Decided {
         ),
         (status = 401, description = "Nobody is signed in"),
         responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
         responses::OAuthTooManyRequests,
     ),
 )]

@@ -105,9 +105,7 @@ impl Key {
     responses(
         (status = 200, body = KeyList),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -136,12 +134,9 @@ pub async fn list(
     responses(
         (status = 200, body = IssuedKey),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::GuardErrors,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn create(
@@ -229,10 +224,8 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     responses(
         (status = 204, description = "It cannot be used any more"),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn delete(

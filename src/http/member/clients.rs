@@ -62,9 +62,7 @@ pub struct IssuedClient {
     security(("browser" = [])),
     responses(
         (status = 200, body = ClientList),
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -92,12 +90,9 @@ pub async fn list(
     responses(
         (status = 200, body = IssuedClient),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::GuardErrors,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn create(
@@ -196,10 +191,8 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
     responses(
         (status = 200, body = ClientResource),
         responses::OAuthInvalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn get(
@@ -232,12 +225,9 @@ pub async fn get(
     responses(
         (status = 200, body = ClientResource),
         (status = 400, description = "It is somebody else's, or something cannot be, and which"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
-        responses::Broken,
+        responses::BodyErrors,
     )
 )]
 pub async fn update(
@@ -340,9 +330,7 @@ fn check_changes(
     responses(
         (status = 204, description = "It is gone, with all it was given"),
         responses::OAuthInvalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn delete(

@@ -83,9 +83,7 @@ pub struct SessionList {
     security(("browser" = [])),
     responses(
         (status = 200, body = SessionList),
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -120,10 +118,8 @@ pub async fn list(
     params(("session_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn delete(
@@ -178,9 +174,7 @@ pub async fn delete(
             headers(("Set-Cookie" = String, description = "An empty session"))
         ),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn delete_all(

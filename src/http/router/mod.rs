@@ -38,7 +38,7 @@ use crate::http::endpoints::{
     register, registration_management, remote_callback, revocation as revoke, token, userinfo,
     well_known,
 };
-use crate::http::error::responses::{Broken, CommonMixedErrors, CommonOAuthErrors};
+use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
@@ -131,7 +131,7 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(well_known::client_metadata))
         .routes(routes!(well_known::jwks))
         .routes(routes!(openapi::openapi))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .layer(option_layer(cors::any_origin(config)))
 }
@@ -226,7 +226,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sessions::delete))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
@@ -255,7 +255,7 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorize))
         .routes(routes!(remote::token))
         .routes(routes!(audit::list))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))

@@ -69,8 +69,7 @@ pub struct Decided {
         ),
         (status = 401, description = "Nobody is signed in"),
         responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
     ),
 )]
 pub async fn decide(
