@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PathId};
+use super::listing::{ListQuery, PageParameters, PathId};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
@@ -107,8 +107,7 @@ pub struct KeyList {
     operation_id = "AdminAccessKeyList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this account"),
     ),
     responses(

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use super::listing::{ListQuery, named_client};
+use super::listing::{ListQuery, PageParameters, named_client};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
@@ -29,8 +29,7 @@ pub struct AuditList {
     operation_id = "AdminAuditList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("event" = Option<String>, Query, description = "Of this event, as in grant_approved"),
         ("actor" = Option<String>, Query, description = "Done by this account"),
         ("account_id" = Option<String>, Query, description = "That concern this account"),

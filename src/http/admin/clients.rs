@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
-use super::listing::{ListQuery, PathId};
+use super::listing::{ListQuery, PageParameters, PathId};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
@@ -47,8 +47,7 @@ pub struct ClientList {
     operation_id = "AdminOAuthClientList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this owner"),
         ("client_id" = Option<String>, Query, description = "With this public id"),
         ("q" = Option<String>, Query, description = "With this text in the name or the public id, in any case"),

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-use super::listing::{ListQuery, client_row};
+use super::listing::{ListQuery, PageParameters, client_row};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
@@ -34,8 +34,7 @@ pub struct DeviceList {
     operation_id = "AdminOAuthDeviceAuthorisationList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Opened or approved by this account"),
         ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
         ("state" = Option<String>, Query, description = "pending, approved, denied, consumed or expired"),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
@@ -13,6 +14,16 @@ use crate::ids::{AccountId, ClientRowId};
 use crate::store;
 use crate::store::clients::{self, Client};
 use crate::store::paging::Page;
+
+/// The parameters of a page, for the API document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParameters {
+    /// Which page, from 1
+    pub page: Option<String>,
+    /// How many on a page, 1 to 200; 50 unless given
+    pub page_size: Option<String>,
+}
 
 /// The parsed query of a list.
 pub(super) struct ListQuery(Decoded);

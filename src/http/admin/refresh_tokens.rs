@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PathId, client_row};
+use super::listing::{ListQuery, PageParameters, PathId, client_row};
 use crate::context::SharedContext;
 use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
@@ -35,8 +35,7 @@ pub struct TokenList {
     operation_id = "AdminOAuthRefreshTokenList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this account"),
         ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
     ),

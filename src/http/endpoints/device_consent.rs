@@ -19,8 +19,8 @@ use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::require_may_authorize;
+use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, decode};
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::oauth::OAuthError;
@@ -75,13 +75,7 @@ pub struct Device {
     params(("user_code" = Option<String>, Query, description = "What the device shows")),
     responses(
         (status = 200, description = "What is asked", body = Consent),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
+        responses::ConsentErrors,
         responses::OAuthTooManyRequests,
     ),
 )]
@@ -162,13 +156,7 @@ pub struct Decided {
     request_body = DecisionBody,
     responses(
         (status = 200, description = "What became of it", body = Decided),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
+        responses::ConsentErrors,
         responses::BodyErrors,
         responses::OAuthTooManyRequests,
     ),

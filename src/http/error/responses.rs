@@ -60,6 +60,30 @@ pub enum BodyErrors {
     UnsupportedMediaType(Problem),
 }
 
+/// Errors of a consent operation.
+#[derive(Debug, IntoResponses)]
+pub enum ConsentErrors {
+    /// The request is refused
+    #[response(status = 400)]
+    Refused(#[to_response] EitherRefused),
+    /// Nobody is signed in
+    #[response(status = 401)]
+    SignIn,
+    /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
+    /// of a foreign origin (CSRF).
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+}
+
+/// The request is refused
+#[derive(Debug, ToResponse)]
+pub enum EitherRefused {
+    /// An OAuth error.
+    OAuth(#[content("application/json")] OAuthErrorBody),
+    /// A problem.
+    Problem(#[content("application/problem+json")] Problem),
+}
+
 /// Errors that every operation may return.
 #[derive(Debug, IntoResponses)]
 pub enum CommonProblems {

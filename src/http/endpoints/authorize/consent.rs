@@ -19,7 +19,7 @@ use crate::context::{Context, SharedContext};
 use crate::http::caller::require_may_authorize;
 use crate::http::endpoints::consent::{Accepts, ConsentError, Undecided, require_decider};
 use crate::http::endpoints::require_enabled;
-use crate::http::error::{ApiError, OAuthErrorBody, Problem, responses};
+use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
 use crate::oauth::scope::{Scope, ScopePolicy};
@@ -57,13 +57,7 @@ pub struct Consent {
     params(("request_id" = Option<String>, Query, description = "Which request")),
     responses(
         (status = 200, description = "What is asked", body = Consent),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
+        responses::ConsentErrors,
     ),
 )]
 pub async fn show_and_record(

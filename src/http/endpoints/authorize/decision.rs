@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{ResourceOwner, require_may_authorize};
 use crate::http::endpoints::consent::{self, Accepts, ConsentError, Decision, read_decision};
-use crate::http::error::{ApiError, OAuthErrorBody, Problem, responses};
+use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
@@ -62,13 +62,7 @@ pub struct Decided {
     request_body = DecisionBody,
     responses(
         (status = 200, description = "Where the browser goes now", body = Decided),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
+        responses::ConsentErrors,
         responses::BodyErrors,
     ),
 )]
