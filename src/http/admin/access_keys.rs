@@ -10,8 +10,8 @@ use super::listing::{ListQuery, PageParameters, PathId};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
+use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
-use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Administrator;
 use crate::ids::{AccessKeyId, AccountId};
@@ -168,11 +168,8 @@ pub async fn delete(
             audit::insert(tx, &entry.clone().of(&owner)).await
         })
     });
-    match write.await {
-        Err(store::Error::Gone) => Err(ApiError::new(
-            Kind::NotFound,
-            "There is no access key with this id",
-        )),
-        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
-    }
+    let missing = "There is no access key with this id";
+    let written = write.await;
+    written.map_err(|error| ApiError::of_write(error, missing))?;
+    Ok(StatusCode::NO_CONTENT)
 }

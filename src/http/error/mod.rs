@@ -311,6 +311,15 @@ impl ApiError {
         self
     }
 
+    /// Converts the failure of a write: 404 with `detail` if the row does not exist.
+    #[must_use]
+    pub fn of_write(error: store::Error, detail: &'static str) -> Self {
+        match error {
+            store::Error::Gone => Self::new(Kind::NotFound, detail),
+            error => error.into(),
+        }
+    }
+
     /// Adds a bearer challenge (`WWW-Authenticate`), with the error code of a rejected token (RFC 6750
     /// §3, RFC 9728 §5.1). No challenge with [`Challenges::UserinfoOnly`]
     /// (storyden-contract.md#headers-and-limits).

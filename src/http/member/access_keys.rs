@@ -11,8 +11,8 @@ use crate::accounts::access_keys::generate;
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
+use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody, PathId};
 use crate::http::guards::{KeyHolder, Person};
 use crate::ids::AccessKeyId;
@@ -251,11 +251,8 @@ pub async fn delete(
                 audit::insert(tx, entry).await
             })
         });
-    match write.await {
-        Err(store::Error::Gone) => Err(ApiError::new(
-            Kind::NotFound,
-            "You have no access key with this id",
-        )),
-        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
-    }
+    let missing = "You have no access key with this id";
+    let written = write.await;
+    written.map_err(|error| ApiError::of_write(error, missing))?;
+    Ok(StatusCode::NO_CONTENT)
 }
