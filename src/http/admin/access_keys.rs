@@ -1,12 +1,12 @@
 //! Access keys of every account: `/api/admin/access-keys` (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PageParameters, PathId};
+use super::listing::{AdministratorQuery, PageParameters, PathId};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
@@ -118,10 +118,9 @@ pub struct KeyList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<KeyList>, ApiError> {
-    let asked = ListQuery::read(query.as_deref(), &["page", "page_size", "account_id"])?;
+    let asked = query.read(&["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
     let policies = &context.config.policies;
     let (page, whole) = asked.page_or_whole(policies.admin.lists_unpaged)?;

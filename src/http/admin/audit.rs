@@ -1,14 +1,13 @@
 //! The audit trail: `GET /api/admin/audit`.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use serde::Serialize;
 
-use super::listing::{ListQuery, PageParameters, named_client};
+use super::listing::{AdministratorQuery, PageParameters, named_client};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
-use crate::http::guards::Administrator;
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Pages;
 
@@ -45,8 +44,7 @@ pub struct AuditList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<AuditList>, ApiError> {
     let known = [
         "page",
@@ -58,7 +56,7 @@ pub async fn list(
         "since",
         "until",
     ];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
     // Audit lines contain public client ids, which stay meaningful after a client is deleted.
     let client = match asked.text("client_id") {

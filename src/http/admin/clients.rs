@@ -1,13 +1,13 @@
 //! Clients of every account: `/api/admin/oauth/clients` (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
-use super::listing::{ListQuery, PageParameters, PathId};
+use super::listing::{AdministratorQuery, PageParameters, PathId};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
@@ -60,11 +60,10 @@ pub struct ClientList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<ClientList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "q"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let filter = Filter {
         owner: asked.account("account_id"),
         client_id: asked.text("client_id"),

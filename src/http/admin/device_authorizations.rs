@@ -2,14 +2,13 @@
 //! (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use serde::Serialize;
 
-use super::listing::{ListQuery, PageParameters, client_row};
+use super::listing::{AdministratorQuery, PageParameters, client_row};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
-use crate::http::guards::Administrator;
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::Pages;
 
@@ -47,11 +46,10 @@ pub struct DeviceList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<DeviceList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "state"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     let filter = Filter {
         account: asked.account("account_id"),

@@ -2,12 +2,12 @@
 //! (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PageParameters, PathId, client_row};
+use super::listing::{AdministratorQuery, PageParameters, PathId, client_row};
 use crate::context::SharedContext;
 use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
@@ -47,11 +47,10 @@ pub struct TokenList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<TokenList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let filter = Filter {
         account: asked.account("account_id"),
         client: client_row(&context, &asked).await?,

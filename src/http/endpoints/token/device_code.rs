@@ -107,7 +107,6 @@ async fn decide(
     let interval_seconds = grant.interval_seconds;
     match grant.state(context.config.policies.device.early_polls, now) {
         DeviceState::Consumed => Err(code_already_used()),
-        DeviceState::Denied => Err(denied()),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown {
             interval_seconds,
@@ -132,8 +131,10 @@ async fn decide(
                 interval_seconds,
             })
         }
-        // the approving account was suspended, or lost the permission
-        DeviceState::Approved(_) => Err(denied()),
+        // an approving account that was suspended, or lost the permission
+        DeviceState::Denied | DeviceState::Approved(_) => {
+            Err(OAuthError::access_denied("Device authorisation was denied"))
+        }
     }
 }
 
@@ -201,10 +202,6 @@ impl Redemption {
         }
         Ok(())
     }
-}
-
-fn denied() -> OAuthError {
-    OAuthError::access_denied("Device authorisation was denied")
 }
 
 fn code_already_used() -> OAuthError {
