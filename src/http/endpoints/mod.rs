@@ -8,6 +8,7 @@ pub mod end_session;
 pub mod health;
 pub mod introspection;
 pub mod openapi;
+pub mod protected_resource;
 pub mod register;
 pub mod registration_management;
 pub mod remote_callback;

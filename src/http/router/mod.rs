@@ -35,8 +35,8 @@ use crate::http::admin::{
 use crate::http::endpoints::authorize::{consent, decision};
 use crate::http::endpoints::{
     authorize, device_authorization, device_consent, end_session, health, introspection, openapi,
-    register, registration_management, remote_callback, revocation as revoke, token, userinfo,
-    well_known,
+    protected_resource, register, registration_management, remote_callback, revocation as revoke,
+    token, userinfo, well_known,
 };
 use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
 use crate::http::error::{ApiError, Kind};
@@ -125,9 +125,9 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(well_known::openid_configuration_of))
         .routes(routes!(well_known::oauth_authorization_server))
         .routes(routes!(well_known::oauth_authorization_server_of))
-        .routes(routes!(well_known::protected_resource))
-        .routes(routes!(well_known::protected_resource_with_slash))
-        .routes(routes!(well_known::protected_resource_of))
+        .routes(routes!(protected_resource::protected_resource))
+        .routes(routes!(protected_resource::protected_resource_with_slash))
+        .routes(routes!(protected_resource::protected_resource_of))
         .routes(routes!(well_known::client_metadata))
         .routes(routes!(well_known::jwks))
         .routes(routes!(openapi::openapi))

@@ -293,7 +293,10 @@ impl Authorization<'_> {
             return self.keep().await;
         };
         let now = self.context.clock.now();
-        let asked_at = self.pending.as_ref().map_or(now, |kept| kept.asked_at);
+        let asked_at = self
+            .pending
+            .as_ref()
+            .map_or(now, |pending| pending.asked_at);
         let requires_sign_in = self.request.requires_sign_in(&owner, asked_at, now);
         if !requires_sign_in.map_err(|error| self.by_redirect(error))? {
             return self.store(&owner).await;
@@ -372,7 +375,9 @@ impl Authorization<'_> {
     }
 
     fn pending_hash(&self) -> Option<SecretHash> {
-        self.pending.as_ref().map(|kept| kept.request_id.hash())
+        self.pending
+            .as_ref()
+            .map(|pending| pending.request_id.hash())
     }
 }
 
