@@ -33,6 +33,17 @@ pub fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Writes a new file that only the owner can read, and syncs the file.
+///
+/// # Errors
+/// If the file cannot be written, or exists.
+pub fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut file = create(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
 /// Returns the mode of a file that group or others can access; `None` for a private or missing file.
 #[must_use]
 pub fn open_to_others(path: &Path) -> Option<u32> {

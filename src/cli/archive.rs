@@ -155,14 +155,29 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// The facts about a database that a manifest records.
+pub(super) struct DatabaseFacts {
+    /// Time of the backup.
+    pub(super) created_at: String,
+    /// The last applied migration.
+    pub(super) migration: i64,
+    /// The journal mode of the original.
+    pub(super) journal_mode: String,
+}
+
 impl Manifest {
     /// Builds the manifest of a database and the existing keys.
     pub(super) fn of(
         database: &Path,
         keys: &[PathBuf],
         done: &ByteCounter,
-        (created_at, migration, journal_mode): (String, i64, String),
+        database_facts: DatabaseFacts,
     ) -> Result<Self, Error> {
+        let DatabaseFacts {
+            created_at,
+            migration,
+            journal_mode,
+        } = database_facts;
         let mut entries = vec![Entry::of(DATABASE.to_owned(), database, done)?];
         for key in keys {
             entries.push(Entry::of(name_of(key), key, done)?);

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::archive::{self, ByteCounter, Manifest, Temporary, blocking, failed, with_progress};
+use super::archive::{
+    self, ByteCounter, DatabaseFacts, Manifest, Temporary, blocking, failed, with_progress,
+};
 use super::migrate::without_creating;
 use super::{Error, output};
 use crate::clock::Clock;
@@ -100,7 +102,11 @@ impl Backup {
             let (hashed, written) = (hashed.clone(), written.clone());
             move || hashed.bytes().midpoint(written.bytes())
         };
-        let about = (created_at, facts.migration, journal_mode);
+        let about = DatabaseFacts {
+            created_at,
+            migration: facts.migration,
+            journal_mode,
+        };
         let source = database.path().to_owned();
         let archived = blocking(move || {
             let manifest = Manifest::of(&source, &keys, &hashed, about)?;

@@ -24,6 +24,17 @@ pub(super) enum Role {
     Unassign(Unassign),
 }
 
+/// The permissions of a role.
+#[derive(Args, Debug)]
+struct Granted {
+    /// Permission of the role, for example `USE_OAUTH_CLIENTS`; repeatable.
+    #[arg(
+        long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
+        value_parser = arguments::permission
+    )]
+    permissions: Vec<Permission>,
+}
+
 /// Make a role.
 #[derive(Args, Debug)]
 #[command(
@@ -33,12 +44,8 @@ pub(super) struct Create {
     /// Name of the role, for example Developers; case is ignored.
     #[arg(value_parser = arguments::name)]
     name: String,
-    /// Permission of the role, for example `USE_OAUTH_CLIENTS`; repeatable.
-    #[arg(
-        long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
-        value_parser = arguments::permission
-    )]
-    permissions: Vec<Permission>,
+    #[command(flatten)]
+    granted: Granted,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -59,12 +66,8 @@ pub(super) struct List {
 pub(super) struct Set {
     /// The name of the role, as in member.
     name: String,
-    /// Permission of the role, for example `USE_OAUTH_CLIENTS`; repeatable.
-    #[arg(
-        long = "permission", value_name = "PERMISSION", num_args = 1.., required = true,
-        value_parser = arguments::permission
-    )]
-    permissions: Vec<Permission>,
+    #[command(flatten)]
+    granted: Granted,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -118,7 +121,7 @@ impl Create {
         let role = roles::Role {
             id: RoleId::generate(context.clock.now()),
             name: self.name.clone(),
-            permissions: self.permissions.iter().copied().collect(),
+            permissions: self.granted.permissions.iter().copied().collect(),
         };
         match save(context, &role).await {
             Err(store::Error::Taken(_)) => return Err(there()),
@@ -131,7 +134,7 @@ impl Create {
 impl Set {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let mut role = find_role(context, &self.name).await?;
-        role.permissions = self.permissions.iter().copied().collect();
+        role.permissions = self.granted.permissions.iter().copied().collect();
         // Without ADMINISTRATOR in this role, no account could administer the community.
         if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
             return Err(Error::because(

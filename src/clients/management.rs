@@ -88,7 +88,8 @@ pub async fn replace(
     context: &Context,
     registration: Registration,
     metadata: ClientMetadata,
-    (token, address): (&Secret, IpAddr),
+    token: &Secret,
+    address: IpAddr,
 ) -> Result<ClientInformation, OAuthError> {
     let before = registration.client;
     let keeps_secret =

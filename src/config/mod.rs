@@ -3,11 +3,14 @@
 //! Names and defaults match Storyden's where Storyden has the setting, so that a Storyden's environment
 //! works unchanged. Unknown variables are ignored.
 
+mod addresses;
+mod egress_rules;
+mod environment;
+mod faults;
 mod parse;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use time::Duration;
 use url::Url;
@@ -15,13 +18,11 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::compat::Policies;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
-use crate::egress;
-use crate::egress::address::EgressPolicy;
 use crate::oauth::permission::PermissionSet;
-use crate::oauth::redirect_uri::is_loopback;
 use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
+pub use environment::secrets_in;
 use parse::Setting;
 pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
@@ -214,49 +215,6 @@ impl Config {
         }
     }
 
-    /// Reads and checks the settings of this process; the environment wins over the file.
-    ///
-    /// # Errors
-    /// As [`Config::from_lookup`], and when the file cannot be read.
-    pub fn from_environment(env_file: Option<&Path>) -> Result<Self, Vec<Fault>> {
-        Self::from_lookup(&environment(env_file)?)
-    }
-
-    /// Returns the settings of `demo`: log format, lifetimes and limits come from the environment;
-    /// addresses, data folder and names do not.
-    ///
-    /// # Errors
-    /// As [`Config::from_environment`].
-    pub fn for_demo(
-        env_file: Option<&Path>,
-        folder: &Path,
-        listen_addr: SocketAddr,
-    ) -> Result<Self, Vec<Fault>> {
-        let ours = [
-            ("LISTEN_ADDR", listen_addr.to_string()),
-            (
-                "PUBLIC_API_ADDRESS",
-                format!("http://localhost:{}", listen_addr.port()),
-            ),
-            ("DATA_DIR", folder.display().to_string()),
-        ];
-        let environment = environment(env_file)?;
-        Self::from_lookup(&|name| {
-            let from_outside = matches!(name, "LOG_LEVEL" | "LOG_FORMAT" | "RATE_LIMIT")
-                || name.ends_with("_TTL")
-                || matches!(
-                    name,
-                    "OAUTH_DEVICE_POLL_EVERY" | "OAUTH_REFRESH_TOKEN_REUSE_WINDOW"
-                );
-            let ours = ours.iter().find(|(ours, _)| *ours == name);
-            match ours {
-                Some((_, value)) => Some(value.clone()),
-                None if from_outside => environment(name),
-                None => None,
-            }
-        })
-    }
-
     /// Returns the text of `config/storyden-auth.env`: every variable with the default.
     #[must_use]
     pub fn env_file_text() -> String {
@@ -269,82 +227,6 @@ impl Config {
             text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);
         }
         text
-    }
-
-    /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let mut fault = |variable, problem: &str| {
-            faults.push(Fault {
-                variable,
-                problem: problem.to_owned(),
-            });
-        };
-        let addresses = [
-            ("PUBLIC_API_ADDRESS", Some(&self.public_api_address)),
-            ("PUBLIC_WEB_ADDRESS", self.public_web_address.as_ref()),
-        ];
-        for (variable, url) in addresses {
-            let Some(url) = url else { continue };
-            if url.scheme() != "https" && !is_loopback_http(url) {
-                fault(
-                    variable,
-                    "must begin with https:// (plain http is for localhost alone)",
-                );
-            }
-            if url.query().is_some() || url.fragment().is_some() {
-                fault(variable, "must have no query and no fragment");
-            }
-            if !url.username().is_empty() || url.password().is_some() {
-                fault(variable, "must have no user name and no password");
-            }
-        }
-        let positive = [
-            ("RATE_LIMIT_PERIOD", self.rate_limit_period),
-            ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
-            ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
-            (
-                "OAUTH_GRANT_TTL",
-                self.grant_ttl.unwrap_or(self.refresh_token_ttl),
-            ),
-            ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
-            ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
-        ];
-        for (variable, ttl) in positive {
-            if ttl <= Duration::ZERO {
-                fault(variable, "must be longer than nothing");
-            }
-        }
-        if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {
-            fault(
-                "RATE_LIMIT_BUCKET",
-                "must be at least a 3600th of RATE_LIMIT_PERIOD",
-            );
-        }
-        // RFC 6749 §4.1.2
-        if self.code_ttl() > Duration::minutes(10) {
-            fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
-        }
-        // The clean-up keeps a revoked grant for longer, so that access tokens of the grant are
-        // refused.
-        if self.access_token_ttl > Duration::hours(24) {
-            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
-        }
-        if self.audit_retention.is_negative() {
-            fault("AUDIT_RETENTION", "must not be negative");
-        }
-        if self.device_poll_every.is_negative() {
-            fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
-        }
-        if self.refresh_reuse_window.is_negative()
-            || self.refresh_reuse_window > Duration::minutes(5)
-        {
-            fault(
-                "OAUTH_REFRESH_TOKEN_REUSE_WINDOW",
-                "must be between 0s and 5m",
-            );
-        }
-        faults
     }
 
     /// Returns the configured database, or the default SQLite file in `DATA_DIR`.
@@ -421,48 +303,11 @@ impl Config {
             .collect()
     }
 
-    /// Returns the SSRF rules for documents and keys of clients.
-    #[must_use]
-    pub fn document_rules(&self) -> egress::Rules {
-        egress::Rules {
-            policy: if self.cimd_insecure {
-                EgressPolicy::Everything
-            } else {
-                EgressPolicy::Closed
-            },
-            ports: self.cimd_ports.0.clone(),
-            own_hosts: self.own_hosts(),
-        }
-    }
-
-    /// Returns the SSRF rules for remote servers.
-    #[must_use]
-    pub fn remote_rules(&self) -> egress::Rules {
-        egress::Rules {
-            policy: if self.remote_is_insecure() {
-                EgressPolicy::Loopback
-            } else {
-                EgressPolicy::Closed
-            },
-            ports: self.remote_ports.0.clone(),
-            own_hosts: self.own_hosts(),
-        }
-    }
-
     /// Returns true if remote servers may be on loopback addresses.
     #[must_use]
     pub fn remote_is_insecure(&self) -> bool {
         self.remote_insecure
             .unwrap_or(self.policies.defaults.remote_loopback_allowed)
-    }
-
-    /// Returns the client id of this server as a client of remote servers: the URL of the metadata
-    /// document.
-    #[must_use]
-    pub fn own_client_id(&self) -> Url {
-        let mut client_id = self.public_api_address.clone();
-        client_id.set_path("/.well-known/oauth-client-metadata");
-        client_id
     }
 
     /// Returns the client name of this server as a client of remote servers. In `standards` the name is
@@ -477,14 +322,6 @@ impl Config {
         web.host_str().unwrap_or("Storyden").to_owned()
     }
 
-    /// Returns the page that a remote server redirects the browser to.
-    #[must_use]
-    pub fn remote_callback_page(&self) -> Url {
-        let mut page = self.web_address();
-        page.set_path("/oauth/remote/callback");
-        page
-    }
-
     /// Returns the storage form of remote tokens.
     #[must_use]
     pub fn remote_storage(&self) -> TokenStorage {
@@ -496,107 +333,6 @@ impl Config {
         self.remote_token_storage.unwrap_or(usual)
     }
 
-    /// Returns the hosts of this server's own addresses.
-    fn own_hosts(&self) -> Vec<String> {
-        let web = self.web_address();
-        let hosts = [self.public_api_address.host_str(), web.host_str()];
-        hosts.into_iter().flatten().map(str::to_owned).collect()
-    }
-
-    /// Returns the issuer (RFC 8414 §2): the API address, less a trailing slash.
-    #[must_use]
-    pub fn issuer(&self) -> String {
-        without_slash(self.public_api_address.as_str()).to_owned()
-    }
-
-    /// Returns the path of the issuer, without slashes at the ends; empty for an issuer without a path.
-    #[must_use]
-    pub fn issuer_path(&self) -> &str {
-        self.public_api_address.path().trim_matches('/')
-    }
-
-    /// Returns the base URL of the endpoints: the API address with `/api`.
-    #[must_use]
-    pub fn endpoint_base(&self) -> String {
-        let base = self.public_api_address.as_str().trim_end_matches('/');
-        if base.ends_with("/api") {
-            base.to_owned()
-        } else {
-            format!("{base}/api")
-        }
-    }
-
-    /// Returns the `WWW-Authenticate` challenge for a bearer token, with the URL of the API's resource
-    /// metadata (RFC 9728 §5.1) and the error of a rejected token (RFC 6750 §3.1).
-    #[must_use]
-    pub fn bearer_challenge(&self, error: Option<(&str, &str)>) -> String {
-        let issuer = self.issuer();
-        let metadata = format!("{issuer}/.well-known/oauth-protected-resource/api");
-        let error = match error {
-            None => String::new(),
-            Some((code, "")) => format!(", error=\"{code}\""),
-            Some((code, description)) => {
-                format!(", error=\"{code}\", error_description=\"{description}\"")
-            }
-        };
-        format!("Bearer resource_metadata=\"{metadata}\"{error}")
-    }
-
-    /// Returns the base URL of the pages.
-    #[must_use]
-    pub fn web_address(&self) -> Url {
-        match &self.public_web_address {
-            Some(url) => url.clone(),
-            None if self.web_enabled => self.public_api_address.clone(),
-            None => Url::parse("http://localhost:3000").expect("a URL that is written here"),
-        }
-    }
-
-    /// Returns the sign-in page.
-    #[must_use]
-    pub fn login_page(&self) -> Url {
-        self.login_url.clone().unwrap_or_else(|| self.page("login"))
-    }
-
-    /// Returns the consent page of code flows.
-    #[must_use]
-    pub fn code_consent_page(&self) -> Url {
-        self.code_consent_url
-            .clone()
-            .unwrap_or_else(|| self.page("oauth/authorize/consent"))
-    }
-
-    /// Returns the page to enter a user code.
-    #[must_use]
-    pub fn device_consent_page(&self) -> Url {
-        self.device_consent_url
-            .clone()
-            .unwrap_or_else(|| self.page("oauth/consent"))
-    }
-
-    /// Returns the page that confirms a sign-out.
-    #[must_use]
-    pub fn logout_page(&self) -> Url {
-        self.page("logout")
-    }
-
-    /// Returns a page below the path of the web address.
-    fn page(&self, path: &str) -> Url {
-        let mut url = self.web_address();
-        let below = format!("{}/{path}", url.path().trim_end_matches('/'));
-        url.set_path(&below);
-        url
-    }
-
-    /// Returns the origins with pages that may use a session here: web, API and configured origins.
-    #[must_use]
-    pub fn allowed_origins(&self) -> Vec<String> {
-        let own = [self.web_address(), self.public_api_address.clone()];
-        let own = own.iter().map(|url| url.origin().ascii_serialization());
-        own.chain(self.cors_allowed_origins.0.iter().cloned())
-            .collect()
-    }
-
     /// Returns true if cookies are marked `Secure`: always, unless the API is plain http on this
     /// computer.
     #[must_use]
@@ -605,69 +341,10 @@ impl Config {
     }
 }
 
-/// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.
-fn is_loopback_http(url: &Url) -> bool {
-    let named = url
-        .host_str()
-        .is_some_and(|host| host.ends_with(".localhost"));
-    url.scheme() == "http" && (is_loopback(url) || named)
-}
-
-/// Removes a trailing slash, but not a second.
-fn without_slash(text: &str) -> &str {
-    text.strip_suffix('/').unwrap_or(text)
-}
-
-/// Reads variables of this process; the environment wins over the file.
-fn environment(
-    env_file: Option<&Path>,
-) -> Result<impl Fn(&str) -> Option<String> + use<>, Vec<Fault>> {
-    let file = match env_file {
-        Some(path) => read_env_file(path)?,
-        None => HashMap::new(),
-    };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
-    Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
-}
-
-fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
-    let fault = |problem: String| {
-        vec![Fault {
-            variable: "--env-file",
-            problem: format!("{}: {problem}", path.display()),
-        }]
-    };
-    let lines = dotenvy::from_path_iter(path).map_err(|error| fault(error.to_string()))?;
-    lines
-        .collect::<Result<_, _>>()
-        .map_err(|error| fault(error.to_string()))
-}
-
-/// Returns the variables with a secret, of this server or of a Storyden, in a file, in order; empty if
-/// the file cannot be read.
-#[must_use]
-pub fn secrets_in(path: &Path) -> Vec<String> {
-    let is_secret = |(name, value): &(&String, &String)| {
-        let has_password = || Url::parse(value).is_ok_and(|url| url.password().is_some());
-        let ends = ["_KEY", "_KEY_BASE64", "_SECRET", "_PASSWORD"];
-        let is_named_so = ends.iter().any(|end| name.ends_with(end));
-        !value.is_empty() && (is_named_so || name.ends_with("_URL") && has_password())
-    };
-    let variables = read_env_file(path).unwrap_or_default();
-    let mut names: Vec<String> = variables
-        .iter()
-        .filter(is_secret)
-        .map(|(name, _)| name.clone())
-        .collect();
-    names.sort();
-    names
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
-use super::caller::Caller;
+use super::caller::{Caller, ResourceOwner, WrongCredential};
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::ids::AccessKeyId;
@@ -44,9 +44,7 @@ impl FromRequestParts<SharedContext> for Person {
             Caller::AccessToken(..)
             | Caller::PersonalKey(_)
             | Caller::BotKey(_)
-            | Caller::NotPermitted(_) => Err(ApiError::forbidden(
-                "This credential cannot be used here; sign in with a browser",
-            )),
+            | Caller::NotPermitted(_) => Err(wrong_credential()),
             Caller::Guest | Caller::Refused => Err(ApiError::unauthenticated()),
         }
     }
@@ -105,12 +103,12 @@ impl Actor {
     /// profile `standards` adds a `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
     async fn with(
         context: &Context,
-        (method, headers): (&Method, &HeaderMap),
+        parts: &Parts,
         permission: Permission,
     ) -> Result<Self, ApiError> {
-        let (account, permissions) = match Caller::of(context, headers).await? {
+        let (account, permissions) = match Caller::of(context, &parts.headers).await? {
             Caller::Session(session) => {
-                require_own_origin(context, method, headers)?;
+                require_own_origin(context, &parts.method, &parts.headers)?;
                 let permissions = session.account.permissions;
                 (session.account, permissions)
             }
@@ -150,8 +148,7 @@ impl FromRequestParts<SharedContext> for Administrator {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(context, request, Permission::Administrator).await?;
+        let actor = Actor::with(context, parts, Permission::Administrator).await?;
         Ok(Self(actor))
     }
 }
@@ -168,10 +165,29 @@ impl FromRequestParts<SharedContext> for RobotManager {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, ApiError> {
-        let request = (&parts.method, &parts.headers);
-        let actor = Actor::with(context, request, Permission::ManageRobots).await?;
+        let actor = Actor::with(context, parts, Permission::ManageRobots).await?;
         Ok(Self(actor))
     }
+}
+
+/// Returns the account that decides on an authorization request; `None` without a valid credential.
+///
+/// # Errors
+/// 403 as a problem, for the wrong kind of credential and for a suspended account.
+pub fn resource_owner(caller: Caller) -> Result<Option<ResourceOwner>, ApiError> {
+    let owner = caller.into_resource_owner();
+    let owner = owner.map_err(|WrongCredential| wrong_credential())?;
+    if let Some(owner) = &owner {
+        require_not_suspended(&owner.account)?;
+    }
+    Ok(owner)
+}
+
+/// Returns the error for a valid credential that cannot act here, such as an access token
+/// (storyden-contract.md#callers-of-each-operation).
+#[must_use]
+pub fn wrong_credential() -> ApiError {
+    ApiError::forbidden("This credential cannot be used here; sign in with a browser")
 }
 
 /// Rejects a suspended account (storyden-contract.md#callers-of-each-operation).

@@ -8,7 +8,6 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use super::write_private;
 use crate::config::{Config, TokenStorage};
 use crate::database_url::DatabaseUrl;
 use crate::files;
@@ -174,7 +173,7 @@ fn generated(folder: &Path, random: &Random) -> Option<Vec<u8>> {
         files::create_folder(folder).ok()?;
         let new = STANDARD.encode(random.bytes::<KEY_LENGTH>());
         // If another process wrote a key first, that key is used.
-        let _ = write_private(&path, new.as_bytes());
+        let _ = files::write_new(&path, new.as_bytes());
         read()
     })
 }

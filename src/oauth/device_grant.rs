@@ -16,26 +16,37 @@ pub enum EarlyPolls {
     Counted,
 }
 
-/// The part of a device authorization that a poll depends on.
+/// The part of a device authorization that a poll depends on. `A` is the account that approved.
 #[derive(Clone, Debug)]
-pub struct DeviceGrant {
+pub struct DeviceGrant<A> {
     /// Expiry of the codes.
     pub expires_at: Timestamp,
     /// Polling interval, in seconds.
     pub interval_seconds: i64,
     /// The last poll that was not too early.
     pub last_polled_at: Option<Timestamp>,
-    /// True if a member denied the request.
-    pub denied: bool,
-    /// True if tokens were issued.
-    pub consumed: bool,
-    /// True if a member approved the request.
-    pub approved: bool,
+    /// The decision of a member.
+    pub decision: DeviceDecision<A>,
+}
+
+/// The decision about a device authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceDecision<A> {
+    /// Not decided yet.
+    Undecided,
+    /// Denied by a member, or ended by a revocation.
+    Denied,
+    /// Approved by this account.
+    Approved(A),
+    /// Approved by an account that does not exist any more.
+    ApproverGone,
+    /// Approved, and tokens were issued.
+    Consumed,
 }
 
 /// Result of a poll: the table of RFC 8628 §3.5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceState {
+pub enum DeviceState<A> {
     /// Not decided yet.
     Pending,
     /// Too early.
@@ -51,19 +62,18 @@ pub enum DeviceState {
     Expired,
     /// Tokens were already issued.
     Consumed,
-    /// Approved by a member.
-    Approved,
+    /// Approved by this account.
+    Approved(A),
 }
 
-impl DeviceGrant {
+impl<A> DeviceGrant<A> {
     /// Returns the result of a poll at `now`.
     #[must_use]
-    pub fn state(&self, early_polls: EarlyPolls, now: Timestamp) -> DeviceState {
-        if self.consumed {
-            return DeviceState::Consumed;
-        }
-        if self.denied {
-            return DeviceState::Denied;
+    pub fn state(self, early_polls: EarlyPolls, now: Timestamp) -> DeviceState<A> {
+        match self.decision {
+            DeviceDecision::Consumed => return DeviceState::Consumed,
+            DeviceDecision::Denied => return DeviceState::Denied,
+            _ => {}
         }
         if now >= self.expires_at {
             return DeviceState::Expired;
@@ -83,16 +93,17 @@ impl DeviceGrant {
                 last_polled_at,
             };
         }
-        if self.approved {
-            DeviceState::Approved
-        } else {
-            DeviceState::Pending
+        match self.decision {
+            DeviceDecision::Undecided => DeviceState::Pending,
+            DeviceDecision::Approved(account) => DeviceState::Approved(account),
+            DeviceDecision::Denied | DeviceDecision::ApproverGone => DeviceState::Denied,
+            DeviceDecision::Consumed => DeviceState::Consumed,
         }
     }
 
     /// True if a member can still decide.
     #[must_use]
     pub fn awaits_decision(&self, now: Timestamp) -> bool {
-        !self.consumed && !self.denied && !self.approved && now < self.expires_at
+        matches!(self.decision, DeviceDecision::Undecided) && now < self.expires_at
     }
 }

@@ -10,9 +10,9 @@ use crate::clock::Timestamp;
 use crate::ids::RefreshTokenId;
 use crate::secret::Secret;
 
-/// The part of a refresh token that its use depends on.
+/// The part of a refresh token that its use depends on. `R` is the last rotation.
 #[derive(Clone, Copy, Debug)]
-pub struct RefreshGrant {
+pub struct RefreshGrant<R> {
     /// Expiry.
     pub expires_at: Timestamp,
     /// Time of use or revocation.
@@ -21,19 +21,19 @@ pub struct RefreshGrant {
     pub rotated: bool,
     /// True if the grant was revoked, or an open revocation covers the token.
     pub grant_revoked: bool,
-    /// True if the successor can still be derived: this was the grant's last rotation, and the
+    /// The rotation, if the successor can still be derived: this was the grant's last rotation, and the
     /// successor is unused, not revoked and not expired.
-    pub repeatable: bool,
+    pub repeatable: Option<R>,
 }
 
 /// Result of a use of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshState {
+pub enum RefreshState<R> {
     /// First use: rotate.
     Live,
     /// Repeat of the rotating use within the reuse window: the response may have been lost, so return
     /// the same successor again.
-    Repeat,
+    Repeat(R),
     /// Use after rotation and outside the window: a stolen token. Revoke the grant.
     Reused,
     /// Expired.
@@ -42,20 +42,17 @@ pub enum RefreshState {
     Revoked,
 }
 
-impl RefreshGrant {
+impl<R> RefreshGrant<R> {
     /// Returns the result of a use at `now`; `window` is the reuse window for lost responses.
     #[must_use]
-    pub fn state(&self, now: Timestamp, window: Duration) -> RefreshState {
+    pub fn state(self, now: Timestamp, window: Duration) -> RefreshState<R> {
         match self.revoked_at {
             _ if self.grant_revoked => RefreshState::Revoked,
             // Before the expiry check: reuse of an expired parent still revokes its family.
-            Some(used_at) if self.rotated => {
-                if self.repeatable && now - used_at < window {
-                    RefreshState::Repeat
-                } else {
-                    RefreshState::Reused
-                }
-            }
+            Some(used_at) if self.rotated => match self.repeatable {
+                Some(rotation) if now - used_at < window => RefreshState::Repeat(rotation),
+                _ => RefreshState::Reused,
+            },
             Some(_) => RefreshState::Revoked,
             None if now >= self.expires_at => RefreshState::Expired,
             None => RefreshState::Live,

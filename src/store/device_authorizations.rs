@@ -11,22 +11,20 @@ use super::shown_consents::{ShownColumns, ShownConsent, shown_columns};
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
-use crate::oauth::device_grant::DeviceGrant;
+use crate::oauth::device_grant::{DeviceDecision, DeviceGrant};
 use crate::secret::SecretHash;
 
-/// A device authorization for the polling device, with the account that approved the request, if any.
+/// A device authorization for the polling device.
 #[derive(Clone, Debug)]
 pub struct PolledDevice {
     /// Row id.
     pub id: DeviceAuthorizationId,
     /// The client that started the device authorization.
     pub client: ClientRowId,
-    /// State, for the result of a poll.
-    pub grant: DeviceGrant,
+    /// State, for the result of a poll; with the account that approved and its current permissions.
+    pub grant: DeviceGrant<Account>,
     /// Requested scope; after approval, granted scope.
     pub scope: String,
-    /// The account that approved, with the current permissions.
-    pub account: Option<Account>,
 }
 
 /// The columns of the state of a device authorization.
@@ -54,14 +52,19 @@ row!(GrantColumns:
 );
 
 impl GrantColumns {
-    fn grant(&self) -> DeviceGrant {
+    /// Builds the state. `account` is the account that approved; `None` if there is no such account.
+    fn grant<A>(&self, revoked: bool, account: Option<A>) -> DeviceGrant<A> {
         DeviceGrant {
             expires_at: self.expires_at,
             interval_seconds: self.poll_interval_seconds,
             last_polled_at: self.last_polled_at,
-            denied: self.denied_at.is_some(),
-            consumed: self.consumed_at.is_some(),
-            approved: self.approved_at.is_some(),
+            decision: match account {
+                _ if self.consumed_at.is_some() => DeviceDecision::Consumed,
+                _ if revoked || self.denied_at.is_some() => DeviceDecision::Denied,
+                _ if self.approved_at.is_none() => DeviceDecision::Undecided,
+                Some(account) => DeviceDecision::Approved(account),
+                None => DeviceDecision::ApproverGone,
+            },
         }
     }
 }
@@ -101,14 +104,10 @@ pub async fn find_by_device_code(
     let rows: Vec<PolledRow> = db.fetch_all(sql, &[device_code.into()]).await?;
     let account = Account::from_rows(rows.iter().map(|row| &row.account));
     Ok(rows.into_iter().next().map(|row| PolledDevice {
-        grant: DeviceGrant {
-            denied: row.columns.denied_at.is_some() || row.revoked.0,
-            ..row.columns.grant()
-        },
+        grant: row.columns.grant(row.revoked.0, account),
         id: row.columns.device_id,
         client: row.device_client_id,
         scope: row.columns.scope,
-        account,
     }))
 }
 
@@ -119,8 +118,8 @@ pub struct DeviceRequest {
     pub id: DeviceAuthorizationId,
     /// The client that started the device authorization.
     pub client: Client,
-    /// State.
-    pub grant: DeviceGrant,
+    /// State, without the account that approved.
+    pub grant: DeviceGrant<()>,
     /// Requested scope.
     pub scope: String,
     /// User code in display form.
@@ -170,7 +169,7 @@ pub async fn find_by_user_code(db: &Db, user_code: &SecretHash) -> Result<Option
     );
     let row: Option<RequestRow> = db.fetch_optional(SQL, &[user_code.into()]).await?;
     Ok(row.map(|row| DeviceRequest {
-        grant: row.columns.grant(),
+        grant: row.columns.grant(false, Some(())),
         id: row.columns.device_id,
         client: row.client.into(),
         scope: row.columns.scope,

@@ -97,12 +97,12 @@ pub struct NewClientCredentialsGrant {
 impl ClientCredentialsGrant {
     /// Builds the grant for a client's first token.
     #[must_use]
-    pub fn first(self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
+    pub fn first(&self, client: &ClientRowId, now: Timestamp) -> NewClientCredentialsGrant {
         NewClientCredentialsGrant {
             grant: GrantId::generate(now),
             client: client.clone(),
-            owner: self.owner.id,
-            secret_hash: self.secret.current,
+            owner: self.owner.id.clone(),
+            secret_hash: self.secret.current.clone(),
             now,
         }
     }

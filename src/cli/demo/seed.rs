@@ -90,7 +90,7 @@ pub(super) async fn seed(context: &Context, reset: bool) -> Result<Seeded, Error
         clients: Vec::new(),
     };
     for person in PEOPLE {
-        plan_person(context, person, reset, (&mut plan, &mut seeded)).await?;
+        plan_person(context, person, reset, &mut plan, &mut seeded).await?;
     }
     plan_clients(context, &mut plan, &mut seeded).await?;
     match context.db.write(plan, |tx, plan| write(tx, plan)).await {
@@ -105,7 +105,8 @@ async fn plan_person(
     context: &Context,
     person: &Person,
     reset: bool,
-    (plan, seeded): (&mut Plan, &mut Seeded),
+    plan: &mut Plan,
+    seeded: &mut Seeded,
 ) -> Result<(), Error> {
     let known = accounts::find_by_handle(&context.db, person.handle).await?;
     if known.is_some() && !reset {

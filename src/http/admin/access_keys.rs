@@ -1,17 +1,17 @@
 //! Access keys of every account: `/api/admin/access-keys` (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PathId};
+use super::listing::{AdministratorQuery, PageParameters, PathId};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::ApiError;
+use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Administrator;
 use crate::ids::{AccessKeyId, AccountId};
@@ -107,24 +107,20 @@ pub struct KeyList {
     operation_id = "AdminAccessKeyList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this account"),
     ),
     responses(
         (status = 200, description = "The access keys", body = KeyList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<KeyList>, ApiError> {
-    let asked = ListQuery::read(query.as_deref(), &["page", "page_size", "account_id"])?;
+    let asked = query.read(&["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
     let policies = &context.config.policies;
     let (page, whole) = asked.page_or_whole(policies.admin.lists_unpaged)?;
@@ -150,10 +146,8 @@ pub async fn list(
     params(("access_key_id" = String, Path, description = "The id of the row")),
     responses(
         (status = 204, description = "The key cannot be used any more"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(
@@ -173,11 +167,8 @@ pub async fn delete(
             audit::insert(tx, &entry.clone().of(&owner)).await
         })
     });
-    match write.await {
-        Err(store::Error::Gone) => Err(ApiError::new(
-            Kind::NotFound,
-            "There is no access key with this id",
-        )),
-        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
-    }
+    let missing = "There is no access key with this id";
+    let written = write.await;
+    written.map_err(|error| ApiError::of_write(error, missing))?;
+    Ok(StatusCode::NO_CONTENT)
 }

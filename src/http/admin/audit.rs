@@ -1,14 +1,13 @@
 //! The audit trail: `GET /api/admin/audit`.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use serde::Serialize;
 
-use super::listing::{ListQuery, named_client};
+use super::listing::{AdministratorQuery, PageParameters, named_client};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
-use crate::http::guards::Administrator;
+use crate::http::error::responses::{GuardErrors, Invalid};
 use crate::store::audit::{self, Event, Filter, ListedEntry};
 use crate::store::paging::Pages;
 
@@ -29,8 +28,7 @@ pub struct AuditList {
     operation_id = "AdminAuditList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("event" = Option<String>, Query, description = "Of this event, as in grant_approved"),
         ("actor" = Option<String>, Query, description = "Done by this account"),
         ("account_id" = Option<String>, Query, description = "That concern this account"),
@@ -41,15 +39,12 @@ pub struct AuditList {
     responses(
         (status = 200, description = "The lines, newest first", body = AuditList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<AuditList>, ApiError> {
     let known = [
         "page",
@@ -61,7 +56,7 @@ pub async fn list(
         "since",
         "until",
     ];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
     // Audit lines contain public client ids, which stay meaningful after a client is deleted.
     let client = match asked.text("client_id") {

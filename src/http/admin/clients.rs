@@ -1,20 +1,18 @@
 //! Clients of every account: `/api/admin/oauth/clients` (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
-use super::listing::{ListQuery, PathId};
+use super::listing::{AdministratorQuery, PageParameters, PathId};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
-use crate::http::error::responses::{
-    Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
-};
+use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::Administrator;
@@ -51,8 +49,7 @@ pub struct ClientList {
     operation_id = "AdminOAuthClientList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this owner"),
         ("client_id" = Option<String>, Query, description = "With this public id"),
         ("q" = Option<String>, Query, description = "With this text in the name or the public id, in any case"),
@@ -60,18 +57,15 @@ pub struct ClientList {
     responses(
         (status = 200, description = "The clients", body = ClientList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<ClientList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "q"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let filter = Filter {
         owner: asked.account("account_id"),
         client_id: asked.text("client_id"),
@@ -106,12 +100,9 @@ pub struct CreatedClient {
     responses(
         (status = 200, description = "The client", body = CreatedClient),
         Invalid,
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         Conflict,
-        TooLarge,
-        UnsupportedMediaType,
-        Broken,
+        BodyErrors,
     )
 )]
 pub async fn create(
@@ -224,10 +215,8 @@ fn no_secret() -> ApiError {
     params(("oauth_client_id" = String, Path, description = "Its row")),
     responses(
         (status = 200, description = "The client", body = ClientResource),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn get(
@@ -253,12 +242,9 @@ pub async fn get(
     responses(
         (status = 200, description = "The client as it is now", body = ClientResource),
         Invalid,
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        TooLarge,
-        UnsupportedMediaType,
-        Broken,
+        BodyErrors,
     )
 )]
 pub async fn update(
@@ -343,10 +329,8 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
     params(("oauth_client_id" = String, Path, description = "Its row")),
     responses(
         (status = 204, description = "It is gone, with all that it was given"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(

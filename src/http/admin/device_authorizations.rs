@@ -2,14 +2,13 @@
 //! (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use serde::Serialize;
 
-use super::listing::{ListQuery, client_row};
+use super::listing::{AdministratorQuery, PageParameters, client_row};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, Unauthenticated};
-use crate::http::guards::Administrator;
+use crate::http::error::responses::{GuardErrors, Invalid};
 use crate::store::device_list::{self, Filter, ListedDevice, Stage};
 use crate::store::paging::Pages;
 
@@ -34,8 +33,7 @@ pub struct DeviceList {
     operation_id = "AdminOAuthDeviceAuthorisationList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Opened or approved by this account"),
         ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
         ("state" = Option<String>, Query, description = "pending, approved, denied, consumed or expired"),
@@ -43,18 +41,15 @@ pub struct DeviceList {
     responses(
         (status = 200, description = "The device authorizations", body = DeviceList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<DeviceList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id", "state"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     let filter = Filter {
         account: asked.account("account_id"),

@@ -4,31 +4,60 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
 use crate::http::extract::{Decoded, decode};
+use crate::http::guards::Administrator;
 use crate::ids::{AccountId, ClientRowId};
 use crate::store;
 use crate::store::clients::{self, Client};
 use crate::store::paging::Page;
 
+/// The parameters of a page, for the API document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParameters {
+    /// Which page, from 1
+    pub page: Option<String>,
+    /// How many on a page, 1 to 200; 50 unless given
+    pub page_size: Option<String>,
+}
+
+/// The query of a list, sent by an administrator.
+pub struct AdministratorQuery(Option<String>);
+
+impl FromRequestParts<SharedContext> for AdministratorQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
+        Administrator::from_request_parts(parts, context).await?;
+        Ok(Self(parts.uri.query().map(str::to_owned)))
+    }
+}
+
+impl AdministratorQuery {
+    /// Parses the query; parameters outside `known` are ignored.
+    ///
+    /// # Errors
+    /// 400 for a malformed query or a repeated parameter.
+    pub(super) fn read(&self, known: &[&'static str]) -> Result<ListQuery, ApiError> {
+        let decoded = decode(self.0.as_deref().unwrap_or_default(), known)
+            .and_then(Decoded::without_repeats)
+            .map_err(|error| ApiError::invalid(error.description))?;
+        Ok(ListQuery(decoded))
+    }
+}
+
 /// The parsed query of a list.
 pub(super) struct ListQuery(Decoded);
 
 impl ListQuery {
-    /// Parses a query; parameters outside `known` are ignored.
-    ///
-    /// # Errors
-    /// 400 for a malformed query or a repeated parameter.
-    pub(super) fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
-        let decoded = decode(query.unwrap_or_default(), known)
-            .and_then(Decoded::without_repeats)
-            .map_err(|error| ApiError::invalid(error.description))?;
-        Ok(Self(decoded))
-    }
-
     /// A text parameter, if present.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).map(str::to_owned)

@@ -7,7 +7,7 @@ pub mod audit;
 mod client_input;
 pub mod clients;
 pub mod device_authorizations;
-mod listing;
+pub mod listing;
 pub mod refresh_tokens;
 pub mod remote;
 pub mod revocation;

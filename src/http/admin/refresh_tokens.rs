@@ -2,14 +2,14 @@
 //! (storyden-contract.md#administration).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{ListQuery, PathId, client_row};
+use super::listing::{AdministratorQuery, PageParameters, PathId, client_row};
 use crate::context::SharedContext;
-use crate::http::error::responses::{Broken, Forbidden, Invalid, NotFound, Unauthenticated};
+use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::ClientAddress;
 use crate::http::guards::Administrator;
@@ -35,26 +35,22 @@ pub struct TokenList {
     operation_id = "AdminOAuthRefreshTokenList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
+        PageParameters,
         ("account_id" = Option<String>, Query, description = "Of this account"),
         ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
     ),
     responses(
         (status = 200, description = "The refresh tokens", body = TokenList),
         Invalid,
-        Unauthenticated,
-        Forbidden,
-        Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    _: Administrator,
-    RawQuery(query): RawQuery,
+    query: AdministratorQuery,
 ) -> Result<Json<TokenList>, ApiError> {
     let known = ["page", "page_size", "account_id", "client_id"];
-    let asked = ListQuery::read(query.as_deref(), &known)?;
+    let asked = query.read(&known)?;
     let filter = Filter {
         account: asked.account("account_id"),
         client: client_row(&context, &asked).await?,
@@ -72,10 +68,8 @@ pub async fn list(
     params(("oauth_refresh_token_id" = String, Path, description = "Its row")),
     responses(
         (status = 204, description = "Nothing is refreshed with it any more"),
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        Broken,
     )
 )]
 pub async fn delete(

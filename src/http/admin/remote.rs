@@ -9,9 +9,7 @@ use serde_json::Value;
 use super::entry;
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
-use crate::http::error::responses::{
-    Broken, Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
-};
+use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::RobotManager;
@@ -68,7 +66,7 @@ fn resource_metadata() -> utoipa::openapi::Ref {
     request_body = Discover,
     responses(
         (status = 200, description = "Who protects the resource, and how", body = Discovery),
-        Invalid, Unauthenticated, Forbidden, TooLarge, UnsupportedMediaType, Broken,
+        Invalid, GuardErrors, BodyErrors,
     )
 )]
 pub async fn discover(
@@ -117,7 +115,7 @@ pub struct List {
     tag = "admin",
     responses(
         (status = 200, description = "The connections, everybody's", body = List),
-        Unauthenticated, Forbidden, Broken,
+        GuardErrors,
     )
 )]
 pub async fn list(
@@ -159,7 +157,7 @@ pub struct Create {
     request_body = Create,
     responses(
         (status = 200, description = "The connection, not authorized yet", body = Shown),
-        Invalid, Unauthenticated, Forbidden, Conflict, TooLarge, UnsupportedMediaType, Broken,
+        Invalid, GuardErrors, Conflict, BodyErrors,
     )
 )]
 pub async fn create(
@@ -205,7 +203,7 @@ fn id_of(path: &str) -> Result<RemoteConnectionId, ApiError> {
     params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
     responses(
         (status = 200, description = "The connection", body = Shown),
-        Invalid, Unauthenticated, Forbidden, NotFound, Broken,
+        Invalid, GuardErrors, NotFound,
     )
 )]
 pub async fn get(
@@ -246,7 +244,7 @@ pub struct Update {
     request_body = Update,
     responses(
         (status = 200, description = "The connection as it is now", body = Shown),
-        Invalid, Unauthenticated, Forbidden, NotFound, TooLarge, UnsupportedMediaType, Broken,
+        Invalid, GuardErrors, NotFound, BodyErrors,
     )
 )]
 pub async fn update(
@@ -294,7 +292,7 @@ pub async fn update(
     params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
     responses(
         (status = 204, description = "It is gone, with its tokens"),
-        Invalid, Unauthenticated, Forbidden, NotFound, Broken,
+        Invalid, GuardErrors, NotFound,
     )
 )]
 pub async fn delete(
@@ -340,7 +338,7 @@ pub struct Authorize {
     params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
     responses(
         (status = 200, description = "Where the browser goes", body = Authorize),
-        Invalid, Unauthenticated, Forbidden, NotFound, Broken,
+        Invalid, GuardErrors, NotFound,
     )
 )]
 pub async fn authorize(
@@ -383,7 +381,7 @@ pub struct AccessTokenResponse {
     params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
     responses(
         (status = 200, description = "An access token that is good now", body = AccessTokenResponse),
-        Invalid, Unauthenticated, Forbidden, NotFound, Broken,
+        Invalid, GuardErrors, NotFound,
     )
 )]
 pub async fn token(

@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::entry;
 use super::listing::named_client;
 use crate::context::{Context, SharedContext};
-use crate::http::error::responses::{
-    Broken, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, UnsupportedMediaType,
-};
+use crate::http::error::responses::{BodyErrors, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::Administrator;
@@ -61,12 +59,9 @@ pub struct Revoked {
     responses(
         (status = 200, description = "How much was ended or, with dry_run, would be", body = Revoked),
         Invalid,
-        Unauthenticated,
-        Forbidden,
+        GuardErrors,
         NotFound,
-        TooLarge,
-        UnsupportedMediaType,
-        Broken,
+        BodyErrors,
     )
 )]
 pub async fn revoke(

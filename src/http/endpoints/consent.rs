@@ -1,17 +1,135 @@
-//! Scopes of a consent page and of the decision, for the code flow and the device flow.
+//! The consent decision, for the code flow and the device flow: the deciding account, the errors, and
+//! the scopes of the page and of the approval.
 //!
 //! An approval grants at most the scopes that the page showed, limited to the scopes that client and
 //! account allow now. If the client changed name, owner or redirect URIs since, the page must be shown
 //! again.
 
+use axum::Json;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::require_enabled;
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::http::caller::{Caller, ResourceOwner};
+use crate::http::error::{ApiError, OAuthErrorBody};
+use crate::http::extract::JsonBody;
+use crate::http::guards::{require_own_origin, resource_owner, wrong_credential};
 use crate::oauth::OAuthError;
 use crate::oauth::scope::Scope;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::shown_consents::{self, Page, ShownConsent};
+
+/// Errors of a consent request.
+#[derive(Debug)]
+pub enum ConsentError {
+    /// A protocol error.
+    OAuth(OAuthError),
+    /// A protocol error and the redirect URI with that error, for the page to follow.
+    Location(OAuthError, String),
+    /// Wrong kind of credential, a suspended account, or a page of a foreign origin (CSRF).
+    Problem(ApiError),
+    /// No session: 401 without a body; the page then opens the login page.
+    SignIn,
+}
+
+impl From<OAuthError> for ConsentError {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<ApiError> for ConsentError {
+    fn from(error: ApiError) -> Self {
+        Self::Problem(error)
+    }
+}
+
+impl From<store::Error> for ConsentError {
+    fn from(error: store::Error) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl IntoResponse for ConsentError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::OAuth(error) => error.into_response(),
+            Self::Problem(problem) => problem.into_response(),
+            Self::SignIn => StatusCode::UNAUTHORIZED.into_response(),
+            Self::Location(error, location) => {
+                error.log();
+                let body = OAuthErrorBody::of(&error, Some(location));
+                (error.status(), Json(body)).into_response()
+            }
+        }
+    }
+}
+
+/// The credentials that a consent operation accepts (storyden-contract.md#callers-of-each-operation).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Accepts {
+    /// A browser session: decisions about devices.
+    Session,
+    /// A browser session or a personal access key: decisions about codes.
+    SessionOrAccessKey,
+}
+
+/// Returns the account that decides.
+///
+/// # Errors
+/// [`ConsentError::SignIn`] without a valid credential; a problem for the wrong kind of credential or a
+/// suspended account.
+pub(super) async fn require_decider(
+    context: &Context,
+    headers: &HeaderMap,
+    accepts: Accepts,
+) -> Result<ResourceOwner, ConsentError> {
+    let caller = Caller::of(context, headers).await?;
+    if let (Accepts::Session, Caller::PersonalKey(_)) = (accepts, &caller) {
+        return Err(wrong_credential().into());
+    }
+    resource_owner(caller)?.ok_or(ConsentError::SignIn)
+}
+
+/// A user's decision.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseDecision)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decision {
+    /// Grants the request.
+    Approve,
+    /// Refuses the request.
+    Deny,
+}
+
+/// Runs the checks that precede a decision, and returns the deciding account and the body.
+///
+/// # Errors
+/// In this order: a page of a foreign origin (CSRF); the account, as in [`require_decider`]; an invalid
+/// body, before the account if the policy says so; OAuth is off.
+pub(super) async fn read_decision<T>(
+    context: &Context,
+    headers: &HeaderMap,
+    accepts: Accepts,
+    body: Result<JsonBody<T>, ApiError>,
+) -> Result<(ResourceOwner, T), ConsentError> {
+    require_own_origin(context, &Method::POST, headers)?;
+    let body = if context.config.policies.consent.request_validated_first {
+        Ok(body?)
+    } else {
+        body
+    };
+    let decider = require_decider(context, headers, accepts).await?;
+    let JsonBody(body) = body?;
+    require_enabled(context)?;
+    Ok((decider, body))
+}
 
 /// A request that awaits a decision.
 #[derive(Debug)]
@@ -31,11 +149,11 @@ pub(super) struct Undecided<'a> {
 }
 
 impl Undecided<'_> {
-    /// Records that the page is shown; returns the scopes to show as granted.
+    /// Records that the page is shown, and returns the scopes to show as granted.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub(super) async fn show(&self, context: &Context) -> Result<Scope, store::Error> {
+    pub(super) async fn record_shown(&self, context: &Context) -> Result<Scope, store::Error> {
         let granted = self.granted();
         if let Some(shown) = self.shown.filter(|shown| shown.was_shown) {
             let still_shown = granted.within(&shown.scope);

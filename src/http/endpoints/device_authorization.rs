@@ -136,8 +136,9 @@ async fn answer(
     let agent = headers
         .get(USER_AGENT)
         .map(|value| printable(value.as_bytes()));
-    let origin = (address.0.to_string(), agent);
-    let (device_code, user_code) = store_device(context, &client, &scope, origin).await?;
+    let address = address.0.to_string();
+    let stored = store_device(context, &client, &scope, address, agent);
+    let (device_code, user_code) = stored.await?;
     let page = context.config.device_consent_page();
     let mut complete = page.clone();
     complete
@@ -206,7 +207,8 @@ async fn store_device(
     context: &Context,
     client: &Client,
     scope: &Scope,
-    (address, user_agent): (String, Option<String>),
+    address: String,
+    user_agent: Option<String>,
 ) -> Result<(Secret, UserCode), OAuthError> {
     let now = context.clock.now();
     for _ in 0..ATTEMPTS {

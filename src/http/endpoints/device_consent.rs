@@ -6,24 +6,22 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::consent::{self, Undecided};
+use super::consent::{
+    self, Accepts, ConsentError, Decision, Undecided, read_decision, require_decider,
+};
 use super::require_enabled;
 use crate::clients::facts::{self, ClientFacts};
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::require_may_authorize;
-use crate::http::endpoints::authorize::consent::{
-    ConsentError, Decision, reject_early, require_session_account,
-};
+use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, decode};
-use crate::http::guards::require_own_origin;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
 use crate::oauth::OAuthError;
 use crate::oauth::grant_type::GrantType;
@@ -77,23 +75,18 @@ pub struct Device {
     params(("user_code" = Option<String>, Query, description = "What the device shows")),
     responses(
         (status = 200, description = "What is asked", body = Consent),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
+        responses::ConsentErrors,
         responses::OAuthTooManyRequests,
     ),
 )]
-pub async fn show(
+pub async fn show_and_claim(
     State(context): State<SharedContext>,
     RawQuery(query): RawQuery,
     address: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Json<Consent>, ConsentError> {
-    let account = require_session_account(&context, &headers).await?;
+    let decider = require_decider(&context, &headers, Accepts::Session).await?;
+    let account = decider.account;
     require_enabled(&context)?;
     // Before the lookup of the code, so that an account without the permission cannot probe codes.
     require_may_authorize(&account)?;
@@ -112,7 +105,7 @@ pub async fn show(
     }
     let requested = Scope::stored(&request.scope);
     let granted = undecided_of(&request, &account, &requested)
-        .show(&context)
+        .record_shown(&context)
         .await?;
     let facts = facts::of(&context, &request.client, &account.id, &granted, None).await?;
     Ok(Json(Consent {
@@ -163,15 +156,8 @@ pub struct Decided {
     request_body = DecisionBody,
     responses(
         (status = 200, description = "What became of it", body = Decided),
-        (
-            status = 400,
-            description = "The request is refused",
-            content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
-        ),
-        (status = 401, description = "Nobody is signed in"),
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::ConsentErrors,
+        responses::BodyErrors,
         responses::OAuthTooManyRequests,
     ),
 )]
@@ -181,15 +167,13 @@ pub async fn decide(
     address: ClientAddress,
     body: Result<JsonBody<DecisionBody>, ApiError>,
 ) -> Result<Json<Decided>, ConsentError> {
-    require_own_origin(&context, &Method::POST, &headers)?;
-    let body = reject_early(&context, body)?;
-    let account = require_session_account(&context, &headers).await?;
-    let JsonBody(DecisionBody {
+    let (decider, body) = read_decision(&context, &headers, Accepts::Session, body).await?;
+    let DecisionBody {
         user_code,
         decision,
         client_version,
-    }) = body?;
-    require_enabled(&context)?;
+    } = body;
+    let account = decider.account;
     if let Decision::Approve = decision {
         require_may_authorize(&account)?;
     }

@@ -7,13 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{challenge_bearer, refuse_client, require_enabled};
+use super::{authenticate_client, challenge_bearer, refuse_client, require_enabled};
 use crate::clients;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
+use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, read_form};
 use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::grant_type::{ClientType, GrantType};
@@ -122,17 +122,9 @@ pub async fn introspect(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(
-        context.config.policies.requests.form_syntax,
-        request,
-        TOKEN_PARAMETERS,
-    )
-    .await;
-    let outcome = match form {
-        Ok(form) => answer(&context, &headers, &form, address).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
+    let syntax = context.config.policies.requests.form_syntax;
+    let form = read_form(syntax, request, TOKEN_PARAMETERS).await;
+    match answer(&context, &headers, form, address).await {
         Ok(introspection) => Json(introspection).into_response(),
         Err(error) => match error.code {
             ErrorCode::InvalidToken | ErrorCode::InsufficientScope => {
@@ -148,11 +140,12 @@ pub async fn introspect(
 async fn answer(
     context: &Context,
     headers: &HeaderMap,
-    form: &Decoded,
+    form: Result<Decoded, OAuthError>,
     address: ClientAddress,
 ) -> Result<Introspection, OAuthError> {
+    let form = form?;
     require_enabled(context)?;
-    let requester = requester(context, headers, form, address).await?;
+    let requester = requester(context, headers, &form, address).await?;
     let token = Secret::new(form.require("token", "Missing token")?);
     let active = match refresh_tokens::find(&context.db, &token.hash()).await? {
         Some(token) => of_refresh_token(context, &requester, token).await?,
@@ -175,8 +168,8 @@ async fn requester(
     form: &Decoded,
     address: ClientAddress,
 ) -> Result<Requester, OAuthError> {
-    let policies = &context.config.policies;
-    if let Bearer::Token(token) = bearer(policies.callers.bearer_scheme, headers) {
+    let scheme = context.config.policies.callers.bearer_scheme;
+    if let Bearer::Token(token) = bearer(scheme, headers) {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
             let two = "a bearer token and client credentials; send one of them";
             return Err(OAuthError::invalid_request(two));
@@ -204,9 +197,7 @@ async fn requester(
         }
         return Ok(Requester::Administrator);
     }
-    let credentials = credentials(policies.client_authentication, headers, form)?;
-    let client = clients::identify(context, &credentials).await?;
-    clients::prove(context, &client, &credentials, address.0).await?;
+    let (client, credentials) = authenticate_client(context, headers, form, address).await?;
     if client.kind == ClientType::Public {
         // §2.1, §4 (token scanning): anybody can present the id of a public client
         let description = "A public client cannot introspect: it has nothing to prove who it is";

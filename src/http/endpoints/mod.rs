@@ -8,6 +8,7 @@ pub mod end_session;
 pub mod health;
 pub mod introspection;
 pub mod openapi;
+pub mod protected_resource;
 pub mod register;
 pub mod registration_management;
 pub mod remote_callback;
@@ -16,12 +17,15 @@ pub mod token;
 pub mod userinfo;
 pub mod well_known;
 
-use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::clients::{self, Credentials};
 use crate::context::Context;
+use crate::http::extract::{ClientAddress, Decoded, credentials};
 use crate::oauth::OAuthError;
+use crate::store::clients::Client;
 
 /// Converts an error to a response, with a `Basic` challenge if the error asks for one, as after failed
 /// authentication by header (RFC 6749 §5.2). The realm is the API's host
@@ -41,6 +45,22 @@ fn refuse_client(context: &Context, error: OAuthError) -> Response {
         }
     }
     response
+}
+
+/// Authenticates the client of a form (RFC 6749 §3.2.1).
+///
+/// # Errors
+/// `invalid_client`, or `invalid_request` for two methods at once.
+async fn authenticate_client(
+    context: &Context,
+    headers: &HeaderMap,
+    form: &Decoded,
+    ClientAddress(address): ClientAddress,
+) -> Result<(Client, Credentials), OAuthError> {
+    let credentials = credentials(context.config.policies.client_authentication, headers, form)?;
+    let client = clients::identify(context, &credentials).await?;
+    clients::prove(context, &client, &credentials, address).await?;
+    Ok((client, credentials))
 }
 
 /// The error description when an address exceeds the rate limit.

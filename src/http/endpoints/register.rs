@@ -45,8 +45,7 @@ impl From<OAuthError> for RegistrationError {
             description = "What may not be registered, or registration is off",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
     ),
 )]
 pub async fn register(

@@ -125,7 +125,7 @@ async fn answer(
     let asked = RequestedMetadata::read(policy, &document)
         .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
     let metadata = asked.check(policy, &context.config.registration_scope())?;
-    management::replace(context, registration, metadata, (&token, address)).await
+    management::replace(context, registration, metadata, &token, address).await
 }
 
 /// Checks that the request repeats the client id and has no server-assigned member (RFC 7592 §2.2).

@@ -42,8 +42,7 @@ pub struct AuthorizedConnection {
     responses(
         (status = 200, description = "The connection, authorized", body = AuthorizedConnection),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
     ),
 )]

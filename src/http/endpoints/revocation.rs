@@ -5,12 +5,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use time::Duration;
 
-use super::{refuse_client, require_enabled};
-use crate::clients;
+use super::{authenticate_client, refuse_client, require_enabled};
 use crate::context::{Context, SharedContext};
 use crate::http::caller::read_access_token;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
+use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, read_form};
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
@@ -61,17 +60,9 @@ pub async fn revoke(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let form = read_form(
-        context.config.policies.requests.form_syntax,
-        request,
-        TOKEN_PARAMETERS,
-    )
-    .await;
-    let outcome = match form {
-        Ok(form) => answer(&context, &headers, &form, address).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
+    let syntax = context.config.policies.requests.form_syntax;
+    let form = read_form(syntax, request, TOKEN_PARAMETERS).await;
+    match answer(&context, &headers, form, address).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(error) => refuse_client(&context, error),
     }
@@ -80,13 +71,12 @@ pub async fn revoke(
 async fn answer(
     context: &Context,
     headers: &HeaderMap,
-    form: &Decoded,
+    form: Result<Decoded, OAuthError>,
     address: ClientAddress,
 ) -> Result<(), OAuthError> {
+    let form = form?;
     require_enabled(context)?;
-    let credentials = credentials(context.config.policies.client_authentication, headers, form)?;
-    let client = clients::identify(context, &credentials).await?;
-    clients::prove(context, &client, &credentials, address.0).await?;
+    let (client, _) = authenticate_client(context, headers, &form, address).await?;
     let token = Secret::new(form.require("token", "Missing token")?);
     let entry = |event| {
         Entry::new(event, context.clock.now())

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::token::person_claims;
 use super::{challenge_bearer, with_challenge};
+use utoipa::{IntoResponses, ToResponse};
+
 use crate::accounts::access_keys;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, bearer, verify_access_token};
@@ -31,6 +33,30 @@ pub struct UserInfo {
     sub: AccountId,
 }
 
+/// The responses, for the API document.
+#[derive(Debug, IntoResponses)]
+pub enum UserInfoResponses {
+    /// OpenID Connect Core §5.3.2
+    #[response(status = 200)]
+    Claims(UserInfo),
+    /// No access token, or one that is no longer good
+    #[response(status = 401)]
+    Unauthorized(#[to_response] EitherUnauthorized),
+    /// A token without the scope `openid`
+    #[response(status = 403, headers(("WWW-Authenticate" = String, description = "RFC 6750 §3")))]
+    InsufficientScope(OAuthErrorBody),
+}
+
+/// No access token, or one that is no longer good
+#[derive(Debug, ToResponse)]
+#[response(headers(("WWW-Authenticate" = String, description = "RFC 6750 §3")))]
+pub enum EitherUnauthorized {
+    /// A problem.
+    Problem(#[content("application/problem+json")] Problem),
+    /// An OAuth error.
+    OAuth(#[content("application/json")] OAuthErrorBody),
+}
+
 /// `GET /api/oauth/userinfo`.
 #[utoipa::path(
     get,
@@ -38,22 +64,7 @@ pub struct UserInfo {
     operation_id = "OAuthUserInfo",
     tag = "auth",
     security(("oauth_token" = [])),
-    responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
-        responses::OAuthInvalid,
-        (
-            status = 401,
-            description = "No access token, or one that is no longer good",
-            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
-        ),
-        (
-            status = 403,
-            description = "A token without the scope `openid`",
-            body = OAuthErrorBody,
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
-        ),
-    ),
+    responses(UserInfoResponses, responses::OAuthInvalid),
 )]
 pub async fn userinfo(context: State<SharedContext>, request: Request) -> Response {
     respond(context, request).await
@@ -66,22 +77,7 @@ pub async fn userinfo(context: State<SharedContext>, request: Request) -> Respon
     operation_id = "OAuthUserInfoByPost",
     tag = "auth",
     security(("oauth_token" = [])),
-    responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
-        responses::OAuthInvalid,
-        (
-            status = 401,
-            description = "No access token, or one that is no longer good",
-            content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
-        ),
-        (
-            status = 403,
-            description = "A token without the scope `openid`",
-            body = OAuthErrorBody,
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
-        ),
-    ),
+    responses(UserInfoResponses, responses::OAuthInvalid),
 )]
 pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -> Response {
     respond(context, request).await

@@ -18,8 +18,6 @@ macro_rules! documented {
 documented! {
     /// The request is malformed.
     Invalid = 400 "application/problem+json" Problem;
-    /// Not signed in, or the credential is no longer valid.
-    Unauthenticated = 401 "application/problem+json" Problem;
     /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
     /// of a foreign origin (CSRF).
     Forbidden = 403 "application/problem+json" Problem;
@@ -27,10 +25,6 @@ documented! {
     NotFound = 404 "application/problem+json" Problem;
     /// The item exists already.
     Conflict = 409 "application/problem+json" Problem;
-    /// The body is longer than 32 KiB.
-    TooLarge = 413 "application/problem+json" Problem;
-    /// The body is not `application/json`.
-    UnsupportedMediaType = 415 "application/problem+json" Problem;
     /// Too many attempts; `Retry-After` tells when to try again.
     TooManyRequests = 429 "application/problem+json" Problem
         [headers(("Retry-After" = u64, description = "Seconds"))];
@@ -43,9 +37,56 @@ documented! {
         [headers(("Retry-After" = u64, description = "Seconds"))];
 }
 
+/// Errors of the guards: the extractors that authorize a caller.
+#[derive(Debug, IntoResponses)]
+pub enum GuardErrors {
+    /// Not signed in, or the credential is no longer valid.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
+    /// of a foreign origin (CSRF).
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+}
+
+/// Errors of a JSON body that cannot be read.
+#[derive(Debug, IntoResponses)]
+pub enum BodyErrors {
+    /// The body is longer than 32 KiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The body is not `application/json`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+}
+
+/// Errors of a consent operation.
+#[derive(Debug, IntoResponses)]
+pub enum ConsentErrors {
+    /// The request is refused
+    #[response(status = 400)]
+    Refused(#[to_response] EitherRefused),
+    /// Nobody is signed in
+    #[response(status = 401)]
+    SignIn,
+    /// Not allowed: a suspended account, a missing permission, the wrong kind of credential, or a page
+    /// of a foreign origin (CSRF).
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+}
+
+/// The request is refused
+#[derive(Debug, ToResponse)]
+pub enum EitherRefused {
+    /// An OAuth error.
+    OAuth(#[content("application/json")] OAuthErrorBody),
+    /// A problem.
+    Problem(#[content("application/problem+json")] Problem),
+}
+
 /// Errors that every operation may return.
 #[derive(Debug, IntoResponses)]
-pub enum Broken {
+pub enum CommonProblems {
     /// Rate limit of the address exceeded; `Retry-After` tells when to try again.
     #[response(
         status = 429,

@@ -5,7 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Decoded, PARAMETER_MAX, decode_part};
+use super::parameters::{Decoded, PARAMETER_MAX, decode_part};
 use crate::clients::Credentials;
 use crate::clients::assertion::subject;
 use crate::compat::{ClientAuthenticationPolicy, TwoMethods};

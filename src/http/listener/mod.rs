@@ -99,7 +99,8 @@ async fn serve(
         };
         let connection = connection(
             stream,
-            (peer, context.timeouts),
+            peer,
+            context.timeouts,
             service.clone(),
             Arc::clone(&place),
         );
@@ -136,7 +137,8 @@ async fn serve(
 /// Serves a connection with the timeouts.
 fn connection(
     stream: TcpStream,
-    (peer, timeouts): (SocketAddr, Timeouts),
+    peer: SocketAddr,
+    timeouts: Timeouts,
     router: Router,
     place: Arc<ConnectionSlot>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Output = hyper::Result<()>> {

@@ -11,8 +11,8 @@ use crate::accounts::access_keys::generate;
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
+use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, JsonBody, PathId};
 use crate::http::guards::{KeyHolder, Person};
 use crate::ids::AccessKeyId;
@@ -105,9 +105,7 @@ impl Key {
     responses(
         (status = 200, body = KeyList),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -136,12 +134,9 @@ pub async fn list(
     responses(
         (status = 200, body = IssuedKey),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::GuardErrors,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn create(
@@ -229,10 +224,8 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     responses(
         (status = 204, description = "It cannot be used any more"),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn delete(
@@ -258,11 +251,8 @@ pub async fn delete(
                 audit::insert(tx, entry).await
             })
         });
-    match write.await {
-        Err(store::Error::Gone) => Err(ApiError::new(
-            Kind::NotFound,
-            "You have no access key with this id",
-        )),
-        written => Ok(written.map(|()| StatusCode::NO_CONTENT)?),
-    }
+    let missing = "You have no access key with this id";
+    let written = write.await;
+    written.map_err(|error| ApiError::of_write(error, missing))?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -59,9 +59,7 @@ pub struct ApplicationList {
     responses(
         (status = 200, body = ApplicationList),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -102,10 +100,8 @@ pub async fn list(
     params(("oauth_client_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It has nothing any more"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn revoke(

@@ -47,13 +47,10 @@ pub struct RotatedSecret {
     responses(
         (status = 200, body = RotatedSecret),
         (status = 400, description = "There is none, it is somebody else's, or it has no secret"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn rotate(

@@ -64,9 +64,7 @@ pub struct IssuedClient {
     security(("browser" = [])),
     responses(
         (status = 200, body = ClientList),
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -94,12 +92,9 @@ pub async fn list(
     responses(
         (status = 200, body = IssuedClient),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::GuardErrors,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn create(
@@ -198,10 +193,8 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
     responses(
         (status = 200, body = ClientResource),
         responses::OAuthInvalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn get(
@@ -234,12 +227,9 @@ pub async fn get(
     responses(
         (status = 200, body = ClientResource),
         (status = 400, description = "It is somebody else's, or something cannot be, and which"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
-        responses::Broken,
+        responses::BodyErrors,
     )
 )]
 pub async fn update(
@@ -342,9 +332,7 @@ fn check_changes(
     responses(
         (status = 204, description = "It is gone, with all it was given"),
         responses::OAuthInvalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn delete(

@@ -59,12 +59,9 @@ fn yes() -> bool {
     responses(
         (status = 200, description = "The new one counts: what ended with the old one, and what is left", body = Closed),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::GuardErrors,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn change(

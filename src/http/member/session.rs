@@ -74,11 +74,9 @@ pub struct SignedIn {
             headers(("Set-Cookie" = String, description = "The session"))
         ),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
         responses::TooManyRequests,
     ),
 )]

@@ -10,8 +10,8 @@ use super::entry;
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
+use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{ClientAddress, Decoded, PathId, decode};
 use crate::http::guards::Person;
 use crate::http::session_cookie;
@@ -83,9 +83,7 @@ pub struct SessionList {
     security(("browser" = [])),
     responses(
         (status = 200, body = SessionList),
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -120,10 +118,8 @@ pub async fn list(
     params(("session_id" = String, Path, description = "The row's id")),
     responses(
         (status = 204, description = "It is over"),
-        responses::Unauthenticated,
-        responses::Forbidden,
+        responses::GuardErrors,
         responses::NotFound,
-        responses::Broken,
     )
 )]
 pub async fn delete(
@@ -150,13 +146,10 @@ pub async fn delete(
                 audit::insert(tx, entry).await
             })
         });
-    match write.await {
-        Err(store::Error::Gone) => Err(ApiError::new(
-            Kind::NotFound,
-            "You have no open session with this id",
-        )),
-        written => Ok(written.map(|()| (StatusCode::NO_CONTENT, set_cookies(cookies)))?),
-    }
+    let missing = "You have no open session with this id";
+    let written = write.await;
+    written.map_err(|error| ApiError::of_write(error, missing))?;
+    Ok((StatusCode::NO_CONTENT, set_cookies(cookies)))
 }
 
 /// `DELETE /api/auth/sessions`: ends every session, revokes all grants, and cancels pending requests.
@@ -178,9 +171,7 @@ pub async fn delete(
             headers(("Set-Cookie" = String, description = "An empty session"))
         ),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn delete_all(

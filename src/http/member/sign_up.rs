@@ -39,10 +39,8 @@ use crate::store::audit::{self, Event};
         responses::Invalid,
         responses::Forbidden,
         responses::Conflict,
-        responses::TooLarge,
-        responses::UnsupportedMediaType,
+        responses::BodyErrors,
         responses::TooManyRequests,
-        responses::Broken,
     )
 )]
 pub async fn sign_up(

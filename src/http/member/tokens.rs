@@ -40,9 +40,7 @@ pub struct TokenList {
     responses(
         (status = 200, body = TokenList),
         responses::Invalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn list(
@@ -73,9 +71,7 @@ pub async fn list(
     responses(
         (status = 204, description = "It is over"),
         responses::OAuthInvalid,
-        responses::Unauthenticated,
-        responses::Forbidden,
-        responses::Broken,
+        responses::GuardErrors,
     )
 )]
 pub async fn delete(

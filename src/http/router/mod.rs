@@ -32,13 +32,13 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
 };
-use crate::http::endpoints::authorize::consent;
+use crate::http::endpoints::authorize::{consent, decision};
 use crate::http::endpoints::{
     authorize, device_authorization, device_consent, end_session, health, introspection, openapi,
-    register, registration_management, remote_callback, revocation as revoke, token, userinfo,
-    well_known,
+    protected_resource, register, registration_management, remote_callback, revocation as revoke,
+    token, userinfo, well_known,
 };
-use crate::http::error::responses::{Broken, CommonMixedErrors, CommonOAuthErrors};
+use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
@@ -125,13 +125,13 @@ fn public(config: &Config) -> Documented {
         .routes(routes!(well_known::openid_configuration_of))
         .routes(routes!(well_known::oauth_authorization_server))
         .routes(routes!(well_known::oauth_authorization_server_of))
-        .routes(routes!(well_known::protected_resource))
-        .routes(routes!(well_known::protected_resource_with_slash))
-        .routes(routes!(well_known::protected_resource_of))
+        .routes(routes!(protected_resource::protected_resource))
+        .routes(routes!(protected_resource::protected_resource_with_slash))
+        .routes(routes!(protected_resource::protected_resource_of))
         .routes(routes!(well_known::client_metadata))
         .routes(routes!(well_known::jwks))
         .routes(routes!(openapi::openapi))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .layer(option_layer(cors::any_origin(config)))
 }
@@ -170,8 +170,11 @@ fn protocol(config: &Config) -> Documented {
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
     Documented::default()
-        .routes(routes!(consent::show, consent::decide))
-        .routes(routes!(device_consent::show, device_consent::decide))
+        .routes(routes!(consent::show_and_record, decision::decide))
+        .routes(routes!(
+            device_consent::show_and_claim,
+            device_consent::decide
+        ))
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))
         .routes(routes!(remote_callback::finish))
@@ -223,7 +226,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sessions::delete))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
@@ -252,7 +255,7 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(remote::authorize))
         .routes(routes!(remote::token))
         .routes(routes!(audit::list))
-        .with_errors::<Broken>()
+        .with_errors::<CommonProblems>()
         .method_not_allowed_fallback(method_not_allowed)
         .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))

@@ -5,17 +5,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
+use super::Browser;
+use super::parameters::{KNOWN, REQUEST_ID};
 use super::pending_cookie::{self, browsers_of};
-use super::{
-    AuthorizeError, KNOWN, Target, UnresolvedRequest, ValidatedRequest, client_of, consent_page,
-    redirect,
-};
-use crate::clients::documents;
+use super::request::{REQUEST_TTL, Resolution, ResolveError, resolve};
+use super::response::{consent_page, redirect};
+use crate::clients::documents::Requester;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::http::cookies::set_cookies;
-use crate::http::endpoints::authorize::validation::REQUEST_TTL;
-use crate::http::extract::{ClientAddress, Decoded};
+use crate::http::extract::Decoded;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
@@ -24,9 +23,6 @@ use crate::secret::Secret;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
-
-/// The parameter with the id of a pending request.
-pub(super) const REQUEST_ID: &str = "request_id";
 
 /// Stored beside the parameters of a pending request: the name of the first repeated parameter. Cannot
 /// collide with a decoded parameter, because only names in `KNOWN` are stored.
@@ -52,7 +48,7 @@ pub(super) struct Request<'a> {
     /// The client; `None` if the metadata document of this client id was never fetched.
     pub(super) client: Option<&'a ClientRowId>,
     pub(super) parameters: &'a Decoded,
-    pub(super) kept: Option<&'a PendingRequest>,
+    pub(super) pending: Option<&'a PendingRequest>,
 }
 
 impl Request<'_> {
@@ -60,18 +56,18 @@ impl Request<'_> {
     pub(super) async fn keep(
         &self,
         context: &Context,
-        address: ClientAddress,
-        headers: &HeaderMap,
+        browser: Browser<'_>,
         next: NextPage,
-    ) -> Result<Response, AuthorizeError> {
-        let (request_id, cookies) = if let Some(kept) = self.kept {
-            let request_id = kept.request_id.clone();
+    ) -> Result<Response, OAuthError> {
+        let headers = browser.headers;
+        let (request_id, cookies) = if let Some(pending) = self.pending {
+            let request_id = pending.request_id.clone();
             let cookies = pending_cookie::clear_oldest(context, headers, &request_id.hash());
             (request_id, cookies)
         } else {
-            let browser = Secret::generate(&context.random);
-            let request_id = self.insert(context, address, &browser).await?;
-            let cookies = pending_cookie::begin(context, headers, &request_id.hash(), &browser);
+            let cookie = Secret::generate(&context.random);
+            let request_id = self.insert(context, browser, &cookie).await?;
+            let cookies = pending_cookie::begin(context, headers, &request_id.hash(), &cookie);
             (request_id, cookies)
         };
         let response = match next {
@@ -94,16 +90,16 @@ impl Request<'_> {
     async fn insert(
         &self,
         context: &Context,
-        ClientAddress(address): ClientAddress,
-        browser: &Secret,
-    ) -> Result<Secret, AuthorizeError> {
+        browser: Browser<'_>,
+        cookie: &Secret,
+    ) -> Result<Secret, OAuthError> {
         context
             .limits
-            .spend(&networks(PENDING_REQUESTS, address))
+            .spend(&networks(PENDING_REQUESTS, browser.address))
             .map_err(|wait| {
                 context.refused(Event::AuthorizationRequestLimited);
                 let description = "Too many authorization requests from this network";
-                AuthorizeError::Here(OAuthError::limited(description, wait.0))
+                OAuthError::limited(description, wait.0)
             })?;
         let mut parameters = self.parameters.values.clone();
         if let Some(name) = self.parameters.repeated.first() {
@@ -112,7 +108,7 @@ impl Request<'_> {
         let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
         let pending = NewPending {
             request_id: request_id.hash(),
-            browser: browser.hash(),
+            browser: cookie.hash(),
             client: self.client.cloned(),
             parameters: serde_json::json!(parameters),
             created_at: now,
@@ -121,23 +117,21 @@ impl Request<'_> {
         let insert = context.db.write(pending, |tx, pending| {
             Box::pin(authorization_requests::insert_pending(tx, pending))
         });
-        insert
-            .await
-            .map_err(|error| AuthorizeError::Here(error.into()))?;
+        insert.await?;
         Ok(request_id)
     }
 }
 
-/// Loads a pending request of this browser and repeats step 1.
+/// Loads a pending request of this browser and resolves the request again.
 ///
 /// # Errors
 /// `invalid_request` if no such request is pending in this browser, or the request expired.
-pub(super) async fn load(
+pub(super) async fn resume(
     context: &Context,
     request_id: Secret,
-    address: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Target, OAuthError> {
+    requester: Requester<'_>,
+) -> Result<(Resolution, PendingRequest), OAuthError> {
     let gone = || OAuthError::invalid_request("Request is invalid, expired, or already processed");
     let hash = request_id.hash();
     let browsers = browsers_of(headers, &hash);
@@ -146,29 +140,21 @@ pub(super) async fn load(
         .filter(|pending| pending.is_open(&browsers, context.clock.now()))
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
-    let kept = Some(PendingRequest {
+    let client = pending.client_id.as_ref();
+    let resolution = match resolve(context, parameters, client, requester).await {
+        Ok(resolution) => resolution,
+        Err(ResolveError::ClientDeleted) => return Err(gone()),
+        Err(ResolveError::OAuth(error)) => return Err(error),
+    };
+    let pending = PendingRequest {
         request_id,
         asked_at: pending.created_at,
-    });
-    let client_id = parameters.get("client_id").ok_or_else(gone)?;
-    let client = match &pending.client_id {
-        Some(row) if !documents::is_document(context, client_id) => {
-            let client = clients::find_by_row(&context.db, row).await?;
-            Some(client.ok_or_else(gone)?)
-        }
-        _ => client_of(context, client_id, address, headers).await?,
     };
-    match client {
-        Some(client) => ValidatedRequest::target(context, client, parameters, kept).await,
-        None => Ok(Target::UnresolvedRequest(UnresolvedRequest {
-            parameters,
-            kept,
-        })),
-    }
+    Ok((resolution, pending))
 }
 
 /// Restores the decoded parameters of a pending request.
-pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
+pub(super) fn parameters_of(stored: &Parameters) -> Decoded {
     let mut values = stored.clone();
     let repeated = values.remove(REPEATED);
     let repeated = repeated
@@ -183,7 +169,7 @@ pub(in super::super) fn parameters_of(stored: &Parameters) -> Decoded {
 ///
 /// # Errors
 /// [`store::Error::RaceLost`] if a concurrent transaction took the pending request first.
-pub(in super::super) async fn claim(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
+pub(super) async fn claim(tx: &mut store::Tx, new: &NewRequest) -> store::Result<()> {
     clients::hold(tx, &new.client, &new.account).await?;
     if !authorization_requests::claim_pending(tx, &new.request_id).await? {
         return Err(store::Error::RaceLost);

@@ -8,12 +8,13 @@
 use std::cmp::Reverse;
 
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
+use super::request::REQUEST_TTL;
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::http::cookies::{self, HOST_PREFIX, Scope};
-use crate::http::endpoints::authorize::validation::REQUEST_TTL;
+use crate::http::cookies::{self, HOST_PREFIX, Scope, set_cookies};
 use crate::secret::{Secret, SecretHash};
 
 /// The name without the [`HOST_PREFIX`]; eight hexadecimal digits of the request id's hash follow.
@@ -71,24 +72,24 @@ pub(super) fn clear_oldest(
     oldest.map(|(name, _)| clear(context, name)).collect()
 }
 
-/// Clears the cookies of a finished request that the browser sent.
-pub(in super::super) fn done(
+/// Adds the `Set-Cookie` headers that clear the cookies of a finished request; none without a request.
+pub(super) fn cleared(
     context: &Context,
     headers: &HeaderMap,
-    request_id: &SecretHash,
-) -> Vec<String> {
-    names(request_id)
-        .into_iter()
-        .filter(|name| cookies::values(headers, name).next().is_some())
-        .map(|name| clear(context, &name))
-        .collect()
+    request_id: Option<&SecretHash>,
+    response: Response,
+) -> Response {
+    let Some(request_id) = request_id else {
+        return response;
+    };
+    let sent = names(request_id).into_iter();
+    let sent = sent.filter(|name| cookies::values(headers, name).next().is_some());
+    let clearing = sent.map(|name| clear(context, &name)).collect();
+    (set_cookies(clearing), response).into_response()
 }
 
 /// Hashes the cookies of a request; empty if the browser sent no such cookie.
-pub(in super::super) fn browsers_of(
-    headers: &HeaderMap,
-    request_id: &SecretHash,
-) -> Vec<SecretHash> {
+pub(super) fn browsers_of(headers: &HeaderMap, request_id: &SecretHash) -> Vec<SecretHash> {
     let names = names(request_id);
     let values = names.iter().flat_map(|name| cookies::values(headers, name));
     let browsers = values.map(|value| value.split_once('.').map_or(value, |(browser, _)| browser));

@@ -8,27 +8,24 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use super::super::require_enabled;
-use super::{
-    PARAMETERS_BYTES_MAX, consent_page, error_location, limit_requests, redirect,
-    respond_without_redirect, wrong_credential,
-};
+use super::parameters::PARAMETERS_BYTES_MAX;
+use super::request::{ResolvedRequest, limit_requests};
+use super::response::{consent_page, redirect, respond_without_redirect};
 use crate::clients::documents::Requester;
 use crate::clients::{self};
 use crate::context::Context;
-use crate::http::caller::{Caller, ResourceOwner, WrongCredential, require_may_authorize};
-use crate::http::endpoints::authorize::validation::REQUEST_TTL;
+use crate::http::caller::{Caller, ResourceOwner, require_may_authorize};
 use crate::http::error::ApiError;
 use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
-use crate::http::guards::require_not_suspended;
-use crate::ids::AuthorizationRequestId;
+use crate::http::guards::resource_owner;
 use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::AuthorizationRequest;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::resolve;
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store::authorization_requests::{self, NewRequest};
-use crate::store::clients::Client;
 
 /// The parameters of Storyden's API document; the first five are required.
 const DECLARED: &[&str] = &[
@@ -54,15 +51,10 @@ pub(super) async fn authorize(
         Ok(caller) => caller,
         Err(error) => return respond_without_redirect(error.into(), headers),
     };
-    let decider = match caller.into_resource_owner() {
+    let decider = match resource_owner(caller) {
         Ok(decider) => decider,
-        Err(WrongCredential) => return wrong_credential().into_response(),
+        Err(problem) => return problem.into_response(),
     };
-    if let Some(decider) = &decider
-        && let Err(problem) = require_not_suspended(&decider.account)
-    {
-        return problem.into_response();
-    }
     // 2. parameters
     let decoded = decode_leniently(query, DECLARED);
     let decoded = match decoded.and_then(|decoded| decoded.within(PARAMETERS_BYTES_MAX)) {
@@ -81,20 +73,19 @@ pub(super) async fn authorize(
         account: Some(&decider.account.id),
         address,
     };
-    let (client, redirect_uri) = match target(context, &decoded, visitor).await {
-        Ok(target) => target,
+    let request = match resolve_request(context, decoded, visitor).await {
+        Ok(request) => request,
         Err(error) => return respond_without_redirect(error, headers),
     };
     // 5. permission, grant type, scope, rate limit: errors go to the redirect URI
-    match begin(context, &client, &decoded, (&decider, &redirect_uri)).await {
+    match store(context, &request, &decider).await {
         Ok(request_id) => redirect(
             StatusCode::FOUND,
             consent_page(context, &request_id).as_str(),
         ),
         Err(error) => {
             error.log();
-            let location = error_location(context, &redirect_uri, decoded.get("state"), &error);
-            redirect(StatusCode::FOUND, &location)
+            redirect(StatusCode::FOUND, &request.error_location(context, &error))
         }
     }
 }
@@ -120,68 +111,59 @@ fn validate(decoded: &Decoded) -> Result<(), ApiError> {
     ))
 }
 
-async fn target(
+async fn resolve_request(
     context: &Context,
-    decoded: &Decoded,
-    visitor: Requester<'_>,
-) -> Result<(Client, String), OAuthError> {
+    parameters: Decoded,
+    requester: Requester<'_>,
+) -> Result<ResolvedRequest, OAuthError> {
     require_enabled(context)?;
-    let challenge = decoded.get("code_challenge").unwrap_or_default();
+    let challenge = parameters.get("code_challenge").unwrap_or_default();
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if !(43..=128).contains(&challenge.len()) || !challenge.bytes().all(is_unreserved) {
         let description = "Invalid response_type, code_challenge_method, or code_challenge";
         return Err(OAuthError::invalid_request(description));
     }
-    let client = clients::find_or_fetch(
-        context,
-        decoded.get("client_id").unwrap_or_default(),
-        visitor,
-    );
-    let client = client.await?;
-    let asked = decoded.get("redirect_uri").or(Some(""));
+    let client_id = parameters.get("client_id").unwrap_or_default();
+    let client = clients::find_or_fetch(context, client_id, requester).await?;
+    let asked = parameters.get("redirect_uri").or(Some(""));
     let redirect_uri = resolve(
         context.config.policies.redirect_uris,
         asked,
         &client.redirect_uris,
     )?;
-    Ok((client, redirect_uri))
+    Ok(ResolvedRequest {
+        client,
+        parameters,
+        redirect_uri,
+    })
 }
 
-async fn begin(
+/// Validates and stores the request; returns the request id.
+async fn store(
     context: &Context,
-    client: &Client,
-    decoded: &Decoded,
-    (decider, redirect_uri): (&ResourceOwner, &str),
+    request: &ResolvedRequest,
+    decider: &ResourceOwner,
 ) -> Result<Secret, OAuthError> {
+    let (client, parameters) = (&request.client, &request.parameters);
     require_may_authorize(&decider.account)?;
     clients::require_grant(client, GrantType::AuthorizationCode)?;
-    let scope = decoded.get("scope").unwrap_or_default().trim();
+    let scope = parameters.get("scope").unwrap_or_default().trim();
     if Scope::parse_leniently(scope).is_err() {
         let description = "Requested scope is not permitted for this account";
         return Err(OAuthError::invalid_scope(description));
     }
     limit_requests(context, &decider.account.id)?;
-    let (request_id, now) = (Secret::generate(&context.random), context.clock.now());
-    let challenge = decoded.get("code_challenge").unwrap_or_default().to_owned();
+    let request_id = Secret::generate(&context.random);
+    let challenge = parameters.get("code_challenge").unwrap_or_default();
+    let parsed = AuthorizationRequest {
+        scope: Scope::stored(scope),
+        state: parameters.get("state").map(str::to_owned),
+        nonce: parameters.get("nonce").map(str::to_owned),
+        code_challenge: CodeChallenge::stored(challenge.to_owned()),
+    };
     let new = NewRequest {
-        id: AuthorizationRequestId::generate(now),
-        request_id: request_id.hash(),
-        account: decider.account.id.clone(),
-        client: client.row_id.clone(),
-        redirect_uri: redirect_uri.to_owned(),
-        redirect_uri_given: true,
-        shown_scope: client
-            .scope
-            .grant(&Scope::stored(scope), decider.account.permissions),
-        shown_client: client.fingerprint(),
-        scope: scope.to_owned(),
-        state: decoded.get("state").map(str::to_owned),
-        nonce: decoded.get("nonce").map(str::to_owned),
-        code_challenge: CodeChallenge::stored(challenge),
-        resources: None,
-        auth_time: decider.auth_time(),
-        created_at: now,
-        expires_at: now + REQUEST_TTL,
+        scope: scope.to_owned(), // as received
+        ..request.row(context, decider, request_id.hash(), parsed)
     };
     let insert = context.db.write(new, |tx, new| {
         Box::pin(authorization_requests::insert(tx, new))

@@ -56,7 +56,7 @@ async fn owner_and_grant(
 ) -> Result<(Account, GrantId), OAuthError> {
     for _ in 0..ATTEMPTS {
         let found = own_grants::find(&context.db, &client.row_id).await?;
-        let mut found = found
+        let found = found
             .ok_or_else(|| OAuthError::unauthorized_client("Client has no associated account"))?;
         if found.owner.suspended {
             return Err(OAuthError::unauthorized_client(
@@ -71,11 +71,11 @@ async fn owner_and_grant(
         if !found.uses_current_secret(client) {
             return Err(OAuthError::invalid_client("Invalid client_secret"));
         }
-        if let Some(grant) = found.grant.take() {
-            return Ok((found.owner, grant));
-        }
-        let owner = found.owner.clone();
         let first = found.first(&client.row_id, now);
+        let owner = found.owner;
+        if let Some(grant) = found.grant {
+            return Ok((owner, grant));
+        }
         let made = context
             .db
             .write(first, |tx, first| Box::pin(own_grants::insert(tx, first)));

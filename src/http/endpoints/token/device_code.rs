@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::{self, Client};
-use crate::store::device_authorizations::{self, PolledDevice};
+use crate::store::device_authorizations;
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
 /// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
@@ -37,16 +37,15 @@ pub(super) async fn answer(
     };
     for _ in 0..ATTEMPTS {
         let now = context.clock.now();
-        let (device, account) = decide(context, client, device_code, now).await?;
-        match redeem(context, client, (&device, &account), resource, now).await {
+        let device = decide(context, client, device_code, now).await?;
+        match redeem(context, client, &device, resource, now).await {
             Ok(Some(tokens)) => return Ok(tokens),
             Ok(None) => {}
             Err(error) => {
                 if error.code == ErrorCode::TemporarilyUnavailable {
-                    let interval_seconds = device.grant.interval_seconds;
                     let poll = Poll {
                         at: now,
-                        interval_seconds,
+                        interval_seconds: device.interval_seconds,
                     };
                     context.polls.record(&device.id, poll);
                 }
@@ -69,21 +68,32 @@ fn poll_later(error: OAuthError) -> OAuthError {
     later
 }
 
-/// Returns an approved device authorization and the approving account, or the error for the poll.
+/// A device authorization that may be redeemed.
+struct ApprovedDevice {
+    id: DeviceAuthorizationId,
+    /// The granted scope.
+    scope: String,
+    /// The account that approved.
+    account: Account,
+    /// The polling interval, in seconds.
+    interval_seconds: i64,
+}
+
+/// Returns an approved device authorization, or the error for the poll.
 async fn decide(
     context: &Context,
     client: &Client,
     device_code: &Secret,
     now: Timestamp,
-) -> Result<(PolledDevice, Account), OAuthError> {
+) -> Result<ApprovedDevice, OAuthError> {
     let found =
         device_authorizations::find_by_device_code(&context.db, &device_code.hash()).await?;
     let found = found.filter(|device| device.client == client.row_id); // issued to this client
-    let mut device = found.ok_or_else(|| {
+    let device = found.ok_or_else(|| {
         OAuthError::invalid_grant("Device code is invalid or does not match client")
     })?;
+    let mut grant = device.grant;
     if let Some(poll) = context.polls.last(&device.id) {
-        let grant = &mut device.grant;
         grant.last_polled_at = grant.last_polled_at.max(Some(poll.at));
         grant.interval_seconds = grant.interval_seconds.max(poll.interval_seconds);
     }
@@ -94,12 +104,9 @@ async fn decide(
         };
         context.polls.record(&device.id, poll);
     };
-    match device
-        .grant
-        .state(context.config.policies.device.early_polls, now)
-    {
+    let interval_seconds = grant.interval_seconds;
+    match grant.state(context.config.policies.device.early_polls, now) {
         DeviceState::Consumed => Err(code_already_used()),
-        DeviceState::Denied => Err(OAuthError::access_denied("Device authorisation was denied")),
         DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
         DeviceState::SlowDown {
             interval_seconds,
@@ -111,18 +118,23 @@ async fn decide(
             ))
         }
         DeviceState::Pending => {
-            record(now, device.grant.interval_seconds);
+            record(now, interval_seconds);
             Err(OAuthError::authorization_pending(
                 "User has not yet approved the device authorisation",
             ))
         }
-        DeviceState::Approved => match device.account.take() {
-            Some(account) if !account.suspended && account.may_use_clients() => {
-                Ok((device, account))
-            }
-            // the approving account was suspended, or lost the permission
-            _ => Err(OAuthError::access_denied("Device authorisation was denied")),
-        },
+        DeviceState::Approved(account) if !account.suspended && account.may_use_clients() => {
+            Ok(ApprovedDevice {
+                id: device.id,
+                scope: device.scope,
+                account,
+                interval_seconds,
+            })
+        }
+        // an approving account that was suspended, or lost the permission
+        DeviceState::Denied | DeviceState::Approved(_) => {
+            Err(OAuthError::access_denied("Device authorisation was denied"))
+        }
     }
 }
 
@@ -131,11 +143,11 @@ async fn decide(
 async fn redeem(
     context: &Context,
     client: &Client,
-    (device, account): (&PolledDevice, &Account),
+    device: &ApprovedDevice,
     resource: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, OAuthError> {
-    let granted = Scope::stored(&device.scope);
+    let (account, granted) = (&device.account, Scope::stored(&device.scope));
     let scope = client.scope.still_granted(&granted, account.permissions);
     let resources = context.resources.within(None, resource)?;
     let grant = GrantId::generate(now);

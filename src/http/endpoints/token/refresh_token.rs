@@ -21,25 +21,43 @@ use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
 use crate::store::refresh_token_family::{self, Member};
-use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken};
+use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken, Successor};
+
+/// The last rotation of a grant.
+#[derive(Clone, Copy)]
+struct LastRotation<'a> {
+    grant: &'a GrantId,
+    salt: &'a str,
+    successor: &'a Successor,
+}
+
+impl<'a> LastRotation<'a> {
+    /// Returns the rotation of a token if the successor can be derived again.
+    fn of(token: &'a RefreshToken, now: Timestamp) -> Option<Self> {
+        let (successor, grant) = (token.successor.as_ref()?, token.grant.as_ref()?);
+        let is_last = grant.rotated_token.as_ref() == Some(&token.id);
+        let is_unused = !successor.revoked && now < successor.expires_at;
+        let rotation = Self {
+            grant: &grant.id,
+            salt: grant.salt.as_deref()?,
+            successor,
+        };
+        (is_last && is_unused).then_some(rotation)
+    }
+}
 
 /// Determines the effect of using the token now.
-fn state_of(token: &RefreshToken, now: Timestamp, window: Duration) -> RefreshState {
-    let repeatable = match (&token.successor, &token.grant) {
-        (Some(next), Some(grant)) => {
-            grant.salt.is_some()
-                && grant.rotated_token.as_ref() == Some(&token.id)
-                && !next.revoked
-                && now < next.expires_at
-        }
-        _ => false,
-    };
+fn state_of(
+    token: &RefreshToken,
+    now: Timestamp,
+    window: Duration,
+) -> RefreshState<LastRotation<'_>> {
     let grant = RefreshGrant {
         expires_at: token.expires_at,
         revoked_at: token.revoked_at,
         rotated: token.successor.is_some(),
         grant_revoked: !token.is_granted(now),
-        repeatable,
+        repeatable: LastRotation::of(token, now),
     };
     grant.state(now, window)
 }
@@ -83,13 +101,13 @@ impl Refresh<'_> {
                 return Err(invalid_refresh_token());
             }
             let state = state_of(&token, now, context.config.reuse_window());
-            if state != RefreshState::Live {
+            if !matches!(state, RefreshState::Live) {
                 drop(turn);
             }
             let tokens = match state {
                 RefreshState::Live => self.rotate(token, now).await?,
-                RefreshState::Repeat => Some(self.repeat(token, now).await?),
-                RefreshState::Reused => return Err(self.end_family(token, now).await?),
+                RefreshState::Repeat(rotation) => Some(self.repeat(&token, rotation, now).await?),
+                RefreshState::Reused => return Err(self.end_family(&token, now).await?),
                 RefreshState::Expired | RefreshState::Revoked => {
                     return Err(invalid_refresh_token());
                 }
@@ -205,45 +223,46 @@ impl Refresh<'_> {
     /// the first response.
     async fn repeat(
         &self,
-        token: RefreshToken,
+        token: &RefreshToken,
+        rotation: LastRotation<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
-        let (Some(next), Some(grant)) = (&token.successor, &token.grant) else {
-            return Err(invalid_refresh_token());
-        };
-        let salt = grant.salt.as_deref().unwrap_or_default();
-        let derived = derive_successor(self.presented, salt, &next.id);
-        if derived.hash() != next.token {
+        let LastRotation {
+            grant,
+            salt,
+            successor,
+        } = rotation;
+        let derived = derive_successor(self.presented, salt, &successor.id);
+        if derived.hash() != successor.token {
             return Err(self.end_family(token, now).await?); // a different successor was issued
         }
-        let tokens = self.sign(&token, &grant.id, now).await?;
-        let entry = self.entry(Event::RefreshRepeated, &token, now);
+        let tokens = self.sign(token, grant, now).await?;
+        let entry = self.entry(Event::RefreshRepeated, token, now);
         let noted = self
             .context
             .db
             .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
         noted.await?;
-        tracing::info!(grant = %grant.id, "a refresh was repeated within its window");
+        tracing::info!(grant = %grant, "a refresh was repeated within its window");
         Ok(tokens.with_refresh_token(Some(&derived)))
     }
 
     /// Revokes the token family after reuse, a sign of theft. Returns the error for the client.
     async fn end_family(
         &self,
-        token: RefreshToken,
+        token: &RefreshToken,
         now: Timestamp,
     ) -> Result<OAuthError, OAuthError> {
-        let reused = token.id.clone();
-        let entry = self.entry(Event::RefreshTokenReused, &token, now);
+        let entry = self.entry(Event::RefreshTokenReused, token, now);
         let member = Member {
-            token: Some(token.id),
-            grant: token.grant.map(|grant| grant.id),
+            token: Some(token.id.clone()),
+            grant: token.grant.as_ref().map(|grant| grant.id.clone()),
         };
         let because = "refresh_reuse";
         let db = &self.context.db;
         let ended = refresh_token_family::end(db, member, false, because, entry).await?;
         if ended {
-            tracing::warn!(token = %reused, "a refresh token was used again: its family is ended");
+            tracing::warn!(token = %token.id, "a refresh token was used again: its family is ended");
         }
         Ok(invalid_refresh_token())
     }

@@ -5,40 +5,32 @@
 //! unreachable host breaks no refresh, and an anonymous request cannot make this server send requests
 //! (SSRF).
 
+mod fetch;
+
 use std::net::IpAddr;
 
 use time::Duration;
 
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::egress::{self, Found, Question};
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
-use crate::oauth::client_document::{self, ClientDocument};
+use crate::oauth::client_document::ClientDocument;
 use crate::oauth::client_id_url;
 use crate::oauth::client_metadata::ClientKeys;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::{ClientScope, ScopePolicy};
-use crate::oauth::{OAuthError, strict_json};
 use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_details::Details;
 use crate::store::client_documents::{self, NewSnapshot, Snapshot};
 use crate::store::clients::Client;
+use fetch::{Failed, FetchedDocument, fetch_document};
 
-/// Maximum size of a document, in bytes (§6.6).
-const MAX: usize = 5 * 1_024;
-/// Freshness of a document without `max-age`.
-const FRESH: Duration = Duration::minutes(5);
-/// Upper bound of `max-age`.
-const FRESH_MAX: Duration = Duration::hours(1);
 /// Lifetime of a snapshot after the last successful fetch, while the host is unreachable.
 const STALE_MAX: Duration = Duration::hours(24);
-
-/// The error for a document that cannot be fetched. Does not tell the reason.
-const UNREACHABLE: &str =
-    "The client's metadata document cannot be had now: its host does not answer";
 
 /// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +111,9 @@ async fn read(
         return Ok(one.client.clone()); // a previous fetch stored the document
     }
     let failed = match fetch_document(context, client_id).await {
-        Ok(read) => return store_document(context, client_id, snapshot, read, visitor).await,
+        Ok(fetched) => {
+            return store_document(context, client_id, snapshot, fetched, visitor).await;
+        }
         Err(failed) => failed,
     };
     let serves = snapshot.filter(|one| serves_stale(context, one, &failed, now));
@@ -132,23 +126,6 @@ async fn read(
     serves.map(|one| one.client).ok_or(failed.error)
 }
 
-/// Why a document could not be used.
-struct Failed {
-    error: OAuthError,
-    reason: String,
-    passing: bool,
-}
-
-impl Failed {
-    fn new(description: String, reason: &dyn std::fmt::Display) -> Self {
-        Self {
-            error: OAuthError::invalid_client(description),
-            reason: reason.to_string(),
-            passing: false,
-        }
-    }
-}
-
 /// True if an expired snapshot may be used: the failure is temporary, and the last successful fetch is
 /// recent.
 fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Timestamp) -> bool {
@@ -158,131 +135,8 @@ fn serves_stale(context: &Context, snapshot: &Snapshot, failed: &Failed, now: Ti
         && confirmed.is_some_and(|at| now - at < STALE_MAX)
 }
 
-/// Fetches and checks a document. Returns the document and the duration of freshness.
-async fn fetch_document(
-    context: &Context,
-    client_id: &str,
-) -> Result<(ClientDocument, Duration), Failed> {
-    let policy = context.config.policies.document_fetch;
-    let url = check_id(context, client_id).map_err(|error| Failed {
-        reason: error.description.to_string(),
-        error,
-        passing: false,
-    })?;
-    let question = Question {
-        url: &url,
-        max: MAX,
-        deadline: context.timeouts.fetch * policy.timeout_factor,
-    };
-    let found = context.documents_fetch.json(question).await;
-    let found = found.map_err(|error| Failed {
-        error: OAuthError::invalid_client(describe(&error, client_id, policy.storyden_errors)),
-        passing: error.is_temporary(),
-        reason: error.to_string(),
-    })?;
-    let fresh = freshness(&found);
-    let explain = |sentence: &str, why: &str| {
-        if policy.storyden_errors {
-            sentence.to_owned()
-        } else {
-            format!("The client's metadata document {why}")
-        }
-    };
-    let document = if policy.repeated_members_accepted {
-        serde_json::from_slice(&found.body).map_err(|error| error.to_string())
-    } else {
-        strict_json::parse(&found.body)
-    };
-    let document = document.map_err(|why| {
-        Failed::new(
-            explain(
-                "Failed to parse CIMD client metadata",
-                "cannot be read as JSON",
-            ),
-            &why,
-        )
-    })?;
-    let scope = context.config.document_scope();
-    let document = client_document::check(
-        context.config.policies.client_documents,
-        client_id,
-        &document,
-        &scope,
-    );
-    let document = document
-        .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
-    Ok((document, fresh))
-}
-
-/// The public error description of a failed fetch. Network details go to the log only.
-fn describe(error: &egress::Error, client_id: &str, storyden_errors: bool) -> String {
-    use egress::Error::{
-        Busy, Compressed, Forbidden, NoTrust, NotJson, Slow, Status, TooLong, Unreachable,
-        Unresolved,
-    };
-    use egress::address::AddressError::{Address, Addresses};
-    // The URL itself shows a local address, so naming the reason reveals nothing about the network
-    // (SSRF).
-    let named = names_local_host(client_id);
-    if storyden_errors {
-        return match error {
-            Forbidden(_) if named => {
-                format!("Invalid CIMD client ID: '{client_id}' cimd client_id host is not allowed")
-            }
-            Forbidden(_) | Unresolved => "CIMD client host is not allowed".to_owned(),
-            NotJson => "CIMD client metadata is not JSON".to_owned(),
-            TooLong(_) => "Failed to read CIMD client metadata".to_owned(),
-            _ => "Failed to fetch CIMD client metadata".to_owned(),
-        };
-    }
-    match error {
-        // The same error for internal names and for unknown names; a difference would let an attacker
-        // map the internal network (SSRF).
-        Forbidden(Address | Addresses) if !named => UNREACHABLE.to_owned(),
-        Forbidden(why) => format!("The client's metadata document is not fetched: {why}"),
-        Busy | NoTrust | Unresolved | Unreachable | Slow => UNREACHABLE.to_owned(),
-        Status(_) | NotJson | Compressed | TooLong(_) => {
-            format!("The client's metadata document cannot be used: {error}")
-        }
-    }
-}
-
-/// True if the URL has a literal IP address or `localhost` as the host. Storyden has a separate error
-/// for these URLs.
-fn names_local_host(client_id: &str) -> bool {
-    let Ok(url) = url::Url::parse(client_id) else {
-        return false;
-    };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(_) => true,
-        None => false,
-    }
-}
-
 fn invalid_client_id(client_id: &str, why: client_id_url::ClientIdUrlError) -> OAuthError {
     OAuthError::invalid_client(format!("Invalid CIMD client ID: '{client_id}' {why}"))
-}
-
-/// Reads the freshness from `Cache-Control` (RFC 9111 §5.2.2), bounded by [`FRESH_MAX`] (`req_155`).
-fn freshness(found: &Found) -> Duration {
-    let Some(control) = found.cache_control.as_deref() else {
-        return FRESH;
-    };
-    let mut fresh = FRESH;
-    for directive in control
-        .split(',')
-        .map(|one| one.trim().to_ascii_lowercase())
-    {
-        if directive.starts_with("no-store") || directive.starts_with("no-cache") {
-            return Duration::ZERO;
-        }
-        if let Some(seconds) = directive.strip_prefix("max-age=") {
-            let seconds = seconds.trim_matches('"').parse::<i64>().unwrap_or(0);
-            fresh = Duration::seconds(seconds.clamp(0, FRESH_MAX.whole_seconds()));
-        }
-    }
-    fresh
 }
 
 /// Stores a fetched document. Revokes the grants if the client's identity changed.
@@ -290,9 +144,10 @@ async fn store_document(
     context: &Context,
     client_id: &str,
     before: Option<Snapshot>,
-    (document, fresh): (ClientDocument, Duration),
+    fetched: FetchedDocument,
     visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
+    let FetchedDocument { document, fresh } = fetched;
     let now = context.clock.now();
     let (client, keys) = client_of(client_id, before.as_ref(), &document, now);
     let changed = before

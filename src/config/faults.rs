@@ -1,0 +1,93 @@
+//! Checks of settings that are well-formed but out of bounds or inconsistent.
+
+use time::Duration;
+use url::Url;
+
+use super::{Config, Fault};
+use crate::oauth::redirect_uri::is_loopback;
+
+impl Config {
+    /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |variable, problem: &str| {
+            faults.push(Fault {
+                variable,
+                problem: problem.to_owned(),
+            });
+        };
+        let addresses = [
+            ("PUBLIC_API_ADDRESS", Some(&self.public_api_address)),
+            ("PUBLIC_WEB_ADDRESS", self.public_web_address.as_ref()),
+        ];
+        for (variable, url) in addresses {
+            let Some(url) = url else { continue };
+            if url.scheme() != "https" && !is_loopback_http(url) {
+                fault(
+                    variable,
+                    "must begin with https:// (plain http is for localhost alone)",
+                );
+            }
+            if url.query().is_some() || url.fragment().is_some() {
+                fault(variable, "must have no query and no fragment");
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                fault(variable, "must have no user name and no password");
+            }
+        }
+        let positive = [
+            ("RATE_LIMIT_PERIOD", self.rate_limit_period),
+            ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
+            ("OAUTH_REFRESH_TOKEN_TTL", self.refresh_token_ttl),
+            (
+                "OAUTH_GRANT_TTL",
+                self.grant_ttl.unwrap_or(self.refresh_token_ttl),
+            ),
+            ("OAUTH_AUTHORISATION_CODE_TTL", self.code_ttl()),
+            ("OAUTH_DEVICE_CODE_TTL", self.device_code_ttl),
+        ];
+        for (variable, ttl) in positive {
+            if ttl <= Duration::ZERO {
+                fault(variable, "must be longer than nothing");
+            }
+        }
+        if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {
+            fault(
+                "RATE_LIMIT_BUCKET",
+                "must be at least a 3600th of RATE_LIMIT_PERIOD",
+            );
+        }
+        // RFC 6749 §4.1.2
+        if self.code_ttl() > Duration::minutes(10) {
+            fault("OAUTH_AUTHORISATION_CODE_TTL", "must be 10m or less");
+        }
+        // The clean-up keeps a revoked grant for longer, so that access tokens of the grant are
+        // refused.
+        if self.access_token_ttl > Duration::hours(24) {
+            fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
+        }
+        if self.audit_retention.is_negative() {
+            fault("AUDIT_RETENTION", "must not be negative");
+        }
+        if self.device_poll_every.is_negative() {
+            fault("OAUTH_DEVICE_POLL_EVERY", "must not be negative");
+        }
+        if self.refresh_reuse_window.is_negative()
+            || self.refresh_reuse_window > Duration::minutes(5)
+        {
+            fault(
+                "OAUTH_REFRESH_TOKEN_REUSE_WINDOW",
+                "must be between 0s and 5m",
+            );
+        }
+        faults
+    }
+}
+
+/// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.
+fn is_loopback_http(url: &Url) -> bool {
+    let named = url
+        .host_str()
+        .is_some_and(|host| host.ends_with(".localhost"));
+    url.scheme() == "http" && (is_loopback(url) || named)
+}

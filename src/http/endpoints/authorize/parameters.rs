@@ -1,0 +1,119 @@
+//! Parameters of the authorization endpoint (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core
+//! §3.1.2.1).
+
+use utoipa::{IntoParams, ToSchema};
+
+use crate::context::Context;
+use crate::http::endpoints::require_enabled;
+use crate::http::extract::Decoded;
+use crate::oauth::OAuthError;
+use crate::secret::Secret;
+
+/// The error description of a request without `client_id`.
+pub(super) const CLIENT_ID_MISSING: &str = "client_id is missing";
+
+/// The parameter with the id of a pending request.
+pub(super) const REQUEST_ID: &str = "request_id";
+
+/// Size limit for the stored parameters of one authorization request, in bytes. Requests are stored
+/// before sign-in, so a small request must not become a large row.
+pub(super) const PARAMETERS_BYTES_MAX: usize = 8 * 1_024;
+
+/// The parameters that this endpoint reads; others are ignored (RFC 6749 §3.1).
+pub(super) const KNOWN: &[&str] = &[
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "login_hint",
+    "id_token_hint",
+    "acr_values",
+    "display",
+    "ui_locales",
+    "claims",
+    "claims_locales",
+    "request",
+    "request_uri",
+    "registration",
+    "resource",
+    REQUEST_ID,
+];
+
+/// The parameters, for the API document (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+#[derive(Debug, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = OAuthAuthoriseProps)]
+pub struct AuthorizeParameters {
+    /// `code`.
+    pub response_type: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// The redirect URI of the answer. Optional if the client registered exactly one.
+    pub redirect_uri: Option<String>,
+    /// Requested scopes, separated by spaces.
+    pub scope: Option<String>,
+    /// Returned unchanged.
+    pub state: Option<String>,
+    /// Copied to the ID token.
+    pub nonce: Option<String>,
+    /// The SHA-256 of a `code_verifier`, base64url.
+    pub code_challenge: Option<String>,
+    /// `S256`.
+    pub code_challenge_method: Option<String>,
+    /// `query`.
+    pub response_mode: Option<String>,
+    /// `none`, or a list of `login` and `consent`, separated by spaces.
+    pub prompt: Option<String>,
+    /// Maximum age of the sign-in, in seconds.
+    pub max_age: Option<String>,
+    /// A handle or e-mail address to fill in on the login page.
+    pub login_hint: Option<String>,
+    /// An ID token of the account that must be signed in.
+    pub id_token_hint: Option<String>,
+    /// The resource that the tokens are for. May be repeated (RFC 8707 §2.1).
+    pub resource: Option<String>,
+    /// The id of a pending request. Resumes that request and replaces all other parameters.
+    pub request_id: Option<String>,
+}
+
+/// The content of a request to this endpoint.
+pub(super) enum Sent {
+    /// The parameters of a new request.
+    Parameters(Decoded),
+    /// The id of a pending request.
+    RequestId(Secret),
+}
+
+impl Sent {
+    /// Reads the decoded parameters of a request.
+    ///
+    /// # Errors
+    /// An error that is not redirected: OAuth is off, or the parameters are malformed, too long, or
+    /// repeat the client id or the redirect URI.
+    pub(super) fn read(
+        context: &Context,
+        decoded: Result<Decoded, OAuthError>,
+    ) -> Result<Self, OAuthError> {
+        require_enabled(context)?;
+        let mut parameters = decoded?.within(PARAMETERS_BYTES_MAX)?;
+        let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
+        if let Some(name) = parameters.repeated.iter().find(decisive) {
+            return Err(OAuthError::invalid_request(format!(
+                "{name} is given more than once"
+            )));
+        }
+        let request_id = parameters.values.remove(REQUEST_ID);
+        match (request_id, parameters.get("client_id")) {
+            (Some(request_id), None) => Ok(Self::RequestId(Secret::new(request_id))),
+            (_, Some(_)) => Ok(Self::Parameters(parameters)),
+            (None, None) => Err(OAuthError::invalid_request(CLIENT_ID_MISSING)),
+        }
+    }
+}

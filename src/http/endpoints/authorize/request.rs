@@ -1,0 +1,269 @@
+//! An authorization request from its parameters to the row to store. A new request, a pending request
+//! and a request claimed on the consent page take the same steps:
+//!
+//! 1. [`resolve`] finds the client and the redirect URI. Its errors are never redirected (RFC 6749
+//!    §4.1.2.1, OpenID Connect Core §3.1.2.4).
+//! 2. [`ResolvedRequest::requires_sign_in`] compares the sign-in with `prompt` and `max_age`.
+//! 3. [`ResolvedRequest::validate`] checks the remaining parameters and the account's right to approve.
+//!    Errors of the steps 2 and 3 are sent to the redirect URI.
+
+use time::Duration;
+
+use super::parameters::CLIENT_ID_MISSING;
+use super::response::error_location;
+use crate::clients::documents::{self, Requester};
+use crate::clients::{self, find_or_fetch};
+use crate::clock::Timestamp;
+use crate::context::Context;
+use crate::http::caller::{ResourceOwner, require_may_authorize};
+use crate::http::extract::Decoded;
+use crate::ids::{AccountId, AuthorizationRequestId, ClientRowId};
+use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::{AuthorizationRequest, Interaction};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::redirect_uri;
+use crate::rate_limit::REQUESTS;
+use crate::secret::SecretHash;
+use crate::store;
+use crate::store::audit::Event;
+use crate::store::authorization_requests::NewRequest;
+use crate::store::client_details;
+use crate::store::clients::Client;
+
+/// Lifetime of an undecided authorization request.
+pub(super) const REQUEST_TTL: Duration = Duration::minutes(10);
+
+/// The outcome of [`resolve`].
+pub(super) enum Resolution {
+    /// The client and the redirect URI are known.
+    Resolved(Box<ResolvedRequest>),
+    /// The client id is the URL of a metadata document that was never fetched. Only a signed-in account
+    /// can trigger the fetch.
+    Unresolved(Decoded),
+}
+
+/// Errors of [`resolve`].
+pub(super) enum ResolveError {
+    /// A protocol error.
+    OAuth(OAuthError),
+    /// The client of a pending request was deleted.
+    ClientDeleted,
+}
+
+impl From<OAuthError> for ResolveError {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<store::Error> for ResolveError {
+    fn from(error: store::Error) -> Self {
+        Self::OAuth(error.into())
+    }
+}
+
+impl From<ResolveError> for OAuthError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::OAuth(error) => error,
+            ResolveError::ClientDeleted => Self::invalid_client("Client not found"),
+        }
+    }
+}
+
+/// Finds the client and the redirect URI, and adds the scope that the client registered if the request
+/// has none (RFC 7591 §2). `stored_client` is the client of a pending request.
+///
+/// The client of a metadata document is the current document if an account is signed in. For a
+/// guest, the client is the last snapshot, and the request stays unresolved if there is no snapshot.
+pub(super) async fn resolve(
+    context: &Context,
+    parameters: Decoded,
+    stored_client: Option<&ClientRowId>,
+    requester: Requester<'_>,
+) -> Result<Resolution, ResolveError> {
+    let client_id = parameters.require("client_id", CLIENT_ID_MISSING)?;
+    let is_document = documents::is_document(context, client_id);
+    let client = match stored_client {
+        Some(row) if !is_document => store::clients::find_by_row(&context.db, row)
+            .await?
+            .ok_or(ResolveError::ClientDeleted)?,
+        _ if is_document && requester.account.is_none() => {
+            documents::check_id(context, client_id)?;
+            match clients::find(context, client_id).await? {
+                Some(client) => client,
+                None => return Ok(Resolution::Unresolved(parameters)),
+            }
+        }
+        _ => find_or_fetch(context, client_id, requester).await?,
+    };
+    let request = ResolvedRequest::new(context, client, parameters).await?;
+    Ok(Resolution::Resolved(Box::new(request)))
+}
+
+/// A request with a known client and a registered redirect URI.
+pub(super) struct ResolvedRequest {
+    pub(super) client: Client,
+    pub(super) parameters: Decoded,
+    pub(super) redirect_uri: String,
+}
+
+impl ResolvedRequest {
+    async fn new(
+        context: &Context,
+        client: Client,
+        mut parameters: Decoded,
+    ) -> Result<Self, OAuthError> {
+        let redirect_uri = redirect_uri::resolve(
+            context.config.policies.redirect_uris,
+            parameters.get("redirect_uri"),
+            &client.redirect_uris,
+        )?;
+        if parameters.get("scope").is_none() {
+            let details = client_details::find(&context.db, &client.row_id).await?;
+            let scope = details.default_scope;
+            let scope = scope.map(|scope| ("scope".to_owned(), scope));
+            parameters.values.extend(scope);
+        }
+        Ok(Self {
+            client,
+            parameters,
+            redirect_uri,
+        })
+    }
+
+    /// True if `prompt` contains `none`: no page may be shown.
+    pub(super) fn is_silent(&self) -> bool {
+        Interaction::is_silent(&self.parameters.values)
+    }
+
+    /// Parses `prompt` and `max_age`.
+    ///
+    /// # Errors
+    /// `invalid_request`, for the redirect URI.
+    pub(super) fn interaction(&self) -> Result<Interaction, OAuthError> {
+        Interaction::parse(&self.parameters.values)
+    }
+
+    /// True if the sign-in of the account is too old for a request that was first made at `asked_at`.
+    ///
+    /// # Errors
+    /// `invalid_request`, for the redirect URI.
+    pub(super) fn requires_sign_in(
+        &self,
+        owner: &ResourceOwner,
+        asked_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, OAuthError> {
+        let interaction = self.interaction()?;
+        Ok(interaction.demands_login(owner.auth_time(), asked_at, now))
+    }
+
+    /// Validates the request and returns the row to store.
+    ///
+    /// # Errors
+    /// The error for the redirect URI.
+    pub(super) fn validate(
+        &self,
+        context: &Context,
+        owner: &ResourceOwner,
+        request_id: SecretHash,
+    ) -> Result<NewRequest, OAuthError> {
+        let (client, parameters) = (&self.client, &self.parameters);
+        if let Some(name) = parameters.repeated.first() {
+            return Err(OAuthError::invalid_request(format!(
+                "{name} is given more than once"
+            )));
+        }
+        let hint = parameters.get("id_token_hint");
+        check_id_token_hint(context, hint, &owner.account.id)?;
+        // RFC 9700 §2.1.1: only confidential clients may go without PKCE, unless registered with
+        // `pkce_required`.
+        let pkce_required = client.kind == ClientType::Public || client.pkce_required;
+        let parsed = AuthorizationRequest::parse(&parameters.values, pkce_required)?;
+        require_may_authorize(&owner.account)?;
+        clients::require_grant(client, GrantType::AuthorizationCode)?;
+        let known = &context.resources;
+        let resources = parameters.get("resource").map(|asked| known.read(asked));
+        let resources = resources.transpose()?;
+        Ok(NewRequest {
+            resources: resources.filter(|resources| !resources.is_empty()),
+            ..self.row(context, owner, request_id, parsed)
+        })
+    }
+
+    /// Builds the row to store, without resource indicators.
+    pub(super) fn row(
+        &self,
+        context: &Context,
+        owner: &ResourceOwner,
+        request_id: SecretHash,
+        parsed: AuthorizationRequest,
+    ) -> NewRequest {
+        let (client, account, now) = (&self.client, &owner.account, context.clock.now());
+        NewRequest {
+            id: AuthorizationRequestId::generate(now),
+            request_id,
+            account: account.id.clone(),
+            client: client.row_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            redirect_uri_given: self.parameters.get("redirect_uri").is_some(),
+            shown_scope: client.scope.grant(&parsed.scope, account.permissions),
+            shown_client: client.fingerprint(),
+            scope: parsed.scope.to_string(),
+            state: parsed.state,
+            nonce: parsed.nonce,
+            code_challenge: parsed.code_challenge,
+            resources: None,
+            auth_time: owner.auth_time(),
+            created_at: now,
+            expires_at: now + REQUEST_TTL,
+        }
+    }
+
+    /// Builds the redirect URI with an error response and the client's `state` (RFC 6749 §4.1.2.1).
+    pub(super) fn error_location(&self, context: &Context, error: &OAuthError) -> String {
+        let state = self.parameters.get("state");
+        error_location(context, &self.redirect_uri, state, error)
+    }
+}
+
+/// Checks `id_token_hint` (OpenID Connect Core §3.1.2.1): an ID token of this server for the signed-in
+/// account. Expired tokens are accepted.
+fn check_id_token_hint(
+    context: &Context,
+    hint: Option<&str>,
+    account: &AccountId,
+) -> Result<(), OAuthError> {
+    #[derive(serde::Deserialize)]
+    struct Hint {
+        iss: String,
+        sub: String,
+    }
+    let Some(hint) = hint else { return Ok(()) };
+    let claims: Option<Hint> = context
+        .keys
+        .as_ref()
+        .and_then(|keys| keys.verify("JWT", hint));
+    match claims.filter(|claims| claims.iss == context.config.issuer()) {
+        None => Err(OAuthError::invalid_request(
+            "id_token_hint is not an ID token of this server",
+        )),
+        Some(claims) if claims.sub != account.as_str() => Err(OAuthError::login_required(
+            "Somebody else than id_token_hint names is signed in",
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Limits the stored authorization requests of one account (P7).
+///
+/// # Errors
+/// `temporarily_unavailable` over the limit.
+pub(super) fn limit_requests(context: &Context, account: &AccountId) -> Result<(), OAuthError> {
+    let bound = context.limits.spend(&[(REQUESTS, account.as_str())]);
+    bound.map_err(|wait| {
+        context.record_account_refusal(Event::AuthorizationRequestLimited, account);
+        OAuthError::limited("Too many requests of this account", wait.0)
+    })
+}

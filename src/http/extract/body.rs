@@ -1,0 +1,95 @@
+//! Bodies with a size limit and a time limit, and JSON bodies.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::context::SharedContext;
+use crate::http::error::{ApiError, Kind};
+use crate::oauth::OAuthError;
+use crate::timeouts::Timeouts;
+
+/// Size limit of a body, in bytes.
+pub const BODY_MAX: usize = 32 * 1_024;
+
+/// Reasons for which a body could not be read.
+pub(super) enum BodyError {
+    TooLong,
+    TooSlow,
+    Broken,
+}
+
+pub(super) async fn read_body(request: Request) -> Result<Bytes, BodyError> {
+    let timeouts = request.extensions().get::<Timeouts>().copied();
+    let read = Limited::new(request.into_body(), BODY_MAX).collect();
+    match tokio::time::timeout(timeouts.unwrap_or_default().body, read).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLong),
+        Ok(Err(_)) => Err(BodyError::Broken),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Reads the JSON body of a POST to a protocol endpoint, without parsing.
+///
+/// # Errors
+/// `invalid_client_metadata` (RFC 7591 §3.2.2): wrong media type, too long, or too slow.
+pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
+    let refuse = |text: &'static str| Err(OAuthError::invalid_client_metadata(text));
+    let media_type = request.headers().get(CONTENT_TYPE);
+    if !media_type.is_some_and(is_json) {
+        return refuse("Content-Type must be application/json");
+    }
+    match read_body(request).await {
+        Ok(body) => Ok(body),
+        Err(BodyError::TooLong) => refuse("the body is longer than 32 KiB"),
+        Err(BodyError::TooSlow) => refuse("the body did not arrive in time"),
+        Err(BodyError::Broken) => refuse("the body did not arrive whole"),
+    }
+}
+
+fn is_json(media_type: &HeaderValue) -> bool {
+    let essence = media_type.to_str().unwrap_or_default().split(';').next();
+    let essence = essence.unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// The JSON body of a request outside the OAuth protocol.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &SharedContext) -> Result<Self, ApiError> {
+        let media_type = request.headers().get(CONTENT_TYPE);
+        // A-49 (CSRF): a form of a foreign site cannot send this media type without a CORS preflight.
+        if !media_type.is_some_and(is_json) {
+            let detail = "Content-Type must be application/json";
+            return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+        }
+        let body = read_body(request).await.map_err(|error| match error {
+            BodyError::TooLong => ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB"),
+            BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),
+            BodyError::Broken => ApiError::invalid("The body did not arrive whole"),
+        })?;
+        // serde also reads an array, as the members in order of declaration.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let read = serde_json::from_slice(&body).and_then(|value| {
+            let refused = || serde::de::Error::custom("the body is no object");
+            is_object.then_some(value).ok_or_else(refused)
+        });
+        read.map(Self).map_err(|error: serde_json::Error| {
+            let place = (error.line(), error.column());
+            ApiError::invalid(match error.classify() {
+                serde_json::error::Category::Data => {
+                    "The body lacks a member, or one has another type than documented".to_owned()
+                }
+                _ => format!("The body is not JSON: line {}, column {}", place.0, place.1),
+            })
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! The form of a POST to a protocol endpoint.
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::{BodyDataStream, Full};
+
+use super::body::{BodyError, read_body};
+use super::parameters::{Decoded, PARAMETERS_MAX, decode, leniently, limit_of, pairs};
+use crate::compat::FormSyntax;
+use crate::oauth::OAuthError;
+
+/// Reads the form of a POST to a protocol endpoint.
+///
+/// # Errors
+/// `invalid_request`: wrong media type, too long, too slow, malformed, or with repeated parameters.
+pub async fn read_form(
+    syntax: FormSyntax,
+    request: Request,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
+    let decoded = read_form_as_sent(syntax, request, known).await?;
+    match syntax {
+        FormSyntax::Strict => decoded.without_repeats(),
+        FormSyntax::Go => Ok(decoded),
+    }
+}
+
+/// Reads a form like [`read_form`], but returns repeated parameters to the caller, which may report the
+/// error by redirect.
+///
+/// # Errors
+/// `invalid_request`: wrong media type, too long, too slow, or malformed.
+pub async fn read_form_as_sent(
+    syntax: FormSyntax,
+    request: Request,
+    known: &[&'static str],
+) -> Result<Decoded, OAuthError> {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let is_form = require_form(request.headers());
+    if syntax == FormSyntax::Go {
+        let boundary = multipart_boundary(request.headers());
+        let body = match (is_form, boundary) {
+            (Ok(()), _) => pairs(&read_text(request).await?, known)?,
+            (_, Some(boundary)) => multipart(read_bytes(request).await?, &boundary, known).await?,
+            (Err(_), None) => Vec::new(), // other media types: an empty form
+        };
+        return Ok(leniently(body.into_iter().chain(pairs(&query, known)?)));
+    }
+    // RFC 6749 §2.3.1, §3.2: parameters only in the body
+    if !query.is_empty() {
+        return Err(OAuthError::invalid_request(
+            "parameters must be in the body, not in the URL",
+        ));
+    }
+    is_form?;
+    decode(&read_text(request).await?, known)
+}
+
+async fn read_bytes(request: Request) -> Result<Bytes, OAuthError> {
+    read_body(request).await.map_err(|error| match error {
+        BodyError::TooLong => OAuthError::invalid_request("the body is longer than 32 KiB"),
+        BodyError::TooSlow => OAuthError::invalid_request("the body did not arrive in time"),
+        BodyError::Broken => OAuthError::invalid_request("the body did not arrive whole"),
+    })
+}
+
+async fn read_text(request: Request) -> Result<String, OAuthError> {
+    let text = String::from_utf8(read_bytes(request).await?.into());
+    text.map_err(|_| OAuthError::invalid_request("the body is not a form"))
+}
+
+/// Returns the boundary of a `multipart/form-data` body (RFC 7578); `None` for other media types.
+fn multipart_boundary(headers: &HeaderMap) -> Option<String> {
+    multer::parse_boundary(headers.get(CONTENT_TYPE)?.to_str().ok()?).ok()
+}
+
+/// Reads the known parameters of a multipart body, in order.
+async fn multipart(
+    body: Bytes,
+    boundary: &str,
+    known: &[&'static str],
+) -> Result<Vec<(&'static str, String)>, OAuthError> {
+    let refused = |_| OAuthError::invalid_request("the body is not a form");
+    let mut parts =
+        multer::Multipart::new(BodyDataStream::new(Full::<Bytes>::from(body)), boundary);
+    let mut pairs = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(refused)? {
+        let name = known.iter().find(|known| part.name() == Some(known));
+        let Some(name) = name.copied() else { continue };
+        let value = part.text().await.map_err(refused)?;
+        if value.len() > limit_of(name) || value.contains('\0') {
+            let description = format!("{name} is too long or has a control zero");
+            return Err(OAuthError::invalid_request(description));
+        }
+        pairs.push((name, value));
+        if pairs.len() > PARAMETERS_MAX {
+            return Err(OAuthError::invalid_request(
+                "the request has more than 64 parameters",
+            ));
+        }
+    }
+    Ok(pairs)
+}
+
+/// Requires exactly one `Content-Type`, of a form.
+fn require_form(headers: &HeaderMap) -> Result<(), OAuthError> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let only = match (types.next(), types.next()) {
+        (Some(only), None) => only.to_str().unwrap_or_default(),
+        _ => "",
+    };
+    let (essence, parameters) = only.split_once(';').unwrap_or((only, ""));
+    let charset = parameters.trim();
+    let fits = essence
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        && (charset.is_empty() || charset.eq_ignore_ascii_case("charset=utf-8"));
+    if fits {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request(
+        "Content-Type must be application/x-www-form-urlencoded",
+    ))
+}
