@@ -38,7 +38,7 @@ const STALE_MAX: Duration = Duration::hours(24);
 
 /// The error for a document that cannot be fetched. Does not tell the reason.
 const UNREACHABLE: &str =
-    "The client's metadata document cannot be had now: its host does not answer";
+    "The client's metadata document cannot be fetched now: its host does not answer";
 
 /// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ async fn read(
         client = client_id,
         why = %failed.reason,
         serves_on = serves.is_some(),
-        "a client's metadata document cannot be used"
+        "client metadata document cannot be used"
     );
     serves.map(|one| one.client).ok_or(failed.error)
 }
@@ -332,7 +332,7 @@ async fn store_document(
     if changed {
         tracing::warn!(
             client = client_id,
-            "a client's metadata document changed: what the client was given is ended"
+            "client metadata document changed; all access of the client is revoked"
         );
     }
     let saved = context.db.write((new, entry), |tx, (new, entry)| {

@@ -261,9 +261,9 @@ impl Config {
     #[must_use]
     pub fn env_file_text() -> String {
         let mut text = String::from(
-            "# Every setting of storyden-auth, each with its default. Take away the # of a line to set it,\n\
-             # and hand the file over: storyden-auth --env-file config/storyden-auth.env\n\
-             # The environment wins over this file. Durations are Go's: 15m, 1.5h, 0s.\n",
+            "# All settings of storyden-auth with their defaults. Remove the # of a line to set \
+             it, and use the\n# file with: storyden-auth --env-file config/storyden-auth.env\n# \
+             Environment variables take precedence. Durations have Go's form: 15m, 1.5h, 0s.\n",
         );
         for Variable { name, default, doc } in Self::VARIABLES {
             text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);
@@ -289,7 +289,7 @@ impl Config {
             if url.scheme() != "https" && !is_loopback_http(url) {
                 fault(
                     variable,
-                    "must begin with https:// (plain http is for localhost alone)",
+                    "must start with https:// (plain http is only allowed for localhost)",
                 );
             }
             if url.query().is_some() || url.fragment().is_some() {
@@ -312,7 +312,7 @@ impl Config {
         ];
         for (variable, ttl) in positive {
             if ttl <= Duration::ZERO {
-                fault(variable, "must be longer than nothing");
+                fault(variable, "must be greater than 0");
             }
         }
         if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {
@@ -628,7 +628,7 @@ fn environment(
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
+        reason = "the only place that reads the environment"
     )]
     Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
 }

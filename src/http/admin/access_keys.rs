@@ -107,12 +107,12 @@ pub struct KeyList {
     operation_id = "AdminAccessKeyList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
-        ("account_id" = Option<String>, Query, description = "Of this account"),
+        ("page" = Option<String>, Query, description = "Page number, from 1"),
+        ("page_size" = Option<String>, Query, description = "Entries per page, 1 to 200; default 50"),
+        ("account_id" = Option<String>, Query, description = "Filter by account id"),
     ),
     responses(
-        (status = 200, description = "The access keys", body = KeyList),
+        (status = 200, description = "List of access keys", body = KeyList),
         Invalid,
         Unauthenticated,
         Forbidden,
@@ -147,9 +147,9 @@ pub async fn list(
     path = "/api/admin/access-keys/{access_key_id}",
     operation_id = "AdminAccessKeyDelete",
     tag = "admin",
-    params(("access_key_id" = String, Path, description = "The id of the row")),
+    params(("access_key_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "The key cannot be used any more"),
+        (status = 204, description = "Deleted; the key is invalid"),
         Unauthenticated,
         Forbidden,
         NotFound,

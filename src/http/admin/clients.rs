@@ -49,14 +49,14 @@ pub struct ClientList {
     operation_id = "AdminOAuthClientList",
     tag = "admin",
     params(
-        ("page" = Option<String>, Query, description = "Which page, from 1"),
-        ("page_size" = Option<String>, Query, description = "How many on a page, 1 to 200; 50 unless given"),
-        ("account_id" = Option<String>, Query, description = "Of this owner"),
-        ("client_id" = Option<String>, Query, description = "With this public id"),
-        ("q" = Option<String>, Query, description = "With this text in the name or the public id, in any case"),
+        ("page" = Option<String>, Query, description = "Page number, from 1"),
+        ("page_size" = Option<String>, Query, description = "Entries per page, 1 to 200; default 50"),
+        ("account_id" = Option<String>, Query, description = "Filter by the owner's account id"),
+        ("client_id" = Option<String>, Query, description = "Filter by client id"),
+        ("q" = Option<String>, Query, description = "Filter by a substring of name or client id, case-insensitive"),
     ),
     responses(
-        (status = 200, description = "The clients", body = ClientList),
+        (status = 200, description = "List of clients", body = ClientList),
         Invalid,
         Unauthenticated,
         Forbidden,
@@ -138,7 +138,7 @@ pub async fn create(
         });
     inserted.await.map_err(|error| match error {
         store::Error::Taken(_) => {
-            let detail = "client_id is taken; choose another one";
+            let detail = "client_id is taken; choose another client id";
             ApiError::new(Kind::AlreadyExists, detail)
         }
         store::Error::Gone => ApiError::invalid("account_id names no account"),
@@ -210,7 +210,7 @@ fn may_have_secret(context: &Context, kind: ClientType) -> bool {
 }
 
 fn no_secret() -> ApiError {
-    ApiError::invalid("client_secret_hash is for confidential clients; a public one has no secret")
+    ApiError::invalid("client_secret_hash is only for confidential clients")
 }
 
 /// `GET /api/admin/oauth/clients/{oauth_client_id}`.
@@ -219,7 +219,7 @@ fn no_secret() -> ApiError {
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientGet",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
         (status = 200, description = "The client", body = ClientResource),
         Unauthenticated,
@@ -246,10 +246,10 @@ pub async fn get(
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientUpdate",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     request_body = UpdateClient,
     responses(
-        (status = 200, description = "The client as it is now", body = ClientResource),
+        (status = 200, description = "The updated client", body = ClientResource),
         Invalid,
         Unauthenticated,
         Forbidden,
@@ -338,9 +338,9 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientDelete",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is gone, with all that it was given"),
+        (status = 204, description = "Deleted; all access of the client is revoked"),
         Unauthenticated,
         Forbidden,
         NotFound,

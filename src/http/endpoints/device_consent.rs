@@ -74,15 +74,15 @@ pub struct Device {
     operation_id = "OAuthDeviceConsent",
     tag = "auth",
     security(("browser" = [])),
-    params(("user_code" = Option<String>, Query, description = "What the device shows")),
+    params(("user_code" = Option<String>, Query, description = "User code that the device shows")),
     responses(
-        (status = 200, description = "What is asked", body = Consent),
+        (status = 200, description = "Client, device and scopes of the request", body = Consent),
         (
             status = 400,
-            description = "The request is refused",
+            description = "The request is invalid",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        (status = 401, description = "Nobody is signed in"),
+        (status = 401, description = "No session"),
         responses::Forbidden,
         responses::OAuthTooManyRequests,
     ),
@@ -162,13 +162,13 @@ pub struct Decided {
     security(("browser" = [])),
     request_body = DecisionBody,
     responses(
-        (status = 200, description = "What became of it", body = Decided),
+        (status = 200, description = "Result of the decision", body = Decided),
         (
             status = 400,
-            description = "The request is refused",
+            description = "The request is invalid",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        (status = 401, description = "Nobody is signed in"),
+        (status = 401, description = "No session"),
         responses::Forbidden,
         responses::TooLarge,
         responses::UnsupportedMediaType,

@@ -39,19 +39,19 @@ pub struct UserInfo {
     tag = "auth",
     security(("oauth_token" = [])),
     responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        (status = 200, description = "Claims of the account (OpenID Connect Core §5.3.2)", body = UserInfo),
         responses::OAuthInvalid,
         (
             status = 401,
-            description = "No access token, or one that is no longer good",
+            description = "The access token is missing or invalid",
             content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+            headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)"))
         ),
         (
             status = 403,
-            description = "A token without the scope `openid`",
+            description = "The token lacks the scope `openid`",
             body = OAuthErrorBody,
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+            headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)"))
         ),
     ),
 )]
@@ -67,19 +67,19 @@ pub async fn userinfo(context: State<SharedContext>, request: Request) -> Respon
     tag = "auth",
     security(("oauth_token" = [])),
     responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        (status = 200, description = "Claims of the account (OpenID Connect Core §5.3.2)", body = UserInfo),
         responses::OAuthInvalid,
         (
             status = 401,
-            description = "No access token, or one that is no longer good",
+            description = "The access token is missing or invalid",
             content((Problem = "application/problem+json"), (OAuthErrorBody = "application/json")),
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+            headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)"))
         ),
         (
             status = 403,
-            description = "A token without the scope `openid`",
+            description = "The token lacks the scope `openid`",
             body = OAuthErrorBody,
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+            headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)"))
         ),
     ),
 )]
@@ -122,7 +122,7 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
         .await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
-            let description = "the access token must be in the Authorization header alone";
+            let description = "the access token must only be in the Authorization header";
             return Err(Some(OAuthError::invalid_request(description)));
         }
     }

@@ -96,7 +96,7 @@ pub struct ProtectedResource {
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        (status = 200, description = "Metadata (OpenID Connect Discovery §3)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -115,7 +115,7 @@ pub async fn openid_configuration(
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        (status = 200, description = "Metadata (RFC 8414 §2)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -134,9 +134,9 @@ pub async fn oauth_authorization_server(
     operation_id = "OpenIDConfigurationOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the issuer")),
+    params(("path" = String, Path, description = "Path of the issuer")),
     responses(
-        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        (status = 200, description = "Metadata (OpenID Connect Discovery §3)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -157,9 +157,9 @@ pub async fn openid_configuration_of(
     operation_id = "OAuthAuthorizationServerMetadataOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the issuer")),
+    params(("path" = String, Path, description = "Path of the issuer")),
     responses(
-        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        (status = 200, description = "Metadata (RFC 8414 §2)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -180,7 +180,7 @@ pub async fn oauth_authorization_server_of(
     tag = "auth",
     security(()),
     responses(
-        (status = 200, description = "RFC 7517 §5", body = Jwks),
+        (status = 200, description = "JWK set (RFC 7517 §5)", body = Jwks),
         responses::NotFound,
         responses::OAuthTooManyRequests,
     ),
@@ -200,7 +200,7 @@ pub async fn jwks(State(context): State<SharedContext>) -> Result<Document, ApiE
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]
@@ -221,7 +221,7 @@ pub async fn protected_resource(
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]
@@ -242,9 +242,9 @@ pub async fn protected_resource_with_slash(
     operation_id = "OAuthProtectedResourceMetadataOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the resource, as in api")),
+    params(("path" = String, Path, description = "Path of the resource, such as api")),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]
@@ -323,7 +323,7 @@ pub struct ClientDocument {
     operation_id = "OAuthClientMetadata",
     tag = "metadata",
     security(()),
-    responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
+    responses((status = 200, description = "Client metadata; the client id is the URL of this document", body = ClientDocument)),
 )]
 pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
     Document::rendered_once(&context.documents.client_metadata, || {

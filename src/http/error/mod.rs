@@ -28,7 +28,8 @@ use crate::{keys, passwords, remote, store};
 pub(crate) const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
 /// Error text for a request with text that no database can store.
-const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
+const UNSTORABLE: &str = "a value in the request contains the character U+0000 or is too long; \
+                          change the value";
 
 impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {
@@ -373,9 +374,10 @@ impl From<secrets::Error> for ApiError {
     fn from(error: secrets::Error) -> Self {
         match error {
             secrets::Error::Hashing(error) => error.into(),
-            secrets::Error::Store(store::Error::Gone) => {
-                Self::new(Kind::NotFound, "The application was deleted meanwhile")
-            }
+            secrets::Error::Store(store::Error::Gone) => Self::new(
+                Kind::NotFound,
+                "The application was deleted during the request",
+            ),
             secrets::Error::Store(error) => error.into(),
         }
     }
@@ -444,9 +446,9 @@ impl IntoResponse for ApiError {
 fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
     let cause = error_chain(error);
     if broke {
-        tracing::error!(cause, "a request failed");
+        tracing::error!(cause, "request failed with an internal error");
     } else {
-        tracing::warn!(cause, "a request could not be served");
+        tracing::warn!(cause, "request refused: temporarily unavailable");
     }
 }
 

@@ -150,15 +150,15 @@ pub struct Consent {
     operation_id = "OAuthAuthoriseConsent",
     tag = "auth",
     security(("browser" = []), ("access_key" = [])),
-    params(("request_id" = Option<String>, Query, description = "Which request")),
+    params(("request_id" = Option<String>, Query, description = "Id of the authorization request")),
     responses(
-        (status = 200, description = "What is asked", body = Consent),
+        (status = 200, description = "Client, redirect URI and scopes of the request", body = Consent),
         (
             status = 400,
-            description = "The request is refused",
+            description = "The request is invalid",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        (status = 401, description = "Nobody is signed in"),
+        (status = 401, description = "No session"),
         responses::Forbidden,
     ),
 )]
@@ -264,13 +264,13 @@ pub struct Decided {
     security(("browser" = []), ("access_key" = [])),
     request_body = DecisionBody,
     responses(
-        (status = 200, description = "Where the browser goes now", body = Decided),
+        (status = 200, description = "Redirect target for the browser", body = Decided),
         (
             status = 400,
-            description = "The request is refused",
+            description = "The request is invalid",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
-        (status = 401, description = "Nobody is signed in"),
+        (status = 401, description = "No session"),
         responses::Forbidden,
         responses::TooLarge,
         responses::UnsupportedMediaType,

@@ -142,15 +142,15 @@ pub struct AuthorizeParameters {
     security((), ("browser" = []), ("access_key" = [])),
     params(AuthorizeParameters),
     responses(
-        (status = 200, description = "Never; the contract has it", body = String, content_type = "text/html"),
+        (status = 200, description = "Not returned; listed for compatibility with Storyden", body = String, content_type = "text/html"),
         (
             status = 302,
-            description = "To the consent page, to the login page or, with an error, back to the client",
-            headers(("Location" = String, description = "Where"))
+            description = "Redirect to the consent page, to the login page or, with an error, to the client",
+            headers(("Location" = String, description = "Redirect target"))
         ),
         (
             status = 400,
-            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            description = "The client, the redirect URI or, in the profile `storyden`, the request is invalid",
             content(
                 (OAuthErrorBody = "application/json"),
                 (Problem = "application/problem+json"),
@@ -214,12 +214,12 @@ pub async fn authorize(
     responses(
         (
             status = 303,
-            description = "On with the request by `GET`",
+            description = "Redirect to the same request by `GET`",
             headers(("Location" = String, description = "This endpoint"))
         ),
         (
             status = 400,
-            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            description = "The client, the redirect URI or, in the profile `storyden`, the request is invalid",
             content(
                 (OAuthErrorBody = "application/json"),
                 (Problem = "application/problem+json"),
@@ -367,7 +367,8 @@ impl UnresolvedRequest {
         }
         if Interaction::is_silent(&self.parameters.values) {
             // prompt=none forbids a page, and the redirect URI is not validated yet
-            let description = "Nobody is signed in, so the client's metadata document was not read";
+            let description = "There is no session, so the client's metadata document was not \
+                               fetched";
             return Err(AuthorizeError::Here(OAuthError::invalid_client(
                 description,
             )));
@@ -510,7 +511,7 @@ impl ValidatedRequest {
         .map_err(AuthorizeError::ByRedirect)?;
         if silent {
             // every authorization needs a consent page
-            let description = "The person has to approve, and prompt=none forbids to ask";
+            let description = "The user must approve the request, and prompt=none forbids a page";
             return Err(AuthorizeError::ByRedirect(OAuthError::consent_required(
                 description,
             )));
@@ -576,7 +577,7 @@ pub(super) fn clear_pending_cookie(
 }
 
 fn login_required() -> AuthorizeError {
-    let description = "The person has to sign in, and prompt=none forbids to ask";
+    let description = "The user must sign in, and prompt=none forbids a page";
     AuthorizeError::ByRedirect(OAuthError::login_required(description))
 }
 
