@@ -1,20 +1,20 @@
 # syntax=docker/dockerfile:1
 
-# The Debian release of both stages is the same, so that the binary finds the glibc it was built for.
+# Both stages use the same Debian release: the binary needs the glibc that it was linked with.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-# The caches keep a second build short; the binary has to leave the cached folder to be copied.
+# Cache mounts speed up later builds; copy the binary out of the mount, which is not part of the image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --profile dist \
     && cp target/dist/storyden-auth /storyden-auth \
     && mkdir -m 700 /data
 
-# No shell and no package manager; certificates and time zones are there.
+# Distroless: no shell and no package manager; with CA certificates and time zones.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /storyden-auth /storyden-auth
-# The folder comes with its owner, because a new volume takes both from the image.
+# A new volume takes the directory and its owner from the image.
 COPY --from=build --chown=nonroot:nonroot /data /data
 
 ENV DATA_DIR=/data \

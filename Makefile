@@ -1,5 +1,4 @@
-# The recipes of this project, by name. What they do is in the scripts, so that CI, make and a
-# person without make run the same.
+# Named recipes. The scripts contain the logic, so that CI, make and users without make run the same.
 
 .DEFAULT_GOAL := help
 .PHONY: help test check lint coverage soak bench
@@ -10,7 +9,7 @@ PARTS = crash outage drain chains races growth
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-test: ## everything that must hold: lint, docs, all tests on both engines (CI runs this)
+test: ## all checks: lint, docs, all tests on both engines (CI runs this)
 	@tests/run
 
 check: test ## the same as test
@@ -21,10 +20,10 @@ lint: ## formatting, clippy and docs only
 coverage: ## each requirement id with the file and line of its test
 	@tests/requirements --list
 
-soak: ## crashes, lost databases, races, chains and growth at length, or one part: make soak growth
+soak: ## repeated crashes, database outages, races, chains and growth; one part: make soak growth
 	@SOAK_PARTS="$(filter $(PARTS),$(MAKECMDGOALS))" tests/run soak
 
 $(PARTS): soak ;
 
-bench: ## what the release server does per second, on both engines; asserts nothing
+bench: ## requests per second of the release build, on both engines; asserts nothing
 	@bench/run

@@ -1,5 +1,4 @@
-//! What the server is compared with: a handler that does nothing, and the signature that every
-//! token needs.
+//! Baselines: a handler without work, and RSA signatures of one thread.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -13,14 +12,14 @@ use axum::serve::ListenerExt as _;
 use crate::Result;
 use crate::drive::now;
 
-/// A bare axum server in a process of its own, so that its processor time can be counted.
+/// A bare axum server in a separate process, so that its processor time can be measured.
 pub(crate) struct Bare {
     child: Child,
     pub(crate) address: String,
 }
 
 impl Bare {
-    /// Starts this program anew as the bare server; it says where it listens.
+    /// Starts this program again as the bare server and reads the address from its output.
     pub(crate) fn start() -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("bare")
@@ -48,7 +47,7 @@ impl Drop for Bare {
     }
 }
 
-/// Serves `{"status":"ok"}` until stdin ends, which it does with the parent.
+/// Serves `{"status":"ok"}` until stdin closes, which happens when the parent exits.
 pub(crate) async fn serve_bare() -> Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
@@ -70,7 +69,7 @@ pub(crate) fn signatures_per_second(duration: Duration) -> Result<f64> {
     let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| "no key")?;
     let chance = SystemRandom::new();
     let mut signature = vec![0; key.public_modulus_len()];
-    let text = [b'x'; 700]; // about as long as the text of an access token
+    let text = [b'x'; 700]; // approximate length of an access token's text
     let begun = now();
     let mut count = 0_u32;
     while now() - begun < duration {

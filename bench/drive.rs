@@ -1,6 +1,6 @@
-//! Sending: a closed loop, where each connection asks again once it is answered, and an open loop,
-//! where requests arrive at a fixed rate whether the server keeps up or not and each is timed from
-//! when it should have been sent, so that a server that stalls cannot hide its queue.
+//! Load generation. Closed loop: each connection sends the next request after the response. Open loop: requests
+//! arrive at a fixed rate, independently of the server, and are timed from the scheduled start, so that a stall
+//! is visible in every delayed request (coordinated omission).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,31 +12,31 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::http::{Connection, post_form};
 
-/// No run has more requests than this, whatever its time.
+/// Maximum number of requests of a run.
 const COUNT_MAX: usize = 1_000_000;
 
-/// What one connection sends, one after the other.
+/// Sequence of requests of one connection.
 pub(crate) enum Flow {
-    /// The same every time, and the status that it must have.
+    /// The same request, and the expected status.
     Same(Arc<[u8]>, u16),
-    /// Requests of all connections that can be sent once; the run ends with them.
+    /// Single-use requests shared by all connections; the run ends after the last one.
     Once(Arc<Mutex<Vec<Vec<u8>>>>),
-    /// A chain of refresh tokens, each got for the one before.
+    /// A chain of refresh tokens: each response has the next token.
     Refresh(String),
 }
 
-/// What was measured: how long each answer took, and how long it all took, in seconds.
+/// Measurements: duration of each response and of the run, in seconds.
 #[derive(Default)]
 pub(crate) struct Measured {
     pub(crate) latencies: Vec<f64>,
     pub(crate) seconds: f64,
 }
 
-/// How the requests of a run arrive.
+/// Arrival of requests.
 #[derive(Clone, Copy)]
 pub(crate) enum Loop {
     Closed,
-    /// So many per second.
+    /// Requests per second.
     Open(f64),
 }
 
@@ -63,7 +63,7 @@ impl Flow {
         }
     }
 
-    /// Sends the next request; no when there is none.
+    /// Sends the next request; returns false if there is none.
     async fn send(&mut self, connection: &mut Connection) -> Result<bool> {
         let Some(request) = self.next().await else {
             return Ok(false);
@@ -79,7 +79,7 @@ impl Flow {
     }
 }
 
-/// Runs flows, each on a connection of its own, for so long; they come back for the next run.
+/// Runs flows for a duration, each on a separate connection, and returns them for the next run.
 pub(crate) async fn run(
     address: &str,
     flows: Vec<Flow>,
@@ -130,8 +130,8 @@ pub(crate) async fn run(
     Ok((measured, flows))
 }
 
-/// The instants at which requests should be sent, each when it has come. A thread of its own
-/// sleeps: its naps end within a tenth of a millisecond, and the timer of tokio has whole ones.
+/// Schedule of the requests, one tick per request. A dedicated thread sleeps, with a precision of a tenth of a
+/// millisecond; tokio's timer has a precision of a millisecond.
 #[expect(
     clippy::disallowed_methods,
     reason = "the arrivals of an open loop are the machine's time"
@@ -156,17 +156,17 @@ fn arrivals(rate: f64, duration: Duration) -> UnboundedReceiver<Instant> {
 }
 
 impl Measured {
-    /// Answers per second.
+    /// Responses per second.
     pub(crate) fn rate(&self) -> f64 {
         self.count() / self.seconds
     }
 
-    /// How many answers there were.
+    /// Number of responses.
     pub(crate) fn count(&self) -> f64 {
         u32::try_from(self.latencies.len()).map_or(f64::MAX, f64::from)
     }
 
-    /// The latency that so many of a thousand answers did not exceed, in milliseconds.
+    /// Latency at a per-mille quantile, in milliseconds.
     pub(crate) fn permille(&self, permille: usize) -> f64 {
         let count = self.latencies.len();
         let at = (count * permille).div_ceil(1_000).max(1) - 1;
@@ -176,7 +176,7 @@ impl Measured {
     }
 }
 
-/// The machine's time.
+/// Current time of the machine.
 #[expect(
     clippy::disallowed_methods,
     reason = "a measurement is of the machine's time"

@@ -1,18 +1,18 @@
-//! The least HTTP/1.1 client that measures a server: one connection that is kept, requests as bytes
-//! that were made before, answers with a `Content-Length`.
+//! A minimal HTTP/1.1 client for measurements: one keep-alive connection, prepared requests, responses with a
+//! `Content-Length`.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection that is kept.
+/// A keep-alive connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// A whole answer.
+/// A complete response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
@@ -30,7 +30,7 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads the response.
     pub(crate) async fn send(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -64,12 +64,12 @@ impl Connection {
 }
 
 impl Answer {
-    /// A header, if it is there.
+    /// Returns a header, if present.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         find_header(&self.head, name)
     }
 
-    /// A text member of a JSON body, if it is there.
+    /// Returns a string member of a JSON body, if present.
     pub(crate) fn text(&self, member: &str) -> Option<String> {
         let json: serde_json::Value = serde_json::from_str(&self.body).ok()?;
         Some(json.get(member)?.as_str()?.to_owned())
@@ -81,12 +81,12 @@ fn find_header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     lines.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
 }
 
-/// The bytes of a `GET`; `headers` are whole lines with their ends.
+/// Builds a `GET` request; `headers` are complete lines with CRLF.
 pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: bench\r\n{headers}\r\n").into_bytes()
 }
 
-/// The bytes of a `POST` of a form.
+/// Builds a `POST` request with a form.
 pub(crate) fn post_form(path: &str, form: &[(&str, &str)]) -> Vec<u8> {
     let body = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
@@ -94,7 +94,7 @@ pub(crate) fn post_form(path: &str, form: &[(&str, &str)]) -> Vec<u8> {
     post(path, "application/x-www-form-urlencoded", "", &body)
 }
 
-/// The bytes of a `POST`.
+/// Builds a `POST` request.
 pub(crate) fn post(path: &str, kind: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(

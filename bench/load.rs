@@ -1,7 +1,7 @@
-//! The load driver of `make bench`: it asks running servers what clients ask them, and prints one
-//! table of how many answers they gave, how fast, and at what cost. See `docs/performance.md`.
+//! The load driver of `make bench`: sends typical requests to running servers and prints a table of throughput,
+//! latency and cost. See `docs/performance.md`.
 //!
-//! It runs on one thread, because it shares the machine with what it measures.
+//! The driver runs on one thread, because it shares the machine with the servers.
 
 #![expect(
     clippy::print_stdout,
@@ -25,25 +25,25 @@ use drive::Loop;
 use report::{Baseline, Row, Watch};
 use scenarios::{Size, Target};
 
-/// Anything that ends a run.
+/// Error that ends a run.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Measures servers that are running; `bench/run` starts them.
+/// Measures running servers; `bench/run` starts them.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A server: NAME,HOST:PORT,PID,SESSION,SECRET and the PID of its database, if it has one.
     #[arg(long = "target", value_parser = target)]
     targets: Vec<Target>,
-    /// How long each run takes.
+    /// Duration of each run.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// How many connections ask at the same time.
+    /// Number of connections.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     connections: u16,
-    /// What `cargo bench` always passes.
+    /// Argument that `cargo bench` always passes.
     #[arg(long, hide = true)]
     bench: bool,
-    /// `bare` serves what the servers are compared with.
+    /// `bare` serves the baseline handler.
     #[arg(hide = true, value_parser = ["bare"])]
     role: Option<String>,
 }
@@ -114,7 +114,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The handler that does nothing, under the same load.
+/// The baseline handler, under the same load.
 async fn bare(size: Size) -> Result<Row> {
     let bare = Bare::start()?;
     let target = Target {

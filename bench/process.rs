@@ -1,17 +1,17 @@
-//! What a process costs, as Linux counts it; nothing where there is no `/proc`.
+//! Processor time and memory of a process on Linux; `None` on systems without `/proc`.
 
 use std::fs::read_to_string;
 
-/// `USER_HZ`: the ticks of a second in `/proc/PID/stat`, the same on every Linux.
+/// `USER_HZ`: ticks per second in `/proc/PID/stat`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor that a process has used.
+/// Processor time of a process, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     let fields = stat(pid)?;
     Some(ticks(&fields, [11, 12]) / TICKS)
 }
 
-/// Seconds of processor that a process and its children have used, those that ended included.
+/// Processor time of a process and its children, including terminated children, in seconds.
 pub(crate) fn family_cpu_seconds(pid: u32) -> Option<f64> {
     let own = ticks(&stat(pid)?, [11, 12]) + ticks(&stat(pid)?, [13, 14]);
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
@@ -24,7 +24,7 @@ pub(crate) fn family_cpu_seconds(pid: u32) -> Option<f64> {
     Some((own + children) / TICKS)
 }
 
-/// Memory that a process holds, in MiB.
+/// Resident memory of a process, in MiB.
 pub(crate) fn rss_mib(pid: u32) -> Option<f64> {
     let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
@@ -34,7 +34,7 @@ pub(crate) fn rss_mib(pid: u32) -> Option<f64> {
     Some(kib / 1_024.0)
 }
 
-/// The fields of `/proc/PID/stat` behind the name, which may hold anything: from the state on.
+/// Fields of `/proc/PID/stat` after the process name, which may contain any characters.
 fn stat(pid: u32) -> Option<Vec<String>> {
     let line = read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = line.rsplit_once(')')?;

@@ -1,4 +1,4 @@
-//! The table: a row per scenario, engine and loop.
+//! The result table: a row per scenario, engine and loop.
 
 use std::fmt::Write as _;
 
@@ -6,32 +6,32 @@ use crate::drive::{Loop, Measured};
 use crate::process::{cpu_seconds, family_cpu_seconds, rss_mib};
 use crate::scenarios::Target;
 
-/// The processor time of a server and of its database when a run began.
+/// Processor times of server and database at the start of a run.
 pub(crate) struct Watch<'a> {
     target: &'a Target,
     server: Option<f64>,
     database: Option<f64>,
 }
 
-/// A line of the table.
+/// A row of the table.
 pub(crate) struct Row {
     name: String,
     on: String,
     how: String,
     rate: f64,
-    /// Answers per second of the server's processor time.
+    /// Responses per second of the server's processor time.
     per_core: Option<f64>,
     /// Median, 99th and 99.9th percentile, in milliseconds.
     latencies: [f64; 3],
-    /// Processors that the server and its database kept busy.
+    /// Processors used by the server and the database.
     cores: [Option<f64>; 2],
     rss: Option<f64>,
     signatures: u32,
 }
 
-/// What the rows are compared with.
+/// Baselines of the rows.
 pub(crate) struct Baseline {
-    /// Answers of the bare handler per second of its processor time.
+    /// Responses of the bare handler per second of its processor time.
     pub(crate) bare: Option<f64>,
     /// RSA-2048 signatures per second of one thread.
     pub(crate) signatures: f64,
@@ -69,7 +69,7 @@ impl<'a> Watch<'a> {
 }
 
 impl Row {
-    /// Something else ran at the same time: what one of its requests cost is not known.
+    /// Another scenario ran concurrently, so the cost per request is unknown.
     pub(crate) fn shares_its_processor(&mut self) {
         self.per_core = None;
     }
@@ -137,7 +137,7 @@ const HEADINGS: [&str; 13] = [
     "RSS MiB",
 ];
 
-/// The whole table, as Markdown that also reads well on a terminal.
+/// Renders the table as Markdown, aligned for a terminal.
 pub(crate) fn table(rows: &[Row], baseline: &Baseline) -> String {
     let headings = HEADINGS.map(str::to_owned).to_vec();
     let lines = std::iter::once(headings).chain(rows.iter().map(|row| row.cells(baseline)));

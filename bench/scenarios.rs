@@ -1,4 +1,4 @@
-//! What a server under test is asked, each scenario with the requests that it needs prepared.
+//! Scenarios, with their prepared requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-/// Codes that are prepared per second of a closed loop; the exchanges end with them.
+/// Codes to prepare per second of a closed loop; the run ends after the last code.
 const CODES_PER_SECOND: u64 = 600;
 
-/// A server under test, and who may ask it.
+/// A server under test, with credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) name: String,
@@ -34,26 +34,26 @@ pub(crate) struct Target {
     pub(crate) session: String,
     /// The secret of the confidential client `bench-service`.
     pub(crate) secret: String,
-    /// The process whose children do the work of the database, where there is one of its own.
+    /// The parent process of the database's workers, if the database is a separate process.
     pub(crate) database: Option<u32>,
 }
 
-/// How much is asked.
+/// Amount of load.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) duration: Duration,
     pub(crate) connections: usize,
 }
 
-/// A scenario that is ready to be run.
+/// A prepared scenario.
 struct Scenario {
     name: &'static str,
-    /// How many signatures an answer has.
+    /// Signatures per response.
     signatures: u32,
     flows: Vec<Flow>,
 }
 
-/// Every scenario, one after the other; `done` hears of each row.
+/// Runs all scenarios in sequence and calls `done` with each row.
 pub(crate) async fn all(target: &Target, size: Size, done: &mut impl FnMut(Row)) -> Result<()> {
     let (poll, issue) = (polls(target, size).await?, client_credentials(target, size));
     measure(target, size, jwks(size), done).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn all(target: &Target, size: Size, done: &mut impl FnMut(Row))
     exchange(target, size, done).await
 }
 
-/// A closed loop, then an open one at half the rate that it reached.
+/// Runs a closed loop, then an open loop at half the measured rate.
 async fn measure(
     target: &Target,
     size: Size,
@@ -86,7 +86,7 @@ async fn measure(
     Ok((rate, flows))
 }
 
-/// Devices poll at a fixed rate while tokens are issued as fast as the server can.
+/// Polls at a fixed rate while a closed loop requests tokens.
 async fn together(
     target: &Target,
     size: Size,
@@ -118,7 +118,7 @@ fn same(request: Vec<u8>, status: u16, size: Size) -> Vec<Flow> {
         .collect()
 }
 
-/// What the bare handler is asked.
+/// Request to the bare handler.
 pub(crate) fn bare(size: Size) -> Vec<Flow> {
     same(get("/", ""), 200, size)
 }
@@ -204,7 +204,7 @@ async fn refresh(target: &Target, size: Size) -> Result<Scenario> {
     })
 }
 
-/// Exchanges as many codes as were prepared, or for as long as a run takes.
+/// Exchanges prepared codes, until the last code or the end of the run.
 async fn exchange(target: &Target, size: Size, done: &mut impl FnMut(Row)) -> Result<()> {
     let name = "code exchange";
     let count = usize::try_from(size.duration.as_secs().max(1) * CODES_PER_SECOND)?;
@@ -221,7 +221,7 @@ async fn exchange(target: &Target, size: Size, done: &mut impl FnMut(Row)) -> Re
     Ok(())
 }
 
-/// The exchanges of so many codes, on as many connections as there are.
+/// Prepares the exchanges of a number of codes for all connections.
 async fn codes(target: &Target, size: Size, count: usize) -> Result<Vec<Flow>> {
     let mut running = JoinSet::new();
     for _ in 0..size.connections {
@@ -246,7 +246,7 @@ async fn codes(target: &Target, size: Size, count: usize) -> Result<Vec<Flow>> {
         .collect())
 }
 
-/// An authorization code that the member approved.
+/// Obtains an authorization code approved by the member.
 async fn code(connection: &mut Connection, target: &Target) -> Result<String> {
     let query = Serializer::new(String::new())
         .extend_pairs([
@@ -290,7 +290,7 @@ fn exchange_of(code: &str) -> Vec<u8> {
     )
 }
 
-/// A parameter of an address.
+/// Returns a parameter of a URL.
 fn parameter(address: &str, name: &str) -> Result<String> {
     let url = Url::parse(address)?;
     let found = url.query_pairs().find(|(known, _)| known == name);

@@ -213,7 +213,7 @@ impl Timer {
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock"
+        reason = "the only place that reads the system clock"
     )]
     pub fn start() -> Self {
         Self(std::time::Instant::now())
@@ -223,7 +223,7 @@ impl Timer {
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock"
+        reason = "the only place that reads the system clock"
     )]
     pub fn seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
@@ -232,7 +232,7 @@ impl Timer {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads the machine's clock"
+    reason = "the only place that reads the system clock"
 )]
 fn machine_now() -> OffsetDateTime {
     OffsetDateTime::now_utc()

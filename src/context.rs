@@ -129,9 +129,9 @@ pub enum Error {
     Key(#[source] keys::Error),
     /// No signing key is set, and with PostgreSQL no key is generated.
     #[error(
-        "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, since every \
-         replica must have the same. Make one with `storyden-auth key generate --json` and set its \
-         `base64`, or set OAUTH_ENABLED=false"
+        "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, because all \
+         replicas need the same key. Generate one with `storyden-auth key generate --json` and set \
+         its `base64`, or set OAUTH_ENABLED=false"
     )]
     NoKey,
     /// Argon2id failed.

@@ -92,7 +92,7 @@ pub async fn make_indexes(context: &Context) -> IndexCheck {
     let check = match made {
         Ok(Outcome::Complete(made)) => {
             if !made.is_empty() {
-                tracing::info!(indexes = ?made, "made missing indexes");
+                tracing::info!(indexes = ?made, "missing indexes created");
             }
             IndexCheck::Complete
         }
@@ -146,13 +146,13 @@ pub async fn clean_up(context: SharedContext) -> bool {
         Ok(true) => {}
         Ok(false) => return true,
         Err(error) => {
-            tracing::warn!(%error, "the clean-up could not begin");
+            tracing::warn!(%error, "clean-up cannot start");
             return true;
         }
     }
     let finished = !must_wait_for_indexes(&context).await && delete_due(&context, now).await;
     if let Err(error) = leases::release(&context.db, "cleanup", &holder).await {
-        tracing::warn!(%error, "the lease of the clean-up was not given back");
+        tracing::warn!(%error, "lease of the clean-up was not released");
     }
     finished
 }
@@ -172,7 +172,7 @@ pub async fn apply_revocations(context: SharedContext) {
     match apply_revocations::any_open(&context.db).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "open revocations could not be read"),
+        Err(error) => return tracing::warn!(%error, "open revocations cannot be read"),
     }
     let now = context.clock.now();
     let holder = context.random.base64url::<16>();
@@ -180,14 +180,14 @@ pub async fn apply_revocations(context: SharedContext) {
     match leases::take(&context.db, "revocations", &holder, now, until).await {
         Ok(true) => {}
         Ok(false) => return,
-        Err(error) => return tracing::warn!(%error, "open revocations could not be applied"),
+        Err(error) => return tracing::warn!(%error, "open revocations cannot be applied"),
     }
     match apply_revocations::apply(&context.db, now, || context.readiness.is_draining()).await {
-        Ok(applied) => tracing::info!(?applied, "revocations were applied"),
-        Err(error) => tracing::warn!(%error, "open revocations could not be applied"),
+        Ok(applied) => tracing::info!(?applied, "open revocations applied"),
+        Err(error) => tracing::warn!(%error, "open revocations cannot be applied"),
     }
     if let Err(error) = leases::release(&context.db, "revocations", &holder).await {
-        tracing::warn!(%error, "the lease of open revocations was not given back");
+        tracing::warn!(%error, "lease of the revocation job was not released");
     }
 }
 
@@ -211,7 +211,7 @@ fn report(pass: &Pass) {
         let Pass {
             deleted, finished, ..
         } = pass;
-        tracing::info!(?deleted, finished, "cleaned up");
+        tracing::info!(?deleted, finished, "clean-up finished");
     }
     metrics::cleaned_up(pass);
 }
@@ -240,7 +240,7 @@ pub async fn write_refusals(context: SharedContext) {
         })
     });
     if let Err(error) = write.await {
-        tracing::warn!(%error, "refusals were not written to the audit trail; the next pass tries again");
+        tracing::warn!(%error, "rejections were not written to the audit trail; retrying in the next pass");
         context.refusals.put_back(entries);
     }
 }
@@ -256,10 +256,10 @@ pub async fn each_minute(context: SharedContext) {
     }
     let closed = context.clock.now() - context.config.reuse_window();
     if let Err(error) = cleanup::wipe_salts(&context.db, closed).await {
-        tracing::warn!(%error, "the salts of closed windows were not wiped");
+        tracing::warn!(%error, "salts of closed reuse windows were not deleted");
     }
     if let Err(error) = follow_database_clock(&context.db, &context.clock).await {
-        tracing::warn!(%error, "the database's clock was not read");
+        tracing::warn!(%error, "database clock cannot be read");
     }
 }
 
@@ -268,7 +268,7 @@ async fn count_backlog(context: &Context, now: Timestamp) {
     match (counted, cleanup::progress(&context.db).await) {
         (Ok(backlog), Ok(progress)) => metrics::cleanup_backlog(&backlog, &progress),
         (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "the backlog of the clean-up was not counted");
+            tracing::warn!(%error, "clean-up backlog cannot be counted");
         }
     }
 }

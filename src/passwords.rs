@@ -33,7 +33,7 @@ pub enum HashFormatError {
     #[error("must be an Argon2id PHC string, as in $argon2id$v=19$m=65536,t=1,p=1$salt$hash")]
     Form,
     /// An algorithm other than Argon2id.
-    #[error("must be made by Argon2id")]
+    #[error("must be an Argon2id hash")]
     Algorithm,
     /// A check would cost too much.
     #[error("asks for too much: at most m=262144 (256 MiB), t=16 and p=16")]
@@ -75,7 +75,7 @@ pub enum Error {
     #[error("a stored password hash cannot be used")]
     Stored,
     /// Hashing failed.
-    #[error("a password hash was not made")]
+    #[error("hashing the password failed")]
     Hashing,
 }
 

@@ -62,10 +62,7 @@ impl Random {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks for chance"
-)]
+#[expect(clippy::disallowed_methods, reason = "the only source of randomness")]
 fn system_rng() -> rand::rngs::ThreadRng {
     rand::rng()
 }

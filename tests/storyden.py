@@ -1,7 +1,7 @@
-"""Copies of a database that a Storyden made, servers on them, and what people and applications send.
+"""Copies of a Storyden's database, servers on these copies, and requests of members and clients.
 
-For tests/fixtures and tests/there-and-back, with the standard library alone. The databases and their
-manifests are at ../shared/contract/fixtures; who wants to run without them asks `are_here` first.
+Used by tests/fixtures and tests/there-and-back; standard library only. The databases and manifests are in
+../shared/contract/fixtures; `are_here` checks if they exist.
 """
 
 import base64
@@ -31,29 +31,29 @@ ENGINES = ("sqlite", "postgres")
 WEB = "http://localhost:13000"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEVICE_SCOPE = "openid profile offline_access"
-REDIRECT = "https://dcr.example/cb"  # of the registered clients of the fixture
-DOCUMENT_REDIRECT = "https://cimd.example/callback"  # of those that have a metadata document
+REDIRECT = "https://dcr.example/cb"  # of registered clients in the fixture
+DOCUMENT_REDIRECT = "https://cimd.example/callback"  # of clients with a metadata document
 FULL_SCOPE = "openid profile email offline_access"
 VERIFIER = "a" * 43 + "verifier-verifier"
 
-# Tables that are not Storyden's, and indexes of ours on Storyden's, which nothing but speed depends on.
+# This server's tables, and its indexes on Storyden's tables, which only affect speed.
 OURS = "auth_"
-# The expiry of the fixture's live rows, and of its expired rows after `fixture`.
+# Expiry of the fixture's live rows, and of its expired rows, after `fixture`.
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 LIVE, EXPIRED = ("2036-01-01 00:00:00+00:00", f"{TODAY - datetime.timedelta(days=1)} 00:00:00+00:00")
-# Seconds that a busy machine may take for anything that is waited for.
+# Timeout in seconds, for a busy machine.
 PATIENCE = 120
-# The form in which a Storyden writes a time into SQLite, in UTC.
+# Storyden's form of a time in SQLite, in UTC.
 SQLITE_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{0,8}[1-9])?\+00:00")
 
 
 def are_here():
-    """Whether the databases are at hand."""
+    """Returns true if the databases exist."""
     return (FIXTURES / "storyden.sqlite3").is_file()
 
 
 def fixture(name, port):
-    """A file of the fixture as if recorded today, with the side server at another port.
+    """Reads a file of the fixture, shifted to the current date and to another port of the side server.
 
     The clean-up deletes what expired more than seven days ago, so the expired rows expire yesterday.
     The bytes have the length of the file's own: an SQLite file stays valid.
@@ -64,11 +64,11 @@ def fixture(name, port):
     return data.replace(b"127.0.0.1:18090", b"127.0.0.1:%d" % port)
 
 
-held_ports = []  # the sockets of `free_port`
+held_ports = []  # sockets of `free_port`
 
 
 def free_port():
-    """A port that no other program is given before this one ends.
+    """Reserves a port until this program ends.
 
     On Linux a socket that is bound and does not listen keeps the port from every program that asks for
     a free one, and still lets a server with SO_REUSEADDR listen there, again and again. Other systems do
@@ -89,7 +89,7 @@ def free_port():
 
 
 class Sqlite:
-    """A copy of the file, in a folder."""
+    """A copy of the SQLite file in a directory."""
 
     engine = "sqlite"
 
@@ -99,7 +99,7 @@ class Sqlite:
         self.url = f"sqlite://{self.file}?_pragma=foreign_keys(1)"
 
     def rows(self, sql):
-        """The rows of a query, each by the names of its columns."""
+        """Returns the rows of a query as dictionaries."""
         with sqlite3.connect(self.file, timeout=PATIENCE) as db:
             db.row_factory = sqlite3.Row
             found = [dict(row) for row in db.execute(sql)]
@@ -107,24 +107,24 @@ class Sqlite:
         return found
 
     def run(self, sql):
-        """Runs statements behind the server's back."""
+        """Runs statements directly on the database."""
         with sqlite3.connect(self.file, timeout=PATIENCE) as db:
             db.execute("pragma foreign_keys = on")
             db.executescript(f"begin immediate; {sql}; commit;")
         db.close()
 
     def tables(self):
-        """The tables of Storyden's."""
+        """Lists Storyden's tables."""
         sql = "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'"
         return sorted(row["name"] for row in self.rows(sql) if not row["name"].startswith(OURS))
 
     def time_columns(self):
-        """Each table with each of its columns that holds times."""
+        """Yields each table and column with times."""
         columns = ((table, self.rows(f"pragma table_info({table})")) for table in self.tables())
         return [(table, row["name"]) for table, rows in columns for row in rows if row["type"].lower() == "datetime"]
 
     def time_texts(self):
-        """Every time as it stands there: table, column, text."""
+        """Lists all stored times: table, column, text."""
         found = set()
         for table, column in self.time_columns():
             rows = self.rows(f"select distinct cast({column} as text) as text from {table} where {column} is not null")
@@ -132,7 +132,7 @@ class Sqlite:
         return found
 
     def move_times(self, minutes):
-        """Writes every time as a Storyden in another zone does; what is live ends soon, what is over ended of late."""
+        """Rewrites all times for another time zone; live rows expire soon, expired rows expired recently."""
         zone = datetime.timezone(datetime.timedelta(minutes=minutes))
         ends = near_ends()
 
@@ -148,7 +148,7 @@ class Sqlite:
         db.close()
 
     def schema(self):
-        """What Storyden's tables are: a text for each table, index, view and trigger, and the file's own settings."""
+        """Returns the schema of Storyden's tables: tables, indexes, views, triggers and file settings."""
         mine = "tbl_name not like 'auth\\_%' escape '\\' and name not like 'auth\\_%' escape '\\'"
         objects = self.rows(f"select type, name, tbl_name, coalesce(sql, '') as sql from sqlite_master where {mine}")
         texts = {f"{row['type']} {row['name']}": f"{row['tbl_name']}: {row['sql']}" for row in objects}
@@ -157,27 +157,27 @@ class Sqlite:
         return texts
 
     def stored(self, table):
-        """The rows of a table as they are stored."""
+        """Returns the stored rows of a table."""
         return self.rows(f"select * from {table}")
 
     def drop_ours(self):
-        """Takes away every table that is not Storyden's."""
+        """Drops all tables of this server."""
         ours = self.rows("select name from sqlite_master where type = 'table' and name like 'auth\\_%' escape '\\'")
         self.run("; ".join(f"drop table {row['name']}" for row in ours))
 
     def faults(self):
-        """What is broken in the file."""
+        """Runs the integrity check."""
         broken = [row["integrity_check"] for row in self.rows("pragma integrity_check")]
         dangling = [f"points at nothing: {row}" for row in self.rows("pragma foreign_key_check")]
         beside = [f"left behind: {file.name}" for file in self.file.parent.glob("data.db-*")]
         return [line for line in broken if line != "ok"] + dangling + beside
 
     def drop(self):
-        """The folder goes with whoever made it."""
+        """Nothing to do: the caller deletes the directory."""
 
 
 class Postgres:
-    """A database of its own on the server of TEST_POSTGRES_URL, filled from the dump."""
+    """A new database on the server at TEST_POSTGRES_URL, filled from the dump."""
 
     engine = "postgres"
 
@@ -192,25 +192,25 @@ class Postgres:
         psql(self.url, "-1", "-f", str(dump))
 
     def rows(self, sql):
-        """The rows of a query, each by the names of its columns."""
+        """Returns the rows of a query as dictionaries."""
         lines = psql(self.url, "-A", "-t", "-c", f"select row_to_json(x) from ({sql}) x").splitlines()
         return [json.loads(line) for line in lines]
 
     def run(self, sql):
-        """Runs statements behind the server's back."""
+        """Runs statements directly on the database."""
         psql(self.url, "-1", "-c", sql)
 
     def tables(self):
-        """The tables of Storyden's."""
+        """Lists Storyden's tables."""
         sql = "select tablename as name from pg_tables where schemaname = 'public'"
         return sorted(row["name"] for row in self.rows(sql) if not row["name"].startswith(OURS))
 
     def time_texts(self):
-        """PostgreSQL keeps instants, no texts."""
+        """Empty: PostgreSQL stores instants and not text."""
         return set()
 
     def move_times(self, _):
-        """What is live ends soon, and what is over ended of late; instants have no zone."""
+        """Live rows expire soon, expired rows expired recently; instants have no time zone."""
         sql = "select table_name, column_name from information_schema.columns where table_schema = 'public' and data_type like 'timestamp%'"
         for row in self.rows(sql):
             table, column = row["table_name"], row["column_name"]
@@ -218,19 +218,19 @@ class Postgres:
                 self.run(f"update {table} set {column} = '{new.isoformat()}' where {column} = '{old.isoformat()}'")
 
     def schema(self):
-        """What Storyden's tables are, as pg_dump tells it: its statements, in the order of their texts."""
+        """Returns the schema of Storyden's tables: the sorted statements of pg_dump."""
         dump = subprocess.run(
             ["pg_dump", "--schema-only", "--no-owner", "--no-privileges", f"--exclude-table={OURS}*", self.url],
             check=True, capture_output=True, text=True,
         ).stdout
-        # Newer versions put a random word around the dump.
+        # Newer versions add a random token to the dump.
         lines = [line for line in dump.splitlines() if not line.startswith(("--", "\\"))]
         statements = filter(None, (text.strip() for text in "\n".join(lines).split(";\n")))
         statements = [text for text in statements if not text.startswith(f"CREATE INDEX {OURS}")]
         return {statement.split("(")[0]: statement for statement in statements}
 
     def stored(self, table):
-        """The rows of a table; JSON as bytes, so that its `null` is told from none."""
+        """Returns the rows of a table; JSON as bytes, to distinguish JSON null from NULL."""
         of_table = f"from information_schema.columns where table_schema = 'public' and table_name = '{table}'"
         columns = self.rows(f"select column_name as name, data_type as type {of_table}")
         as_text = {column["name"] for column in columns if column["type"] == "jsonb"}
@@ -240,21 +240,21 @@ class Postgres:
         return [{n: compact(v) if n in as_text and v is not None else v for n, v in row.items()} for row in rows]
 
     def drop_ours(self):
-        """Takes away every table that is not Storyden's."""
+        """Drops all tables of this server."""
         ours = self.rows("select tablename as name from pg_tables where tablename like 'auth\\_%'")
         self.run("drop table " + ", ".join(row["name"] for row in ours))
 
     def faults(self):
-        """PostgreSQL keeps its own in order."""
+        """Not needed for PostgreSQL."""
         return []
 
     def drop(self):
-        """Takes the database away."""
+        """Drops the database."""
         psql(self.server, "-c", f"drop database if exists {self.name} with (force)")
 
 
 def psql(url, *arguments):
-    """What psql prints."""
+    """Runs psql and returns its output."""
     ran = subprocess.run(["psql", url, "-q", "-X", "-v", "ON_ERROR_STOP=1", *arguments], capture_output=True, text=True)
     if ran.returncode:
         raise RuntimeError(f"psql: {ran.stderr.strip()}")
@@ -262,20 +262,20 @@ def psql(url, *arguments):
 
 
 def instant(text):
-    """The instant of a time of either engine, to the microsecond."""
+    """Parses a time of either engine, with microseconds."""
     day, clock, fraction, offset = re.fullmatch(r"(\S{10})[ T](\d\d:\d\d:\d\d)(?:\.(\d+))?([+-]\d\d:\d\d)", text).groups()
     return datetime.datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{offset}")
 
 
 def near_ends():
-    """For the ends of the fixture others that a comparison of texts gets wrong in most zones."""
+    """Replaces the fixture's expiries by times that a text comparison misorders in most time zones."""
     now = datetime.datetime.now(datetime.timezone.utc)
     half_an_hour = datetime.timedelta(minutes=30)
     return {instant(LIVE): now + half_an_hour, instant(EXPIRED): now - half_an_hour}
 
 
 def created(database):
-    """Every row of Storyden's that says when it was made, by its table and id."""
+    """Returns all rows of Storyden's tables with a creation time, by table and id."""
     found = {}
     for table in database.tables():
         for row in database.rows(f"select * from {table}"):
@@ -286,7 +286,7 @@ def created(database):
 
 FORMS = (
     ("a time", SQLITE_TIME),
-    ("a time", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")),  # as PostgreSQL says it
+    ("a time", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")),  # PostgreSQL's form
     ("an id", re.compile(r"[0-9a-v]{20}")),
     ("a SHA-256", re.compile(r"[0-9a-f]{64}")),
     ("an Argon2id hash", re.compile(r"\$argon2id\$v=19\$m=65536,t=1,p=\d+\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}")),
@@ -295,7 +295,7 @@ FORMS = (
 
 
 def form_of(value):
-    """In which form a value is stored."""
+    """Classifies the form of a stored value."""
     if isinstance(value, str):
         return next((name for name, form in FORMS if form.fullmatch(value)), "text")
     if isinstance(value, bytes):
@@ -306,15 +306,15 @@ def form_of(value):
 
 
 def hash_of(secret):
-    """How a code or a token is stored."""
+    """Returns the stored hash of a code or token."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-# ---- the server -----------------------------------------------------------------------------
+# ---- server ---------------------------------------------------------------------------------
 
 
 class Beside:
-    """A copy of the fixture, its manifest, the side server that it names, and servers on it one after the other."""
+    """A copy of the fixture with manifest and side server, and one server at a time on the copy."""
 
     def __init__(self, binary, engine):
         self.binary, self.engine = str(pathlib.Path(binary).resolve()), engine
@@ -340,7 +340,7 @@ class Beside:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def settings(self, port, **further):
-        """A whole environment: what the Storyden of the fixture had, and OAUTH_PROFILE."""
+        """Returns the environment: that of the fixture's Storyden, and OAUTH_PROFILE."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -359,18 +359,18 @@ class Beside:
         }
 
     def start(self, **further):
-        """A server that is ready, in a folder of its own."""
+        """Starts a server in a new directory and waits until it is ready."""
         self.server = Server(self, free_port(), further)
         return self.server
 
     def stop(self):
-        """Ends the server, and gives back what it logged."""
+        """Stops the server and returns its log."""
         said = self.server.stop() if self.server else ""
         self.server = None
         return said
 
     def command(self, *arguments, **further):
-        """What a command prints."""
+        """Runs a command and returns its output."""
         environment = self.settings(free_port(), **further)
         ran = subprocess.run([self.binary, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True)
         if ran.returncode:
@@ -379,7 +379,7 @@ class Beside:
 
 
 class Server:
-    """A process, and requests to it."""
+    """A server process, and requests to it."""
 
     def __init__(self, beside, port, further):
         self.port, self.issuer, self.manifest = port, f"http://localhost:{port}", beside.manifest
@@ -397,7 +397,7 @@ class Server:
         self.key = self.get("/api/oauth/jwks").json["keys"][0]
 
     def stop(self):
-        """Ends it as an operator does; what it logged."""
+        """Sends SIGTERM and returns the log."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -407,7 +407,7 @@ class Server:
                 self.process.wait()
         return self.log.read_text(errors="replace")
 
-    # Requests. `cookie` names a session of the manifest, `bearer` an access key; or they are values.
+    # Requests. `cookie` is a session and `bearer` an access key of the manifest, or a value.
 
     def send(self, method, path, headers=None, body=None, cookie=None, bearer=None, basic=None):
         sent = dict(headers or {})
@@ -425,7 +425,7 @@ class Server:
             found = {}
             for name, value in answer.getheaders():
                 name = name.lower()
-                # A response sets several cookies, each in a header of its own (RFC 6265 §3).
+                # Each cookie has a separate Set-Cookie header (RFC 6265 §3).
                 found[name] = f"{found[name]}\n{value}" if name in found and name == "set-cookie" else value
             return Answer(answer.status, found, answer.read())
         except (OSError, http.client.HTTPException) as error:
@@ -443,7 +443,7 @@ class Server:
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.send("POST", path, sent, urllib.parse.urlencode(fields), **who)
 
-    # What applications and people send.
+    # Requests of clients and members.
 
     def token(self, fields, **who):
         return self.form("/api/oauth/token", fields, **who)
@@ -465,7 +465,7 @@ class Server:
         return self.json("POST", "/api/oauth/authorize/consent", {"request_id": request_id, "decision": decision}, **who)
 
     def code(self, client_id, redirect_uri=REDIRECT, scope=FULL_SCOPE, **who):
-        """A code that somebody approved; None when it came to none."""
+        """Approves a code flow; returns the code, or None."""
         request_id = self.authorize(client_id, redirect_uri, scope, **who).sent("request_id")
         return self.decide(request_id, "approve", **who).sent("code") if request_id else None
 
@@ -494,7 +494,7 @@ class Server:
         return self.get("/api/oauth/userinfo", bearer=access_token)
 
     def claims(self, token):
-        """The claims of a token that this server's key signed; none of one that it did not."""
+        """Verifies a token with the server's key and returns the claims, or None."""
         head, _, signature = token.rpartition(".")
         number = int.from_bytes(unbase64(signature), "big")
         modulus, exponent = (int.from_bytes(unbase64(self.key[name]), "big") for name in ("n", "e"))
@@ -511,7 +511,7 @@ def unbase64(text):
 
 
 class Answer:
-    """An answer, and what tests ask of it."""
+    """A response, with helpers for tests."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -532,7 +532,7 @@ class Answer:
         return self.headers.get("location") or self["location"] or ""
 
     def sent(self, name):
-        """A parameter of where it sends the browser."""
+        """Returns a parameter of the redirect target."""
         return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.location).query)).get(name)
 
     @property
@@ -549,11 +549,11 @@ class Answer:
         return f"{self.status}{where} {self.body[:300].decode(errors='replace')}".strip()
 
 
-# ---- other people's server ------------------------------------------------------------------
+# ---- side server ----------------------------------------------------------------------------
 
 
 class Side:
-    """What the fixture names at 127.0.0.1:18090: the metadata document of a client, and of another like it."""
+    """The server at 127.0.0.1:18090 in the fixture: metadata documents of two clients."""
 
     def __init__(self):
         documents = {}
@@ -584,6 +584,6 @@ class Side:
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self):
-        """Closes it."""
+        """Stops the server."""
         self.http.shutdown()
         self.http.server_close()

@@ -1,32 +1,32 @@
-// Who is signed in on this browser.
+// The signed-in account.
 
 import { call } from "./api.js";
-import { visible } from "./asker.js";
+import { stripInvisible } from "./client-details.js";
+import { formatNodes, messages } from "./i18n.js";
 import { el } from "./page.js";
-import { filled, texts } from "./words.js";
 
-/** Asks the API. Returns the answer, whose body has `account` (`{ id, handle, name, permissions }`)
- *  and `sessions`. */
-export function whoIsIt() {
+/** Fetches the session. The body of the response has `account` (`{ id, handle, name, permissions }`) and
+ *  `sessions`. */
+export function fetchSession() {
   return call("GET", "/api/auth/sessions");
 }
 
-/** Whether an account holds a permission; administrators hold each. */
-export function holds(account, permission) {
+/** Returns true if an account holds a permission; administrators hold all. */
+export function hasPermission(account, permission) {
   const held = account?.permissions ?? [];
   return held.includes("ADMINISTRATOR") || held.includes(permission);
 }
 
-/** "Signed in as Frigg @frigg" */
+/** Returns the nodes of "Signed in as Frigg @frigg". */
 export function signedInAs(account) {
-  const name = el("span", {}, el("strong", {}, el("bdi", {}, visible(account.name))), " ", el("bdi", { class: "handle" }, `@${account.handle}`));
-  return filled(texts.frame.signedIn, { account: name });
+  const name = el("span", {}, el("strong", {}, el("bdi", {}, stripInvisible(account.name))), " ", el("bdi", { class: "handle" }, `@${account.handle}`));
+  return formatNodes(messages.layout.signedIn, { account: name });
 }
 
-/** Says on a page whose account it is that acts; the page goes on without when nobody knows. */
-export async function showAccount(place) {
-  const { status, body } = await whoIsIt();
+/** Renders the name of the signed-in account; leaves `place` empty if the request fails. */
+export async function renderAccount(place) {
+  const { status, body } = await fetchSession();
   if (status === 200 && body.account) {
-    place.replaceChildren(...signedInAs(body.account), ". ", texts.frame.notYou, " ");
+    place.replaceChildren(...signedInAs(body.account), ". ", messages.layout.notYou, " ");
   }
 }

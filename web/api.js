@@ -1,16 +1,16 @@
-// Speaks to the JSON API of this origin, with the session cookie.
+// Client of the JSON API of this origin; authenticates with the session cookie.
 
-import { duration, line, texts } from "./words.js";
+import { formatDuration, formatText, messages } from "./i18n.js";
 
-let serverClock = 0; // how far the server's clock is ahead of this browser's, in milliseconds
+let serverClockOffset = 0; // server clock minus browser clock, in milliseconds
 
-/** The time on the server's clock, in milliseconds. */
-export function now() {
-  return Date.now() + serverClock;
+/** Returns the time of the server's clock in milliseconds. */
+export function serverNow() {
+  return Date.now() + serverClockOffset;
 }
 
-/** Calls the API. Never throws: `status` is 0 when there was no answer.
- *  Returns `{ status, body, retryAfter }`; `body` is `{}` when there was no JSON object. */
+/** Calls the API. Returns `{ status, body, retryAfter }`: `status` is 0 if no response arrived, `body` is `{}` if
+ *  the response has no JSON object. Never throws. */
 export async function call(method, path, body) {
   const request = {
     method,
@@ -26,23 +26,23 @@ export async function call(method, path, body) {
   try {
     const response = await fetch(path, request);
     const date = Date.parse(response.headers.get("Date"));
-    if (!Number.isNaN(date)) serverClock = date - Date.now();
+    if (!Number.isNaN(date)) serverClockOffset = date - Date.now();
     return {
       status: response.status,
-      body: await readObject(response),
-      retryAfter: secondsToWait(response.headers.get("Retry-After")),
+      body: await readJsonObject(response),
+      retryAfter: parseRetryAfter(response.headers.get("Retry-After")),
     };
   } catch {
     return { status: 0, body: {}, retryAfter: null };
   }
 }
 
-/** Whether the API did what it was asked. */
+/** Returns true for a status of the class 2xx. */
 export function succeeded({ status }) {
   return status >= 200 && status < 300;
 }
 
-/** A path with a query of what is given; what is empty is left out. */
+/** Appends a query to a path; empty parameters are left out. */
 export function withQuery(path, parameters) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
@@ -51,54 +51,54 @@ export function withQuery(path, parameters) {
   return query.size > 0 ? `${path}?${query}` : path;
 }
 
-async function readObject(response) {
+async function readJsonObject(response) {
   const text = await response.text();
   try {
     return Object(JSON.parse(text));
   } catch {
-    return {}; // an empty 401, a plain-text 429, a proxy's page
+    return {}; // an empty 401, a plain-text 429, an HTML page of a proxy
   }
 }
 
-// Retry-After is a number of seconds or a date.
-function secondsToWait(value) {
+// RFC 9110 §10.2.3: Retry-After is a number of seconds or a date.
+function parseRetryAfter(value) {
   if (!value) return null;
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now()) / 1000;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - serverNow()) / 1000;
   return Number.isNaN(seconds) ? null : Math.max(1, Math.ceil(seconds));
 }
 
-/** What the server said went wrong, or the given words. */
-export function explanation({ body }, otherwise) {
-  const said = body.detail || body.message || body.error_description || body.title;
-  return typeof said === "string" && said !== "" ? said : otherwise;
+/** Returns the error description of a response, or `fallback`. */
+export function errorDetail({ body }, fallback) {
+  const description = body.detail || body.message || body.error_description || body.title;
+  return typeof description === "string" && description !== "" ? description : fallback;
 }
 
-/** What to say about an answer that no page handles specially: `{ title, text }`. */
-export function failure(answer) {
-  const { away, offline, tooMany, forbidden, broken, other, gone } = texts.failures;
+/** Returns `{ title, text }` for a failed response that has no special handling on the page. */
+export function describeError(answer) {
+  const { unavailable: away, offline, tooMany, forbidden, serverError: broken, unexpected: other, notFound: gone } = messages.failures;
   if (answer.status === 0) return offline;
-  if (answer.status === 404) return { title: gone.title, text: explanation(answer, gone.text) };
+  if (answer.status === 404) return { title: gone.title, text: errorDetail(answer, gone.text) };
   if (answer.status === 429) {
     const wait = answer.retryAfter;
     return {
       title: tooMany.title,
-      text: wait === null ? tooMany.textWithout : line(tooMany.text, { time: duration(wait) }),
+      text: wait === null ? tooMany.textWithout : formatText(tooMany.text, { time: formatDuration(wait) }),
     };
   }
-  if (answer.status === 403) return { title: forbidden.title, text: explanation(answer, forbidden.text) };
-  if (answer.status === 503) return { title: away.title, text: explanation(answer, broken.text) };
+  if (answer.status === 403) return { title: forbidden.title, text: errorDetail(answer, forbidden.text) };
+  if (answer.status === 503) return { title: away.title, text: errorDetail(answer, broken.text) };
   if (answer.status >= 500) {
     const trace = answer.body.trace_id;
-    const also = trace ? ` ${line(broken.trace, { trace })}` : "";
-    return { title: broken.title, text: `${broken.text}${also}` };
+    const reference = trace ? ` ${formatText(broken.trace, { trace })}` : "";
+    return { title: broken.title, text: `${broken.text}${reference}` };
   }
-  return { title: other.title, text: explanation(answer, other.text) };
+  return { title: other.title, text: errorDetail(answer, other.text) };
 }
 
-/** Ends the session; true when the server confirmed it. */
+/** Ends the session; returns true if the server confirmed it. */
 export async function signOut() {
   try {
-    // The answer is a redirect to the front page, which is not wanted here.
+    // The response redirects to the front page; do not follow it.
     const response = await fetch("/api/auth/logout", { method: "POST", credentials: "same-origin", redirect: "manual" });
     return response.type === "opaqueredirect" || response.ok;
   } catch {

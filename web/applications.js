@@ -1,92 +1,92 @@
-// What a person allowed: every application that has access to their account, and the end of it.
+// The settings page for applications with access to the account: list and revocation.
 
-import { call, failure, succeeded } from "./api.js";
-import { clientName, scopeGroup } from "./asker.js";
-import { ask } from "./dialog.js";
-import { empty, enter, facts, fail, item, pager, present, refuse, views } from "./frame.js";
-import { button, el, instant, say } from "./page.js";
-import { grouped } from "./scopes.js";
-import { filled, line, many, texts } from "./words.js";
+import { call, describeError, succeeded } from "./api.js";
+import { clientName, scopeGroup } from "./client-details.js";
+import { confirmAction } from "./dialog.js";
+import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
+import { emptyState, facts, listItem, pagination, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
+import { button, el, showMessage, timeElement } from "./page.js";
+import { groupScopes } from "./scopes.js";
 
 const PATH = "/api/auth/oauth/applications";
-const words = texts.applications;
+const strings = messages.applications;
 
-if (await enter("applications")) views(list);
+if (await requireSession("applications")) startViews(renderApplications);
 
-async function list(_, parameters, isCurrent) {
+async function renderApplications(_, parameters, isCurrent) {
   const page = Number(parameters.get("page")) || 1;
   const answer = await call("GET", `${PATH}?page=${page}`);
   if (!isCurrent()) return;
   if (answer.status !== 200) {
-    fail(answer);
+    showErrorPage(answer);
     return;
   }
   const found = answer.body.applications ?? [];
   if (found.length === 0 && page > 1) {
-    location.replace("#"); // the last of this page was revoked
+    location.replace("#"); // the last application of this page was revoked
     return;
   }
-  const about = el("p", { class: "lead" }, words.about);
+  const about = el("p", { class: "lead" }, strings.about);
   if (found.length === 0) {
-    present(words.heading, about, empty(words.empty));
+    renderView(strings.heading, about, emptyState(strings.empty));
     return;
   }
-  const items = found.map((application) => shown(application, () => list("", parameters, isCurrent)));
-  present(
-    words.heading,
+  const items = found.map((application) => applicationItem(application, () => renderApplications("", parameters, isCurrent)));
+  renderView(
+    strings.heading,
     about,
     el("ul", { class: "items" }, ...items),
-    pager(answer.body, (target) => `#?page=${target}`),
-    el("div", { class: "actions end" }, button(words.revokeAll, revokeAll, "quiet-danger")),
+    pagination(answer.body, (target) => `#?page=${target}`),
+    el("div", { class: "actions end" }, button(strings.revokeAll, revokeAll, "quiet-danger")),
   );
 }
 
-function shown(application, again) {
+function applicationItem(application, reload) {
   const name = clientName(application.client_name);
-  const revoke = button(words.revoke, async () => {
-    const question = { title: line(words.ask.title, { name }), text: words.ask.text, action: words.revoke };
-    if (!(await ask(question))) return;
+  const revoke = button(strings.revoke, async () => {
+    const question = { title: formatText(strings.revokeQuestion.title, { name }), text: strings.revokeQuestion.text, action: strings.revoke };
+    if (!(await confirmAction(question))) return;
     const answer = await call("DELETE", `${PATH}/${encodeURIComponent(application.id)}`);
     if (succeeded(answer) || answer.status === 404) {
-      await again();
-      say({ title: line(words.revoked.title, { name }), text: words.revoked.text }, "good");
+      await reload();
+      showMessage({ title: formatText(strings.revoked.title, { name }), text: strings.revoked.text }, "good");
     } else {
-      refuse(answer);
+      showError(answer);
     }
   });
-  revoke.setAttribute("aria-label", line(words.revokeNamed, { name }));
-  return item(
+  revoke.setAttribute("aria-label", formatText(strings.revokeNamed, { name }));
+  return listItem(
     el("bdi", {}, name),
     [
-      facts(filled(words.lastUsed, { time: instant(application.last_used_at) }), filled(words.since, { time: instant(application.first_granted_at) })),
-      rights(application),
+      facts(formatNodes(strings.lastUsed, { time: timeElement(application.last_used_at) }), formatNodes(strings.approvedAt, { time: timeElement(application.first_granted_at) })),
+      scopeDetails(application),
     ],
     revoke,
   );
 }
 
-function rights({ scopes, client_id: id }) {
-  const groups = grouped(scopes ?? []);
-  const count = groups.length === 0 ? texts.lists.noScopes : many(texts.lists.scopes, scopes.length);
+function scopeDetails({ scopes, client_id: id }) {
+  const groups = groupScopes(scopes ?? []);
+  const count = groups.length === 0 ? messages.lists.noScopes : formatPlural(messages.lists.scopes, scopes.length);
   return el(
     "details",
     {},
     el("summary", {}, count),
     el("div", { class: "scopelist" }, ...groups.map((group) => scopeGroup(group, "h3"))),
-    el("p", { class: "hint" }, `${words.id}: `, el("code", {}, id)),
+    el("p", { class: "hint" }, `${strings.id}: `, el("code", {}, id)),
   );
 }
 
-// There is no operation for all of them that leaves the sessions alone, so each is revoked.
+// No API operation revokes all applications and keeps the sessions, so each is revoked.
 async function revokeAll() {
-  if (!(await ask({ ...words.askAll, action: words.revokeAll }))) return;
+  if (!(await confirmAction({ ...strings.revokeAllQuestion, action: strings.revokeAll }))) return;
   const failed = await revokeEach();
-  await list("", new URLSearchParams(), () => true);
-  if (failed) say({ title: words.partly.title, text: `${failure(failed).text} ${words.partly.text}` });
-  else say(words.revokedAll, "good");
+  await renderApplications("", new URLSearchParams(), () => true);
+  if (failed) showMessage({ title: strings.partlyRevoked.title, text: `${describeError(failed).text} ${strings.partlyRevoked.text}` });
+  else showMessage(strings.revokedAll, "good");
 }
 
-/** Revokes page by page; returns the answer that failed, if one did. */
+/** Revokes page by page. Returns the first failed response, or null. */
 async function revokeEach() {
   for (;;) {
     const answer = await call("GET", `${PATH}?page=1`);

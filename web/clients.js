@@ -1,214 +1,214 @@
-// The applications that a person made: make, change, give another secret, delete, and code to begin with.
+// The developer page: create, change and delete clients, rotate secrets, code snippets.
 
-import { holds } from "./account.js";
-import { call, explanation, succeeded } from "./api.js";
-import { visible } from "./asker.js";
-import { clientFields } from "./client_form.js";
-import { KINDS, kindOf } from "./client_kinds.js";
-import { ask } from "./dialog.js";
-import { empty, enter, facts, fail, goTo, idIn, item, present, refuse, views } from "./frame.js";
-import { button, el, instant, linkButton, once, unsay } from "./page.js";
-import { copyable } from "./secret.js";
+import { hasPermission } from "./account.js";
+import { call, errorDetail, succeeded } from "./api.js";
+import { stripInvisible } from "./client-details.js";
+import { clientFields } from "./client-form.js";
+import { KINDS, kindOf } from "./client-kinds.js";
+import { copyable } from "./copyable.js";
+import { confirmAction } from "./dialog.js";
+import { formatNodes, formatText, messages } from "./i18n.js";
+import { emptyState, facts, idFromView, listItem, navigateTo, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
+import { button, el, hideMessage, linkButton, timeElement, withButtonsDisabled } from "./page.js";
 import { snippetTabs } from "./snippets.js";
-import { filled, line, texts } from "./words.js";
 
 const PATH = "/api/auth/oauth/clients";
-const words = texts.clients;
-let issuer = location.origin; // what the discovery document says, once it was read
-let fresh = null; // `{ id, secret }` of the application whose secret was just made
+const strings = messages.clients;
+let issuer = location.origin; // replaced by the issuer of the discovery document
+let newSecret = null; // `{ id, secret }` of a new secret, shown once
 
-const entered = await enter("clients");
-if (entered) {
+const session = await requireSession("clients");
+if (session) {
   const metadata = await call("GET", "/.well-known/openid-configuration");
   if (typeof metadata.body.issuer === "string") issuer = metadata.body.issuer;
-  views((name, _, isCurrent) => {
-    if (name === "new") return creation();
-    if (name.startsWith("app/")) return details(idIn(name), isCurrent);
-    return list(isCurrent);
+  startViews((name, _, isCurrent) => {
+    if (name === "new") return renderCreateForm();
+    if (name.startsWith("app/")) return renderClient(idFromView(name), isCurrent);
+    return renderClients(isCurrent);
   });
 }
 
 function mayCreate() {
-  return !entered.account || holds(entered.account, "USE_OAUTH_CLIENTS");
+  return !session.account || hasPermission(session.account, "USE_OAUTH_CLIENTS");
 }
 
-function nameOf(client) {
-  return visible(client.name) || client.client_id;
+function clientLabel(client) {
+  return stripInvisible(client.name) || client.client_id;
 }
 
-// ---- all of them ---------------------------------------------------------------------------
+// ---- list ----------------------------------------------------------------------------------
 
-async function list(isCurrent) {
+async function renderClients(isCurrent) {
   const answer = await call("GET", PATH);
   if (!isCurrent()) return;
-  const about = el("p", { class: "lead" }, words.about);
+  const about = el("p", { class: "lead" }, strings.about);
   if (answer.status === 403) {
-    // In the profile storyden this is for administrators: then the API says it better.
-    const { title, text } = words.notAllowed;
-    present(words.heading, about, empty({ title, text: mayCreate() ? explanation(answer, text) : text }));
+    // In the profile storyden only administrators may create clients: show the API's description.
+    const { title, text } = strings.notAllowed;
+    renderView(strings.heading, about, emptyState({ title, text: mayCreate() ? errorDetail(answer, text) : text }));
     return;
   }
   if (answer.status !== 200) {
-    fail(answer);
+    showErrorPage(answer);
     return;
   }
   const clients = (answer.body.clients ?? []).toReversed(); // newest first
-  const create = mayCreate() ? el("div", { class: "actions start" }, linkButton(words.create, "#new")) : el("p", { class: "note" }, words.notAllowed.text);
-  if (clients.length === 0) present(words.heading, about, mayCreate() ? empty(words.empty, create) : empty(words.notAllowed));
-  else present(words.heading, about, create, el("ul", { class: "items" }, ...clients.map(shown)));
+  const create = mayCreate() ? el("div", { class: "actions start" }, linkButton(strings.create, "#new")) : el("p", { class: "note" }, strings.notAllowed.text);
+  if (clients.length === 0) renderView(strings.heading, about, mayCreate() ? emptyState(strings.empty, create) : emptyState(strings.notAllowed));
+  else renderView(strings.heading, about, create, el("ul", { class: "items" }, ...clients.map(clientItem)));
 }
 
-function shown(client) {
-  const link = el("a", { href: `#app/${encodeURIComponent(client.id)}` }, el("bdi", {}, nameOf(client)));
-  return item(link, [
-    facts(words.kinds[kindOf(client)], filled(words.made, { time: instant(client.createdAt) })),
+function clientItem(client) {
+  const link = el("a", { href: `#app/${encodeURIComponent(client.id)}` }, el("bdi", {}, clientLabel(client)));
+  return listItem(link, [
+    facts(strings.kinds[kindOf(client)], formatNodes(strings.createdAt, { time: timeElement(client.createdAt) })),
     el("p", { class: "facts" }, el("code", {}, client.client_id)),
   ]);
 }
 
-// ---- a new one -----------------------------------------------------------------------------
+// ---- creation ------------------------------------------------------------------------------
 
-function creation() {
+function renderCreateForm() {
   const chosen = { kind: "website", fields: null };
   const place = el("div", { class: "fields" });
   const choose = (kind) => {
     const { scopes, redirect } = KINDS[kind];
     const typed = place.querySelector("#name")?.value ?? "";
     chosen.kind = kind;
-    chosen.fields = clientFields(kind, entered.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect });
+    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect });
     place.replaceChildren(...chosen.fields.nodes);
   };
   const cards = Object.keys(KINDS).map((kind) => {
     const radio = el("input", { type: "radio", name: "kind", value: kind, checked: kind === chosen.kind });
     radio.addEventListener("change", () => choose(kind));
-    const { title, text } = words.presets[kind];
+    const { title, text } = strings.presets[kind];
     return el("label", { class: "card-choice" }, radio, el("span", {}, el("strong", {}, title), el("span", { class: "hint" }, text)));
   });
   choose(chosen.kind);
   const form = el(
     "form",
     { method: "post", novalidate: true },
-    el("fieldset", { class: "choices" }, el("legend", {}, words.kindLegend), ...cards),
+    el("fieldset", { class: "choices" }, el("legend", {}, strings.kindLegend), ...cards),
     place,
-    el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, words.submit), el("a", { class: "button", href: "#" }, texts.common.cancel)),
+    el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.submit), el("a", { class: "button", href: "#" }, messages.common.cancel)),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    once(() => create(chosen));
+    withButtonsDisabled(() => createClient(chosen));
   });
-  present(words.createHeading, form);
+  renderView(strings.createHeading, form);
 }
 
-async function create({ kind, fields }) {
-  unsay();
+async function createClient({ kind, fields }) {
+  hideMessage();
   const read = fields.read();
   if (!read) return;
   const { type, grants, method } = KINDS[kind];
   const answer = await call("POST", PATH, { ...read, type, allowed_grants: grants, token_endpoint_auth_method: method, pkce_required: true });
   if (!succeeded(answer)) {
-    refuse(answer);
+    showError(answer);
     return;
   }
   const { client, client_secret: secret } = answer.body;
-  fresh = secret ? { id: client.id, secret } : null;
-  // Not a step of its own: back goes to the list, not to the form of what is made.
+  newSecret = secret ? { id: client.id, secret } : null;
+  // Replace the history entry: the back button leads to the list, not to the submitted form.
   history.replaceState(null, "", `#app/${encodeURIComponent(client.id)}`);
-  goTo(`app/${encodeURIComponent(client.id)}`, { title: line(words.created.title, { name: nameOf(client) }), text: words.created.text });
+  navigateTo(`app/${encodeURIComponent(client.id)}`, { title: formatText(strings.created.title, { name: clientLabel(client) }), text: strings.created.text });
 }
 
-// ---- one of them ---------------------------------------------------------------------------
+// ---- details -------------------------------------------------------------------------------
 
-async function details(id, isCurrent) {
+async function renderClient(id, isCurrent) {
   const answer = await call("GET", `${PATH}/${encodeURIComponent(id)}`);
   if (!isCurrent()) return;
-  const back = el("p", {}, el("a", { href: "#" }, words.back));
+  const back = el("p", {}, el("a", { href: "#" }, strings.back));
   if (answer.status === 404 || answer.status === 400) {
-    present(words.heading, empty(words.missing, back));
+    renderView(strings.heading, emptyState(strings.notFound, back));
     return;
   }
   if (answer.status !== 200) {
-    fail(answer);
+    showErrorPage(answer);
     return;
   }
   const client = answer.body;
   const kind = kindOf(client);
-  const secret = fresh?.id === client.id ? fresh.secret : null;
-  fresh = null;
+  const secret = newSecret?.id === client.id ? newSecret.secret : null;
+  newSecret = null;
   const part = (title, ...nodes) => el("section", {}, el("h2", {}, title), ...nodes);
-  present(
-    nameOf(client),
-    facts(words.kinds[kind], filled(words.made, { time: instant(client.createdAt) })),
-    el("div", { class: "values" }, copyable(words.id, client.client_id, words.idHint), copyable(words.issuer, issuer), ...secretPart(client, secret)),
-    part(words.snippets, el("p", { class: "hint" }, words.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
-    part(words.edit, settings(client, kind)),
-    part(words.remove, el("p", {}, words.removeText), el("div", { class: "actions start" }, button(words.remove, () => remove(client), "quiet-danger"))),
+  renderView(
+    clientLabel(client),
+    facts(strings.kinds[kind], formatNodes(strings.createdAt, { time: timeElement(client.createdAt) })),
+    el("div", { class: "values" }, copyable(strings.id, client.client_id, strings.idHint), copyable(strings.issuer, issuer), ...secretPart(client, secret)),
+    part(strings.snippets, el("p", { class: "hint" }, strings.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
+    part(strings.edit, settingsForm(client, kind)),
+    part(strings.remove, el("p", {}, strings.removeText), el("div", { class: "actions start" }, button(strings.remove, () => removeClient(client), "quiet-danger"))),
     back,
   );
 }
 
 function secretPart(client, secret) {
   if (client.type !== "confidential") {
-    return [el("div", { class: "copyable" }, el("p", { class: "label" }, words.secret), el("p", { class: "hint" }, words.noSecret))];
+    return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.noSecret))];
   }
-  const rotate = el("div", { class: "actions start" }, button(words.rotate, () => replaceSecret(client)));
+  const rotate = el("div", { class: "actions start" }, button(strings.rotate, () => replaceSecret(client)));
   if (secret) {
-    const shown = copyable(words.secret, secret, words.secretOnce);
+    const shown = copyable(strings.secret, secret, strings.secretOnce);
     shown.classList.add("fresh");
     return [shown];
   }
-  return [el("div", { class: "copyable" }, el("p", { class: "label" }, words.secret), el("p", { class: "hint" }, words.secretHidden), rotate)];
+  return [el("div", { class: "copyable" }, el("p", { class: "label" }, strings.secret), el("p", { class: "hint" }, strings.secretHidden), rotate)];
 }
 
 async function replaceSecret(client) {
   const select = el("select", { id: "overlap" });
-  for (const [seconds, text] of Object.entries(words.rotateAsk.overlaps)) select.append(el("option", { value: seconds }, text));
-  const field = el("div", { class: "field" }, el("label", { for: "overlap" }, words.rotateAsk.overlap), select);
-  // The value is text, so that no overlap is a choice too.
-  const overlap = await ask({
-    title: line(words.rotateAsk.title, { name: nameOf(client) }),
-    text: words.rotateAsk.text,
-    action: words.rotate,
+  for (const [seconds, text] of Object.entries(strings.rotateQuestion.overlaps)) select.append(el("option", { value: seconds }, text));
+  const field = el("div", { class: "field" }, el("label", { for: "overlap" }, strings.rotateQuestion.overlap), select);
+  // The value is a string, so that "0" (no overlap) is not false.
+  const overlap = await confirmAction({
+    title: formatText(strings.rotateQuestion.title, { name: clientLabel(client) }),
+    text: strings.rotateQuestion.text,
+    action: strings.rotate,
     choice: { field, value: () => select.value },
   });
   if (overlap === false) return;
   const answer = await call("POST", `${PATH}/${encodeURIComponent(client.id)}/secret`, { overlap_seconds: Number(overlap) });
   if (!succeeded(answer)) {
-    refuse(answer);
+    showError(answer);
     return;
   }
-  fresh = { id: client.id, secret: answer.body.client_secret };
+  newSecret = { id: client.id, secret: answer.body.client_secret };
   const until = answer.body.old_secret_until;
-  const text = until ? line(words.rotated.overlapping, { time: new Date(until).toLocaleString() }) : words.rotated.text;
-  goTo(`app/${encodeURIComponent(client.id)}`, { title: words.rotated.title, text });
+  const text = until ? formatText(strings.rotated.overlapping, { time: new Date(until).toLocaleString() }) : strings.rotated.text;
+  navigateTo(`app/${encodeURIComponent(client.id)}`, { title: strings.rotated.title, text });
 }
 
-function settings(client, kind) {
-  const fields = clientFields(kind, entered.account, {
+function settingsForm(client, kind) {
+  const fields = clientFields(kind, session.account, {
     name: client.name,
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
   });
-  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, words.save)));
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    once(() => save(client, fields));
+    withButtonsDisabled(() => saveClient(client, fields));
   });
   return form;
 }
 
-async function save(client, fields) {
-  unsay();
+async function saveClient(client, fields) {
+  hideMessage();
   const read = fields.read();
   if (!read) return;
   const answer = await call("PATCH", `${PATH}/${encodeURIComponent(client.id)}`, read);
-  if (succeeded(answer)) goTo(`app/${encodeURIComponent(client.id)}`, words.saved);
-  else refuse(answer);
+  if (succeeded(answer)) navigateTo(`app/${encodeURIComponent(client.id)}`, strings.saved);
+  else showError(answer);
 }
 
-async function remove(client) {
-  const name = nameOf(client);
-  if (!(await ask({ title: line(words.removeAsk.title, { name }), text: words.removeAsk.text, action: words.remove }))) return;
+async function removeClient(client) {
+  const name = clientLabel(client);
+  if (!(await confirmAction({ title: formatText(strings.removeQuestion.title, { name }), text: strings.removeQuestion.text, action: strings.remove }))) return;
   const answer = await call("DELETE", `${PATH}/${encodeURIComponent(client.id)}`);
-  if (succeeded(answer)) goTo("", { title: line(words.removed.title, { name }), text: words.removed.text });
-  else refuse(answer);
+  if (succeeded(answer)) navigateTo("", { title: formatText(strings.removed.title, { name }), text: strings.removed.text });
+  else showError(answer);
 }

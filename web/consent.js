@@ -1,52 +1,52 @@
-// The consent page of the authorization code flow: who asks, where the answer goes, what it
-// gives. The API decides; this page asks and then goes where the API says.
+// The consent page of the authorization code flow: shows the client, the redirect URI and the scopes, sends the
+// decision to the API, and redirects to the location of the response.
 
-import { showAccount } from "./account.js";
-import { call, failure } from "./api.js";
-import { clientName, nameClient, showAsker, showDestination, showScopes } from "./asker.js";
-import { $, finish, instant, linkButton, once, reloadButton, say, show, unsay } from "./page.js";
-import { endSession, goToLogin, leave, signOutButton } from "./ways.js";
-import { filled, line, texts } from "./words.js";
+import { renderAccount } from "./account.js";
+import { call, describeError } from "./api.js";
+import { clientName, fillClientName, renderClientDetails, renderRedirectUri, renderScopes } from "./client-details.js";
+import { formatNodes, formatText, messages } from "./i18n.js";
+import { endSession, redirectTo, redirectToLogin, signOutButton } from "./navigation.js";
+import { $, finishPage, hideMessage, linkButton, reloadButton, showMessage, showSection, timeElement, withButtonsDisabled } from "./page.js";
 
 const PATH = "/api/oauth/authorize/consent";
-const words = texts.consent;
+const strings = messages.consent;
 const requestId = new URLSearchParams(location.search).get("request_id") ?? "";
-let request; // what the API told about the request
+let request; // the consent request of the API
 
-load();
+loadRequest();
 
-async function load() {
+async function loadRequest() {
   const answer = await call("GET", `${PATH}?request_id=${encodeURIComponent(requestId)}`);
   if (answer.status === 200) {
-    review(answer.body);
+    renderRequest(answer.body);
     return true;
   }
-  if (!refused(answer)) {
-    const { title, text } = failure(answer);
-    finish(title, [text], answer.status === 403 ? signOutButton(words.signOut, signedOut) : reloadButton());
+  if (!handleRefusal(answer)) {
+    const { title, text } = describeError(answer);
+    finishPage(title, [text], answer.status === 403 ? signOutButton(strings.signOut, finishSignedOut) : reloadButton());
   }
   return false;
 }
 
-function review(consent) {
+function renderRequest(consent) {
   request = consent;
-  nameClient(consent.client_name);
-  showDestination(consent);
+  fillClientName(consent.client_name);
+  renderRedirectUri(consent);
   $("redirect-uri").textContent = consent.redirect_uri;
-  showAsker($("asker"), consent);
-  showScopes($("scopes"), consent);
-  $("expires").replaceChildren(...filled(words.expires, { time: instant(consent.expires_at) }));
-  show($("review"));
-  showAccount($("account"));
+  renderClientDetails($("client-details"), consent);
+  renderScopes($("scopes"), consent);
+  $("expires").replaceChildren(...formatNodes(strings.expires, { time: timeElement(consent.expires_at) }));
+  showSection($("review"));
+  renderAccount($("account"));
 }
 
 for (const [id, decision] of [["allow", "approve"], ["deny", "deny"]]) {
-  $(id).addEventListener("click", () => once(() => decide(decision)));
+  $(id).addEventListener("click", () => withButtonsDisabled(() => sendDecision(decision)));
 }
 
-async function decide(decision) {
-  unsay();
-  $("progress").textContent = words.progress;
+async function sendDecision(decision) {
+  hideMessage();
+  $("progress").textContent = strings.progress;
   const answer = await call("POST", PATH, {
     request_id: requestId,
     decision,
@@ -54,67 +54,67 @@ async function decide(decision) {
   });
   $("progress").textContent = "";
   if (answer.status === 200) {
-    goBack(answer.body.status === "approved" ? words.allowed : words.denied, answer.body.location);
+    returnToClient(answer.body.status === "approved" ? strings.allowed : strings.denied, answer.body.location);
     return true;
   }
   if (answer.status === 400 && answer.body.error === "consent_required") {
-    if (await load()) say(words.changed);
+    if (await loadRequest()) showMessage(strings.changed);
     return false;
   }
-  if (refused(answer)) return answer.status === 401;
-  const { title, text } = failure(answer);
-  say({ title, text: answer.status === 0 ? texts.failures.maybeLost : text });
+  if (handleRefusal(answer)) return answer.status === 401;
+  const { title, text } = describeError(answer);
+  showMessage({ title, text: answer.status === 0 ? messages.failures.unconfirmed : text });
   return false;
 }
 
-/** Goes back to the client with what the API has for it. */
-function goBack(title, target) {
-  const client = request ? clientName(request.client_name) : texts.common.somebody;
-  if (!leave(target)) {
-    finish(words.cannotOpen.title, [words.cannotOpen.text]);
+/** Redirects to the client with the authorization response. */
+function returnToClient(title, target) {
+  const client = request ? clientName(request.client_name) : messages.common.unnamedClient;
+  if (!redirectTo(target)) {
+    finishPage(strings.cannotOpen.title, [strings.cannotOpen.text]);
   } else if (/^https?:/i.test(target)) {
-    finish(title, [request ? line(words.back, { client }) : words.backToSomebody]);
+    finishPage(title, [request ? formatText(strings.back, { client }) : strings.backToUnnamed]);
   } else {
-    finish(title, [line(words.backToApp, { client })], linkButton(words.openApp, target));
+    finishPage(title, [formatText(strings.backToApp, { client })], linkButton(strings.openApp, target));
   }
 }
 
-/** Handles what the API refuses for good; false when it is something else. */
-function refused({ status, body }) {
+/** Handles final errors of the API. Returns false for other responses. */
+function handleRefusal({ status, body }) {
   if (status === 401) {
-    goToLogin();
+    redirectToLogin();
     return true;
   }
   if (status !== 400 || typeof body.error !== "string") return false;
 
   if (typeof body.location === "string") {
-    goBack(words.stopped, body.location);
+    returnToClient(strings.cannotContinue, body.location);
   } else if (body.error === "access_denied") {
-    const { title, text } = words.notPermitted;
-    finish(title, [text, words.startAgain], signOutButton(words.signOut, signedOut));
+    const { title, text } = strings.notPermitted;
+    finishPage(title, [text, strings.startAgain], signOutButton(strings.signOut, finishSignedOut));
   } else if (body.error === "invalid_request") {
-    const { title, text } = words.over;
-    finish(title, [text, words.startAgain], signOutButton(words.asAnother, toLogin));
+    const { title, text } = strings.unavailable;
+    finishPage(title, [text, strings.startAgain], signOutButton(strings.otherAccount, finishAtLogin));
   } else {
-    finish(words.stopped, [`${body.error_description ?? body.error}.`, words.startAgain]);
+    finishPage(strings.cannotContinue, [`${body.error_description ?? body.error}.`, strings.startAgain]);
   }
   return true;
 }
 
-// A request belongs to the account that opened it: whoever signs in next must start again.
-function signedOut() {
-  finish(words.signedOut.title, [words.signedOut.text]);
+// An authorization request is bound to the account that opened it: another account must start again.
+function finishSignedOut() {
+  finishPage(strings.signedOut.title, [strings.signedOut.text]);
   return true;
 }
 
-function toLogin() {
-  goToLogin();
+function finishAtLogin() {
+  redirectToLogin();
   return true;
 }
 
-$("sign-out").addEventListener("click", () => once(() => endSession(signedOut)));
+$("sign-out").addEventListener("click", () => withButtonsDisabled(() => endSession(finishSignedOut)));
 
-// Back from the application: the request may be over, and the page must not say otherwise.
+// The back/forward cache restored the page: reload it, because the request may be decided or expired.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

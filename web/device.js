@@ -1,213 +1,213 @@
-// The device page: enter or bring the code, compare it, see what asks and from where, answer.
-// Whoever controls the device gets the access, so a stranger's code is the attack to prevent
-// (RFC 8628 §5.4).
+// The device page: enter the user code, compare it, see the client and the origin of the request, decide.
+// The device gets the access, so the attack to prevent is a user code sent by an attacker (remote phishing,
+// RFC 8628 §5.4).
 
-import { showAccount } from "./account.js";
-import { call, failure } from "./api.js";
-import { nameClient, scopeGroup, showAsker, showScopes, visible } from "./asker.js";
-import { $, finish, instant, linkButton, once, reloadButton, say, show, unsay } from "./page.js";
-import { grouped, privileged } from "./scopes.js";
-import { endSession, goToLogin, signOutButton } from "./ways.js";
-import { filled, texts } from "./words.js";
+import { renderAccount } from "./account.js";
+import { call, describeError } from "./api.js";
+import { fillClientName, renderClientDetails, renderScopes, scopeGroup, stripInvisible } from "./client-details.js";
+import { formatNodes, messages } from "./i18n.js";
+import { endSession, redirectToLogin, signOutButton } from "./navigation.js";
+import { $, finishPage, hideMessage, linkButton, reloadButton, showMessage, showSection, timeElement, withButtonsDisabled } from "./page.js";
+import { groupScopes, privilegedScopes } from "./scopes.js";
 
 const PATH = "/api/oauth/device/consent";
 const PAGE = "/oauth/consent";
-const words = texts.device;
+const strings = messages.device;
 const input = $("code");
 let code = "";
-let version; // of the client, as it was shown
-let powers = []; // the granted scopes that want a second yes
+let version; // version of the shown client
+let privilegedGranted = []; // granted scopes that need a second confirmation
 
-const brought = new URLSearchParams(location.search).get("user_code");
-if (brought === null) {
+const codeInUrl = new URLSearchParams(location.search).get("user_code");
+if (codeInUrl === null) {
   askForCode();
 } else {
-  input.value = display(brought);
-  lookUp();
+  input.value = formatCode(codeInUrl);
+  lookUpCode();
 }
 
 function askForCode() {
-  show($("enter"));
+  showSection($("enter"));
   input.focus();
 }
 
-// ---- the code ------------------------------------------------------------------------------
+// ---- user code -----------------------------------------------------------------------------
 
-/** The code's symbols: capitals, O read as 0, I and L as 1, nothing else that is not one. */
-function symbols(text) {
+/** Normalizes a user code: capitals, O becomes 0, I and L become 1, other characters are removed. */
+function codeSymbols(text) {
   return text.toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1").replace(/[^0-9A-Z]/g, "");
 }
 
-/** XXXX-XXXX, as far as there are symbols. */
-function display(text) {
-  const all = symbols(text).slice(0, 16);
+/** Formats a code as XXXX-XXXX. */
+function formatCode(text) {
+  const all = codeSymbols(text).slice(0, 16);
   return all.length > 4 ? `${all.slice(0, 4)}-${all.slice(4)}` : all;
 }
 
 input.addEventListener("input", () => {
-  const before = symbols(input.value.slice(0, input.selectionStart)).length;
-  input.value = display(input.value);
+  const before = codeSymbols(input.value.slice(0, input.selectionStart)).length;
+  input.value = formatCode(input.value);
   const caret = before > 4 ? before + 1 : before;
   input.setSelectionRange(caret, caret);
 });
 
-// A whole line or link may be pasted: take the code out of it.
+// Extract the code from a pasted line or link.
 input.addEventListener("paste", (event) => {
   const text = event.clipboardData.getData("text");
   const found = /(?:^|[^0-9a-z])([0-9a-z]{4}[-–— ]?[0-9a-z]{4})\s*$/i.exec(text);
   if (found) {
     event.preventDefault();
-    input.value = display(found[1]);
+    input.value = formatCode(found[1]);
   }
 });
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  once(async () => {
-    await lookUp();
+  withButtonsDisabled(async () => {
+    await lookUpCode();
   });
 });
 
-async function lookUp() {
-  unsay();
+async function lookUpCode() {
+  hideMessage();
   input.removeAttribute("aria-invalid");
-  code = display(input.value);
+  code = formatCode(input.value);
   if (!/^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$/.test(code)) {
-    wrongCode(symbols(code) === "" ? words.noCode : words.notCode);
+    showCodeError(codeSymbols(code) === "" ? strings.noCode : strings.malformedCode);
     return false;
   }
-  // The address keeps the code, so that it survives the sign-in page and a reload.
+  // Keep the code in the address, so that it survives the sign-in page and a reload.
   history.replaceState(null, "", `${PAGE}?user_code=${code}`);
-  show($("loading"));
+  showSection($("loading"));
   const answer = await call("GET", `${PATH}?user_code=${code}`);
   if (answer.status === 200) {
-    review(answer.body);
+    renderRequest(answer.body);
     return true;
   }
-  if (!refused(answer)) {
-    const { title, text } = failure(answer);
-    finish(title, [text], answer.status === 403 ? signOut() : reloadButton());
+  if (!handleRefusal(answer)) {
+    const { title, text } = describeError(answer);
+    finishPage(title, [text], answer.status === 403 ? signOutAction() : reloadButton());
   }
   return false;
 }
 
-function wrongCode({ title, text }) {
-  show($("enter"));
+function showCodeError({ title, text }) {
+  showSection($("enter"));
   input.setAttribute("aria-invalid", "true");
-  say({ title, text });
+  showMessage({ title, text });
 }
 
-// ---- who asks, for what --------------------------------------------------------------------
+// ---- review --------------------------------------------------------------------------------
 
-function review(consent) {
-  nameClient(consent.client_name);
+function renderRequest(consent) {
+  fillClientName(consent.client_name);
   code = consent.user_code;
   version = consent.client_version;
   $("shown-code").textContent = consent.user_code;
   const device = consent.device ?? {};
-  $("address").textContent = consent.requested_address || device.address || words.unknownAddress;
-  $("agent").textContent = clip(consent.requested_user_agent || device.user_agent) || words.unknownAgent;
-  $("requested").replaceChildren(instant(consent.requested_at ?? device.requested_at));
-  showAsker($("asker"), consent);
-  showScopes($("scopes"), consent);
-  $("expires").replaceChildren(...filled(words.expires, { time: instant(consent.expires_at) }));
-  powers = privileged(consent.granted_scopes ?? []);
-  $("powers").replaceChildren(...grouped(powers).map((group) => scopeGroup(group, "h2")));
-  show($("review"));
-  showAccount($("account"));
+  $("address").textContent = consent.requested_address || device.address || strings.unknownAddress;
+  $("user-agent").textContent = truncate(consent.requested_user_agent || device.user_agent) || strings.unknownUserAgent;
+  $("requested").replaceChildren(timeElement(consent.requested_at ?? device.requested_at));
+  renderClientDetails($("client-details"), consent);
+  renderScopes($("scopes"), consent);
+  $("expires").replaceChildren(...formatNodes(strings.expires, { time: timeElement(consent.expires_at) }));
+  privilegedGranted = privilegedScopes(consent.granted_scopes ?? []);
+  $("privileged").replaceChildren(...groupScopes(privilegedGranted).map((group) => scopeGroup(group, "h2")));
+  showSection($("review"));
+  renderAccount($("account"));
 }
 
-function clip(text) {
-  const clean = visible(text);
+function truncate(text) {
+  const clean = stripInvisible(text);
   return clean.length > 160 ? `${clean.slice(0, 160)}…` : clean;
 }
 
-// ---- the answer ----------------------------------------------------------------------------
+// ---- decision ------------------------------------------------------------------------------
 
 $("allow").addEventListener("click", () => {
-  unsay();
-  if (powers.length > 0) show($("confirm"));
-  else once(() => decide("approve"));
+  hideMessage();
+  if (privilegedGranted.length > 0) showSection($("confirm"));
+  else withButtonsDisabled(() => sendDecision("approve"));
 });
-// The second click of a double click on "allow" must not answer the question that follows it.
-$("allow-powers").addEventListener("click", (event) => {
-  if (event.detail < 2) once(() => decide("approve"));
+// Ignore the second click of a double click on "allow": it must not confirm the privileged scopes.
+$("allow-privileged").addEventListener("click", (event) => {
+  if (event.detail < 2) withButtonsDisabled(() => sendDecision("approve"));
 });
 $("back").addEventListener("click", (event) => {
-  if (event.detail < 2) show($("review"));
+  if (event.detail < 2) showSection($("review"));
 });
-$("deny").addEventListener("click", () => once(() => decide("deny")));
+$("deny").addEventListener("click", () => withButtonsDisabled(() => sendDecision("deny")));
 
-async function decide(decision) {
-  unsay();
-  progress(texts.consent.progress);
+async function sendDecision(decision) {
+  hideMessage();
+  showProgress(messages.consent.progress);
   const answer = await call("POST", PATH, { user_code: code, decision, client_version: version });
-  progress("");
+  showProgress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {
-      finish(words.allowed.title, [words.allowed.text]);
+      finishPage(strings.allowed.title, [strings.allowed.text]);
     } else {
-      finish(words.denied.title, [words.denied.text]);
+      finishPage(strings.denied.title, [strings.denied.text]);
     }
     return false;
   }
   if (answer.status === 400 && answer.body.error === "consent_required") {
     input.value = code;
-    if (await lookUp()) say(texts.consent.changed);
+    if (await lookUpCode()) showMessage(messages.consent.changed);
     return false;
   }
-  if (refused(answer)) return answer.status === 401;
-  const { title, text } = failure(answer);
-  say({ title, text: answer.status === 0 ? texts.failures.maybeLost : text });
+  if (handleRefusal(answer)) return answer.status === 401;
+  const { title, text } = describeError(answer);
+  showMessage({ title, text: answer.status === 0 ? messages.failures.unconfirmed : text });
   return false;
 }
 
-function progress(text) {
+function showProgress(text) {
   for (const place of document.querySelectorAll("[data-progress]")) place.textContent = text;
 }
 
-/** Handles what the API refuses for good; false when it is something else. */
-function refused({ status, body }) {
+/** Handles final errors of the API. Returns false for other responses. */
+function handleRefusal({ status, body }) {
   if (status === 401) {
-    goToLogin();
+    redirectToLogin();
     return true;
   }
   if (status !== 400 || typeof body.error !== "string") return false;
 
   if (body.error === "access_denied" && /claimed/.test(body.error_description)) {
-    finish(words.claimed.title, [words.claimed.text], signOut());
+    finishPage(strings.claimedByOther.title, [strings.claimedByOther.text], signOutAction());
   } else if (body.error === "access_denied") {
-    const { title, text } = texts.consent.notPermitted;
-    finish(title, [text], signOut());
+    const { title, text } = messages.consent.notPermitted;
+    finishPage(title, [text], signOutAction());
   } else if (body.error === "invalid_request") {
-    wrongCode(words.wrongCode);
+    showCodeError(strings.wrongCode);
   } else {
-    const said = `${body.error_description ?? body.error}.`;
-    finish(texts.consent.stopped, [said, words.startAgain], linkButton(words.another, PAGE));
+    const description = `${body.error_description ?? body.error}.`;
+    finishPage(messages.consent.cannotContinue, [description, strings.startAgain], linkButton(strings.otherCode, PAGE));
   }
   return true;
 }
 
-// ---- signing out ---------------------------------------------------------------------------
+// ---- sign-out ------------------------------------------------------------------------------
 
-// Once shown, the code belongs to the account that opened it.
+// A shown code is bound to the account that opened it.
 $("sign-out").addEventListener("click", () =>
-  once(() =>
+  withButtonsDisabled(() =>
     endSession(() => {
-      finish(words.signedOut.title, [words.signedOut.text], linkButton(words.another, PAGE));
+      finishPage(strings.signedOut.title, [strings.signedOut.text], linkButton(strings.otherCode, PAGE));
       return false;
     }),
   ),
 );
 
-function signOut() {
-  return signOutButton(texts.consent.signOut, () => {
-    goToLogin();
+function signOutAction() {
+  return signOutButton(messages.consent.signOut, () => {
+    redirectToLogin();
     return true;
   });
 }
 
-// Back from elsewhere: the code may be over, and the page must not say otherwise.
+// The back/forward cache restored the page: reload it, because the code may be used or expired.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

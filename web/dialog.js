@@ -1,25 +1,25 @@
-// A question before something that cannot be taken back.
+// Confirmation dialog before an action that cannot be undone.
 
+import { messages } from "./i18n.js";
 import { el } from "./page.js";
-import { texts } from "./words.js";
 
-/** Asks once. Resolves to false when the person turns away, else to true, or to what was chosen in
- *  `choice`, a field of the dialog. */
-export function ask({ title, text, action, kind = "danger", choice }) {
+/** Asks for confirmation. Resolves to false if the user cancels; to true, or to the value of the field
+ *  `choice`, if the user confirms. */
+export function confirmAction({ title, text, action, kind = "danger", choice }) {
   return new Promise((resolve) => {
-    const no = el("button", { type: "button", autofocus: true }, texts.common.cancel);
-    const yes = el("button", { type: "button", class: kind }, action);
+    const cancel = el("button", { type: "button", autofocus: true }, messages.common.cancel);
+    const confirm = el("button", { type: "button", class: kind }, action);
     const dialog = el(
       "dialog",
       { "aria-labelledby": "ask-title", "aria-describedby": "ask-text" },
       el("h2", { id: "ask-title" }, title),
       el("p", { id: "ask-text" }, text),
       ...(choice ? [choice.field] : []),
-      el("div", { class: "actions" }, no, yes),
+      el("div", { class: "actions" }, cancel, confirm),
     );
-    no.addEventListener("click", () => dialog.close());
-    yes.addEventListener("click", (event) => {
-      // The second click of the double click that opened this is no answer.
+    cancel.addEventListener("click", () => dialog.close());
+    confirm.addEventListener("click", (event) => {
+      // Ignore the second click of the double click that opened the dialog.
       if (event.detail < 2) dialog.close("yes");
     });
     dialog.addEventListener("close", () => {

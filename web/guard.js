@@ -1,68 +1,68 @@
-// Against double-clickjacking: another page asks for a double click and brings this page up between the
-// two clicks. A button with data-guarded acts only after the page was visible, focused and unchanged for
-// half a second, and only on a press that began after that. Until then it says aria-disabled.
+// Protection against double-clickjacking: an attacker's page asks for a double click and shows this page
+// between the two clicks. A button with data-guarded acts only after the page was visible, focused and
+// unchanged for half a second, and only on a press that began after that. Until then it is aria-disabled.
 
-const HOLD = 500; // milliseconds; longer than the interval of a double click on most systems
+const GUARD_MILLISECONDS = 500; // milliseconds; longer than the interval of a double click on most systems
 
-let ready = false;
+let isReady = false;
 let timer;
-let presses = 0;
-let held = false; // a key or a button of the mouse is down
-let early = false; // ... since before the buttons were ready
+let pressCount = 0;
+let isPressed = false; // a key or a mouse button is down
+let pressedTooEarly = false; // the press began before the buttons were enabled
 
-function mark() {
+function updateButtons() {
   for (const button of document.querySelectorAll("[data-guarded]")) {
-    if (ready) button.removeAttribute("aria-disabled");
+    if (isReady) button.removeAttribute("aria-disabled");
     else button.setAttribute("aria-disabled", "true");
   }
 }
 
-function isSeen() {
+function isVisibleAndFocused() {
   return document.visibilityState === "visible" && document.hasFocus();
 }
 
-/** Holds the guarded buttons back, for half a second from now or from when the page is seen. */
-export function hold() {
-  ready = false;
+/** Disables the guarded buttons until the page was visible and focused for half a second. */
+export function disableGuardedButtons() {
+  isReady = false;
   clearTimeout(timer);
-  mark();
-  if (!isSeen()) return;
+  updateButtons();
+  if (!isVisibleAndFocused()) return;
   timer = setTimeout(() => {
-    ready = isSeen();
-    mark();
-  }, HOLD);
+    isReady = isVisibleAndFocused();
+    updateButtons();
+  }, GUARD_MILLISECONDS);
 }
 
-for (const type of ["focus", "blur", "pageshow"]) addEventListener(type, hold);
-document.addEventListener("visibilitychange", hold);
+for (const type of ["focus", "blur", "pageshow"]) addEventListener(type, disableGuardedButtons);
+document.addEventListener("visibilitychange", disableGuardedButtons);
 
-function press() {
-  presses += 1;
-  held = true;
-  early = !ready;
+function onPress() {
+  pressCount += 1;
+  isPressed = true;
+  pressedTooEarly = !isReady;
 }
 
-// After the click that the release causes.
-function release() {
-  const last = presses;
+// Runs after the click event that the release causes.
+function onRelease() {
+  const last = pressCount;
   setTimeout(() => {
-    if (last !== presses) return; // the next press has begun
-    held = false;
-    early = false;
+    if (last !== pressCount) return; // another press has begun
+    isPressed = false;
+    pressedTooEarly = false;
   });
 }
 
-addEventListener("pointerdown", press, true);
+addEventListener("pointerdown", onPress, true);
 addEventListener("keydown", (event) => {
-  if (!event.repeat) press();
-  else if (!held) early = true; // the key is down since before this page
+  if (!event.repeat) onPress();
+  else if (!isPressed) pressedTooEarly = true; // the key was down before this page had the focus
 }, true);
-for (const type of ["pointerup", "pointercancel", "keyup"]) addEventListener(type, release, true);
+for (const type of ["pointerup", "pointercancel", "keyup"]) addEventListener(type, onRelease, true);
 
 addEventListener("click", (event) => {
-  if ((ready && !early) || !event.target.closest?.("[data-guarded]")) return;
+  if ((isReady && !pressedTooEarly) || !event.target.closest?.("[data-guarded]")) return;
   event.preventDefault();
   event.stopImmediatePropagation();
 }, true);
 
-hold();
+disableGuardedButtons();

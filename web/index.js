@@ -1,57 +1,57 @@
-// The front page: what this server is, and a person's own pages.
+// The front page: description of the server and links to the pages.
 
+import { fetchSession, hasPermission, signedInAs } from "./account.js";
 import { call } from "./api.js";
-import { holds, signedInAs, whoIsIt } from "./account.js";
-import { $, el, once, say } from "./page.js";
-import { endSession } from "./ways.js";
-import { filled, texts } from "./words.js";
+import { formatNodes, messages } from "./i18n.js";
+import { endSession } from "./navigation.js";
+import { $, el, showMessage, withButtonsDisabled } from "./page.js";
 
-const words = texts.index;
+const strings = messages.index;
 const discovery = "/.well-known/openid-configuration";
-$("discovery").replaceChildren(...filled(words.developersText, { discovery: el("a", { href: discovery }, words.discovery) }));
+$("discovery").replaceChildren(...formatNodes(strings.developersText, { discovery: el("a", { href: discovery }, strings.discovery) }));
 $("issuer").textContent = location.origin;
 
-const device = door("/oauth/consent", words.device, words.deviceHint);
+const deviceShortcut = shortcut("/oauth/consent", strings.device, strings.deviceHint);
 
-guest();
+renderSignedOut();
 load();
 
 async function load() {
-  const [who, metadata] = await Promise.all([whoIsIt(), call("GET", discovery)]);
+  const [session, metadata] = await Promise.all([fetchSession(), call("GET", discovery)]);
   if (typeof metadata.body.issuer === "string") $("issuer").textContent = metadata.body.issuer;
-  if (who.status === 200) member(who.body.account);
+  if (session.status === 200) renderSignedIn(session.body.account);
 }
 
-function guest() {
+function renderSignedOut() {
   $("account").hidden = true;
-  $("doors").replaceChildren(device, door("/login", words.signIn, words.signInHint));
+  $("shortcuts").replaceChildren(deviceShortcut, shortcut("/login", strings.signIn, strings.signInHint));
 }
 
-function member(account) {
+function renderSignedIn(account) {
   if (account) $("account").replaceChildren(...signedInAs(account), ".");
   $("account").hidden = !account;
-  const doors = [
-    device,
-    door("/settings/applications", words.applications, words.applicationsHint),
-    door("/settings/clients", words.clients, words.clientsHint),
-    door("/settings/access-keys", words.accessKeys, words.accessKeysHint),
-    door("/settings/security", words.security, words.securityHint),
+  const shortcuts = [
+    deviceShortcut,
+    shortcut("/settings/applications", strings.applications, strings.applicationsHint),
+    shortcut("/settings/clients", strings.clients, strings.clientsHint),
+    shortcut("/settings/access-keys", strings.accessKeys, strings.accessKeysHint),
+    shortcut("/settings/security", strings.security, strings.securityHint),
   ];
-  if (holds(account, "ADMINISTRATOR")) doors.push(door("/admin/oauth", words.admin, words.adminHint));
-  $("doors").replaceChildren(...doors, signOutDoor());
+  if (hasPermission(account, "ADMINISTRATOR")) shortcuts.push(shortcut("/admin/oauth", strings.admin, strings.adminHint));
+  $("shortcuts").replaceChildren(...shortcuts, signOutShortcut());
 }
 
-function door(href, title, hint) {
+function shortcut(href, title, hint) {
   return el("li", {}, el("a", { href }, el("strong", {}, title), el("span", {}, hint)));
 }
 
-function signOutDoor() {
-  const button = el("button", { type: "button", id: "sign-out" }, el("strong", {}, words.signOut), el("span", {}, words.signOutHint));
+function signOutShortcut() {
+  const button = el("button", { type: "button", id: "sign-out" }, el("strong", {}, strings.signOut), el("span", {}, strings.signOutHint));
   button.addEventListener("click", () =>
-    once(() =>
+    withButtonsDisabled(() =>
       endSession(() => {
-        guest();
-        say(texts.frame.signedOut, "good");
+        renderSignedOut();
+        showMessage(messages.layout.signedOut, "good");
         return false;
       }),
     ),

@@ -1,19 +1,19 @@
-// The sign-in page: handle or e-mail address, and password, then back to where the person was going.
+// The sign-in page: handle or e-mail address, and password; then a redirect to `return_url`.
 
-import { call, explanation, failure } from "./api.js";
-import { $, once, say, unsay } from "./page.js";
-import { cookieWasLost, noteSignIn, returnTarget } from "./ways.js";
-import { texts } from "./words.js";
+import { call, describeError, errorDetail } from "./api.js";
+import { messages } from "./i18n.js";
+import { recordSignIn, returnUrl, sessionCookieWasRejected } from "./navigation.js";
+import { $, hideMessage, showMessage, withButtonsDisabled } from "./page.js";
 
 const form = $("form");
 const identifier = $("identifier");
 const password = $("password");
 
-// What the application believes (OpenID Connect Core §3.1.2.1); the person may know better.
+// `login_hint` of the authorization request (OpenID Connect Core §3.1.2.1); the user may change the value.
 identifier.value = (new URLSearchParams(location.search).get("login_hint") ?? "").slice(0, 320);
 
-if (cookieWasLost() && returnTarget() !== "/") {
-  say(texts.login.cookieLost);
+if (sessionCookieWasRejected() && returnUrl() !== "/") {
+  showMessage(messages.login.cookieLost);
 } else {
   (identifier.value === "" ? identifier : password).focus();
 }
@@ -25,47 +25,47 @@ $("reveal").addEventListener("change", (event) => {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  once(signIn);
+  withButtonsDisabled(signIn);
 });
 
 async function signIn() {
-  unsay();
+  hideMessage();
   const missing = [identifier, password].find((input) => input.value.trim() === "");
   for (const input of [identifier, password]) input.toggleAttribute("aria-invalid", false);
   if (missing) {
     missing.setAttribute("aria-invalid", "true");
-    say(texts.login.empty);
+    showMessage(messages.login.fieldMissing);
     return false;
   }
-  $("progress").textContent = texts.login.progress;
+  $("progress").textContent = messages.login.progress;
   const name = identifier.value.trim().replace(/^@/, "");
   const answer = await call("POST", "/api/auth/password/signin", { identifier: name, token: password.value });
   if (answer.status === 200) {
-    noteSignIn();
-    location.replace(returnTarget());
+    recordSignIn();
+    location.replace(returnUrl());
     return true;
   }
   $("progress").textContent = "";
-  say(refusal(answer));
+  showMessage(signInError(answer));
   return false;
 }
 
-function refusal(answer) {
-  const { invalid, wrong, suspended } = texts.login;
+function signInError(answer) {
+  const { invalid, wrongPassword: wrong, suspended } = messages.login;
   switch (answer.status) {
     case 400:
-      return { title: invalid.title, text: explanation(answer, invalid.text) };
+      return { title: invalid.title, text: errorDetail(answer, invalid.text) };
     case 401:
     case 404:
       return wrong;
     case 403:
       return suspended;
     default:
-      return failure(answer);
+      return describeError(answer);
   }
 }
 
-// Back from a page that was left a moment ago: the form as it was, ready again.
+// The back/forward cache restored the page: reload it to enable the form.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

@@ -1,28 +1,28 @@
-// Asks a person whether they want to sign out: an application sent them, and may have no right to.
+// Confirmation of a sign-out that a client requested (OpenID Connect RP-Initiated Logout 1.0 §2, CSRF).
 
-import { $, finish, linkButton, once, unsay } from "./page.js";
-import { endSession, returnTarget } from "./ways.js";
-import { texts } from "./words.js";
+import { messages } from "./i18n.js";
+import { endSession, returnUrl } from "./navigation.js";
+import { $, finishPage, hideMessage, linkButton, withButtonsDisabled } from "./page.js";
 
 $("sign-out").disabled = false;
 
 $("sign-out").addEventListener("click", () =>
-  once(() => {
-    unsay();
+  withButtonsDisabled(() => {
+    hideMessage();
     return endSession(() => {
-      // Back to where the application wants the person, if the server knows the address.
+      // The logout endpoint validated post_logout_redirect_uri before it added `return_url`.
       if (new URLSearchParams(location.search).has("return_url")) {
-        location.replace(returnTarget());
+        location.replace(returnUrl());
         return true;
       }
-      const { title, text } = texts.frame.signedOut;
-      finish(title, [text], linkButton(texts.common.home, "/"));
+      const { title, text } = messages.layout.signedOut;
+      finishPage(title, [text], linkButton(messages.common.home, "/"));
       return true;
     });
   }),
 );
 
-// Back from a page that was left a moment ago: the question as it was, ready again.
+// The back/forward cache restored the page: reload it to enable the button.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

@@ -1,15 +1,15 @@
-// What every page does: elements, messages, focus, and buttons that send once.
+// Shared by all pages: elements, messages, focus, and protection against double submission.
 
-import { now } from "./api.js";
-import { hold } from "./guard.js";
-import { exact, relative, texts } from "./words.js";
+import { serverNow } from "./api.js";
+import { disableGuardedButtons } from "./guard.js";
+import { formatDateTime, formatRelativeTime, messages } from "./i18n.js";
 
 for (const place of document.querySelectorAll("[data-host]")) place.textContent = location.host;
 
-/** The element with this id. */
+/** Returns the element with this id. */
 export const $ = (id) => document.getElementById(id);
 
-/** A new element. Children are nodes or text; text is never markup. */
+/** Creates an element. Children are nodes or text; text is never parsed as markup. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -20,13 +20,13 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Shows one of the page's parts and hides the others; focus goes to its heading. */
-export function show(part) {
+/** Shows one section of the page, hides the others, and focuses the heading. */
+export function showSection(section) {
   for (const other of $("main").children) {
-    if (other.tagName !== "NOSCRIPT") other.hidden = other !== part;
+    if (other.tagName !== "NOSCRIPT") other.hidden = other !== section;
   }
-  hold();
-  const heading = part.querySelector("h1");
+  disableGuardedButtons();
+  const heading = section.querySelector("h1");
   if (heading) {
     document.title = heading.textContent;
     scrollTo(0, 0);
@@ -34,9 +34,9 @@ export function show(part) {
   }
 }
 
-/** Shows a message and moves the focus to it: above the buttons of the part that is shown, and where
- *  a part is made anew with each view, at the top. */
-export function say({ title, text }, tone = "bad") {
+/** Shows a message and focuses it: above the buttons of the visible section, or at the top of a page with
+ *  views. */
+export function showMessage({ title, text }, tone = "bad") {
   const place = $("message");
   document.querySelector("#main > div:not([hidden], .message, #view) .actions")?.before(place);
   place.className = `message ${tone}`;
@@ -45,43 +45,43 @@ export function say({ title, text }, tone = "bad") {
   place.focus();
 }
 
-/** Takes the message away. */
-export function unsay() {
+/** Hides the message. */
+export function hideMessage() {
   $("message").hidden = true;
 }
 
-/** Ends the page with a heading, some paragraphs and perhaps things to do. */
-export function finish(title, lines, ...actions) {
+/** Replaces the page by a final section: a heading, paragraphs, and optional actions. */
+export function finishPage(title, lines, ...actions) {
   const paragraphs = lines.map((text) => el("p", {}, ...[text].flat()));
-  const part = el("div", {}, el("h1", { tabindex: "-1" }, title), ...paragraphs);
-  if (actions.length > 0) part.append(el("div", { class: "actions" }, ...actions));
-  $("main").append(part);
-  show(part);
+  const section = el("div", {}, el("h1", { tabindex: "-1" }, title), ...paragraphs);
+  if (actions.length > 0) section.append(el("div", { class: "actions" }, ...actions));
+  $("main").append(section);
+  showSection(section);
 }
 
-/** A button that does something, once at a time. */
+/** Creates a button that runs `work` with all buttons disabled. */
 export function button(text, work, kind = "") {
-  const made = el("button", { type: "button", class: kind || undefined }, text);
-  made.addEventListener("click", (event) => {
-    // The second click of a double click is not an answer to what came up in between.
-    if (event.detail < 2) once(() => work(event));
+  const element = el("button", { type: "button", class: kind || undefined }, text);
+  element.addEventListener("click", (event) => {
+    // Ignore the second click of a double click: the first may have replaced the page's content.
+    if (event.detail < 2) withButtonsDisabled(() => work(event));
   });
-  return made;
+  return element;
 }
 
-/** A link that looks like a button. */
+/** Creates a link styled as a button. */
 export function linkButton(text, href) {
   return el("a", { class: "button primary", href }, text);
 }
 
-/** A button that loads this page again. */
+/** Creates a button that reloads the page. */
 export function reloadButton() {
-  return button(texts.common.tryAgain, () => location.reload(), "primary");
+  return button(messages.common.tryAgain, () => location.reload(), "primary");
 }
 
-/** Runs `work` with every button of the page disabled, so that nothing is sent twice. They stay
- *  disabled when it returns true: the page is about to be left. */
-export async function once(work) {
+/** Runs `work` with every button disabled, against double submission. The buttons stay disabled if `work`
+ *  returns true, which announces a navigation. */
+export async function withButtonsDisabled(work) {
   const buttons = [...document.querySelectorAll("button")].filter((button) => !button.disabled);
   if (buttons.length === 0) return;
   const focused = document.activeElement;
@@ -89,30 +89,30 @@ export async function once(work) {
   const leaving = await work();
   if (leaving === true) return;
   for (const button of buttons) button.disabled = false;
-  // A button that is disabled loses the focus; give it back unless it went somewhere else.
+  // A disabled button loses the focus: restore it unless another element has it.
   if (document.activeElement === document.body && focused?.isConnected) focused.focus();
 }
 
-// What is being mended is not marked any longer.
+// An edited field is no longer marked as invalid.
 addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"));
 
-/** An instant as "3 minutes ago" or "in 3 minutes", with the exact time at hand. It stays right while
- *  the page is open. */
-export function instant(value) {
+/** Creates a <time> element with relative text ("3 minutes ago") and the exact time as its title. The text is
+ *  updated while the page is open. */
+export function timeElement(value) {
   const date = new Date(value ?? NaN);
-  if (Number.isNaN(date.getTime())) return el("span", {}, texts.common.unknownTime);
-  const place = el("time", { datetime: date.toISOString(), title: exact(date) });
-  place.textContent = relativeTo(date);
+  if (Number.isNaN(date.getTime())) return el("span", {}, messages.common.unknownTime);
+  const place = el("time", { datetime: date.toISOString(), title: formatDateTime(date) });
+  place.textContent = relativeTime(date);
   return place;
 }
 
-function relativeTo(date) {
-  return relative(Math.round((date.getTime() - now()) / 1000));
+function relativeTime(date) {
+  return formatRelativeTime(Math.round((date.getTime() - serverNow()) / 1000));
 }
 
 setInterval(() => {
   for (const place of document.querySelectorAll("time[datetime]")) {
-    const text = relativeTo(new Date(place.dateTime));
+    const text = relativeTime(new Date(place.dateTime));
     if (place.textContent !== text) place.textContent = text;
   }
 }, 15_000);

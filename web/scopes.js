@@ -1,14 +1,13 @@
-// What each scope is, ordered as on the page: what could do most harm comes first. The words are in
-// texts.js.
+// Groups of scopes in display order, the most dangerous first. The labels are in messages/en.js.
 
-import { line, texts } from "./words.js";
+import { formatText, messages } from "./i18n.js";
 
-/** A group's `risk` is "all" (everything), "high" (reaches far: what the server calls privileged),
- *  "some" (changes what others made) or "none". */
+/** The `risk` of a group: "all" (administrator), "high" (privileged permissions, `Permission::is_privileged`),
+ *  "some" (changes content of other members) or "none". */
 const GROUPS = [
-  { group: "everything", risk: "all", names: ["ADMINISTRATOR"] },
+  { group: "administrator", risk: "all", names: ["ADMINISTRATOR"] },
   {
-    group: "far",
+    group: "privileged",
     risk: "high",
     names: [
       "MANAGE_SETTINGS", "MANAGE_ACCOUNTS", "MANAGE_ROLES", "MANAGE_SUSPENSIONS", "MANAGE_WARNINGS",
@@ -16,9 +15,9 @@ const GROUPS = [
       "USE_OAUTH_CLIENTS", "USE_PERSONAL_ACCESS_KEYS", "MANAGE_ROBOTS", "MANAGE_TRAILS",
     ],
   },
-  { group: "you", risk: "none", names: ["openid", "profile", "email", "offline_access"] },
+  { group: "identity", risk: "none", names: ["openid", "profile", "email", "offline_access"] },
   {
-    group: "others",
+    group: "moderation",
     risk: "some",
     names: ["MANAGE_POSTS", "MANAGE_CATEGORIES", "MANAGE_LIBRARY", "MANAGE_EVENTS", "MANAGE_COLLECTIONS"],
   },
@@ -41,35 +40,35 @@ const GROUPS = [
   },
 ];
 
-/** The identity scopes of OpenID Connect, which are no permissions. */
-export const IDENTITY = GROUPS.find(({ group }) => group === "you").names;
+/** The scopes of OpenID Connect, which are not permissions. */
+export const IDENTITY_SCOPES = GROUPS.find(({ group }) => group === "identity").names;
 
-/** The given scopes as `[{ title, risk, names }]`, without empty groups. */
-export function grouped(names) {
-  const wanted = new Set(names);
+/** Groups scopes as `[{ title, risk, names }]`, without empty groups. */
+export function groupScopes(names) {
+  const remaining = new Set(names);
   const groups = [];
   for (const { group, risk, names: all } of GROUPS) {
-    const found = all.filter((name) => wanted.delete(name));
-    if (found.length > 0) groups.push({ title: texts.scopes.groups[group], risk, names: found });
+    const found = all.filter((name) => remaining.delete(name));
+    if (found.length > 0) groups.push({ title: messages.scopes.groups[group], risk, names: found });
   }
-  // What nobody here knows may be anything.
-  if (wanted.size > 0) groups.push({ title: texts.scopes.other, risk: "high", names: [...wanted] });
+  // An unknown scope may allow anything.
+  if (remaining.size > 0) groups.push({ title: messages.scopes.other, risk: "high", names: [...remaining] });
   return groups;
 }
 
-/** Those of the given scopes that reach far. */
-export function privileged(names) {
-  return grouped(names)
+/** Returns the privileged scopes among `names`. */
+export function privilegedScopes(names) {
+  return groupScopes(names)
     .filter(({ risk }) => risk === "all" || risk === "high")
     .flatMap((group) => group.names);
 }
 
-/** One scope in words. */
-export function words(name) {
-  return Object.hasOwn(texts.scopes.words, name) ? texts.scopes.words[name] : line(texts.scopes.unknown, { name });
+/** Returns the description of a scope. */
+export function scopeLabel(name) {
+  return Object.hasOwn(messages.scopes.labels, name) ? messages.scopes.labels[name] : formatText(messages.scopes.unknown, { name });
 }
 
-/** Every scope that this page has words for. */
-export function known() {
+/** Returns every scope that has a description. */
+export function knownScopes() {
   return GROUPS.flatMap(({ names }) => names);
 }

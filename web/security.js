@@ -1,70 +1,70 @@
-// A person's own sessions and password.
+// The settings page for sessions and the password.
 
 import { call, succeeded, withQuery } from "./api.js";
-import { ask } from "./dialog.js";
-import { enter, facts, fail, present, refuse, subitem, views } from "./frame.js";
-import { $, button, el, finish, instant, linkButton, once, say, unsay } from "./page.js";
-import { forgetSignIn } from "./ways.js";
-import { filled, line, listed, many, texts } from "./words.js";
+import { confirmAction } from "./dialog.js";
+import { formatList, formatNodes, formatPlural, formatText, messages } from "./i18n.js";
+import { facts, renderView, requireSession, showError, showErrorPage, startViews, subListItem } from "./layout.js";
+import { clearSignInRecord } from "./navigation.js";
+import { $, button, el, finishPage, hideMessage, linkButton, showMessage, timeElement, withButtonsDisabled } from "./page.js";
 
-const SESSIONS = "/api/auth/sessions";
-const PASSWORD_MIN = 8; // bytes
-const words = texts.security;
+const SESSIONS_PATH = "/api/auth/sessions";
+const PASSWORD_MIN_BYTES = 8; // bytes
+const strings = messages.security;
 
-const entered = await enter("security");
-if (entered) views((_, __, isCurrent) => overview(isCurrent));
+const session = await requireSession("security");
+if (session) startViews((_, __, isCurrent) => renderOverview(isCurrent));
 
-async function overview(isCurrent) {
-  const answer = await call("GET", SESSIONS);
+async function renderOverview(isCurrent) {
+  const answer = await call("GET", SESSIONS_PATH);
   if (!isCurrent()) return;
   if (answer.status !== 200) {
-    fail(answer);
+    showErrorPage(answer);
     return;
   }
-  const again = () => overview(isCurrent);
+  const reload = () => renderOverview(isCurrent);
   const lasting = answer.body.lasting ?? {};
-  const sessions = (answer.body.sessions ?? []).map((session) => shown(session, again));
-  present(
-    words.heading,
-    part("sessions", words.sessions, el("p", { class: "hint" }, words.sessionsHint), el("ul", { class: "items" }, ...sessions)),
-    part("password", words.password, el("p", { class: "hint" }, words.passwordHint), passwordForm(entered.account, lasting, again)),
-    part("everywhere", words.everywhere, el("p", {}, words.everywhereText), el("div", { class: "actions start" }, button(words.everywhere, () => everywhere(lasting), "quiet-danger"))),
+  const sessions = (answer.body.sessions ?? []).map((session) => sessionItem(session, reload));
+  renderView(
+    strings.heading,
+    section("sessions", strings.sessions, el("p", { class: "hint" }, strings.sessionsHint), el("ul", { class: "items" }, ...sessions)),
+    section("password", strings.password, el("p", { class: "hint" }, strings.passwordHint), passwordForm(session.account, lasting, reload)),
+    section("everywhere", strings.signOutEverywhere, el("p", {}, strings.signOutEverywhereText), el("div", { class: "actions start" }, button(strings.signOutEverywhere, () => signOutEverywhere(lasting), "quiet-danger"))),
   );
 }
 
-function part(id, title, ...nodes) {
+function section(id, title, ...nodes) {
   return el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...nodes);
 }
 
-function shown(session, again) {
-  const since = instant(session.createdAt);
-  const lines = [facts(filled(words.since, { time: since }), filled(words.until, { time: instant(session.expires_at) }))];
-  if (session.current) return subitem(words.current, lines);
-  const end = button(words.signOut, async () => {
-    if (!(await ask({ ...words.signOutAsk, action: words.signOut }))) return;
-    const answer = await call("DELETE", `${SESSIONS}/${encodeURIComponent(session.id)}`);
+function sessionItem(session, reload) {
+  const since = timeElement(session.createdAt);
+  const lines = [facts(formatNodes(strings.signedInAt, { time: since }), formatNodes(strings.expiresAt, { time: timeElement(session.expires_at) }))];
+  if (session.current) return subListItem(strings.current, lines);
+  const end = button(strings.signOut, async () => {
+    if (!(await confirmAction({ ...strings.signOutQuestion, action: strings.signOut }))) return;
+    const answer = await call("DELETE", `${SESSIONS_PATH}/${encodeURIComponent(session.id)}`);
     if (succeeded(answer) || answer.status === 404) {
-      await again();
-      say(words.signedOut, "good");
+      await reload();
+      showMessage(strings.signedOut, "good");
     } else {
-      refuse(answer);
+      showError(answer);
     }
   });
-  end.setAttribute("aria-label", line(words.signOutNamed, { time: since.textContent }));
-  return subitem(words.other, lines, end);
+  end.setAttribute("aria-label", formatText(strings.signOutNamed, { time: since.textContent }));
+  return subListItem(strings.other, lines, end);
 }
 
-// ---- what works without a session ----------------------------------------------------------
+// ---- credentials that work without a session -----------------------------------------------
 
-/** Checkboxes for what can be ended as well; none for what there is nothing of. */
-function alsoEnd(lasting, checked) {
+/** Creates checkboxes for revoking access keys and client secrets; none if the account has none. */
+function credentialCheckboxes(lasting, checked) {
   const box = (count, forms) => {
     if (!count) return null;
     const input = el("input", { type: "checkbox", checked });
-    return { input, field: el("label", { class: "check" }, input, many(forms, count)) };
+    return { input, field: el("label", { class: "check" }, input, formatPlural(forms, count)) };
   };
-  const keys = box(lasting.access_keys, words.endAccessKeys);
-  const secrets = box(lasting.client_secrets, words.endClientSecrets);
+  const keys = box(lasting.access_keys, strings.endAccessKeys);
+  const secrets = box(lasting.client_secrets, strings.endClientSecrets);
   const boxes = [keys, secrets].filter(Boolean);
   return {
     fields: boxes.map(({ field }) => field),
@@ -75,39 +75,39 @@ function alsoEnd(lasting, checked) {
   };
 }
 
-/** What the server says was ended besides, and what works on. */
-function rest({ ended = {}, left = {} }) {
+/** Describes which credentials the server revoked and which still work. */
+function describeRemaining({ ended = {}, left = {} }) {
   const named = ({ access_keys: keys, client_secrets: secrets }) => {
     const parts = [];
-    if (keys) parts.push(many(words.accessKeys, keys));
-    if (secrets) parts.push(many(words.clientSecrets, secrets));
-    return listed(parts);
+    if (keys) parts.push(formatPlural(strings.accessKeys, keys));
+    if (secrets) parts.push(formatPlural(strings.clientSecrets, secrets));
+    return formatList(parts);
   };
   const lines = [];
-  if (named(ended)) lines.push(line(words.alsoEnded, { what: named(ended) }));
-  lines.push(named(left) ? line(words.left, { what: named(left) }) : words.nothingLeft);
+  if (named(ended)) lines.push(formatText(strings.alsoEnded, { what: named(ended) }));
+  lines.push(named(left) ? formatText(strings.stillValid, { what: named(left) }) : strings.noneLeft);
   return lines;
 }
 
-// ---- the password --------------------------------------------------------------------------
+// ---- password ------------------------------------------------------------------------------
 
-function passwordForm(account, lasting, again) {
+function passwordForm(account, lasting, reload) {
   const field = (id, label, autocomplete, hint) => {
     const input = el("input", { id, type: "password", autocomplete, "aria-describedby": hint ? `${id}-hint` : undefined });
     const nodes = [el("label", { for: id }, label), input];
     if (hint) nodes.push(el("p", { class: "hint", id: `${id}-hint` }, hint));
     return { input, field: el("div", { class: "field" }, ...nodes) };
   };
-  const now = field("current", words.currentPassword, "current-password");
-  const next = field("new", words.newPassword, "new-password", words.newHint);
-  const repeated = field("repeat", words.repeat, "new-password");
-  const also = alsoEnd(lasting, true);
+  const now = field("current", strings.currentPassword, "current-password");
+  const next = field("new", strings.newPassword, "new-password", strings.newHint);
+  const repeated = field("repeat", strings.repeat, "new-password");
+  const also = credentialCheckboxes(lasting, true);
   const inputs = [now.input, next.input, repeated.input];
   const reveal = el("input", { type: "checkbox" });
   reveal.addEventListener("change", () => {
     for (const input of inputs) input.type = reveal.checked ? "text" : "password";
   });
-  // So that a password manager knows whose password it is.
+  // Tells a password manager which account the password belongs to.
   const owner = el("input", { type: "text", autocomplete: "username", hidden: true, value: account?.handle ?? "" });
   const form = el(
     "form",
@@ -116,56 +116,56 @@ function passwordForm(account, lasting, again) {
     now.field,
     next.field,
     repeated.field,
-    el("label", { class: "check" }, reveal, words.reveal),
+    el("label", { class: "check" }, reveal, strings.reveal),
     ...also.fields,
-    el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, words.change)),
+    el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.change)),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    once(() => change(inputs, also.value(), again));
+    withButtonsDisabled(() => changePassword(inputs, also.value(), reload));
   });
   return form;
 }
 
-async function change([now, next, repeated], also, again) {
-  unsay();
+async function changePassword([now, next, repeated], also, reload) {
+  hideMessage();
   for (const input of [now, next, repeated]) input.removeAttribute("aria-invalid");
   const reject = (input, message) => {
     input.setAttribute("aria-invalid", "true");
-    say(message);
+    showMessage(message);
   };
   const missing = [now, next, repeated].find((input) => input.value === "");
-  if (missing) return reject(missing, words.missing);
-  if (new TextEncoder().encode(next.value).length < PASSWORD_MIN) return reject(next, words.short);
-  if (next.value !== repeated.value) return reject(repeated, words.different);
+  if (missing) return reject(missing, strings.fieldMissing);
+  if (new TextEncoder().encode(next.value).length < PASSWORD_MIN_BYTES) return reject(next, strings.tooShort);
+  if (next.value !== repeated.value) return reject(repeated, strings.different);
   const answer = await call("POST", "/api/auth/password", { current: now.value, new: next.value, ...also });
   if (succeeded(answer)) {
-    await again();
-    const { title, text } = words.changed;
-    say({ title, text: [text, ...rest(answer.body)].join(" ") }, "good");
+    await reload();
+    const { title, text } = strings.changed;
+    showMessage({ title, text: [text, ...describeRemaining(answer.body)].join(" ") }, "good");
   } else if (answer.status === 403) {
-    reject(now, words.wrong);
+    reject(now, strings.wrongPassword);
   } else {
-    refuse(answer);
+    showError(answer);
   }
 }
 
-// ---- everything ----------------------------------------------------------------------------
+// ---- sign-out everywhere -------------------------------------------------------------------
 
-async function everywhere(lasting) {
-  const also = alsoEnd(lasting, false);
+async function signOutEverywhere(lasting) {
+  const also = credentialCheckboxes(lasting, false);
   const choice = { field: el("div", {}, ...also.fields), value: also.value };
-  const chosen = await ask({ ...words.everywhereAsk, action: words.everywhere, choice });
+  const chosen = await confirmAction({ ...strings.signOutEverywhereQuestion, action: strings.signOutEverywhere, choice });
   if (!chosen) return false;
-  const answer = await call("DELETE", withQuery(SESSIONS, chosen));
+  const answer = await call("DELETE", withQuery(SESSIONS_PATH, chosen));
   if (!succeeded(answer)) {
-    refuse(answer);
+    showError(answer);
     return false;
   }
-  forgetSignIn();
+  clearSignInRecord();
   $("nav").hidden = true;
   $("account").hidden = true;
-  const { title, text } = words.everywhereDone;
-  finish(title, [text, ...rest(answer.body)], linkButton(texts.frame.signIn, "/login?return_url=%2Fsettings%2Fsecurity"));
+  const { title, text } = strings.signedOutEverywhere;
+  finishPage(title, [text, ...describeRemaining(answer.body)], linkButton(messages.layout.signIn, "/login?return_url=%2Fsettings%2Fsecurity"));
   return false;
 }

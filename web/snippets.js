@@ -1,14 +1,14 @@
-// Code to begin with, filled in with an application's own values. Code is the same in every language,
-// so its comments are here and not in texts.js.
+// Code snippets with the values of a client. Code is not translated, so its comments are here and not in
+// messages/en.js.
 
+import { codeBlock } from "./copyable.js";
+import { messages } from "./i18n.js";
 import { el } from "./page.js";
-import { codeBlock } from "./secret.js";
-import { texts } from "./words.js";
 
-/** The snippets of an application, each behind its name; the first is open. */
+/** Returns the snippets of a client as collapsible sections; the first is open. */
 export function snippetTabs(application) {
-  const values = valuesOf(application);
-  const names = texts.clients.snippetKinds;
+  const values = snippetValues(application);
+  const names = messages.clients.snippetKinds;
   const snippets = Object.entries(SNIPPETS)
     .map(([name, make]) => [names[name], make(values)])
     .filter(([, code]) => code !== null);
@@ -18,10 +18,10 @@ export function snippetTabs(application) {
   return el("div", { class: "snippets" }, ...parts);
 }
 
-/** What the code needs. */
-function valuesOf({ client, kind, issuer, secret }) {
+/** Returns the values to insert into the snippets. */
+function snippetValues({ client, kind, issuer, secret }) {
   const redirects = client.redirect_uris ?? [];
-  // What can be tried on this computer comes before what is elsewhere.
+  // Prefer a loopback address: the snippet then runs on the developer's computer.
   const redirect = redirects.find(isLoopback) ?? redirects[0] ?? "";
   return {
     kind,
@@ -53,38 +53,38 @@ function curl(values) {
   if (confidential) head.push(`CLIENT_SECRET=${sh(secret)}`);
   const scope = sh(scopes.join(" "));
   if (kind === "service") {
-    const asked = scopes.length > 0 ? ` \\\n  --data-urlencode scope=${scope}` : "";
+    const parameter = scopes.length > 0 ? ` \\\n  --data-urlencode scope=${scope}` : "";
     return `${head.join("\n")}
 
 curl -s "$ISSUER/api/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" \\
-  -d grant_type=client_credentials${asked}
+  -d grant_type=client_credentials${parameter}
 `;
   }
   if (kind === "terminal") {
     return `${head.join("\n")}
 
-# 1. Show the person verification_uri and user_code, and keep device_code.
+# 1. Show verification_uri and user_code to the user, and keep device_code.
 curl -s "$ISSUER/api/oauth/device_authorization" \\
   -d client_id="$CLIENT_ID" --data-urlencode scope=${scope}
 
-# 2. Ask every five seconds, until there are tokens.
+# 2. Poll every five seconds until the response has tokens.
 curl -s "$ISSUER/api/oauth/token" \\
   -d grant_type=urn:ietf:params:oauth:grant-type:device_code \\
   -d client_id="$CLIENT_ID" -d device_code=PASTE_IT_HERE
 `;
   }
   const query = new URLSearchParams({ response_type: "code", client_id: id, redirect_uri: values.redirect, scope: scopes.join(" ") });
-  const who = confidential ? '-u "$CLIENT_ID:$CLIENT_SECRET"' : '-d client_id="$CLIENT_ID"';
+  const authentication = confidential ? '-u "$CLIENT_ID:$CLIENT_SECRET"' : '-d client_id="$CLIENT_ID"';
   return `${head.join("\n")}
 REDIRECT_URI=${sh(values.redirect)}
 VERIFIER=$(openssl rand -base64 48 | tr '+/' '-_' | tr -d '=\\n')
 CHALLENGE=$(printf %s "$VERIFIER" | openssl dgst -sha256 -binary | openssl base64 | tr '+/' '-_' | tr -d '=')
 
-# 1. Open this address, sign in and allow.
+# 1. Open this address, sign in and approve.
 echo "$ISSUER/api/oauth/authorize?${query}&state=$(openssl rand -hex 16)&code_challenge=$CHALLENGE&code_challenge_method=S256"
 
-# 2. You end at an address with ?code=…: exchange the code within a minute.
-curl -s "$ISSUER/api/oauth/token" ${who} \\
+# 2. The browser is redirected to an address with ?code=…: exchange the code within a minute.
+curl -s "$ISSUER/api/oauth/token" ${authentication} \\
   -d grant_type=authorization_code --data-urlencode redirect_uri="$REDIRECT_URI" \\
   -d code_verifier="$VERIFIER" -d code=PASTE_IT_HERE
 `;
@@ -109,9 +109,9 @@ function node(values) {
 
 function nodeHead({ issuer, id, confidential, plain }, more = []) {
   const lines = ["// npm install openid-client"];
-  if (confidential) lines.push("// The environment variable CLIENT_SECRET has the secret.");
+  if (confidential) lines.push("// The secret is in the environment variable CLIENT_SECRET.");
   lines.push(...more, 'import * as client from "openid-client";', "");
-  const options = plain ? ["{ execute: [client.allowInsecureRequests] }, // only because the issuer is not https"] : [];
+  const options = plain ? ["{ execute: [client.allowInsecureRequests] }, // needed because the issuer is not https"] : [];
   const authentication = confidential
     ? ["process.env.CLIENT_SECRET,", "client.ClientSecretBasic(process.env.CLIENT_SECRET),"]
     : ["undefined,", "client.None(),"];
@@ -123,7 +123,7 @@ const config = await client.discovery(
 `;
 }
 
-const BEGIN = `const verifier = client.randomPKCECodeVerifier();
+const PKCE_AND_STATE = `const verifier = client.randomPKCECodeVerifier();
 const state = client.randomState();`;
 
 function authorizeUrl(redirect, scopes) {
@@ -138,7 +138,7 @@ function authorizeUrl(redirect, scopes) {
 
 const indented = (text, by) => text.replaceAll("\n", `\n${" ".repeat(by)}`);
 
-// Without openid there is no ID token, and userinfo says nothing.
+// Without the scope openid there is no ID token and no access to userinfo.
 function tokensFrom(address, checks, scopes) {
   const openid = scopes.includes("openid");
   const grant = `const tokens = await client.authorizationCodeGrant(config, ${address}, ${checks});`;
@@ -155,22 +155,22 @@ function nodeWebsite(values) {
   const greeting = scopes.includes("openid") ? "`Hello ${person.name ?? person.sub}`" : '"Signed in"';
   return `${nodeHead(values, ['import { randomUUID } from "node:crypto";', 'import { createServer } from "node:http";'])}
 const redirect = ${js(redirect)};
-const begun = new Map(); // sign-ins that have begun, by a cookie of their browser
+const pending = new Map(); // sign-ins in progress, by the value of a cookie
 
 async function answer(request, response) {
   const address = new URL(request.url, redirect);
   if (address.pathname !== new URL(redirect).pathname || !address.search) {
-    ${indented(BEGIN, 4)}
+    ${indented(PKCE_AND_STATE, 4)}
     const key = randomUUID();
-    begun.set(key, { pkceCodeVerifier: verifier, expectedState: state });
+    pending.set(key, { pkceCodeVerifier: verifier, expectedState: state });
     const location = ${indented(authorizeUrl("redirect", scopes), 4)};
     response.writeHead(302, { location: location.href, "set-cookie": \`${cookie}\` }).end();
     return;
   }
   const key = /sign-in=([\\w-]+)/.exec(request.headers.cookie)?.[1];
-  const checks = begun.get(key);
-  begun.delete(key);
-  if (!checks) throw new Error("this browser has not begun to sign in");
+  const checks = pending.get(key);
+  pending.delete(key);
+  if (!checks) throw new Error("no sign-in in progress in this browser");
   ${tokensFrom("address", "checks", scopes).join("\n  ")}
   response.end(${greeting});
 }
@@ -192,7 +192,7 @@ if (here.searchParams.has("code") || here.searchParams.has("error")) {
   ${tokensFrom("here", "checks", scopes).join("\n  ")}
   ${rest}
 } else {
-  ${indented(BEGIN, 2)}
+  ${indented(PKCE_AND_STATE, 2)}
   sessionStorage.setItem("sign-in", JSON.stringify({ pkceCodeVerifier: verifier, expectedState: state }));
   location.assign(${indented(authorizeUrl(js(redirect), scopes), 2)});
 }
@@ -202,14 +202,14 @@ if (here.searchParams.has("code") || here.searchParams.has("error")) {
 function nodeNative(values) {
   const { redirect, scopes } = values;
   const url = new URL(redirect);
-  // RFC 8252 §7.3: any port fits, so the system gives one that is free.
+  // RFC 8252 §7.3: any port of a loopback address is valid, so the operating system chooses a free one.
   const rest = scopes.includes("openid") ? "console.log(person);" : "console.log(tokens);";
   return `${nodeHead(values, ['import { createServer } from "node:http";', 'import { once } from "node:events";'])}
 const server = createServer().listen(0, ${js(url.hostname.replace(/^\[|\]$/g, ""))});
 await once(server, "listening");
 const redirect = \`http://${url.hostname}:\${server.address().port}${url.pathname}\`;
 
-${BEGIN}
+${PKCE_AND_STATE}
 const address = ${authorizeUrl("redirect", scopes)};
 console.log(\`Open \${address}\`);
 
@@ -223,7 +223,7 @@ ${rest}
 
 function nodeDevice(values) {
   const { scopes } = values;
-  const who = scopes.includes("openid")
+  const output = scopes.includes("openid")
     ? "console.log(await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub));"
     : "console.log(tokens);";
   return `${nodeHead(values)}
@@ -231,7 +231,7 @@ const started = await client.initiateDeviceAuthorization(config, { scope: ${js(s
 console.log(\`Open \${started.verification_uri} and enter \${started.user_code}\`);
 
 const tokens = await client.pollDeviceAuthorizationGrant(config, started);
-${who}
+${output}
 `;
 }
 
@@ -247,7 +247,7 @@ console.log(tokens.access_token);
 
 function rustSnippet(values) {
   const { kind, scopes, issuer, id, confidential, redirect } = values;
-  // The library asks for openid whether an application may have it or not.
+  // The library always requests openid, so it cannot be used by a client without that scope.
   if (kind !== "service" && !scopes.includes("openid")) return null;
   const names = scopes.filter((name) => name !== "openid");
   const added = names.map((name) => `\n        .add_scope(Scope::new(${rust(name)}.into()))`).join("");
@@ -305,12 +305,12 @@ function rustFlow(kind, added) {
         .url();
     println!("Open {address}");
 
-    println!("and paste the address where you end:");
+    println!("and paste the address of the page that you end up on:");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     let back = url::Url::parse(line.trim())?;
     let get = |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    anyhow::ensure!(get("state").as_ref() == Some(state.secret()), "the state is another one");
+    anyhow::ensure!(get("state").as_ref() == Some(state.secret()), "state does not match");
     let code = get("code").ok_or_else(|| anyhow::anyhow!("no code"))?;
     let tokens = client
         .exchange_code(AuthorizationCode::new(code))?

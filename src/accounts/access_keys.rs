@@ -77,7 +77,7 @@ pub async fn verify(context: &Context, bearer: &Secret) -> Result<Option<AccessK
         Ok(good) => good,
         Err(passwords::Error::Busy) => return Err(store::Error::Busy),
         Err(error) => {
-            tracing::error!(key = %key.id, %error, "an access key cannot be checked");
+            tracing::error!(key = %key.id, %error, "access key cannot be verified");
             false
         }
     };

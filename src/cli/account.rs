@@ -179,7 +179,8 @@ impl Create {
         if password.is_none() {
             let (program, handle) = (output::program(), &made.handle);
             output::note(&format!(
-                "{handle} has no password yet; make one with: {program} account password {handle} --generate-password"
+                "{handle} has no password yet; set one with: {program} account password {handle} \
+                 --generate-password"
             ));
         }
         Ok(())
@@ -193,7 +194,7 @@ fn taken(error: store::Error, made: &CreatedAccount) -> Error {
             Error::because(format!("--email: {email} belongs to another account"))
         }
         (store::Error::Taken(_), _) => Error::because(format!(
-            "--handle: {} is taken; `account list` shows who is there",
+            "--handle: {} is taken; `account list` shows all accounts",
             made.handle
         )),
         _ => error.into(),
@@ -258,7 +259,7 @@ impl SetPassword {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let Some(password) = self.password.read(&context.random)? else {
             return Err(Error::because(
-                "say where the password comes from: --password-stdin or --generate-password",
+                "choose a source of the password: --password-stdin or --generate-password",
             ));
         };
         let account = find(context, &self.handle).await?;
@@ -319,8 +320,9 @@ fn sentence(credentials: SessionlessCredentials) -> String {
 async fn suspend(context: &Context, handle: &str) -> Result<(), Error> {
     set_suspended(context, handle, Some(context.clock.now())).await?;
     output::note(&format!(
-        "{handle} is suspended: its sessions and tokens ended, here and in every application. Its access \
-         keys and client secrets are refused until `account reinstate {handle}`, which lets it sign in again"
+        "{handle} is suspended: all sessions and tokens of the account are revoked. Access keys \
+         and client secrets of the account are rejected until `account reinstate {handle}`, which \
+         also allows sign-in again"
     ));
     Ok(())
 }

@@ -202,7 +202,7 @@ impl Manifest {
             )));
         }
         let Some((database, keys)) = self.files.split_first() else {
-            return damaged("it has no files");
+            return damaged("the archive has no files");
         };
         let known = [
             SigningKey::file_in(Path::new("")),
@@ -213,7 +213,7 @@ impl Manifest {
             is_first && key.size <= KEY_MAX && known.iter().any(|path| name_of(path) == key.name)
         });
         if database.name != DATABASE || !are_known {
-            return damaged("it has files that no backup has");
+            return damaged("the archive has unexpected files");
         }
         Ok(self)
     }
@@ -324,7 +324,7 @@ pub(super) fn read(
             return Ok(entry);
         }
         Err(broken(io::Error::other(format!(
-            "{name} is not where it belongs"
+            "{name} is not at the expected position"
         ))))
     };
     let manifest = next(MANIFEST)?.take(MANIFEST_MAX);
@@ -338,7 +338,7 @@ pub(super) fn read(
         let (size, sha256) = copy_hashed(entry, &mut file, done).map_err(broken)?;
         if (size, &sha256) != (wanted.size, &wanted.sha256) {
             let text = format!(
-                "the archive is damaged: {} is not what was backed up",
+                "the archive is damaged: the SHA-256 of {} differs",
                 wanted.name
             );
             return Err(Error::because(text));

@@ -37,7 +37,7 @@ pub(super) fn email(text: &str) -> Result<String, String> {
     let halves = text.rsplit_once('@');
     let fits = halves.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
     if !fits || text.len() > 254 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("an address looks like odin@example.com".to_owned());
+        return Err("an e-mail address has the form odin@example.com".to_owned());
     }
     Ok(text.to_lowercase())
 }
@@ -79,7 +79,7 @@ pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
 
 /// Parses the overlap during which a replaced secret stays valid.
 pub(super) fn overlap(text: &str) -> Result<Duration, String> {
-    let overlap = parse_duration(text).ok_or("a duration looks like 24h or 30m")?;
+    let overlap = parse_duration(text).ok_or("a duration has the form 24h or 30m")?;
     if overlap.is_negative() || overlap > OVERLAP_MAX {
         let most = OVERLAP_MAX.whole_hours();
         return Err(format!("an overlap is between 0s and {most}h"));
@@ -111,7 +111,7 @@ pub(super) fn client_id(text: &str) -> Result<String, String> {
         .map(|(scheme, _)| scheme.to_ascii_lowercase());
     if matches!(scheme.as_deref(), Some("http" | "https")) {
         return Err(
-            "an id that is a URL means a document at that URL; choose another id".to_owned(),
+            "a client id that is a URL names a metadata document; choose another id".to_owned(),
         );
     }
     Ok(text.to_owned())
@@ -128,9 +128,7 @@ pub(super) fn server(text: &str) -> Result<String, String> {
         "https" => {}
         "http" if local || redirect_uri::is_loopback(&url) => {}
         _ => {
-            return Err(
-                "the address must begin with https:// unless it is this computer".to_owned(),
-            );
+            return Err("the address must start with https://, except for localhost".to_owned());
         }
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -150,7 +148,7 @@ fn unknown(kind: &str, given: &str, known: &[&str]) -> String {
         None => ".".to_owned(),
     };
     format!(
-        "{given:?} is no {kind}{hint} They are: {}",
+        "{given:?} is not a {kind}{hint} Valid names: {}",
         known.join(", ")
     )
 }

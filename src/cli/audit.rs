@@ -96,8 +96,9 @@ impl Audit {
         let (entries, _) = audit::list(&context.db, &filter, page).await?;
         if self.json {
             let lines: Result<Vec<_>, _> = entries.iter().map(serde_json::to_string).collect();
-            let lines = lines
-                .map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?;
+            let lines = lines.map_err(|error| {
+                Error::Io("the JSON cannot be written".to_owned(), error.into())
+            })?;
             if !lines.is_empty() {
                 output::print(&lines.join("\n"))?;
             }

@@ -40,8 +40,9 @@ impl Backup {
         telemetry::start(config);
         if let DatabaseUrl::Postgres(_) = config.database() {
             return Err(Error::because(
-                "the database is PostgreSQL, which has its own tools: pg_dump --format=custom --file=FILE \
-                 \"$DATABASE_URL\"; keep OAUTH_SIGNING_KEY_BASE64 and REMOTE_TOKEN_KEY with the dump",
+                "backup is for SQLite; for PostgreSQL use pg_dump --format=custom --file=FILE \
+                 \"$DATABASE_URL\"; keep OAUTH_SIGNING_KEY_BASE64 and REMOTE_TOKEN_KEY with the \
+                 dump",
             ));
         }
         self.refuse_existing()?;
@@ -79,7 +80,7 @@ impl Backup {
         }
         let file = self.file.display();
         Err(Error::because(format!(
-            "{file} exists; choose another name, or --force to replace it"
+            "{file} exists; choose another name, or replace the file with --force"
         )))
     }
 

@@ -77,8 +77,8 @@ impl Revoke {
             let question = format!("End {}?", sentence(&found));
             match output::confirm(&question)? {
                 Some(true) => {}
-                Some(false) => return Err(Error::because("nothing was ended")),
-                None => return Err(Error::because("nothing was ended; say --yes to end it")),
+                Some(false) => return Err(Error::because("nothing was revoked")),
+                None => return Err(Error::because("nothing was revoked; confirm with --yes")),
             }
         }
         let ended = revocation::revoke_and_count(&context.db, target, "administrator", entry);

@@ -46,8 +46,9 @@ impl Generate {
             print_json(&key)?;
         } else {
             output::note(&format!(
-                "A signing key with the kid {}. It is stored nowhere: keep it secret, and set\n\
-                 OAUTH_SIGNING_KEY_BASE64 to the line below, the same on every replica.",
+                "A signing key with the kid {}. It is not stored. Keep it secret and \
+                 set\nOAUTH_SIGNING_KEY_BASE64 to the line below, with the same value on every \
+                 replica.",
                 key.kid()
             ));
             output::print(&key.to_base64()?)?;
@@ -61,8 +62,9 @@ impl Show {
     pub(super) fn run(self, config: &Config) -> Result<ExitCode, Error> {
         if will_be_generated(config) {
             return Err(Error::because(format!(
-                "there is no signing key yet: `storyden-auth serve` makes one in DATA_DIR ({}), or \
-                 set OAUTH_SIGNING_KEY_BASE64 to one of `storyden-auth key generate`",
+                "there is no signing key yet: `storyden-auth serve` generates one in DATA_DIR \
+                 ({}), or set OAUTH_SIGNING_KEY_BASE64 to the output of `storyden-auth key \
+                 generate`",
                 config.data_dir.display()
             )));
         }
@@ -72,7 +74,7 @@ impl Show {
             return Ok(ExitCode::SUCCESS);
         }
         let jwk = serde_json::to_string(&key.jwk())
-            .map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?;
+            .map_err(|error| Error::Io("the JSON cannot be written".to_owned(), error.into()))?;
         output::print(&format!(
             "kid   {}\nfrom  {}\njwk   {jwk}",
             key.kid(),

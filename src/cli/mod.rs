@@ -60,7 +60,7 @@ enum Command {
     /// Roles: the permissions of members.
     #[command(subcommand)]
     Role(role::Role),
-    /// Applications that people sign in to.
+    /// Applications (OAuth clients): create, list, change, delete.
     #[command(subcommand)]
     Client(client::Client),
     /// Approvals of members: revoke by account or by application.

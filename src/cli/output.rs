@@ -21,7 +21,7 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
 /// Prints a result as JSON on stdout.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value);
-    print(&text.map_err(|error| Error::Io("the JSON was not made".to_owned(), error.into()))?)
+    print(&text.map_err(|error| Error::Io("the JSON cannot be written".to_owned(), error.into()))?)
 }
 
 /// Prints a note on stderr.

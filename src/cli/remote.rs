@@ -156,7 +156,7 @@ impl List {
             return output::print_json(&shown);
         }
         if shown.is_empty() {
-            output::note("There is no remote connection; `remote connect` makes one.");
+            output::note("There are no remote connections; `remote connect` creates one.");
             return Ok(());
         }
         let rows = shown.into_iter().map(|one| {
@@ -204,8 +204,9 @@ impl Connect {
         if !account.permissions.permits(Permission::ManageRobots) {
             let handle = account.handle;
             return Err(Error::because(format!(
-                "{handle} does not hold MANAGE_ROBOTS, so could not finish the authorization; choose another \
-                 account, or give {handle} a role with it (`role assign`)"
+                "{handle} lacks the permission MANAGE_ROBOTS and cannot complete the \
+                 authorization; choose another account, or assign a role with the permission to \
+                 {handle} (`role assign`)"
             )));
         }
         let manual = match self.client_id {
@@ -244,7 +245,8 @@ impl Connect {
             }));
         }
         output::note(&format!(
-            "Connection {} is made. Open this within ten minutes, in a browser where {} is signed in here:",
+            "Connection {} is created. Open this address within ten minutes, in a browser in which \
+             {} is signed in to this server:",
             row.id, account.handle
         ));
         output::print(url.as_str())

@@ -50,12 +50,12 @@ impl Restore {
             DatabaseUrl::Sqlite(url) if url.mode != SqliteMode::ReadOnly => url,
             DatabaseUrl::Sqlite(_) => {
                 return Err(Error::because(
-                    "DATABASE_URL opens the file to read only: take mode=ro out of it",
+                    "DATABASE_URL opens the file read-only: remove mode=ro",
                 ));
             }
             DatabaseUrl::Postgres(_) => {
                 return Err(Error::because(
-                    "the database is PostgreSQL, which has its own tools: pg_restore --clean --if-exists \
+                    "restore is for SQLite; for PostgreSQL use pg_restore --clean --if-exists \
                      --dbname=\"$DATABASE_URL\" FILE",
                 ));
             }
@@ -82,8 +82,8 @@ impl Restore {
         self.print_result(&manifest, &kept)?;
         if has_storyden_tables && !self.check {
             output::note(
-                "A Storyden has its tables in this database: start it again, since it keeps sessions and accounts \
-                 in memory.",
+                "A Storyden uses this database: restart the Storyden, because it keeps sessions \
+                 and accounts in memory.",
             );
         }
         Ok(ExitCode::SUCCESS)
@@ -159,8 +159,8 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
     let known = migrate::newest_known();
     if facts.migration > known {
         return Err(Error::because(format!(
-            "the database in the archive has migration {}, and this program knows none after {known}: use version \
-             {} or a newer one",
+            "the database in the archive has migration {}, and this program supports migrations up \
+             to {known}: use version {} or newer",
             facts.migration, manifest.version
         )));
     }
@@ -212,13 +212,14 @@ async fn put_in_place(
             Ok(()) => {}
             Err(error) if error.is_temporary() => {
                 let text = format!(
-                    "{} is open in another process, as a Storyden or a command: stop it first",
+                    "{} is open in another process, such as a Storyden or a command; stop that \
+                     process first",
                     target.display()
                 );
                 return Err(Error::because(text));
             }
             Err(error) => output::note(&format!(
-                "the present database cannot be read ({}); it is kept as it is",
+                "the current database cannot be read ({}); the file is kept unchanged",
                 super::with_causes(&error)
             )),
         }
@@ -312,7 +313,7 @@ fn copy_ownership(new: &Path, replaced: &Path, mode_too: bool) {
         {
             let path = path.display();
             output::note(&format!(
-                "{path} keeps its owner, which is not the server's: {error}"
+                "{path} keeps its owner, which is not the owner of the replaced file: {error}"
             ));
         }
     }

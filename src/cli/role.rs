@@ -110,7 +110,7 @@ impl Create {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let there = || {
             Error::because(format!(
-                "NAME: there is a role {:?} already; `role set` gives it other permissions",
+                "NAME: the role {:?} exists already; change its permissions with `role set`",
                 self.name
             ))
         };
@@ -138,7 +138,8 @@ impl Set {
         // Without ADMINISTRATOR in this role, no account could administer the community.
         if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
             return Err(Error::because(
-                "--permission: the Admin role must keep ADMINISTRATOR, or nobody could undo this",
+                "--permission: the role Admin must keep ADMINISTRATOR, because no account could \
+                 restore the permission",
             ));
         }
         save(context, &role).await?;
@@ -227,15 +228,15 @@ async fn assignable(context: &Context, name: &str) -> Result<roles::Role, Error>
     let role = find_role(context, name).await?;
     let why = match role.id.as_str() {
         MEMBER_ROLE => "every account holds the role Member",
-        GUEST_ROLE => "the role Guest is for people who are not signed in",
+        GUEST_ROLE => "the role Guest applies to visitors without a session",
         ADMIN_ROLE => {
-            "the role Admin belongs to administrators' accounts; make one with \
-             `account create --admin`"
+            "the role Admin belongs to administrator accounts; create one with `account create \
+             --admin`"
         }
         _ => return Ok(role),
     };
     Err(Error::because(format!(
-        "NAME: {why}; it cannot be given or taken"
+        "NAME: {why}; the role cannot be assigned or unassigned"
     )))
 }
 

@@ -72,8 +72,10 @@ async fn make_private(context: &Context) -> Result<(), Error> {
     for (path, mode) in open {
         let (file, was) = (path.display(), format!("{mode:04o}"));
         match files::make_private(&path) {
-            Ok(()) => tracing::warn!(%file, was, "others could read a file: its mode is 0600 now"),
-            Err(error) => tracing::warn!(%file, was, %error, "others can read a file"),
+            Ok(()) => {
+                tracing::warn!(%file, was, "file was readable by others; mode changed to 0600");
+            }
+            Err(error) => tracing::warn!(%file, was, %error, "file is readable by others"),
         }
     }
     Ok(())
@@ -123,18 +125,18 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
     let stop = stop_on_signal();
     tracing::info!(%address, issuer, engine, "serving");
     if !context.config.oauth_enabled {
-        tracing::warn!("OAUTH_ENABLED=false: the authorization server answers that it is off");
+        tracing::warn!("OAUTH_ENABLED=false: all OAuth endpoints answer that OAuth is disabled");
     }
     if context.config.cimd_insecure {
         tracing::warn!(
-            "OAUTH_CIMD_ALLOW_INSECURE_FETCH=true: whoever signs in can have this server send requests to \
-             any address it reaches; for development alone"
+            "OAUTH_CIMD_ALLOW_INSECURE_FETCH=true: any signed-in member can make this server send requests to \
+             internal addresses (SSRF); use for development only"
         );
     }
     if context.config.remote_insecure == Some(true) {
         tracing::warn!(
-            "REMOTE_ALLOW_INSECURE=true: remote servers on this computer are asked, by plain http too; for \
-             development alone"
+            "REMOTE_ALLOW_INSECURE=true: remote servers on this computer are contacted, also by plain http; \
+             use for development only"
         );
     }
     let differences = context.config.policies.differences();
@@ -142,7 +144,7 @@ pub(super) async fn serve(context: Arc<Context>, listener: TcpListener) -> Resul
         let differences: Vec<&str> = differences.iter().map(|(name, _)| *name).collect();
         tracing::info!(
             ?differences,
-            "OAUTH_PROFILE=storyden: answers as a Storyden gives them"
+            "OAUTH_PROFILE=storyden: responses match a Storyden"
         );
     }
     if let Some(address) = context.config.metrics_addr {
@@ -169,7 +171,7 @@ fn stop_on_signal() -> CancellationToken {
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     ) else {
-        tracing::error!("signals cannot be heard");
+        tracing::error!("signal handlers cannot be installed");
         return stop;
     };
     let cancelled = stop.clone();

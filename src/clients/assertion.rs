@@ -80,8 +80,8 @@ pub async fn prove(
     if first.await? {
         return Ok(());
     }
-    tracing::warn!(client = %client.row_id, "a client assertion was used again");
-    Err(refuse("was used before; each needs a jti of its own"))
+    tracing::warn!(client = %client.row_id, "client assertion replayed");
+    Err(refuse("was used before; each assertion needs a new jti"))
 }
 
 /// Verifies the signature. If no cached key matches, fetches `jwks_uri` again, because the client may
@@ -131,7 +131,7 @@ async fn fetch_set(context: &Context, client: &Client, uri: &str) -> Result<KeyS
 
 async fn read_set(context: &Context, uri: &str) -> Option<KeySet> {
     let refused = |why: &dyn std::fmt::Display| {
-        tracing::warn!(uri, %why, "a client's keys cannot be read");
+        tracing::warn!(uri, %why, "key set of a client cannot be used");
     };
     let url = Url::parse(uri).inspect_err(|why| refused(why)).ok()?;
     let question = Question {

@@ -34,7 +34,12 @@ pub async fn open(
     client_id: &str,
     token: &Secret,
 ) -> Result<Registration, OAuthError> {
-    let refused = || OAuthError::invalid_token("The registration access token is not good here");
+    let refused = || {
+        OAuthError::invalid_token(
+            "The registration access token is invalid for this \
+        registration",
+        )
+    };
     let Some(client) = clients::find(&context.db, client_id).await? else {
         context.refused(Event::RegistrationTokenFailed);
         return Err(refused());
@@ -142,7 +147,7 @@ pub async fn replace(
             Some(token),
         )),
         Err(store::Error::Gone) => Err(OAuthError::invalid_token(
-            "The registration access token is not good here",
+            "The registration access token is invalid for this registration",
         )),
         Err(error) => Err(error.into()),
     }

@@ -94,7 +94,7 @@ pub async fn prove(
     }
     if credentials.assertion.is_some() {
         return Err(refuse(
-            "This client has no key registered, so a client_assertion proves nothing",
+            "This client has no registered key for a client_assertion",
         ));
     }
     if client.kind == ClientType::Public {

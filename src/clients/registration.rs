@@ -90,15 +90,15 @@ pub async fn register(
         .map_err(|wait| OAuthError::limited("Too many registrations from this network", wait.0))?;
     let max = i64::try_from(context.config.registration_max).unwrap_or(i64::MAX);
     if client_details::is_registration_limit_reached(&context.db, max).await? {
-        tracing::warn!(max, "OAUTH_DYNAMIC_REGISTRATION_MAX is reached");
+        tracing::warn!(max, "OAUTH_DYNAMIC_REGISTRATION_MAX reached");
         let description = "There are too many registrations here; unused ones go after a day";
         return Err(OAuthError::temporarily_unavailable(description).retry_after(FULL_RETRY_AFTER));
     }
     let network = site_of(address);
     let share = (max / NETWORK_SHARE_DIVISOR).max(1);
     if client_details::count_registrations_from(&context.db, &network, share).await? >= share {
-        let description = "This network has registered as many clients as it may; unused ones are \
-                           deleted after a day";
+        let description = "This network has reached its limit of registered clients; unused \
+                           clients are deleted after a day";
         return Err(OAuthError::limited(description, FULL_RETRY_AFTER));
     }
     let secret = secret_for(context, metadata.auth_method).await?;

@@ -63,7 +63,7 @@ fn environment(
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
+        reason = "the only place that reads the environment"
     )]
     Ok(move |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
 }

@@ -25,7 +25,7 @@ impl Config {
             if url.scheme() != "https" && !is_loopback_http(url) {
                 fault(
                     variable,
-                    "must begin with https:// (plain http is for localhost alone)",
+                    "must start with https:// (plain http is only allowed for localhost)",
                 );
             }
             if url.query().is_some() || url.fragment().is_some() {
@@ -48,7 +48,7 @@ impl Config {
         ];
         for (variable, ttl) in positive {
             if ttl <= Duration::ZERO {
-                fault(variable, "must be longer than nothing");
+                fault(variable, "must be greater than 0");
             }
         }
         if self.rate_limit_period / self.rate_limit_bucket > 3_600.0 {

@@ -219,9 +219,9 @@ impl Config {
     #[must_use]
     pub fn env_file_text() -> String {
         let mut text = String::from(
-            "# Every setting of storyden-auth, each with its default. Take away the # of a line to set it,\n\
-             # and hand the file over: storyden-auth --env-file config/storyden-auth.env\n\
-             # The environment wins over this file. Durations are Go's: 15m, 1.5h, 0s.\n",
+            "# All settings of storyden-auth with their defaults. Remove the # of a line to set \
+             it, and use the\n# file with: storyden-auth --env-file config/storyden-auth.env\n# \
+             Environment variables take precedence. Durations have Go's form: 15m, 1.5h, 0s.\n",
         );
         for Variable { name, default, doc } in Self::VARIABLES {
             text.extend(["\n# ", doc.trim(), "\n# ", name, "=", default, "\n"]);

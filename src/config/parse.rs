@@ -189,7 +189,7 @@ impl Setting for Ports {
         let ports = ports.map(|port| match port.parse::<u16>() {
             Ok(port) if port > 0 => Ok(port),
             _ => Err(format!(
-                "has '{port}', which is no port; give them as in 443,8443"
+                "has '{port}', which is not a port; separate ports by commas, as in 443,8443"
             )),
         });
         ports.collect::<Result<_, _>>().map(Self)

@@ -24,7 +24,7 @@ pub enum EgressPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// The scheme is not https.
-    #[error("the URL must begin with https://")]
+    #[error("the URL must start with https://")]
     Scheme,
     /// The URL has no host, or has user information.
     #[error("the URL must have a host, and no user name and no password")]

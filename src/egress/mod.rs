@@ -42,7 +42,7 @@ const ADDRESSES_MAX: usize = 32;
 /// If the system's TLS roots cannot be read.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place that makes an HTTP client"
+    reason = "the only place that creates an HTTP client"
 )]
 pub fn command_client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
@@ -131,7 +131,7 @@ pub enum Error {
     #[error("the host answered with status {0}")]
     Status(u16),
     /// The content type is not JSON.
-    #[error("the answer is not JSON by its Content-Type")]
+    #[error("the Content-Type of the response is not JSON")]
     NotJson,
     /// The body is compressed, although compression was not requested.
     #[error("the answer is compressed")]
@@ -177,7 +177,7 @@ impl Fetch {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that makes an HTTP client"
+        reason = "the only place that creates an HTTP client"
     )]
     fn client(&self) -> Result<&reqwest::Client, Error> {
         let client = self.client.get_or_init(|| {
@@ -197,8 +197,8 @@ impl Fetch {
                 .dns_resolver(Arc::new(resolver));
             let builder = self.network.trust(builder);
             let failed = |error: &reqwest::Error| {
-                tracing::error!(%error, "TLS cannot be set up, so nothing is fetched; are the \
-                    system's certificate authorities (ca-certificates) installed?");
+                tracing::error!(%error, "TLS cannot be set up and no request is sent; check that the \
+                    system's certificate authorities (ca-certificates) are installed");
             };
             builder.build().inspect_err(failed).ok()
         });

@@ -203,7 +203,7 @@ pub async fn remember(
         .find_or_create(&context.db, &context.random, context.clock.now());
     let key = key
         .await
-        .inspect_err(|error| tracing::warn!(%error, "no device cookie was made"))
+        .inspect_err(|error| tracing::warn!(%error, "device cookie cannot be issued"))
         .ok()?;
     let now = context.clock.now();
     let device = context.random.base64url::<16>();

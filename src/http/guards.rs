@@ -245,7 +245,8 @@ pub fn require_own_origin(
     };
     if refused {
         return Err(ApiError::forbidden(
-            "This page may not act here; add its origin to CORS_ALLOWED_ORIGINS if it should",
+            "Requests from this origin are not allowed; add the origin to CORS_ALLOWED_ORIGINS to \
+             allow them",
         ));
     }
     Ok(())

@@ -33,7 +33,7 @@ macro_rules! page {
     };
 }
 
-/// An asset of `web/`, served at `/web/` and the file name.
+/// An asset of `web/`, served at `/web/` and the path of the file.
 macro_rules! asset {
     ($name:literal, $content_type:literal) => {
         File {
@@ -57,45 +57,45 @@ const FILES: &[File] = &[
     page!("/logout", "logout"),
     page!("/oauth/authorize/consent", "consent"),
     page!("/oauth/consent", "device"),
-    page!("/oauth/remote/callback", "remote_callback"),
+    page!("/oauth/remote/callback", "remote-callback"),
     page!("/settings/applications", "applications"),
     page!("/settings/clients", "clients"),
-    page!("/settings/access-keys", "access_keys"),
+    page!("/settings/access-keys", "access-keys"),
     page!("/settings/security", "security"),
     page!("/admin/oauth", "admin"),
-    script!("access_keys.js"),
+    script!("access-keys.js"),
     script!("account.js"),
+    script!("admin-audit.js"),
+    script!("admin-clients.js"),
+    script!("admin-connections.js"),
+    script!("admin-devices.js"),
+    script!("admin-keys.js"),
+    script!("admin-list.js"),
+    script!("admin-tokens.js"),
     script!("admin.js"),
-    script!("admin_audit.js"),
-    script!("admin_clients.js"),
-    script!("admin_connections.js"),
-    script!("admin_devices.js"),
-    script!("admin_keys.js"),
-    script!("admin_list.js"),
-    script!("admin_tokens.js"),
     script!("api.js"),
     script!("applications.js"),
-    script!("asker.js"),
-    script!("client_form.js"),
-    script!("client_kinds.js"),
+    script!("client-details.js"),
+    script!("client-form.js"),
+    script!("client-kinds.js"),
     script!("clients.js"),
     script!("consent.js"),
+    script!("copyable.js"),
     script!("device.js"),
     script!("dialog.js"),
-    script!("frame.js"),
     script!("guard.js"),
+    script!("i18n.js"),
     script!("index.js"),
+    script!("layout.js"),
     script!("login.js"),
     script!("logout.js"),
+    script!("messages/en.js"),
+    script!("navigation.js"),
     script!("page.js"),
-    script!("remote_callback.js"),
+    script!("remote-callback.js"),
     script!("scopes.js"),
-    script!("secret.js"),
     script!("security.js"),
     script!("snippets.js"),
-    script!("texts.js"),
-    script!("ways.js"),
-    script!("words.js"),
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml; charset=utf-8"),
 ];
@@ -213,7 +213,7 @@ pub fn error_page(title: &str, message: &str) -> Response {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n\
          <style>{ERROR_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{message}</p>\n\
-         <p>Nothing was given to the application. Go back to it, and tell its developer what this page says.</p>\n\
+         <p>The application got no access. Report this message to the developer of the application.</p>\n\
          </main>\n</body>\n</html>\n"
     );
     let own = [

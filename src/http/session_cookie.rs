@@ -79,7 +79,7 @@ fn read(headers: &HeaderMap, names: &[&str]) -> Vec<SecretHash> {
     let values = names.iter().flat_map(|name| cookies::values(headers, name));
     for token in values.filter(|value| is_token(value)).map(Secret::new) {
         if found.len() == TOKENS_MAX {
-            tracing::debug!("a request has more than {TOKENS_MAX} session cookies");
+            tracing::debug!("request has more than {TOKENS_MAX} session cookies");
             break;
         }
         if !found.contains(&token) {

@@ -29,10 +29,10 @@ pub enum Error {
     #[error("is not the PEM of a private key (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)")]
     Pem,
     /// The key is not RSA, or is damaged.
-    #[error("is not an RSA key that can be used; it must be RSA, PKCS#8 or PKCS#1")]
+    #[error("is not a usable RSA key; use an RSA key in PKCS#8 or PKCS#1")]
     Key,
     /// The key is too short.
-    #[error("is an RSA key of {0} bits; it must have 2048 or more")]
+    #[error("is an RSA key of {0} bits; use at least 2048 bits")]
     Short(usize),
     /// The key file could not be read or written.
     #[error("cannot be kept in {0}")]
@@ -41,6 +41,6 @@ pub enum Error {
     #[error("too many signatures are waiting")]
     Busy,
     /// Signing failed.
-    #[error("the signature was not made")]
+    #[error("the signature failed")]
     Signature,
 }

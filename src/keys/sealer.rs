@@ -97,7 +97,7 @@ impl Sealer {
                 Aad::from(place.bytes()),
                 &mut sealed,
             )
-            .map_err(|_| Error("REMOTE_TOKEN_KEY: nothing can be sealed with it"))?;
+            .map_err(|_| Error("REMOTE_TOKEN_KEY: encryption with this key failed"))?;
         let mut whole = nonce.to_vec();
         whole.append(&mut sealed);
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(whole)))
@@ -143,8 +143,9 @@ impl Sealer {
             KeySource::Folder(folder) => generated(folder, &self.random),
             KeySource::Unset => {
                 return Err(Error(
-                    "REMOTE_TOKEN_KEY is not set, and with PostgreSQL no key is generated, since every replica \
-                     must have the same: set it to the output of `openssl rand -base64 32`",
+                    "REMOTE_TOKEN_KEY is not set, and with PostgreSQL no key is generated, because \
+                     all replicas need the same key: set it to the output of `openssl rand -base64 \
+                     32`",
                 ));
             }
         };

@@ -163,7 +163,10 @@ impl Interaction {
         let has = |value: &str| prompt.split(' ').any(|one| one == value);
         let silent = Self::is_silent(parameters);
         if silent && prompt != "none" {
-            return Err(OAuthError::invalid_request("prompt=none stands alone"));
+            return Err(OAuthError::invalid_request(
+                "prompt=none cannot be combined with other \
+                values",
+            ));
         }
         let max_age = match parameters.get("max_age") {
             None => None,

@@ -60,10 +60,10 @@ impl Claims {
     ) -> Result<Once<'_>, &'static str> {
         let now = now.unix_seconds();
         if self.iss != client_id || self.sub != client_id {
-            return Err("must have the client_id as its iss and as its sub");
+            return Err("must have the client_id as iss and sub");
         }
         if !audiences.iter().any(|name| self.aud.contains(name)) {
-            return Err("must have the issuer of this server as its aud");
+            return Err("must have the issuer of this server as aud");
         }
         if self.exp <= now - LEEWAY {
             return Err("has expired");
@@ -73,7 +73,7 @@ impl Claims {
         }
         let from = self.nbf.into_iter().chain(self.iat).max();
         if from.is_some_and(|from| from > now + LEEWAY) {
-            return Err("is not good yet");
+            return Err("is not valid yet");
         }
         let jti = self.jti.as_deref().filter(|jti| !jti.is_empty());
         let jti = jti.ok_or("must have a jti")?;
@@ -89,7 +89,7 @@ fn whole_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i6
     let number = serde_json::Number::deserialize(deserializer)?;
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "what is out of range saturates"
+        reason = "out-of-range values saturate"
     )]
     let seconds = number
         .as_i64()

@@ -94,18 +94,14 @@ pub fn check(
         IdComparison::Trimmed => own_id.trim() == with_lower_case_scheme(client_id),
     };
     if !is_own {
-        return Err(DocumentError(
-            "has another client_id than the URL it was found at",
-        ));
+        return Err(DocumentError("has a client_id that differs from its URL"));
     }
     // req_153: a published secret proves nothing.
     let expires = document.get("client_secret_expires_at");
     let expires =
         expires.is_some_and(|at| !(policy.zero_secret_expiry_accepted && at.as_i64() == Some(0)));
     if document.contains_key("client_secret") || expires {
-        return Err(DocumentError(
-            "has a client_secret, which everybody can read",
-        ));
+        return Err(DocumentError("has a client_secret, which would be public"));
     }
     let (jwks, jwks_uri) = keys(document)?;
     let auth_method = auth_method(document, policy, jwks.is_some() || jwks_uri.is_some())?;
@@ -153,9 +149,7 @@ fn text<'a>(
     match document.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(DocumentError(
-            "has a member of another type than it must have",
-        )),
+        Some(_) => Err(DocumentError("has a member of the wrong type")),
     }
 }
 
@@ -164,7 +158,7 @@ fn list<'a>(
     document: &'a Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<Vec<&'a str>>, DocumentError> {
-    let wrong = DocumentError("has a member of another type than it must have");
+    let wrong = DocumentError("has a member of the wrong type");
     match document.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Array(items)) => {
@@ -307,7 +301,7 @@ fn with_lower_case_scheme(client_id: &str) -> String {
 #[cfg(test)]
 #[expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand as the coverage list reads them"
+    reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
     use super::*;

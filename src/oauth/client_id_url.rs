@@ -81,7 +81,7 @@ fn is_dots(segment: &str) -> bool {
 #[cfg(test)]
 #[expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand as the coverage list reads them"
+    reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
     use super::*;

@@ -148,7 +148,10 @@ impl Rules {
                     .map(|grant| grant.wire_name())
                     .collect();
                 let known = known.join(", ");
-                invalid(format!("allowed_grants has {name:?}; it may have: {known}"))
+                invalid(format!(
+                    "allowed_grants has the unknown grant {name:?}; valid grants: \
+                                 {known}"
+                ))
             })?;
             if self.policy.repeats_kept || !grants.contains(&grant) {
                 grants.push(grant);

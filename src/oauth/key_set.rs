@@ -23,7 +23,7 @@ pub fn check(jwks: &Value) -> Result<(), KeySetError> {
     };
     if keys.is_empty() || keys.len() > KEYS_MAX || !keys.iter().all(is_public) {
         return Err(KeySetError(
-            "has a jwks with no key, too many, or one that is not public",
+            "has a jwks without keys, with too many keys, or with a key that is not public",
         ));
     }
     Ok(())

@@ -76,7 +76,7 @@ impl std::fmt::Debug for CodeVerifier {
 #[cfg(test)]
 #[expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand as the coverage list reads them"
+    reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
     use super::*;

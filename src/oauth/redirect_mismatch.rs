@@ -34,21 +34,21 @@ impl<'a> Parts<'a> {
         let same_letters = self.path.eq_ignore_ascii_case(other.path);
         let same_path = self.path.trim_end_matches('/') == other.path.trim_end_matches('/');
         if self.scheme != other.scheme {
-            (0, "in its scheme")
+            (0, "in the scheme")
         } else if self.host != other.host {
-            (1, "in its host")
+            (1, "in the host")
         } else if self.port != other.port {
-            (2, "in its port")
+            (2, "in the port")
         } else if self.path != other.path && same_path {
-            (4, "in the slash at the end of its path")
+            (4, "in the trailing slash of the path")
         } else if self.path != other.path && same_letters {
-            (4, "in capital and small letters of its path")
+            (4, "in the case of the path")
         } else if self.path != other.path {
-            (3, "in its path")
+            (3, "in the path")
         } else if self.query != other.query {
-            (5, "in its query")
+            (5, "in the query")
         } else {
-            (6, "in how it is written")
+            (6, "in its spelling")
         }
     }
 }
@@ -63,10 +63,14 @@ pub fn explain(asked: &str, registered: &[String]) -> String {
         .max_by_key(|(likeness, _)| *likeness);
     match (nearest, registered.len()) {
         (None, _) => "The client has no registered redirect URI".to_owned(),
-        (Some((_, place)), 1) => format!("redirect_uri differs from the registered one {place}"),
+        (Some((_, place)), 1) => format!(
+            "redirect_uri differs from the registered redirect URI \
+            {place}"
+        ),
         (Some((_, place)), count) => {
             format!(
-                "redirect_uri is none of the {count} registered ones; from the nearest it differs {place}"
+                "redirect_uri matches none of the {count} registered redirect URIs; it differs \
+                 from the nearest one {place}"
             )
         }
     }
@@ -80,32 +84,29 @@ mod tests {
     fn the_place_is_named() {
         let known = "https://app.example/cb".to_owned();
         for (asked, place) in [
-            ("http://app.example/cb", "in its scheme"),
-            ("https://app.example.evil/cb", "in its host"),
-            ("https://app.example:443/cb", "in its port"),
-            ("https://app.example/other", "in its path"),
+            ("http://app.example/cb", "in the scheme"),
+            ("https://app.example.evil/cb", "in the host"),
+            ("https://app.example:443/cb", "in the port"),
+            ("https://app.example/other", "in the path"),
             (
                 "https://app.example/cb/",
-                "in the slash at the end of its path",
+                "in the trailing slash of the path",
             ),
-            (
-                "https://app.example/CB",
-                "in capital and small letters of its path",
-            ),
-            ("https://app.example/cb?x=1", "in its query"),
-            ("nonsense", "in its scheme"),
+            ("https://app.example/CB", "in the case of the path"),
+            ("https://app.example/cb?x=1", "in the query"),
+            ("nonsense", "in the scheme"),
         ] {
             let said = explain(asked, std::slice::from_ref(&known));
             assert_eq!(
                 said,
-                format!("redirect_uri differs from the registered one {place}")
+                format!("redirect_uri differs from the registered redirect URI {place}")
             );
         }
         let two = ["https://other.example/cb".to_owned(), known];
         assert_eq!(
             explain("https://app.example/cb/", &two),
-            "redirect_uri is none of the 2 registered ones; from the nearest it differs in the slash \
-             at the end of its path"
+            "redirect_uri matches none of the 2 registered redirect URIs; it differs from the nearest \
+             one in the trailing slash of the path"
         );
         assert_eq!(
             explain("x", &[]),

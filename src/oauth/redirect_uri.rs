@@ -89,7 +89,7 @@ pub enum RedirectUriError {
     #[error("must use https, or http on localhost, 127.0.0.1 or [::1]")]
     PlainHttp,
     /// The host looks like a loopback address, but parsers disagree about the spelling.
-    #[error("has an address in a form that is read in more than one way")]
+    #[error("has an ambiguous form of an IP address")]
     AmbiguousHost,
     /// Longer than `LENGTH_MAX`.
     #[error("is longer than 2048 bytes")]
@@ -303,7 +303,7 @@ pub fn with_parameters_sorted(redirect_uri: &str, parameters: &[(&str, &str)]) -
 #[cfg(test)]
 #[expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand as the coverage list reads them"
+    reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
     use super::*;

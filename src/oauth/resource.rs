@@ -38,8 +38,8 @@ impl KnownResources {
             let known = known.into_iter().find(|known| is_same(known, one));
             let known = known.ok_or_else(|| {
                 OAuthError::invalid_target(
-                    "resource must be one of this server: its issuer, that with /api or /mcp, or one that \
-                     its operator listed",
+                    "resource must be the issuer of this server, the issuer with /api or /mcp, or \
+                     a resource in OAUTH_RESOURCES",
                 )
             })?;
             if !resources.contains(known) {
@@ -47,7 +47,7 @@ impl KnownResources {
             }
         }
         if resources.len() > MAX {
-            return Err(OAuthError::invalid_target("resource is given too often"));
+            return Err(OAuthError::invalid_target("resource is repeated too often"));
         }
         Ok(resources)
     }
@@ -107,7 +107,7 @@ fn is_same(known: &str, asked: &str) -> bool {
 #[cfg(test)]
 #[expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand as the coverage list reads them"
+    reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
     use super::*;

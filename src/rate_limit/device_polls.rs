@@ -77,7 +77,7 @@ impl Polls {
                 Box::pin(device_authorizations::record_polls(tx, polls))
             });
             if let Err(error) = written.await {
-                tracing::warn!(%error, "poll times were not written");
+                tracing::warn!(%error, "poll times were not written to the database");
             }
         }
     }

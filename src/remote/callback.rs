@@ -47,7 +47,7 @@ pub async fn finish(
         .is_some_and(|began| began != account)
     {
         return Err(Error::refused(
-            "This authorization was begun by somebody else",
+            "This authorization was started by another account",
         ));
     }
     if flow.consumed_at.is_some() || now >= flow.expires_at {
@@ -63,7 +63,7 @@ pub async fn finish(
         Ok(()) => find(context, &connection.id).await,
         Err(NoTokens::Here(error)) => Err(error),
         Err(NoTokens::Refused(why) | NoTokens::Away(why)) => {
-            tracing::warn!(connection = %connection.id, why, "a remote connection was not authorized");
+            tracing::warn!(connection = %connection.id, why, "remote connection not authorized");
             remote::fail(&context.db, &connection.id, &why, now).await?;
             Err(Error::Refused(why))
         }
@@ -124,7 +124,7 @@ fn check_issuer(answer: &Answer<'_>, flow: &Flow, connection: &Connection) -> Re
     let always = metadata.is_some_and(|metadata| ServerMetadata::names_itself(&metadata.0));
     match (answer.iss, &flow.issuer) {
         (Some(iss), Some(issuer)) if iss != issuer => Err(format!(
-            "Another authorization server answered than the one that was asked: {issuer:?} was asked"
+            "The response is from another authorization server; expected {issuer:?}"
         )),
         (None, Some(_)) if always => {
             Err("The answer lacks iss, which this authorization server always sends".to_owned())

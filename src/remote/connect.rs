@@ -252,14 +252,14 @@ async fn discovered(
             let takes_none = methods.is_empty() || methods.iter().any(|one| one == "none");
             if mode == Mode::Cimd && !takes_none {
                 return Err(Error::refused(
-                    "The authorization server takes no public clients, as a metadata document describes \
-                     one; use mode dcr or manual",
+                    "The authorization server does not accept public clients, which a metadata \
+                     document requires; use mode dcr or manual",
                 ));
             }
             if mode == Mode::Manual && !context.config.policies.remote.manual_uses_own_client_id {
                 return Err(Error::refused(
-                    "The authorization server takes neither metadata documents nor registrations: use mode \
-                     manual with what its operator gives you",
+                    "The authorization server supports neither metadata documents nor \
+                     registration; use mode manual with the client id of its operator",
                 ));
             }
             row.client_id = Some(context.config.own_client_id().into());
@@ -320,7 +320,8 @@ pub async fn authorize(
     let state = Secret::generate(&context.random);
     let verifier = context.random.base64url::<48>();
     let challenge = CodeVerifier::parse(&verifier).map(|verifier| CodeChallenge::of(&verifier));
-    let challenge = challenge.ok_or_else(|| Error::refused("no verifier could be made"))?;
+    let challenge =
+        challenge.ok_or_else(|| Error::refused("the code verifier cannot be generated"))?;
     let now = context.clock.now();
     let id = RemoteFlowId::generate(now);
     let place = Place {

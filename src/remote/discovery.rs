@@ -132,7 +132,7 @@ async fn find_resource(context: &Context, resource: &Url) -> Result<ResourceMeta
         let document = read(context, what, &place).await?;
         return ResourceMetadata::check(document, asked);
     }
-    Err(failed.unwrap_or_else(|| Error::refused(format!("{what} are nowhere"))))
+    Err(failed.unwrap_or_else(|| Error::refused(format!("{what} cannot be found"))))
 }
 
 /// RFC 8414's path-inserted form, then OpenID Connect's two (`req_195`).
@@ -158,7 +158,7 @@ async fn find_server(context: &Context, issuer: &str) -> Result<ServerMetadata, 
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Err(failed.unwrap_or_else(|| Error::refused(format!("{what} are nowhere"))))
+    Err(failed.unwrap_or_else(|| Error::refused(format!("{what} cannot be found"))))
 }
 
 /// The well-known URLs of a resource: with its path, and at the root if the resource has a path.

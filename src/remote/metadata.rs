@@ -177,7 +177,7 @@ pub fn check_endpoint(name: &str, text: &str) -> Result<Url, Error> {
     }
     let here = crate::oauth::redirect_uri::is_loopback(&url);
     if url.scheme() != "https" && !(url.scheme() == "http" && here) {
-        return Err(wrong("must begin with https://"));
+        return Err(wrong("must start with https://"));
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(wrong("has no host"));

@@ -94,7 +94,7 @@ fn read(answer: &Value, redirect_uri: &str) -> Result<Registered, Error> {
     let auth_method = match text("token_endpoint_auth_method") {
         Some(name) => AuthMethod::from_name(&name).ok_or_else(|| {
             Error::refused(format!(
-                "The registration wants token_endpoint_auth_method {name:?}, which is not known here"
+                "The registration requires the unsupported token_endpoint_auth_method {name:?}"
             ))
         })?,
         None if client_secret.is_some() => AuthMethod::Basic,
@@ -102,7 +102,7 @@ fn read(answer: &Value, redirect_uri: &str) -> Result<Registered, Error> {
     };
     if auth_method != AuthMethod::None && client_secret.is_none() {
         return Err(Error::refused(
-            "The registration wants a secret and gave none",
+            "The registration requires a client secret and returned none",
         ));
     }
     let uris = answer.get("redirect_uris").and_then(Value::as_array);

@@ -195,7 +195,7 @@ fn read(answer: &Value, now: Timestamp) -> Result<Tokens, &'static str> {
         {
             Ok(Some(text.clone()))
         }
-        Some(_) => Err("gave something that is no token, or one that is too long"),
+        Some(_) => Err("returned an invalid or too long token"),
     };
     let access_token = text("access_token")?.ok_or("gave no access_token")?;
     let token_type = text("token_type")?.ok_or("gave no token_type")?;

@@ -53,7 +53,10 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
             return Err(Error::refused("This connection is not authorized yet"));
         }
         if row.status == "error" {
-            let why = row.last_error.as_deref().unwrap_or("it works no longer");
+            let why = row
+                .last_error
+                .as_deref()
+                .unwrap_or("the connection no longer works");
             return Err(Error::refused(format!(
                 "{why}; authorize the connection again"
             )));
@@ -79,7 +82,7 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
             .token_refresh_started_at
             .is_some_and(|at| at + LEASE <= now)
         {
-            tracing::warn!(connection = %id, "a refresh of a remote connection was begun and never ended");
+            tracing::warn!(connection = %id, "an earlier refresh of the remote connection did not finish");
         }
         if remote::take_lease(&context.db, id, &kept, (now, now - LEASE)).await? {
             match refresh(context, &row, &kept).await {
@@ -97,7 +100,7 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
         tokio::time::sleep(LOOK).await;
     }
     Err(Error::Away(
-        "Somebody else is refreshing this connection".to_owned(),
+        "Another process is refreshing this connection".to_owned(),
     ))
 }
 
@@ -132,7 +135,7 @@ async fn refresh(context: &Context, row: &Connection, kept: &str) -> Result<(), 
     match outcome {
         Ok(()) => Ok(()),
         Err(NoTokens::Refused(why)) => {
-            tracing::warn!(connection = %row.id, why, "a remote connection has to be authorized again");
+            tracing::warn!(connection = %row.id, why, "remote connection must be authorized again");
             remote::fail(&context.db, &row.id, &why, context.clock.now()).await?;
             Err(Error::refused(format!(
                 "{why}; authorize the connection again"
@@ -167,7 +170,7 @@ async fn ask(context: &Context, row: &Connection, token: &Secret) -> Result<(), 
         .db
         .write(kept, |tx, kept| Box::pin(remote::save_tokens(tx, kept)));
     saved.await.map_err(|error| {
-        tracing::error!(connection = %row.id, %error, "refreshed tokens of a remote connection were lost");
+        tracing::error!(connection = %row.id, %error, "refreshed tokens of a remote connection cannot be stored");
         NoTokens::Here(error.into())
     })?;
     Ok(())

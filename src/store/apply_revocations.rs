@@ -40,7 +40,7 @@ pub async fn apply(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Result<A
                 }
                 Ok(rows) => applied.rows += rows,
                 Err(error) => {
-                    tracing::warn!(%error, kind = open.kind, "a revocation was not applied");
+                    tracing::warn!(%error, kind = open.kind, "revocation cannot be applied");
                     break;
                 }
             }

@@ -11,10 +11,10 @@ pub enum Error {
     #[error("a unique value is taken: {0}")]
     Taken(String),
     /// Foreign key violated: the referenced row was deleted or never existed.
-    #[error("a row that another points at is gone")]
+    #[error("a referenced row does not exist")]
     Gone,
     /// Compare and set failed: the row has changed since the read. Nothing was written.
-    #[error("somebody else was first")]
+    #[error("a concurrent request was first")]
     RaceLost,
     /// The writer queue is full.
     #[error("too many writers are waiting")]

@@ -297,7 +297,7 @@ impl CreatedIndexes {
             Ok(()) => self.names.push(index.name),
             Err(error) => {
                 let (index, table) = (index.name, index.table);
-                tracing::warn!(%error, index, table, "an index could not be made");
+                tracing::warn!(%error, index, table, "index cannot be created");
                 self.error.get_or_insert(error);
             }
         }
@@ -313,7 +313,7 @@ impl CreatedIndexes {
         tables.dedup();
         for table in tables {
             if let Err(error) = run(connection, &format!("ANALYZE {table}")).await {
-                tracing::warn!(%error, table, "a table was not analyzed");
+                tracing::warn!(%error, table, "table statistics cannot be updated");
             }
         }
     }

@@ -30,8 +30,8 @@ pub enum Error {
     File(PathBuf, #[source] io::Error),
 }
 
-const ADVICE: &str = "an SQLite file has one server: stop that one first, or give this one another DATA_DIR \
-                      or DATABASE_URL (several servers need PostgreSQL)";
+const ADVICE: &str = "only one server can use an SQLite file: stop the other server first, or \
+                      choose another DATA_DIR or DATABASE_URL (several servers need PostgreSQL)";
 
 /// The lock, held until drop or the end of the process.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl ServerLock {
             // Some network file systems have no locks. The server runs there without this protection.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 let path = path.display();
-                tracing::warn!(%path, "the file system has no locks: a second server is not refused");
+                tracing::warn!(%path, "the file system has no file locks; a second server on this file is not detected");
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }

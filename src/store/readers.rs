@@ -83,7 +83,9 @@ impl ReadPool {
         let idle: Vec<_> = self.idle().drain(..).collect();
         for connection in idle {
             let closed = connection.close().await;
-            closed.unwrap_or_else(|error| tracing::debug!(%error, "a reader was not closed"));
+            closed.unwrap_or_else(
+                |error| tracing::debug!(%error, "read connection was not closed cleanly"),
+            );
         }
         drop(all);
     }
@@ -97,7 +99,7 @@ impl ReadConnection<'_> {
     /// Returns the connection for a statement.
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         let connection = self.connection.as_mut();
-        connection.expect("a reader has its connection until it is dropped")
+        connection.expect("a reader has a connection until it is dropped")
     }
 
     /// Ends the use of the connection and passes on the outcome of the statement. A connection with a

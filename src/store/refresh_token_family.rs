@@ -96,7 +96,7 @@ impl FamilyRevocation {
                     return Ok(self.any);
                 }
                 if read >= CHAIN_MAX {
-                    tracing::error!(token = %at, "a chain of refresh tokens has no end");
+                    tracing::error!(token = %at, "chain of refresh tokens has a cycle");
                     return Ok(self.any);
                 }
             } else {

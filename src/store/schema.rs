@@ -48,10 +48,7 @@ impl fmt::Display for Difference {
                 "the column {column} is not known here and has to be filled: no row can be added"
             ),
             Self::IndexMissing(table, index) => {
-                write!(
-                    f,
-                    "{table} lacks the index {index}, which keeps its rows apart"
-                )
+                write!(f, "{table} lacks the unique index {index}")
             }
         }
     }

@@ -65,19 +65,19 @@ pub fn describe() {
     describe_refusals();
     describe_gauge!(
         "cleanup_backlog_rows",
-        "Rows that are due for deletion and still there, by step, counted up to 10000, each minute."
+        "Rows due for deletion, by clean-up step; counted up to 10000, once a minute."
     );
     describe_gauge!(
         "cleanup_last_completed_timestamp_seconds",
-        "When a step of the clean-up last found nothing left to delete, on any replica."
+        "Time at which a clean-up step last had no rows left to delete, on any replica (Unix seconds)."
     );
     describe_counter!(
         "cleanup_rows_deleted_total",
-        "Rows that the clean-up of this process deleted, side rows included, by step."
+        "Rows deleted by the clean-up of this process, including dependent rows, by step."
     );
     describe_counter!(
         "cleanup_failures_total",
-        "Steps of the clean-up of this process that failed; the next pass tries them again."
+        "Failed clean-up steps of this process; the next pass retries them."
     );
 }
 
@@ -95,10 +95,10 @@ pub fn limited(limit: &'static str) {
 fn describe_refusals() {
     describe_counter!(
         "auth_refusals_total",
-        "Refused attempts by their event in the audit trail: wrong credentials (*_failed), limits (*_limited), refused registrations, sign-ups and device starts (*_refused)"
+        "Rejected attempts by audit event: wrong credentials (*_failed), rate limits (*_limited), rejected registrations, sign-ups and device starts (*_refused)."
     );
     describe_counter!(
         "auth_limited_total",
-        "Attempts refused by a limit on failures, by the name of the limit"
+        "Attempts rejected by a rate limit, by name of the limit."
     );
 }

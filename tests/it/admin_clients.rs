@@ -270,7 +270,7 @@ both! {
         let server = setup.start().await;
         let odin = server.admin("odin").await;
         for (changes, words) in [
-            (json!({ "allowed_scopes": ["openid", "NOPE"] }), "\"NOPE\", which is no scope"),
+            (json!({ "allowed_scopes": ["openid", "NOPE"] }), "the unknown scope \"NOPE\";"),
             (json!({ "allowed_grants": [] }), "at least one grant"),
             (json!({ "allowed_grants": ["refresh_token"] }), "the first refresh token"),
             (json!({ "redirect_uris": [] }), "at least one for authorization_code"),
@@ -281,18 +281,18 @@ both! {
             (json!({ "client_id": "a b" }), "printable ASCII"),
             (json!({ "client_id": "storyden-cli" }), "built-in"),
             (json!({ "client_id": "https://app.example/client" }), "must not be a URL"),
-            (json!({ "type": "public", "allowed_grants": ["device_code"], "client_secret_hash": HASH }), "a public one has no secret"),
+            (json!({ "type": "public", "allowed_grants": ["device_code"], "client_secret_hash": HASH }), "client_secret_hash is only for confidential clients"),
         ] {
             assert_problem(&create(&server, &odin, &changes).await, 400, words);
         }
         assert_eq!(count_clients(&server).await, 0);
         let app = server.public_client().await;
         for (body, words) in [
-            (json!({ "allowed_scopes": ["NOPE"] }), "\"NOPE\", which is no scope"),
+            (json!({ "allowed_scopes": ["NOPE"] }), "the unknown scope \"NOPE\";"),
             (json!({ "allowed_grants": [] }), "at least one grant"),
             (json!({ "redirect_uris": [] }), "at least one for authorization_code"),
             (json!({ "allowed_grants": ["client_credentials"] }), "needs the type confidential"),
-            (json!({ "client_secret_hash": HASH }), "a public one has no secret"),
+            (json!({ "client_secret_hash": HASH }), "client_secret_hash is only for confidential clients"),
         ] {
             assert_problem(&patch(&server, &odin, &app, &body).await, 400, words);
         }
@@ -344,7 +344,7 @@ both! {
         let form = [("grant_type", "client_credentials"), ("client_id", "calendar"), ("client_secret", "")];
         server.token(&form).await.expect_error(400, "invalid_client");
         let unknown = create(&server, &odin, &json!({ "client_id": "x", "allowed_scopes": ["NOPE"] })).await;
-        assert_problem(&unknown, 403, "\"NOPE\", which is no scope");
+        assert_problem(&unknown, 403, "the unknown scope \"NOPE\";");
         assert_eq!(unknown.text("title"), "Forbidden");
     }
 

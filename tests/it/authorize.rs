@@ -33,7 +33,7 @@ both! {
         let request = request.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let page = server.send(request).await.expect(400);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-        assert!(page.body.contains("redirect_uri differs from the registered one in its host"));
+        assert!(page.body.contains("redirect_uri differs from the registered redirect URI in the host"));
         assert_eq!(stored(&server).await, 0);
     }
 

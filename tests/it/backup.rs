@@ -288,7 +288,10 @@ async fn damaged_archive_changes_nothing(setup: Setup) {
         .unwrap();
     std::fs::write(&file, archive.into_inner().unwrap()).unwrap();
     let refused = at.refused(&["restore", file.to_str().unwrap()]).await;
-    assert!(refused.contains("files that no backup has"), "{refused}");
+    assert!(
+        refused.contains("the archive has unexpected files"),
+        "{refused}"
+    );
     assert_eq!(at.files(), before);
 }
 
@@ -394,7 +397,7 @@ async fn storyden_file_keeps_journal_and_file_mode(setup: Setup) {
     let restored = setup.run(&["restore", file.to_str().unwrap()], &[]).await;
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
     assert!(
-        restored.stderr.contains("A Storyden has its tables"),
+        restored.stderr.contains("A Storyden uses this database"),
         "{}",
         restored.stderr
     );

@@ -184,7 +184,9 @@ async fn server_survives_database_outages(setup: Setup) {
     program.terminate().await;
     let (code, said) = program.wait().await;
     assert_eq!(code, Some(0), "{said:?}");
-    let broke = |line: &&String| line.contains("a request failed") || line.contains("panicked");
+    let broke = |line: &&String| {
+        line.contains("request failed with an internal error") || line.contains("panicked")
+    };
     assert_eq!(said.iter().find(broke), None);
     assert!(setup.held.figure("unanswered") > 0, "{}", setup.held);
 }

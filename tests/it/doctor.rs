@@ -109,7 +109,7 @@ both! {
             found.expect_ok(check);
         }
         found.expect(("database", "ok"), "this server's alone");
-        found.expect(("issuer", "ok"), "it is a storyden-auth that answers there");
+        found.expect(("issuer", "ok"), "a storyden-auth answers at this address");
         found.expect(("issuer", "ok"), "is served there");
         assert!(found.of("storyden").is_empty());
         let text = setup.run(&["doctor"], &settings).await.stdout;
@@ -136,7 +136,7 @@ both! {
         if setup.engine == Engine::Sqlite {
             // The journal mode of a Storyden's file is Storyden's choice, so no advice to change the
             // mode.
-            found.expect(("journal", "ok"), "mode delete, which is the Storyden's to choose");
+            found.expect(("journal", "ok"), "mode delete; chosen by the Storyden");
             found.expect_ok("time zone");
         }
         assert_eq!(storyden.schema().await, before);
@@ -243,7 +243,7 @@ both! {
         ];
         let found = doctor(&setup, &settings).await;
         assert_eq!(found.code, Some(1));
-        found.expect(("addresses", "fail"), "share no site: no session cookie goes across");
+        found.expect(("addresses", "fail"), "share no site, so browsers do not send the session cookie to the API");
         found.expect(("addresses", "warn"), "TRUSTED_PROXIES is empty");
 
         let siblings = [settings[0], ("PUBLIC_WEB_ADDRESS", "https://www.community.example")];
@@ -301,7 +301,7 @@ both! {
         found.expect(("files", "fail"), "remote-token.key has the mode 0604");
         found.expect(("files", "fail"), "test.db has the mode 0644: everybody can read the database");
         widen(&setup.folder, 0o777);
-        look().await.expect(("files", "warn"), "others can replace the database and its keys");
+        look().await.expect(("files", "warn"), "other users can replace the database and its keys");
         widen(&setup.folder, 0o755);
         let storyden = setup.add_storyden_tables().await;
         widen(&key, 0o600);

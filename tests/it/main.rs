@@ -3,13 +3,10 @@
 //! A test is written once, in `both!`, and runs on SQLite and on PostgreSQL. The clock is fixed until a
 //! test advances the time. The doc comment of a test names the requirement ids that the test covers.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what is not there fails the test, which is what it is for"
-)]
+#![expect(clippy::unwrap_used, reason = "a missing value fails the test")]
 #![expect(
     clippy::doc_markdown,
-    reason = "requirement ids stand in prose, as the coverage list reads them"
+    reason = "requirement ids in prose have the form that tests/requirements reads"
 )]
 
 mod support;
@@ -55,6 +52,7 @@ mod device_cookie;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod doctor;
+mod documents;
 mod drain;
 mod failure_limits;
 mod fetch_guard;

@@ -21,42 +21,42 @@ const PAGES: &[&str] = &[
 ];
 /// Assets of the pages, with the media type.
 const ASSETS: &[(&str, &str)] = &[
-    ("/web/access_keys.js", "text/javascript; charset=utf-8"),
+    ("/web/access-keys.js", "text/javascript; charset=utf-8"),
     ("/web/account.js", "text/javascript; charset=utf-8"),
-    ("/web/admin.js", "text/javascript; charset=utf-8"),
-    ("/web/admin_audit.js", "text/javascript; charset=utf-8"),
-    ("/web/admin_clients.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-audit.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-clients.js", "text/javascript; charset=utf-8"),
     (
-        "/web/admin_connections.js",
+        "/web/admin-connections.js",
         "text/javascript; charset=utf-8",
     ),
-    ("/web/admin_devices.js", "text/javascript; charset=utf-8"),
-    ("/web/admin_keys.js", "text/javascript; charset=utf-8"),
-    ("/web/admin_list.js", "text/javascript; charset=utf-8"),
-    ("/web/admin_tokens.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-devices.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-keys.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-list.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-tokens.js", "text/javascript; charset=utf-8"),
+    ("/web/admin.js", "text/javascript; charset=utf-8"),
     ("/web/api.js", "text/javascript; charset=utf-8"),
     ("/web/applications.js", "text/javascript; charset=utf-8"),
-    ("/web/asker.js", "text/javascript; charset=utf-8"),
-    ("/web/client_form.js", "text/javascript; charset=utf-8"),
-    ("/web/client_kinds.js", "text/javascript; charset=utf-8"),
+    ("/web/client-details.js", "text/javascript; charset=utf-8"),
+    ("/web/client-form.js", "text/javascript; charset=utf-8"),
+    ("/web/client-kinds.js", "text/javascript; charset=utf-8"),
     ("/web/clients.js", "text/javascript; charset=utf-8"),
     ("/web/consent.js", "text/javascript; charset=utf-8"),
+    ("/web/copyable.js", "text/javascript; charset=utf-8"),
     ("/web/device.js", "text/javascript; charset=utf-8"),
     ("/web/dialog.js", "text/javascript; charset=utf-8"),
-    ("/web/frame.js", "text/javascript; charset=utf-8"),
     ("/web/guard.js", "text/javascript; charset=utf-8"),
+    ("/web/i18n.js", "text/javascript; charset=utf-8"),
     ("/web/index.js", "text/javascript; charset=utf-8"),
+    ("/web/layout.js", "text/javascript; charset=utf-8"),
     ("/web/login.js", "text/javascript; charset=utf-8"),
     ("/web/logout.js", "text/javascript; charset=utf-8"),
+    ("/web/messages/en.js", "text/javascript; charset=utf-8"),
+    ("/web/navigation.js", "text/javascript; charset=utf-8"),
     ("/web/page.js", "text/javascript; charset=utf-8"),
-    ("/web/remote_callback.js", "text/javascript; charset=utf-8"),
+    ("/web/remote-callback.js", "text/javascript; charset=utf-8"),
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
-    ("/web/secret.js", "text/javascript; charset=utf-8"),
     ("/web/security.js", "text/javascript; charset=utf-8"),
     ("/web/snippets.js", "text/javascript; charset=utf-8"),
-    ("/web/texts.js", "text/javascript; charset=utf-8"),
-    ("/web/ways.js", "text/javascript; charset=utf-8"),
-    ("/web/words.js", "text/javascript; charset=utf-8"),
     ("/web/style.css", "text/css; charset=utf-8"),
     ("/web/icon.svg", "image/svg+xml; charset=utf-8"),
 ];
@@ -113,12 +113,12 @@ both! {
     /// A-37: each permission has a description, and privileged permissions are marked.
     async fn privileged_permissions_are_marked(setup: Setup) {
         let server = setup.start().await;
-        let texts = server.get("/web/texts.js").await.expect(200).body;
+        let messages = server.get("/web/messages/en.js").await.expect(200).body;
         let scopes = server.get("/web/scopes.js").await.expect(200).body;
         let groups: Vec<&str> = scopes.split("risk: \"").skip(1).collect();
         for permission in Permission::ALL {
             let name = permission.name();
-            assert!(texts.contains(&format!("      {name}:")), "{name} has no words");
+            assert!(messages.contains(&format!("      {name}:")), "{name} has no description");
             let quoted = format!("\"{name}\"");
             let of: Vec<_> = groups.iter().filter(|group| group.contains(&quoted)).collect();
             assert_eq!(of.len(), 1, "{name}");

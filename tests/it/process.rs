@@ -91,7 +91,7 @@ both! {
         let settings = [("PUBLIC_API_ADDRESS", "http://auth.example")];
         let ended = setup.run(&["serve"], &settings).await;
         assert_eq!(ended.code, Some(1));
-        assert!(ended.stderr.contains("PUBLIC_API_ADDRESS must begin with https://"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("PUBLIC_API_ADDRESS must start with https://"), "{}", ended.stderr);
     }
 
     /// the server does not start with an invalid signing key.

@@ -39,7 +39,7 @@ fn every_additional_consent_member_is_documented() {
     let members = facts.as_object().unwrap().keys().map(String::as_str);
     let document = include_str!("../../docs/storyden.md");
     let (_, listed) = document
-        .split_once("What an answer has beside a Storyden's")
+        .split_once("Additional members of responses")
         .unwrap();
     for member in members.chain(["device", "location", "detail"]) {
         assert!(

@@ -1,12 +1,12 @@
-// Administration.
+// The administration page.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { texts } from '../../web/texts.js';
-import { PHONE, browse, look, open, said, sees } from './browser.mjs';
+import { messages } from '../../web/messages/en.js';
+import { PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
-const words = texts.admin;
+const strings = messages.admin;
 
 async function approve(page, app) {
   const device = await startDevice(app);
@@ -18,162 +18,162 @@ async function approve(page, app) {
   return body;
 }
 
-test('issue 8: is for administrators, and others are told', async (t) => {
-  const page = await browse(t, member('Frigg'), { viewport: PHONE });
-  await open(page, '/admin/oauth');
-  await page.getByText(words.notAllowed.title).waitFor();
-  await look(page, 'admin-not-allowed-phone-light');
-  const nobody = await browse(t);
-  await open(nobody, '/admin/oauth#audit?event=signed_in');
-  await sees(nobody, texts.login.heading);
+test('issue 8: only administrators have access, other members see an error', async (t) => {
+  const page = await openBrowser(t, member('Frigg'), { viewport: PHONE });
+  await openPath(page, '/admin/oauth');
+  await page.getByText(strings.notAllowed.title).waitFor();
+  await checkPage(page, 'admin-not-allowed-phone-light');
+  const nobody = await openBrowser(t);
+  await openPath(nobody, '/admin/oauth#audit?event=signed_in');
+  await waitForHeading(nobody, messages.login.heading);
   const odin = member('Odin', { admin: true });
-  await nobody.getByLabel(texts.login.identifier).fill(odin.handle);
-  await nobody.getByLabel(texts.login.password, { exact: true }).fill(odin.password);
-  await nobody.getByRole('button', { name: texts.login.submit }).click();
-  await sees(nobody, words.audit);
-  assert.equal(await nobody.getByLabel(words.event).inputValue(), 'signed_in');
+  await nobody.getByLabel(messages.login.identifier).fill(odin.handle);
+  await nobody.getByLabel(messages.login.password, { exact: true }).fill(odin.password);
+  await nobody.getByRole('button', { name: messages.login.submit }).click();
+  await waitForHeading(nobody, strings.audit);
+  assert.equal(await nobody.getByLabel(strings.event).inputValue(), 'signed_in');
 });
 
-test('issue 8: an application is found, changed, stripped of all it was given, and deleted', async (t) => {
+test('issue 8: a client is found, changed, loses all access, and is deleted', async (t) => {
   const odin = member('Odin', { admin: true });
   const name = `Telescope ${odin.handle}`;
   const app = deviceClient({ name });
-  const frigg = await browse(t, member('Frigg'));
+  const frigg = await openBrowser(t, member('Frigg'));
   const tokens = await approve(frigg, app);
-  const page = await browse(t, odin);
-  await open(page, '/admin/oauth');
-  await sees(page, words.clients);
-  await page.getByLabel(words.search).fill(name.toLowerCase());
+  const page = await openBrowser(t, odin);
+  await openPath(page, '/admin/oauth');
+  await waitForHeading(page, strings.clients);
+  await page.getByLabel(strings.search).fill(name.toLowerCase());
   await page.keyboard.press('Enter');
-  await page.getByText(said(texts.lists.count.one, { count: '1' })).waitFor();
-  await look(page, 'admin-clients-desktop-light');
+  await page.getByText(formatMessage(messages.lists.count.one, { count: '1' })).waitFor();
+  await checkPage(page, 'admin-clients-desktop-light');
   await page.getByRole('link', { name }).click();
-  await sees(page, name);
-  await look(page, 'admin-client-desktop-light');
-  await page.getByLabel(texts.clients.name, { exact: true }).fill(`${name} II`);
-  await page.getByRole('button', { name: texts.clients.save }).click();
-  await page.getByText(texts.clients.saved.title).waitFor();
-  await sees(page, `${name} II`);
+  await waitForHeading(page, name);
+  await checkPage(page, 'admin-client-desktop-light');
+  await page.getByLabel(messages.clients.name, { exact: true }).fill(`${name} II`);
+  await page.getByRole('button', { name: messages.clients.save }).click();
+  await page.getByText(messages.clients.saved.title).waitFor();
+  await waitForHeading(page, `${name} II`);
 
-  await page.getByRole('button', { name: words.end.ofClient }).click();
+  await page.getByRole('button', { name: strings.revokeAll.ofClient }).click();
   await page.getByRole('dialog').getByText(/1 approval and 1 refresh token/).waitFor();
-  await look(page, 'admin-end-desktop-light');
-  await page.getByRole('dialog').getByRole('button', { name: words.end.action }).click();
-  await page.getByText(words.end.done.title).waitFor();
+  await checkPage(page, 'admin-end-desktop-light');
+  await page.getByRole('dialog').getByRole('button', { name: strings.revokeAll.action }).click();
+  await page.getByText(strings.revokeAll.done.title).waitFor();
   assert.equal((await refresh(app, tokens)).status, 400);
-  await page.getByRole('button', { name: words.end.ofClient }).click();
-  await page.getByText(words.end.nothing.title).waitFor();
+  await page.getByRole('button', { name: strings.revokeAll.ofClient }).click();
+  await page.getByText(strings.revokeAll.nothing.title).waitFor();
 
-  await page.getByRole('button', { name: texts.clients.remove }).click();
-  await page.getByRole('dialog').getByRole('button', { name: texts.clients.remove }).click();
-  await page.getByText(said(texts.clients.removed.title, { name: `${name} II` })).waitFor();
-  await sees(page, words.clients);
-  await page.getByLabel(words.search).fill(name);
+  await page.getByRole('button', { name: messages.clients.remove }).click();
+  await page.getByRole('dialog').getByRole('button', { name: messages.clients.remove }).click();
+  await page.getByText(formatMessage(messages.clients.removed.title, { name: `${name} II` })).waitFor();
+  await waitForHeading(page, strings.clients);
+  await page.getByLabel(strings.search).fill(name);
   await page.keyboard.press('Enter');
-  await page.getByText(words.nothingFound.title).waitFor();
+  await page.getByText(strings.noMatch.title).waitFor();
   await page.goBack();
-  await page.getByText(said(texts.clients.removed.title, { name: '' }).slice(0, 2)).first().waitFor({ state: 'detached' });
+  await page.getByText(formatMessage(messages.clients.removed.title, { name: '' }).slice(0, 2)).first().waitFor({ state: 'detached' });
 });
 
-test('issue 8: a token is found by its application and revoked, an account loses all it approved', async (t) => {
+test('issue 8: a refresh token is found by its client and revoked; all access to an account is revoked', async (t) => {
   const [app, other, friggs] = [deviceClient({ name: 'Radio' }), deviceClient({ name: 'Lamp' }), member('Frigg')];
-  const frigg = await browse(t, friggs);
+  const frigg = await openBrowser(t, friggs);
   const [tokens, more] = [await approve(frigg, app), await approve(frigg, other)];
-  const page = await browse(t, member('Odin', { admin: true }), { viewport: PHONE, dark: true });
-  await open(page, '/admin/oauth#tokens');
-  await sees(page, words.tokens);
-  await page.locator('summary', { hasText: words.filter }).click();
-  await page.getByLabel(words.client).fill(app.client_id);
+  const page = await openBrowser(t, member('Odin', { admin: true }), { viewport: PHONE, dark: true });
+  await openPath(page, '/admin/oauth#tokens');
+  await waitForHeading(page, strings.tokens);
+  await page.locator('summary', { hasText: strings.filter }).click();
+  await page.getByLabel(strings.client).fill(app.client_id);
   await page.keyboard.press('Enter');
-  await page.getByText(said(texts.lists.count.one, { count: '1' })).waitFor();
-  await look(page, 'admin-tokens-phone-dark');
+  await page.getByText(formatMessage(messages.lists.count.one, { count: '1' })).waitFor();
+  await checkPage(page, 'admin-tokens-phone-dark');
   await page.getByRole('button', { name: /Revoke the token of Radio/ }).click();
-  await page.getByRole('dialog').getByRole('button', { name: words.token.revoke }).click();
-  await page.getByText(words.token.ended.title).waitFor();
-  await page.getByText(words.token.revoked, { exact: true }).waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: strings.token.revoke }).click();
+  await page.getByText(strings.token.revokedMessage.title).waitFor();
+  await page.getByText(strings.token.revoked, { exact: true }).waitFor();
   assert.equal((await refresh(app, tokens)).status, 400);
 
   await page.getByRole('link', { name: friggs.id }).click();
   await page.getByRole('heading', { name: /Lamp/ }).waitFor();
-  await page.getByRole('button', { name: words.end.ofAccount }).click();
-  await page.getByRole('dialog').getByRole('button', { name: words.end.action }).click();
-  await page.getByText(words.end.done.title).waitFor();
+  await page.getByRole('button', { name: strings.revokeAll.ofAccount }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.revokeAll.action }).click();
+  await page.getByText(strings.revokeAll.done.title).waitFor();
   assert.equal((await refresh(other, more)).status, 400);
 });
 
-test('issue 8: devices by their state, without a code that can still be entered', async (t) => {
+test('issue 8: device authorizations are filtered by state and do not show valid user codes', async (t) => {
   const app = deviceClient({ name: 'Door bell' });
   const device = await startDevice(app);
-  const page = await browse(t, member('Odin', { admin: true }));
-  await open(page, `/admin/oauth#devices?client_id=${app.client_id}`);
+  const page = await openBrowser(t, member('Odin', { admin: true }));
+  await openPath(page, `/admin/oauth#devices?client_id=${app.client_id}`);
   await page.getByRole('heading', { name: /Door bell/ }).waitFor();
-  await page.getByText(words.states.pending, { exact: true }).last().waitFor();
+  await page.getByText(strings.states.pending, { exact: true }).last().waitFor();
   assert.equal(await page.getByText(device.user_code).count(), 0);
-  await look(page, 'admin-devices-desktop-light');
-  await page.getByLabel(words.state).selectOption('denied');
-  await page.getByRole('button', { name: words.filter, exact: true }).click();
-  await page.getByText(words.nothingFound.title).waitFor();
-  await page.getByRole('link', { name: words.clear }).click();
-  await page.getByText(words.nothingFound.title).waitFor({ state: 'detached' });
+  await checkPage(page, 'admin-devices-desktop-light');
+  await page.getByLabel(strings.state).selectOption('denied');
+  await page.getByRole('button', { name: strings.filter, exact: true }).click();
+  await page.getByText(strings.noMatch.title).waitFor();
+  await page.getByRole('link', { name: strings.clear }).click();
+  await page.getByText(strings.noMatch.title).waitFor({ state: 'detached' });
 });
 
-test('issue 8: the audit trail by event, page by page', async (t) => {
+test('issue 8: the audit trail is filtered by event and has pages', async (t) => {
   const odin = member('Odin', { admin: true });
-  const page = await browse(t, odin);
-  for (let times = 0; times < 2; times += 1) await browse(t, odin);
-  await open(page, `/admin/oauth#audit?page_size=1&account_id=${odin.id}`);
-  await page.getByText(words.events.signed_in).last().waitFor();
-  await page.getByRole('link', { name: texts.lists.next }).click();
+  const page = await openBrowser(t, odin);
+  for (let times = 0; times < 2; times += 1) await openBrowser(t, odin);
+  await openPath(page, `/admin/oauth#audit?page_size=1&account_id=${odin.id}`);
+  await page.getByText(strings.events.signed_in).last().waitFor();
+  await page.getByRole('link', { name: messages.lists.next }).click();
   await page.getByText(/^Page 2 of \d/).waitFor();
   assert.ok(await page.getByRole('heading', { level: 1 }).evaluate((heading) => heading === document.activeElement));
   await page.reload();
   await page.getByText(/^Page 2 of \d/).waitFor();
   await page.goBack();
   await page.getByText(/^Page 1 of \d/).waitFor();
-  await page.getByLabel(words.event).selectOption('code_replayed');
-  await page.getByRole('button', { name: words.filter, exact: true }).click();
-  await page.getByText(words.nothingFound.title).waitFor();
-  await open(page, `/admin/oauth#audit?account_id=${odin.id}`);
-  await page.getByText(words.events.signed_in).last().waitFor();
+  await page.getByLabel(strings.event).selectOption('code_replayed');
+  await page.getByRole('button', { name: strings.filter, exact: true }).click();
+  await page.getByText(strings.noMatch.title).waitFor();
+  await openPath(page, `/admin/oauth#audit?account_id=${odin.id}`);
+  await page.getByText(strings.events.signed_in).last().waitFor();
   await page.locator('.item summary').first().click();
   await page.setViewportSize(PHONE);
-  await look(page, 'admin-audit-phone-light');
+  await checkPage(page, 'admin-audit-phone-light');
 });
 
-test('issue 8: the signing keys are those that applications fetch', async (t) => {
-  const page = await browse(t, member('Odin', { admin: true }), { viewport: PHONE });
-  await open(page, '/admin/oauth#keys');
-  await sees(page, words.keys);
+test('issue 8: the signing keys are those of the JWK set', async (t) => {
+  const page = await openBrowser(t, member('Odin', { admin: true }), { viewport: PHONE });
+  await openPath(page, '/admin/oauth#keys');
+  await waitForHeading(page, strings.keys);
   const { keys } = await (await fetch(`${issuer}/api/oauth/jwks`)).json();
   for (const { kid } of keys) await page.getByText(kid, { exact: true }).waitFor();
-  await look(page, 'admin-keys-phone-light');
+  await checkPage(page, 'admin-keys-phone-light');
 });
 
-test('issue 8: a service is connected by hand, and the connection is deleted', async (t) => {
-  const page = await browse(t, member('Odin', { admin: true }));
-  await open(page, '/admin/oauth#connections');
-  await sees(page, words.connections);
-  await look(page, 'admin-connections-desktop-light');
-  await page.getByRole('button', { name: words.connection.connect, exact: true }).click();
-  await page.getByRole('alert').getByText(words.connection.noResource.title).waitFor();
+test('issue 8: a remote connection is created manually and deleted', async (t) => {
+  const page = await openBrowser(t, member('Odin', { admin: true }));
+  await openPath(page, '/admin/oauth#connections');
+  await waitForHeading(page, strings.connections);
+  await checkPage(page, 'admin-connections-desktop-light');
+  await page.getByRole('button', { name: strings.connection.connect, exact: true }).click();
+  await page.getByRole('alert').getByText(strings.connection.resourceMissing.title).waitFor();
   const service = client({ name: 'This server itself', redirects: [`${issuer}/oauth/remote/callback`] });
-  await page.getByText(words.connection.byHand).click();
-  await page.getByLabel(words.connection.resource).fill(`${issuer}/mcp`);
-  await page.getByLabel(words.connection.clientId).fill(service.client_id);
-  await page.getByLabel(words.connection.authorizationEndpoint).fill(`${issuer}/api/oauth/authorize`);
-  await page.getByLabel(words.connection.tokenEndpoint).fill(`${issuer}/api/oauth/token`);
-  await page.getByLabel(words.connection.scope, { exact: true }).fill('openid offline_access');
-  await look(page, 'admin-connections-by-hand-desktop-light');
-  await page.getByRole('button', { name: words.connection.connect, exact: true }).click();
-  await sees(page, said(texts.consent.heading, { client: 'This server itself' }));
-  await page.getByRole('button', { name: texts.consent.allow, exact: true }).click();
-  await sees(page, texts.remote.connected.title);
-  await look(page, 'remote-connected-desktop-light');
+  await page.getByText(strings.connection.manual).click();
+  await page.getByLabel(strings.connection.resource).fill(`${issuer}/mcp`);
+  await page.getByLabel(strings.connection.clientId).fill(service.client_id);
+  await page.getByLabel(strings.connection.authorizationEndpoint).fill(`${issuer}/api/oauth/authorize`);
+  await page.getByLabel(strings.connection.tokenEndpoint).fill(`${issuer}/api/oauth/token`);
+  await page.getByLabel(strings.connection.scope, { exact: true }).fill('openid offline_access');
+  await checkPage(page, 'admin-connections-by-hand-desktop-light');
+  await page.getByRole('button', { name: strings.connection.connect, exact: true }).click();
+  await waitForHeading(page, formatMessage(messages.consent.heading, { client: 'This server itself' }));
+  await page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
+  await waitForHeading(page, messages.remote.connected.title);
+  await checkPage(page, 'remote-connected-desktop-light');
   assert.equal(new URL(page.url()).search, '');
-  await page.getByRole('link', { name: texts.remote.back }).click();
-  await page.getByText(words.connection.statuses.connected, { exact: true }).waitFor();
-  await look(page, 'admin-connections-connected-desktop-light');
-  await page.getByRole('button', { name: said(words.connection.removeNamed, { name: `${issuer}/mcp` }) }).click();
-  await page.getByRole('dialog').getByRole('button', { name: words.connection.remove }).click();
-  await page.getByText(words.connection.removed.title).waitFor();
+  await page.getByRole('link', { name: messages.remote.back }).click();
+  await page.getByText(strings.connection.statuses.connected, { exact: true }).waitFor();
+  await checkPage(page, 'admin-connections-connected-desktop-light');
+  await page.getByRole('button', { name: formatMessage(strings.connection.removeNamed, { name: `${issuer}/mcp` }) }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.connection.remove }).click();
+  await page.getByText(strings.connection.removed.title).waitFor();
 });

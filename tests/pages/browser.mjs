@@ -1,5 +1,5 @@
-// A browser, and people in front of it. Whatever a page complains about fails the test: an error in the
-// console, a violation of its policy, something that axe finds, a line that is wider than the screen.
+// Browser helpers. A test fails on an error in the console, a violation of the Content Security Policy, a finding
+// of axe, or horizontal overflow.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -21,40 +21,39 @@ let browser;
 
 before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []; // Chromium has none for root
+  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []; // Chromium has no sandbox for root
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args, timeout: 120_000 });
 });
 
 after(() => browser?.close());
 
-/** A browser of their own for somebody, signed in when a member is given. What it complained about is
- *  looked at when the test is over. */
-export async function browse(t, person, { viewport = DESKTOP, dark = false, ...options } = {}) {
+/** Opens a browser context and a page, signed in if a member is given. Console errors fail the test at its end. */
+export async function openBrowser(t, person, { viewport = DESKTOP, dark = false, ...options } = {}) {
   const colorScheme = dark ? 'dark' : 'light';
   const context = await browser.newContext({ viewport, colorScheme, locale: 'en-GB', ...options });
-  context.setDefaultTimeout(120_000); // a busy machine is no failure
-  const complaints = [];
+  context.setDefaultTimeout(120_000); // tolerate a busy machine
+  const errors = [];
   context.on('console', (message) => {
-    if (message.type() === 'error' && !isRefusal(message)) complaints.push(message.text());
+    if (message.type() === 'error' && !isExpectedError(message)) errors.push(message.text());
   });
-  context.on('weberror', (error) => complaints.push(String(error.error())));
+  context.on('weberror', (error) => errors.push(String(error.error())));
   t.after(async () => {
     await context.close();
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(errors, []);
   });
   if (person) await signIn(context, person);
   return context.newPage();
 }
 
-// The browser notes each answer that is no success; refusals are what many tests are about, and what is
-// missing at an application is no fault of ours.
-function isRefusal(message) {
+// The browser logs every failed response. Error responses are expected in many tests, and so are missing files of
+// a client's server.
+function isExpectedError(message) {
   const [, reason] = /^Failed to load resource: (.*)/.exec(message.text()) ?? [];
   if (reason === undefined) return false;
   return !message.location().url.startsWith(issuer) || /status of 4\d\d|ERR_FAILED|ERR_INTERNET_DISCONNECTED/.test(reason);
 }
 
-/** Signs somebody in without the page. */
+/** Signs a member in through the API. */
 export async function signIn(context, { handle, password }) {
   const answer = await context.request.post(`${issuer}/api/auth/password/signin`, {
     data: { identifier: handle, token: password },
@@ -63,8 +62,8 @@ export async function signIn(context, { handle, password }) {
   assert.equal(answer.status(), 200, await answer.text());
 }
 
-/** Looks at a page: nothing for axe, no sideways scrolling, and a screenshot for people. */
-export async function look(page, name) {
+/** Checks a page: no finding of axe, no horizontal scrolling; takes a screenshot. */
+export async function checkPage(page, name) {
   await page.waitForFunction(() => !document.querySelector('[role=status]#loading:not([hidden])'));
   const { scrollWidth, width } = await page.evaluate(() => ({
     scrollWidth: document.documentElement.scrollWidth,
@@ -80,28 +79,27 @@ export async function look(page, name) {
   assert.deepEqual(violations, [], name);
 }
 
-/** Looks at a page on a phone and on a desktop, light and dark. */
-export async function lookAround(page, name) {
+/** Checks a page at phone and desktop size, light and dark. */
+export async function checkPageEverywhere(page, name) {
   const before = page.viewportSize();
   for (const [size, viewport] of [['phone', PHONE], ['desktop', DESKTOP]]) {
     for (const colorScheme of ['light', 'dark']) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });
-      await look(page, `${name}-${size}-${colorScheme}`);
+      await checkPage(page, `${name}-${size}-${colorScheme}`);
     }
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(before);
 }
 
-/** Opens a page of the server. */
-export async function open(page, path) {
-  await go(page, new URL(path, issuer).href);
+/** Opens a path of the server. */
+export async function openPath(page, path) {
+  await openUrl(page, new URL(path, issuer).href);
 }
 
-/** Opens an address; also while the page is still on its way to another one, as after an answer that an
- *  application has and the browser has not shown yet. */
-export async function go(page, url) {
+/** Opens an address, also while another navigation is in progress. */
+export async function openUrl(page, url) {
   try {
     await page.goto(url);
   } catch (error) {
@@ -111,31 +109,31 @@ export async function go(page, url) {
   }
 }
 
-/** The heading of what a page shows. */
+/** Returns the locator of a heading of level 1. */
 export function heading(page, name) {
   return page.getByRole('heading', { level: 1, name, exact: true });
 }
 
-/** Waits until a page shows this heading. */
-export async function sees(page, name) {
+/** Waits until a page shows a heading. */
+export async function waitForHeading(page, name) {
   await heading(page, name).waitFor();
 }
 
-/** Waits until a button that is held back for a moment acts (web/guard.js). */
-export async function ready(button) {
+/** Waits until the clickjacking guard enables a button (web/guard.js). */
+export async function waitUntilEnabled(button) {
   await button.and(button.page().locator(':not([aria-disabled="true"], :disabled)')).waitFor();
 }
 
-/** A page of which the clock stands still until `page.clock.runFor` moves it. */
+/** Stops the clock of a page; `page.clock.runFor` moves it. */
 export async function stopClock(page) {
   const now = Date.now();
   await page.clock.install({ time: now });
   await page.clock.pauseAt(now + 1000);
 }
 
-/** Tries a button in every way while it is held back, and fails if it is not, or moves when it is ready.
- *  `moved` says whether something happened. */
-export async function isHeldBack(page, button, moved) {
+/** Asserts that a guarded button ignores clicks and keys, and that it does not move when it is enabled. `acted`
+ *  returns true if the button had an effect. */
+export async function assertGuarded(page, button, acted) {
   assert.equal(await button.getAttribute('aria-disabled'), 'true');
   const inPage = () => button.evaluate((element) => {
     const { left, top, width, height } = element.getBoundingClientRect();
@@ -149,29 +147,29 @@ export async function isHeldBack(page, button, moved) {
     await button.focus();
     await page.keyboard.press(key);
   }
-  // A press that begins early and ends late is none.
+  // A press that begins before the button is enabled has no effect.
   await page.mouse.move(place.x + place.width / 2, place.y + place.height / 2);
   await page.mouse.down();
   await page.clock.runFor(499);
   assert.equal(await button.getAttribute('aria-disabled'), 'true');
   await page.clock.runFor(1);
-  await ready(button);
+  await waitUntilEnabled(button);
   await page.mouse.up();
-  await page.clock.runFor(1); // what the page does after a release
-  assert.equal(await moved(), false);
+  await page.clock.runFor(1); // let the page handle the release
+  assert.equal(await acted(), false);
   assert.deepEqual(await inPage(), before);
 }
 
-/** A text with its parts filled in, as the pages do it. */
-export function said(text, parts = {}) {
+/** Inserts values into a message, like `formatText` of web/i18n.js. */
+export function formatMessage(text, parts = {}) {
   return text.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
 }
 
-/** Where an application of our own waits to be called back, on this computer. `next()` is the address
- *  of the next browser that comes, `publish` puts a document beside it. */
-export async function callback(t) {
+/** Starts the HTTP server of a client on a loopback address. `next()` resolves to the address of the next redirect,
+ *  `publish` serves a client metadata document. */
+export async function callbackServer(t) {
   const waiting = [];
-  const came = [];
+  const received = [];
   const documents = new Map();
   const server = createServer((request, response) => {
     if (documents.has(request.url)) {
@@ -186,7 +184,7 @@ export async function callback(t) {
     const address = new URL(request.url, `http://${request.headers.host}`);
     const waiter = waiting.shift();
     if (waiter) waiter(address);
-    else came.push(address);
+    else received.push(address);
   });
   await new Promise((done) => {
     server.listen(0, '127.0.0.1', done);
@@ -202,7 +200,7 @@ export async function callback(t) {
       documents.set(path, { client_id: `${origin}${path}`, ...document });
       return `${origin}${path}`;
     },
-    next: () => (came.length > 0 ? Promise.resolve(came.shift()) : new Promise((done) => waiting.push(done))),
-    count: () => came.length,
+    next: () => (received.length > 0 ? Promise.resolve(received.shift()) : new Promise((done) => waiting.push(done))),
+    count: () => received.length,
   };
 }

@@ -1,4 +1,4 @@
-// The applications that a member made, and the code that the page gives them to begin with.
+// The developer page: clients of a member, and code snippets.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,30 +6,30 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { texts } from '../../web/texts.js';
-import { DESKTOP, PHONE, browse, look, open, said, sees } from './browser.mjs';
+import { messages } from '../../web/messages/en.js';
+import { DESKTOP, PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
 import { issuer, member, post } from './community.mjs';
 
-const words = texts.clients;
+const strings = messages.clients;
 
-/** Makes an application of a kind on the page; afterwards its own view is shown. */
+/** Creates a client of a kind; the page then shows its details. */
 async function make(page, kind, name, redirects) {
-  await open(page, '/settings/clients#new');
-  await sees(page, words.createHeading);
-  await page.getByRole('radio', { name: words.presets[kind].title }).check();
-  await page.getByLabel(words.name, { exact: true }).fill(name);
-  if (redirects) await page.getByLabel(words.redirects, { exact: true }).fill(redirects);
-  await page.getByRole('button', { name: words.submit }).click();
-  await sees(page, name);
+  await openPath(page, '/settings/clients#new');
+  await waitForHeading(page, strings.createHeading);
+  await page.getByRole('radio', { name: strings.presets[kind].title }).check();
+  await page.getByLabel(strings.name, { exact: true }).fill(name);
+  if (redirects) await page.getByLabel(strings.redirects, { exact: true }).fill(redirects);
+  await page.getByRole('button', { name: strings.submit }).click();
+  await waitForHeading(page, name);
 }
 
 const value = (page, label) => page.locator('.copyable').filter({ hasText: label }).locator('code').textContent();
 
 async function snippet(page, kind) {
-  return page.getByRole('region', { name: words.snippetKinds[kind], includeHidden: true }).textContent();
+  return page.getByRole('region', { name: strings.snippetKinds[kind], includeHidden: true }).textContent();
 }
 
-/** Runs a snippet where openid-client is; `line(pattern)` waits for a line that it prints. */
+/** Runs a JavaScript snippet with openid-client; `line(pattern)` waits for a line of output. */
 function run(t, code, env = {}) {
   const folder = mkdtempSync(fileURLToPath(new URL('node_modules/.snippet-', import.meta.url)));
   writeFileSync(`${folder}/app.mjs`, code);
@@ -72,84 +72,84 @@ function freePort() {
 }
 
 async function signInAndAllow(page, name) {
-  await sees(page, said(texts.consent.heading, { client: name }));
-  await page.getByRole('button', { name: texts.consent.allow, exact: true }).click();
+  await waitForHeading(page, formatMessage(messages.consent.heading, { client: name }));
+  await page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
 }
 
-test('issue 8: a website: made with its secret shown once, and its snippet signs a member in', async (t) => {
+test('issue 8: a website is created, its secret is shown once, and its snippet signs a member in', async (t) => {
   const frigg = member('Frigg');
-  const page = await browse(t, frigg);
-  await open(page, '/settings/clients');
-  await page.getByText(words.empty.title).waitFor();
-  await look(page, 'clients-empty-desktop-light');
-  await page.getByRole('link', { name: words.create }).click();
-  await sees(page, words.createHeading);
-  await look(page, 'clients-new-desktop-light');
+  const page = await openBrowser(t, frigg);
+  await openPath(page, '/settings/clients');
+  await page.getByText(strings.empty.title).waitFor();
+  await checkPage(page, 'clients-empty-desktop-light');
+  await page.getByRole('link', { name: strings.create }).click();
+  await waitForHeading(page, strings.createHeading);
+  await checkPage(page, 'clients-new-desktop-light');
   await page.setViewportSize(PHONE);
   await page.emulateMedia({ colorScheme: 'dark' });
-  await look(page, 'clients-new-phone-dark');
+  await checkPage(page, 'clients-new-phone-dark');
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(DESKTOP);
 
   const alert = (text) => page.getByRole('alert').getByText(text).waitFor();
-  await page.getByRole('button', { name: words.submit }).click();
-  await alert(words.invalid.name);
-  await page.getByLabel(words.name, { exact: true }).fill('Recipe box');
-  await page.getByRole('button', { name: words.submit }).click();
-  await alert(words.invalid.redirects);
-  await page.getByLabel(words.redirects, { exact: true }).fill('http://not-https.example/');
-  await page.getByRole('button', { name: words.submit }).click();
+  await page.getByRole('button', { name: strings.submit }).click();
+  await alert(strings.invalid.name);
+  await page.getByLabel(strings.name, { exact: true }).fill('Recipe box');
+  await page.getByRole('button', { name: strings.submit }).click();
+  await alert(strings.invalid.redirects);
+  await page.getByLabel(strings.redirects, { exact: true }).fill('http://not-https.example/');
+  await page.getByRole('button', { name: strings.submit }).click();
   await alert(/must use https/);
 
   const port = await freePort();
   await make(page, 'website', 'Recipe box', `http://localhost:${port}/callback\nhttps://recipes.example/callback`);
-  const secret = await value(page, words.secret);
-  await page.getByText(words.secretOnce).waitFor();
-  await look(page, 'clients-made-desktop-light');
+  const secret = await value(page, strings.secret);
+  await page.getByText(strings.secretOnce).waitFor();
+  await checkPage(page, 'clients-made-desktop-light');
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-  await page.locator('.copyable').filter({ hasText: words.secret }).getByRole('button').click();
-  await page.getByText(texts.common.copied).first().waitFor();
+  await page.locator('.copyable').filter({ hasText: strings.secret }).getByRole('button').click();
+  await page.getByText(messages.common.copied).first().waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), secret);
   const code = await snippet(page, 'node');
   assert.ok(!code.includes(secret), 'a secret is not in code');
 
   run(t, code, { CLIENT_SECRET: secret });
-  const browser = await browse(t, frigg);
+  const browser = await openBrowser(t, frigg);
   await arrive(browser, `http://localhost:${port}/`);
   await signInAndAllow(browser, 'Recipe box');
   await browser.getByText('Hello Frigg').waitFor();
 
   await page.reload();
-  await page.getByText(words.secretHidden).waitFor();
+  await page.getByText(strings.secretHidden).waitFor();
   assert.equal(await page.getByText(secret).count(), 0);
 });
 
-/** Opens an application that is only just starting. */
+/** Opens the address of a client that is starting. */
 async function arrive(page, url) {
   for (let tries = 0; ; tries += 1) {
     try {
       return await page.goto(url);
     } catch (error) {
       if (tries === 1200 || !/ERR_CONNECTION_REFUSED/.test(error.message)) throw error;
-      await page.waitForTimeout(100); // until it listens
+      await page.waitForTimeout(100); // until the client listens
     }
   }
 }
 
-test('issue 8: a device, a desktop app and a service: their snippets run as they are', async (t) => {
+test('issue 8: the snippets of a device, a desktop app and a service run unchanged', async (t) => {
   const frigg = member('Frigg');
-  const page = await browse(t, frigg, { viewport: PHONE, dark: true });
+  const page = await openBrowser(t, frigg, { viewport: PHONE, dark: true });
   await make(page, 'terminal', 'Feed reader');
-  await page.getByText(words.noSecret).waitFor();
-  await look(page, 'clients-device-phone-dark');
+  await page.getByText(strings.noSecret).waitFor();
+  await checkPage(page, 'clients-device-phone-dark');
   const device = run(t, await snippet(page, 'node'));
   const [, uri, code] = await device.line(/Open (\S+) and enter (\S+)/);
   await page.goto(uri);
-  await page.getByLabel(texts.device.code, { exact: true }).fill(code);
-  await page.getByRole('button', { name: texts.device.submit }).click();
-  await sees(page, said(texts.device.heading, { client: 'Feed reader' }));
-  await page.getByRole('button', { name: texts.device.allow, exact: true }).click();
-  await sees(page, texts.device.allowed.title);
+  await page.getByLabel(messages.device.code, { exact: true }).fill(code);
+  await page.getByRole('button', { name: messages.device.submit }).click();
+  await waitForHeading(page, formatMessage(messages.device.heading, { client: 'Feed reader' }));
+  await page.getByRole('button', { name: messages.device.allow, exact: true }).click();
+  await waitForHeading(page, messages.device.allowed.title);
   await device.line(new RegExp(`preferred_username: '${frigg.handle}'`));
 
   await make(page, 'native', 'Desktop reader', 'http://127.0.0.1/callback');
@@ -161,14 +161,14 @@ test('issue 8: a device, a desktop app and a service: their snippets run as they
   await native.line(new RegExp(`preferred_username: '${frigg.handle}'`));
 
   await make(page, 'service', 'Night job');
-  const secret = await value(page, words.secret);
+  const secret = await value(page, strings.secret);
   const service = run(t, await snippet(page, 'node'), { CLIENT_SECRET: secret });
   await service.line(/^eyJ[\w.-]+$/m);
   const shell = await sh(await snippet(page, 'curl'));
   assert.match(shell, /"access_token":"eyJ/);
 });
 
-/** Runs a snippet of the shell. */
+/** Runs a shell snippet. */
 function sh(code) {
   return new Promise((resolve, reject) => {
     const child = spawn('bash', ['-c', code]);
@@ -180,9 +180,9 @@ function sh(code) {
   });
 }
 
-test('issue 8: a single-page app: its snippet runs in the page that it is sent back to', async (t) => {
+test('issue 8: the snippet of a single-page app runs in the page at the redirect URI', async (t) => {
   const frigg = member('Frigg');
-  const page = await browse(t, frigg);
+  const page = await openBrowser(t, frigg);
   await make(page, 'spa', 'Map', 'https://map.example/');
   const code = await snippet(page, 'node');
   assert.match(code, /sessionStorage/);
@@ -196,61 +196,61 @@ test('issue 8: a single-page app: its snippet runs in the page that it is sent b
   assert.ok(new URL(page.url()).searchParams.has('code'));
 });
 
-test('issue 8: an application is renamed, gets another secret, and is deleted', async (t) => {
-  const page = await browse(t, member('Frigg'));
+test('issue 8: a client is renamed, gets a new secret, and is deleted', async (t) => {
+  const page = await openBrowser(t, member('Frigg'));
   await make(page, 'service', 'Night job');
-  const [id, old] = [await value(page, words.id), await value(page, words.secret)];
+  const [id, old] = [await value(page, strings.id), await value(page, strings.secret)];
   const works = async (secret) => {
     const authorization = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
     return (await post('/api/oauth/token', { grant_type: 'client_credentials' }, { authorization })).status;
   };
   assert.equal(await works(old), 200);
 
-  await page.getByLabel(words.name, { exact: true }).fill('Day job');
-  await page.getByLabel(texts.scopes.words.CREATE_POST).check();
-  await page.getByRole('button', { name: words.save }).click();
-  await page.getByText(words.saved.title).waitFor();
-  await sees(page, 'Day job');
-  assert.ok(await page.getByLabel(texts.scopes.words.CREATE_POST).isChecked());
+  await page.getByLabel(strings.name, { exact: true }).fill('Day job');
+  await page.getByLabel(messages.scopes.labels.CREATE_POST).check();
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByText(strings.saved.title).waitFor();
+  await waitForHeading(page, 'Day job');
+  assert.ok(await page.getByLabel(messages.scopes.labels.CREATE_POST).isChecked());
 
   await page.reload();
-  await page.getByRole('button', { name: words.rotate }).click();
-  await page.getByLabel(words.rotateAsk.overlap).selectOption('3600');
-  await look(page, 'clients-rotate-desktop-light');
-  await page.getByRole('dialog').getByRole('button', { name: words.rotate }).click();
-  await page.getByText(words.rotated.title).waitFor();
-  const next = await value(page, words.secret);
+  await page.getByRole('button', { name: strings.rotate }).click();
+  await page.getByLabel(strings.rotateQuestion.overlap).selectOption('3600');
+  await checkPage(page, 'clients-rotate-desktop-light');
+  await page.getByRole('dialog').getByRole('button', { name: strings.rotate }).click();
+  await page.getByText(strings.rotated.title).waitFor();
+  const next = await value(page, strings.secret);
   assert.notEqual(next, old);
   assert.deepEqual([await works(old), await works(next)], [200, 200]);
   await page.reload();
-  await page.getByRole('button', { name: words.rotate }).click();
-  await page.getByRole('dialog').getByRole('button', { name: words.rotate }).click();
-  await page.getByText(words.rotated.text).waitFor();
-  const last = await value(page, words.secret);
+  await page.getByRole('button', { name: strings.rotate }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.rotate }).click();
+  await page.getByText(strings.rotated.text).waitFor();
+  const last = await value(page, strings.secret);
   assert.deepEqual([await works(old), await works(next), await works(last)], [401, 401, 200]);
 
-  await page.getByRole('button', { name: words.remove }).click();
-  await page.getByRole('dialog').getByRole('button', { name: words.remove }).click();
-  await page.getByText(said(words.removed.title, { name: 'Day job' })).waitFor();
-  await page.getByText(words.empty.title).waitFor();
+  await page.getByRole('button', { name: strings.remove }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.remove }).click();
+  await page.getByText(formatMessage(strings.removed.title, { name: 'Day job' })).waitFor();
+  await page.getByText(strings.empty.title).waitFor();
   assert.equal(await works(last), 401);
   await page.goBack();
-  await page.getByText(words.missing.title).waitFor();
+  await page.getByText(strings.notFound.title).waitFor();
 });
 
-test('issue 8: who may not make applications is told; somebody else\'s is not shown', async (t) => {
-  const page = await browse(t, member('Frigg'));
+test('issue 8: a member without the permission sees an error; clients of others are not shown', async (t) => {
+  const page = await openBrowser(t, member('Frigg'));
   await make(page, 'terminal', 'Feed reader');
   const address = page.url();
-  await open(page, '/settings/clients');
+  await openPath(page, '/settings/clients');
   await page.getByRole('link', { name: 'Feed reader' }).waitFor();
-  await look(page, 'clients-desktop-light');
-  const lokis = await browse(t, member('Loki', { permissions: [] }), { viewport: PHONE });
-  await open(lokis, '/settings/clients');
-  await lokis.getByText(words.notAllowed.title).waitFor();
-  await look(lokis, 'clients-not-allowed-phone-light');
+  await checkPage(page, 'clients-desktop-light');
+  const lokis = await openBrowser(t, member('Loki', { permissions: [] }), { viewport: PHONE });
+  await openPath(lokis, '/settings/clients');
+  await lokis.getByText(strings.notAllowed.title).waitFor();
+  await checkPage(lokis, 'clients-not-allowed-phone-light');
   await lokis.goto(address);
   await lokis.reload();
-  await lokis.getByText(words.missing.title).waitFor();
+  await lokis.getByText(strings.notFound.title).waitFor();
   assert.equal(new URL(address).origin, issuer);
 });

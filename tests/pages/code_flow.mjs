@@ -1,13 +1,13 @@
-// A sign-in with openid-client, as an application begins and ends it.
+// An authorization code flow with openid-client.
 import * as openid from 'openid-client';
 
 import { issuer } from './community.mjs';
 
-/** Begins a sign-in: where the browser is sent, and `finish(address)`, which takes the address where it
- *  came back and gives the tokens. */
-export async function begin(app, redirectUri, parameters = {}) {
+/** Starts a code flow. Returns the authorization URL and `finish(address)`, which exchanges the code of the
+ *  callback address for tokens. */
+export async function startCodeFlow(app, redirectUri, parameters = {}) {
   const config = await openid.discovery(new URL(issuer), app.client_id, undefined, openid.None(), {
-    execute: [openid.allowInsecureRequests], // this computer has no https
+    execute: [openid.allowInsecureRequests], // the test server has no https
   });
   const verifier = openid.randomPKCECodeVerifier();
   const state = openid.randomState();

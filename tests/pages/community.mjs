@@ -1,13 +1,12 @@
-// The community that the tests are in: members and applications, made by the command line of the server
-// that runs, and what a program asks of it.
+// Test data and requests: creates members and clients with the server's commands, and sends requests of clients.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 
-/** Where the server is, and its pages. */
+/** Issuer of the server. */
 export const issuer = process.env.PAGES_ISSUER;
 
-// Whole lines: a value may have an equals sign of its own.
+// Split at the first equals sign: a value may contain another one.
 const settings = Object.fromEntries(
   process.env.PAGES_SETTINGS.split('\n').map((line) => {
     const at = line.indexOf('=');
@@ -15,11 +14,11 @@ const settings = Object.fromEntries(
   }),
 );
 
-/** Whose answers the server gives. */
+/** Profile of the server. */
 export const profile = settings.OAUTH_PROFILE ?? 'standards';
 
-/** Runs a command of the server on its own data. */
-export function auth(...args) {
+/** Runs a command of the server on the server's database. */
+export function runCommand(...args) {
   return execFileSync(process.env.PAGES_SERVER, args, { env: settings, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
@@ -29,44 +28,44 @@ function role(permissions) {
   const key = permissions.join(' ');
   if (!roles.has(key)) {
     const name = `role-${randomBytes(4).toString('hex')}`;
-    auth('role', 'create', name, ...permissions.flatMap((permission) => ['--permission', permission]));
+    runCommand('role', 'create', name, ...permissions.flatMap((permission) => ['--permission', permission]));
     roles.set(key, name);
   }
   return roles.get(key);
 }
 
-/** A new member, who may authorize applications unless `permissions` says otherwise. */
+/** Creates a member; by default with the permission to authorize clients and to use access keys. */
 export function member(name, { permissions = ['USE_OAUTH_CLIENTS', 'USE_PERSONAL_ACCESS_KEYS'], admin = false } = {}) {
   const handle = `${name.toLowerCase()}-${randomBytes(3).toString('hex')}`;
   const options = ['--handle', handle, '--name', name, '--email', `${handle}@example.com`, '--generate-password', '--json'];
-  const { id, password } = JSON.parse(auth('account', 'create', ...options, ...(admin ? ['--admin'] : [])));
+  const { id, password } = JSON.parse(runCommand('account', 'create', ...options, ...(admin ? ['--admin'] : [])));
   const held = permissions.length > 0 && !admin ? role(permissions) : null;
-  if (held) auth('role', 'assign', handle, held);
+  if (held) runCommand('role', 'assign', handle, held);
   return { id, name, handle, password, email: `${handle}@example.com`, role: held };
 }
 
-/** A new application: `{ client_id, id, name, client_secret? }`. */
+/** Creates a client: `{ client_id, id, name, client_secret? }`. */
 export function client({ name = 'Reading list', type = 'public', redirects = ['http://127.0.0.1/callback'], scope, grants = [], more = [] } = {}) {
   const options = ['--name', name, '--type', type, '--json', ...more];
   for (const uri of redirects) options.push('--redirect-uri', uri);
   for (const grant of grants) options.push('--grant', grant);
   if (scope) options.push('--scope', scope);
-  return JSON.parse(auth('client', 'create', ...options));
+  return JSON.parse(runCommand('client', 'create', ...options));
 }
 
-/** An application for devices. */
+/** Creates a client for the device flow. */
 export function deviceClient(options = {}) {
   return client({ name: 'Television', redirects: [], grants: ['device_code', 'refresh_token'], ...options });
 }
 
-/** Posts a form as a program does; returns the status and the JSON. */
+/** Posts a form; returns the status and the JSON body. */
 export async function post(path, form, headers = {}) {
   const answer = await fetch(new URL(path, issuer), { method: 'POST', body: new URLSearchParams(form), headers });
   const text = await answer.text();
   return { status: answer.status, body: text === '' ? {} : JSON.parse(text) };
 }
 
-/** Starts a device flow: what the device shows and keeps. */
+/** Starts a device flow; returns the device authorization response. */
 export async function startDevice(app, scope = 'openid profile offline_access') {
   const headers = { 'user-agent': 'television/2.0 (tests)' };
   const { status, body } = await post('/api/oauth/device_authorization', { client_id: app.client_id, scope }, headers);
@@ -74,18 +73,18 @@ export async function startDevice(app, scope = 'openid profile offline_access') 
   return body;
 }
 
-/** Asks for the tokens of a device once. */
+/** Polls the token endpoint once. */
 export function poll(app, device) {
   const grant = 'urn:ietf:params:oauth:grant-type:device_code';
   return post('/api/oauth/token', { grant_type: grant, client_id: app.client_id, device_code: device.device_code });
 }
 
-/** Renews what an application was given. */
+/** Refreshes the tokens of a client. */
 export function refresh(app, tokens) {
   return post('/api/oauth/token', { grant_type: 'refresh_token', client_id: app.client_id, refresh_token: tokens.refresh_token });
 }
 
-/** Lets time pass for what waits: sets `expires_at` of the rows of a table that have a value (SQLite). */
+/** Expires the rows of a table that match a value: sets `expires_at` to the past (SQLite). */
 export function expire(table, column, value) {
   const program = `import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=120)

@@ -1,18 +1,18 @@
-// The consent page of the code flow: what protects a member, and the wrong turns.
+// The consent page of the code flow: protection of the member, and error cases.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { texts } from '../../web/texts.js';
-import { DESKTOP, PHONE, browse, callback, isHeldBack, look, lookAround, ready, said, sees, signIn, stopClock } from './browser.mjs';
-import { begin } from './code_flow.mjs';
-import { auth, client, expire, issuer, member } from './community.mjs';
+import { messages } from '../../web/messages/en.js';
+import { DESKTOP, PHONE, openBrowser, callbackServer, assertGuarded, checkPage, checkPageEverywhere, waitUntilEnabled, formatMessage, waitForHeading, signIn, stopClock } from './browser.mjs';
+import { startCodeFlow } from './code_flow.mjs';
+import { runCommand, client, expire, issuer, member } from './community.mjs';
 
-const words = texts.consent;
-const asks = (name) => said(words.heading, { client: name });
-const allow = (page) => page.getByRole('button', { name: words.allow, exact: true });
-const deny = (page) => page.getByRole('button', { name: words.deny, exact: true });
+const strings = messages.consent;
+const asks = (name) => formatMessage(strings.heading, { client: name });
+const allow = (page) => page.getByRole('button', { name: strings.allow, exact: true });
+const deny = (page) => page.getByRole('button', { name: strings.deny, exact: true });
 
-/** An application elsewhere: its pages are answered here. */
+/** Creates a client on another host; requests to that host are answered by the test. */
 async function elsewhere(page, host) {
   const visits = [];
   await page.route(`https://${host}/**`, (route) => {
@@ -22,40 +22,40 @@ async function elsewhere(page, host) {
   return visits;
 }
 
-test('req_192, req_118: shows who asks, where it goes, for what and as whom, and goes back with a code', async (t) => {
-  const [frigg, back] = [member('Frigg'), await callback(t)];
+test('req_192, req_118: shows the client, the redirect URI, the scopes and the account, and redirects with a code', async (t) => {
+  const [frigg, back] = [member('Frigg'), await callbackServer(t)];
   const app = client({ name: 'Reading list', scope: 'openid profile email offline_access CREATE_POST MANAGE_POSTS READ_PROFILE', redirects: ['https://reading.example/callback', 'http://127.0.0.1/callback'] });
-  const page = await browse(t, frigg);
+  const page = await openBrowser(t, frigg);
   const visits = await elsewhere(page, 'reading.example');
   const asked = { scope: 'openid profile email offline_access CREATE_POST MANAGE_POSTS READ_PROFILE' };
-  await page.goto((await begin(app, 'https://reading.example/callback', asked)).url);
-  await sees(page, asks('Reading list'));
+  await page.goto((await startCodeFlow(app, 'https://reading.example/callback', asked)).url);
+  await waitForHeading(page, asks('Reading list'));
   await page.getByText('reading.example', { exact: true }).waitFor();
-  await page.getByText(texts.scopes.words.CREATE_POST).waitFor();
+  await page.getByText(messages.scopes.labels.CREATE_POST).waitFor();
   await page.getByText(`@${frigg.handle}`).waitFor();
-  // what she may not do is named as not given
-  await page.getByText(texts.scopes.refused.one.replace('{count}', '1')).click();
-  await page.getByText(texts.scopes.words.MANAGE_POSTS).waitFor();
-  await lookAround(page, 'consent');
+  // scopes that the member lacks are listed as not granted
+  await page.getByText(messages.scopes.refused.one.replace('{count}', '1')).click();
+  await page.getByText(messages.scopes.labels.MANAGE_POSTS).waitFor();
+  await checkPageEverywhere(page, 'consent');
   assert.deepEqual(visits, []);
 
-  const { url, finish } = await begin(app, back.uri);
+  const { url, finish } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
-  await page.getByText(words.loopbackWarning).waitFor();
-  await lookAround(page, 'consent-loopback');
+  await waitForHeading(page, asks('Reading list'));
+  await page.getByText(strings.loopbackWarning).waitFor();
+  await checkPageEverywhere(page, 'consent-loopback');
   await allow(page).click();
   const tokens = await finish(await back.next());
   assert.equal(tokens.claims().sub, frigg.id);
 });
 
-test('issue 8: a denial goes back to the application, by keyboard alone', async (t) => {
-  const [app, back] = [client(), await callback(t)];
-  const page = await browse(t, member('Frigg'), { viewport: PHONE });
-  const { url } = await begin(app, back.uri);
+test('issue 8: a denial by keyboard redirects to the client', async (t) => {
+  const [app, back] = [client(), await callbackServer(t)];
+  const page = await openBrowser(t, member('Frigg'), { viewport: PHONE });
+  const { url } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
-  // The heading has the focus; the way leads past sign-out, the address and the buttons, in this order.
+  await waitForHeading(page, asks('Reading list'));
+  // The heading has the focus; the tab order is sign-out, address, buttons.
   for (let presses = 0; presses < 12; presses += 1) {
     await page.keyboard.press('Tab');
     if (await deny(page).evaluate((button) => button === document.activeElement)) break;
@@ -66,101 +66,101 @@ test('issue 8: a denial goes back to the application, by keyboard alone', async 
   assert.equal(address.searchParams.get('code'), null);
 });
 
-test('issue 13: an application that changed while its page was open is shown again', async (t) => {
-  const [thor, back] = [member('Thor'), await callback(t)];
+test('issue 13: a client that changed while the page was open is shown again', async (t) => {
+  const [thor, back] = [member('Thor'), await callbackServer(t)];
   const app = client({ name: 'Reading list', redirects: ['http://127.0.0.1/callback'], more: ['--owner', thor.handle] });
-  const owner = await browse(t, thor);
-  const page = await browse(t, member('Frigg'));
-  const { url, finish } = await begin(app, back.uri);
+  const owner = await openBrowser(t, thor);
+  const page = await openBrowser(t, member('Frigg'));
+  const { url, finish } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
+  await waitForHeading(page, asks('Reading list'));
   const path = `${issuer}/api/auth/oauth/clients/${app.id}`;
   const renamed = await owner.context().request.patch(path, { data: { name: 'Bank' }, headers: { origin: issuer } });
   assert.equal(renamed.status(), 200, await renamed.text());
   await allow(page).click();
-  await page.getByRole('alert').getByText(words.changed.title).waitFor();
-  await sees(page, asks('Bank'));
-  await look(page, 'consent-changed-desktop-light');
+  await page.getByRole('alert').getByText(strings.changed.title).waitFor();
+  await waitForHeading(page, asks('Bank'));
+  await checkPage(page, 'consent-changed-desktop-light');
   await allow(page).click();
   await finish(await back.next());
 });
 
-test('A-9, req_160, req_140: imitated hosts, this computer, apps, deep hosts, names that deceive', async (t) => {
+test('A-9, req_160, req_140: homograph hosts, loopback, custom schemes, subdomains and deceptive names are marked', async (t) => {
   const frigg = member('Frigg');
-  const page = await browse(t, frigg);
+  const page = await openBrowser(t, frigg);
   const cases = [
-    ['https://xn--pp-6kc.example/cb', 'xn--pp-6kc.example', words.webForeign],
-    ['http://localhost/callback', 'localhost', words.loopbackWarning],
-    ['com.example.reader:/callback', 'com.example.reader:', words.appWarning],
-    ['https://login.bank.example.evil.example/cb', 'login.bank.example.evil.example', words.webDeep],
+    ['https://xn--pp-6kc.example/cb', 'xn--pp-6kc.example', strings.homographWarning],
+    ['http://localhost/callback', 'localhost', strings.loopbackWarning],
+    ['com.example.reader:/callback', 'com.example.reader:', strings.customSchemeWarning],
+    ['https://login.bank.example.evil.example/cb', 'login.bank.example.evil.example', strings.subdomainHint],
   ];
   for (const [uri, host, warning] of cases) {
     const app = client({ name: 'Reader', redirects: [uri] });
-    await page.goto((await begin(app, uri)).url);
-    await sees(page, asks('Reader'));
+    await page.goto((await startCodeFlow(app, uri)).url);
+    await waitForHeading(page, asks('Reader'));
     assert.equal(await page.locator('#host').textContent(), host);
     await page.getByText(warning).waitFor();
   }
-  await look(page, 'consent-deep-host-desktop-light');
+  await checkPage(page, 'consent-deep-host-desktop-light');
   const hostile = '<img src=x onerror=alert(1)> "Official" Storyden';
   const app = client({ name: hostile, redirects: ['https://evil.example/cb'] });
-  await page.goto((await begin(app, 'https://evil.example/cb')).url);
-  await sees(page, asks(hostile));
+  await page.goto((await startCodeFlow(app, 'https://evil.example/cb')).url);
+  await waitForHeading(page, asks(hostile));
   assert.equal(await page.locator('main img').count(), 0);
   await page.setViewportSize(PHONE);
-  await look(page, 'consent-hostile-name-phone-light');
+  await checkPage(page, 'consent-hostile-name-phone-light');
 });
 
-test('req_141, req_160: says who registered the application, since when, and what is new', async (t) => {
+test('req_141, req_160: shows the registrant of the client, the registration date, and new scopes', async (t) => {
   const registered = await register();
   const frigg = member('Frigg');
-  const page = await browse(t, frigg);
+  const page = await openBrowser(t, frigg);
   const visits = await elsewhere(page, 'self.example');
   const ask = async (scope) => {
-    const { url, finish } = await begin(registered, 'https://self.example/callback', { scope });
+    const { url, finish } = await startCodeFlow(registered, 'https://self.example/callback', { scope });
     await page.goto(url);
-    await sees(page, asks('Self-made reader'));
+    await waitForHeading(page, asks('Self-made reader'));
     return finish;
   };
   const finish = await ask('openid profile');
   assert.equal(await page.getByRole('link', { name: /self\.example/ }).count(), 2); // not the logo
-  await page.getByText(texts.asker.registration).waitFor();
-  await page.getByText(texts.asker.unchecked).waitFor();
-  await page.getByText(texts.asker.sinceToday).waitFor();
-  await page.getByText(texts.asker.firstTime).waitFor();
+  await page.getByText(messages.clientDetails.registration).waitFor();
+  await page.getByText(messages.clientDetails.unverified).waitFor();
+  await page.getByText(messages.clientDetails.firstSeenToday).waitFor();
+  await page.getByText(messages.clientDetails.neverApproved).waitFor();
   assert.deepEqual(visits, []);
-  await lookAround(page, 'consent-registered');
+  await checkPageEverywhere(page, 'consent-registered');
   await allow(page).click();
   await page.waitForURL('https://self.example/**');
   await finish(new URL(page.url()));
 
   await ask('openid profile email');
-  await page.getByText(/^You allowed it before, /).waitFor();
+  await page.getByText(/^You allowed this application before, /).waitFor();
   const fresh = page.locator('.mark.new');
   assert.equal(await fresh.count(), 1);
-  assert.ok((await fresh.locator('..').textContent()).startsWith(texts.scopes.words.email));
-  await look(page, 'consent-again-desktop-light');
+  assert.ok((await fresh.locator('..').textContent()).startsWith(messages.scopes.labels.email));
+  await checkPage(page, 'consent-again-desktop-light');
 });
 
-test('req_160: says which member or administrator made the application, or that it is part of the server', async (t) => {
+test('req_160: shows the member or administrator that created the client, or that the client is built in', async (t) => {
   const [frigg, thor, odin] = [member('Frigg'), member('Thor'), member('Odin', { admin: true })];
-  const page = await browse(t, frigg);
+  const page = await openBrowser(t, frigg);
   const makers = [
-    [['--owner', thor.handle], said(texts.asker.member, { handle: `@${thor.handle}` })],
-    [['--owner', odin.handle], said(texts.asker.administrator, { handle: `@${odin.handle}` })],
-    [[], texts.asker.administratorUnknown],
+    [['--owner', thor.handle], formatMessage(messages.clientDetails.member, { handle: `@${thor.handle}` })],
+    [['--owner', odin.handle], formatMessage(messages.clientDetails.administrator, { handle: `@${odin.handle}` })],
+    [[], messages.clientDetails.administratorUnknown],
   ];
   for (const [more, text] of makers) {
     const app = client({ name: 'Reader', redirects: ['https://reader.example/cb'], more });
-    await page.goto((await begin(app, 'https://reader.example/cb')).url);
-    await sees(page, asks('Reader'));
+    await page.goto((await startCodeFlow(app, 'https://reader.example/cb')).url);
+    await waitForHeading(page, asks('Reader'));
     await page.getByText(text).waitFor();
-    assert.equal(await page.getByText(texts.asker.unchecked).isVisible(), text.includes(thor.handle));
+    assert.equal(await page.getByText(messages.clientDetails.unverified).isVisible(), text.includes(thor.handle));
   }
 });
 
-test('req_160: an application that is described by a document: whoever runs that host is named', async (t) => {
-  const back = await callback(t);
+test('req_160: a client with a metadata document shows the host of the document', async (t) => {
+  const back = await callbackServer(t);
   const id = back.publish('/reader.json', {
     client_name: 'Recipe reader',
     redirect_uris: [back.uri],
@@ -169,18 +169,18 @@ test('req_160: an application that is described by a document: whoever runs that
     response_types: ['code'],
     scope: 'openid profile offline_access',
   });
-  const page = await browse(t, member('Frigg'), { viewport: PHONE });
-  const { url, finish } = await begin({ client_id: id }, back.uri);
+  const page = await openBrowser(t, member('Frigg'), { viewport: PHONE });
+  const { url, finish } = await startCodeFlow({ client_id: id }, back.uri);
   await page.goto(url);
-  await sees(page, asks('Recipe reader'));
-  await page.getByText(said(texts.asker.document, { host: new URL(id).host })).waitFor();
-  await page.getByText(texts.asker.unchecked).waitFor();
-  await look(page, 'consent-document-phone-light');
+  await waitForHeading(page, asks('Recipe reader'));
+  await page.getByText(formatMessage(messages.clientDetails.document, { host: new URL(id).host })).waitFor();
+  await page.getByText(messages.clientDetails.unverified).waitFor();
+  await checkPage(page, 'consent-document-phone-light');
   await allow(page).click();
   await finish(await back.next());
 });
 
-/** An application that registers itself, with addresses that may not all be shown. */
+/** Registers a client dynamically, with addresses of which some must not be shown. */
 async function register() {
   const metadata = {
     client_name: 'Self-made reader',
@@ -201,62 +201,62 @@ async function register() {
   return body;
 }
 
-test('issue 8: an expired request, one that was answered, two tabs, the back button', async (t) => {
-  const [frigg, app, back] = [member('Frigg'), client(), await callback(t)];
-  const page = await browse(t, frigg);
-  const { url } = await begin(app, back.uri);
+test('issue 8: expired and decided requests, two tabs, and the back button show an error', async (t) => {
+  const [frigg, app, back] = [member('Frigg'), client(), await callbackServer(t)];
+  const page = await openBrowser(t, frigg);
+  const { url } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
+  await waitForHeading(page, asks('Reading list'));
   const here = page.url();
   const other = await page.context().newPage();
   await other.goto(here);
-  await sees(other, asks('Reading list'));
+  await waitForHeading(other, asks('Reading list'));
   await allow(page).click();
   assert.ok((await back.next()).searchParams.has('code'));
   await page.waitForURL(`${back.uri}**`);
   await allow(other).click();
-  await sees(other, words.over.title);
-  await look(other, 'consent-over-desktop-light');
+  await waitForHeading(other, strings.unavailable.title);
+  await checkPage(other, 'consent-over-desktop-light');
   await other.goto(here);
-  await sees(other, words.over.title);
+  await waitForHeading(other, strings.unavailable.title);
   await other.close();
   await page.goBack();
   await page.waitForFunction(() => location.pathname !== '/oauth/authorize/consent' || document.querySelector('h1:not([hidden])'));
   assert.equal(back.count(), 0);
 
-  await page.goto((await begin(app, back.uri)).url);
-  await sees(page, asks('Reading list'));
+  await page.goto((await startCodeFlow(app, back.uri)).url);
+  await waitForHeading(page, asks('Reading list'));
   expire('oauth_authorisation_requests', 'account_id', frigg.id);
   await allow(page).click();
-  await sees(page, words.over.title);
+  await waitForHeading(page, strings.unavailable.title);
   await page.reload();
-  await sees(page, words.over.title);
+  await waitForHeading(page, strings.unavailable.title);
   await page.goto(new URL('/oauth/authorize/consent', page.url()).href);
-  await sees(page, words.over.title);
+  await waitForHeading(page, strings.unavailable.title);
 });
 
-test('req_127: a click soon after the page was shown, focused or brought up again allows nothing', async (t) => {
-  const [frigg, app, back] = [member('Frigg'), client(), await callback(t)];
-  const page = await browse(t, frigg);
+test('req_127: a click soon after the page was shown, focused or restored has no effect (double-clickjacking)', async (t) => {
+  const [frigg, app, back] = [member('Frigg'), client(), await callbackServer(t)];
+  const page = await openBrowser(t, frigg);
   await stopClock(page);
   const sent = [];
   page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
-  const { url, finish } = await begin(app, back.uri);
+  const { url, finish } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
-  await page.getByText(`@${frigg.handle}`).waitFor(); // the last that comes
+  await waitForHeading(page, asks('Reading list'));
+  await page.getByText(`@${frigg.handle}`).waitFor(); // the last element that is loaded
   const moved = async () => sent.length > 0 || !(await allow(page).isVisible());
-  await isHeldBack(page, allow(page), moved);
+  await assertGuarded(page, allow(page), moved);
   for (const raise of [
     () => dispatchEvent(new Event('focus')),
     () => document.dispatchEvent(new Event('visibilitychange')),
     () => dispatchEvent(new PageTransitionEvent('pageshow')),
   ]) {
-    await ready(allow(page));
+    await waitUntilEnabled(allow(page));
     await page.evaluate(raise);
-    await isHeldBack(page, allow(page), moved);
+    await assertGuarded(page, allow(page), moved);
   }
-  // While another window has the focus nothing makes it ready.
+  // The button stays disabled while another window has the focus.
   await page.evaluate(() => {
     document.hasFocus = () => false;
     dispatchEvent(new Event('blur'));
@@ -274,18 +274,18 @@ test('req_127: a click soon after the page was shown, focused or brought up agai
   assert.equal(sent.length, 1);
 });
 
-test('req_127: an application that opens the request in a window of its own loses that window', async (t) => {
-  const [app, back] = [client(), await callback(t)];
-  const page = await browse(t, member('Frigg'));
+test('req_127: a client that opens the request in a pop-up window loses the window handle', async (t) => {
+  const [app, back] = [client(), await callbackServer(t)];
+  const page = await openBrowser(t, member('Frigg'));
   await page.goto(back.uri);
   await back.next();
-  const { url, finish } = await begin(app, back.uri);
+  const { url, finish } = await startCodeFlow(app, back.uri);
   const opened = page.waitForEvent('popup');
   await page.evaluate((address) => {
     globalThis.opened = window.open(address, 'consent', 'popup');
   }, url);
   const popup = await opened;
-  await sees(popup, asks('Reading list'));
+  await waitForHeading(popup, asks('Reading list'));
   await page.waitForFunction(() => globalThis.opened.closed);
   assert.equal(await popup.evaluate(() => window.opener), null);
   await allow(popup).click();
@@ -293,62 +293,62 @@ test('req_127: an application that opens the request in a window of its own lose
 });
 
 test('issue 8: a double click decides once', async (t) => {
-  const [frigg, app, back] = [member('Frigg'), client(), await callback(t)];
-  const page = await browse(t, frigg);
+  const [frigg, app, back] = [member('Frigg'), client(), await callbackServer(t)];
+  const page = await openBrowser(t, frigg);
   const sent = [];
   page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
-  const { url, finish } = await begin(app, back.uri);
+  const { url, finish } = await startCodeFlow(app, back.uri);
   await page.goto(url);
-  await sees(page, asks('Reading list'));
+  await waitForHeading(page, asks('Reading list'));
   await allow(page).dblclick();
   await finish(await back.next());
   assert.equal(sent.length, 1);
 });
 
-test('issue 8: who may not authorize, who lost that meanwhile, who is suspended, somebody else on this browser', async (t) => {
-  const [loki, frigg, app, back] = [member('Loki', { permissions: [] }), member('Frigg'), client(), await callback(t)];
-  const lokis = await browse(t, loki);
-  await lokis.goto((await begin(app, back.uri)).url);
+test('issue 8: missing permission, revoked permission, suspension, and another account in this browser show an error', async (t) => {
+  const [loki, frigg, app, back] = [member('Loki', { permissions: [] }), member('Frigg'), client(), await callbackServer(t)];
+  const lokis = await openBrowser(t, loki);
+  await lokis.goto((await startCodeFlow(app, back.uri)).url);
   assert.equal((await back.next()).searchParams.get('error'), 'access_denied');
 
-  const page = await browse(t, frigg, { viewport: PHONE, dark: true });
-  await page.goto((await begin(app, back.uri)).url);
-  await sees(page, asks('Reading list'));
-  await page.getByRole('button', { name: texts.frame.signOut }).click();
-  await sees(page, words.signedOut.title);
+  const page = await openBrowser(t, frigg, { viewport: PHONE, dark: true });
+  await page.goto((await startCodeFlow(app, back.uri)).url);
+  await waitForHeading(page, asks('Reading list'));
+  await page.getByRole('button', { name: messages.layout.signOut }).click();
+  await waitForHeading(page, strings.signedOut.title);
 
   await signIn(page.context(), frigg);
-  await page.goto((await begin(app, back.uri)).url);
-  await sees(page, asks('Reading list'));
-  auth('role', 'unassign', frigg.handle, frigg.role);
+  await page.goto((await startCodeFlow(app, back.uri)).url);
+  await waitForHeading(page, asks('Reading list'));
+  runCommand('role', 'unassign', frigg.handle, frigg.role);
   await allow(page).click();
-  await sees(page, words.notPermitted.title);
-  await look(page, 'consent-not-permitted-phone-dark');
-  auth('role', 'assign', frigg.handle, frigg.role);
+  await waitForHeading(page, strings.notPermitted.title);
+  await checkPage(page, 'consent-not-permitted-phone-dark');
+  runCommand('role', 'assign', frigg.handle, frigg.role);
 
-  await page.goto((await begin(app, back.uri)).url);
-  await sees(page, asks('Reading list'));
-  auth('account', 'suspend', frigg.handle);
+  await page.goto((await startCodeFlow(app, back.uri)).url);
+  await waitForHeading(page, asks('Reading list'));
+  runCommand('account', 'suspend', frigg.handle);
   await allow(page).click();
-  await sees(page, texts.login.heading); // suspending ended the session
+  await waitForHeading(page, messages.login.heading); // the suspension ended the session
   assert.equal(back.count(), 0);
 });
 
-test('issue 8: an API that fails is told, and the answer can be sent again', async (t) => {
-  const [frigg, app, back] = [member('Frigg'), client(), await callback(t)];
-  const page = await browse(t, frigg, { viewport: DESKTOP });
-  const { url, finish } = await begin(app, back.uri);
+test('issue 8: a failed request is shown, and the decision can be sent again', async (t) => {
+  const [frigg, app, back] = [member('Frigg'), client(), await callbackServer(t)];
+  const page = await openBrowser(t, frigg, { viewport: DESKTOP });
+  const { url, finish } = await startCodeFlow(app, back.uri);
   const path = '**/api/oauth/authorize/consent*';
   await page.route(path, (route) => route.abort());
   await page.goto(url);
-  await sees(page, texts.failures.offline.title);
+  await waitForHeading(page, messages.failures.offline.title);
   await page.unroute(path);
-  await page.getByRole('button', { name: texts.common.tryAgain }).click();
-  await sees(page, asks('Reading list'));
+  await page.getByRole('button', { name: messages.common.tryAgain }).click();
+  await waitForHeading(page, asks('Reading list'));
   await page.context().setOffline(true);
   await allow(page).click();
-  await page.getByRole('alert').getByText(texts.failures.maybeLost).waitFor();
-  await look(page, 'consent-offline-desktop-light');
+  await page.getByRole('alert').getByText(messages.failures.unconfirmed).waitFor();
+  await checkPage(page, 'consent-offline-desktop-light');
   await page.context().setOffline(false);
   await allow(page).click();
   await finish(await back.next());

@@ -1,12 +1,12 @@
-// An https host that clients publish on: who they are, and their keys.
+// An https host on which clients publish metadata documents and keys.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 
 import { setup } from './person.mjs';
 
 /**
- * Publishes documents until the test ends. `write` is given the origin and says what lies at which
- * path. Returns the origin, and the paths in the order in which they were asked for.
+ * Publishes documents until the test ends. `write(origin)` returns the documents by path. Returns the
+ * origin, and the requested paths in order.
  */
 export async function publish(t, write) {
   const key = readFileSync(`${setup}/host.key`);

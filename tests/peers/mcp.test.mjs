@@ -1,6 +1,6 @@
-// T25: the client of the MCP TypeScript SDK. It knows the address of an MCP server and nothing
-// else: the metadata of that resource lead it here, where it introduces itself by the URL of a
-// document, or registers. It asks for every scope that the resource knows.
+// T25: the client of the MCP TypeScript SDK. Only the address of an MCP server is configured: the resource
+// metadata lead to this server, where the client uses a metadata document or registers. It requests all
+// scopes of the resource.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -16,12 +16,12 @@ import { accept } from './resource.mjs';
 
 const serverUrl = `${issuer}/mcp`;
 
-// What is granted to who was not let in by an administrator: what may be read.
+// Permissions of clients that no administrator approved: read-only.
 const GRANTED =
   'openid profile email offline_access READ_PUBLISHED_THREADS READ_PUBLISHED_LIBRARY ' +
   'LIST_PROFILES READ_PROFILE LIST_COLLECTIONS READ_COLLECTION';
 
-/** What an application says of itself, in a document or when it registers. */
+/** Client metadata, for a document or a registration. */
 function metadata(method) {
   return {
     client_name: 'An MCP client',
@@ -32,7 +32,7 @@ function metadata(method) {
   };
 }
 
-/** An application: it keeps what the SDK gives it (an `OAuthClientProvider`). */
+/** A client that stores the SDK's state (an `OAuthClientProvider`). */
 class Application {
   #kept = {};
   redirectUrl = callback;
@@ -80,13 +80,13 @@ class Application {
     this.#kept.url = url;
   }
 
-  /** Begins, or begins again when what it has is good no more; says where a person is sent. */
+  /** Starts an authorization, also with invalid tokens. Returns the authorization URL. */
   async begin() {
     assert.equal(await auth(this, { serverUrl }), 'REDIRECT');
     return this.#kept.url;
   }
 
-  /** Goes on where the person came back to. */
+  /** Completes the authorization at the callback address. */
   async finish(back) {
     assert.equal(back.searchParams.get('error_description'), null);
     assert.equal(back.searchParams.get('state'), this.#kept.state);
@@ -95,14 +95,14 @@ class Application {
     return this.#kept.tokens;
   }
 
-  /** Renews what it has, as the SDK does whenever there is a refresh token. */
+  /** Refreshes the tokens, as the SDK does if there is a refresh token. */
   async renew() {
     assert.equal(await auth(this, { serverUrl }), 'AUTHORIZED');
     return this.#kept.tokens;
   }
 }
 
-/** A sign-in and a refresh, and what the MCP server thinks of either access token. */
+/** Signs in and refreshes; the MCP server accepts both access tokens. */
 async function signIn(application) {
   const person = new Person('frigg');
   const url = await application.begin();
@@ -124,7 +124,7 @@ async function signIn(application) {
   return { person, tokens, renewed };
 }
 
-test('T25: an MCP client that introduces itself by a document', async (t) => {
+test('T25: an MCP client with a metadata document', async (t) => {
   const { origin, asked } = await publish(t, (origin) => ({
     '/client.json': { client_id: `${origin}/client.json`, ...metadata('none') },
   }));
@@ -144,7 +144,7 @@ for (const method of [undefined, 'none', 'client_secret_basic', 'client_secret_p
   });
 }
 
-test('T25: an MCP client whose tokens were ended asks again, as the same client', async () => {
+test('T25: an MCP client with revoked tokens authorizes again, as the same client', async () => {
   const application = new Application(metadata('none'));
   const { person, tokens } = await signIn(application);
   const { client_id } = application.clientInformation();

@@ -1,6 +1,5 @@
-// T25: npm `oauth4webapi`, the strictest reader of answers there is: each response is checked for
-// its status, content type, members and their types. Plain http needs its switch
-// `allowInsecureRequests`; nothing else is switched off.
+// T25: npm `oauth4webapi`, which validates the status, content type, members and types of each response.
+// `allowInsecureRequests` permits plain http; all other checks are on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -18,7 +17,7 @@ async function discover(algorithm = 'oidc') {
   return oauth.processDiscoveryResponse(url, response);
 }
 
-/** Where a person is sent, and what the client keeps meanwhile. */
+/** Starts a code flow: the authorization URL and the state of the client. */
 async function begin(server, client, scope = SCOPE) {
   const kept = {
     verifier: oauth.generateRandomCodeVerifier(),
@@ -39,7 +38,7 @@ async function begin(server, client, scope = SCOPE) {
   return { url, kept };
 }
 
-/** Exchanges what came back for tokens; the ID token is verified with the published keys. */
+/** Exchanges the authorization response for tokens and verifies the ID token with the JWK set. */
 async function exchange(server, client, authentication, back, kept) {
   const parameters = oauth.validateAuthResponse(server, client, back, kept.state);
   const response = await oauth.authorizationCodeGrantRequest(
@@ -59,7 +58,7 @@ async function exchange(server, client, authentication, back, kept) {
   return tokens;
 }
 
-/** Userinfo, then a refresh, then userinfo with the new access token. */
+/** Checks userinfo, refreshes, and checks userinfo with the new access token. */
 async function useAndRenew(server, client, authentication, tokens) {
   const { sub } = oauth.getValidatedIdTokenClaims(tokens);
   await userinfo(server, client, tokens.access_token, sub);
@@ -150,7 +149,7 @@ test('T25: without state and nonce there is neither in the answers', async () =>
   });
 });
 
-test('T25: client credentials, by either way to send the secret', async () => {
+test('T25: client credentials, with client_secret_basic and client_secret_post', async () => {
   const server = await discover();
   const { client_id, client_secret } = made('service');
   const client = { client_id };
@@ -169,7 +168,7 @@ test('T25: client credentials, by either way to send the secret', async () => {
   }
 });
 
-/** Asks once whether the person has decided. */
+/** Polls once. */
 async function poll(server, client, deviceCode) {
   const response = await oauth.deviceCodeGrantRequest(
     server,
@@ -195,7 +194,7 @@ async function startDevice(server, client, scope) {
   return oauth.processDeviceAuthorizationResponse(server, client, response);
 }
 
-/** The pause that the server has asked for between two polls. */
+/** Waits for the poll interval. */
 function interval(started) {
   return new Promise((resolve) => setTimeout(resolve, started.interval * 1000));
 }
@@ -224,7 +223,7 @@ for (const [title, client_id, scope] of DEVICES) {
   });
 }
 
-test('T25: a device that is turned away is told access_denied', async () => {
+test('T25: a denied device gets access_denied', async () => {
   const server = await discover();
   const client = { client_id: made('device').client_id };
   const started = await startDevice(server, client, SCOPE);
@@ -259,7 +258,7 @@ test('T25: a wrong verifier is invalid_grant', async () => {
   });
 });
 
-test('T25: a scope that the client may not have is invalid_scope', async () => {
+test('T25: a scope that is not allowed to the client is invalid_scope', async () => {
   const server = await discover();
   const client = { client_id: made('device').client_id };
   await assert.rejects(startDevice(server, client, 'openid ADMINISTRATOR'), {
@@ -278,7 +277,7 @@ async function revoke(server, client, authentication, token) {
   await oauth.processRevocationResponse(response);
 }
 
-test('T25: registration, introspection and revocation, each answer to the letter', async () => {
+test('T25: registration, introspection and revocation have valid responses', async () => {
   const server = await discover();
   const metadata = {
     client_name: 'A stranger',
@@ -304,7 +303,7 @@ test('T25: registration, introspection and revocation, each answer to the letter
   }
 });
 
-test('T25: a registration and a revocation that are refused are told so to the letter', async () => {
+test('T25: rejected registrations and revocations have valid error responses', async () => {
   const server = await discover();
   const asked = await oauth.dynamicClientRegistrationRequest(server, { redirect_uris: ['/x'] }, loopback);
   await assert.rejects(oauth.processDynamicClientRegistrationResponse(asked), {
@@ -318,7 +317,7 @@ test('T25: a registration and a revocation that are refused are told so to the l
   await assert.rejects(oauth.processRevocationResponse(refused), { status: 401 });
 });
 
-/** A key of a client, and the registration of its public half. */
+/** Generates a key pair and registers a client with the public key. */
 async function registerKey(server, alg) {
   const { privateKey: key, publicKey } = await oauth.generateKeyPair(alg);
   const jwk = { ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'mine', alg };
@@ -354,7 +353,7 @@ for (const alg of ['ES256', 'ES384', 'RS256', 'PS256']) {
   });
 }
 
-test('T25: an assertion is good once, and only by the key that was registered', async () => {
+test('T25: an assertion is valid once, and only with the registered key', async () => {
   const server = await discover();
   const { client, authentication } = await registerKey(server, 'ES256');
   const sent = new URLSearchParams();
@@ -383,8 +382,8 @@ test('T25: the resource metadata are accepted and lead here', async () => {
   }
 });
 
-// What the client would have said had the server sent something else: its checks are on.
-test('T25: a response with another state or another issuer is not believed', async () => {
+// Negative test: the client's checks are enabled.
+test('T25: a response with a wrong state or issuer is rejected', async () => {
   const server = await discover();
   const client = { client_id: made('public').client_id };
   const { url, kept } = await begin(server, client);

@@ -1,7 +1,5 @@
-// T25: npm `openid-client`, the relying party that most Node applications use. It finds everything
-// through discovery. Plain http needs its switch `allowInsecureRequests`; no check is switched off,
-// and one is switched on: ID tokens are verified with the published keys although they come
-// straight from the server.
+// T25: npm `openid-client`, a relying party configured by discovery. `allowInsecureRequests` permits plain http;
+// all checks are on, and ID tokens from the token endpoint are additionally verified with the JWK set.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -14,13 +12,13 @@ import { accept } from './resource.mjs';
 const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks];
 const SCOPE = 'openid profile email offline_access';
 
-/** A client that knows the issuer and what it was given when it was registered. */
+/** Configures a client with the issuer and its registered credentials. */
 function discover({ client_id: id, client_secret: secret }, authentication, options) {
   const server = new URL(issuer);
   return client.discovery(server, id, secret, authentication, { execute, ...options });
 }
 
-/** A sign-in that has begun: where the person is sent, and what the client will check afterwards. */
+/** Starts a code flow: the authorization URL, and the values that the client checks afterwards. */
 async function begin(config, parameters) {
   const checks = {
     pkceCodeVerifier: client.randomPKCECodeVerifier(),
@@ -40,7 +38,7 @@ async function begin(config, parameters) {
   return { url, checks };
 }
 
-/** Asserts what the tokens of a sign-in are good for, and that they can be renewed. */
+/** Asserts the claims and userinfo of tokens, and refreshes them. */
 async function assertSignedIn(config, person, tokens) {
   const { id } = person.account;
   assert.equal(tokens.claims().sub, id);
@@ -56,7 +54,7 @@ async function assertSignedIn(config, person, tokens) {
   await client.fetchUserInfo(config, renewed.access_token, id);
 }
 
-/** Signs somebody in with the code flow. */
+/** Signs a member in with the code flow. */
 async function assertSignsIn(config) {
   const person = new Person('frigg');
   const { url, checks } = await begin(config);
@@ -84,11 +82,11 @@ for (const [title, name, authentication] of KINDS) {
   });
 }
 
-test('T25: a secret and nothing else said about how to send it', async () => {
+test('T25: a secret without a configured authentication method', async () => {
   await assertSignsIn(await discover(made('confidential')));
 });
 
-test('T25: discovery through RFC 8414 alone', async () => {
+test('T25: discovery by RFC 8414 only', async () => {
   const config = await discover(made('public'), undefined, { algorithm: 'oauth2' });
   const person = new Person('frigg');
   const { url, checks } = await begin(config, { scope: 'profile' });
@@ -99,7 +97,7 @@ test('T25: discovery through RFC 8414 alone', async () => {
   assert.equal(tokens.id_token, undefined);
 });
 
-test('T25: tokens are for the resource that was asked for, and through a refresh', async () => {
+test('T25: tokens have the requested resource as audience, also after a refresh', async () => {
   const config = await discover(made('public'));
   const resource = `${issuer}/mcp`;
   const { url, checks } = await begin(config, { resource });
@@ -116,7 +114,7 @@ test('T25: tokens are for the resource that was asked for, and through a refresh
   }
 });
 
-test('T25: a resource that is not known is invalid_target', async () => {
+test('T25: an unknown resource is invalid_target', async () => {
   const config = await discover(made('public'));
   const person = new Person('frigg');
   await person.signIn();
@@ -148,7 +146,7 @@ test('T25: prompt=none without a session is login_required', async () => {
   });
 });
 
-test('T25: client credentials, by either way to send the secret', async () => {
+test('T25: client credentials, with client_secret_basic and client_secret_post', async () => {
   const registered = made('service');
   for (const authentication of [client.ClientSecretBasic, client.ClientSecretPost]) {
     const config = await discover(registered, authentication(registered.client_secret));
@@ -178,7 +176,7 @@ for (const [title, registered, scope] of DEVICES) {
   });
 }
 
-test('T25: a device that is turned away is told access_denied', async () => {
+test('T25: a denied device gets access_denied', async () => {
   const config = await discover({ client_id: 'storyden-cli' }, client.None());
   const scope = 'openid profile offline_access';
   const started = await client.initiateDeviceAuthorization(config, { scope });
@@ -199,7 +197,7 @@ test('T25: a denied consent is access_denied', async () => {
   });
 });
 
-test('T25: a member who may not authorize applications is access_denied', async () => {
+test('T25: a member without the permission gets access_denied', async () => {
   const config = await discover(made('public'));
   const person = new Person('loki');
   await person.signIn();
@@ -222,7 +220,7 @@ test('T25: a wrong verifier is invalid_grant', async () => {
   });
 });
 
-test('T25: a code is used once', async () => {
+test('T25: a code works once', async () => {
   const config = await discover(made('public'));
   const { url, checks } = await begin(config);
   const back = await new Person('frigg').approve(url);
@@ -233,7 +231,7 @@ test('T25: a code is used once', async () => {
   });
 });
 
-test('T25: a refresh token that nobody was given is invalid_grant', async () => {
+test('T25: an unknown refresh token is invalid_grant', async () => {
   const config = await discover(made('public'));
   await assert.rejects(client.refreshTokenGrant(config, 'nobody-was-given-this'), {
     name: 'ResponseBodyError',
@@ -257,7 +255,7 @@ test('T25: a wrong secret is a challenge over Basic and invalid_client in the bo
   });
 });
 
-test('T25: userinfo refuses a token that is none with a bearer challenge', async () => {
+test('T25: userinfo rejects an invalid token with a bearer challenge', async () => {
   const config = await discover(made('public'));
   await assert.rejects(client.fetchUserInfo(config, 'none', client.skipSubjectCheck), (error) => {
     assert.equal(error.name, 'WWWAuthenticateChallengeError');
@@ -268,7 +266,7 @@ test('T25: userinfo refuses a token that is none with a bearer challenge', async
   });
 });
 
-/** A client that registers itself, with the metadata it is told back. */
+/** Registers a client dynamically and returns the registered metadata. */
 function register(metadata, authentication) {
   const asked = { client_name: 'A stranger', redirect_uris: [callback], ...metadata };
   return client.dynamicClientRegistration(new URL(issuer), asked, authentication, { execute });
@@ -296,7 +294,7 @@ for (const [title, method, authentication] of REGISTRATIONS) {
   });
 }
 
-/** A key of a client, and its public half as it is published. */
+/** Generates a key pair and the public JWK set. */
 async function makeKey() {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
   const uses = ['sign', 'verify'];
@@ -305,13 +303,13 @@ async function makeKey() {
   return { privateKey, jwks: { keys: [jwk] } };
 }
 
-test('T25: a private key that is registered', async () => {
+test('T25: private_key_jwt with a registered key', async () => {
   const { privateKey, jwks } = await makeKey();
   const metadata = { token_endpoint_auth_method: 'private_key_jwt', jwks };
   await assertSignsIn(await register(metadata, client.PrivateKeyJwt(privateKey)));
 });
 
-test('T25: a private key whose public half is registered by its address', async (t) => {
+test('T25: private_key_jwt with a registered jwks_uri', async (t) => {
   const { privateKey, jwks } = await makeKey();
   const { origin, asked } = await publish(t, () => ({ '/keys.json': jwks }));
   const jwks_uri = `${origin}/keys.json`;
@@ -320,7 +318,7 @@ test('T25: a private key whose public half is registered by its address', async 
   assert.deepEqual(asked, ['/keys.json']);
 });
 
-test('T25: a private key of a client that nobody registered', async (t) => {
+test('T25: private_key_jwt with a metadata document', async (t) => {
   const { privateKey, jwks } = await makeKey();
   const { origin, asked } = await publish(t, (origin) => ({
     '/client.json': {
@@ -338,7 +336,7 @@ test('T25: a private key of a client that nobody registered', async (t) => {
   assert.deepEqual(asked, ['/client.json', '/keys.json']);
 });
 
-test('T25: a registration that is refused says why', async () => {
+test('T25: a rejected registration has an error description', async () => {
   await assert.rejects(register({ redirect_uris: ['http://a.example/'] }), {
     name: 'ResponseBodyError',
     error: 'invalid_redirect_uri',
@@ -349,7 +347,7 @@ test('T25: a registration that is refused says why', async () => {
   });
 });
 
-test('T25: introspection of the tokens that the client got, before and after it gave them back', async () => {
+test('T25: introspection of tokens before and after their revocation', async () => {
   const config = await discover(made('confidential'));
   const person = new Person('frigg');
   const { url, checks } = await begin(config);
@@ -365,7 +363,7 @@ test('T25: introspection of the tokens that the client got, before and after it 
   }
 });
 
-test('T25: signing out, and back to where the client registered', async () => {
+test('T25: sign-out redirects to the registered post-logout address', async () => {
   const config = await discover(made('confidential'));
   const person = new Person('frigg');
   const { url, checks } = await begin(config);
@@ -381,8 +379,8 @@ test('T25: signing out, and back to where the client registered', async () => {
   await assert.rejects(client.authorizationCodeGrant(config, back, again), { error: 'login_required' });
 });
 
-// What the client would have said had the server sent something else: its checks are on.
-test('T25: a response with the issuer of another, or with none, is not believed', async () => {
+// Negative test: the client's checks are enabled.
+test('T25: a response with a wrong or missing issuer is rejected', async () => {
   const config = await discover(made('public'));
   const { url, checks } = await begin(config);
   const back = await new Person('frigg').approve(url);

@@ -1,22 +1,22 @@
-// A person with a browser of their own, and what `run` has set up: the issuer, members, clients.
+// A simulated browser, and the test data of `run`: issuer, members, clients.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
-/** All that a client is told about the server. */
+/** Issuer: the only configuration of clients. */
 export const issuer = process.env.PEERS_ISSUER;
 
-/** The folder with what `run` has set up. */
+/** Directory of the test data. */
 export const setup = process.env.PEERS_SETUP;
 
-/** What the command line printed when it made a member or a client. */
+/** Reads the output of the command that created a member or a client. */
 export function made(name) {
   return JSON.parse(readFileSync(`${setup}/${name}.json`, 'utf8'));
 }
 
-/** Where the clients want people to be sent back to; nothing listens there. */
+/** Redirect URI of the clients; no server listens there. */
 export const callback = 'http://127.0.0.1/callback';
 
-/** A browser: it keeps cookies, and goes where it is sent one step at a time. */
+/** A browser with cookies that follows redirects one at a time. */
 export class Browser {
   #cookies = new Map();
 
@@ -35,7 +35,7 @@ export class Browser {
     return answer;
   }
 
-  /** Opens an address and says where it sends them. */
+  /** Opens an address and returns the redirect target. */
   async follow(url, init) {
     const answer = await this.fetch(url, init);
     assert.ok([302, 303].includes(answer.status), await answer.text());
@@ -43,16 +43,16 @@ export class Browser {
   }
 }
 
-/** Follows redirects and posts decisions as the pages do, through the public API. */
+/** Follows redirects and posts decisions through the public API, like the pages. */
 export class Person extends Browser {
-  /** A member of the server under test, or of the one that is named. */
+  /** A member of the server under test, or of the given server. */
   constructor(handle, { origin = issuer, account = made(handle) } = {}) {
     super();
     this.account = account;
     this.origin = origin;
   }
 
-  /** Opens an authorization URL, signs in if asked to, decides, and says where they end up. */
+  /** Opens an authorization URL, signs in if needed, decides, and returns the final address. */
   async decide(url, decision) {
     const requestId = await this.#arrive(url);
     if (requestId instanceof URL) return requestId;
@@ -69,7 +69,7 @@ export class Person extends Browser {
     return this.decide(url, 'deny');
   }
 
-  /** Types in the code that a device shows, reads who asks, and decides. */
+  /** Enters a user code, loads the consent, and decides. */
   async decideDevice(userCode, decision) {
     if (this.isNew) await this.signIn();
     const path = `/api/oauth/device/consent?user_code=${encodeURIComponent(userCode)}`;
@@ -83,7 +83,7 @@ export class Person extends Browser {
     return this.post('/api/auth/password/signin', { identifier: handle, token: password });
   }
 
-  /** The request that waits for a decision, or where the server has sent the person instead. */
+  /** Returns the id of the pending request, or the redirect target. */
   async #arrive(url) {
     const answer = await this.fetch(url);
     assert.equal(answer.status, 302, await answer.text());

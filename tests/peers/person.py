@@ -1,4 +1,4 @@
-"""A person with a browser that is signed in already, and what `run` has set up for the tests."""
+"""A simulated browser with a session, and the test data of `run`."""
 
 import json
 import os
@@ -11,12 +11,12 @@ ISSUER = os.environ["PEERS_ISSUER"]
 
 
 def made(name):
-    """What the command line printed when it made a member, a client or a session."""
+    """Reads the output of the command that created a member, a client or a session."""
     return json.loads((pathlib.Path(os.environ["PEERS_SETUP"]) / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Person:
-    """Follows redirects and posts decisions as the pages do, through the public API."""
+    """Follows redirects and posts decisions through the public API, like the pages."""
 
     def __init__(self, handle):
         self.account = made(handle)
@@ -25,7 +25,7 @@ class Person:
         self._browser.cookies.set(session["cookie"], session["value"])
 
     def decide(self, url, decision):
-        """Opens an authorization URL, decides, and says where the browser goes then."""
+        """Opens an authorization URL, decides, and returns the redirect target."""
         answer = self._browser.get(url, allow_redirects=False, timeout=120)
         assert answer.status_code == 302, answer.text
         location = answer.headers["Location"]

@@ -1,5 +1,5 @@
-// T25: registrations that manage themselves (RFC 7592). No client here knows of it, so it is done
-// by hand after oauth4webapi has registered.
+// T25: registration management (RFC 7592). None of the client libraries supports it, so the requests are sent
+// manually after a registration with oauth4webapi.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -9,7 +9,7 @@ import { callback, issuer } from './person.mjs';
 
 const loopback = { [oauth.allowInsecureRequests]: true };
 
-/** What somebody who registers is told. */
+/** Registers a client and returns the response. */
 async function register(metadata) {
   const url = new URL(issuer);
   const found = await oauth.discoveryRequest(url, loopback);
@@ -18,7 +18,7 @@ async function register(metadata) {
   return oauth.processDynamicClientRegistrationResponse(asked);
 }
 
-/** A request with a registration's own token to where it is managed. */
+/** Sends a request with the registration access token to the management address. */
 function manage(registered, method, metadata) {
   const headers = { authorization: `Bearer ${registered.registration_access_token}` };
   if (metadata !== undefined) headers['content-type'] = 'application/json';
@@ -26,7 +26,7 @@ function manage(registered, method, metadata) {
   return fetch(registered.registration_client_uri, { method, headers, body });
 }
 
-test('T25: a registration is read, replaced and deleted with its own token', async () => {
+test('T25: a registration is read, replaced and deleted with its registration access token', async () => {
   const metadata = {
     client_name: 'A stranger',
     redirect_uris: [callback],

@@ -1,5 +1,5 @@
-// A remote server to connect to: npm `oidc-provider` as the authorization server, and the resource
-// that it protects. `node tests/peers/remote.mjs` runs both until it is stopped, to try by hand.
+// A remote server: npm `oidc-provider` as the authorization server, and a protected resource.
+// `node tests/peers/remote.mjs` runs both until stopped, for manual tests.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +10,7 @@ import { accept } from './resource.mjs';
 
 const SCOPE = 'tools';
 
-/** Starts what `answer` says on a port of this computer; the origin, and how to end it. */
+/** Starts an HTTP server with the handler `answer`; returns the origin and a function to stop it. */
 async function listen(answer, port = 0) {
   const server = createServer((request, response) => answer(request, response));
   await new Promise((resolve, reject) => {
@@ -24,16 +24,15 @@ async function listen(answer, port = 0) {
   return { origin: `http://127.0.0.1:${server.address().port}`, end };
 }
 
-/** A key to sign tokens with. */
+/** Generates a signing key. */
 function makeKey() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   return { ...privateKey.export({ format: 'jwk' }), use: 'sig' };
 }
 
 /**
- * `oidc-provider`: clients register themselves and must use PKCE, tokens are JWTs for the resource
- * that was asked for, and each refresh replaces the refresh token. Its pages for development take
- * any name and password.
+ * `oidc-provider` with dynamic registration, mandatory PKCE, JWT access tokens for the requested resource, and
+ * refresh token rotation. Its development pages accept any name and password.
  */
 async function startProvider(resource, life, port) {
   let provider;
@@ -66,15 +65,15 @@ async function startProvider(resource, life, port) {
   return { provider, origin, end };
 }
 
-/** The remote server, until it is ended. */
+/** The running remote server. */
 export class Remote {
-  /** How long the access tokens live that it gives from now on, in seconds. */
+  /** Lifetime of new access tokens, in seconds. */
   life = 3600;
-  /** How often it was asked to refresh. */
+  /** Number of refresh requests. */
   refreshes = 0;
   #refreshToken;
 
-  /** Starts it, on free ports or on one and the next. */
+  /** Starts on free ports, or on a given port and the next one. */
   static async start(port = 0) {
     const remote = new Remote();
     const resource = await listen((...exchange) => remote.#serve(...exchange), port && port + 1);
@@ -90,18 +89,18 @@ export class Remote {
     return remote;
   }
 
-  /** Forgets the refresh token that it gave last. */
+  /** Revokes the last refresh token. */
   revoke() {
     return this.#refreshToken.destroy();
   }
 
-  /** The status with which the resource answers who has this access token. */
+  /** Returns the status of the resource for an access token. */
   async use(accessToken) {
     const headers = { authorization: `Bearer ${accessToken}` };
     return (await fetch(this.resource, { headers })).status;
   }
 
-  /** The resource: its metadata lie where its challenge says, and nowhere else (RFC 9728 §5.1). */
+  /** The resource: only its challenge names the address of the metadata (RFC 9728 §5.1). */
   async #serve(request, response) {
     const { origin } = new URL(this.resource);
     const answer = (status, body, headers) => {

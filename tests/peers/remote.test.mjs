@@ -1,5 +1,5 @@
-// T25: the server as a client of others: npm `oidc-provider`, where it registers, and a second
-// storyden-auth, where it introduces itself by its document or its operator makes it a client.
+// T25: the server as a client: of npm `oidc-provider` with dynamic registration, and of a second storyden-auth with
+// a metadata document or a manually created client.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -11,7 +11,7 @@ import { startSecond } from './second.mjs';
 const CONNECTIONS = '/api/admin/oauth/remote/connections';
 const CALLBACK = '/oauth/remote/callback';
 
-/** Who may manage connections, signed in. */
+/** Signed-in account that may manage connections. */
 class Manager extends Person {
   static async arrive() {
     const manager = new Manager('thor');
@@ -25,36 +25,36 @@ class Manager extends Person {
     return answer.json();
   }
 
-  /** A new connection to a resource; not authorized yet. */
+  /** Creates a connection to a resource; authorization is pending. */
   create(asked) {
     return this.post(CONNECTIONS, asked);
   }
 
-  /** Where the browser is sent to authorize a connection. */
+  /** Returns the authorization URL of a connection. */
   async authorize({ id }) {
     const { authorization_url: url } = await this.post(`${CONNECTIONS}/${id}/authorize`, {});
     return new URL(url);
   }
 
-  /** Hands over what the browser brought back, as the page there does. */
+  /** Sends the authorization response to the API, like the callback page. */
   async finish(back) {
     assert.equal(back.pathname, CALLBACK);
     const { connection } = await this.get(`/api/oauth/remote/callback${back.search}`);
     return connection;
   }
 
-  /** How a connection is now. */
+  /** Returns the state of a connection. */
   look({ id }) {
     return this.get(`${CONNECTIONS}/${id}`);
   }
 
-  /** An access token, as a backend asks for one. */
+  /** Requests an access token, like a backend. */
   token({ id }) {
     return this.post(`${CONNECTIONS}/${id}/token`, {});
   }
 }
 
-/** Somebody signs in at `oidc-provider`, on its pages for development, and agrees to all they ask. */
+/** Signs in and consents on the development pages of `oidc-provider`. */
 async function agree(url) {
   const browser = new Browser();
   while (url.pathname !== CALLBACK) {
@@ -70,7 +70,7 @@ async function agree(url) {
   return url;
 }
 
-/** A remote server, and a connection to its resource that is authorized. */
+/** Starts a remote server and authorizes a connection to its resource. */
 async function connect(t, { life } = {}) {
   const remote = await Remote.start();
   t.after(remote.end);
@@ -82,7 +82,7 @@ async function connect(t, { life } = {}) {
   return { remote, thor, connection };
 }
 
-/** Until the access token of a connection is over. */
+/** Waits until the access token of a connection expires. */
 async function ended({ token_expiry: end }) {
   while (Date.now() <= Date.parse(end)) await new Promise((resolve) => setTimeout(resolve, 100));
 }
@@ -111,18 +111,18 @@ test('T25: oidc-provider: registered, authorized, and the resource accepts the t
   assert.equal(remote.refreshes, 0);
 });
 
-test('T25: oidc-provider: an answer with another issuer is not believed', async (t) => {
+test('T25: oidc-provider: a response with a wrong issuer is rejected', async (t) => {
   const remote = await Remote.start();
   t.after(remote.end);
   const thor = await Manager.arrive();
   const created = await thor.create({ resource_url: remote.resource, scope: 'tools' });
   const back = await agree(await thor.authorize(created));
   back.searchParams.set('iss', 'https://elsewhere.example');
-  await assert.rejects(thor.finish(back), /Another authorization server answered/);
+  await assert.rejects(thor.finish(back), /The response is from another authorization server/);
   assert.equal((await thor.look(created)).has_access_token, false);
 });
 
-test('T25: oidc-provider: twenty who want a token that is over are one refresh', async (t) => {
+test('T25: oidc-provider: twenty concurrent requests for an expired token cause one refresh', async (t) => {
   const { remote, thor, connection } = await connect(t, { life: 1 });
   await ended(connection);
   remote.life = 3600;
@@ -132,7 +132,7 @@ test('T25: oidc-provider: twenty who want a token that is over are one refresh',
   assert.equal(remote.refreshes, 1);
 });
 
-test('T25: oidc-provider: a refresh token that was revoked breaks the connection', async (t) => {
+test('T25: oidc-provider: a revoked refresh token sets the connection to error', async (t) => {
   const { remote, thor, connection } = await connect(t, { life: 1 });
   await remote.revoke();
   await ended(connection);
@@ -150,17 +150,17 @@ test('T25: oidc-provider: a refresh token that was revoked breaks the connection
   assert.equal(await remote.use((await thor.token(mended)).access_token), 200);
 });
 
-test('T25: oidc-provider: tokens that live a minute are refreshed once for each that is wanted', async (t) => {
+test('T25: oidc-provider: tokens with a lifetime of a minute are refreshed for each request', async (t) => {
   const { remote, thor, connection } = await connect(t, { life: 60 });
   const { access_token: token } = await thor.token(connection);
   assert.equal(await remote.use(token), 200);
   assert.ok(remote.refreshes <= 1, `${remote.refreshes} refreshes`);
 });
 
-/** What is asked for at a community: its member's profile, and a refresh token. */
+/** Requested scopes: profile and a refresh token. */
 const READING = 'openid offline_access READ_PROFILE';
 
-test('T25: a second storyden-auth, as a client that its operator made', async (t) => {
+test('T25: a second storyden-auth, with a manually created client', async (t) => {
   const { origin, account, make } = await startSecond(t);
   const thor = await Manager.arrive();
   const redirects = ['--redirect-uri', `${thor.origin}${CALLBACK}`];

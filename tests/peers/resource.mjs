@@ -1,11 +1,11 @@
-// A resource server, as oauth4webapi makes one: it knows the issuer and its own address.
+// A resource server with oauth4webapi, configured with the issuer and its own address.
 import * as oauth from 'oauth4webapi';
 
 import { issuer as tested } from './person.mjs';
 
 const loopback = { [oauth.allowInsecureRequests]: true };
 
-/** The claims of an access token, which was verified as RFC 9068 §4 says, for one resource. */
+/** Verifies an access token for a resource (RFC 9068 §4) and returns the claims. */
 export async function accept(accessToken, resource, issuer = tested) {
   const url = new URL(issuer);
   const found = await oauth.discoveryRequest(url, { algorithm: 'oauth2', ...loopback });

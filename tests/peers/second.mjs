@@ -1,4 +1,4 @@
-// A second storyden-auth, with a database and members of its own.
+// A second storyden-auth with a separate database and members.
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -7,7 +7,7 @@ import { setup } from './person.mjs';
 
 const binary = process.env.PEERS_SERVER;
 
-/** A port that nobody has now. */
+/** Finds a free port. */
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -18,8 +18,8 @@ function freePort() {
 }
 
 /**
- * Starts one of a profile that lasts until the test ends: where it is, a member who may use
- * applications, and how to run its commands.
+ * Starts a server with a profile until the test ends. Returns the issuer, a member with the permission to use
+ * applications, and a function to run commands.
  */
 export async function startSecond(t, profile = 'standards') {
   for (let tries = 1; ; tries += 1) {
@@ -29,7 +29,7 @@ export async function startSecond(t, profile = 'standards') {
   }
 }
 
-/** Does that at a port; nothing when another program took the port first. */
+/** Starts the server on a port; returns nothing if the port is taken. */
 async function tryToStart(t, profile, port) {
   const origin = `http://127.0.0.1:${port}`;
   const home = mkdtempSync(`${setup}/second-`);

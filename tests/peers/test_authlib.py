@@ -1,9 +1,8 @@
 """T25: Authlib, the client that most Python applications use.
 
-A small Flask application signs people in as Authlib's documentation shows it, unconfigured but for
-the address of the metadata, and Authlib's session does what needs no person. State, nonce, ID token
-and at_hash are checked by Authlib; nothing is switched off, and plain http needs no switch because
-it knows loopback addresses.
+A small Flask application signs members in as in Authlib's documentation, configured only with the address of
+the metadata; Authlib's session sends the other requests. Authlib checks state, nonce, ID token and at_hash; no
+check is disabled, and Authlib permits plain http for loopback addresses.
 """
 
 import unittest
@@ -26,7 +25,7 @@ METADATA = get_well_known_url(ISSUER, external=True)
 
 
 class Application:
-    """A web application with a sign-in: /login sends a person away, /callback takes them back."""
+    """A web application: /login redirects to the server, /callback handles the response."""
 
     def __init__(self, registered, **how):
         self._app = Flask(__name__)
@@ -54,7 +53,7 @@ class Application:
 
 
 class Browser:
-    """The person's browser at the application."""
+    """The browser at the application."""
 
     def __init__(self, client):
         self._client = client
@@ -63,7 +62,7 @@ class Browser:
         return self._client.get(path, base_url="http://127.0.0.1")
 
     def sign_in(self, person, decision="approve"):
-        """Goes from the application to the server; gives the path and query of the way back."""
+        """Runs the authorization at the server; returns path and query of the callback."""
         back = urlsplit(person.decide(self.open("/login").headers["Location"], decision))
         assert f"{back.scheme}://{back.netloc}{back.path}" == CALLBACK, back
         return f"{back.path}?{back.query}"
@@ -98,7 +97,7 @@ class CodeFlow(unittest.TestCase):
         self.assert_signs_in(made("public"))
 
     def test_refresh(self):
-        """T25: a refresh, with the scope sent along, gives new tokens, which are good."""
+        """T25: a refresh with a scope parameter returns new valid tokens."""
         registered = made("confidential")
         token = self.assert_signs_in(registered)
         storyden = Application(registered).storyden
@@ -142,7 +141,7 @@ class CodeFlow(unittest.TestCase):
         self.assertEqual(refused.exception.error, "invalid_grant")
 
     def test_another_browser(self):
-        """T25: the answer of one browser is not believed in another: Authlib's check is on."""
+        """T25: the response of another browser is rejected by Authlib's state check."""
         application = Application(made("confidential"))
         back = application.browser().sign_in(self.frigg)
         with self.assertRaises(MismatchingStateError):
@@ -160,7 +159,7 @@ class WithoutAPerson(unittest.TestCase):
         self.assertEqual(document["issuer"], ISSUER)
 
     def test_client_credentials(self):
-        """T25: client credentials, by either way to send the secret."""
+        """T25: client credentials, with client_secret_basic and client_secret_post."""
         service = made("service")
         for method in ("client_secret_basic", "client_secret_post"):
             with self.subTest(method), self.session(method, service["client_secret"]) as session:
@@ -169,7 +168,7 @@ class WithoutAPerson(unittest.TestCase):
                 self.assertNotIn("refresh_token", token)
 
     def test_a_wrong_secret(self):
-        """T25: a wrong secret is invalid_client, by either way to send it."""
+        """T25: a wrong secret is invalid_client, with both methods."""
         for method in ("client_secret_basic", "client_secret_post"):
             with self.subTest(method), self.session(method, "sdoas_wrong") as session:
                 with self.assertRaises(OAuthError) as refused:

@@ -94,8 +94,7 @@ impl Create {
             self.owner.is_some(),
         )?;
         if self.without_pkce && kind == ClientType::Public {
-            let problem =
-                "--without-pkce is for confidential applications; a public one must use PKCE";
+            let problem = "--without-pkce is only allowed for confidential clients";
             return Err(Error::Other(problem.to_owned()));
         }
         let owner = match &self.owner {
@@ -173,15 +172,16 @@ fn check(
 ) -> Result<(), Error> {
     let has = |grant| grants.contains(&grant);
     let problem = if grants == [GrantType::RefreshToken] {
-        "--grant refresh_token alone gives no tokens; add the grant that the first one comes from"
+        "--grant refresh_token alone issues no tokens; add the grant that issues the first refresh \
+         token"
     } else if has(GrantType::AuthorizationCode) && !redirects {
-        "--redirect-uri is missing: authorization_code sends people back to the application; or \
-         choose another --grant"
+        "--redirect-uri is missing: authorization_code needs a redirect URI; add one or choose \
+         another --grant"
     } else if has(GrantType::ClientCredentials) && kind == ClientType::Public {
         // RFC 6749 §4.4
         "--grant client_credentials needs --type confidential: a public client has no credentials"
     } else if has(GrantType::ClientCredentials) && !owned {
-        "--owner is missing: with client_credentials the application acts as its owner"
+        "--owner is missing: with client_credentials the client acts as the owner"
     } else if has(GrantType::DeviceCode) && kind == ClientType::Confidential {
         "--grant device_code needs --type public: a device keeps no secret"
     } else {
@@ -229,10 +229,13 @@ async fn insert(
     match inserted {
         Ok(()) => Ok(()),
         Err(store::Error::Taken(_)) => Err(Error::because(format!(
-            "--client-id: {} is taken; `client show {0}` shows by what",
+            "--client-id: {} is taken; `client show {0}` shows the client",
             client.client_id
         ))),
-        Err(store::Error::Gone) => Err(Error::because("--owner: the account is gone")),
+        Err(store::Error::Gone) => Err(Error::because(
+            "--owner: the account does not exist any \
+            more",
+        )),
         Err(error) => Err(error.into()),
     }
 }
@@ -241,8 +244,8 @@ async fn insert(
 fn warn(client: &clients::Client) {
     if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
         output::note(
-            "warning: a client without an owner whose id begins with sdoak_ is deleted when nobody \
-             used it for seven days; --owner or another --client-id keeps it",
+            "warning: a client without an owner and with an id that starts with sdoak_ is deleted \
+             if it is not used within seven days; --owner or another --client-id prevents this",
         );
     }
 }

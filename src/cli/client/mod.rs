@@ -208,14 +208,12 @@ impl Delete {
         let client = find(context, &self.client_id).await?;
         let (id, name) = (client.client_id, output::clean(&client.name));
         if !self.yes {
-            let question = format!("Delete {id} ({name}) and every refresh token it has?");
+            let question = format!("Delete {id} ({name}) and all its refresh tokens?");
             match output::confirm(&question)? {
                 Some(true) => {}
                 Some(false) => return Err(Error::because("nothing was deleted")),
                 None => {
-                    return Err(Error::because(
-                        "nothing was deleted; say --yes to delete it",
-                    ));
+                    return Err(Error::because("nothing was deleted; confirm with --yes"));
                 }
             }
         }
@@ -234,8 +232,8 @@ impl Delete {
         output::note(&format!("{id} is deleted"));
         if id == builtin::CLIENT_ID {
             output::note(
-                "It is built in and comes back when it is next used; OAUTH_CLI_ENABLED=false \
-                 turns it off",
+                "The client is built in and is created again at the next use; \
+                 OAUTH_CLI_ENABLED=false disables it",
             );
         }
         Ok(())
@@ -278,7 +276,7 @@ impl RotateSecret {
                 format!("{}   (shown this once)", secret.reveal()),
             ),
         ];
-        facts.extend(old_until.map(|until| ("old secret", format!("good until {until}"))));
+        facts.extend(old_until.map(|until| ("old secret", format!("valid until {until}"))));
         output::print(&output::facts(facts))
     }
 }

@@ -38,7 +38,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: Result<SocketAddr, _> = text.replace("localhost:", "127.0.0.1:").parse();
     match address {
         Ok(address) if address.ip().is_loopback() => Ok(address),
-        Ok(_) => Err("a demo is for this computer alone; use 127.0.0.1:PORT".to_owned()),
+        Ok(_) => Err("the demo only listens on this computer; use 127.0.0.1:PORT".to_owned()),
         Err(_) => Err("use ADDRESS:PORT, as in 127.0.0.1:8000".to_owned()),
     }
 }

@@ -95,7 +95,7 @@ pub(super) async fn seed(context: &Context, reset: bool) -> Result<Seeded, Error
     plan_clients(context, &mut plan, &mut seeded).await?;
     match context.db.write(plan, |tx, plan| write(tx, plan)).await {
         Err(store::Error::Taken(_)) => Err(Error::because(
-            "--dir: another demo is filling the same folder; start this one again",
+            "--dir: another demo is writing to the same directory; start this demo again",
         )),
         written => Ok(written.map(|()| seeded)?),
     }

@@ -16,13 +16,16 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     } else if config.listen_addr.ip().is_loopback() {
         findings.ok(
             CHECK,
-            format!("{} is for this computer alone", config.issuer()),
+            format!(
+                "{} only accepts connections of this computer",
+                config.issuer()
+            ),
         );
     } else {
         findings.warn(
             CHECK,
             format!(
-                "LISTEN_ADDR {} takes connections from elsewhere, but applications are told {}",
+                "LISTEN_ADDR {} accepts connections from other computers, but the issuer is {}",
                 config.listen_addr,
                 config.issuer()
             ),
@@ -34,8 +37,8 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     if api.scheme() == "https" && config.trusted_proxies.0.is_empty() {
         findings.warn(
             CHECK,
-            "TRUSTED_PROXIES is empty: behind a proxy everybody has the proxy's address, and \
-             everybody's failures count together",
+            "TRUSTED_PROXIES is empty: behind a proxy all clients have the proxy's address and \
+             share its rate limits",
             "set TRUSTED_PROXIES to the address or network of the proxy that ends TLS",
         );
     }
@@ -48,8 +51,12 @@ fn examine_cookie(config: &Config, web: &Url, findings: &mut Findings) {
     if !same_site(api, web) {
         return findings.fail(
             CHECK,
-            format!("the pages at {web} and the API at {api} share no site: no session cookie goes across"),
-            "put both below one domain with the same scheme: PUBLIC_API_ADDRESS, PUBLIC_WEB_ADDRESS",
+            format!(
+                "the pages at {web} and the API at {api} share no site, so browsers do not \
+                     send the session cookie to the API"
+            ),
+            "use the same scheme and a common domain for both: PUBLIC_API_ADDRESS, \
+             PUBLIC_WEB_ADDRESS",
         );
     }
     let host = web.host_str().unwrap_or_default();
@@ -58,17 +65,17 @@ fn examine_cookie(config: &Config, web: &Url, findings: &mut Findings) {
     if host == domain || host.ends_with(&format!(".{domain}")) {
         return findings.ok(
             CHECK,
-            format!("the session cookie is for {domain}: the pages at {web} get it"),
+            format!("the session cookie is for {domain} and is sent to the pages at {web}"),
         );
     }
     findings.warn(
         CHECK,
         format!(
-            "the session cookie is for {domain}: the pages at {web} send it to the API, and are not \
-             sent it themselves"
+            "the session cookie is for {domain}: the pages at {web} send it to the API, but do not \
+             receive it themselves"
         ),
-        "well as long as the pages ask from the browser; else put the API below the host of \
-         PUBLIC_WEB_ADDRESS, or both at one host",
+        "no change is needed if the pages call the API from the browser; if their server calls the \
+         API, put the API below the host of PUBLIC_WEB_ADDRESS, or both at one host",
     );
 }
 

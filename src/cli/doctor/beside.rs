@@ -10,26 +10,30 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     if config.policies.differences().is_empty() {
         findings.warn(
             CHECK,
-            "OAUTH_PROFILE is standards: applications, the frontend and sd that were written for \
-             the Storyden hear other answers",
+            "OAUTH_PROFILE is standards: some responses differ from a Storyden, which existing \
+             clients, the frontend and sd may not expect",
             "set OAUTH_PROFILE=storyden; docs/storyden.md lists every difference",
         );
     } else {
-        findings.ok(CHECK, "OAUTH_PROFILE is storyden: its answers are kept");
+        findings.ok(
+            CHECK,
+            "OAUTH_PROFILE is storyden: responses match a Storyden",
+        );
     }
     if config.oauth_enabled && config.signing_key.is_none() {
         findings.fail(
             CHECK,
-            "OAUTH_SIGNING_KEY_BASE64 is not set: the Storyden checks access tokens by its own key, \
-             and would refuse those of this server",
-            "set OAUTH_SIGNING_KEY_BASE64 (and OAUTH_SIGNING_KEY_ID, if it has one) as at the Storyden",
+            "OAUTH_SIGNING_KEY_BASE64 is not set: the Storyden verifies access tokens with its own \
+             key and rejects the tokens of this server",
+            "set OAUTH_SIGNING_KEY_BASE64 (and OAUTH_SIGNING_KEY_ID, if set) to the values of the \
+             Storyden",
         );
     }
     if config.public_web_address.is_none() {
         findings.warn(
             CHECK,
             format!(
-                "PUBLIC_WEB_ADDRESS is not set: people are sent to {}, not to the frontend",
+                "PUBLIC_WEB_ADDRESS is not set: browsers are redirected to {}, not to the frontend",
                 config.login_page()
             ),
             "set PUBLIC_WEB_ADDRESS as at the Storyden",
@@ -47,7 +51,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     if config.signup_enabled {
         findings.warn(
             CHECK,
-            "SIGNUP_ENABLED is true: whoever signs up here passes the Storyden's own rules by",
+            "SIGNUP_ENABLED is true: sign-up on this server bypasses the Storyden's rules",
             "unset SIGNUP_ENABLED, and leave /api/auth/password with the Storyden",
         );
     }

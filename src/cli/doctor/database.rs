@@ -29,7 +29,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     let Some(config) = without_creating(config.clone()) else {
         findings.ok(
             "database",
-            "there is no SQLite file yet: the first command makes it",
+            "there is no SQLite file yet; the first command creates it",
         );
         return Owner::ThisServer;
     };
@@ -37,11 +37,10 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
         Ok(context) => context,
         Err(error) => {
             let advice = match database {
-                DatabaseUrl::Sqlite(_) => {
-                    "check the file of DATABASE_URL, and that it may be written"
-                }
+                DatabaseUrl::Sqlite(_) => "check the file of DATABASE_URL and its write permission",
                 DatabaseUrl::Postgres(_) => {
-                    "check host, port, name, user and password of DATABASE_URL, and that it runs"
+                    "check host, port, name, user and password of DATABASE_URL, and that \
+                     PostgreSQL runs"
                 }
             };
             findings.fail("database", with_causes(&error), advice);
@@ -51,8 +50,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     match examine_open(&context, findings).await {
         Ok(owner) => owner,
         Err(error) => {
-            let advice =
-                "the database refused a look at it; see that the user may read every table";
+            let advice = "a query failed; check that the database user may read all tables";
             findings.fail("database", with_causes(&error), advice);
             Owner::ThisServer
         }
@@ -66,10 +64,10 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
         Db::Postgres(_) => "PostgreSQL",
     };
     let (owner, whose) = if inspect::has_storyden_tables(&context.db).await? {
-        let whose = "a Storyden's own database: only auth_* tables and indexes are added to it";
+        let whose = "the database of a Storyden: this server adds only auth_* tables and indexes";
         (Owner::Storyden, whose)
     } else {
-        let whose = "this server's alone: no Storyden has its tables there";
+        let whose = "used by this server only: there are no tables of a Storyden";
         (Owner::ThisServer, whose)
     };
     findings.ok("database", format!("{engine} {version} answers; {whose}"));
@@ -115,15 +113,17 @@ async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::
         let finding = format!("{step}: {due}, {completed}, {} deleted", known.deleted);
         if let Some(error) = &known.error {
             behind = true;
-            let advice = "the log of `serve` has more; if it is a timeout, see that the finding `indexes` is \
-                          ok, and leave `serve` running: it tries again every hour with smaller batches";
+            let advice = "the log of `serve` has more; if it is a timeout, see that the finding \
+                          `indexes` is ok, and leave `serve` running: the server retries every \
+                          hour with smaller batches";
             findings.warn("clean-up", format!("{finding}; it failed: {error}"), advice);
         } else if known
             .completed_at
             .is_none_or(|at| now - at > COMPLETED_WITHIN)
         {
             behind = true;
-            let advice = "leave `serve` running: it continues while rows are due, a pass every hour at least";
+            let advice = "leave `serve` running: the clean-up continues while rows are due, with \
+                          at least one pass an hour";
             findings.warn("clean-up", finding, advice);
         } else if *rows > 0 {
             findings.ok("clean-up", finding);
@@ -131,7 +131,7 @@ async fn examine_clean_up(context: &Context, findings: &mut Findings) -> store::
     }
     if progress.is_empty() {
         let due: i64 = backlog.iter().map(|step| step.rows).sum();
-        let finding = format!("has not run yet, {due} rows are due; `serve` runs it");
+        let finding = format!("has not run yet, {due} rows are due; `serve` runs the clean-up");
         findings.ok("clean-up", finding);
     } else if !behind {
         let last = progress.iter().filter_map(|known| known.completed_at).max();
@@ -158,9 +158,10 @@ async fn examine_indexes(context: &Context, findings: &mut Findings) -> store::R
     findings.warn(
         "indexes",
         format!("missing: {}", missing.join(", ")),
-        "leave `serve` running: it makes them within a minute, and again each time a Storyden dropped them; \
-         clean-up, revocation and sign-in are slow until then. If they stay away, the log of `serve` says \
-         why: on PostgreSQL only the owner of a table may make an index on it",
+        "leave `serve` running: the server creates them within a minute, and again after a \
+         Storyden dropped them; clean-up, revocation and sign-in are slow until then. If they stay \
+         missing, see the log of `serve`: on PostgreSQL only the owner of a table may create an \
+         index on it",
     );
     Ok(())
 }
@@ -169,10 +170,10 @@ async fn examine_indexes(context: &Context, findings: &mut Findings) -> store::R
 async fn examine_tables(context: &Context, findings: &mut Findings) -> store::Result<bool> {
     let differences = schema::differences(&context.db).await?;
     if differences.is_empty() {
-        findings.ok("tables", "Storyden's tables are as this server knows them");
+        findings.ok("tables", "Storyden's tables have the expected schema");
     }
-    let advice = "start the Storyden once, in the version of August 2026 or newer: it makes what is \
-                  missing; if that does not help, this server is too old for it";
+    let advice = "start the Storyden once, version August 2026 or newer: its migration adds what \
+                  is missing; if that does not help, update this server";
     for difference in &differences {
         if difference.is_fatal() {
             findings.fail("tables", difference.to_string(), advice);
@@ -192,7 +193,7 @@ async fn examine_journal(
         None => {}
         Some(mode) if owner == Owner::Storyden => findings.ok(
             "journal",
-            format!("mode {mode}, which is the Storyden's to choose and stays as it is"),
+            format!("mode {mode}; chosen by the Storyden and not changed"),
         ),
         Some("wal") => findings.ok(
             "journal",
@@ -232,8 +233,11 @@ async fn examine_time_texts(context: &Context, findings: &mut Findings) -> store
         None => findings.ok("time zone", "stored times are in UTC"),
         Some(text) => findings.warn(
             "time zone",
-            format!("stored times carry an offset, as in {text}; Storyden compares them as text"),
-            "run Storyden with TZ=UTC, and this server beside it",
+            format!(
+                "stored times have a UTC offset, such as {text}, and Storyden compares times \
+                     as text"
+            ),
+            "run the Storyden and this server with TZ=UTC",
         ),
     }
     Ok(())
@@ -265,10 +269,10 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
     let Some(nearest) = folder.ancestors().find(|folder| folder.exists()) else {
         let shown = folder.display();
         return match std::fs::metadata(".").map(|about| about.permissions().readonly()) {
-            Ok(false) => findings.ok("folder", format!("{shown} will be made")),
+            Ok(false) => findings.ok("folder", format!("{shown} will be created")),
             _ => findings.fail(
                 "folder",
-                format!("{shown} cannot be made"),
+                format!("{shown} cannot be created"),
                 "choose another DATA_DIR",
             ),
         };
@@ -279,8 +283,8 @@ fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
         Err(error) => findings.fail(
             "folder",
             format!("{shown} cannot be written: {error}"),
-            "give this user the right to write there (SQLite keeps its log beside the file), or \
-             choose another DATA_DIR or DATABASE_URL",
+            "give this user write permission for the directory (SQLite writes a log beside the \
+             file), or choose another DATA_DIR or DATABASE_URL",
         ),
     }
 }

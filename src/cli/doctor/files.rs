@@ -28,14 +28,15 @@ pub(super) fn examine(
         examine_folder(files::folder_of(&url.real_path()), findings);
     }
     for (path, mode) in open_to_others([sealer::file_in(&config.data_dir)]) {
-        let advice = "and authorize the remote connections again if somebody may have read it";
+        let advice = "and authorize the remote connections again if another user may have read the \
+                      file";
         report(&path, mode, "the key that seals tokens", advice, findings);
     }
     if let Some(path) = env_file {
         examine_settings(path, findings);
     }
     if findings.0.len() == before {
-        findings.ok(CHECK, "others can read or replace none of them");
+        findings.ok(CHECK, "other users can neither read nor replace them");
     }
 }
 
@@ -88,7 +89,8 @@ fn examine_folder(folder: &Path, findings: &mut Findings) {
         findings.warn(
             CHECK,
             format!(
-                "{folder} has the mode {mode:04o}: others can replace the database and its keys"
+                "{folder} has the mode {mode:04o}: other users can replace the database and its \
+                 keys"
             ),
             format!("chmod 700 {folder}"),
         );
@@ -101,7 +103,7 @@ fn examine_settings(path: &Path, findings: &mut Findings) {
         return;
     }
     for (path, mode) in open_to_others([path.to_owned()]) {
-        let advice = "and replace the secrets if somebody may have read it";
+        let advice = "and replace the secrets if another user may have read the file";
         report(&path, mode, &secrets.join(", "), advice, findings);
     }
 }

@@ -56,8 +56,8 @@ pub(super) async fn examine(
     findings.warn(
         CHECK,
         finding,
-        "is the server running, does the name lead here, and does the proxy send /.well-known/ to \
-         it? Applications read this address first",
+        "check that the server runs, that the host name resolves to it, and that the proxy \
+         forwards /.well-known/; clients read this address first",
     );
 }
 
@@ -66,7 +66,7 @@ async fn examine_server(config: &Config, owner: Owner, findings: &mut Findings) 
     let url = format!("{}/oauth/introspect", config.endpoint_base());
     let finding = match get(&url).await.map(|answer| answer.status()) {
         Ok(StatusCode::METHOD_NOT_ALLOWED) => {
-            return findings.ok(CHECK, "it is a storyden-auth that answers there");
+            return findings.ok(CHECK, "a storyden-auth answers at this address");
         }
         Ok(StatusCode::NOT_FOUND) if owner == Owner::Storyden => {
             "the Storyden itself answers there, not this server".to_owned()
@@ -77,8 +77,9 @@ async fn examine_server(config: &Config, owner: Owner, findings: &mut Findings) 
     findings.warn(
         CHECK,
         finding,
-        "right before the switch; after it, let the proxy send /api/oauth/ and the other paths of \
-         docs/storyden.md to LISTEN_ADDR: config/Caddyfile and config/nginx.conf do",
+        "expected before switching over; afterwards the proxy must forward /api/oauth/ and the \
+         other paths of docs/storyden.md to LISTEN_ADDR, as config/Caddyfile and config/nginx.conf \
+         do",
     );
 }
 
@@ -89,7 +90,7 @@ async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: 
     let served = match read::<KeySet>(&url).await {
         Ok(served) => served,
         Err(why) => {
-            let advice = "applications check ID tokens by these keys; see why they are not served";
+            let advice = "clients verify ID tokens with these keys; check why they are not served";
             return findings.warn(CHECK, format!("{url}: {why}"), advice);
         }
     };
@@ -109,8 +110,8 @@ async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: 
         kids.join(", "),
         key.kid()
     );
-    let advice = "set OAUTH_SIGNING_KEY_BASE64 and OAUTH_SIGNING_KEY_ID alike wherever this issuer is \
-                  served, and restart what has the old one";
+    let advice = "set OAUTH_SIGNING_KEY_BASE64 and OAUTH_SIGNING_KEY_ID to the same values on \
+                  every server of this issuer, and restart the servers with the old key";
     match owner {
         Owner::Storyden => findings.fail(CHECK, finding, advice),
         Owner::ThisServer => findings.warn(CHECK, finding, advice),

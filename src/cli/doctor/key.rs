@@ -20,7 +20,7 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<Signin
         let folder = config.data_dir.display();
         findings.ok(
             CHECK,
-            format!("none yet: `serve` makes one in DATA_DIR ({folder})"),
+            format!("none yet; `serve` generates a key in DATA_DIR ({folder})"),
         );
         return None;
     }
@@ -31,8 +31,8 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) -> Option<Signin
             key
         }
         Err(error) => {
-            let advice = "`storyden-auth key generate --json` makes a key; set \
-                          OAUTH_SIGNING_KEY_BASE64 to its base64";
+            let advice = "run `storyden-auth key generate --json` and set OAUTH_SIGNING_KEY_BASE64 \
+                          to its `base64`";
             findings.fail(CHECK, with_causes(&error), advice);
             return None;
         }
@@ -56,7 +56,13 @@ fn examine_file(config: &Config, findings: &mut Findings) {
     }
     findings.fail(
         CHECK,
-        format!("{path} has the mode {mode:04o}: others can read it, and sign as this server"),
-        format!("chmod 600 {path}, and delete it if somebody may have read it: a new one is made"),
+        format!(
+            "{path} has the mode {mode:04o}: other users can read the key and sign tokens of \
+                 this server"
+        ),
+        format!(
+            "chmod 600 {path}, and delete the file if another user may have read it: `serve` \
+                 then generates a new key"
+        ),
     );
 }

@@ -137,8 +137,8 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
     } else {
         findings.warn(
             "oauth",
-            "OAUTH_ENABLED is false: every OAuth endpoint answers that it is off",
-            "set OAUTH_ENABLED=true to let people sign in to applications",
+            "OAUTH_ENABLED is false: all OAuth endpoints answer that OAuth is disabled",
+            "set OAUTH_ENABLED=true to enable the OAuth endpoints",
         );
     }
     addresses::examine(config, findings);

@@ -124,13 +124,13 @@ impl Login {
         let answer = http.get(&url).send().await.map_err(|error| {
             let why = with_causes(&error.without_url());
             Error::because(format!(
-                "--server: {server} does not answer ({why}); does it run?"
+                "--server: {server} does not answer ({why}); check that the server runs"
             ))
         })?;
         let status = answer.status();
         if !status.is_success() {
             let hint = if status.is_redirection() {
-                "; name the address it leads to"
+                "; use the address of the redirect"
             } else {
                 ""
             };
@@ -207,7 +207,7 @@ impl Login {
                 let left = expires_at - clock.now();
                 if left <= Span::ZERO {
                     return Err(Error::because(
-                        "the code has expired before anybody approved it; run `login` again",
+                        "the code expired before it was approved; run `login` again",
                     ));
                 }
                 screen.count_down(left, pace.has_failed());
@@ -264,7 +264,7 @@ impl Login {
                 PollOutcome::Refused(Error::because("the sign-in was denied in the browser"))
             }
             "expired_token" => PollOutcome::Refused(Error::because(
-                "the code has expired before anybody approved it; run `login` again",
+                "the code expired before it was approved; run `login` again",
             )),
             _ => PollOutcome::Refused(Error::because(format!(
                 "the server refused: {}",
@@ -317,13 +317,12 @@ async fn who(http: &reqwest::Client, metadata: &Metadata, tokens: &serde_json::V
             let who = name.or(preferred_username).unwrap_or(sub);
             format!("Signed in as {who}")
         }
-        None => "Signed in (who, the server did not say: scope openid and profile ask for it)"
-            .to_owned(),
+        None => "Signed in (the name needs the scopes openid and profile)".to_owned(),
     };
     output::clean(&text)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Error> {
     serde_json::from_slice(body)
-        .map_err(|_| Error::because(format!("--server: the answer is no {what}")))
+        .map_err(|_| Error::because(format!("--server: the response is not a {what}")))
 }

@@ -17,7 +17,7 @@ const FRESH_MAX: Duration = Duration::hours(1);
 
 /// The error for a document that cannot be fetched. Does not tell the reason.
 const UNREACHABLE: &str =
-    "The client's metadata document cannot be had now: its host does not answer";
+    "The client's metadata document cannot be fetched now: its host does not answer";
 
 /// Why a document could not be used.
 pub(super) struct Failed {

@@ -121,7 +121,7 @@ async fn read(
         client = client_id,
         why = %failed.reason,
         serves_on = serves.is_some(),
-        "a client's metadata document cannot be used"
+        "client metadata document cannot be used"
     );
     serves.map(|one| one.client).ok_or(failed.error)
 }
@@ -187,7 +187,7 @@ async fn store_document(
     if changed {
         tracing::warn!(
             client = client_id,
-            "a client's metadata document changed: what the client was given is ended"
+            "client metadata document changed; all access of the client is revoked"
         );
     }
     let saved = context.db.write((new, entry), |tx, (new, entry)| {

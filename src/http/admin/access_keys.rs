@@ -108,10 +108,10 @@ pub struct KeyList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Of this account"),
+        ("account_id" = Option<String>, Query, description = "Filter by account id"),
     ),
     responses(
-        (status = 200, description = "The access keys", body = KeyList),
+        (status = 200, description = "List of access keys", body = KeyList),
         Invalid,
         GuardErrors,
     )
@@ -143,9 +143,9 @@ pub async fn list(
     path = "/api/admin/access-keys/{access_key_id}",
     operation_id = "AdminAccessKeyDelete",
     tag = "admin",
-    params(("access_key_id" = String, Path, description = "The id of the row")),
+    params(("access_key_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "The key cannot be used any more"),
+        (status = 204, description = "Deleted; the key is invalid"),
         GuardErrors,
         NotFound,
     )

@@ -29,15 +29,15 @@ pub struct AuditList {
     tag = "admin",
     params(
         PageParameters,
-        ("event" = Option<String>, Query, description = "Of this event, as in grant_approved"),
-        ("actor" = Option<String>, Query, description = "Done by this account"),
-        ("account_id" = Option<String>, Query, description = "That concern this account"),
-        ("client_id" = Option<String>, Query, description = "That concern this client, by its public id or its row"),
-        ("since" = Option<String>, Query, description = "At this time or later (RFC 3339)"),
-        ("until" = Option<String>, Query, description = "Before this time (RFC 3339)"),
+        ("event" = Option<String>, Query, description = "Filter by event, such as grant_approved"),
+        ("actor" = Option<String>, Query, description = "Filter by the acting account"),
+        ("account_id" = Option<String>, Query, description = "Filter by the affected account"),
+        ("client_id" = Option<String>, Query, description = "Filter by client: client id or row id"),
+        ("since" = Option<String>, Query, description = "Start of the period, inclusive (RFC 3339)"),
+        ("until" = Option<String>, Query, description = "End of the period, exclusive (RFC 3339)"),
     ),
     responses(
-        (status = 200, description = "The lines, newest first", body = AuditList),
+        (status = 200, description = "Audit entries, newest first", body = AuditList),
         Invalid,
         GuardErrors,
     )

@@ -169,8 +169,8 @@ pub(super) fn scopes(input: ClientInput, names: &[String]) -> Result<Scope, ApiE
     let scope = |name: &String| {
         ScopeName::from_name(name).ok_or_else(|| {
             let detail = format!(
-                "allowed_scopes has {name:?}, which is no scope here; scopes_supported in \
-                 /.well-known/oauth-authorization-server lists them"
+                "allowed_scopes has the unknown scope {name:?}; scopes_supported in \
+                 /.well-known/oauth-authorization-server lists the scopes"
             );
             if input == ClientInput::AsSent {
                 ApiError::new(Kind::PermissionDenied, detail) // storyden-contract.md#administration
@@ -192,7 +192,10 @@ pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
                 .map(|known| known.stored_name())
                 .collect();
             let known = known.join(", ");
-            let detail = format!("allowed_grants has {name:?}; it may have: {known}");
+            let detail = format!(
+                "allowed_grants has the unknown grant {name:?}; valid grants: \
+                                  {known}"
+            );
             return Err(ApiError::invalid(detail));
         };
         if !grants.contains(&grant) {

@@ -50,12 +50,12 @@ pub struct ClientList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Of this owner"),
-        ("client_id" = Option<String>, Query, description = "With this public id"),
-        ("q" = Option<String>, Query, description = "With this text in the name or the public id, in any case"),
+        ("account_id" = Option<String>, Query, description = "Filter by the owner's account id"),
+        ("client_id" = Option<String>, Query, description = "Filter by client id"),
+        ("q" = Option<String>, Query, description = "Filter by a substring of name or client id, case-insensitive"),
     ),
     responses(
-        (status = 200, description = "The clients", body = ClientList),
+        (status = 200, description = "List of clients", body = ClientList),
         Invalid,
         GuardErrors,
     )
@@ -98,7 +98,7 @@ pub struct CreatedClient {
     tag = "admin",
     request_body = CreateClient,
     responses(
-        (status = 200, description = "The client", body = CreatedClient),
+        (status = 200, description = "The registered client", body = CreatedClient),
         Invalid,
         GuardErrors,
         Conflict,
@@ -131,7 +131,7 @@ pub async fn create(
         });
     inserted.await.map_err(|error| match error {
         store::Error::Taken(_) => {
-            let detail = "client_id is taken; choose another one";
+            let detail = "client_id is taken; choose another client id";
             ApiError::new(Kind::AlreadyExists, detail)
         }
         store::Error::Gone => ApiError::invalid("account_id names no account"),
@@ -203,7 +203,7 @@ fn may_have_secret(context: &Context, kind: ClientType) -> bool {
 }
 
 fn no_secret() -> ApiError {
-    ApiError::invalid("client_secret_hash is for confidential clients; a public one has no secret")
+    ApiError::invalid("client_secret_hash is only for confidential clients")
 }
 
 /// `GET /api/admin/oauth/clients/{oauth_client_id}`.
@@ -212,9 +212,9 @@ fn no_secret() -> ApiError {
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientGet",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 200, description = "The client", body = ClientResource),
+        (status = 200, description = "The registered client", body = ClientResource),
         GuardErrors,
         NotFound,
     )
@@ -237,10 +237,10 @@ pub async fn get(
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientUpdate",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     request_body = UpdateClient,
     responses(
-        (status = 200, description = "The client as it is now", body = ClientResource),
+        (status = 200, description = "The updated client", body = ClientResource),
         Invalid,
         GuardErrors,
         NotFound,
@@ -326,9 +326,9 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
     path = "/api/admin/oauth/clients/{oauth_client_id}",
     operation_id = "AdminOAuthClientDelete",
     tag = "admin",
-    params(("oauth_client_id" = String, Path, description = "Its row")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is gone, with all that it was given"),
+        (status = 204, description = "Deleted; all access of the client is revoked"),
         GuardErrors,
         NotFound,
     )

@@ -34,12 +34,12 @@ pub struct DeviceList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Opened or approved by this account"),
-        ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
-        ("state" = Option<String>, Query, description = "pending, approved, denied, consumed or expired"),
+        ("account_id" = Option<String>, Query, description = "Filter by the account that opened or approved the device"),
+        ("client_id" = Option<String>, Query, description = "Filter by client: client id or row id"),
+        ("state" = Option<String>, Query, description = "Filter by state: pending, approved, denied, consumed or expired"),
     ),
     responses(
-        (status = 200, description = "The device authorizations", body = DeviceList),
+        (status = 200, description = "List of device authorizations", body = DeviceList),
         Invalid,
         GuardErrors,
     )

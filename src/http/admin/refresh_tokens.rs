@@ -36,11 +36,11 @@ pub struct TokenList {
     tag = "admin",
     params(
         PageParameters,
-        ("account_id" = Option<String>, Query, description = "Of this account"),
-        ("client_id" = Option<String>, Query, description = "Of this client, by its public id or its row"),
+        ("account_id" = Option<String>, Query, description = "Filter by account id"),
+        ("client_id" = Option<String>, Query, description = "Filter by client: client id or row id"),
     ),
     responses(
-        (status = 200, description = "The refresh tokens", body = TokenList),
+        (status = 200, description = "List of refresh tokens", body = TokenList),
         Invalid,
         GuardErrors,
     )
@@ -65,9 +65,9 @@ pub async fn list(
     path = "/api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}",
     operation_id = "AdminOAuthRefreshTokenDelete",
     tag = "admin",
-    params(("oauth_refresh_token_id" = String, Path, description = "Its row")),
+    params(("oauth_refresh_token_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "Nothing is refreshed with it any more"),
+        (status = 204, description = "Revoked"),
         GuardErrors,
         NotFound,
     )

@@ -65,7 +65,7 @@ fn resource_metadata() -> utoipa::openapi::Ref {
     tag = "admin",
     request_body = Discover,
     responses(
-        (status = 200, description = "Who protects the resource, and how", body = Discovery),
+        (status = 200, description = "Authorization server and metadata of the resource", body = Discovery),
         Invalid, GuardErrors, BodyErrors,
     )
 )]
@@ -114,7 +114,7 @@ pub struct List {
     operation_id = "OAuthRemoteConnectionList",
     tag = "admin",
     responses(
-        (status = 200, description = "The connections, everybody's", body = List),
+        (status = 200, description = "List of all connections", body = List),
         GuardErrors,
     )
 )]
@@ -156,7 +156,7 @@ pub struct Create {
     tag = "admin",
     request_body = Create,
     responses(
-        (status = 200, description = "The connection, not authorized yet", body = Shown),
+        (status = 200, description = "The new connection; authorization is pending", body = Shown),
         Invalid, GuardErrors, Conflict, BodyErrors,
     )
 )]
@@ -200,7 +200,7 @@ fn id_of(path: &str) -> Result<RemoteConnectionId, ApiError> {
     path = "/api/admin/oauth/remote/connections/{oauth_remote_connection_id}",
     operation_id = "OAuthRemoteConnectionGet",
     tag = "admin",
-    params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
+    params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
     responses(
         (status = 200, description = "The connection", body = Shown),
         Invalid, GuardErrors, NotFound,
@@ -240,10 +240,10 @@ pub struct Update {
     path = "/api/admin/oauth/remote/connections/{oauth_remote_connection_id}",
     operation_id = "OAuthRemoteConnectionUpdate",
     tag = "admin",
-    params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
+    params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
     request_body = Update,
     responses(
-        (status = 200, description = "The connection as it is now", body = Shown),
+        (status = 200, description = "The updated connection", body = Shown),
         Invalid, GuardErrors, NotFound, BodyErrors,
     )
 )]
@@ -289,9 +289,9 @@ pub async fn update(
     path = "/api/admin/oauth/remote/connections/{oauth_remote_connection_id}",
     operation_id = "OAuthRemoteConnectionDelete",
     tag = "admin",
-    params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
+    params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is gone, with its tokens"),
+        (status = 204, description = "Deleted with its tokens"),
         Invalid, GuardErrors, NotFound,
     )
 )]
@@ -335,9 +335,9 @@ pub struct Authorize {
     path = "/api/admin/oauth/remote/connections/{oauth_remote_connection_id}/authorize",
     operation_id = "OAuthRemoteConnectionAuthorize",
     tag = "admin",
-    params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
+    params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
     responses(
-        (status = 200, description = "Where the browser goes", body = Authorize),
+        (status = 200, description = "Authorization URL for the browser", body = Authorize),
         Invalid, GuardErrors, NotFound,
     )
 )]
@@ -378,9 +378,9 @@ pub struct AccessTokenResponse {
     path = "/api/admin/oauth/remote/connections/{oauth_remote_connection_id}/token",
     operation_id = "OAuthRemoteConnectionToken",
     tag = "admin",
-    params(("oauth_remote_connection_id" = String, Path, description = "Its row")),
+    params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
     responses(
-        (status = 200, description = "An access token that is good now", body = AccessTokenResponse),
+        (status = 200, description = "A valid access token", body = AccessTokenResponse),
         Invalid, GuardErrors, NotFound,
     )
 )]
@@ -392,8 +392,8 @@ pub async fn token(
 ) -> Result<Json<AccessTokenResponse>, ApiError> {
     let id = id_of(&id)?;
     if !context.config.remote_token_endpoint_enabled {
-        let detail = "Access tokens of remote connections are not given out here; \
-                      REMOTE_TOKEN_ENDPOINT_ENABLED=true lets them be";
+        let detail = "The token endpoint of remote connections is disabled; \
+                      REMOTE_TOKEN_ENDPOINT_ENABLED=true enables it";
         return Err(ApiError::forbidden(detail));
     }
     let token = tokens::fresh(&context, &id)

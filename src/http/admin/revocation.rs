@@ -57,7 +57,7 @@ pub struct Revoked {
     tag = "admin",
     request_body = Revoke,
     responses(
-        (status = 200, description = "How much was ended or, with dry_run, would be", body = Revoked),
+        (status = 200, description = "Counts of the revoked objects; with dry_run, of those to revoke", body = Revoked),
         Invalid,
         GuardErrors,
         NotFound,
@@ -75,7 +75,7 @@ pub async fn revoke(
         return Err(ApiError::invalid(detail));
     }
     if sent.account_id.is_none() && sent.client_id.is_none() {
-        let detail = "Say whose grants end: account_id, client_id or both";
+        let detail = "The target is missing; set account_id, client_id or both";
         return Err(ApiError::invalid(detail));
     }
     let account = account_of(&context, sent.account_id).await?;

@@ -68,7 +68,7 @@ pub struct DeviceForm {
     security((), ("client" = [])),
     request_body(content = DeviceForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "RFC 8628 §3.2", body = DeviceAuthorizationResponse),
+        (status = 200, description = "Device authorization response (RFC 8628 §3.2)", body = DeviceAuthorizationResponse),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
         responses::OAuthTooManyRequests,

@@ -72,7 +72,7 @@ pub struct Device {
     operation_id = "OAuthDeviceConsent",
     tag = "auth",
     security(("browser" = [])),
-    params(("user_code" = Option<String>, Query, description = "What the device shows")),
+    params(("user_code" = Option<String>, Query, description = "User code that the device shows")),
     responses(
         (status = 200, description = "What is asked", body = Consent),
         responses::ConsentErrors,
@@ -155,7 +155,7 @@ pub struct Decided {
     security(("browser" = [])),
     request_body = DecisionBody,
     responses(
-        (status = 200, description = "What became of it", body = Decided),
+        (status = 200, description = "Result of the decision", body = Decided),
         responses::ConsentErrors,
         responses::BodyErrors,
         responses::OAuthTooManyRequests,

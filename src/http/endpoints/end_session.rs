@@ -75,14 +75,14 @@ struct LogoutRequest {
     tag = "auth",
     security((), ("browser" = [])),
     params(
-        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person, however old"),
-        ("client_id" = Option<String>, Query, description = "The client that asks"),
-        ("post_logout_redirect_uri" = Option<String>, Query, description = "Where the person goes then; registered by the client"),
-        ("state" = Option<String>, Query, description = "Given back unchanged"),
+        ("id_token_hint" = Option<String>, Query, description = "ID token of the user; may be expired"),
+        ("client_id" = Option<String>, Query, description = "Client id"),
+        ("post_logout_redirect_uri" = Option<String>, Query, description = "Redirect target after sign-out, registered by the client"),
+        ("state" = Option<String>, Query, description = "Returned unchanged"),
     ),
     responses(
-        (status = 303, description = "Signed out, or to the page that asks the person",
-            headers(("Location" = String, description = "Where the person goes"))),
+        (status = 303, description = "Redirect after sign-out, or to the confirmation page",
+            headers(("Location" = String, description = "Redirect target"))),
         responses::OAuthInvalid,
     ),
 )]
@@ -122,7 +122,7 @@ pub struct EndSessionForm {
     security((), ("browser" = [])),
     request_body(content = EndSessionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "To the same request by GET",
+        (status = 303, description = "Redirect to the same request by `GET`",
             headers(("Location" = String, description = "This endpoint"))),
         responses::OAuthInvalid,
     ),
@@ -253,8 +253,7 @@ async fn require_registered(
     target: &str,
 ) -> Result<(), OAuthError> {
     let client_id = client_id.ok_or_else(|| {
-        let description =
-            "post_logout_redirect_uri needs an id_token_hint or a client_id beside it";
+        let description = "post_logout_redirect_uri requires id_token_hint or client_id";
         OAuthError::invalid_request(description)
     })?;
     let client = clients::find(context, client_id).await?;

@@ -105,14 +105,14 @@ pub struct IntrospectionForm {
     security((), ("client" = []), ("oauth_token" = []), ("access_key" = [])),
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "What the token is good for", body = Introspection),
+        (status = 200, description = "State and claims of the token", body = Introspection),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
         (
             status = 403,
-            description = "The bearer is not an administrator's",
+            description = "The account lacks the permission ADMINISTRATOR",
             body = OAuthErrorBody,
-            headers(("WWW-Authenticate" = String, description = "RFC 6750 §3"))
+            headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)"))
         ),
     ),
 )]
@@ -200,7 +200,7 @@ async fn requester(
     let (client, credentials) = authenticate_client(context, headers, form, address).await?;
     if client.kind == ClientType::Public {
         // §2.1, §4 (token scanning): anybody can present the id of a public client
-        let description = "A public client cannot introspect: it has nothing to prove who it is";
+        let description = "A public client cannot introspect: it cannot authenticate";
         return Err(credentials.refuse(description));
     }
     Ok(Requester::Client(Box::new(client)))

@@ -11,7 +11,7 @@ use super::well_known::Document;
     operation_id = "OpenAPI",
     tag = "metadata",
     security(()),
-    responses((status = 200, description = "OpenAPI 3.1", body = Object)),
+    responses((status = 200, description = "OpenAPI 3.1 document", body = Object)),
 )]
 pub async fn openapi(Extension(document): Extension<Document>) -> Document {
     document

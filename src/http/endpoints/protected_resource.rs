@@ -31,7 +31,7 @@ pub struct ProtectedResource {
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]
@@ -52,7 +52,7 @@ pub async fn protected_resource(
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]
@@ -73,9 +73,9 @@ pub async fn protected_resource_with_slash(
     operation_id = "OAuthProtectedResourceMetadataOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the resource, as in api")),
+    params(("path" = String, Path, description = "Path of the resource, such as api")),
     responses(
-        (status = 200, description = "RFC 9728 §2", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
         responses::NotFound,
     ),
 )]

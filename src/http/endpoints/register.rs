@@ -39,10 +39,10 @@ impl From<OAuthError> for RegistrationError {
     security(()),
     request_body = RequestedMetadata,
     responses(
-        (status = 201, description = "The client", body = ClientInformation),
+        (status = 201, description = "The registered client", body = ClientInformation),
         (
             status = 400,
-            description = "What may not be registered, or registration is off",
+            description = "The metadata is invalid, or registration is off",
             content((OAuthErrorBody = "application/json"), (Problem = "application/problem+json"))
         ),
         responses::BodyErrors,

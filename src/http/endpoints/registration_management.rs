@@ -33,7 +33,7 @@ const NOT_TO_SET: &[&str] = &[
     operation_id = "OAuthClientRegistrationGet",
     tag = "auth",
     security(("registration_token" = [])),
-    params(("client_id" = String, Path, description = "Whose registration")),
+    params(("client_id" = String, Path, description = "Client id of the registration")),
     responses(
         (status = 200, description = "The registration", body = ClientInformation),
         responses::OAuthInvalid,
@@ -60,11 +60,11 @@ pub async fn show(
     operation_id = "OAuthClientRegistrationReplace",
     tag = "auth",
     security(("registration_token" = [])),
-    params(("client_id" = String, Path, description = "Whose registration")),
+    params(("client_id" = String, Path, description = "Client id of the registration")),
     request_body = RequestedMetadata,
     responses(
-        (status = 200, description = "The registration as it is now", body = ClientInformation),
-        (status = 400, description = "What may not be registered", body = OAuthErrorBody),
+        (status = 200, description = "The updated registration", body = ClientInformation),
+        (status = 400, description = "The metadata is invalid", body = OAuthErrorBody),
         responses::OAuthUnauthorized,
     ),
 )]
@@ -87,9 +87,9 @@ pub async fn replace(
     operation_id = "OAuthClientRegistrationDelete",
     tag = "auth",
     security(("registration_token" = [])),
-    params(("client_id" = String, Path, description = "Whose registration")),
+    params(("client_id" = String, Path, description = "Client id of the registration")),
     responses(
-        (status = 204, description = "It is gone, with all that it was given"),
+        (status = 204, description = "Deleted; all access of the client is revoked"),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
     ),
@@ -132,7 +132,9 @@ async fn answer(
 fn check_members(document: &Value, client_id: &str) -> Result<(), OAuthError> {
     let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
     if document.get("client_id").and_then(Value::as_str) != Some(client_id) {
-        return refuse("client_id must be there, and the one of this registration".to_owned());
+        return refuse(
+            "client_id must be present and equal the client id of this registration".to_owned(),
+        );
     }
     let ours = NOT_TO_SET
         .iter()

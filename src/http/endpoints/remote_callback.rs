@@ -33,14 +33,14 @@ pub struct AuthorizedConnection {
     tag = "auth",
     security(("browser" = [])),
     params(
-        ("state" = Option<String>, Query, description = "Which authorization it is of"),
-        ("code" = Option<String>, Query, description = "The code"),
-        ("iss" = Option<String>, Query, description = "Who answers (RFC 9207)"),
-        ("error" = Option<String>, Query, description = "What went wrong there"),
-        ("error_description" = Option<String>, Query, description = "The same in words"),
+        ("state" = Option<String>, Query, description = "`state` of the authorization request"),
+        ("code" = Option<String>, Query, description = "Authorization code"),
+        ("iss" = Option<String>, Query, description = "Issuer of the response (RFC 9207)"),
+        ("error" = Option<String>, Query, description = "Error code of the other server"),
+        ("error_description" = Option<String>, Query, description = "Error description of the other server"),
     ),
     responses(
-        (status = 200, description = "The connection, authorized", body = AuthorizedConnection),
+        (status = 200, description = "The authorized connection", body = AuthorizedConnection),
         responses::Invalid,
         responses::GuardErrors,
         responses::NotFound,
@@ -70,7 +70,9 @@ pub async fn finish(
     // storyden-contract.md#remote-callback: Storyden requires `code` and rejects error responses
     let accepts_errors = !context.config.policies.remote.error_callbacks_rejected;
     if answer.code.is_none() && !(accepts_errors && answer.error.is_some()) {
-        return Err(ApiError::invalid("code is missing, and no error says why"));
+        return Err(ApiError::invalid(
+            "code is missing, and there is no error parameter",
+        ));
     }
     let account = &person.0.account.id;
     let entry = Entry::new(Event::RemoteConnected, context.clock.now())

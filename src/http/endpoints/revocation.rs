@@ -49,7 +49,7 @@ pub struct RevocationForm {
     security((), ("client" = [])),
     request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "The token is good for nothing, or never was"),
+        (status = 200, description = "The token is revoked or was never valid"),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
     ),
@@ -133,8 +133,8 @@ async fn end_access_token(
     entry: Entry,
 ) -> Result<(), OAuthError> {
     let cannot = || {
-        let description =
-            "This access token has no grant and no id to revoke it by; it expires soon";
+        let description = "This access token has neither a grant nor an id and cannot be revoked; it expires \
+             soon";
         OAuthError::unsupported_token_type(description)
     };
     let owner = token.client_id.ok_or_else(cannot)?;

@@ -43,13 +43,13 @@ pub enum UserInfoResponses {
     #[response(status = 401)]
     Unauthorized(#[to_response] EitherUnauthorized),
     /// A token without the scope `openid`
-    #[response(status = 403, headers(("WWW-Authenticate" = String, description = "RFC 6750 §3")))]
+    #[response(status = 403, headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)")))]
     InsufficientScope(OAuthErrorBody),
 }
 
 /// No access token, or one that is no longer good
 #[derive(Debug, ToResponse)]
-#[response(headers(("WWW-Authenticate" = String, description = "RFC 6750 §3")))]
+#[response(headers(("WWW-Authenticate" = String, description = "Bearer challenge (RFC 6750 §3)")))]
 pub enum EitherUnauthorized {
     /// A problem.
     Problem(#[content("application/problem+json")] Problem),
@@ -118,7 +118,7 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
         .await?;
         // RFC 6750 §2: a token in the header only, and by one method only
         if form.get("access_token").is_some() {
-            let description = "the access token must be in the Authorization header alone";
+            let description = "the access token must only be in the Authorization header";
             return Err(Some(OAuthError::invalid_request(description)));
         }
     }

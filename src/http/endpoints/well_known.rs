@@ -83,7 +83,7 @@ pub struct Jwk {
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        (status = 200, description = "Metadata (OpenID Connect Discovery §3)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -102,7 +102,7 @@ pub async fn openid_configuration(
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        (status = 200, description = "Metadata (RFC 8414 §2)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -121,9 +121,9 @@ pub async fn oauth_authorization_server(
     operation_id = "OpenIDConfigurationOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the issuer")),
+    params(("path" = String, Path, description = "Path of the issuer")),
     responses(
-        (status = 200, description = "Discovery §3", body = ServerMetadata),
+        (status = 200, description = "Metadata (OpenID Connect Discovery §3)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -144,9 +144,9 @@ pub async fn openid_configuration_of(
     operation_id = "OAuthAuthorizationServerMetadataOf",
     tag = "metadata",
     security(()),
-    params(("path" = String, Path, description = "The path of the issuer")),
+    params(("path" = String, Path, description = "Path of the issuer")),
     responses(
-        (status = 200, description = "RFC 8414 §2", body = ServerMetadata),
+        (status = 200, description = "Metadata (RFC 8414 §2)", body = ServerMetadata),
         responses::NotFound,
     ),
 )]
@@ -167,7 +167,7 @@ pub async fn oauth_authorization_server_of(
     tag = "auth",
     security(()),
     responses(
-        (status = 200, description = "RFC 7517 §5", body = Jwks),
+        (status = 200, description = "JWK set (RFC 7517 §5)", body = Jwks),
         responses::NotFound,
         responses::OAuthTooManyRequests,
     ),
@@ -200,7 +200,7 @@ pub struct ClientDocument {
     operation_id = "OAuthClientMetadata",
     tag = "metadata",
     security(()),
-    responses((status = 200, description = "Its own client id is where it stands", body = ClientDocument)),
+    responses((status = 200, description = "Client metadata; the client id is the URL of this document", body = ClientDocument)),
 )]
 pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
     Document::rendered_once(&context.documents.client_metadata, || {

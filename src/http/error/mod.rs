@@ -15,15 +15,16 @@ pub use problem::{ApiError, Kind, Problem};
 pub(crate) const UNAVAILABLE_RETRY_AFTER: u64 = 2;
 
 /// Error text for a request with text that no database can store.
-const UNSTORABLE: &str = "a text in the request has the character U+0000 or is too long; change it";
+const UNSTORABLE: &str = "a value in the request contains the character U+0000 or is too long; \
+                          change the value";
 
 /// Logs the cause of a failed request: as an error if internal, as a warning if temporary.
 fn log_cause(error: &(dyn std::error::Error + 'static), broke: bool) {
     let cause = error_chain(error);
     if broke {
-        tracing::error!(cause, "a request failed");
+        tracing::error!(cause, "request failed with an internal error");
     } else {
-        tracing::warn!(cause, "a request could not be served");
+        tracing::warn!(cause, "request refused: temporarily unavailable");
     }
 }
 

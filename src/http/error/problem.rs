@@ -265,7 +265,7 @@ impl From<secrets::Error> for ApiError {
         match error {
             secrets::Error::Hashing(error) => error.into(),
             secrets::Error::Store(store::Error::Gone) => {
-                Self::new(Kind::NotFound, "The application was deleted meanwhile")
+                Self::new(Kind::NotFound, "The application was deleted during the request")
             }
             secrets::Error::Store(error) => error.into(),
         }

@@ -27,14 +27,14 @@ documented! {
     Conflict = 409 "application/problem+json" Problem;
     /// Too many attempts; `Retry-After` tells when to try again.
     TooManyRequests = 429 "application/problem+json" Problem
-        [headers(("Retry-After" = u64, description = "Seconds"))];
+        [headers(("Retry-After" = u64, description = "Delay in seconds"))];
     /// The request is refused with an OAuth error (RFC 6749 §5.2).
     OAuthInvalid = 400 "application/json" OAuthErrorBody;
     /// Client authentication failed (RFC 6749 §5.2).
     OAuthUnauthorized = 401 "application/json" OAuthErrorBody;
     /// Too many attempts; `Retry-After` tells when to try again.
     OAuthTooManyRequests = 429 "application/json" OAuthErrorBody
-        [headers(("Retry-After" = u64, description = "Seconds"))];
+        [headers(("Retry-After" = u64, description = "Delay in seconds"))];
 }
 
 /// Errors of the guards: the extractors that authorize a caller.
@@ -91,7 +91,7 @@ pub enum CommonProblems {
     #[response(
         status = 429,
         content_type = "application/problem+json",
-        headers(("Retry-After" = u64, description = "Seconds"))
+        headers(("Retry-After" = u64, description = "Delay in seconds"))
     )]
     TooMany(Problem),
     /// Internal error; logged under the `trace_id`.
@@ -101,7 +101,7 @@ pub enum CommonProblems {
     #[response(
         status = 503,
         content_type = "application/problem+json",
-        headers(("Retry-After" = u64, description = "Seconds"))
+        headers(("Retry-After" = u64, description = "Delay in seconds"))
     )]
     Unavailable(Problem),
 }
@@ -113,7 +113,7 @@ pub enum CommonOAuthErrors {
     #[response(
         status = 429,
         content_type = "application/json",
-        headers(("Retry-After" = u64, description = "Seconds"))
+        headers(("Retry-After" = u64, description = "Delay in seconds"))
     )]
     TooMany(OAuthErrorBody),
     /// Internal error; logged under the trace id of the response.
@@ -123,7 +123,7 @@ pub enum CommonOAuthErrors {
     #[response(
         status = 503,
         content_type = "application/json",
-        headers(("Retry-After" = u64, description = "Seconds"))
+        headers(("Retry-After" = u64, description = "Delay in seconds"))
     )]
     TemporarilyUnavailable(OAuthErrorBody),
 }
@@ -153,7 +153,7 @@ pub enum EitherInternal {
 
 /// Temporary error; `Retry-After` tells when to try again.
 #[derive(Debug, ToResponse)]
-#[response(headers(("Retry-After" = u64, description = "Seconds")))]
+#[response(headers(("Retry-After" = u64, description = "Delay in seconds")))]
 pub enum EitherUnavailable {
     /// An OAuth error.
     OAuth(#[content("application/json")] OAuthErrorBody),

@@ -86,7 +86,7 @@ impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
             let place = (error.line(), error.column());
             ApiError::invalid(match error.classify() {
                 serde_json::error::Category::Data => {
-                    "The body lacks a member, or one has another type than documented".to_owned()
+                    "The body lacks a member, or a member has the wrong type".to_owned()
                 }
                 _ => format!("The body is not JSON: line {}, column {}", place.0, place.1),
             })

@@ -78,7 +78,7 @@ async fn serve(
                 // `accept` failed (EMFILE, or the peer reset): back off and continue.
                 refused += 1;
                 if refused.is_power_of_two() {
-                    tracing::warn!(%error, refused, "connections were not accepted");
+                    tracing::warn!(%error, refused, "connections not accepted");
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -92,7 +92,11 @@ async fn serve(
             Err(reason) => {
                 refused += 1;
                 if refused.is_power_of_two() {
-                    tracing::warn!(?reason, refused, "connections were refused");
+                    tracing::warn!(
+                        ?reason,
+                        refused,
+                        "connections refused by the connection limits"
+                    );
                 }
                 continue;
             }
@@ -108,9 +112,9 @@ async fn serve(
         tokio::spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
+                    tracing::debug!(%error, "connection closed early");
                 },
-                () = place.closed() => tracing::debug!("an idle connection was closed for room"),
+                () = place.closed() => tracing::debug!("idle connection evicted"),
             }
         });
     }
@@ -122,14 +126,14 @@ async fn serve(
             .await
             .is_err()
         {
-            tracing::warn!("some requests did not finish in time");
+            tracing::warn!("drain deadline reached; open requests are aborted");
         }
         jobs.wait().await;
         jobs::write_refusals(Arc::clone(&context)).await; // includes refusals of the last requests
         context.db.close().await;
     };
     if tokio::time::timeout(SHUTDOWN_MAX, end).await.is_err() {
-        tracing::warn!("the database was left before it was done");
+        tracing::warn!("database connections did not close in time");
     }
     Ok(())
 }

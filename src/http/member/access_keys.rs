@@ -220,9 +220,9 @@ fn expiry(text: &str) -> Result<Timestamp, ApiError> {
     delete, path = "/api/auth/access-keys/{access_key_id}", operation_id = "AccessKeyDelete",
     tag = "auth",
     security(("browser" = []), ("access_key" = [])),
-    params(("access_key_id" = String, Path, description = "The row's id")),
+    params(("access_key_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It cannot be used any more"),
+        (status = 204, description = "Deleted; the key is invalid"),
         responses::Invalid,
         responses::GuardErrors,
         responses::NotFound,
@@ -236,7 +236,8 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let id = AccessKeyId::new(id);
     if holder.by_key.is_some_and(|by_key| by_key != id) {
-        let detail = "A key can delete itself alone; sign in with a browser to delete another";
+        let detail = "An access key can only delete itself; sign in with a browser to delete other \
+                      keys";
         return Err(ApiError::forbidden(detail));
     }
     let account = holder.account.id;

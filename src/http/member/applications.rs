@@ -55,7 +55,7 @@ pub struct ApplicationList {
 #[utoipa::path(
     get, path = "/api/auth/oauth/applications", operation_id = "OAuthApplicationList", tag = "auth",
     security(("browser" = [])),
-    params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
+    params(("page" = Option<String>, Query, description = "Page number, from 1; an invalid number is page 1")),
     responses(
         (status = 200, body = ApplicationList),
         responses::Invalid,
@@ -97,9 +97,9 @@ pub async fn list(
     delete, path = "/api/auth/oauth/applications/{oauth_client_id}",
     operation_id = "OAuthApplicationRevoke", tag = "auth",
     security(("browser" = [])),
-    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It has nothing any more"),
+        (status = 204, description = "All access of the application is revoked"),
         responses::GuardErrors,
         responses::NotFound,
     )

@@ -42,11 +42,11 @@ pub struct RotatedSecret {
     post, path = "/api/auth/oauth/clients/{oauth_client_id}/secret",
     operation_id = "OAuthClientSecretRotate", tag = "auth",
     security(("browser" = [])),
-    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     request_body = RotateSecret,
     responses(
         (status = 200, body = RotatedSecret),
-        (status = 400, description = "There is none, it is somebody else's, or it has no secret"),
+        (status = 400, description = "No such client, a client of another account, or a client without a secret"),
         responses::GuardErrors,
         responses::NotFound,
         responses::BodyErrors,

@@ -189,7 +189,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
     get, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientGet",
     tag = "auth",
     security(("browser" = [])),
-    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
         (status = 200, body = ClientResource),
         responses::OAuthInvalid,
@@ -222,11 +222,11 @@ pub async fn get(
     patch, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientUpdate",
     tag = "auth",
     security(("browser" = [])),
-    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     request_body = UpdateClient,
     responses(
         (status = 200, body = ClientResource),
-        (status = 400, description = "It is somebody else's, or something cannot be, and which"),
+        (status = 400, description = "A client of another account, or an invalid value; the body names the value"),
         responses::GuardErrors,
         responses::NotFound,
         responses::BodyErrors,
@@ -269,7 +269,8 @@ pub async fn update(
         })
     });
     match write.await {
-        Err(store::Error::Gone) => return Err(MemberError::not_found("The application is gone")),
+        Err(store::Error::Gone) => return Err(MemberError::not_found("The application does not \
+            exist any more")),
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
@@ -328,9 +329,9 @@ fn check_changes(
     delete, path = "/api/auth/oauth/clients/{oauth_client_id}", operation_id = "OAuthClientDelete",
     tag = "auth",
     security(("browser" = [])),
-    params(("oauth_client_id" = String, Path, description = "The row's id")),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is gone, with all it was given"),
+        (status = 204, description = "Deleted; all access of the client is revoked"),
         responses::OAuthInvalid,
         responses::GuardErrors,
     )

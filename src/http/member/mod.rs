@@ -63,7 +63,8 @@ fn require_below_limit(
     }
     let limits = [(CREATIONS, account.as_str())];
     context.limits.spend(&limits).map_err(|wait| {
-        let detail = "Too much was made within an hour; wait before making more";
+        let detail = "This account created too many objects within an hour; wait before you create \
+                      more";
         ApiError::new(Kind::TooManyRequests, detail).retry_after(wait.0)
     })
 }

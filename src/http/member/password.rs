@@ -57,7 +57,7 @@ fn yes() -> bool {
     security(("browser" = [])),
     request_body = ChangePassword,
     responses(
-        (status = 200, description = "The new one counts: what ended with the old one, and what is left", body = Closed),
+        (status = 200, description = "Password changed; counts of revoked and of remaining credentials", body = Closed),
         responses::Invalid,
         responses::GuardErrors,
         responses::BodyErrors,
@@ -83,7 +83,7 @@ pub async fn change(
     check_new_password(&new)?;
     let row = accounts::find_password_by_id(&context.db, &account).await?;
     let Some(row) = row else {
-        let detail = "This account has no password; an administrator can give it one";
+        let detail = "This account has no password; an administrator can set one";
         return Err(ApiError::invalid(detail));
     };
     let mut limits = networks(SIGN_IN_ADDRESS, address);

@@ -71,7 +71,7 @@ pub struct SignedIn {
             status = 200,
             description = "Signed in",
             body = SignedIn,
-            headers(("Set-Cookie" = String, description = "The session"))
+            headers(("Set-Cookie" = String, description = "Session cookie"))
         ),
         responses::Invalid,
         responses::GuardErrors,
@@ -287,14 +287,14 @@ async fn create_session(
     operation_id = "AuthProviderLogout",
     tag = "auth",
     security((), ("browser" = [])),
-    params(("redirect" = Option<String>, Query, description = "Passed over: the start page follows")),
+    params(("redirect" = Option<String>, Query, description = "Ignored; the redirect goes to the front page")),
     responses(
         (
             status = 302,
             description = "Signed out",
             headers(
-                ("Location" = String, description = "The start page"),
-                ("Set-Cookie" = String, description = "An empty session")
+                ("Location" = String, description = "Address of the front page"),
+                ("Set-Cookie" = String, description = "Clears the session cookie")
             )
         ),
         responses::Forbidden,

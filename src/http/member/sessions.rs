@@ -115,9 +115,9 @@ pub async fn list(
     delete, path = "/api/auth/sessions/{session_id}", operation_id = "AuthSessionDelete",
     tag = "auth",
     security(("browser" = [])),
-    params(("session_id" = String, Path, description = "The row's id")),
+    params(("session_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is over"),
+        (status = 204, description = "Revoked"),
         responses::GuardErrors,
         responses::NotFound,
     )
@@ -160,15 +160,15 @@ pub async fn delete(
     delete, path = "/api/auth/sessions", operation_id = "AuthSessionDeleteAll", tag = "auth",
     security(("browser" = [])),
     params(
-        ("end_access_keys" = Option<bool>, Query, description = "Also end every access key of the account; false unless given"),
-        ("end_client_secrets" = Option<bool>, Query, description = "Also end the secrets of the account's applications with the client credentials grant; false unless given")
+        ("end_access_keys" = Option<bool>, Query, description = "Also revoke all access keys of the account; default false"),
+        ("end_client_secrets" = Option<bool>, Query, description = "Also revoke the secrets of the account's applications with the client credentials grant; default false")
     ),
     responses(
         (
             status = 200,
-            description = "What ended, and what is left",
+            description = "Counts of revoked and of remaining credentials",
             body = Closed,
-            headers(("Set-Cookie" = String, description = "An empty session"))
+            headers(("Set-Cookie" = String, description = "Clears the session cookie"))
         ),
         responses::Invalid,
         responses::GuardErrors,

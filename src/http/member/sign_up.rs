@@ -32,7 +32,7 @@ use crate::store::audit::{self, Event};
 #[utoipa::path(
     post, path = "/api/auth/password/signup", operation_id = "AuthPasswordSignup", tag = "auth",
     security(()),
-    params(("invitation_id" = Option<String>, Query, description = "Passed over: there are no invitations here")),
+    params(("invitation_id" = Option<String>, Query, description = "Ignored; this server has no invitations")),
     request_body = SignIn,
     responses(
         (status = 200, body = SignedIn),
@@ -52,7 +52,7 @@ pub async fn sign_up(
     require_own_origin(&context, &Method::POST, &headers)?;
     if !context.config.signup_enabled {
         context.refused(Event::SignUpRefused);
-        let detail = "Nobody can sign up here; the operator can open it with SIGNUP_ENABLED=true";
+        let detail = "Sign-up is disabled; the operator can enable it with SIGNUP_ENABLED=true";
         return Err(ApiError::forbidden(detail));
     }
     let JsonBody(SignIn { identifier, token }) = body?;

@@ -36,7 +36,7 @@ pub struct TokenList {
 #[utoipa::path(
     get, path = "/api/auth/oauth/tokens", operation_id = "OAuthRefreshTokenList", tag = "auth",
     security(("browser" = [])),
-    params(("page" = Option<String>, Query, description = "From 1; what is no page is the first")),
+    params(("page" = Option<String>, Query, description = "Page number, from 1; an invalid number is page 1")),
     responses(
         (status = 200, body = TokenList),
         responses::Invalid,
@@ -67,9 +67,9 @@ pub async fn list(
     delete, path = "/api/auth/oauth/tokens/{oauth_refresh_token_id}",
     operation_id = "OAuthRefreshTokenDelete", tag = "auth",
     security(("browser" = [])),
-    params(("oauth_refresh_token_id" = String, Path, description = "The row's id")),
+    params(("oauth_refresh_token_id" = String, Path, description = "Row id")),
     responses(
-        (status = 204, description = "It is over"),
+        (status = 204, description = "Revoked"),
         responses::OAuthInvalid,
         responses::GuardErrors,
     )

@@ -328,7 +328,7 @@ fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
 /// Answers 500 with an OAuth error after a panic.
 fn protocol_panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
     log_panic(payload);
-    OAuthError::server_error("a handler panicked").into_response()
+    OAuthError::server_error("handler panicked").into_response()
 }
 
 #[expect(
@@ -342,5 +342,5 @@ fn log_panic(payload: Box<dyn Any + Send + 'static>) {
     let text = text
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    tracing::error!(panic = text, "a handler panicked");
+    tracing::error!(panic = text, "handler panicked");
 }

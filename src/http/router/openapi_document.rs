@@ -15,9 +15,9 @@ use crate::http::session_cookie;
     components(schemas(OAuthErrorBody, Problem)),
     security(("browser" = []), ("access_key" = []), ("oauth_token" = [])),
     tags(
-        (name = "auth", description = "What clients and signed-in people call"),
-        (name = "admin", description = "What administrators call"),
-        (name = "metadata", description = "What anybody may read"),
+        (name = "auth", description = "Operations of clients and signed-in members"),
+        (name = "admin", description = "Operations of administrators"),
+        (name = "metadata", description = "Public documents"),
     )
 )]
 struct BaseDocument;

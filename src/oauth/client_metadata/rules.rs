@@ -99,8 +99,8 @@ impl Rules {
             && !redirect_uris.iter().all(is_web)
         {
             return Err(OAuthError::invalid_redirect_uri(
-                "a web application has redirect URIs of the web alone; a program on a device is \
-                 application_type native",
+                "application_type web allows only https and loopback redirect URIs; use \
+                 application_type native for an app on a device",
             ));
         }
         Ok(())
@@ -156,7 +156,7 @@ impl Rules {
         if given.iter().any(|kind| kind.trim() != "code") {
             return Err(self.refuse(
                 "Only 'code' response type is supported",
-                "response_types may hold code alone",
+                "response_types may only contain code",
             ));
         }
         if !given.is_empty() && !grants.contains(&GrantType::AuthorizationCode) {
@@ -296,9 +296,7 @@ impl Rules {
         };
         let registered: Scope = asked.iter().filter(|name| cap.contains(*name)).collect();
         if registered.is_empty() {
-            return Err(refuse(
-                "no name of scope is one that registrations may have",
-            ));
+            return Err(refuse("scope has no value that registrations may have"));
         }
         Ok(registered)
     }

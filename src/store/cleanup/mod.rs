@@ -80,7 +80,7 @@ impl Sql {
 /// between batches.
 pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     let known = progress(db).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the progress of the clean-up was not read");
+        tracing::warn!(%error, "clean-up progress cannot be read");
         Vec::new()
     });
     let is_due = |step: &&Step| match step.find {
@@ -138,7 +138,7 @@ async fn finish(db: &Db, runs: Vec<StepResult>, now: Timestamp) -> Pass {
         }
     }
     if let Err(error) = progress::record(db, runs, now).await {
-        tracing::warn!(%error, "the progress of the clean-up was not noted");
+        tracing::warn!(%error, "clean-up progress cannot be written");
     }
     pass
 }
@@ -199,10 +199,10 @@ async fn run_step(
                 }
             }
             Err(error) if size.shrink() => {
-                tracing::debug!(%error, step = step.name, "a batch of the clean-up failed");
+                tracing::debug!(%error, step = step.name, "clean-up batch failed");
             }
             Err(error) => {
-                tracing::warn!(%error, step = step.name, "a step of the clean-up failed");
+                tracing::warn!(%error, step = step.name, "clean-up step failed");
                 run.error = Some(with_cause(&error));
                 break;
             }

@@ -54,7 +54,7 @@ pub struct Consent {
     operation_id = "OAuthAuthoriseConsent",
     tag = "auth",
     security(("browser" = []), ("access_key" = [])),
-    params(("request_id" = Option<String>, Query, description = "Which request")),
+    params(("request_id" = Option<String>, Query, description = "Id of the authorization request")),
     responses(
         (status = 200, description = "What is asked", body = Consent),
         responses::ConsentErrors,

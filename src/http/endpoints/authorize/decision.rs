@@ -61,7 +61,7 @@ pub struct Decided {
     security(("browser" = []), ("access_key" = [])),
     request_body = DecisionBody,
     responses(
-        (status = 200, description = "Where the browser goes now", body = Decided),
+        (status = 200, description = "Redirect target for the browser", body = Decided),
         responses::ConsentErrors,
         responses::BodyErrors,
     ),

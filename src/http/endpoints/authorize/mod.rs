@@ -55,15 +55,15 @@ use response::{consent_page, redirect, respond_without_redirect};
     security((), ("browser" = []), ("access_key" = [])),
     params(AuthorizeParameters),
     responses(
-        (status = 200, description = "Never; the contract has it", body = String, content_type = "text/html"),
+        (status = 200, description = "Not returned; listed for compatibility with Storyden", body = String, content_type = "text/html"),
         (
             status = 302,
-            description = "To the consent page, to the login page or, with an error, back to the client",
-            headers(("Location" = String, description = "Where"))
+            description = "Redirect to the consent page, to the login page or, with an error, to the client",
+            headers(("Location" = String, description = "Redirect target"))
         ),
         (
             status = 400,
-            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            description = "The client, the redirect URI or, in the profile `storyden`, the request is invalid",
             content(
                 (OAuthErrorBody = "application/json"),
                 (Problem = "application/problem+json"),
@@ -99,12 +99,12 @@ pub async fn authorize(
     responses(
         (
             status = 303,
-            description = "On with the request by `GET`",
+            description = "Redirect to the same request by `GET`",
             headers(("Location" = String, description = "This endpoint"))
         ),
         (
             status = 400,
-            description = "The client, its redirect URI or, in the profile `storyden`, the request is wrong",
+            description = "The client, the redirect URI or, in the profile `storyden`, the request is invalid",
             content(
                 (OAuthErrorBody = "application/json"),
                 (Problem = "application/problem+json"),
@@ -236,7 +236,8 @@ async fn begin(
         }
         Resolution::Unresolved(parameters) if Interaction::is_silent(&parameters.values) => {
             // prompt=none forbids a page, and the redirect URI is not validated yet
-            let description = "Nobody is signed in, so the client's metadata document was not read";
+            let description = "There is no session, so the client's metadata document was not \
+                               fetched";
             Err(OAuthError::invalid_client(description).into())
         }
         Resolution::Unresolved(parameters) => {
@@ -330,7 +331,7 @@ impl Authorization<'_> {
         let new = new.map_err(|error| self.by_redirect(error))?;
         if self.request.is_silent() {
             // every authorization needs a consent page
-            let description = "The person has to approve, and prompt=none forbids to ask";
+            let description = "The user must approve the request, and prompt=none forbids a page";
             return Err(self.by_redirect(OAuthError::consent_required(description)));
         }
         let stored = if self.pending.is_some() {
@@ -382,5 +383,5 @@ impl Authorization<'_> {
 }
 
 fn login_required() -> OAuthError {
-    OAuthError::login_required("The person has to sign in, and prompt=none forbids to ask")
+    OAuthError::login_required("The user must sign in, and prompt=none forbids a page")
 }

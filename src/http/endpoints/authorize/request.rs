@@ -250,7 +250,7 @@ fn check_id_token_hint(
             "id_token_hint is not an ID token of this server",
         )),
         Some(claims) if claims.sub != account.as_str() => Err(OAuthError::login_required(
-            "Somebody else than id_token_hint names is signed in",
+            "The signed-in account is not the account of id_token_hint",
         )),
         Some(_) => Ok(()),
     }

@@ -138,7 +138,7 @@ impl Exchange<'_> {
         let Some(grant) = refresh_tokens::grant_of_code(&context.db, &code.id).await? else {
             return Ok(());
         };
-        tracing::warn!(grant = %grant, "a code was used twice: its grant is ended");
+        tracing::warn!(grant = %grant, "authorization code replayed; grant revoked");
         let entry = Entry::new(Event::CodeReplayed, now)
             .of(&code.account.id)
             .client(&self.client.client_id)

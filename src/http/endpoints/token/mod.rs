@@ -182,7 +182,7 @@ pub struct TokenForm {
     security((), ("client" = [])),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "Tokens", body = issue::TokenResponse),
+        (status = 200, description = "Token response", body = issue::TokenResponse),
         responses::OAuthInvalid,
         responses::OAuthUnauthorized,
         responses::OAuthTooManyRequests,

@@ -243,7 +243,7 @@ impl Refresh<'_> {
             .db
             .write(entry, |tx, entry| Box::pin(audit::insert(tx, entry)));
         noted.await?;
-        tracing::info!(grant = %grant, "a refresh was repeated within its window");
+        tracing::info!(grant = %grant, "refresh token repeated within the reuse window");
         Ok(tokens.with_refresh_token(Some(&derived)))
     }
 
@@ -262,7 +262,7 @@ impl Refresh<'_> {
         let db = &self.context.db;
         let ended = refresh_token_family::end(db, member, false, because, entry).await?;
         if ended {
-            tracing::warn!(token = %token.id, "a refresh token was used again: its family is ended");
+            tracing::warn!(token = %token.id, "refresh token reused; token family revoked");
         }
         Ok(invalid_refresh_token())
     }

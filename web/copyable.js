@@ -1,33 +1,33 @@
-// Text to take along: a value or a block of code with a button that copies it.
+// Values and code blocks with a button that copies them.
 
+import { messages } from "./i18n.js";
 import { el } from "./page.js";
-import { texts } from "./words.js";
 
-/** A button that copies `text` and says so. */
+/** Creates a button that copies `text`, with a status for screen readers. */
 function copyButton(text, selectable) {
-  const made = el("button", { type: "button", class: "copy" }, texts.common.copy);
-  const said = el("span", { class: "unseen", role: "status" });
+  const copy = el("button", { type: "button", class: "copy" }, messages.common.copy);
+  const status = el("span", { class: "visually-hidden", role: "status" });
   let timer;
-  made.addEventListener("click", async () => {
-    let result = texts.common.copied;
+  copy.addEventListener("click", async () => {
+    let result = messages.common.copied;
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      result = texts.common.copyFailed; // no permission, or no https
+      result = messages.common.copyFailed; // no permission, or no https
       getSelection().selectAllChildren(selectable);
     }
-    made.textContent = result;
-    said.textContent = result;
+    copy.textContent = result;
+    status.textContent = result;
     clearTimeout(timer);
     timer = setTimeout(() => {
-      made.textContent = texts.common.copy;
-      said.textContent = "";
+      copy.textContent = messages.common.copy;
+      status.textContent = "";
     }, 4000);
   });
-  return [made, said];
+  return [copy, status];
 }
 
-/** A value with its name and a button that copies it. */
+/** Creates a labelled value with a copy button. */
 export function copyable(name, value, hint) {
   const code = el("code", {}, value);
   return el(
@@ -39,7 +39,7 @@ export function copyable(name, value, hint) {
   );
 }
 
-/** A block of code with a button that copies it. */
+/** Creates a code block with a copy button. */
 export function codeBlock(code, label) {
   const block = el("pre", { tabindex: "0", role: "region", "aria-label": label }, el("code", {}, code));
   return el("div", { class: "codeblock" }, ...copyButton(code, block), block);

@@ -1,10 +1,10 @@
-// The kinds of applications that people make: what each is to the API, and which kind one is.
+// Kinds of clients: the metadata of each kind, and the kind of an existing client.
 
-/** How the device grant is called on the wire (RFC 8628 §3.4). */
+/** The grant type of the device flow (RFC 8628 §3.4). */
 export const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 
-/** What a new application of a kind is: its type, its grants, how it authenticates, the scopes that are
- *  chosen to begin with, and what its redirect addresses may look like (none: it has none). */
+/** Metadata of a new client: type, grant types, client authentication method, preselected scopes, and an example
+ *  of a redirect URI (absent: no redirect URI). */
 export const KINDS = {
   website: {
     type: "confidential",
@@ -41,7 +41,7 @@ export const KINDS = {
   },
 };
 
-/** Which kind an application is that was made in whatever way. */
+/** Returns the kind of any client, also of one that this page did not create. */
 export function kindOf({ type, allowed_grants: grants, redirect_uris: redirects }) {
   const has = (name) => (grants ?? []).includes(name);
   if (!has("authorization_code")) return has(DEVICE) || has("device_code") ? "terminal" : "service";

@@ -1,0 +1,137 @@
+// Views of the clients: search, details, changes, revocation, deletion.
+
+import { accountLink, fetchList, renderAdminView, renderList, viewHref } from "./admin-list.js";
+import { revokeAllButton } from "./admin-tokens.js";
+import { call, succeeded } from "./api.js";
+import { stripInvisible } from "./client-details.js";
+import { clientFields } from "./client-form.js";
+import { KINDS, kindOf } from "./client-kinds.js";
+import { copyable } from "./copyable.js";
+import { confirmAction } from "./dialog.js";
+import { formatNodes, formatText, messages } from "./i18n.js";
+import { emptyState, facts, listItem, navigateTo, showError, showErrorPage } from "./layout.js";
+import { button, el, hideMessage, showMessage, timeElement, withButtonsDisabled } from "./page.js";
+
+const PATH = "/api/admin/oauth/clients";
+const strings = messages.admin;
+
+function clientLabel(found) {
+  return stripInvisible(found.name) || found.client_id;
+}
+
+/** Renders the clients that match the filter. */
+export async function clients(view) {
+  // Without `page`, the profile storyden returns all clients.
+  const parameters = new URLSearchParams(view.parameters);
+  if (!parameters.has("page")) parameters.set("page", "1");
+  const body = await fetchList(PATH, { ...view, parameters });
+  if (!body) return;
+  renderList("clients", view.parameters, {
+    title: strings.clients,
+    about: strings.clientsAbout,
+    fields: [
+      { name: "q", label: strings.search },
+      { name: "account_id", label: strings.account },
+    ],
+    body,
+    items: (body.clients ?? []).map((found) => clientItem(found, view.account)),
+  });
+}
+
+function clientItem(found, me) {
+  const title = [el("a", { href: `#client/${encodeURIComponent(found.id)}` }, el("bdi", {}, clientLabel(found)))];
+  if (found.scope_policy === "inherit") title.push(" ", el("span", { class: "mark warn" }, strings.inherits));
+  return listItem(title, [
+    facts(
+      messages.clients.kinds[kindOf(found)],
+      formatNodes(strings.owner, { account: accountLink(found.account_id, me) }),
+      formatNodes(strings.createdAt, { time: timeElement(found.createdAt) }),
+    ),
+    el("p", { class: "facts" }, el("code", {}, found.client_id)),
+  ]);
+}
+
+/** Renders one client. */
+export async function client(view) {
+  const { account: me, id, isCurrent } = view;
+  const answer = await call("GET", `${PATH}/${encodeURIComponent(id)}`);
+  if (!isCurrent()) return;
+  const back = el("p", {}, el("a", { href: "#clients" }, strings.details.back));
+  if (answer.status === 404) {
+    renderAdminView("clients", strings.clients, emptyState(messages.clients.notFound, back));
+    return;
+  }
+  if (answer.status !== 200) {
+    showErrorPage(answer);
+    return;
+  }
+  const found = answer.body;
+  const reload = () => client(view);
+  const part = (title, ...nodes) => el("section", {}, el("h2", {}, title), ...nodes);
+  const related = ["tokens", "devices", "audit"].map((name) =>
+    el("li", {}, el("a", { href: viewHref(name, { client_id: found.client_id }) }, strings.details[name])),
+  );
+  renderAdminView(
+    "clients",
+    clientLabel(found),
+    el("div", { class: "values" }, copyable(messages.clients.id, found.client_id), clientFacts(found, me)),
+    part(strings.details.related, el("ul", { class: "links" }, ...related), el("div", { class: "actions start" }, revokeAllButton({ client_id: found.client_id }, reload))),
+    part(strings.details.settings, settingsForm(found, me, reload)),
+    part(messages.clients.remove, el("p", {}, messages.clients.removeText), el("div", { class: "actions start" }, button(messages.clients.remove, () => removeClient(found), "quiet-danger"))),
+    back,
+  );
+}
+
+function clientFacts(found, me) {
+  const { details } = strings;
+  const rows = [
+    [details.type, details.types[found.type] ?? found.type],
+    [details.grants, (found.allowed_grants ?? []).map((name) => details.grantNames[name] ?? name).join(", ")],
+    [details.policy, details.policies[found.scope_policy] ?? found.scope_policy],
+    [details.owner, accountLink(found.account_id, me)],
+    [details.made, timeElement(found.createdAt)],
+    [details.changed, timeElement(found.updatedAt)],
+  ];
+  return el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)]));
+}
+
+function settingsForm(found, me, reload) {
+  const kind = kindOf(found);
+  const redirects = found.redirect_uris ?? [];
+  const fields = clientFields(kind, me, {
+    name: found.name,
+    redirects: KINDS[kind].redirect || redirects.length > 0 ? redirects : undefined,
+    scopes: found.allowed_scopes ?? [],
+  });
+  const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    withButtonsDisabled(() => saveClient(found, fields, reload));
+  });
+  return form;
+}
+
+async function saveClient(found, fields, reload) {
+  hideMessage();
+  const changes = fields.read();
+  if (!changes) return;
+  const answer = await call("PATCH", `${PATH}/${encodeURIComponent(found.id)}`, changes);
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
+  }
+  await reload();
+  showMessage(messages.clients.saved, "good");
+}
+
+async function removeClient(found) {
+  const name = clientLabel(found);
+  const { removeQuestion: removeAsk, removed } = messages.clients;
+  if (!(await confirmAction({ title: formatText(removeAsk.title, { name }), text: removeAsk.text, action: messages.clients.remove }))) return;
+  const answer = await call("DELETE", `${PATH}/${encodeURIComponent(found.id)}`);
+  if (!succeeded(answer)) {
+    showError(answer);
+    return;
+  }
+  navigateTo("clients", { title: formatText(removed.title, { name }), text: removed.text });
+}

@@ -1,0 +1,170 @@
+// Details of the client on the consent page and the device page: name, registration, redirect URI, scopes.
+// The client's developer chose most of these values, so they are shown as text without invisible characters.
+
+import { serverNow } from "./api.js";
+import { formatNodes, formatPlural, messages } from "./i18n.js";
+import { parseUrl } from "./navigation.js";
+import { $, el, timeElement } from "./page.js";
+import { groupScopes, scopeLabel } from "./scopes.js";
+
+/** Returns a client's name for display: without invisible characters, at most 60 characters. */
+export function clientName(name) {
+  const clean = stripInvisible(name);
+  if (clean === "") return messages.common.unnamedClient;
+  const characters = [...clean];
+  return characters.length > 60 ? `${characters.slice(0, 60).join("")}…` : clean;
+}
+
+/** Removes invisible characters and those that change the text direction (spoofing). */
+export function stripInvisible(text) {
+  return String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]/gu, "").trim();
+}
+
+/** Writes the client's name into every element with `data-client`. */
+export function fillClientName(name) {
+  for (const place of document.querySelectorAll("[data-client]")) place.textContent = clientName(name);
+}
+
+/** Returns the nodes of a host name that may break at its dots. */
+export function breakableHost(host) {
+  return host.split(".").flatMap((label, index) => (index === 0 ? [label] : [el("wbr"), `.${label}`]));
+}
+
+/** Returns a link to a page of the client, labelled by the host; null if the address is not http or https. */
+function externalLink(address) {
+  const url = typeof address === "string" ? parseUrl(address) : null;
+  if (url === null || !["https:", "http:"].includes(url.protocol)) return null;
+  const attributes = { href: url.href, target: "_blank", rel: "noopener noreferrer" };
+  return el("a", attributes, ...breakableHost(url.host), el("span", { class: "visually-hidden" }, ` ${messages.common.newTab}`));
+}
+
+/** Renders the table of facts about the client. */
+export function renderClientDetails(place, consent) {
+  const labels = messages.clientDetails;
+  const facts = [
+    [labels.name, el("bdi", {}, clientName(consent.client_name))],
+    [labels.registeredBy, registrant(consent)],
+    [labels.firstSeen, firstSeen(consent.client_first_seen_at)],
+    [labels.approval, earlierApproval(consent)],
+    [labels.website, externalLink(consent.client_uri)],
+    [labels.terms, externalLink(consent.tos_uri)],
+    [labels.privacy, externalLink(consent.policy_uri)],
+    [labels.clientId, el("code", {}, consent.client_id)],
+  ];
+  const rows = facts.filter(([, fact]) => fact !== null);
+  place.replaceChildren(el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)])));
+  if (["member", "registration", "metadata_document"].includes(consent.client_registered_by)) {
+    place.append(el("p", { class: "note" }, labels.unverified));
+  }
+}
+
+function registrant({ client_registered_by: by, client_owner_handle: handle, client_id_host: host }) {
+  const labels = messages.clientDetails;
+  switch (by) {
+    case "built_in":
+      return labels.builtIn;
+    case "administrator":
+      return handle ? withHandle(labels.administrator, handle) : labels.administratorUnknown;
+    case "member":
+      return handle ? withHandle(labels.member, handle) : labels.memberUnknown;
+    case "registration":
+      return labels.registration;
+    case "metadata_document": {
+      if (!host) return labels.documentUnknown;
+      const name = el("strong", {}, ...breakableHost(host));
+      return el("span", {}, ...formatNodes(labels.document, { host: name }));
+    }
+    default:
+      return null;
+  }
+}
+
+function withHandle(text, handle) {
+  const name = el("strong", {}, el("bdi", {}, `@${stripInvisible(handle)}`));
+  return el("span", {}, ...formatNodes(text, { handle: name }));
+}
+
+function firstSeen(value) {
+  if (!value) return null;
+  const isRecent = serverNow() - Date.parse(value) < 24 * 3600 * 1000;
+  if (isRecent) return el("strong", {}, messages.clientDetails.firstSeenToday);
+  return el("span", {}, ...formatNodes(messages.clientDetails.since, { time: timeElement(value) }));
+}
+
+// An API without `client_registered_by` does not report earlier approvals either.
+function earlierApproval(consent) {
+  if (consent.granted_before_at) {
+    return el("span", {}, ...formatNodes(messages.clientDetails.approvedBefore, { time: timeElement(consent.granted_before_at) }));
+  }
+  return consent.client_registered_by ? messages.clientDetails.neverApproved : null;
+}
+
+/** Renders the redirect URI: a host, this computer (loopback), or an app (custom scheme). */
+export function renderRedirectUri({ redirect_uri: redirectUri, redirect_is_loopback: reportedLoopback }) {
+  const { consent } = messages;
+  const url = parseUrl(redirectUri);
+  const isWeb = url !== null && ["https:", "http:"].includes(url.protocol);
+  const warn = (text) => {
+    $("host-warning").textContent = text;
+    $("host-warning").hidden = false;
+  };
+  if (!isWeb) {
+    const scheme = url?.protocol ?? redirectUri;
+    $("host").textContent = scheme;
+    $("host-note").replaceChildren(...formatNodes(consent.customScheme, { scheme }));
+    warn(consent.customSchemeWarning);
+  } else if (isLoopback(url.hostname) || reportedLoopback === true) {
+    $("host").replaceChildren(...breakableHost(url.host));
+    $("host-note").textContent = consent.loopback;
+    warn(consent.loopbackWarning);
+  } else {
+    // `host` is in its ASCII form, so look-alike letters show as xn-- (homograph attack).
+    $("host").replaceChildren(...breakableHost(url.host));
+    $("host-note").textContent = consent.webHint;
+    const hasSubdomains = url.hostname.split(".").length > 3 && !/^[\d.]+$/.test(url.hostname);
+    if (hasSubdomains) $("host-note").append(` ${consent.subdomainHint}`);
+    if (url.protocol === "http:") warn(consent.httpWarning);
+    else if (url.hostname.split(".").some((label) => label.startsWith("xn--"))) warn(consent.homographWarning);
+  }
+}
+
+function isLoopback(host) {
+  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
+}
+
+/** Renders the scopes that the client would get, and the requested scopes that it would not get. */
+export function renderScopes(place, consent) {
+  const granted = consent.granted_scopes ?? [];
+  const requested = new Set(consent.requested_scopes ?? []);
+  const added = consent.granted_before_at ? new Set(consent.new_scopes ?? []) : new Set();
+  place.replaceChildren();
+  if (consent.inherits_user_permissions && granted.some((name) => !requested.has(name))) {
+    place.append(el("p", {}, messages.scopes.inherits));
+  }
+  if (granted.length === 0) place.append(el("p", {}, messages.scopes.nothing));
+  for (const group of groupScopes(granted)) place.append(scopeGroup(group, "h3", added));
+  if (granted.some((name) => added.has(name))) place.append(el("p", { class: "hint" }, messages.scopes.newHint));
+
+  const refused = [...requested].filter((name) => !granted.includes(name));
+  if (refused.length > 0) {
+    place.append(
+      el("details", { class: "refused" },
+        el("summary", {}, formatPlural(messages.scopes.refused, refused.length)),
+        el("p", { class: "hint" }, messages.scopes.refusedHint),
+        el("ul", {}, ...refused.map((name) => el("li", {}, scopeLabel(name))))),
+    );
+  }
+}
+
+/** Returns the list of one group of scopes with the risk in the heading; scopes in `added` are marked as new. */
+export function scopeGroup({ title, risk, names }, level = "h3", added = new Set()) {
+  const mark = messages.scopes.risks[risk];
+  const heading = el(level, {}, title);
+  if (mark) heading.append(" ", el("span", { class: "mark" }, mark));
+  const items = names.map((name) => {
+    const item = el("li", { title: name }, scopeLabel(name));
+    if (added.has(name)) item.append(" ", el("span", { class: "mark new" }, messages.scopes.isNew));
+    return item;
+  });
+  return el("div", { class: `scopes risk-${risk}` }, heading, el("ul", {}, ...items));
+}

@@ -1,0 +1,79 @@
+// Form fields of a client: name, redirect URIs, scopes. Used for creation and changes.
+
+import { hasPermission } from "./account.js";
+import { formatPlural, messages } from "./i18n.js";
+import { el, showMessage } from "./page.js";
+import { IDENTITY_SCOPES, groupScopes, knownScopes, scopeLabel as scopeWords } from "./scopes.js";
+
+const strings = messages.clients;
+const NAME_MAX = 64; // characters
+
+/** Creates the fields for a client of a kind. Returns `{ nodes, read }`: `read` returns
+ *  `{ name, redirect_uris, allowed_scopes }`, or null after it has shown which field is missing. */
+export function clientFields(kind, account, { name = "", redirects, scopes, example = "" }) {
+  const nameInput = el("input", { id: "name", type: "text", maxlength: String(NAME_MAX), autocomplete: "off", "aria-describedby": "name-hint", value: name });
+  const nodes = [
+    el("div", { class: "field" }, el("label", { for: "name" }, strings.name), nameInput, el("p", { class: "hint", id: "name-hint" }, strings.nameHint)),
+  ];
+  const addresses = redirects && el("textarea", { id: "redirects", rows: "3", spellcheck: "false", autocapitalize: "none", placeholder: example, "aria-describedby": "redirects-hint" });
+  if (addresses) {
+    addresses.value = redirects.join("\n");
+    const hint = `${strings.redirectsHint} ${strings.redirectHints[kind] ?? ""}`;
+    nodes.push(el("div", { class: "field" }, el("label", { for: "redirects" }, strings.redirects), addresses, el("p", { class: "hint", id: "redirects-hint" }, hint)));
+  }
+  const choice = scopeChoice(kind, account, scopes);
+  nodes.push(choice.node);
+
+  const read = () => {
+    for (const input of [nameInput, addresses]) input?.removeAttribute("aria-invalid");
+    const reject = (input, text) => {
+      input.setAttribute("aria-invalid", "true");
+      showMessage({ title: strings.invalid.title, text });
+      return null;
+    };
+    if (nameInput.value.trim() === "") return reject(nameInput, strings.invalid.name);
+    const chosen = { name: nameInput.value.trim(), allowed_scopes: choice.chosen() };
+    if (!addresses) return chosen;
+    const uris = addresses.value.split(/\s+/).filter((uri) => uri !== "");
+    if (uris.length === 0) return reject(addresses, strings.invalid.redirects);
+    return { ...chosen, redirect_uris: uris };
+  };
+  return { nodes, read };
+}
+
+/** Creates checkboxes for the scopes: OpenID Connect scopes and the permissions of the account. Scopes that the
+ *  client has already are offered too, so that a change of another field removes none. */
+function scopeChoice(kind, account, scopes) {
+  const boxes = [];
+  const box = (name) => {
+    const input = el("input", { type: "checkbox", value: name, checked: scopes.includes(name) });
+    boxes.push(input);
+    return el("label", { class: "check" }, input, el("span", {}, scopeWords(name)));
+  };
+  const nodes = [];
+  if (kind !== "service" || scopes.some((name) => IDENTITY_SCOPES.includes(name))) nodes.push(...IDENTITY_SCOPES.map(box));
+
+  const offered = knownScopes().filter((name) => !IDENTITY_SCOPES.includes(name) && (hasPermission(account, name) || scopes.includes(name)));
+  const others = scopes.filter((name) => !IDENTITY_SCOPES.includes(name) && !offered.includes(name));
+  const permissions = groupScopes([...offered, ...others]);
+  if (permissions.length > 0) {
+    const count = el("span", { class: "count" });
+    const groups = permissions.map(({ title, risk, names }) => {
+      const mark = messages.scopes.risks[risk];
+      const legend = el("legend", {}, title, ...(mark ? [" ", el("span", { class: "mark" }, mark)] : []));
+      return el("fieldset", { class: `scopes risk-${risk}` }, legend, ...names.map(box));
+    });
+    const part = el("details", {}, el("summary", {}, `${strings.permissions} `, count), el("div", { class: "scopelist" }, ...groups));
+    const inside = boxes.filter(({ value }) => !IDENTITY_SCOPES.includes(value));
+    const updateCount = () => {
+      count.textContent = `(${formatPlural(strings.selected, inside.filter(({ checked }) => checked).length)})`;
+    };
+    part.addEventListener("change", updateCount);
+    part.open = kind === "service" || inside.some(({ checked }) => checked);
+    updateCount();
+    nodes.push(part);
+  }
+  const hint = el("p", { class: "hint", id: "scopes-hint" }, strings.scopesHint);
+  const node = el("fieldset", { class: "field choice", "aria-describedby": "scopes-hint" }, el("legend", {}, strings.scopes), hint, ...nodes);
+  return { node, chosen: () => boxes.filter(({ checked }) => checked).map(({ value }) => value) };
+}
