@@ -264,9 +264,10 @@ impl From<secrets::Error> for ApiError {
     fn from(error: secrets::Error) -> Self {
         match error {
             secrets::Error::Hashing(error) => error.into(),
-            secrets::Error::Store(store::Error::Gone) => {
-                Self::new(Kind::NotFound, "The application was deleted during the request")
-            }
+            secrets::Error::Store(store::Error::Gone) => Self::new(
+                Kind::NotFound,
+                "The application was deleted during the request",
+            ),
             secrets::Error::Store(error) => error.into(),
         }
     }

@@ -269,8 +269,12 @@ pub async fn update(
         })
     });
     match write.await {
-        Err(store::Error::Gone) => return Err(MemberError::not_found("The application does not \
-            exist any more")),
+        Err(store::Error::Gone) => {
+            return Err(MemberError::not_found(
+                "The application does not \
+            exist any more",
+            ));
+        }
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
