@@ -153,14 +153,9 @@ fn require_chosen_method(
     client: &Client,
     credentials: &Credentials,
 ) -> Result<(), OAuthError> {
+    let policy = context.config.policies.client_authentication;
     let (chosen, used) = (client.auth_method, credentials.method());
-    if chosen.is_none_or(|chosen| chosen == used)
-        || context
-            .config
-            .policies
-            .client_authentication
-            .any_method_accepted
-    {
+    if chosen.is_none_or(|chosen| chosen == used) || policy.any_method_accepted {
         return Ok(());
     }
     let chosen = chosen.map_or("", AuthMethod::name);

@@ -152,15 +152,11 @@ pub(super) fn details_of(
     metadata: &ClientMetadata,
     registration_token: Option<SecretHash>,
 ) -> Details {
+    let policy = context.config.policies.registration_endpoint;
     Details {
         registered: true,
         // storyden-contract.md#granting-scopes
-        default_scope: (!context
-            .config
-            .policies
-            .registration_endpoint
-            .no_default_scope)
-            .then(|| metadata.scope.to_string()),
+        default_scope: (!policy.no_default_scope).then(|| metadata.scope.to_string()),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
         registration_token,

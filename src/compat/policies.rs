@@ -173,6 +173,10 @@ pub struct UserinfoPolicy {
 
 /// The registration endpoint, beside the rules for metadata.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent difference"
+)]
 pub struct RegistrationEndpointPolicy {
     /// True if a malformed document is answered with a problem.
     pub malformed_is_problem: bool,

@@ -124,7 +124,7 @@ settings! {
     /// Enables the authorization server. While disabled, the endpoints answer with an error.
     oauth_enabled: bool = "OAUTH_ENABLED" or "true";
     /// Behaviour of responses: standards (the RFCs) or storyden (exactly like a Storyden).
-    policies: Policies = "OAUTH_PROFILE" or "standards";
+    policies: &'static Policies = "OAUTH_PROFILE" or "standards";
     /// Lifetime of access tokens and ID tokens.
     access_token_ttl: Duration = "OAUTH_ACCESS_TOKEN_TTL" or "15m";
     /// Lifetime of a refresh token, renewed at each rotation.

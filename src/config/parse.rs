@@ -234,11 +234,11 @@ impl Setting for Level {
     }
 }
 
-impl Setting for Policies {
+impl Setting for &'static Policies {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "standards" => Ok(Self::STANDARDS),
-            "storyden" => Ok(Self::STORYDEN),
+            "standards" => Ok(&Policies::STANDARDS),
+            "storyden" => Ok(&Policies::STORYDEN),
             _ => Err(format!("is {text:?}; use standards or storyden")),
         }
     }

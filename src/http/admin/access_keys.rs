@@ -122,7 +122,7 @@ pub async fn list(
 ) -> Result<Json<KeyList>, ApiError> {
     let asked = query.read(&["page", "page_size", "account_id"])?;
     let owner = asked.account("account_id");
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     let (page, whole) = asked.page_or_whole(policies.admin.lists_unpaged)?;
     let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
     let keys = keys

@@ -90,13 +90,8 @@ pub async fn delete(
             Ok(true)
         })
     });
-    if found.await?
-        || context
-            .config
-            .policies
-            .admin
-            .unknown_token_deletion_succeeds
-    {
+    let policy = context.config.policies.admin;
+    if found.await? || policy.unknown_token_deletion_succeeds {
         return Ok(StatusCode::NO_CONTENT);
     }
     let detail = "There is no refresh token with this id";

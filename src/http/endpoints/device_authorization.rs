@@ -98,7 +98,7 @@ async fn answer(
     request: Request,
 ) -> Result<DeviceAuthorizationResponse, OAuthError> {
     require_enabled(context)?;
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     let headers = request.headers().clone();
     let form = read_form(
         policies.requests.form_syntax,
@@ -160,14 +160,11 @@ async fn client_of(
     credentials: &Credentials,
     ClientAddress(address): ClientAddress,
 ) -> Result<Client, OAuthError> {
+    let policy = context.config.policies.client_documents;
     let client = if credentials.client_id == builtin::CLIENT_ID && context.config.cli_enabled {
         Some(builtin::ensure(context).await?)
     } else if documents::is_document(context, &credentials.client_id)
-        && !context
-            .config
-            .policies
-            .client_documents
-            .device_grant_rejected
+        && !policy.device_grant_rejected
     {
         let visitor = Requester {
             account: None,

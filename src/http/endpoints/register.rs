@@ -75,7 +75,7 @@ async fn answer(
     ClientAddress(address): ClientAddress,
     request: Request,
 ) -> Result<ClientInformation, RegistrationError> {
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     let asked = if policies.registration_endpoint.malformed_is_problem {
         // storyden-contract.md#order-of-validation: the body is validated before the handler runs
         let JsonBody(document) = JsonBody::<Value>::from_request(request, context)

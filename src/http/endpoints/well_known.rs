@@ -229,7 +229,7 @@ fn oauth(context: &Context) -> Document {
 }
 
 fn metadata(context: &Context) -> ServerMetadata {
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     let base = context.config.endpoint_base();
     let mut metadata = ServerMetadata::openid(&context.config.issuer(), &base);
     if context.config.registration_enabled {

@@ -148,7 +148,7 @@ pub async fn create(
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
     let (session, account) = (person.0.id, person.0.account);
-    let (policies, now) = (&context.config.policies, context.clock.now());
+    let (policies, now) = (context.config.policies, context.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
     let input_unchecked = policies.access_keys.input_unchecked;
     let name = if input_unchecked {

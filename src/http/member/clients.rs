@@ -141,7 +141,7 @@ pub async fn create(
 /// Checks a new application, and builds the client without a secret. The checks run in Storyden's order
 /// (storyden-contract.md#order-of-validation).
 fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Client, ApiError> {
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     let rules = Rules {
         policy: policies.member_clients,
         held: account.permissions,
@@ -244,12 +244,8 @@ pub async fn update(
     let account = &person.0.account;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
-        if context
-            .config
-            .policies
-            .self_service
-            .foreign_change_error_empty
-        {
+        let policy = context.config.policies.self_service;
+        if policy.foreign_change_error_empty {
             return Err(MemberError::Empty);
         }
         let description = "Client does not belong to the requesting account";
@@ -290,8 +286,9 @@ fn check_changes(
     client: &Client,
     asked: UpdateClient,
 ) -> Result<Changes, ApiError> {
+    let policies = context.config.policies;
     let rules = Rules {
-        policy: context.config.policies.member_clients,
+        policy: policies.member_clients,
         held: account.permissions,
     };
     let scopes = asked.allowed_scopes.as_deref();
@@ -308,11 +305,7 @@ fn check_changes(
         ..Changes::default()
     };
     if let Some(uris) = &changes.redirect_uris
-        && !context
-            .config
-            .policies
-            .self_service
-            .changed_redirects_unchecked
+        && !policies.self_service.changed_redirects_unchecked
     {
         rules.fit(Shape {
             kind: client.kind,

@@ -88,12 +88,8 @@ pub async fn sign_in(
 ) -> Result<impl IntoResponse, ApiError> {
     require_own_origin(&context, &Method::POST, &headers)?;
     require_length(&token, "The password is shorter than any that exists here")?;
-    if context
-        .config
-        .policies
-        .sign_in
-        .unknown_handles_distinguished
-    {
+    let policy = context.config.policies.sign_in;
+    if policy.unknown_handles_distinguished {
         reject_unknown_handle(&context, &identifier).await?;
     }
     if token.reveal().len() > PASSWORD_MAX || identifier.len() > 320 || identifier.contains('\0') {

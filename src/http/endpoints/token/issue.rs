@@ -102,17 +102,8 @@ impl Issue<'_> {
             sub: &self.account.id,
         };
         let turn = keys.turn().await?;
-        let access_token = turn
-            .sign(
-                context
-                    .config
-                    .policies
-                    .tokens
-                    .access_token_format
-                    .issued_type(),
-                &claims,
-            )
-            .await?;
+        let format = context.config.policies.tokens.access_token_format;
+        let access_token = turn.sign(format.issued_type(), &claims).await?;
         let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
                 at_hash: at_hash(&access_token),

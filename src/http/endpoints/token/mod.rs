@@ -343,7 +343,7 @@ async fn authenticate_and_parse(
     grant: GrantType,
     address: IpAddr,
 ) -> Result<(Client, TokenRequest), OAuthError> {
-    let policies = &context.config.policies;
+    let policies = context.config.policies;
     if policies.token_endpoint.parameters_checked_first {
         let request = TokenRequest::parse(policies, grant, form)?;
         let credentials = credentials(policies.client_authentication, headers, form)?;
