@@ -185,7 +185,7 @@ mod tests {
     fn unknown_name_error_suggests_similar_name() {
         let error = permission("USE_OAUTH_CLIENT").unwrap_err();
         assert!(error.starts_with(
-            "\"USE_OAUTH_CLIENT\" is no permission; did you mean USE_OAUTH_CLIENTS? They are: CREATE_POST, "
+            "\"USE_OAUTH_CLIENT\" is not a permission; did you mean USE_OAUTH_CLIENTS? Valid names: CREATE_POST, "
         ), "{error}");
         assert!(
             scope("openid profil")

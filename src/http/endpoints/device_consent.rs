@@ -74,7 +74,7 @@ pub struct Device {
     security(("browser" = [])),
     params(("user_code" = Option<String>, Query, description = "User code that the device shows")),
     responses(
-        (status = 200, description = "What is asked", body = Consent),
+        (status = 200, description = "Client, device and scopes of the request", body = Consent),
         responses::ConsentErrors,
         responses::OAuthTooManyRequests,
     ),

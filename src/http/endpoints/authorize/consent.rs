@@ -56,7 +56,7 @@ pub struct Consent {
     security(("browser" = []), ("access_key" = [])),
     params(("request_id" = Option<String>, Query, description = "Id of the authorization request")),
     responses(
-        (status = 200, description = "What is asked", body = Consent),
+        (status = 200, description = "Client, redirect URI and scopes of the request", body = Consent),
         responses::ConsentErrors,
     ),
 )]
