@@ -20,10 +20,7 @@ macro_rules! approver_columns {
 pub(super) use approver_columns;
 
 /// The columns of `approver_columns!`; all NULL for an approval by session.
-#[expect(
-    clippy::struct_field_names,
-    reason = "other tables are joined beside them"
-)]
+#[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub(super) struct ApproverColumns {
     approver_key_id: Option<AccessKeyId>,
     approver_key_disabled: Option<Flag>,

@@ -46,10 +46,7 @@ macro_rules! is_not_deleted {
 pub(super) use {client_columns, is_not_deleted};
 
 /// The columns of `client_columns!`.
-#[expect(
-    clippy::struct_field_names,
-    reason = "other tables are joined beside them"
-)]
+#[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ClientColumns {
     client_row_id: ClientRowId,
     client_client_id: String,

@@ -12,7 +12,10 @@ use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
 
 /// A connection, with the secrets in stored form: sealed or plain.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "the columns are Storyden's (contract 18.4)")]
+#[expect(
+    missing_docs,
+    reason = "columns of a Storyden table (storyden-contract.md#remote-connections)"
+)]
 pub struct Connection {
     pub id: RemoteConnectionId,
     pub created_at: Timestamp,

@@ -35,10 +35,7 @@ macro_rules! shown_columns {
 pub(super) use shown_columns;
 
 /// The columns of `shown_columns!`.
-#[expect(
-    clippy::struct_field_names,
-    reason = "other tables are joined beside them"
-)]
+#[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ShownColumns {
     shown_scope: Option<String>,
     shown_client: Option<String>,

@@ -98,7 +98,7 @@ pub struct CreatedClient {
     tag = "admin",
     request_body = CreateClient,
     responses(
-        (status = 200, description = "The registered client", body = CreatedClient),
+        (status = 200, description = "The client", body = CreatedClient),
         Invalid,
         GuardErrors,
         Conflict,
@@ -214,7 +214,7 @@ fn no_secret() -> ApiError {
     tag = "admin",
     params(("oauth_client_id" = String, Path, description = "Row id")),
     responses(
-        (status = 200, description = "The registered client", body = ClientResource),
+        (status = 200, description = "The client", body = ClientResource),
         GuardErrors,
         NotFound,
     )
