@@ -35,8 +35,9 @@ pub(crate) fn xid(now: Timestamp) -> String {
 /// Encodes the parts of an xid; the counter counts modulo 2^24.
 fn encode(seconds: u32, process: [u8; 5], count: u32) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
-    let [a, b, c, d, e] = process;
-    let process = u128::from(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]));
+    let mut bytes = [0; 8];
+    bytes[3..].copy_from_slice(&process);
+    let process = u128::from(u64::from_be_bytes(bytes));
     let bits = u128::from(seconds) << 64 | process << 24 | u128::from(count & 0x00ff_ffff);
     // 20 characters have 100 bits; the last four are zero.
     let character = |index| ALPHABET[(bits << 4 >> (5 * index)) as usize % 32] as char;

@@ -188,6 +188,7 @@ impl Db {
     ///
     /// # Errors
     /// If the file cannot be opened or the server is unreachable.
+    #[must_use]
     pub fn open(url: &DatabaseUrl) -> Step<'_, Self> {
         Box::pin(async move {
             match url {

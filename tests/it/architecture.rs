@@ -2,6 +2,7 @@
 //! has one module.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -237,7 +238,8 @@ fn imports_have_no_cycle() {
             let mut report = format!("imports in crate::{} form a cycle:\n", level.join("::"));
             for (at, from) in cycle.iter().enumerate() {
                 let to = &cycle[(at + 1) % cycle.len()];
-                report += &format!("  {from} imports {to}, in {:?}\n", siblings[from][to]);
+                let files = &siblings[from][to];
+                writeln!(report, "  {from} imports {to}, in {files:?}").unwrap();
             }
             panic!("{report}");
         }

@@ -44,6 +44,7 @@ const ROWS: &[&str] = &[
 ];
 
 /// Every request of a client and of a person's browser.
+#[expect(clippy::too_many_lines, reason = "a list of requests")]
 async fn protocol(server: &Server, frigg: &Member, app: &Client, service: &Client) {
     let key = server.access_key(frigg, "sdpak").await;
     let code = server.code(frigg, app, &[]).await;

@@ -170,7 +170,7 @@ async fn run_step(
     db: &Db,
     step: &'static Step,
     before: Timestamp,
-    stop: &impl Fn() -> bool,
+    should_stop: &impl Fn() -> bool,
 ) -> StepResult {
     let mut run = StepResult {
         step: step.name,
@@ -180,7 +180,7 @@ async fn run_step(
     };
     let (since, mut size) = (Timer::start(), BatchSize(BATCH));
     let mut search = Search::new(step, before);
-    while since.seconds() < STEP_SECONDS && !stop() {
+    while since.seconds() < STEP_SECONDS && !should_stop() {
         let batch = Timer::start();
         match search.batch(db, size.0).await {
             Ok(None) => {

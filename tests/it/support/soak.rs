@@ -78,7 +78,7 @@ pub(crate) struct Rounds {
     pub(crate) held: Figures,
     plan: Option<Plan>,
     first_seed: u64,
-    rounds_started: u64,
+    started: u64,
     since: Timer,
     printed_at: f64,
 }
@@ -98,7 +98,7 @@ impl Rounds {
             held: Figures::default(),
             plan,
             first_seed: variable("SOAK_SEED").map_or(SEED, |seed| seed.parse().unwrap()),
-            rounds_started: 0,
+            started: 0,
             since: Timer::start(),
             printed_at: 0.0,
         }
@@ -113,13 +113,11 @@ impl Rounds {
     pub(crate) fn next(&mut self) -> Option<u64> {
         let seconds = self.since.seconds();
         let enough = match &self.plan {
-            None => self.rounds_started == 1,
+            None => self.started == 1,
             // At least one round, even if the time is over.
-            Some(plan) => {
-                self.rounds_started > 0 && (self.reached(plan) || seconds >= plan.seconds)
-            }
+            Some(plan) => self.started > 0 && (self.reached(plan) || seconds >= plan.seconds),
         };
-        if self.rounds_started > 0 && (enough || seconds - self.printed_at >= PROGRESS_EVERY) {
+        if self.started > 0 && (enough || seconds - self.printed_at >= PROGRESS_EVERY) {
             self.printed_at = seconds;
             self.print_progress();
         }
@@ -131,16 +129,16 @@ impl Rounds {
             });
             return None;
         }
-        self.rounds_started += 1;
-        Some(self.first_seed + self.rounds_started - 1)
+        self.started += 1;
+        Some(self.first_seed + self.started - 1)
     }
 
     /// Reports the seed of a failed round, for reproduction.
     #[expect(clippy::print_stderr, reason = "for who looks for the failure")]
     pub(crate) fn failed(&self) {
         if self.is_soak() {
-            let seed = self.first_seed + self.rounds_started - 1;
-            let outcome = format!("FAILED in round {}, seed {seed}", self.rounds_started);
+            let seed = self.first_seed + self.started - 1;
+            let outcome = format!("FAILED in round {}, seed {seed}", self.started);
             eprintln!("{outcome}; until then: {}", self.held);
             self.report(&outcome);
         }

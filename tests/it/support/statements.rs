@@ -73,7 +73,7 @@ pub(crate) async fn recorded(setup: Setup, flow: Flow) -> BTreeSet<Statement> {
             .worker_threads(2)
             // The guard ends with the thread.
             .on_thread_start(move || {
-                std::mem::forget(tracing::dispatcher::set_default(&on_threads))
+                std::mem::forget(tracing::dispatcher::set_default(&on_threads));
             })
             .enable_all()
             .build()
@@ -96,10 +96,9 @@ impl Statement {
     /// A value of each type for a plan; every text reads as a time, too.
     fn values(&self) -> String {
         let value = |name: &str| match name {
-            "text" => "'2026-01-01 00:00:00+00'",
+            "text" | "timestamptz" => "'2026-01-01 00:00:00+00'",
             "bigint" => "50",
             "boolean" => "true",
-            "timestamptz" => "'2026-01-01 00:00:00+00'",
             "jsonb" => "'[\"x\"]'",
             null if null.ends_with('?') => "NULL",
             other => panic!("{other}?"),
@@ -154,9 +153,8 @@ impl Storyden {
                 let is_full = |step: &String| {
                     let words: Vec<&str> = step.split(' ').collect();
                     let scan = match words[..] {
-                        ["SCAN", name] => Some(name),
+                        ["SCAN", name] | ["SEARCH", name, "USING", "AUTOMATIC", ..] => Some(name),
                         ["SCAN", name, "USING", ..] if !bounded => Some(name),
-                        ["SEARCH", name, "USING", "AUTOMATIC", ..] => Some(name),
                         _ => None,
                     };
                     scan.is_some_and(|name| statement.table(name, tables).is_some())
