@@ -33,12 +33,9 @@ pub struct UserInfo {
     sub: AccountId,
 }
 
-/// The responses, for the API document.
+/// Errors of a bearer token, for the API document.
 #[derive(Debug, IntoResponses)]
-pub enum UserInfoResponses {
-    /// OpenID Connect Core §5.3.2
-    #[response(status = 200)]
-    Claims(UserInfo),
+pub enum BearerErrors {
     /// No access token, or one that is no longer good
     #[response(status = 401)]
     Unauthorized(#[to_response] EitherUnauthorized),
@@ -64,7 +61,11 @@ pub enum EitherUnauthorized {
     operation_id = "OAuthUserInfo",
     tag = "auth",
     security(("oauth_token" = [])),
-    responses(UserInfoResponses, responses::OAuthInvalid),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        responses::OAuthInvalid,
+        BearerErrors,
+    ),
 )]
 pub async fn userinfo(context: State<SharedContext>, request: Request) -> Response {
     respond(context, request).await
@@ -77,7 +78,11 @@ pub async fn userinfo(context: State<SharedContext>, request: Request) -> Respon
     operation_id = "OAuthUserInfoByPost",
     tag = "auth",
     security(("oauth_token" = [])),
-    responses(UserInfoResponses, responses::OAuthInvalid),
+    responses(
+        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        responses::OAuthInvalid,
+        BearerErrors,
+    ),
 )]
 pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -> Response {
     respond(context, request).await
