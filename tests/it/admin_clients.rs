@@ -100,11 +100,11 @@ async fn assert_creation_rejected_in_both_profiles(server: &Server, odin: &Membe
             json!({ "allowed_grants": ["password"] }),
             "authorization_code, refresh_token",
         ),
-        (json!({ "name": 1 }), "another type"),
-        (json!({ "scope_policy": "x" }), "another type"),
+        (json!({ "name": 1 }), "wrong type"),
+        (json!({ "scope_policy": "x" }), "wrong type"),
         (
             json!({ "redirect_uris": "https://app.example/cb" }),
-            "another type",
+            "wrong type",
         ),
     ] {
         assert_problem(&create(server, odin, &changes).await, 400, words);
@@ -126,7 +126,7 @@ async fn assert_creation_rejected_in_both_profiles(server: &Server, odin: &Membe
         ),
         (json!({ "account_id": null }), "lacks a member"),
         (json!({ "redirect_uris": null }), "lacks a member"),
-        (json!({ "type": "x" }), "another type"),
+        (json!({ "type": "x" }), "wrong type"),
     ] {
         assert_problem(&create(server, odin, &changes).await, 400, words);
     }
@@ -135,7 +135,7 @@ async fn assert_creation_rejected_in_both_profiles(server: &Server, odin: &Membe
     assert_problem(
         &server.post_as(odin, PATH, &body).await,
         400,
-        "another type",
+        "wrong type",
     );
     let text = server
         .request("POST", PATH)
@@ -172,8 +172,8 @@ async fn assert_changes_rejected_in_both_profiles(server: &Server, odin: &Member
             json!({ "allowed_grants": ["password"] }),
             "authorization_code, refresh_token",
         ),
-        (json!({ "name": null }), "another type"),
-        (json!({ "scope_policy": "x" }), "another type"),
+        (json!({ "name": null }), "wrong type"),
+        (json!({ "scope_policy": "x" }), "wrong type"),
     ] {
         assert_problem(&patch(server, odin, &service, &body).await, 400, words);
     }

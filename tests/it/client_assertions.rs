@@ -135,8 +135,8 @@ both! {
             (json!({ "aud": ["https://other.example"] }), "aud"),
             (json!({ "exp": now - 61 }), "expired"),
             (json!({ "exp": now + 7_200 }), "within an hour"),
-            (json!({ "nbf": now + 300 }), "not good yet"),
-            (json!({ "iat": now + 300 }), "not good yet"),
+            (json!({ "nbf": now + 300 }), "not valid yet"),
+            (json!({ "iat": now + 300 }), "not valid yet"),
             (json!({ "jti": null }), "jti"),
             (json!({ "jti": "" }), "jti"),
             (json!({ "exp": null }), "is no JWT"),
@@ -289,6 +289,6 @@ both! {
         let offline = [("scope", "openid offline_access")];
         let token = server.tokens(&frigg, &app, &offline).await.text("refresh_token");
         let assertion = Key::new("a").sign(&claims(&server, "app", "x"));
-        assert_invalid_client(&refresh(&server, &token, &assertion).await, "no key registered");
+        assert_invalid_client(&refresh(&server, &token, &assertion).await, "no registered key");
     }
 }

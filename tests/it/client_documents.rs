@@ -237,16 +237,16 @@ both! {
     async fn invalid_document_is_rejected(setup: Setup) {
         let (server, frigg, _, host) = start_with_host(setup).await;
         for (number, (change, part)) in [
-            (json!({ "client_id": "https://app.example/other" }), "another client_id"),
-            (json!({ "client_id": "https://APP.example/1" }), "another client_id"),
-            (json!({ "client_id": "https://app.example:443/2" }), "another client_id"),
+            (json!({ "client_id": "https://app.example/other" }), "a client_id that differs from its URL"),
+            (json!({ "client_id": "https://APP.example/1" }), "a client_id that differs from its URL"),
+            (json!({ "client_id": "https://app.example:443/2" }), "a client_id that differs from its URL"),
             (json!({ "redirect_uris": [] }), "no redirect_uris"),
             (json!({ "redirect_uris": ["http://app.example/cb"] }), "redirect URI"),
             (json!({ "redirect_uris": ["javascript:alert(1)"] }), "redirect URI"),
             (json!({ "client_secret": "x" }), "client_secret"),
             (json!({ "token_endpoint_auth_method": "client_secret_post" }), "token_endpoint_auth_method"),
             (json!({ "token_endpoint_auth_method": "private_key_jwt" }), "neither jwks nor jwks_uri"),
-            (json!({ "redirect_uris": "x" }), "another type"),
+            (json!({ "redirect_uris": "x" }), "wrong type"),
         ]
         .into_iter()
         .enumerate()
@@ -339,7 +339,7 @@ both! {
         let (server, frigg, _, host) = start_with_host(setup).await;
         let app = client(&host, &host.publish("/client.json", &json!({})));
         let silent = [("prompt", "none")];
-        assert_invalid_client(server.authorize(None, &app, &silent).await, "Nobody is signed in");
+        assert_invalid_client(server.authorize(None, &app, &silent).await, "There is no session");
         server.authorize(Some(&frigg), &app, &[]).await.expect(302);
         told(server.authorize(None, &app, &silent).await, "login_required");
     }

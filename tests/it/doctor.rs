@@ -108,7 +108,7 @@ both! {
         for check in ["database", "migrations", "tables", "signing key", "addresses", "issuer"] {
             found.expect_ok(check);
         }
-        found.expect(("database", "ok"), "this server's alone");
+        found.expect(("database", "ok"), "used by this server only");
         found.expect(("issuer", "ok"), "a storyden-auth answers at this address");
         found.expect(("issuer", "ok"), "is served there");
         assert!(found.of("storyden").is_empty());
@@ -126,7 +126,7 @@ both! {
         let before = storyden.schema().await;
         let found = doctor(&setup, &matching_settings(&issuer)).await;
         assert_eq!(found.code, Some(0), "{:#?}", found.found);
-        found.expect(("database", "ok"), "a Storyden's own database");
+        found.expect(("database", "ok"), "the database of a Storyden");
         for check in ["tables", "storyden", "signing key", "addresses"] {
             found.expect_ok(check);
         }
@@ -177,7 +177,7 @@ both! {
         assert_eq!(found.code, Some(1));
         found.expect(("tables", "fail"), "the table oauth_remote_authorisation_flows is missing");
         found.expect(("tables", "fail"), "the column oauth_clients.scope_policy is missing");
-        found.expect(("tables", "warn"), "lacks the index oauthdeviceauthorisation_user_code_hash");
+        found.expect(("tables", "warn"), "lacks the unique index oauthdeviceauthorisation_user_code_hash");
         // An additional nullable column is harmless.
         assert_eq!(found.of("tables").len(), 3, "{:?}", found.of("tables"));
     }

@@ -144,7 +144,7 @@ both! {
             (json!({ "name": "x".repeat(65) }), "64 characters"),
             (json!({ "name": "Cal\u{202e}endar" }), "not shown"),
             (json!({ "name": null }), "lacks a member"),
-            (json!({ "type": "x" }), "another type"),
+            (json!({ "type": "x" }), "wrong type"),
             (json!({ "pkce_required": null }), "lacks a member"),
             (json!({ "allowed_scopes": ["NOPE"] }), "NOPE"),
             (json!({ "allowed_grants": [] }), "at least one grant"),

@@ -265,8 +265,8 @@ both! {
         // A malformed or foreign callback does not consume the state.
         callback(&server, &thor, &[("state", &new), ("code", "c"), right]).await.expect(200);
         for (query, part) in [
-            (vec![("code", "c"), ("iss", "https://evil.example")], "Another authorization server"),
-            (vec![("code", "c"), ("iss", "https://tools.example/")], "Another authorization server"),
+            (vec![("code", "c"), ("iss", "https://evil.example")], "The response is from another authorization server"),
+            (vec![("code", "c"), ("iss", "https://tools.example/")], "The response is from another authorization server"),
             (vec![("code", "c")], "lacks iss"),
             (vec![("error", "access_denied")], "lacks iss"),
             (vec![("error", "access_denied"), ("error_description", "<b>no</b>"), right], "access_denied <b>no</b>"),
@@ -329,7 +329,7 @@ both! {
         for (answer, part) in [
             (json!({}), "no client_id"),
             (json!({ "client_id": "x", "token_endpoint_auth_method": "private_key_jwt" }), "not known here"),
-            (json!({ "client_id": "x", "token_endpoint_auth_method": "client_secret_basic" }), "gave none"),
+            (json!({ "client_id": "x", "token_endpoint_auth_method": "client_secret_basic" }), "requires a client secret and returned none"),
             (json!({ "client_id": "x", "redirect_uris": ["https://evil.example/cb"] }), "redirect_uri"),
         ] {
             let host = remote(&outside, "bad.example", &json!({})).await;
