@@ -434,9 +434,9 @@ both! {
         }
     }
 
-    /// Issue 13: a client that is being deleted is not changed: it gets no secret, no name and no redirect
-    /// URI, by whatever was on its way while it was deleted.
-    async fn a_client_that_is_being_deleted_is_not_changed(setup: Setup) {
+    /// Issue 13: no concurrent update, replacement or secret rotation changes a client once its deletion is
+    /// in progress.
+    async fn a_client_in_deletion_is_not_changed(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
@@ -470,8 +470,8 @@ both! {
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_clients", &[]).await, 0);
     }
 
-    /// Issue 13, A-60: of more sessions than a transaction updates, every one but the present one is over
-    /// at once, by cookie and in the list; a later sign-in is good, and the job updates the rows.
+    /// Issue 13, A-60: if an account has more sessions than a transaction updates, all except the current
+    /// session are rejected and not listed at once. A later session is valid. The job updates the rows.
     async fn many_sessions_end_at_once(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
@@ -494,7 +494,7 @@ both! {
         let changed = server.post_as(&present, "/api/auth/password", &body).await.expect(200).json();
         assert_eq!(changed["ended"]["sessions"], COPIES + 3, "{changed}");
         let live = "SELECT COUNT(*) AS n FROM sessions WHERE account_id = $1 AND revoked_at IS NULL";
-        assert!(server.count(live, &[frigg.id.as_str()]).await > 200, "the rows come later");
+        assert!(server.count(live, &[frigg.id.as_str()]).await > 200, "the job updates the others");
         for over in [&frigg, &oldest, &newest] {
             server.get_as(over, "/api/auth/sessions").await.expect(401);
         }
@@ -514,8 +514,8 @@ both! {
         server.get_as(&oldest, "/api/auth/sessions").await.expect(401);
     }
 
-    /// Issue 13, A-60: what a session writes while every session of its account ends is either refused or
-    /// ended too, also by an old session that no transaction updated (two replicas).
+    /// Issue 13, A-60: a sign-out also ends or rejects concurrent writes of an old session without an updated row,
+    /// on two replicas.
     async fn writes_in_flight_do_not_survive_their_session(setup: Setup) {
         let (server, replica) = (setup.start().await, setup.start().await);
         block_the_job(&server).await;
