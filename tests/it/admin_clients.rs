@@ -132,11 +132,7 @@ async fn assert_creation_rejected_in_both_profiles(server: &Server, odin: &Membe
     }
     let mut body = new_client(odin, &json!({}));
     body["scope_policy"] = Value::Null;
-    assert_problem(
-        &server.post_as(odin, PATH, &body).await,
-        400,
-        "wrong type",
-    );
+    assert_problem(&server.post_as(odin, PATH, &body).await, 400, "wrong type");
     let text = server
         .request("POST", PATH)
         .header("cookie", odin.cookie())
