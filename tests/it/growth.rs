@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use storyden_auth::clock::Timer;
-use storyden_auth::jobs::{self, IndexCheck};
+use storyden_auth::jobs;
 use storyden_auth::store::apply_revocations;
 use storyden_auth::store::clients;
 use storyden_auth::store::indexes::INDEXES;
@@ -25,6 +25,8 @@ const IDLE: usize = 500;
 const WAIT: f64 = 10.0;
 /// Lowest rate with many rows, as a share of the rate with few rows.
 const RATE: f64 = 0.8;
+/// `RATE_LIMIT` for continuous refreshes.
+const UNLIMITED: &str = "1000000000";
 /// Longest wait in seconds of a write during index creation, below the timeouts of the server.
 const INDEX_WAIT: f64 = 3.0;
 /// Maximum response time in seconds of a large revocation.
@@ -204,6 +206,7 @@ async fn end_many_tokens(setup: Setup, end: End) {
     let server = setup
         .clone()
         .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
+        .with("RATE_LIMIT", UNLIMITED)
         .start()
         .await;
     let server = Arc::new(server);
@@ -332,6 +335,7 @@ both! {
     /// P7: the clean-up of 500,000 expired among 1,000,000 refresh tokens delays concurrent writes by
     /// at most ten times the idle p99, and keeps the rate of 5,000 among 10,000.
     async fn clean_up_does_not_delay_other_writes(setup: Setup) {
+        let setup = setup.with("RATE_LIMIT", UNLIMITED);
         let server = Arc::new(setup.start().await);
         wait_for_first_pass(&server).await;
         let frigg = server.member("frigg", &[]).await;
@@ -345,15 +349,10 @@ both! {
         setup.insert_token_chains(&frigg, &app, live).await;
         let rate_of_few = clean_up(&server).await;
 
-        setup.drop_indexes().await;
         let many = Tokens { prefix: "past", chains: chains(5_000, 100), ..few };
         setup.insert_token_chains(&frigg, &app, many).await;
         setup.insert_token_chains(&frigg, &app, Tokens { prefix: "good", days: 20, ..many }).await;
         let mut writer = Writer::new(&server, &frigg, &other).await;
-        while jobs::make_indexes(&server.context).await == IndexCheck::Later {
-            tokio::task::yield_now().await;
-        }
-
         let idle = writer.idle().await;
         let stop = Arc::new(AtomicBool::new(false));
         let writing = writer.start(&stop);
@@ -383,6 +382,7 @@ both! {
     /// P7: a server that starts beside a Storyden recreates the indexes of 1,000,000 refresh tokens that the
     /// Storyden dropped, beside concurrent writes. On SQLite with the journal mode of a Storyden.
     async fn indexes_are_created_beside_other_writes(setup: Setup) {
+        let setup = setup.with("RATE_LIMIT", UNLIMITED);
         let mut storyden = setup.add_storyden_tables().await;
         let (frigg, app, other) = {
             let server = setup.start().await;
