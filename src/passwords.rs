@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::random::Random;
 use crate::secret::Secret;
 
@@ -88,10 +89,10 @@ pub struct Passwords {
     /// Concurrency limit for client secrets and access keys.
     programs: Arc<Semaphore>,
     /// Locks by stored hash: guesses at the same secret are checked sequentially.
-    checking: moka::sync::Cache<String, Arc<Mutex<()>>>,
+    checking: BoundedMap<Mutex<()>>,
     /// HMAC key of the cache, so that a memory dump contains nothing that can be guessed offline.
     key: [u8; 32],
-    matched: moka::sync::Cache<[u8; 32], ()>,
+    matched: BoundedMap<()>,
     /// A hash that matches no password: an unknown account costs the same time (timing attack).
     decoy: Arc<str>,
     random: Random,
@@ -132,15 +133,17 @@ impl Passwords {
             params,
             people: Arc::new(Semaphore::new(turns)),
             programs: Arc::new(Semaphore::new(turns)),
-            checking: moka::sync::Cache::builder()
-                .max_capacity(10_000)
-                .time_to_idle(Duration::from_mins(1))
-                .build(),
+            checking: BoundedMap::new(Bounds {
+                entries: 10_000,
+                expiry: Expiry::Idle(Duration::from_mins(1)),
+                eviction: Eviction::LeastFrequent,
+            }),
             key: random.bytes(),
-            matched: moka::sync::Cache::builder()
-                .max_capacity(10_000)
-                .time_to_live(Duration::from_hours(1))
-                .build(),
+            matched: BoundedMap::new(Bounds {
+                entries: 10_000,
+                expiry: Expiry::Age(Duration::from_hours(1)),
+                eviction: Eviction::LeastFrequent,
+            }),
             decoy: decoy.into(),
             random: random.clone(),
         })
@@ -187,7 +190,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] after a few seconds.
     pub async fn lock_hash(&self, stored: &str) -> Result<OwnedMutexGuard<()>, Error> {
-        let lock = self.checking.get_with(stored.to_owned(), Arc::default);
+        let lock = self.checking.get_or_insert_with(stored, Mutex::default);
         let turn = tokio::time::timeout(QUEUE_TIMEOUT, lock.lock_owned()).await;
         turn.map_err(|_| Error::Busy)
     }
@@ -195,7 +198,7 @@ impl Passwords {
     /// True if the secret matched this stored hash before. Needs no Argon2id hash.
     #[must_use]
     pub fn is_verified(&self, secret: &Secret, stored: &str) -> bool {
-        self.matched.contains_key(&self.tag(secret, stored))
+        self.matched.get(self.tag(secret, stored)).is_some()
     }
 
     /// Caches a verified secret, because clients present the same secret in every request.

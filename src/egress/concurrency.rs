@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 
 /// Concurrent requests to a host.
 const PER_HOST: usize = 4;
@@ -23,17 +24,18 @@ pub(super) struct Turn {
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     all: Arc<Semaphore>,
-    hosts: Cache<String, Arc<Semaphore>>,
+    hosts: BoundedMap<Semaphore>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(IN_ALL)),
-            hosts: Cache::builder()
-                .max_capacity(HOSTS)
-                .time_to_idle(Duration::from_mins(5))
-                .build(),
+            hosts: BoundedMap::new(Bounds {
+                entries: HOSTS,
+                expiry: Expiry::Idle(Duration::from_mins(5)),
+                eviction: Eviction::LeastFrequent,
+            }),
         }
     }
 }
@@ -42,8 +44,8 @@ impl Gate {
     /// Waits for a permit of the host first and a global permit second, so that a slow host does not
     /// use up the global permits.
     pub(super) async fn enter(&self, host: &str) -> Option<Turn> {
-        let new = || Arc::new(Semaphore::new(PER_HOST));
-        let turns = self.hosts.get_with_by_ref(host, new);
+        let new = || Semaphore::new(PER_HOST);
+        let turns = self.hosts.get_or_insert_with(host, new);
         let host = turns.acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Turn {

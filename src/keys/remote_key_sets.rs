@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
 use serde_json::Value;
 
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::single_flight::SingleFlight;
 
@@ -23,7 +23,7 @@ pub struct KeySet {
 /// Key sets by URL, and the fetches in progress.
 #[derive(Debug)]
 pub struct RemoteKeySets {
-    sets: Cache<String, KeySet>,
+    sets: BoundedMap<KeySet>,
     /// The fetches in progress; `None` if a fetch failed.
     pub fetches: SingleFlight<Option<KeySet>>,
 }
@@ -33,7 +33,11 @@ impl RemoteKeySets {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            sets: Cache::new(SETS_MAX),
+            sets: BoundedMap::new(Bounds {
+                entries: SETS_MAX,
+                expiry: Expiry::Never,
+                eviction: Eviction::LeastFrequent,
+            }),
             fetches: SingleFlight::default(),
         }
     }
@@ -41,12 +45,12 @@ impl RemoteKeySets {
     /// Returns the cached key set of a URL.
     #[must_use]
     pub fn get(&self, url: &str) -> Option<KeySet> {
-        self.sets.get(url)
+        self.sets.get(url).map(|set| KeySet::clone(&set))
     }
 
     /// Stores the key set of a URL.
     pub fn insert(&self, url: &str, set: KeySet) {
-        self.sets.insert(url.to_owned(), set);
+        self.sets.insert(url, set);
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
 use crate::store::{Db, device_authorizations};
@@ -30,7 +31,7 @@ pub struct Poll {
 /// The last polls of devices.
 #[derive(Debug)]
 pub struct Polls {
-    last: moka::sync::Cache<DeviceAuthorizationId, Poll>,
+    last: BoundedMap<Poll>,
     dirty: Mutex<HashMap<DeviceAuthorizationId, Poll>>,
     /// Held during a write, so that [`Polls::write`] also waits for a write in progress.
     writing: tokio::sync::Mutex<()>,
@@ -40,10 +41,11 @@ impl Polls {
     /// Creates an empty record.
     #[must_use]
     pub fn new() -> Self {
-        let last = moka::sync::Cache::builder()
-            .max_capacity(DEVICES_MAX)
-            .time_to_live(Duration::from_mins(10))
-            .build();
+        let last = BoundedMap::new(Bounds {
+            entries: DEVICES_MAX,
+            expiry: Expiry::Age(Duration::from_mins(10)),
+            eviction: Eviction::LeastFrequent,
+        });
         Self {
             last,
             dirty: Mutex::default(),
@@ -54,12 +56,12 @@ impl Polls {
     /// Returns the last poll of a device at this process.
     #[must_use]
     pub fn last(&self, device: &DeviceAuthorizationId) -> Option<Poll> {
-        self.last.get(device)
+        self.last.get(device.as_str()).map(|poll| *poll)
     }
 
     /// Records a poll.
     pub fn record(&self, device: &DeviceAuthorizationId, poll: Poll) {
-        self.last.insert(device.clone(), poll);
+        self.last.insert(device.as_str(), poll);
         self.dirty().insert(device.clone(), poll);
     }
 

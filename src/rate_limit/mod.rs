@@ -13,11 +13,12 @@ pub mod refusals;
 pub mod requests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 use time::Duration;
 
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::{Clock, Timestamp};
 use crate::telemetry::metrics;
 
@@ -114,7 +115,7 @@ pub const CREATIONS: Rule = Rule::new("made", 100, Duration::hours(1));
 /// Counters of failures, by rule and subject.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    counts: moka::sync::Cache<Key, Arc<Mutex<Count>>>,
+    counts: BoundedMap<Mutex<Count>>,
     clock: Clock,
     /// `RATE_LIMIT`; at 5000 the rules apply unchanged.
     scale: u64,
@@ -138,11 +139,11 @@ impl Limits {
     /// Creates empty counters, with every rule scaled by `RATE_LIMIT`.
     #[must_use]
     pub fn new(clock: Clock, rate_limit: u64) -> Self {
-        let counts = moka::sync::Cache::builder()
-            .max_capacity(COUNTS_MAX)
-            .eviction_policy(moka::policy::EvictionPolicy::lru()) // always admits a new key
-            .time_to_idle(std::time::Duration::from_hours(1))
-            .build();
+        let counts = BoundedMap::new(Bounds {
+            entries: COUNTS_MAX,
+            expiry: Expiry::Idle(std::time::Duration::from_hours(1)),
+            eviction: Eviction::LeastRecent,
+        });
         Self {
             counts,
             clock,
@@ -169,29 +170,58 @@ impl Limits {
 
     /// Counts a failure for each subject.
     pub fn fail<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) {
-        let now = self.clock.now();
         for (rule, name) in subjects {
-            let fresh = || {
-                Arc::new(Mutex::new(Count {
-                    since: now,
-                    failures: 0,
-                }))
-            };
-            let count = self.counts.get_with(key(*rule, name.as_ref()), fresh);
-            let mut count = locked(&count);
-            self.expire_failures(*rule, &mut count, now);
-            count.failures += 1;
+            self.count(key(*rule, name.as_ref()), |count, now| {
+                self.expire_failures(*rule, count, now);
+                count.failures += 1;
+            });
         }
     }
 
-    /// Checks the limits, and counts an action that costs a row or a fetch.
+    /// Checks the limits, and counts an action that costs a row or a fetch. Each check counts under the same
+    /// lock, so that concurrent actions cannot exceed the limit.
     ///
     /// # Errors
-    /// [`RetryAfter`] if any subject is at the limit.
+    /// [`RetryAfter`] if any subject is at the limit; then nothing is counted.
     pub fn spend<S: AsRef<str>>(&self, subjects: &[(Rule, S)]) -> Result<(), RetryAfter> {
-        self.check(subjects)?;
-        self.fail(subjects);
-        Ok(())
+        let mut counted = Vec::with_capacity(subjects.len());
+        let mut longest = None;
+        for (rule, name) in subjects {
+            let key = key(*rule, name.as_ref());
+            let wait = self.count(key, |count, now| {
+                self.expire_failures(*rule, count, now);
+                let wait = self.wait(*rule, count, now);
+                if wait.is_none() {
+                    count.failures += 1;
+                }
+                wait
+            });
+            match wait {
+                None => counted.push(key),
+                Some(_) => metrics::limited(rule.name),
+            }
+            longest = longest.max(wait);
+        }
+        match longest {
+            None => Ok(()),
+            Some(wait) => {
+                counted.iter().for_each(|key| self.undo_failure(key));
+                Err(wait)
+            }
+        }
+    }
+
+    /// Runs `change` with the count of a key, under the lock of the count.
+    fn count<T>(&self, key: Key, change: impl FnOnce(&mut Count, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let fresh = || {
+            Mutex::new(Count {
+                since: now,
+                failures: 0,
+            })
+        };
+        let count = self.counts.get_or_insert_with(key, fresh);
+        change(&mut locked(&count), now)
     }
 
     /// Checks the limits, and counts an attempt before the credential is checked, so that concurrent
@@ -362,4 +392,45 @@ fn prefix(address: IpAddr, length: u8) -> String {
         }
     };
     format!("{network}/{length}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Concurrent attempts do not exceed a limit.
+    #[test]
+    fn concurrent_attempts_stay_within_the_limit() {
+        let at = Timestamp::from_unix_seconds(1_700_000_000);
+        for round in 0..50 {
+            let limits = Limits::new(Clock::fixed(at), 5_000);
+            let accepted = std::thread::scope(|scope| {
+                let attempts = || {
+                    let spends = (0..10).map(|_| limits.spend(&[(SIGN_IN_BROWSER, "browser")]));
+                    spends.filter(Result::is_ok).count()
+                };
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(attempts)).collect();
+                let accepted = threads.into_iter().map(|thread| thread.join().unwrap());
+                accepted.sum::<usize>()
+            });
+            assert_eq!(accepted, 10, "round {round}");
+        }
+    }
+
+    /// A refused attempt counts for no subject.
+    #[test]
+    fn a_refused_attempt_counts_for_no_subject() {
+        let limits = Limits::new(Clock::fixed(Timestamp::from_unix_seconds(0)), 5_000);
+        let both = [(SIGN_IN_ADDRESS, "address"), (SIGN_IN_BROWSER, "browser")];
+        for _ in 0..10 {
+            assert_eq!(limits.spend(&both), Ok(()));
+        }
+        for _ in 0..200 {
+            assert_eq!(limits.spend(&both), Err(RetryAfter(3_601)));
+        }
+        for _ in 0..90 {
+            assert_eq!(limits.spend(&both[..1]), Ok(()));
+        }
+        assert_eq!(limits.spend(&both[..1]), Err(RetryAfter(901)));
+    }
 }

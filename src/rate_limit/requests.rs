@@ -7,11 +7,12 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use time::Duration;
 
 use super::{locked, network_of};
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::{Clock, Timestamp};
 
 /// Maximum number of addresses in memory.
@@ -31,7 +32,7 @@ pub struct Size {
 /// Used units by address.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
-    spent: moka::sync::Cache<String, Arc<Mutex<UsedUnits>>>,
+    spent: BoundedMap<Mutex<UsedUnits>>,
     clock: Clock,
     size: Size,
 }
@@ -61,11 +62,11 @@ impl RateLimiter {
     /// Creates an empty rate limit.
     #[must_use]
     pub fn new(clock: Clock, size: Size) -> Self {
-        let spent = moka::sync::Cache::builder()
-            .max_capacity(ADDRESSES_MAX)
-            .eviction_policy(moka::policy::EvictionPolicy::lru()) // always admits a new address
-            .time_to_idle(std::time::Duration::from_hours(2))
-            .build();
+        let spent = BoundedMap::new(Bounds {
+            entries: ADDRESSES_MAX,
+            expiry: Expiry::Idle(std::time::Duration::from_hours(2)),
+            eviction: Eviction::LeastRecent,
+        });
         Self { spent, clock, size }
     }
 
@@ -76,7 +77,9 @@ impl RateLimiter {
         let width = self.size.bucket.whole_seconds().max(1);
         let kept = (self.size.period.whole_seconds() / width).max(1);
         let bucket = now.unix_seconds().div_euclid(width);
-        let spent = self.spent.get_with(network_of(address), Arc::default);
+        let spent = self
+            .spent
+            .get_or_insert_with(network_of(address), Mutex::default);
         let mut spent = locked(&spent);
         let over = |(at, _): &(i64, u64)| *at <= bucket - kept;
         while spent.buckets.front().is_some_and(over) {

@@ -1,6 +1,6 @@
 //! Rows: decoding from both engines.
 //!
-//! [`row!`] lists the columns of a struct. A query with a single column needs no struct: every type that
+//! `row!` lists the columns of a struct. A query with a single column needs no struct: every type that
 //! decodes from both engines is a row, and reads the first column.
 
 use sqlx::postgres::PgRow;
@@ -25,7 +25,7 @@ impl<T> Column for T where
 {
 }
 
-/// A type that decodes from a row. [`row!`] implements this trait for a struct.
+/// A type that decodes from a row. `row!` implements this trait for a struct.
 pub trait Row: Sized {
     /// Decodes the row.
     ///
