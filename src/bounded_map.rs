@@ -17,18 +17,18 @@ pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
 /// The bounds of a map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Maximum number of entries.
-    pub(crate) entries: u64,
+    pub entries: u64,
     /// Expiry of an entry.
-    pub(crate) expiry: Expiry,
+    pub expiry: Expiry,
     /// The entry to evict from a full map.
-    pub(crate) eviction: Eviction,
+    pub eviction: Eviction,
 }
 
 /// The expiry of an entry.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Expiry {
+pub enum Expiry {
     /// After the last access.
     Idle(Duration),
     /// After the insertion.
@@ -39,7 +39,7 @@ pub(crate) enum Expiry {
 
 /// The entry to evict from a full map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Eviction {
+pub enum Eviction {
     /// A rarely used entry; a new key may be refused in favour of frequent keys.
     LeastFrequent,
     /// The least recently used entry; a new key is always accepted.
@@ -47,7 +47,7 @@ pub(crate) enum Eviction {
 }
 
 /// A map of bounded size. Clones share the entries.
-pub(crate) struct BoundedMap<V> {
+pub struct BoundedMap<V> {
     entries: Cache<Vec<u8>, AnyValue>,
     values: PhantomData<fn() -> V>,
 }
@@ -72,7 +72,8 @@ impl<V> fmt::Debug for BoundedMap<V> {
 
 impl<V: Send + Sync + 'static> BoundedMap<V> {
     /// Creates an empty map.
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
         Self {
             entries: build(bounds),
             values: PhantomData,
@@ -80,16 +81,12 @@ impl<V: Send + Sync + 'static> BoundedMap<V> {
     }
 
     /// Returns the value of a key.
-    pub(crate) fn get(&self, key: impl AsRef<[u8]>) -> Option<Arc<V>> {
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Arc<V>> {
         self.entries.get(key.as_ref()).map(typed)
     }
 
     /// Returns the value of a key. A missing value is created once, also by concurrent calls.
-    pub(crate) fn get_or_insert_with(
-        &self,
-        key: impl AsRef<[u8]>,
-        create: impl FnOnce() -> V,
-    ) -> Arc<V> {
+    pub fn get_or_insert_with(&self, key: impl AsRef<[u8]>, create: impl FnOnce() -> V) -> Arc<V> {
         let mut create = Some(create);
         let mut create = || -> AnyValue {
             let create = create.take().expect("moka creates a value at most once");
@@ -99,7 +96,7 @@ impl<V: Send + Sync + 'static> BoundedMap<V> {
     }
 
     /// Inserts or replaces the value of a key.
-    pub(crate) fn insert(&self, key: impl AsRef<[u8]>, value: V) {
+    pub fn insert(&self, key: impl AsRef<[u8]>, value: V) {
         self.entries.insert(key.as_ref().into(), Arc::new(value));
     }
 }

@@ -39,7 +39,7 @@ pub mod egress;
 pub mod oauth;
 
 // Values.
-mod bounded_map;
+pub mod bounded_map;
 pub mod clock;
 pub mod database_url;
 pub mod files;

@@ -195,7 +195,7 @@ mod tests {
         assert!(
             scope("qqq")
                 .unwrap_err()
-                .starts_with("\"qqq\" is no scope. They are: openid, ")
+                .starts_with("\"qqq\" is not a scope. Valid names: openid, ")
         );
         assert_eq!(
             scope("openid  profile").unwrap().names(),
