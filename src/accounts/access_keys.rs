@@ -1,6 +1,8 @@
 //! Access keys as bearer credentials (storyden-contract.md#access-keys): `sdpak_` (personal) or
 //! `sdbak_` (bot), then a public part of 12 characters and a secret of 32.
 
+use crate::clock::Timestamp;
+use crate::compat::UpdatedAt;
 use crate::context::Context;
 use crate::passwords;
 use crate::rate_limit::ACCESS_KEY;
@@ -33,6 +35,15 @@ pub async fn generate(context: &Context) -> Result<(String, String, Secret), pas
     let hash = context.passwords.hash(&secret).await?;
     let key = Secret::new(format!("{identifier}{}", secret.reveal()));
     Ok((identifier, hash, key))
+}
+
+/// Returns the `updatedAt` of a key: keys cannot be changed.
+#[must_use]
+pub fn updated_at(policy: UpdatedAt, created_at: Timestamp) -> String {
+    match policy {
+        UpdatedAt::Created => created_at.to_rfc3339(),
+        UpdatedAt::Zero => "0001-01-01T00:00:00Z".to_owned(),
+    }
 }
 
 /// True if a bearer credential has the form of an access key.

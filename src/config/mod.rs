@@ -18,7 +18,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::compat::Policies;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
-use crate::oauth::permission::PermissionSet;
+use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
@@ -269,9 +269,7 @@ impl Config {
             Some(Permissions(permissions)) => permissions,
             None => self.policies.defaults.registration_permissions,
         };
-        let permissions = permissions.iter().map(ScopeName::Permission);
-        let standard = ScopeName::STANDARD.iter().copied();
-        standard.chain(permissions).collect()
+        standard_scope_and(permissions.iter())
     }
 
     /// Returns the resources that tokens may be for (RFC 8707).
@@ -295,12 +293,8 @@ impl Config {
             Some(Permissions(permissions)) => permissions,
             None => PermissionSet::READING,
         };
-        let permissions = permissions.iter();
-        let permissions = permissions.filter(|one| self.cimd_privileged || !one.is_privileged());
-        let standard = ScopeName::STANDARD.iter().copied();
-        standard
-            .chain(permissions.map(ScopeName::Permission))
-            .collect()
+        let is_allowed = |one: &Permission| self.cimd_privileged || !one.is_privileged();
+        standard_scope_and(permissions.iter().filter(is_allowed))
     }
 
     /// Returns true if remote servers may be on loopback addresses.
@@ -339,6 +333,13 @@ impl Config {
     pub fn secure_cookies(&self) -> bool {
         self.policies.session_cookie.always_secure || self.public_api_address.scheme() == "https"
     }
+}
+
+fn standard_scope_and(permissions: impl Iterator<Item = Permission>) -> Scope {
+    let standard = ScopeName::STANDARD.iter().copied();
+    standard
+        .chain(permissions.map(ScopeName::Permission))
+        .collect()
 }
 
 #[cfg(test)]

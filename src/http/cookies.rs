@@ -7,6 +7,10 @@
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::AppendHeaders;
+use cookie::{Cookie, SameSite};
+use time::Duration;
+
+use crate::clock::Timestamp;
 
 /// The prefix of a cookie that was set by this host: over https, for every path, without a domain
 /// (RFC 6265bis §4.1.3.2). Other hosts of the same site cannot plant such a cookie (cookie tossing).
@@ -23,17 +27,39 @@ pub struct Scope {
     pub domain: Option<String>,
 }
 
+/// The lifetime of a cookie.
+#[derive(Clone, Copy, Debug)]
+pub enum Lifetime {
+    /// The attribute `Expires`.
+    Until(Timestamp),
+    /// The attribute `Max-Age`; zero clears the cookie.
+    For(Duration),
+}
+
 impl Scope {
-    /// Writes a `Set-Cookie`; `lifetime` is the attribute `Expires=…` or `Max-Age=…`.
+    /// Makes a cookie of this scope that scripts cannot read and other sites send only by navigation.
     #[must_use]
-    pub fn set(&self, value: &str, lifetime: &str, secure: bool) -> String {
-        let Self { name, path, domain } = self;
-        let domain = match domain {
-            Some(domain) => format!("; Domain={domain}"),
-            None => String::new(),
-        };
-        let secure = if secure { "; Secure" } else { "" };
-        format!("{name}={value}; Path={path}{domain}; {lifetime}; HttpOnly; SameSite=Lax{secure}")
+    pub fn cookie(&self, value: &str, lifetime: Lifetime, secure: bool) -> Cookie<'static> {
+        let mut cookie = Cookie::build((self.name.clone(), value.to_owned()))
+            .path(self.path.clone())
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(secure)
+            .build();
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(domain.clone());
+        }
+        match lifetime {
+            Lifetime::Until(at) => cookie.set_expires(at.to_offset_date_time()),
+            Lifetime::For(duration) => cookie.set_max_age(duration),
+        }
+        cookie
+    }
+
+    /// Writes the `Set-Cookie` of [`Scope::cookie`].
+    #[must_use]
+    pub fn set(&self, value: &str, lifetime: Lifetime, secure: bool) -> String {
+        self.cookie(value, lifetime, secure).to_string()
     }
 }
 
@@ -44,8 +70,8 @@ pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     values
         .flat_map(|value| value.split(|byte| *byte == b';'))
         .filter(|pair| pair.is_ascii())
-        .filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='))
-        .map(|(name, value)| (name.trim(), value.trim()))
+        .filter_map(|pair| Cookie::parse(std::str::from_utf8(pair).ok()?).ok())
+        .filter_map(|cookie| Some((cookie.name_raw()?, cookie.value_raw()?)))
 }
 
 /// Reads every value of a cookie.
@@ -70,11 +96,12 @@ mod tests {
             &b"a=1; b=2;a=3"[..],
             b"theme=\xc3\xa9; a = 4 ; ; x",
             b"a=5=6; aa=7; A=8; a=",
+            b"=; =9; a=\"1%20\"",
         ] {
             headers.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
         }
         let found: Vec<&str> = values(&headers, "a").collect();
-        assert_eq!(found, ["1", "3", "4", "5=6", ""]);
+        assert_eq!(found, ["1", "3", "4", "5=6", "", "\"1%20\""]);
     }
 
     #[test]
@@ -85,12 +112,13 @@ mod tests {
             domain: domain.map(str::to_owned),
         };
         assert_eq!(
-            scope(Some("b.example")).set("1", "Max-Age=0", true),
-            "a=1; Path=/; Domain=b.example; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
+            scope(Some("b.example")).set("1", Lifetime::For(Duration::HOUR), true),
+            "a=1; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=b.example; Max-Age=3600"
         );
+        let past = Lifetime::Until(Timestamp::from_unix_seconds(0));
         assert_eq!(
-            scope(None).set("", "Max-Age=0", false),
-            "a=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+            scope(None).set("", past, false),
+            "a=; HttpOnly; SameSite=Lax; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
         );
     }
 }

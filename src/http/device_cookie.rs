@@ -15,12 +15,13 @@
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::SameSite;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use time::Duration;
 
 use super::caller::session_of;
-use super::cookies;
+use super::cookies::{self, Lifetime, Scope};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::context::DEVICE_COOKIE_KEY;
@@ -224,17 +225,19 @@ pub async fn remember(
 }
 
 fn set_cookie(context: &Context, entries: &[String]) -> String {
-    let secure = if context.config.secure_cookies() {
-        "; Secure"
-    } else {
-        ""
+    let scope = Scope {
+        name: name(context).to_owned(),
+        path: "/".to_owned(),
+        domain: None,
     };
-    format!(
-        "{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-        name(context),
-        entries.join("~"),
-        TTL.whole_seconds()
-    )
+    let lifetime = Lifetime::For(TTL);
+    let mut cookie = scope.cookie(
+        &entries.join("~"),
+        lifetime,
+        context.config.secure_cookies(),
+    );
+    cookie.set_same_site(SameSite::Strict);
+    cookie.to_string()
 }
 
 /// The name of the cookie; with the prefix if the cookie is `Secure`, which the prefix demands.

@@ -1,6 +1,8 @@
 //! Extractors that authorize callers of the JSON API (storyden-contract.md#callers-of-each-operation).
 //! They run before the body is read, so that an unauthorized caller gets no other error.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -8,6 +10,7 @@ use axum::http::{HeaderMap, Method};
 use super::caller::{Caller, ResourceOwner, WrongCredential};
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
+use crate::http::extract::ClientAddress;
 use crate::ids::AccessKeyId;
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::store::accounts::Account;
@@ -16,7 +19,12 @@ use crate::store::sessions::Session;
 /// An account with a browser session, not suspended. Access keys and access tokens are rejected, so
 /// that an application cannot extend its own access.
 #[derive(Debug)]
-pub struct Person(pub Session);
+pub struct Person {
+    /// The session of the request.
+    pub session: Session,
+    /// The client address.
+    pub address: IpAddr,
+}
 
 impl Person {
     /// Rejects an account without a permission.
@@ -24,7 +32,7 @@ impl Person {
     /// # Errors
     /// 403 as a problem.
     pub fn require(&self, permission: Permission) -> Result<(), ApiError> {
-        require_permission(self.0.account.permissions, permission)
+        require_permission(self.session.account.permissions, permission)
     }
 }
 
@@ -39,7 +47,10 @@ impl FromRequestParts<SharedContext> for Person {
             Caller::Session(session) => {
                 require_own_origin(context, &parts.method, &parts.headers)?;
                 require_not_suspended(&session.account)?;
-                Ok(Self(session))
+                Ok(Self {
+                    session,
+                    address: address_of(parts, context),
+                })
             }
             Caller::AccessToken(..)
             | Caller::PersonalKey(_)
@@ -58,6 +69,8 @@ pub struct KeyHolder {
     pub account: Account,
     /// The access key of the request; `None` for a session.
     pub by_key: Option<AccessKeyId>,
+    /// The client address.
+    pub address: IpAddr,
 }
 
 impl FromRequestParts<SharedContext> for KeyHolder {
@@ -82,7 +95,11 @@ impl FromRequestParts<SharedContext> for KeyHolder {
         };
         require_not_suspended(&account)?;
         require_permission(account.permissions, Permission::UsePersonalAccessKeys)?;
-        Ok(Self { account, by_key })
+        Ok(Self {
+            account,
+            by_key,
+            address: address_of(parts, context),
+        })
     }
 }
 
@@ -93,6 +110,8 @@ pub struct Actor {
     pub account: Account,
     /// The account's permissions, limited to the token's scope for access tokens.
     pub permissions: PermissionSet,
+    /// The client address.
+    pub address: IpAddr,
 }
 
 impl Actor {
@@ -133,6 +152,7 @@ impl Actor {
         Ok(Self {
             account,
             permissions,
+            address: address_of(parts, context),
         })
     }
 }
@@ -168,6 +188,10 @@ impl FromRequestParts<SharedContext> for RobotManager {
         let actor = Actor::with(context, parts, Permission::ManageRobots).await?;
         Ok(Self(actor))
     }
+}
+
+fn address_of(parts: &Parts, context: &Context) -> IpAddr {
+    ClientAddress::of(&parts.extensions, &parts.headers, context).0
 }
 
 /// Returns the account that decides on an authorization request; `None` without a valid credential.

@@ -6,7 +6,7 @@
 use axum::http::HeaderMap;
 use url::Host;
 
-use super::cookies::{self, Scope};
+use super::cookies::{self, Lifetime, Scope};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::secret::{Secret, SecretHash};
@@ -110,7 +110,7 @@ pub fn begin(
         set.extend(cleared_others(config, &ours));
     }
     let secure = config.secure_cookies();
-    set.push(ours.set(session.reveal(), &expires(expires_at), secure));
+    set.push(ours.set(session.reveal(), Lifetime::Until(expires_at), secure));
     set
 }
 
@@ -120,7 +120,7 @@ pub fn begin(
 #[must_use]
 pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> {
     let ours = scope(config);
-    let mut set = vec![ours.set("", &expires(now), config.secure_cookies())];
+    let mut set = vec![ours.set("", Lifetime::Until(now), config.secure_cookies())];
     if !config.policies.session_cookie.storyden_name_only || has_others(config, headers) {
         set.extend(cleared_others(config, &ours));
     }
@@ -134,19 +134,15 @@ fn has_others(config: &Config, headers: &HeaderMap) -> bool {
     ours > 1 || count(NAME) + count(HOST_NAME) > ours
 }
 
-fn expires(at: Timestamp) -> String {
-    format!("Expires={}", at.to_http_date())
-}
-
 /// Clears the cookie in every scope except the current scope. The date is long past, so that a browser
 /// with a slow clock drops the cookies too.
 fn cleared_others(config: &Config, ours: &Scope) -> impl Iterator<Item = String> {
-    const PAST: &str = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    let past = Lifetime::Until(Timestamp::from_unix_seconds(0));
     let secure = config.secure_cookies();
     let others = scopes(config)
         .into_iter()
         .filter(move |scope| scope != ours);
-    others.map(move |scope| scope.set("", PAST, secure))
+    others.map(move |scope| scope.set("", past, secure))
 }
 
 /// The current scope of the cookie.

@@ -3,60 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Member, NewClient, Server, both};
+use crate::support::{NewClient, assert_live, assert_revoked, both};
 
 const PATH: &str = "/api/admin/oauth/revoke";
-
-/// A grant to revoke: tokens, an unused code and an approved device.
-struct Issued {
-    tokens: Answer,
-    code: String,
-    device_code: String,
-}
-
-async fn issue(server: &Server, member: &Member, app: &Client) -> Issued {
-    Issued {
-        tokens: server.tokens(member, app, &[]).await,
-        code: server.code(member, app, &[]).await,
-        device_code: server.approved_device(member, app, "openid").await,
-    }
-}
-
-/// Asserts that every part of the grant is rejected.
-async fn assert_rejected(server: &Server, app: &Client, given: &Issued) {
-    let userinfo = "/api/oauth/userinfo";
-    let answer = server
-        .get_with_bearer(userinfo, &given.tokens.text("access_token"))
-        .await;
-    answer.expect_error(401, "invalid_token");
-    let refreshed = server
-        .refresh(app, &given.tokens.text("refresh_token"))
-        .await;
-    refreshed.expect_error(400, "invalid_grant");
-    server
-        .exchange(app, &given.code)
-        .await
-        .expect_error(400, "invalid_grant");
-    server
-        .poll(app, &given.device_code)
-        .await
-        .expect_error(400, "access_denied");
-}
-
-/// Asserts that every part of the grant is accepted.
-async fn assert_accepted(server: &Server, app: &Client, given: &Issued) {
-    let userinfo = "/api/oauth/userinfo";
-    server
-        .get_with_bearer(userinfo, &given.tokens.text("access_token"))
-        .await
-        .expect(200);
-    server
-        .refresh(app, &given.tokens.text("refresh_token"))
-        .await
-        .expect(200);
-    server.exchange(app, &given.code).await.expect(200);
-    server.poll(app, &given.device_code).await.expect(200);
-}
 
 fn counts(grants: u64, refresh_tokens: u64, codes: u64, devices: u64, dry_run: bool) -> Value {
     json!({ "codes": codes, "device_authorizations": devices, "dry_run": dry_run, "grants": grants, "refresh_tokens": refresh_tokens })
@@ -71,21 +20,21 @@ both! {
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
         let app = server.public_client().await;
         let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
-        let hers = [issue(&server, &frigg, &app).await, issue(&server, &frigg, &other).await];
-        let his = issue(&server, &loki, &app).await;
+        let hers = [server.issue(&frigg, &app).await, server.issue(&frigg, &other).await];
+        let his = server.issue(&loki, &app).await;
         let mut body = json!({ "account_id": frigg.id.as_str(), "dry_run": true });
         let counted = server.post_as(&odin, PATH, &body).await.expect(200).json();
         assert_eq!(counted, counts(2, 2, 2, 2, true));
         body["dry_run"] = json!(false);
         let ended = server.post_as(&odin, PATH, &body).await.expect(200).json();
         assert_eq!(ended, counts(2, 2, 2, 2, false));
-        assert_rejected(&server, &app, &hers[0]).await;
-        assert_rejected(&server, &other, &hers[1]).await;
-        assert_accepted(&server, &app, &his).await;
+        assert_revoked(&server, &app, &hers[0]).await;
+        assert_revoked(&server, &other, &hers[1]).await;
+        assert_live(&server, &app, &his).await;
         let again = server.post_as(&odin, PATH, &body).await.expect(200).json();
         assert_eq!(again, counts(0, 0, 0, 0, false));
         // A new approval works.
-        assert_accepted(&server, &app, &issue(&server, &frigg, &app).await).await;
+        assert_live(&server, &app, &server.issue(&frigg, &app).await).await;
     }
 
     /// P6: revocation by client ends everything issued to the client; with both filters, only the
@@ -96,17 +45,17 @@ both! {
         let (frigg, loki) = (server.member("frigg", &[]).await, server.member("loki", &[]).await);
         let app = server.public_client().await;
         let other = server.client(NewClient { client_id: "other", ..NewClient::default() }).await;
-        let (hers, his) = (issue(&server, &frigg, &app).await, issue(&server, &loki, &app).await);
-        let elsewhere = issue(&server, &frigg, &other).await;
+        let (hers, his) = (server.issue(&frigg, &app).await, server.issue(&loki, &app).await);
+        let elsewhere = server.issue(&frigg, &other).await;
         let both = json!({ "account_id": frigg.id.as_str(), "client_id": app.client_id });
         let ended = server.post_as(&odin, PATH, &both).await.expect(200).json();
         assert_eq!(ended, counts(1, 1, 1, 1, false));
-        assert_rejected(&server, &app, &hers).await;
+        assert_revoked(&server, &app, &hers).await;
         let by_row = json!({ "client_id": app.row_id.as_str() });
         let ended = server.post_as(&odin, PATH, &by_row).await.expect(200).json();
         assert_eq!(ended, counts(1, 1, 1, 1, false));
-        assert_rejected(&server, &app, &his).await;
-        assert_accepted(&server, &other, &elsewhere).await;
+        assert_revoked(&server, &app, &his).await;
+        assert_live(&server, &other, &elsewhere).await;
     }
 
     /// A dry run revokes nothing.
@@ -114,10 +63,10 @@ both! {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        let given = issue(&server, &frigg, &app).await;
+        let given = server.issue(&frigg, &app).await;
         let body = json!({ "client_id": app.client_id, "dry_run": true });
         server.post_as(&odin, PATH, &body).await.expect(200);
-        assert_accepted(&server, &app, &given).await;
+        assert_live(&server, &app, &given).await;
         let audit = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'grants_revoked'";
         assert_eq!(server.count(audit, &[]).await, 0);
     }
@@ -147,7 +96,7 @@ both! {
         let server = setup.start().await;
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
-        let given = issue(&server, &frigg, &app).await;
+        let given = server.issue(&frigg, &app).await;
         for (body, status) in [
             (json!({}), 400),
             (json!({ "dry_run": true }), 400),
@@ -164,7 +113,7 @@ both! {
             let answer = server.post_as(&odin, PATH, &body).await.expect(status);
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
-        assert_accepted(&server, &app, &given).await;
+        assert_live(&server, &app, &given).await;
     }
 
     /// a rotation that races with the revocation of the grant leaves no live token.
@@ -197,7 +146,7 @@ both! {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        let given = issue(&server, &frigg, &app).await;
+        let given = server.issue(&frigg, &app).await;
         let run = async |arguments: &[&str]| {
             let mut all = vec!["grant", "revoke"];
             all.extend(arguments);
@@ -213,7 +162,7 @@ both! {
         let ended = run(&["--account", "frigg", "--client", "app", "--yes", "--json"]).await;
         let ended: Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(ended, counts(1, 1, 1, 1, false));
-        assert_rejected(&server, &app, &given).await;
+        assert_revoked(&server, &app, &given).await;
         let audit = setup.run(&["audit", "--event", "grants_revoked", "--account", "frigg", "--json"], &[]).await;
         let line: Value = serde_json::from_str(audit.stdout.trim()).unwrap();
         assert_eq!((&line["client_id"], line.get("actor_id")), (&json!("app"), None));

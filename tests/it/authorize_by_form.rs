@@ -46,7 +46,7 @@ both! {
         assert_eq!(answer.header("cache-control"), "no-store");
         let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(cookie.starts_with("__Host-storyden-auth-request-"));
-        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(attributes, "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600");
     }
 
     /// req_165, req_163: with a session, the browser continues to the consent page.
@@ -59,7 +59,8 @@ both! {
         assert_eq!(answer.location().path(), "/oauth/authorize/consent");
         assert_eq!(answer.sent("request_id").as_deref(), Some(detour.request_id.as_str()));
         let name = detour.cookie.split('=').next().unwrap();
-        assert!(answer.header("set-cookie").starts_with(&format!("{name}=; Path=/; Max-Age=0;"))); // the cookie is deleted
+        let cleared = format!("{name}=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
+        assert_eq!(answer.header("set-cookie"), cleared);
         // from here on an ordinary request of this account
         let consent = server.consent(&frigg, &detour.request_id).await.expect(200).json();
         assert_eq!(consent["redirect_uri"], "https://app.example/cb");

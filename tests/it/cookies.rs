@@ -283,14 +283,14 @@ both! {
         let server = with(&setup, &[("OAUTH_PROFILE", "storyden")]).await;
         let frigg = server.member("frigg", &[]).await;
         let mut jar = CookieJar::new(AUTH);
-        let attributes = "Path=/; Domain=auth.example; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure";
+        let attributes = "HttpOnly; SameSite=Lax; Secure; Path=/; Domain=auth.example; Expires=Wed, 01 Apr 2026 00:00:00 GMT";
         for _ in 0..2 {
             let answer = sign_in(&server, &mut jar, "frigg").await;
             assert_eq!(answer.header("set-cookie").split_once("; ").unwrap().1, attributes);
         }
         let answer = jar.send(&server, ("POST", LOGOUT), None).await.expect(302);
         let now = "Thu, 01 Jan 2026 00:00:00 GMT";
-        let ended = format!("storyden-session=; Path=/; Domain=auth.example; Expires={now}; HttpOnly; SameSite=Lax; Secure");
+        let ended = format!("storyden-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=auth.example; Expires={now}");
         assert_eq!(answer.header("set-cookie"), ended);
         // Storyden does not read the prefixed cookie, so that cookie does not authenticate.
         jar.put(PREFIXED, &frigg.session);
@@ -325,7 +325,7 @@ both! {
         let answer = start(&server, &mut jar, "openid").await;
         let (pair, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(pair.starts_with("__Host-storyden-auth-request-"), "{pair}");
-        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(attributes, "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600");
         let request_id = pending_id(answer);
         jar.put(PLAIN, &frigg.session);
         // opened
@@ -390,7 +390,7 @@ both! {
             let request = server.request("GET", &format!("{path}?request_id={late}")).header("cookie", cookies);
             let answer = server.send(request).await.expect(400);
             let cleared = answer.header("set-cookie");
-            assert!(cleared.starts_with(&format!("{name}=; Path=/; Max-Age=0")), "{cleared}");
+            assert_eq!(cleared, format!("{name}=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"));
         }
     }
 

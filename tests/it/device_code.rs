@@ -5,22 +5,56 @@ use time::Duration;
 
 use crate::cleanup::clean_up;
 use crate::support::race::{count, send_concurrently};
-use crate::support::{Client, NewClient, Server, both};
+use crate::support::{Client, Member, NewClient, Server, Setup, both};
 
 const SCOPE: &str = "openid profile offline_access";
+
+const PENDING: &str = "authorization_pending";
+const SLOW_DOWN: &str = "slow_down";
 
 fn seconds(seconds: i64) -> Duration {
     Duration::seconds(seconds)
 }
 
+/// Polls after each of the times, and expects the error.
+async fn expect_polls(
+    server: &Server,
+    client: &Client,
+    device_code: &str,
+    polls: &[(Duration, &str)],
+) {
+    for (wait, error) in polls {
+        server.turn(*wait);
+        let answer = server.poll(client, device_code).await;
+        answer.expect_error(400, error);
+    }
+}
+
 async fn pending(server: &Server, client: &Client, device_code: &str) {
     let answer = server.poll(client, device_code).await;
-    answer.expect_error(400, "authorization_pending");
+    answer.expect_error(400, PENDING);
 }
 
 async fn poll_slow_down(server: &Server, client: &Client, device_code: &str) {
     let answer = server.poll(client, device_code).await;
-    answer.expect_error(400, "slow_down");
+    answer.expect_error(400, SLOW_DOWN);
+}
+
+/// Starts a server and a device flow of a public client, and returns the device code.
+async fn start(setup: Setup) -> (Server, Client, String) {
+    let server = setup.start().await;
+    let app = server.public_client().await;
+    let started = server.start_device(&app, SCOPE).await.expect(200);
+    (server, app, started.text("device_code"))
+}
+
+/// Starts a server and a device flow that a member approved, and returns the device code.
+async fn start_approved(setup: Setup) -> (Server, Member, Client, String) {
+    let server = setup.start().await;
+    let frigg = server.member("frigg", &[]).await;
+    let app = server.public_client().await;
+    let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+    (server, frigg, app, device_code)
 }
 
 both! {
@@ -75,42 +109,32 @@ both! {
 
     /// A-41, req_085: each early poll gets `slow_down` and adds five seconds to the interval.
     async fn early_poll_adds_five_seconds(setup: Setup) {
-        let server = setup.start().await;
-        let app = server.public_client().await;
-        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
-        pending(&server, &app, &device_code).await; // the first poll is never too early
-        server.turn(seconds(5) - Duration::microseconds(1));
-        poll_slow_down(&server, &app, &device_code).await; // the interval is now ten seconds
-        server.turn(seconds(10));
-        pending(&server, &app, &device_code).await;
-        server.turn(seconds(9));
-        poll_slow_down(&server, &app, &device_code).await; // fifteen seconds
-        server.turn(seconds(15));
-        pending(&server, &app, &device_code).await;
-        server.turn(seconds(14));
-        poll_slow_down(&server, &app, &device_code).await;
+        let (server, app, device_code) = start(setup).await;
+        let polls = [
+            (Duration::ZERO, PENDING), // the first poll is never too early
+            (seconds(5) - Duration::microseconds(1), SLOW_DOWN), // the interval is now ten seconds
+            (seconds(10), PENDING),
+            (seconds(9), SLOW_DOWN), // fifteen seconds
+            (seconds(15), PENDING),
+            (seconds(14), SLOW_DOWN),
+        ];
+        expect_polls(&server, &app, &device_code, &polls).await;
     }
 
     /// the interval grows to at most a minute.
     async fn interval_grows_to_a_minute(setup: Setup) {
-        let server = setup.start().await;
-        let app = server.public_client().await;
-        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        let (server, app, device_code) = start(setup).await;
         pending(&server, &app, &device_code).await;
         for _ in 0..15 {
             poll_slow_down(&server, &app, &device_code).await;
         }
-        server.turn(seconds(60));
-        pending(&server, &app, &device_code).await;
-        server.turn(seconds(60));
-        pending(&server, &app, &device_code).await;
+        let polls = [(seconds(60), PENDING), (seconds(60), PENDING)];
+        expect_polls(&server, &app, &device_code, &polls).await;
     }
 
     /// polls at the interval do not change the stored interval.
     async fn poll_at_the_interval_changes_nothing(setup: Setup) {
-        let server = setup.start().await;
-        let app = server.public_client().await;
-        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        let (server, app, device_code) = start(setup).await;
         for _ in 0..5 {
             pending(&server, &app, &device_code).await;
             server.turn(seconds(5));
@@ -180,9 +204,7 @@ both! {
     /// A-44, req_084: an expired device code gets `expired_token` for at least an hour, then
     /// `invalid_grant`.
     async fn expired_device_code_is_expired_token_for_an_hour(setup: Setup) {
-        let server = setup.start().await;
-        let app = server.public_client().await;
-        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        let (server, app, device_code) = start(setup).await;
         server.turn(Duration::minutes(10) - Duration::microseconds(1));
         pending(&server, &app, &device_code).await;
         server.turn(Duration::microseconds(1));
@@ -198,20 +220,14 @@ both! {
 
     /// an approval expires with the device code.
     async fn approval_expires_with_the_device_code(setup: Setup) {
-        let server = setup.start().await;
-        let frigg = server.member("frigg", &[]).await;
-        let app = server.public_client().await;
-        let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+        let (server, _, app, device_code) = start_approved(setup).await;
         server.turn(Duration::minutes(10));
         server.poll(&app, &device_code).await.expect_error(400, "expired_token");
     }
 
     /// suspension of the approving account after the approval denies the tokens.
     async fn suspended_approver_denies_tokens(setup: Setup) {
-        let server = setup.start().await;
-        let frigg = server.member("frigg", &[]).await;
-        let app = server.public_client().await;
-        let device_code = server.approved_device(&frigg, &app, SCOPE).await;
+        let (server, frigg, app, device_code) = start_approved(setup).await;
         server.suspend(&frigg).await;
         server.poll(&app, &device_code).await.expect_error(400, "access_denied");
         assert_eq!(server.count("SELECT COUNT(*) AS n FROM oauth_refresh_tokens", &[]).await, 0);

@@ -245,7 +245,7 @@ both! {
         let answer = server.sign_in_from("192.0.2.10", "frigg", PASSWORD).await.expect(200);
         let [device] = device_cookies_set(&answer)[..] else { panic!("{answer:?}") };
         assert!(device.starts_with(DEVICE), "{device}");
-        assert!(device.ends_with("; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict; Secure"), "{device}");
+        assert!(device.ends_with("; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=31536000"), "{device}");
         assert!(!device.contains("frigg"), "{device}");
         let body = json!({ "identifier": "balder", "token": PASSWORD });
         let up = server.send(server.request("POST", "/api/auth/password/signup").json(&body)).await.expect(200);
@@ -255,7 +255,7 @@ both! {
         let answer = server.sign_in_from("192.0.2.10", "frigg", PASSWORD).await.expect(200);
         let [device] = device_cookies_set(&answer)[..] else { panic!("{answer:?}") };
         assert!(device.starts_with("storyden-auth-device="), "{device}");
-        assert!(device.ends_with("SameSite=Strict"), "{device}");
+        assert!(device.ends_with("; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"), "{device}");
     }
 
     /// storyden-contract.md#session-cookie: in the profile `storyden` sign-in sets only the session

@@ -11,7 +11,9 @@ use storyden_auth::store::leases;
 use time::Duration;
 
 use crate::support::race::{count, send_concurrently};
-use crate::support::{Answer, Client, Member, NewClient, PASSWORD, Server, both};
+use crate::support::{
+    Issued, Member, NewClient, PASSWORD, Server, assert_live, assert_revoked, both,
+};
 
 const USERINFO: &str = "/api/oauth/userinfo";
 const REVOKE: &str = "/api/admin/oauth/revoke";
@@ -19,21 +21,13 @@ const REVOKE: &str = "/api/admin/oauth/revoke";
 /// Copies of each row, more than two batches.
 const COPIES: u64 = 450;
 
-/// The result of each flow of a member with an application: tokens, and unused artifacts.
-struct Issued {
-    tokens: Answer,
-    request_id: String,
-    code: String,
-    device_code: String,
-}
-
-async fn issue(server: &Server, member: &Member, app: &Client) -> Issued {
-    Issued {
-        tokens: server.tokens(member, app, &[]).await,
-        request_id: server.pending(member, app, &[]).await,
-        code: server.code(member, app, &[]).await,
-        device_code: server.approved_device(member, app, "openid").await,
-    }
+/// Copies a session of a member, so that more than a batch is left.
+async fn copy_session(server: &Server, member: &Member) {
+    let copy = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
+                INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
+                SELECT x.id || '-' || i, x.created_at, x.token_hash || i, x.expires_at, x.account_id \
+                FROM n, (SELECT * FROM sessions WHERE account_id = $1 LIMIT 1) x";
+    assert_eq!(server.sql(copy, &[member.id.as_str()]).await, COPIES);
 }
 
 /// Copies every live row, so that more than a batch is left.
@@ -147,40 +141,10 @@ async fn apply(server: &Server) {
     assert!(rows > COPIES, "{rows}");
 }
 
-/// Fails unless every token and code is rejected, with the errors of a small revocation.
-async fn assert_revoked(server: &Server, app: &Client, given: &Issued) {
-    let access_token = given.tokens.text("access_token");
-    let userinfo = server.get_with_bearer(USERINFO, &access_token).await;
-    userinfo.expect_error(401, "invalid_token");
-    let refreshed = server
-        .refresh(app, &given.tokens.text("refresh_token"))
-        .await;
-    refreshed.expect_error(400, "invalid_grant");
-    let exchanged = server.exchange(app, &given.code).await;
-    exchanged.expect_error(400, "invalid_grant");
-    let polled = server.poll(app, &given.device_code).await;
-    polled.expect_error(400, "access_denied");
-}
-
 /// Fails unless the request can no longer be approved.
 async fn assert_not_approvable(server: &Server, member: &Member, given: &Issued) {
     let decided = server.decide(member, &given.request_id, "approve").await;
     decided.expect_error(400, "invalid_request");
-}
-
-/// Fails unless every token and code is accepted.
-async fn assert_live(server: &Server, app: &Client, given: &Issued) {
-    let access_token = given.tokens.text("access_token");
-    server
-        .get_with_bearer(USERINFO, &access_token)
-        .await
-        .expect(200);
-    server
-        .refresh(app, &given.tokens.text("refresh_token"))
-        .await
-        .expect(200);
-    server.exchange(app, &given.code).await.expect(200);
-    server.poll(app, &given.device_code).await.expect(200);
 }
 
 /// Fails if a list of the member or of an administrator has a live item.
@@ -221,10 +185,10 @@ both! {
             ("three", json!({ "client_id": "three" })),
         ] {
             let app = server.client(NewClient { client_id, ..NewClient::default() }).await;
-            let first = issue(&server, &frigg, &app).await;
+            let first = server.issue(&frigg, &app).await;
             copy(&server).await;
-            let second = issue(&server, &frigg, &app).await;
-            let of_another = if body["account_id"].is_string() { Some(issue(&server, &loki, &app).await) } else { None };
+            let second = server.issue(&frigg, &app).await;
+            let of_another = if body["account_id"].is_string() { Some(server.issue(&loki, &app).await) } else { None };
             let mut dry = body.clone();
             dry["dry_run"] = json!(true);
             let counted = server.post_as(&odin, REVOKE, &dry).await.expect(200).json();
@@ -243,7 +207,7 @@ both! {
             for given in [&first, &second] {
                 assert_revoked(&server, &app, given).await;
             }
-            let anew = [issue(&server, &frigg, &app).await, issue(&server, &frigg, &app).await];
+            let anew = [server.issue(&frigg, &app).await, server.issue(&frigg, &app).await];
             assert_live(&server, &app, &anew[0]).await;
             apply(&server).await;
             assert_live(&server, &app, &anew[1]).await;
@@ -268,9 +232,9 @@ both! {
         block_the_job(&server).await;
         for (handle, way) in [("frigg", "application"), ("loki", "sessions"), ("thor", "password")] {
             let mut member = server.member(handle, &[]).await;
-            let first = issue(&server, &member, &app).await;
+            let first = server.issue(&member, &app).await;
             copy(&server).await;
-            let second = issue(&server, &member, &app).await;
+            let second = server.issue(&member, &app).await;
             let cookie = member.cookie();
             match way {
                 "application" => {
@@ -292,7 +256,7 @@ both! {
                 assert_not_approvable(&server, &member, given).await;
             }
             assert_nothing_listed(&server, &member, &odin).await;
-            let anew = issue(&server, &member, &app).await;
+            let anew = server.issue(&member, &app).await;
             apply(&server).await;
             assert_live(&server, &app, &anew).await;
             for given in [&first, &second] {
@@ -310,9 +274,9 @@ both! {
         let (odin, frigg) = (server.admin("odin").await, server.member("frigg", &[]).await);
         let app = server.public_client().await;
         block_the_job(&server).await;
-        issue(&server, &frigg, &app).await;
+        server.issue(&frigg, &app).await;
         copy(&server).await;
-        let given = issue(&server, &frigg, &app).await;
+        let given = server.issue(&frigg, &app).await;
         for sql in [
             "DELETE FROM auth_refresh_tokens", "DELETE FROM auth_grants", "DELETE FROM auth_request_details",
             "DELETE FROM auth_device_origins",
@@ -328,7 +292,7 @@ both! {
         server.poll(&app, &given.device_code).await.expect_error(400, "access_denied");
         // A Storyden's clock may be some seconds ahead. Later rows are not covered.
         server.turn(Duration::seconds(6));
-        let later = issue(&server, &frigg, &app).await;
+        let later = server.issue(&frigg, &app).await;
         for sql in ["DELETE FROM auth_refresh_tokens", "DELETE FROM auth_request_details", "DELETE FROM auth_device_origins"] {
             server.sql(sql, &[]).await;
         }
@@ -345,11 +309,11 @@ both! {
         let app = server.public_client().await;
         block_the_job(&server).await;
         for round in 0..6 {
-            issue(&server, &frigg, &app).await;
+            server.issue(&frigg, &app).await;
             copy(&server).await;
             let mut requests = Vec::new();
             for at in 0..4 {
-                let given = issue(&server, &frigg, &app).await;
+                let given = server.issue(&frigg, &app).await;
                 let on = [&server, &replica][at % 2];
                 requests.push(on.token_request(&app.refresh_form(&given.tokens.text("refresh_token"))));
                 requests.push(on.token_request(&app.exchange_form(&given.code)));
@@ -386,9 +350,9 @@ both! {
         for path in ["/api/auth/oauth/clients", "/api/admin/oauth/clients"] {
             let by = if path.contains("admin") { &odin } else { &frigg };
             let app = if path.contains("admin") { server.client(new.clone()).await } else { app.clone() };
-            let first = issue(&server, &frigg, &app).await;
+            let first = server.issue(&frigg, &app).await;
             copy(&server).await;
-            let second = issue(&server, &frigg, &app).await;
+            let second = server.issue(&frigg, &app).await;
             let one = format!("{path}/{}", app.row_id);
             let delete = || server.request("DELETE", &one).header("cookie", by.cookie());
             server.send(delete()).await.expect(204);
@@ -421,7 +385,7 @@ both! {
                 assert_eq!(listed[what], json!([]), "{list}: {listed}");
             }
             let anew = server.client(new.clone()).await;
-            let given = issue(&server, &frigg, &anew).await;
+            let given = server.issue(&frigg, &anew).await;
             apply(&server).await;
             assert_eq!(server.count(rows, &[app.row_id.as_str()]).await, 0);
             let old = "SELECT COUNT(*) AS n FROM oauth_clients WHERE id = $1";
@@ -441,7 +405,7 @@ both! {
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         block_the_job(&server).await;
-        issue(&server, &frigg, &app).await;
+        server.issue(&frigg, &app).await;
         copy(&server).await;
         let client = clients::find(&server.context.db, "app").await.unwrap().unwrap();
         server.delete_client(&app).await;
@@ -479,14 +443,7 @@ both! {
         block_the_job(&server).await;
         let oldest = server.sign_in_again(&frigg).await;
         server.turn(Duration::minutes(1));
-        let rows = server.sql(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
-             INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
-             SELECT x.id || '-' || i, x.created_at, x.token_hash || i, x.expires_at, x.account_id \
-             FROM n, (SELECT * FROM sessions WHERE account_id = $1 LIMIT 1) x",
-            &[frigg.id.as_str()],
-        ).await;
-        assert_eq!(rows, COPIES);
+        copy_session(&server, &frigg).await;
         server.turn(Duration::minutes(1));
         let newest = server.sign_in_again(&frigg).await;
         let present = server.sign_in_again(&frigg).await;
@@ -523,14 +480,7 @@ both! {
             let handle = format!("member-{round}");
             let frigg = server.member(&handle, &["USE_PERSONAL_ACCESS_KEYS"]).await;
             server.turn(Duration::minutes(1));
-            let rows = server.sql(
-                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) \
-                 INSERT INTO sessions (id, created_at, token_hash, expires_at, account_id) \
-                 SELECT x.id || '-' || i, x.created_at, x.token_hash || i, x.expires_at, x.account_id \
-                 FROM n, (SELECT * FROM sessions WHERE account_id = $1 LIMIT 1) x",
-                &[frigg.id.as_str()],
-            ).await;
-            assert_eq!(rows, COPIES);
+            copy_session(&server, &frigg).await;
             let create = (0..8).map(|at| {
                 let on = [&server, &replica][at % 2];
                 let request = on.request("POST", "/api/auth/access-keys").header("cookie", frigg.cookie());

@@ -4,7 +4,7 @@
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, BrowserRequest, Member, NewClient, Server, both};
+use crate::support::{Answer, BrowserRequest, Member, NewClient, Server, both, redirected_errors};
 
 /// Prefix of the cookie of a pending request; eight hexadecimal digits follow.
 const COOKIE: &str = "__Host-storyden-auth-request-";
@@ -48,14 +48,14 @@ both! {
         assert!(cookie.starts_with(COOKIE));
         // The secret, a dot and the expiry, by which a browser with many requests drops the oldest.
         assert_eq!(cookie.len(), COOKIE.len() + 8 + 1 + 43 + ".1767225600000".len());
-        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        assert_eq!(attributes, "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600");
         let server = setup.with("PUBLIC_API_ADDRESS", "http://localhost:8000/forum").start().await;
         let app = NewClient { client_id: "local", ..NewClient::default() };
         let app = server.client(app).await;
         let answer = server.authorize(None, &app, &[]).await;
         let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
         assert!(cookie.starts_with("storyden-auth-request-"), "{cookie}");
-        assert_eq!(attributes, "Path=/forum/api/oauth; Max-Age=600; HttpOnly; SameSite=Lax");
+        assert_eq!(attributes, "HttpOnly; SameSite=Lax; Path=/forum/api/oauth; Max-Age=600");
     }
 
     /// A-59, req_170: after sign-in the same request continues with all parameters.
@@ -163,17 +163,10 @@ both! {
     /// redirect that informs the client.
     async fn errors_are_shown_after_sign_in_with_a_redirect(setup: Setup) {
         let server = setup.start().await;
-        let frigg = server.member("frigg", &[]).await;
-        let loki = server.plain_member("loki").await;
         let app = server.public_client().await;
-        for (person, changed, error) in [
-            (&frigg, ("response_type", "token"), "unsupported_response_type"),
-            (&frigg, ("scope", "nonsense"), "invalid_scope"),
-            (&frigg, ("code_challenge_method", "plain"), "invalid_request"),
-            (&loki, ("scope", "openid"), "access_denied"),
-        ] {
+        for (person, changed, error) in redirected_errors(&server).await {
             let detour = BrowserRequest::begin(&server, &app, &[changed]).await;
-            let answer = detour.open(&server, person).await.expect_error(400, error);
+            let answer = detour.open(&server, &person).await.expect_error(400, error);
             assert!(answer.text("location").starts_with("https://app.example/cb?error="));
             assert_eq!(answer.sent("error").as_deref(), Some(error));
             assert_eq!(answer.sent("state").as_deref(), Some("st"));

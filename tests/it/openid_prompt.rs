@@ -2,7 +2,9 @@
 
 use time::Duration;
 
-use crate::support::{assert_redirect_to_consent, assert_redirect_to_login, both, stored, told};
+use crate::support::{
+    assert_redirect_to_consent, assert_redirect_to_login, both, redirected_errors, stored, told,
+};
 
 both! {
     /// req_166: `prompt=none` without a session is `login_required`, and no page is shown.
@@ -33,17 +35,10 @@ both! {
     /// req_166: `prompt=none` redirects with other errors too.
     async fn prompt_none_redirects_with_other_errors(setup: Setup) {
         let server = setup.start().await;
-        let frigg = server.member("frigg", &[]).await;
-        let loki = server.plain_member("loki").await;
         let app = server.public_client().await;
-        for (person, changed, error) in [
-            (&frigg, ("response_type", "token"), "unsupported_response_type"),
-            (&frigg, ("scope", "nonsense"), "invalid_scope"),
-            (&frigg, ("code_challenge", ""), "invalid_request"),
-            (&loki, ("scope", "openid"), "access_denied"),
-        ] {
+        for (person, changed, error) in redirected_errors(&server).await {
             let changed = [("prompt", "none"), changed];
-            told(server.authorize(Some(person), &app, &changed).await, error);
+            told(server.authorize(Some(&person), &app, &changed).await, error);
         }
     }
 

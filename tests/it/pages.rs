@@ -77,6 +77,7 @@ both! {
             assert_eq!(page.header("cross-origin-opener-policy"), "same-origin");
             assert_eq!(page.header("referrer-policy"), "no-referrer");
             assert_eq!(page.header("x-content-type-options"), "nosniff");
+            assert!(!page.body.contains("{{"), "{path}: {}", page.body);
             for loaded in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "<style", " style=", " onclick="] {
                 assert!(!page.body.contains(loaded), "{path} has {loaded}");
             }

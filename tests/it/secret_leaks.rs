@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::RequestBuilder;
-use serde_json::json;
+use serde_json::{Value, json};
 use storyden_auth::clock::Clock;
 
 use crate::support::{
@@ -46,6 +46,13 @@ impl SecretSearch {
     /// Sends a form that the token endpoint must reject.
     async fn refused_form(&mut self, form: &[(&str, &str)]) {
         self.refused(self.server.token_request(form)).await;
+    }
+
+    /// Sends a decision that must be rejected.
+    async fn refused_decision(&mut self, path: &str, person: &Member, body: &Value) {
+        let request = self.server.request("POST", path);
+        self.refused(request.header("cookie", person.cookie()).json(body))
+            .await;
     }
 
     /// Sends a credential in every wrong place, and malformed in many ways.
@@ -111,10 +118,9 @@ impl SecretSearch {
         let first = self.server.exchange(app, &code).await.expect(200);
         self.follow(app, &first).await;
         self.refused_form(&app.exchange_form(&code)).await;
-        let again = self.server.request("POST", "/api/oauth/authorize/consent");
-        let again = again.header("cookie", person.cookie());
-        let again = again.json(&json!({ "request_id": id, "decision": "approve" }));
-        self.refused(again).await;
+        let again = json!({ "request_id": id, "decision": "approve" });
+        self.refused_decision("/api/oauth/authorize/consent", person, &again)
+            .await;
         self.misuse(app, &code).await;
         self.misuse(app, &id).await;
     }
@@ -141,25 +147,21 @@ impl SecretSearch {
         self.misuse(app, &access).await;
     }
 
+    /// Starts a device flow, and returns the device code and the user code.
+    async fn start_device(&mut self, app: &Client) -> (String, String) {
+        let scope = "openid offline_access";
+        let started = self.server.start_device(app, scope).await.expect(200);
+        let device_code = self.record_member(&started, "device_code");
+        (device_code, self.record_member(&started, "user_code"))
+    }
+
     /// Runs the device flow.
     async fn device_flow(&mut self, person: &Member, app: &Client) {
-        let started = self
-            .server
-            .start_device(app, "openid offline_access")
-            .await
-            .expect(200);
-        let device_code = self.record_member(&started, "device_code");
-        let user_code = self.record_member(&started, "user_code");
+        let (device_code, user_code) = self.start_device(app).await;
         self.record("user_code", &user_code.replace('-', ""));
         self.refused_form(&app.poll_form(&device_code)).await; // pending
         self.refused_form(&app.poll_form(&device_code)).await; // slow_down
-        let started = self
-            .server
-            .start_device(app, "openid offline_access")
-            .await
-            .expect(200);
-        let device_code = self.record_member(&started, "device_code");
-        let user_code = self.record_member(&started, "user_code");
+        let (device_code, user_code) = self.start_device(app).await;
         self.server
             .open_device(person, &user_code)
             .await
@@ -171,10 +173,9 @@ impl SecretSearch {
         let first = self.server.poll(app, &device_code).await.expect(200);
         self.follow(app, &first).await;
         self.refused_form(&app.poll_form(&device_code)).await;
-        let again = self.server.request("POST", "/api/oauth/device/consent");
-        let again = again.header("cookie", person.cookie());
-        let again = again.json(&json!({ "user_code": user_code, "decision": "approve" }));
-        self.refused(again).await;
+        let again = json!({ "user_code": user_code, "decision": "approve" });
+        self.refused_decision("/api/oauth/device/consent", person, &again)
+            .await;
         self.misuse(app, &device_code).await;
     }
 

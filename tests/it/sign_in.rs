@@ -68,7 +68,7 @@ both! {
             assert_eq!(cookie.len(), "__Host-storyden-session=".len() + 43);
             assert_eq!(
                 attributes,
-                "Path=/; Expires=Wed, 01 Apr 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure"
+                "HttpOnly; SameSite=Lax; Secure; Path=/; Expires=Wed, 01 Apr 2026 00:00:00 GMT"
             );
             assert!(is_signed_in(&server, &answer.cookie("storyden-session")).await);
         }
@@ -282,9 +282,9 @@ both! {
         assert_eq!(
             cookies,
             [
-                "__Host-storyden-session=; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
-                "storyden-session=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
-                "storyden-session=; Path=/; Domain=auth.example; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax; Secure",
+                "__Host-storyden-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT",
+                "storyden-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+                "storyden-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=auth.example; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
             ]
         );
         assert_eq!(

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::entry;
-use super::listing::{AdministratorQuery, PageParameters, PathId};
+use super::listing::{AdministratorQuery, PageParameters, unless_whole};
+use crate::accounts::access_keys::updated_at;
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
-use crate::http::extract::ClientAddress;
+use crate::http::extract::PathId;
 use crate::http::guards::Administrator;
 use crate::ids::{AccessKeyId, AccountId};
 use crate::store;
@@ -62,11 +63,7 @@ pub struct Owner {
 }
 
 impl ShownKey {
-    fn of(updated_at: UpdatedAt, key: KeyWithOwner) -> Self {
-        let updated_at = match updated_at {
-            UpdatedAt::Created => key.created_at.to_rfc3339(),
-            UpdatedAt::Zero => "0001-01-01T00:00:00Z".to_owned(),
-        };
+    fn of(policy: UpdatedAt, key: KeyWithOwner) -> Self {
         Self {
             created_at: key.created_at,
             created_by: Owner {
@@ -81,7 +78,7 @@ impl ShownKey {
             expires_at: key.expires_at,
             id: key.id,
             name: key.name.unwrap_or_default(),
-            updated_at,
+            updated_at: updated_at(policy, key.created_at),
         }
     }
 }
@@ -120,17 +117,17 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<KeyList>, ApiError> {
-    let asked = query.read(&["page", "page_size", "account_id"])?;
+    let asked = query.read(&["account_id"])?;
     let owner = asked.account("account_id");
     let policies = context.config.policies;
-    let (page, whole) = asked.page_or_whole(policies.admin.lists_unpaged)?;
+    let page = asked.page_or_whole(policies.admin.lists_unpaged)?;
     let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
     let keys = keys
         .into_iter()
         .map(|key| ShownKey::of(policies.access_keys.updated_at, key));
     Ok(Json(KeyList {
         keys: keys.collect(),
-        pages: (!whole).then_some(pages),
+        pages: unless_whole(pages),
     }))
 }
 
@@ -153,11 +150,10 @@ pub async fn list(
 pub async fn delete(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
     let id = AccessKeyId::new(id);
-    let entry = entry(&context, Event::AccessKeyDeleted, &actor, address, None).subject(&id);
+    let entry = entry(&context, Event::AccessKeyDeleted, &actor, None).subject(&id);
     let write = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let Some(owner) = access_keys::owner(tx, id).await? else {

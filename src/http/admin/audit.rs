@@ -46,9 +46,7 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<AuditList>, ApiError> {
-    let known = [
-        "page",
-        "page_size",
+    let filters = [
         "event",
         "actor",
         "account_id",
@@ -56,7 +54,7 @@ pub async fn list(
         "since",
         "until",
     ];
-    let asked = query.read(&known)?;
+    let asked = query.read(&filters)?;
     let events: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
     // Audit lines contain public client ids, which stay meaningful after a client is deleted.
     let client = match asked.text("client_id") {

@@ -7,21 +7,21 @@ use serde::Serialize;
 
 use super::client_input::{self, CreateClient, UpdateClient};
 use super::entry;
-use super::listing::{AdministratorQuery, PageParameters, PathId};
+use super::listing::{AdministratorQuery, PageParameters, unless_whole};
 use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{ClientAddress, JsonBody};
-use crate::http::guards::Administrator;
+use crate::http::extract::{JsonBody, PathId};
+use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::{ClientScope, ScopePolicy};
 use crate::secret::Secret;
 use crate::store;
-use crate::store::audit::{self, Event};
+use crate::store::audit::{self, Entry, Event};
 use crate::store::client_changes::{self, Changes};
 use crate::store::client_deletion;
 use crate::store::client_list::{self, Filter};
@@ -64,19 +64,18 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<ClientList>, ApiError> {
-    let known = ["page", "page_size", "account_id", "client_id", "q"];
-    let asked = query.read(&known)?;
+    let asked = query.read(&["account_id", "client_id", "q"])?;
     let filter = Filter {
         owner: asked.account("account_id"),
         client_id: asked.text("client_id"),
         text: asked.text("q"),
     };
-    let (page, whole) = asked.page_or_whole(context.config.policies.admin.lists_unpaged)?;
+    let page = asked.page_or_whole(context.config.policies.admin.lists_unpaged)?;
     let (clients, pages) = client_list::list(&context.db, &filter, page).await?;
-    let shown = |client| ClientResource::shown(client, context.config.policies.self_service);
+    let clients = clients.into_iter();
     Ok(Json(ClientList {
-        clients: clients.into_iter().map(shown).collect(),
-        pages: (!whole).then_some(pages),
+        clients: clients.map(|client| shown(&context, client)).collect(),
+        pages: unless_whole(pages),
     }))
 }
 
@@ -108,19 +107,10 @@ pub struct CreatedClient {
 pub async fn create(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     JsonBody(new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
     let (client, secret) = checked(&context, new).await?;
-    let entry = entry(
-        &context,
-        Event::ClientCreated,
-        &actor,
-        address,
-        client.owner.as_ref(),
-    )
-    .client(&client.client_id)
-    .subject(&client.row_id);
+    let entry = client_entry(&context, Event::ClientCreated, &actor, &client);
     let inserted = context
         .db
         .write((client.clone(), entry), |tx, (client, entry)| {
@@ -138,7 +128,7 @@ pub async fn create(
         error => error.into(),
     })?;
     let is_ownerless = client.owner.is_none();
-    let mut client = ClientResource::shown(client, context.config.policies.self_service);
+    let mut client = shown(&context, client);
     if is_ownerless {
         client.account_id = Some(AccountId::new(NO_ACCOUNT));
     }
@@ -225,10 +215,7 @@ pub async fn get(
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    Ok(Json(ClientResource::shown(
-        client,
-        context.config.policies.self_service,
-    )))
+    Ok(Json(shown(&context, client)))
 }
 
 /// `PATCH /api/admin/oauth/clients/{oauth_client_id}`.
@@ -250,18 +237,13 @@ pub async fn get(
 pub async fn update(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     PathId(id): PathId,
     JsonBody(sent): JsonBody<UpdateClient>,
 ) -> Result<Json<ClientResource>, ApiError> {
     let id = ClientRowId::new(id);
     let client = find(&context, &id).await?;
     let changes = changes(&context, &client, sent)?;
-    let entry = |event| {
-        entry(&context, event, &actor, address, client.owner.as_ref())
-            .client(&client.client_id)
-            .subject(&client.row_id)
-    };
+    let entry = |event| client_entry(&context, event, &actor, &client);
     let mut entries = vec![entry(Event::ClientUpdated)];
     if changes.secret_hash.is_some() {
         entries.push(entry(Event::ClientSecretRotated));
@@ -278,10 +260,7 @@ pub async fn update(
     });
     updated.await?;
     let client = find(&context, &id).await?;
-    Ok(Json(ClientResource::shown(
-        client,
-        context.config.policies.self_service,
-    )))
+    Ok(Json(shown(&context, client)))
 }
 
 /// Validates only the changed members, so that a row written by Storyden can be renamed even if other
@@ -336,19 +315,10 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
 pub async fn delete(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
     let client = find(&context, &ClientRowId::new(id)).await?;
-    let entry = entry(
-        &context,
-        Event::ClientDeleted,
-        &actor,
-        address,
-        client.owner.as_ref(),
-    )
-    .client(&client.client_id)
-    .subject(&client.row_id);
+    let entry = client_entry(&context, Event::ClientDeleted, &actor, &client);
     let deleted = context.db.write((client.row_id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let deleted = client_deletion::delete(tx, id, entry.at).await?;
@@ -363,6 +333,17 @@ pub async fn delete(
     } else {
         Err(not_found())
     }
+}
+
+/// Builds the audit event of an action on a client.
+fn client_entry(context: &Context, event: Event, actor: &Actor, client: &Client) -> Entry {
+    entry(context, event, actor, client.owner.as_ref())
+        .client(&client.client_id)
+        .subject(&client.row_id)
+}
+
+fn shown(context: &Context, client: Client) -> ClientResource {
+    ClientResource::shown(client, context.config.policies.self_service)
 }
 
 async fn find(context: &Context, id: &ClientRowId) -> Result<Client, ApiError> {

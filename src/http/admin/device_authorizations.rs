@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::listing::{AdministratorQuery, PageParameters, client_row};
+use super::listing::{AdministratorQuery, PageParameters, client_row, unless_whole};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
@@ -48,8 +48,7 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<DeviceList>, ApiError> {
-    let known = ["page", "page_size", "account_id", "client_id", "state"];
-    let asked = query.read(&known)?;
+    let asked = query.read(&["account_id", "client_id", "state"])?;
     let stages: Vec<_> = Stage::ALL.iter().map(|stage| stage.name()).collect();
     let filter = Filter {
         account: asked.account("account_id"),
@@ -57,7 +56,7 @@ pub async fn list(
         stage: asked.parse_choice("state", Stage::from_name, &stages)?,
     };
     let (policy, now) = (context.config.policies.admin, context.clock.now());
-    let (page, whole) = asked.page_or_whole(policy.lists_unpaged)?;
+    let page = asked.page_or_whole(policy.lists_unpaged)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
     context.polls.write(&context.db).await;
     let (mut devices, pages) = device_list::list(&context.db, &filter, page, now).await?;
@@ -71,6 +70,6 @@ pub async fn list(
     }
     Ok(Json(DeviceList {
         device_authorisations: devices,
-        pages: (!whole).then_some(pages),
+        pages: unless_whole(pages),
     }))
 }

@@ -1,20 +1,18 @@
 //! Query parameters of lists: filters and page.
 
-use std::convert::Infallible;
-
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::error::ApiError;
-use crate::http::extract::{Decoded, decode};
+use crate::http::extract::{Decoded, decode_query};
 use crate::http::guards::Administrator;
 use crate::ids::{AccountId, ClientRowId};
 use crate::store;
 use crate::store::clients::{self, Client};
-use crate::store::paging::Page;
+use crate::store::paging::{Page, Pages};
 
 /// The parameters of a page, for the API document.
 #[derive(Debug, IntoParams)]
@@ -42,14 +40,13 @@ impl FromRequestParts<SharedContext> for AdministratorQuery {
 }
 
 impl AdministratorQuery {
-    /// Parses the query; parameters outside `known` are ignored.
+    /// Parses the query: the page and the given filters; other parameters are ignored.
     ///
     /// # Errors
     /// 400 for a malformed query or a repeated parameter.
-    pub(super) fn read(&self, known: &[&'static str]) -> Result<ListQuery, ApiError> {
-        let decoded = decode(self.0.as_deref().unwrap_or_default(), known)
-            .and_then(Decoded::without_repeats)
-            .map_err(|error| ApiError::invalid(error.description))?;
+    pub(super) fn read(&self, filters: &[&'static str]) -> Result<ListQuery, ApiError> {
+        let known = [["page", "page_size"].as_slice(), filters].concat();
+        let decoded = decode_query(self.0.as_deref(), &known)?;
         Ok(ListQuery(decoded))
     }
 }
@@ -104,17 +101,16 @@ impl ListQuery {
             .ok_or_else(|| ApiError::invalid(refused()))
     }
 
-    /// The requested page. The flag is true if the whole list is returned: with `lists_unpaged`, unless a
-    /// page was requested.
+    /// The requested page; the whole list if `lists_unpaged`, unless a page was requested.
     ///
     /// # Errors
     /// 400 for an invalid page size.
-    pub(super) fn page_or_whole(&self, lists_unpaged: bool) -> Result<(Page, bool), ApiError> {
+    pub(super) fn page_or_whole(&self, lists_unpaged: bool) -> Result<Page, ApiError> {
         let is_paged = self.0.get("page").is_some() || self.0.get("page_size").is_some();
         if lists_unpaged && !is_paged {
-            return Ok((Page::WHOLE, true));
+            return Ok(Page::WHOLE);
         }
-        Ok((self.page()?, false))
+        self.page()
     }
 
     /// The requested page; 1 if absent or invalid (storyden-contract.md#refresh-token-lists).
@@ -135,6 +131,11 @@ impl ListQuery {
             }
         }
     }
+}
+
+/// The page information of a response; `None` if the whole list is returned.
+pub(super) fn unless_whole(pages: Pages) -> Option<Pages> {
+    (pages.page_size != Page::WHOLE.size).then_some(pages)
 }
 
 /// Finds a client by public id or row id, since lists show both.
@@ -169,26 +170,4 @@ pub(super) async fn client_row(
     Ok(Some(
         client.map_or(ClientRowId::new(id), |client| client.row_id),
     ))
-}
-
-/// The id in a path, as sent; an invalid id finds nothing (storyden-contract.md#ids-and-times).
-pub struct PathId(pub(super) String);
-
-impl FromRequestParts<SharedContext> for PathId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        context: &SharedContext,
-    ) -> Result<Self, Infallible> {
-        let id = Path::<String>::from_request_parts(parts, context).await;
-        let id = id.map(|Path(id)| id).unwrap_or_default();
-        Ok(Self(
-            if context.config.policies.requests.path_ids_truncated {
-                id.chars().take(20).collect()
-            } else {
-                id
-            },
-        ))
-    }
 }

@@ -13,22 +13,15 @@ pub mod remote;
 pub mod revocation;
 
 use crate::context::Context;
-use crate::http::extract::ClientAddress;
 use crate::http::guards::Actor;
 use crate::ids::AccountId;
 use crate::store::audit::{Entry, Event};
 
 /// Builds the audit event of an administrator's action, optionally about an account.
-fn entry(
-    context: &Context,
-    event: Event,
-    actor: &Actor,
-    ClientAddress(address): ClientAddress,
-    account: Option<&AccountId>,
-) -> Entry {
+fn entry(context: &Context, event: Event, actor: &Actor, account: Option<&AccountId>) -> Entry {
     let mut entry = Entry::new(event, context.clock.now())
         .by(&actor.account.id)
-        .from(address);
+        .from(actor.address);
     entry.account = account.cloned();
     entry
 }

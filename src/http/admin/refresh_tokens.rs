@@ -4,29 +4,18 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
 
 use super::entry;
-use super::listing::{AdministratorQuery, PageParameters, PathId, client_row};
+use super::listing::{AdministratorQuery, PageParameters, client_row};
 use crate::context::SharedContext;
 use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::ClientAddress;
+use crate::http::extract::PathId;
 use crate::http::guards::Administrator;
+use crate::http::member::tokens::TokenList;
 use crate::ids::RefreshTokenId;
 use crate::store::audit::{self, Event};
-use crate::store::paging::Pages;
-use crate::store::refresh_token_list::{self, Filter, ListedToken};
-
-/// A page of refresh tokens.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = OAuthRefreshTokenListResult)]
-pub struct TokenList {
-    #[serde(flatten)]
-    pages: Pages,
-    /// Newest first.
-    tokens: Vec<ListedToken>,
-}
+use crate::store::refresh_token_list::{self, Filter};
 
 /// `GET /api/admin/oauth/refresh-tokens`.
 #[utoipa::path(
@@ -49,8 +38,7 @@ pub async fn list(
     State(context): State<SharedContext>,
     query: AdministratorQuery,
 ) -> Result<Json<TokenList>, ApiError> {
-    let known = ["page", "page_size", "account_id", "client_id"];
-    let asked = query.read(&known)?;
+    let asked = query.read(&["account_id", "client_id"])?;
     let filter = Filter {
         account: asked.account("account_id"),
         client: client_row(&context, &asked).await?,
@@ -75,11 +63,10 @@ pub async fn list(
 pub async fn delete(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     PathId(id): PathId,
 ) -> Result<StatusCode, ApiError> {
     let id = RefreshTokenId::new(id);
-    let entry = entry(&context, Event::RefreshTokenRevoked, &actor, address, None).subject(&id);
+    let entry = entry(&context, Event::RefreshTokenRevoked, &actor, None).subject(&id);
     let found = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
             let Some((account, client)) = refresh_token_list::holder(tx, id).await? else {

@@ -12,7 +12,7 @@ use super::listing::named_client;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses::{BodyErrors, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::extract::JsonBody;
 use crate::http::guards::Administrator;
 use crate::ids::AccountId;
 use crate::store::accounts;
@@ -67,7 +67,6 @@ pub struct Revoked {
 pub async fn revoke(
     State(context): State<SharedContext>,
     Administrator(actor): Administrator,
-    address: ClientAddress,
     JsonBody(sent): JsonBody<Revoke>,
 ) -> Result<Json<Revoked>, ApiError> {
     if let Some(name) = sent.unknown.keys().next() {
@@ -80,13 +79,7 @@ pub async fn revoke(
     }
     let account = account_of(&context, sent.account_id).await?;
     let client = client_of(&context, sent.client_id).await?;
-    let mut entry = entry(
-        &context,
-        Event::GrantsRevoked,
-        &actor,
-        address,
-        account.as_ref(),
-    );
+    let mut entry = entry(&context, Event::GrantsRevoked, &actor, account.as_ref());
     entry.client = client.as_ref().map(|client| client.client_id.clone());
     let target = Target {
         account,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::require_enabled;
+use crate::clients::facts::{self, ClientFacts};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::http::caller::{Caller, ResourceOwner};
@@ -149,11 +150,23 @@ pub(super) struct Undecided<'a> {
 }
 
 impl Undecided<'_> {
-    /// Records that the page is shown, and returns the scopes to show as granted.
+    /// Records that the page is shown, and returns the scopes to show as granted and the facts about the
+    /// client. `redirect_uri` is where the browser goes after the decision, if anywhere.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub(super) async fn record_shown(&self, context: &Context) -> Result<Scope, store::Error> {
+    pub(super) async fn show(
+        &self,
+        context: &Context,
+        redirect_uri: Option<&str>,
+    ) -> Result<(Scope, ClientFacts), store::Error> {
+        let granted = self.record_shown(context).await?;
+        let account = &self.account.id;
+        let facts = facts::of(context, self.client, account, &granted, redirect_uri).await?;
+        Ok((granted, facts))
+    }
+
+    async fn record_shown(&self, context: &Context) -> Result<Scope, store::Error> {
         let granted = self.granted();
         if let Some(shown) = self.shown.filter(|shown| shown.was_shown) {
             let still_shown = granted.within(&shown.scope);

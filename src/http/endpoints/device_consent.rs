@@ -14,7 +14,7 @@ use super::consent::{
     self, Accepts, ConsentError, Decision, Undecided, read_decision, require_decider,
 };
 use super::require_enabled;
-use crate::clients::facts::{self, ClientFacts};
+use crate::clients::facts::ClientFacts;
 use crate::clients::{self, builtin};
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
@@ -104,10 +104,8 @@ pub async fn show_and_claim(
         .into());
     }
     let requested = Scope::stored(&request.scope);
-    let granted = undecided_of(&request, &account, &requested)
-        .record_shown(&context)
-        .await?;
-    let facts = facts::of(&context, &request.client, &account.id, &granted, None).await?;
+    let undecided = undecided_of(&request, &account, &requested);
+    let (granted, facts) = undecided.show(&context, None).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,

@@ -3,24 +3,22 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{authenticate_client, challenge_bearer, refuse_client, require_enabled};
+use super::{TokenInquiry, challenge_bearer, refuse_client, require_enabled};
 use crate::clients;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, Caller, bearer, verify_access_token};
 use crate::http::error::OAuthErrorBody;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, read_form};
+use crate::http::extract::ClientAddress;
 use crate::ids::AccountId;
 use crate::oauth::access_token::{Audience, ForWhom, VerifiedAccessToken};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
@@ -121,10 +119,7 @@ pub async fn introspect(
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    let syntax = context.config.policies.requests.form_syntax;
-    let form = read_form(syntax, request, TOKEN_PARAMETERS).await;
-    match answer(&context, &headers, form, address).await {
+    match answer(&context, address, request).await {
         Ok(introspection) => Json(introspection).into_response(),
         Err(error) => match error.code {
             ErrorCode::InvalidToken | ErrorCode::InsufficientScope => {
@@ -139,14 +134,13 @@ pub async fn introspect(
 
 async fn answer(
     context: &Context,
-    headers: &HeaderMap,
-    form: Result<Decoded, OAuthError>,
     address: ClientAddress,
+    request: Request,
 ) -> Result<Introspection, OAuthError> {
-    let form = form?;
+    let inquiry = TokenInquiry::read(context, address, request).await?;
     require_enabled(context)?;
-    let requester = requester(context, headers, &form, address).await?;
-    let token = Secret::new(form.require("token", "Missing token")?);
+    let requester = requester(context, &inquiry).await?;
+    let token = inquiry.token()?;
     let active = match refresh_tokens::find(&context.db, &token.hash()).await? {
         Some(token) => of_refresh_token(context, &requester, token).await?,
         None => match verify_access_token(context, &token, ForWhom::Anybody).await? {
@@ -162,14 +156,10 @@ async fn answer(
 
 /// Authenticates the caller (§2.1): a bearer token must belong to an administrator; other credentials
 /// are a client's.
-async fn requester(
-    context: &Context,
-    headers: &HeaderMap,
-    form: &Decoded,
-    address: ClientAddress,
-) -> Result<Requester, OAuthError> {
+async fn requester(context: &Context, inquiry: &TokenInquiry) -> Result<Requester, OAuthError> {
+    let form = &inquiry.form;
     let scheme = context.config.policies.callers.bearer_scheme;
-    if let Bearer::Token(token) = bearer(scheme, headers) {
+    if let Bearer::Token(token) = bearer(scheme, &inquiry.headers) {
         if form.get("client_id").is_some() || form.get("client_secret").is_some() {
             let two = "a bearer token and client credentials; send one of them";
             return Err(OAuthError::invalid_request(two));
@@ -197,7 +187,7 @@ async fn requester(
         }
         return Ok(Requester::Administrator);
     }
-    let (client, credentials) = authenticate_client(context, headers, form, address).await?;
+    let (client, credentials) = inquiry.authenticate(context).await?;
     if client.kind == ClientType::Public {
         // §2.1, §4 (token scanning): anybody can present the id of a public client
         let description = "A public client cannot introspect: it cannot authenticate";

@@ -17,14 +17,16 @@ pub mod token;
 pub mod userinfo;
 pub mod well_known;
 
+use axum::extract::Request;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::clients::{self, Credentials};
 use crate::context::Context;
-use crate::http::extract::{ClientAddress, Decoded, credentials};
+use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, credentials, read_form};
 use crate::oauth::OAuthError;
+use crate::secret::Secret;
 use crate::store::clients::Client;
 
 /// Converts an error to a response, with a `Basic` challenge if the error asks for one, as after failed
@@ -47,20 +49,52 @@ fn refuse_client(context: &Context, error: OAuthError) -> Response {
     response
 }
 
-/// Authenticates the client of a form (RFC 6749 §3.2.1).
-///
-/// # Errors
-/// `invalid_client`, or `invalid_request` for two methods at once.
-async fn authenticate_client(
-    context: &Context,
-    headers: &HeaderMap,
-    form: &Decoded,
-    ClientAddress(address): ClientAddress,
-) -> Result<(Client, Credentials), OAuthError> {
-    let credentials = credentials(context.config.policies.client_authentication, headers, form)?;
-    let client = clients::identify(context, &credentials).await?;
-    clients::prove(context, &client, &credentials, address).await?;
-    Ok((client, credentials))
+/// A request about a token (RFC 7009 §2.1, RFC 7662 §2.1): the form and the client's credentials.
+struct TokenInquiry {
+    headers: HeaderMap,
+    form: Decoded,
+    address: ClientAddress,
+}
+
+impl TokenInquiry {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// `invalid_request` for a malformed form.
+    async fn read(
+        context: &Context,
+        address: ClientAddress,
+        request: Request,
+    ) -> Result<Self, OAuthError> {
+        let headers = request.headers().clone();
+        let syntax = context.config.policies.requests.form_syntax;
+        let form = read_form(syntax, request, TOKEN_PARAMETERS).await?;
+        Ok(Self {
+            headers,
+            form,
+            address,
+        })
+    }
+
+    /// Authenticates the client (RFC 6749 §3.2.1).
+    ///
+    /// # Errors
+    /// `invalid_client`, or `invalid_request` for two methods at once.
+    async fn authenticate(&self, context: &Context) -> Result<(Client, Credentials), OAuthError> {
+        let policy = context.config.policies.client_authentication;
+        let credentials = credentials(policy, &self.headers, &self.form)?;
+        let client = clients::identify(context, &credentials).await?;
+        clients::prove(context, &client, &credentials, self.address.0).await?;
+        Ok((client, credentials))
+    }
+
+    /// Returns the token.
+    ///
+    /// # Errors
+    /// `invalid_request` without a token.
+    fn token(&self) -> Result<Secret, OAuthError> {
+        self.form.require("token", "Missing token").map(Secret::new)
+    }
 }
 
 /// The error description when an address exceeds the rate limit.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, decode};
+use crate::http::extract::decode_query;
 use crate::http::guards::Person;
 use crate::oauth::permission::Permission;
 use crate::remote::callback::{self, Answer};
@@ -49,13 +49,10 @@ pub struct AuthorizedConnection {
 pub async fn finish(
     State(context): State<SharedContext>,
     person: Person,
-    ClientAddress(address): ClientAddress,
     RawQuery(query): RawQuery,
 ) -> Result<Json<AuthorizedConnection>, ApiError> {
     person.require(Permission::ManageRobots)?;
-    let decoded = decode(query.as_deref().unwrap_or_default(), KNOWN);
-    let decoded = decoded.and_then(crate::http::extract::Decoded::without_repeats);
-    let decoded = decoded.map_err(|error| ApiError::invalid(error.description))?;
+    let decoded = decode_query(query.as_deref(), KNOWN)?;
     let state = decoded.get("state").map(str::trim).unwrap_or_default();
     if state.is_empty() {
         return Err(ApiError::invalid("state is missing"));
@@ -74,10 +71,10 @@ pub async fn finish(
             "code is missing, and there is no error parameter",
         ));
     }
-    let account = &person.0.account.id;
+    let account = &person.session.account.id;
     let entry = Entry::new(Event::RemoteConnected, context.clock.now())
         .by(account)
-        .from(address);
+        .from(person.address);
     let finished = Box::pin(callback::finish(&context, &answer, account, entry)).await;
     let finished = finished.map_err(|error| match error {
         // storyden-contract.md#remote-callback: later failures are 400, network failures included

@@ -1,19 +1,18 @@
 //! The revocation endpoint, `POST /api/oauth/revoke` (RFC 7009).
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use time::Duration;
 
-use super::{authenticate_client, refuse_client, require_enabled};
+use super::{TokenInquiry, refuse_client, require_enabled};
 use crate::context::{Context, SharedContext};
 use crate::http::caller::read_access_token;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, TOKEN_PARAMETERS, read_form};
+use crate::http::extract::ClientAddress;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
-use crate::secret::Secret;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::Client;
 use crate::store::refresh_token_family::{self, Member};
@@ -59,10 +58,7 @@ pub async fn revoke(
     address: ClientAddress,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    let syntax = context.config.policies.requests.form_syntax;
-    let form = read_form(syntax, request, TOKEN_PARAMETERS).await;
-    match answer(&context, &headers, form, address).await {
+    match answer(&context, address, request).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(error) => refuse_client(&context, error),
     }
@@ -70,14 +66,13 @@ pub async fn revoke(
 
 async fn answer(
     context: &Context,
-    headers: &HeaderMap,
-    form: Result<Decoded, OAuthError>,
     address: ClientAddress,
+    request: Request,
 ) -> Result<(), OAuthError> {
-    let form = form?;
+    let inquiry = TokenInquiry::read(context, address, request).await?;
     require_enabled(context)?;
-    let (client, _) = authenticate_client(context, headers, &form, address).await?;
-    let token = Secret::new(form.require("token", "Missing token")?);
+    let (client, _) = inquiry.authenticate(context).await?;
+    let token = inquiry.token()?;
     let entry = |event| {
         Entry::new(event, context.clock.now())
             .client(&client.client_id)

@@ -90,8 +90,7 @@ pub struct Jwk {
 pub async fn openid_configuration(
     State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    require_enabled(&context)?;
-    Ok(openid(&context))
+    openid(&context)
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414 §3).
@@ -109,8 +108,7 @@ pub async fn openid_configuration(
 pub async fn oauth_authorization_server(
     State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    require_enabled(&context)?;
-    Ok(oauth(&context))
+    oauth(&context)
 }
 
 /// `GET /.well-known/openid-configuration/PATH`: the same document for an issuer with a path
@@ -132,8 +130,7 @@ pub async fn openid_configuration_of(
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
     require_issuer_path(&context, &path)?;
-    require_enabled(&context)?;
-    Ok(openid(&context))
+    openid(&context)
 }
 
 /// `GET /.well-known/oauth-authorization-server/PATH`: the same document for an issuer with a path
@@ -155,8 +152,7 @@ pub async fn oauth_authorization_server_of(
     Path(path): Path<String>,
 ) -> Result<Document, ApiError> {
     require_issuer_path(&context, &path)?;
-    require_enabled(&context)?;
-    Ok(oauth(&context))
+    oauth(&context)
 }
 
 /// `GET /api/oauth/jwks` (RFC 7517 §5).
@@ -217,15 +213,17 @@ pub async fn client_metadata(State(context): State<SharedContext>) -> Document {
     })
 }
 
-fn openid(context: &Context) -> Document {
-    Document::rendered_once(&context.documents.openid_configuration, || {
-        metadata(context)
-    })
+fn openid(context: &Context) -> Result<Document, ApiError> {
+    require_enabled(context)?;
+    let place = &context.documents.openid_configuration;
+    Ok(Document::rendered_once(place, || metadata(context)))
 }
 
-fn oauth(context: &Context) -> Document {
+fn oauth(context: &Context) -> Result<Document, ApiError> {
+    require_enabled(context)?;
     let place = &context.documents.oauth_authorization_server;
-    Document::rendered_once(place, || metadata(context).without_openid())
+    let content = || metadata(context).without_openid();
+    Ok(Document::rendered_once(place, content))
 }
 
 fn metadata(context: &Context) -> ServerMetadata {

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 use crate::context::{Context, SharedContext};
 
@@ -21,7 +21,7 @@ impl FromRequestParts<SharedContext> for ClientAddress {
         parts: &mut Parts,
         context: &SharedContext,
     ) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, context))
+        Ok(Self::of(&parts.extensions, &parts.headers, context))
     }
 }
 
@@ -29,14 +29,14 @@ impl ClientAddress {
     /// Returns the client address of a request. `X-Forwarded-For` counts only if a trusted proxy sent
     /// the header, because clients could spoof addresses.
     #[must_use]
-    pub fn of(parts: &Parts, context: &Context) -> Self {
-        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+    pub fn of(extensions: &Extensions, headers: &HeaderMap, context: &Context) -> Self {
+        let peer = extensions.get::<SocketAddr>().map(SocketAddr::ip);
         let mut address = peer
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             .to_canonical();
         // Each proxy appends the address of its peer, so an element counts only if all proxies to the
         // right are trusted. The client may have written the rest (spoofing).
-        for hop in hops(&parts.headers) {
+        for hop in hops(headers) {
             if !context.config.trusted_proxies.contain(address) {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::http::error::ApiError;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Parameters;
 
@@ -78,6 +79,16 @@ impl Decoded {
             None => Ok(self),
         }
     }
+}
+
+/// Decodes the query of a request outside the OAuth protocol.
+///
+/// # Errors
+/// 400 for a malformed query or a repeated parameter.
+pub fn decode_query(query: Option<&str>, known: &[&'static str]) -> Result<Decoded, ApiError> {
+    decode(query.unwrap_or_default(), known)
+        .and_then(Decoded::without_repeats)
+        .map_err(|error| ApiError::invalid(error.description))
 }
 
 /// Decodes a query or a form. Ignores parameters that are not in `known` (RFC 6749 §3.1).

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::client_body::given;
 use super::{closed_session_error, entry, require_below_limit, require_open_session};
-use crate::accounts::access_keys::generate;
+use crate::accounts::access_keys::{generate, updated_at};
 use crate::clock::Timestamp;
 use crate::compat::UpdatedAt;
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{KeyHolder, Person};
 use crate::ids::AccessKeyId;
 use crate::oauth::client_rules::Rules;
@@ -79,18 +79,14 @@ pub struct CreateKey {
 impl Key {
     /// Converts a key. `enabled` can be false for an enabled key, in the response to a creation
     /// (storyden-contract.md#sign-in-and-sign-out).
-    fn shown(updated_at: UpdatedAt, key: ListedKey, enabled: bool) -> Self {
-        let updated_at = match updated_at {
-            UpdatedAt::Created => key.created_at.to_rfc3339(),
-            UpdatedAt::Zero => "0001-01-01T00:00:00Z".to_owned(),
-        };
+    fn shown(policy: UpdatedAt, key: ListedKey, enabled: bool) -> Self {
         Self {
             created_at: key.created_at,
             enabled,
             expires_at: key.expires_at,
             id: key.id,
             name: key.name.unwrap_or_default(),
-            updated_at,
+            updated_at: updated_at(policy, key.created_at),
         }
     }
 }
@@ -112,11 +108,11 @@ pub async fn list(
     State(context): State<SharedContext>,
     holder: KeyHolder,
 ) -> Result<Json<KeyList>, ApiError> {
-    let updated_at = context.config.policies.access_keys.updated_at;
+    let policy = context.config.policies.access_keys.updated_at;
     let keys = access_keys::list(&context.db, &holder.account.id).await?;
     let keys = keys.into_iter().map(|key| {
         let enabled = !key.disabled.0;
-        Key::shown(updated_at, key, enabled)
+        Key::shown(policy, key, enabled)
     });
     Ok(Json(KeyList {
         keys: keys.collect(),
@@ -142,12 +138,12 @@ pub async fn list(
 pub async fn create(
     State(context): State<SharedContext>,
     person: Person,
-    ClientAddress(address): ClientAddress,
     body: Result<JsonBody<CreateKey>, ApiError>,
 ) -> Result<Json<IssuedKey>, ApiError> {
     person.require(Permission::UsePersonalAccessKeys)?;
     let JsonBody(asked) = body?;
-    let (session, account) = (person.0.id, person.0.account);
+    let Person { session, address } = person;
+    let (session, account) = (session.id, session.account);
     let (policies, now) = (context.config.policies, context.clock.now());
     let expires_at = asked.expires_at.as_deref().map(expiry).transpose()?;
     let input_unchecked = policies.access_keys.input_unchecked;
@@ -232,7 +228,6 @@ pub async fn delete(
     State(context): State<SharedContext>,
     holder: KeyHolder,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, ApiError> {
     let id = AccessKeyId::new(id);
     if holder.by_key.is_some_and(|by_key| by_key != id) {
@@ -241,7 +236,7 @@ pub async fn delete(
         return Err(ApiError::forbidden(detail));
     }
     let account = holder.account.id;
-    let entry = entry(&context, Event::AccessKeyDeleted, &account, address).subject(&id);
+    let entry = entry(&context, Event::AccessKeyDeleted, &account, holder.address).subject(&id);
     let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {

@@ -2,16 +2,16 @@
 //! grants to an application.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use super::{entry, page};
+use super::{RequestedPage, entry};
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{ClientAddress, PathId};
+use crate::http::extract::PathId;
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::scope::Scope;
@@ -65,11 +65,10 @@ pub struct ApplicationList {
 pub async fn list(
     State(context): State<SharedContext>,
     person: Person,
-    RawQuery(query): RawQuery,
+    RequestedPage(page): RequestedPage,
 ) -> Result<Json<ApplicationList>, ApiError> {
-    let page = page(query.as_deref())?;
     let times = (context.clock.now(), context.config.access_token_ttl);
-    let account = &person.0.account.id;
+    let account = &person.session.account.id;
     let (found, pages) = applications::list(&context.db, account, times, page).await?;
     let applications = found
         .into_iter()
@@ -108,13 +107,12 @@ pub async fn revoke(
     State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, ApiError> {
-    let account = person.0.account.id;
+    let account = person.session.account.id;
     let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
     let client = client
         .ok_or_else(|| ApiError::new(Kind::NotFound, "There is no application with this id"))?;
-    let entry = entry(&context, Event::GrantRevoked, &account, address)
+    let entry = entry(&context, Event::GrantRevoked, &account, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);
     context

@@ -9,14 +9,13 @@ use time::Duration;
 use super::client_body::RotateSecret;
 use super::clients::owned;
 use super::refusal::MemberError;
-use super::{closed_session_error, require_below_limit, require_manager};
+use super::{Manager, closed_session_error, require_below_limit};
 use crate::clients::secrets::{self, OVERLAP_MAX};
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
-use crate::http::guards::Person;
+use crate::http::extract::{JsonBody, PathId};
 use crate::oauth::grant_type::ClientType;
 use crate::store::audit::Event;
 
@@ -55,29 +54,24 @@ pub struct RotatedSecret {
 )]
 pub async fn rotate(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
     body: Result<JsonBody<RotateSecret>, ApiError>,
 ) -> Result<Json<RotatedSecret>, MemberError> {
-    require_manager(&context, &person)?;
     let overlap = Duration::seconds(body?.0.overlap_seconds.into());
     if overlap > OVERLAP_MAX {
         let most = OVERLAP_MAX.whole_seconds();
         let detail = format!("overlap_seconds must be from 0 to {most}, which is seven days");
         return Err(ApiError::invalid(detail).into());
     }
-    let account = &person.0.account.id;
-    let event = Event::ClientSecretRotated;
-    let (client, entry) = owned(&context, account, id, address, event).await?;
+    let (client, entry) = owned(&context, &person, id, Event::ClientSecretRotated).await?;
     if client.kind == ClientType::Public {
         let detail = "A public application has no secret";
         return Err(ApiError::invalid(detail).into());
     }
-    require_below_limit(&context, account, 0, 1)?;
+    require_below_limit(&context, &person.session.account.id, 0, 1)?;
     let at = entry.at;
-    let secret =
-        secrets::rotate(&context, &client, overlap, entry, Some(person.0.id.clone())).await;
+    let secret = secrets::rotate(&context, &client, overlap, entry, Some(person.session.id)).await;
     let secret = secret.map_err(|error| match error {
         secrets::Error::Store(error) => closed_session_error(error).into(),
         error @ secrets::Error::Hashing(_) => MemberError::from(error),

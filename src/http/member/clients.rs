@@ -1,8 +1,6 @@
 //! `/api/auth/oauth/clients`: the applications that an account owns
 //! (storyden-contract.md#self-service-clients).
 
-use std::net::IpAddr;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,16 +8,14 @@ use serde::Serialize;
 
 use super::client_body::{CreateClient, UpdateClient};
 use super::refusal::MemberError;
-use super::{
-    closed_session_error, entry, require_below_limit, require_manager, require_open_session,
-};
+use super::{Manager, closed_session_error, entry, require_below_limit, require_open_session};
 use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
 use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{ClientAddress, JsonBody, PathId};
+use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::client_rules::{Rules, Shape};
@@ -69,16 +65,13 @@ pub struct IssuedClient {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
 ) -> Result<Json<ClientList>, ApiError> {
-    require_manager(&context, &person)?;
-    let policy = context.config.policies.self_service;
-    let owned = clients::list_by_owner(&context.db, &person.0.account.id).await?;
-    let clients = owned
-        .into_iter()
-        .map(|client| ClientResource::shown(client, policy))
-        .collect();
-    Ok(Json(ClientList { clients }))
+    let owned = clients::list_by_owner(&context.db, &person.session.account.id).await?;
+    let clients = owned.into_iter().map(|client| shown(&context, client));
+    Ok(Json(ClientList {
+        clients: clients.collect(),
+    }))
 }
 
 /// `POST /api/auth/oauth/clients`.
@@ -99,13 +92,12 @@ pub async fn list(
 )]
 pub async fn create(
     State(context): State<SharedContext>,
-    person: Person,
-    ClientAddress(address): ClientAddress,
+    Manager(person): Manager,
     body: Result<JsonBody<CreateClient>, ApiError>,
 ) -> Result<Json<IssuedClient>, ApiError> {
-    require_manager(&context, &person)?;
     person.require(Permission::UseOauthClients)?;
-    let (session, account) = (person.0.id, person.0.account);
+    let Person { session, address } = person;
+    let (session, account) = (session.id, session.account);
     let client = check(&context, &account, &body?.0)?;
     let have = clients::count_by_owner(&context.db, &account.id).await?;
     require_below_limit(&context, &account.id, have, MOST)?;
@@ -133,7 +125,7 @@ pub async fn create(
     });
     write.await.map_err(closed_session_error)?;
     Ok(Json(IssuedClient {
-        client: ClientResource::shown(client, context.config.policies.self_service),
+        client: shown(&context, client),
         client_secret: secret.as_ref().map(Secret::reveal).map(str::to_owned),
     }))
 }
@@ -199,19 +191,14 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
 )]
 pub async fn get(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
     PathId(id): PathId,
 ) -> Result<Json<ClientResource>, MemberError> {
-    require_manager(&context, &person)?;
     let client = find(&context, &ClientRowId::new(id)).await?;
-    if client.owner.as_ref() != Some(&person.0.account.id) {
-        let description = "Client does not belong to the requesting account";
-        return Err(MemberError::missing_or_foreign(description));
+    if client.owner.as_ref() != Some(&person.session.account.id) {
+        return Err(foreign());
     }
-    Ok(Json(ClientResource::shown(
-        client,
-        context.config.policies.self_service,
-    )))
+    Ok(Json(shown(&context, client)))
 }
 
 /// `PATCH /api/auth/oauth/clients/{oauth_client_id}`.
@@ -234,25 +221,22 @@ pub async fn get(
 )]
 pub async fn update(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
     body: Result<JsonBody<UpdateClient>, ApiError>,
 ) -> Result<Json<ClientResource>, MemberError> {
-    require_manager(&context, &person)?;
     let JsonBody(asked) = body?;
-    let account = &person.0.account;
+    let account = &person.session.account;
     let client = find(&context, &ClientRowId::new(id)).await?;
     if client.owner.as_ref() != Some(&account.id) {
         let policy = context.config.policies.self_service;
         if policy.foreign_change_error_empty {
             return Err(MemberError::Empty);
         }
-        let description = "Client does not belong to the requesting account";
-        return Err(MemberError::missing_or_foreign(description));
+        return Err(foreign());
     }
     let changes = check_changes(&context, account, &client, asked)?;
-    let entry = entry(&context, Event::ClientUpdated, &account.id, address)
+    let entry = entry(&context, Event::ClientUpdated, &account.id, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);
     let input = (client.row_id.clone(), changes, entry);
@@ -274,10 +258,7 @@ pub async fn update(
         written => written?,
     }
     let client = find(&context, &client.row_id).await?;
-    Ok(Json(ClientResource::shown(
-        client,
-        context.config.policies.self_service,
-    )))
+    Ok(Json(shown(&context, client)))
 }
 
 fn check_changes(
@@ -335,14 +316,10 @@ fn check_changes(
 )]
 pub async fn delete(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, MemberError> {
-    require_manager(&context, &person)?;
-    let account = &person.0.account.id;
-    let client = owned(&context, account, id, address, Event::ClientDeleted).await?;
-    let (client, entry) = client;
+    let (client, entry) = owned(&context, &person, id, Event::ClientDeleted).await?;
     context
         .db
         .write((client.row_id, entry), |tx, (id, entry)| {
@@ -361,20 +338,28 @@ pub async fn delete(
 /// 400 for an unknown application or an application of a different account.
 pub(super) async fn owned(
     context: &Context,
-    account: &crate::ids::AccountId,
+    person: &Person,
     id: String,
-    address: IpAddr,
     event: Event,
 ) -> Result<(Client, audit::Entry), MemberError> {
+    let account = &person.session.account.id;
     let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
     let client = client.filter(|client| client.owner.as_ref() == Some(account));
     let client = client.ok_or_else(|| {
         MemberError::missing_or_foreign("Client not found or does not belong to account")
     })?;
-    let entry = entry(context, event, account, address)
+    let entry = entry(context, event, account, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);
     Ok((client, entry))
+}
+
+fn shown(context: &Context, client: Client) -> ClientResource {
+    ClientResource::shown(client, context.config.policies.self_service)
+}
+
+fn foreign() -> MemberError {
+    MemberError::missing_or_foreign("Client does not belong to the requesting account")
 }
 
 async fn find(context: &Context, id: &ClientRowId) -> Result<Client, MemberError> {

@@ -15,9 +15,12 @@ pub mod tokens;
 
 use std::net::IpAddr;
 
-use crate::context::Context;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::context::{Context, SharedContext};
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{Decoded, decode};
+use crate::http::extract::decode_query;
 use crate::http::guards::Person;
 use crate::ids::{AccountId, SessionId};
 use crate::oauth::permission::Permission;
@@ -33,21 +36,35 @@ fn entry(context: &Context, event: Event, account: &AccountId, address: IpAddr) 
         .from(address)
 }
 
-/// Requires the right to manage own applications and approvals: every member; in Storyden only
+/// A member with the right to manage own applications and approvals: every member; in Storyden only
 /// administrators (storyden-contract.md#self-service-clients).
-fn require_manager(context: &Context, person: &Person) -> Result<(), ApiError> {
-    if context.config.policies.self_service.administrators_only {
-        return person.require(Permission::Administrator);
+pub struct Manager(Person);
+
+impl FromRequestParts<SharedContext> for Manager {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &SharedContext,
+    ) -> Result<Self, ApiError> {
+        let person = Person::from_request_parts(parts, context).await?;
+        if context.config.policies.self_service.administrators_only {
+            person.require(Permission::Administrator)?;
+        }
+        Ok(Self(person))
     }
-    Ok(())
 }
 
-/// Parses the requested page (storyden-contract.md#refresh-token-lists).
-fn page(query: Option<&str>) -> Result<Page, ApiError> {
-    let decoded = decode(query.unwrap_or_default(), &["page"])
-        .and_then(Decoded::without_repeats)
-        .map_err(|error| ApiError::invalid(error.description))?;
-    Ok(Page::asked(decoded.get("page")))
+/// The requested page (storyden-contract.md#refresh-token-lists).
+pub struct RequestedPage(Page);
+
+impl<S: Sync> FromRequestParts<S> for RequestedPage {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = decode_query(parts.uri.query(), &["page"])?;
+        Ok(Self(Page::asked(query.get("page"))))
+    }
 }
 
 /// Limits the number of items per account, in total and per hour.

@@ -14,7 +14,7 @@ use crate::context::SharedContext;
 use crate::http::device_cookie::{self, AccountPassword};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
-use crate::http::extract::{ClientAddress, JsonBody};
+use crate::http::extract::JsonBody;
 use crate::http::guards::Person;
 use crate::rate_limit::{PASSWORD_CHANGE, SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_of, networks};
 use crate::secret::Secret;
@@ -67,7 +67,6 @@ fn yes() -> bool {
 pub async fn change(
     State(context): State<SharedContext>,
     person: Person,
-    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     body: Result<JsonBody<ChangePassword>, ApiError>,
 ) -> Result<(AppendHeaders<Option<(HeaderName, String)>>, Json<Closed>), ApiError> {
@@ -77,7 +76,7 @@ pub async fn change(
         end_access_keys,
         end_client_secrets,
     }) = body?;
-    let session = person.0;
+    let Person { session, address } = person;
     let handle = session.account.handle.to_lowercase();
     let account = session.account.id;
     check_new_password(&new)?;

@@ -12,7 +12,7 @@ use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, Decoded, PathId, decode};
+use crate::http::extract::{PathId, decode_query};
 use crate::http::guards::Person;
 use crate::http::session_cookie;
 use crate::ids::{AccountId, SessionId};
@@ -90,7 +90,7 @@ pub async fn list(
     State(context): State<SharedContext>,
     person: Person,
 ) -> Result<Json<SessionList>, ApiError> {
-    let session = person.0;
+    let session = person.session;
     let open = sessions::list(&context.db, &session.account.id, context.clock.now()).await?;
     let sessions = open.into_iter().map(|open| ListedSession {
         created_at: open.created_at,
@@ -126,16 +126,15 @@ pub async fn delete(
     State(context): State<SharedContext>,
     person: Person,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let (id, account) = (SessionId::new(id), person.0.account.id);
-    let cookies = if id == person.0.id {
+    let (id, account) = (SessionId::new(id), person.session.account.id);
+    let cookies = if id == person.session.id {
         session_cookie::end(&context.config, &headers, context.clock.now())
     } else {
         Vec::new()
     };
-    let entry = entry(&context, Event::SignedOut, &account, address).subject(&id);
+    let entry = entry(&context, Event::SignedOut, &account, person.address).subject(&id);
     let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {
@@ -178,13 +177,12 @@ pub async fn delete_all(
     State(context): State<SharedContext>,
     person: Person,
     RawQuery(query): RawQuery,
-    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let account = person.0.account.id;
+    let account = person.session.account.id;
     let tokens = session_cookie::every_token(&headers);
     let closing = closing(query.as_deref(), account.clone())?;
-    let entry = entry(&context, Event::SessionsEnded, &account, address);
+    let entry = entry(&context, Event::SessionsEnded, &account, person.address);
     let now = entry.at;
     let counted = closing.count_open(&context.db, now).await?;
     let input = (closing, tokens, entry);
@@ -210,9 +208,7 @@ pub async fn delete_all(
 /// Parses the query: the credentials to revoke besides the sessions.
 fn closing(query: Option<&str>, account: AccountId) -> Result<AccountClosing, ApiError> {
     const ALSO: &[&str] = &["end_access_keys", "end_client_secrets"];
-    let query = decode(query.unwrap_or_default(), ALSO)
-        .and_then(Decoded::without_repeats)
-        .map_err(|error| ApiError::invalid(error.description))?;
+    let query = decode_query(query, ALSO)?;
     let is_given = |name: &str| match query.get(name) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

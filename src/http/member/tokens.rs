@@ -2,17 +2,16 @@
 //! (storyden-contract.md#refresh-token-lists).
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::refusal::MemberError;
-use super::{entry, page, require_manager};
+use super::{Manager, RequestedPage, entry};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses;
-use crate::http::extract::{ClientAddress, PathId};
-use crate::http::guards::Person;
+use crate::http::extract::PathId;
 use crate::ids::RefreshTokenId;
 use crate::store;
 use crate::store::audit::{self, Event};
@@ -24,9 +23,9 @@ use crate::store::refresh_token_list::{self, Filter, ListedToken};
 #[schema(as = OAuthRefreshTokenListResult)]
 pub struct TokenList {
     #[serde(flatten)]
-    pages: Pages,
+    pub(crate) pages: Pages,
     /// Newest first, including used and revoked tokens.
-    tokens: Vec<ListedToken>,
+    pub(crate) tokens: Vec<ListedToken>,
 }
 
 /// `GET /api/auth/oauth/tokens`.
@@ -45,13 +44,11 @@ pub struct TokenList {
 )]
 pub async fn list(
     State(context): State<SharedContext>,
-    person: Person,
-    RawQuery(query): RawQuery,
+    Manager(person): Manager,
+    RequestedPage(page): RequestedPage,
 ) -> Result<Json<TokenList>, ApiError> {
-    require_manager(&context, &person)?;
-    let page = page(query.as_deref())?;
     let filter = Filter {
-        account: Some(person.0.account.id),
+        account: Some(person.session.account.id),
         client: None,
     };
     let (tokens, pages) = refresh_token_list::list(&context.db, &filter, page).await?;
@@ -76,13 +73,17 @@ pub async fn list(
 )]
 pub async fn delete(
     State(context): State<SharedContext>,
-    person: Person,
+    Manager(person): Manager,
     PathId(id): PathId,
-    ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, MemberError> {
-    require_manager(&context, &person)?;
-    let (id, account) = (RefreshTokenId::new(id), person.0.account.id);
-    let entry = entry(&context, Event::RefreshTokenRevoked, &account, address).subject(&id);
+    let (id, account) = (RefreshTokenId::new(id), person.session.account.id);
+    let entry = entry(
+        &context,
+        Event::RefreshTokenRevoked,
+        &account,
+        person.address,
+    )
+    .subject(&id);
     let write = context
         .db
         .write((id, account, entry), |tx, (id, account, entry)| {

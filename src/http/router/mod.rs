@@ -51,6 +51,9 @@ use crate::rate_limit::refusals::from_address;
 /// Time limit of every request.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The error description of a request that was aborted at the deadline.
+const BUSY: &str = "The server is busy; try again shortly";
+
 /// Builds the server's routes. For an issuer with a path, routes exist with and without that path,
 /// because a reverse proxy may or may not strip the path.
 pub fn router(context: SharedContext) -> Router {
@@ -169,7 +172,7 @@ fn protocol(config: &Config) -> Documented {
 
 /// Endpoints for browsers with a session, from the origins of API and pages and the configured origins.
 fn browser(config: &Config) -> Documented {
-    Documented::default()
+    let routes = Documented::default()
         .routes(routes!(consent::show_and_record, decision::decide))
         .routes(routes!(
             device_consent::show_and_claim,
@@ -178,13 +181,8 @@ fn browser(config: &Config) -> Documented {
         .routes(routes!(session::sign_in))
         .routes(routes!(session::sign_out))
         .routes(routes!(remote_callback::finish))
-        .with_errors::<CommonMixedErrors>()
-        .method_not_allowed_fallback(method_not_allowed)
-        .rate_limited(config)
-        .layer(option_layer(cors::own_origins(config)))
-        .merge(navigation(config))
-        .layer(from_fn(refuse_head))
-        .layer(unless_set(CACHE_CONTROL, "no-store"))
+        .with_errors::<CommonMixedErrors>();
+    uncached(for_own_origins(routes, config).merge(navigation(config)))
 }
 
 /// Endpoints that a browser navigates to: no CORS, so that scripts of foreign origins cannot read the
@@ -202,7 +200,7 @@ fn navigation(config: &Config) -> Documented {
 
 /// Self-service of a signed-in account: applications, tokens, access keys, sessions.
 fn member(config: &Config) -> Documented {
-    Documented::default()
+    let routes = Documented::default()
         .routes(routes!(member::clients::list, member::clients::create))
         .routes(routes!(
             member::clients::get,
@@ -226,17 +224,13 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sessions::delete))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
-        .with_errors::<CommonProblems>()
-        .method_not_allowed_fallback(method_not_allowed)
-        .rate_limited(config)
-        .layer(option_layer(cors::own_origins(config)))
-        .layer(from_fn(refuse_head))
-        .layer(unless_set(CACHE_CONTROL, "no-store"))
+        .with_errors::<CommonProblems>();
+    uncached(for_own_origins(routes, config))
 }
 
 /// Administration, with every kind of credential.
 fn administration(config: &Config) -> Documented {
-    Documented::default()
+    let routes = Documented::default()
         .routes(routes!(every_client::list, every_client::create))
         .routes(routes!(
             every_client::get,
@@ -249,16 +243,34 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(refresh_tokens::list))
         .routes(routes!(refresh_tokens::delete))
         .routes(routes!(revocation::revoke))
-        .routes(routes!(remote::discover))
-        .routes(routes!(remote::list, remote::create))
-        .routes(routes!(remote::get, remote::update, remote::delete))
-        .routes(routes!(remote::authorize))
-        .routes(routes!(remote::token))
+        .routes(routes!(remote::discovery::discover))
+        .routes(routes!(
+            remote::connections::list,
+            remote::connections::create
+        ))
+        .routes(routes!(
+            remote::connections::get,
+            remote::connections::update,
+            remote::connections::delete
+        ))
+        .routes(routes!(remote::authorization::authorize))
+        .routes(routes!(remote::authorization::token))
         .routes(routes!(audit::list))
-        .with_errors::<CommonProblems>()
+        .with_errors::<CommonProblems>();
+    uncached(for_own_origins(routes, config))
+}
+
+/// Adds the rate limit and CORS of routes for the origins of API and pages and the configured origins.
+fn for_own_origins(routes: Documented, config: &Config) -> Documented {
+    routes
         .method_not_allowed_fallback(method_not_allowed)
         .rate_limited(config)
         .layer(option_layer(cors::own_origins(config)))
+}
+
+/// Adds the layers of routes with responses for a single account.
+fn uncached(routes: Documented) -> Documented {
+    routes
         .layer(from_fn(refuse_head))
         .layer(unless_set(CACHE_CONTROL, "no-store"))
 }
@@ -284,9 +296,8 @@ async fn remember_address(
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let ClientAddress(address) = ClientAddress::of(&parts, &context);
-    let request = Request::from_parts(parts, body);
+    let ClientAddress(address) =
+        ClientAddress::of(request.extensions(), request.headers(), &context);
     from_address(address, next.run(request)).await
 }
 
@@ -301,22 +312,16 @@ async fn refuse_head(request: Request, next: Next) -> Response {
 
 /// Aborts a request at the deadline: 503 with a problem.
 async fn deadline(request: Request, next: Next) -> Response {
+    let busy = || ApiError::new(Kind::Unavailable, BUSY).retry_after(2);
     let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
-        ApiError::new(Kind::Unavailable, "The server is busy; try again shortly")
-            .retry_after(2)
-            .into_response()
-    })
+    answer.unwrap_or_else(|_| busy().into_response())
 }
 
 /// Aborts a request at the deadline: 503 with an OAuth error (RFC 6749 §5.2).
 async fn protocol_deadline(request: Request, next: Next) -> Response {
+    let busy = || OAuthError::temporarily_unavailable(BUSY).retry_after(2);
     let answer = tokio::time::timeout(DEADLINE, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
-        OAuthError::temporarily_unavailable("The server is busy; try again shortly")
-            .retry_after(2)
-            .into_response()
-    })
+    answer.unwrap_or_else(|_| busy().into_response())
 }
 
 /// Answers 500 with a problem after a panic, so that a panic ends only the request.

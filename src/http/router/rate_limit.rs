@@ -23,9 +23,8 @@ pub(super) async fn spend(
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let ClientAddress(address) = ClientAddress::of(&parts, &context);
-    let request = Request::from_parts(parts, body);
+    let ClientAddress(address) =
+        ClientAddress::of(request.extensions(), request.headers(), &context);
     let path = request.uri().path();
     let path = path
         .strip_prefix(&format!("/{}", context.config.issuer_path()))

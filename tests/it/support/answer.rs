@@ -149,6 +149,18 @@ pub(crate) fn told(answer: Answer, error: &str) -> Answer {
     answer
 }
 
+/// Returns the content of a consent page. The id of the request, which is the member `id_name`, and the
+/// version of the client differ in each run and become null.
+#[track_caller]
+pub(crate) fn consent_page(answer: &Answer, id_name: &str, id: &str) -> Value {
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let mut consent = answer.json();
+    assert_eq!(consent[id_name].take(), id);
+    let version = consent["client_version"].take();
+    assert_eq!(version.as_str().unwrap().len(), 64);
+    consent
+}
+
 /// Asserts a 400 with an OAuth error code, without a redirect or cookie.
 #[track_caller]
 pub(crate) fn refused(answer: Answer, error: &str) {

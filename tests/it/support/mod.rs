@@ -9,6 +9,7 @@ mod database;
 mod device;
 pub(crate) mod forgery;
 mod in_progress_flows;
+mod issued;
 pub(crate) mod journal;
 mod large_tables;
 mod member;
@@ -23,16 +24,17 @@ mod soak;
 pub(crate) mod statements;
 mod storyden;
 
-pub(crate) use answer::{Answer, refused, told};
+pub(crate) use answer::{Answer, consent_page, refused, told};
 pub(crate) use client::{CHALLENGE, Client, NewClient, VERIFIER, challenge_of};
 pub(crate) use database::Engine;
 pub(crate) use in_progress_flows::{InProgressFlows, pair};
+pub(crate) use issued::{Issued, assert_live, assert_revoked};
 
 pub(crate) use cookie_jar::CookieJar;
 pub(crate) use large_tables::{GROWING, Tokens};
 pub(crate) use member::{Member, PASSWORD};
 pub(crate) use pending_browser::{
-    BrowserRequest, assert_redirect_to_consent, assert_redirect_to_login, stored,
+    BrowserRequest, assert_redirect_to_consent, assert_redirect_to_login, redirected_errors, stored,
 };
 pub(crate) use postgres::PostgresCluster;
 pub(crate) use process::{Process, free_port};

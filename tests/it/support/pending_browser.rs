@@ -70,6 +70,26 @@ impl BrowserRequest {
     }
 }
 
+/// An erroneous authorization request: the member, the changed parameter, and the error code that the
+/// redirect tells the client.
+pub(crate) type RedirectedError = (Member, (&'static str, &'static str), &'static str);
+
+/// Creates a member with the permission to use clients and a member without, and makes a request for each
+/// error.
+pub(crate) async fn redirected_errors(server: &Server) -> Vec<RedirectedError> {
+    let frigg = server.member("frigg", &[]).await;
+    let loki = server.plain_member("loki").await;
+    let invalid = [
+        (("response_type", "token"), "unsupported_response_type"),
+        (("scope", "nonsense"), "invalid_scope"),
+        (("code_challenge", ""), "invalid_request"),
+        (("code_challenge_method", "plain"), "invalid_request"),
+    ];
+    let invalid = invalid.map(|(changed, error)| (frigg.clone(), changed, error));
+    let denied = (loki, ("scope", "openid"), "access_denied");
+    invalid.into_iter().chain([denied]).collect()
+}
+
 /// Counts the pending requests, before and after sign-in.
 pub(crate) async fn stored(server: &Server) -> i64 {
     let decided = "SELECT COUNT(*) AS n FROM oauth_authorisation_requests";

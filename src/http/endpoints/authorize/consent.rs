@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::claim::undecided;
 use super::pending_cookie;
-use crate::clients::facts::{self, ClientFacts};
+use crate::clients::facts::ClientFacts;
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::require_may_authorize;
@@ -90,11 +90,8 @@ async fn shown(
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     require_may_authorize(account)?;
     let requested = Scope::stored(&request.scope);
-    let granted = undecided_of(&request, account, &requested)
-        .record_shown(context)
-        .await?;
-    let uri = Some(request.redirect_uri.as_str());
-    let facts = facts::of(context, &request.client, &account.id, &granted, uri).await?;
+    let undecided = undecided_of(&request, account, &requested);
+    let (granted, facts) = undecided.show(context, Some(&request.redirect_uri)).await?;
     Ok(Json(Consent {
         facts,
         granted_scopes: granted,

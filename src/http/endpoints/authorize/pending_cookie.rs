@@ -9,12 +9,13 @@ use std::cmp::Reverse;
 
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
+use time::Duration;
 use url::Url;
 
 use super::request::REQUEST_TTL;
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::http::cookies::{self, HOST_PREFIX, Scope, set_cookies};
+use crate::http::cookies::{self, HOST_PREFIX, Lifetime, Scope, set_cookies};
 use crate::secret::{Secret, SecretHash};
 
 /// The name without the [`HOST_PREFIX`]; eight hexadecimal digits of the request id's hash follow.
@@ -41,9 +42,8 @@ pub(super) fn begin(
 ) -> Vec<String> {
     let cookie = scope(context, &current_name(context, request_id));
     let value = format!("{}.{}", browser.reveal(), milliseconds(context.clock.now()));
-    let lifetime = format!("Max-Age={}", REQUEST_TTL.whole_seconds());
     let secure = context.config.secure_cookies();
-    let mut set = vec![cookie.set(&value, &lifetime, secure)];
+    let mut set = vec![cookie.set(&value, Lifetime::For(REQUEST_TTL), secure)];
     set.extend(clear_oldest(context, headers, request_id));
     set
 }
@@ -137,7 +137,8 @@ fn milliseconds(at: Timestamp) -> i128 {
 }
 
 fn clear(context: &Context, name: &str) -> String {
-    scope(context, name).set("", "Max-Age=0", context.config.secure_cookies())
+    let at_once = Lifetime::For(Duration::ZERO);
+    scope(context, name).set("", at_once, context.config.secure_cookies())
 }
 
 /// Returns the scope of a cookie. The prefix `__Host-` requires the path `/`.

@@ -5,14 +5,18 @@
 //! idle first: keep-alive, no byte received, partial head, partial body. A completely received request
 //! is never evicted.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod eviction;
+mod slot;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use eviction::{Connection, EvictionRank, Index};
+pub(crate) use slot::{BodyLength, ConnectionSlot, Phase};
 
 /// Maximum number of connections, if the file descriptor limit allows.
 const CONNECTIONS_MAX: u64 = 10_000;
@@ -80,77 +84,6 @@ pub struct ConnectionSlots {
     evicted_idle: AtomicU64,
 }
 
-/// The eviction order: by rank, then by age.
-type IdleKey = (EvictionRank, u64);
-
-/// Eviction rank; the smallest is evicted first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum EvictionRank {
-    /// Between two requests: the client can reconnect.
-    KeptAlive,
-    /// No byte received yet.
-    Silent,
-    /// Partial head.
-    Head,
-    /// Partial body.
-    Body,
-}
-
-#[derive(Debug, Default)]
-struct Index {
-    /// Sequence number of the next entry, for the order by age.
-    next: u64,
-    idle: BTreeMap<IdleKey, Idle>,
-    networks: HashMap<IpAddr, Network>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    network: Option<IpAddr>,
-    close: CancellationToken,
-}
-
-/// The connections of a network.
-#[derive(Debug, Default)]
-struct Network {
-    open: usize,
-    idle: BTreeSet<IdleKey>,
-}
-
-impl Index {
-    fn insert(&mut self, rank: EvictionRank, idle: Idle) -> IdleKey {
-        let key = (rank, self.next);
-        self.next += 1;
-        if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
-            network.idle.insert(key);
-        }
-        self.idle.insert(key, idle);
-        key
-    }
-
-    /// Removes an entry; `None` if the connection was evicted.
-    fn remove(&mut self, key: IdleKey) -> Option<Idle> {
-        let idle = self.idle.remove(&key)?;
-        if let Some(network) = idle.network.and_then(|at| self.networks.get_mut(&at)) {
-            network.idle.remove(&key);
-        }
-        Some(idle)
-    }
-
-    /// Evicts the first idle connection, of a network or of all; false if there is no idle connection.
-    fn evict_first(&mut self, of: Option<IpAddr>) -> bool {
-        let first = match of {
-            Some(at) => self
-                .networks
-                .get(&at)
-                .and_then(|at| at.idle.first().copied()),
-            None => self.idle.first_key_value().map(|(key, _)| *key),
-        };
-        let closed = first.and_then(|key| self.remove(key));
-        closed.inspect(|idle| idle.close.cancel()).is_some()
-    }
-}
-
 impl ConnectionSlots {
     /// Creates empty slots.
     #[must_use]
@@ -197,36 +130,25 @@ impl ConnectionSlots {
                 .map_err(|_| ConnectionRefused::Full)?)
         };
         let permit = permit.map_err(|_| ConnectionRefused::Full)?; // the semaphore is never closed
-        let close = CancellationToken::new();
+        let connection = Connection {
+            network,
+            close: CancellationToken::new(),
+        };
         let mut index = self.index();
         if let Some(network) = network {
-            index.networks.entry(network).or_default().open += 1;
+            index.open(network);
         }
-        let idle = Idle {
-            network,
-            close: close.clone(),
-        };
-        let key = index.insert(EvictionRank::Silent, idle);
+        let key = index.insert(EvictionRank::Silent, connection.clone());
         drop(index);
-        let state = State {
-            phase: Phase::Idle,
-            key: Some(key),
-            body: None,
-        };
-        Ok(Arc::new(ConnectionSlot {
-            places: Arc::clone(self),
-            network,
-            close,
-            state: Mutex::new(state),
-            _permit: permit,
-        }))
+        let slot = ConnectionSlot::new(Arc::clone(self), connection, key, permit);
+        Ok(Arc::new(slot))
     }
 
     /// Evicts an idle connection if a limit is reached. True after an eviction.
     fn evict_if_full(&self, network: Option<IpAddr>) -> Result<bool, ConnectionRefused> {
         let mut index = self.index();
-        let open = |at| index.networks.get(&at).map_or(0, |network| network.open);
-        let (of, refused) = if network.is_some_and(|at| open(at) >= self.limits.per_network) {
+        let is_at_limit = |network| index.count(network) >= self.limits.per_network;
+        let (of, refused) = if network.is_some_and(is_at_limit) {
             (network, ConnectionRefused::Share)
         } else if self.free.available_permits() == 0 {
             (None, ConnectionRefused::Full)
@@ -258,136 +180,6 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The phase of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Between requests.
-    Idle,
-    /// Reading the head of a request.
-    Reading,
-    /// Processing by a handler; the read timeout does not apply.
-    Answering,
-    /// Sending the response.
-    Sending,
-}
-
-/// The parsed length of a request body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyLength {
-    /// A number of bytes; 0 without a body.
-    Known(u64),
-    /// Chunked transfer coding.
-    Chunked,
-}
-
-/// The slot of a connection, released on drop.
-#[derive(Debug)]
-pub(crate) struct ConnectionSlot {
-    places: Arc<ConnectionSlots>,
-    network: Option<IpAddr>,
-    close: CancellationToken,
-    state: Mutex<State>,
-    _permit: OwnedSemaphorePermit,
-}
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    /// The entry in the index while the connection is idle.
-    key: Option<IdleKey>,
-    /// The body length of the last parsed request, until taken by the stream.
-    body: Option<BodyLength>,
-}
-
-impl ConnectionSlot {
-    /// Waits until the connection is evicted.
-    pub(crate) async fn closed(&self) {
-        self.close.cancelled().await;
-    }
-
-    /// Returns the phase of the connection.
-    pub(crate) fn phase(&self) -> Phase {
-        self.state().phase
-    }
-
-    /// Records the start of a head. False if the connection was evicted: do not read.
-    pub(crate) fn begin_head(&self) -> bool {
-        self.enter(Phase::Reading, Some(EvictionRank::Head))
-    }
-
-    /// Records a parsed request. False if the connection was evicted: do not run the handler.
-    pub(crate) fn begin_answer(&self, body: BodyLength) -> bool {
-        self.state().body = Some(body);
-        let rank = (body != BodyLength::Known(0)).then_some(EvictionRank::Body);
-        self.enter(Phase::Answering, rank)
-    }
-
-    /// Records the end of the body.
-    pub(crate) fn received(&self) {
-        if self.phase() == Phase::Answering {
-            self.enter(Phase::Answering, None);
-        }
-    }
-
-    /// Records the response of the handler. The connection is not idle until the response is sent.
-    pub(crate) fn answered(&self) {
-        self.enter(Phase::Sending, None);
-    }
-
-    /// Records that all bytes were sent.
-    pub(crate) fn sent(&self) {
-        if self.phase() == Phase::Sending {
-            self.enter(Phase::Idle, Some(EvictionRank::KeptAlive));
-        }
-    }
-
-    /// Takes the body length of the last parsed request.
-    pub(crate) fn take_body(&self) -> Option<BodyLength> {
-        self.state().body.take()
-    }
-
-    fn enter(&self, phase: Phase, rank: Option<EvictionRank>) -> bool {
-        let mut state = self.state();
-        let mut index = self.places.index();
-        if let Some(key) = state.key.take()
-            && index.remove(key).is_none()
-        {
-            return false;
-        }
-        state.phase = phase;
-        state.key = rank.map(|rank| {
-            let idle = Idle {
-                network: self.network,
-                close: self.close.clone(),
-            };
-            index.insert(rank, idle)
-        });
-        true
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        let key = self.state().key;
-        let mut index = self.places.index();
-        if let Some(key) = key {
-            index.remove(key);
-        }
-        if let Some(network) = self.network
-            && let Entry::Occupied(mut of) = index.networks.entry(network)
-        {
-            of.get_mut().open -= 1;
-            if of.get().open == 0 {
-                of.remove();
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,7 +196,7 @@ mod tests {
     }
 
     fn is_closed(place: &ConnectionSlot) -> bool {
-        place.close.is_cancelled()
+        place.connection.close.is_cancelled()
     }
 
     /// the order of eviction, until no idle connection is left.

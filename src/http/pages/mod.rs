@@ -1,0 +1,152 @@
+//! The built-in pages: the files of `web/`, embedded at compile time.
+//!
+//! The pages are static and call the JSON API with the session cookie. Every page is the same for all
+//! visitors; access control is in the API. Only [`error_page`] is rendered here, for an authorization
+//! request that must not be redirected.
+
+mod error_page;
+mod files;
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+pub use error_page::error_page;
+use files::{ASSETS, PAGES};
+
+/// Content Security Policy of the pages: resources of the same origin only, no framing (clickjacking).
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Security headers of every response, besides the Content Security Policy.
+///
+/// `Cross-Origin-Opener-Policy`: a page that opened this page in a pop-up window can neither navigate
+/// that window nor learn when the window closes (double-clickjacking, XS-Leaks). A client that opens
+/// the authorization request in a pop-up window loses the handle of that window.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")), // RFC 9700 §4.16
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ), // RFC 9700 §4.2.4
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+];
+
+/// Builds the routes of pages and assets. The router's fallback answers other paths.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let assets = ASSETS.iter().map(|asset| {
+        let body = Bytes::from_static(asset.body);
+        (asset.path, File::new(asset.content_type, body))
+    });
+    let pages = PAGES.iter().map(|page| {
+        let body = Bytes::from(page.html());
+        (page.path, File::new("text/html; charset=utf-8", body))
+    });
+    pages
+        .chain(assets)
+        .fold(Router::new(), |router, (path, file)| {
+            router.route(
+                path,
+                get(move |headers: HeaderMap| async move { file.serve(&headers) }),
+            )
+        })
+}
+
+/// A page or an asset, as served.
+#[derive(Clone)]
+struct File {
+    content_type: &'static str,
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+impl File {
+    fn new(content_type: &'static str, body: Bytes) -> Self {
+        Self {
+            content_type,
+            etag: etag(&body),
+            body,
+        }
+    }
+
+    fn serve(self, request: &HeaderMap) -> Response {
+        let unchanged = is_known(request, &self.etag);
+        let shared = [
+            (header::ETAG, self.etag),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        ];
+        if unchanged {
+            return (StatusCode::NOT_MODIFIED, SECURITY_HEADERS, shared).into_response();
+        }
+        let content_type = [(header::CONTENT_TYPE, self.content_type)];
+        (SECURITY_HEADERS, shared, content_type, self.body).into_response()
+    }
+}
+
+/// Makes a strong entity tag: half of the SHA-256 of the content.
+fn etag(body: &[u8]) -> HeaderValue {
+    let digest: [u8; 32] = Sha256::digest(body).into();
+    let half: [u8; 16] = std::array::from_fn(|index| digest[index]);
+    HeaderValue::try_from(format!("\"{:032x}\"", u128::from_be_bytes(half)))
+        .expect("quotes and hexadecimal digits are legal in a header")
+}
+
+/// True if the browser has this content already (RFC 9110 §13.1.2, weak comparison).
+fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|tag| {
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_tag_is_strong_and_follows_the_content() {
+        assert_eq!(etag(b""), "\"e3b0c44298fc1c149afbf4c8996fb924\"");
+        assert_ne!(etag(b"a"), etag(b"b"));
+    }
+
+    #[test]
+    fn a_known_entity_tag_is_found_in_any_form_of_the_list() {
+        let tag = etag(b"page");
+        let known = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                header::IF_NONE_MATCH,
+                value.parse().expect("a legal header"),
+            );
+            is_known(&headers, &tag)
+        };
+        let own = tag.to_str().expect("an ASCII tag").to_owned();
+        assert!(known(&own));
+        assert!(known(&format!("\"other\", W/{own}")));
+        assert!(known("*"));
+        assert!(!known("\"other\""));
+        assert!(!is_known(&HeaderMap::new(), &tag));
+    }
+}
