@@ -13,6 +13,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::random::Random;
@@ -149,7 +150,8 @@ impl Passwords {
         })
     }
 
-    /// Hashes a password with Argon2id, as a PHC string.
+    /// Hashes a password with Argon2id, as a PHC string: the bytes as typed, because Storyden compares
+    /// the bytes that a browser sends.
     ///
     /// # Errors
     /// [`Error::Busy`], or [`Error::Hashing`].
@@ -161,16 +163,24 @@ impl Passwords {
         .await?
     }
 
-    /// Verifies a password. Without a stored hash the cost is the same, and the result is `false`.
+    /// Verifies a password in each of its [`forms`]. Without a stored hash the cost is the same, and the
+    /// result is `false`: the number of hashes depends on the typed password alone (timing attack).
     ///
     /// # Errors
     /// [`Error::Busy`], or [`Error::Stored`] for a malformed hash.
     pub async fn verify(&self, password: &Secret, stored: Option<&str>) -> Result<bool, Error> {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.decoy).to_owned();
-        let password = password.clone();
+        let forms = forms(password);
         let matches = self
-            .run_limited(&self.people, move || verify_now(password.reveal(), &hash))
+            .run_limited(&self.people, move || {
+                for form in &forms {
+                    if verify_now(form.reveal(), &hash)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
             .await??;
         Ok(known && matches)
     }
@@ -232,6 +242,27 @@ impl Passwords {
     }
 }
 
+/// The distinct forms of a password, at most four: as typed, NFC, NFD and NFKC. Keyboards and operating
+/// systems encode the same letters differently, so the form at sign-in may not be the stored form.
+fn forms(password: &Secret) -> Vec<Secret> {
+    let typed = password.reveal();
+    let mut forms = vec![password.clone()];
+    if typed.is_ascii() {
+        return forms; // normalization changes only non-ASCII texts
+    }
+    for form in [
+        typed.nfc().collect::<String>(),
+        typed.nfd().collect(),
+        typed.nfkc().collect(),
+    ] {
+        let form = Secret::new(form);
+        if forms.iter().all(|known| known.reveal() != form.reveal()) {
+            forms.push(form);
+        }
+    }
+    forms
+}
+
 fn hash_now(params: &Params, password: &str, salt: &[u8; 16]) -> Result<String, Error> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let hash = argon2.hash_password_with_salt(password.as_bytes(), salt);
@@ -255,6 +286,31 @@ fn verify_now(password: &str, stored: &str) -> Result<bool, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Each distinct form costs one hash: one for ASCII, at most four for any text.
+    #[test]
+    fn only_distinct_forms_of_a_password_are_checked() {
+        let count = |text: &str| forms(&Secret::new(text)).len();
+        assert_eq!(count("correct horse battery"), 1);
+        assert_eq!(count("p\u{e4}ssword"), 2); // NFC, NFD
+        assert_eq!(count("pa\u{308}ssword"), 2);
+        assert_eq!(count("\u{fb01}sh"), 2); // a ligature: as typed, NFKC
+        assert_eq!(count("\u{fb01}sh \u{e4}"), 4);
+        assert_eq!(count("\u{5bc6}\u{7801}"), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_password_has_few_distinct_forms(text in ".{0,40}") {
+            let forms = forms(&Secret::new(text.clone()));
+            prop_assert_eq!(forms[0].reveal(), text.as_str());
+            prop_assert!(forms.len() <= 4);
+            for (index, form) in forms.iter().enumerate() {
+                prop_assert!(forms[..index].iter().all(|other| other.reveal() != form.reveal()));
+            }
+        }
+    }
 
     /// an imported hash is Argon2id, complete, and at most four times as expensive as Storyden's.
     #[test]

@@ -54,11 +54,12 @@ pub async fn prove(
     let claims: Option<Claims> = keys::peek_assertion(assertion);
     let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
     let issuer = context.config.issuer();
+    let with_slash = format!("{issuer}/");
     let endpoint = format!("{}/oauth/token", context.config.endpoint_base());
     let now = context.clock.now();
     // Check the claims before any fetch, so that an invalid assertion causes no request.
     let once = claims
-        .check(&client.client_id, &[&issuer, &endpoint], now)
+        .check(&client.client_id, &[&issuer, &with_slash, &endpoint], now)
         .map_err(refuse)?;
     check_signature(context, client, assertion)
         .await?

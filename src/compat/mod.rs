@@ -14,8 +14,9 @@ use crate::oauth::client_document::{DocumentPolicy, IdComparison};
 use crate::oauth::client_metadata::{RegistrationErrors, RegistrationPolicy};
 use crate::oauth::client_rules::MemberClientPolicy;
 use crate::oauth::device_grant::EarlyPolls;
+use crate::oauth::error_value::ErrorTexts;
 use crate::oauth::permission::PermissionSet;
-use crate::oauth::redirect_uri::{LoopbackPorts, MismatchError, RedirectUriPolicy};
+use crate::oauth::redirect_uri::{LoopbackMatching, MismatchError, RedirectUriPolicy};
 use crate::oauth::scope::ScopeSyntax;
 pub use policies::*;
 
@@ -115,8 +116,9 @@ policies! {
     }
     /// Matching of redirect URIs.
     redirect_uris: RedirectUriPolicy {
-        /// A loopback redirect URI matches only with the registered port.
-        loopback_ports: LoopbackPorts::Any, LoopbackPorts::Exact;
+        /// A loopback redirect URI matches only with the registered port and the registered final
+        /// slash.
+        loopback: LoopbackMatching::Lenient, LoopbackMatching::Exact;
         /// A redirect URI mismatch has a single error text, without the part that differs.
         mismatch_error: MismatchError::Detailed, MismatchError::Generic;
     }
@@ -156,7 +158,8 @@ policies! {
         /// A device start deletes every expired device authorization, so late polls get
         /// `invalid_grant`.
         start_deletes_expired: false, true;
-        /// An early poll counts as the last poll, and the interval grows without limit.
+        /// A poll that is early by any time counts as the last poll, and the interval grows without
+        /// limit.
         early_polls: EarlyPolls::Ignored, EarlyPolls::Counted;
     }
     /// The userinfo endpoint.
@@ -307,6 +310,11 @@ policies! {
         cors: Cors::PerGroup, Cors::Global;
         /// An issuer with a path has neither endpoints nor metadata below that path.
         issuer_path_not_served: false, true;
+        /// A metadata document is not found at its path with a final or a doubled slash, except the one
+        /// of the protected resource.
+        final_slash_not_served: false, true;
+        /// The errors of the token endpoint and of a device start have Storyden's texts.
+        error_texts: ErrorTexts::Explained, ErrorTexts::Storyden;
     }
     /// The metadata documents.
     metadata: MetadataPolicy {

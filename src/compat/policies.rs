@@ -6,6 +6,7 @@ use time::Duration;
 
 use crate::oauth::access_token::AccessTokenFormat;
 use crate::oauth::device_grant::EarlyPolls;
+use crate::oauth::error_value::ErrorTexts;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::scope::ScopeSyntax;
 
@@ -300,6 +301,10 @@ pub struct ResponsePolicy {
     pub cors: Cors,
     /// True if an issuer's path has no routes.
     pub issuer_path_not_served: bool,
+    /// True if a metadata document is not found at its path with a final or a doubled slash.
+    pub final_slash_not_served: bool,
+    /// The error descriptions of the token endpoint and of a device start.
+    pub error_texts: ErrorTexts,
 }
 
 /// The methods that paths support.

@@ -7,12 +7,18 @@ use crate::clock::Timestamp;
 /// The longest polling interval, in seconds.
 const INTERVAL_MAX: i64 = 60;
 
+/// Time by which a poll may be early without `slow_down`: timers and networks are not exact, and a
+/// client that waits for the interval cannot do better.
+const TOLERANCE: Duration = Duration::milliseconds(500);
+
 /// The effect of polls before the interval is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EarlyPolls {
-    /// The interval still runs from the last timely poll, and grows to 60 seconds at most.
+    /// A poll is early if half a second is missing. The interval still runs from the last timely poll,
+    /// and grows to 60 seconds at most.
     Ignored,
-    /// The interval runs from the early poll, and grows without limit.
+    /// A poll is early if any time is missing. The interval runs from the early poll, and grows without
+    /// limit.
     Counted,
 }
 
@@ -79,6 +85,10 @@ impl<A> DeviceGrant<A> {
             return DeviceState::Expired;
         }
         let wait = Duration::seconds(self.interval_seconds);
+        let wait = match early_polls {
+            EarlyPolls::Ignored => wait - TOLERANCE,
+            EarlyPolls::Counted => wait,
+        };
         if let Some(last) = self.last_polled_at
             && now - last < wait
         {

@@ -1,7 +1,8 @@
 //! The protocol error (RFC 6749 §5.2 and extensions), with one constructor per meaning.
 //!
-//! The description is public: it tells the client what to change and never repeats input. Internal
-//! causes go into `detail`, which is logged under the trace id of the response.
+//! The description is public: it tells the client what to change. It repeats input only through
+//! [`super::error_value::named`]. Internal causes go into `detail`, which is logged under the trace id of
+//! the response.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,29 +1,32 @@
 //! Redirect URIs: registration rules, matching, and adding parameters.
 //!
-//! Matching is simple string comparison (RFC 6749 §3.1.2.3, RFC 9700 §2.1), with one exception: the
-//! port of a loopback address may differ (RFC 8252 §7.3).
+//! Matching is simple string comparison (RFC 6749 §3.1.2.3, RFC 9700 §2.1), with two exceptions on a
+//! loopback address: the port may differ (RFC 8252 §7.3), and the path may have or lack a final slash.
+//! A response goes to the registered form with the requested port, so that it never goes to a path that
+//! is not registered.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
 use super::error::OAuthError;
+use super::loopback_uri::{host_of, with_other_slash, without_port};
 use super::redirect_mismatch::explain;
 
 /// The matching of requested redirect URIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedirectUriPolicy {
-    /// The ports that match a registered loopback URI.
-    pub loopback_ports: LoopbackPorts,
+    /// The differences from a registered loopback URI that are ignored.
+    pub loopback: LoopbackMatching,
     /// The error of a URI that is not registered.
     pub mismatch_error: MismatchError,
 }
 
-/// The ports that match a registered loopback URI.
+/// The differences from a registered loopback URI that are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoopbackPorts {
-    /// Any port (RFC 8252 §7.3).
-    Any,
-    /// The registered port.
+pub enum LoopbackMatching {
+    /// The port (RFC 8252 §7.3) and the final slash of the path.
+    Lenient,
+    /// None.
     Exact,
 }
 
@@ -152,14 +155,6 @@ fn authority_of(text: &str) -> &str {
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
-/// An authority without its port.
-fn host_of(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
 /// True for a loopback URL: 127.0.0.0/8, `::1`, `localhost`.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
@@ -180,8 +175,8 @@ pub fn is_registered(requested: &str, registered: &[String]) -> bool {
             .any(|known| known == requested || differs_in_loopback_port(requested, known))
 }
 
-/// Returns the redirect URI of a request: the requested URI if registered; if the request has none, the
-/// only registered URI (RFC 6749 §3.1.2.3).
+/// Returns the redirect URI of a request: the registered form of the requested URI; if the request has
+/// none, the only registered URI (RFC 6749 §3.1.2.3).
 ///
 /// # Errors
 /// `invalid_request`, which must not be redirected (§3.1.2.4).
@@ -190,32 +185,58 @@ pub fn resolve(
     asked: Option<&str>,
     registered: &[String],
 ) -> Result<String, OAuthError> {
-    match (asked, registered) {
-        (Some(asked), registered) if is_match(policy.loopback_ports, asked, registered) => {
-            Ok(asked.to_owned())
-        }
-        (None, [only]) if is_usable(only) => Ok(only.clone()),
-        (Some(asked), registered) => Err(match policy.mismatch_error {
-            MismatchError::Detailed => OAuthError::invalid_request(explain(asked, registered)),
-            MismatchError::Generic => {
-                OAuthError::invalid_request("Redirect URI is not registered for this client")
+    let Some(asked) = asked else {
+        return match registered {
+            [only] if is_usable(only) => Ok(only.clone()),
+            _ => Err(OAuthError::invalid_request("redirect_uri is missing")),
+        };
+    };
+    registered_form(policy.loopback, asked, registered).ok_or_else(|| {
+        OAuthError::invalid_request(match (policy.mismatch_error, usable(asked)) {
+            (MismatchError::Generic, _) => {
+                "Redirect URI is not registered for this client".to_owned()
             }
-        }),
-        (None, _) => Err(OAuthError::invalid_request("redirect_uri is missing")),
-    }
+            (MismatchError::Detailed, Err(fault)) => format!("redirect_uri {fault}"),
+            (MismatchError::Detailed, Ok(())) => explain(asked, registered),
+        })
+    })
 }
 
-fn is_match(ports: LoopbackPorts, asked: &str, registered: &[String]) -> bool {
+/// Returns the registered form of a requested URI, with the requested port on a loopback address;
+/// `None` if the URI is not registered.
+fn registered_form(
+    matching: LoopbackMatching,
+    asked: &str,
+    registered: &[String],
+) -> Option<String> {
     let exact = registered.iter().any(|known| known == asked);
-    is_registered(asked, registered) && (exact || ports == LoopbackPorts::Any)
+    if matching == LoopbackMatching::Exact {
+        return (exact && is_usable(asked)).then(|| asked.to_owned());
+    }
+    if is_registered(asked, registered) {
+        return Some(asked.to_owned());
+    }
+    with_other_slash(asked).filter(|other| is_registered(other, registered))
+}
+
+/// True if the redirect URI of a token request repeats that of the authorization request (RFC 6749
+/// §4.1.3), of which `resolved` is the registered form.
+#[must_use]
+pub fn repeats(policy: RedirectUriPolicy, sent: &str, resolved: &str) -> bool {
+    let lenient = policy.loopback == LoopbackMatching::Lenient;
+    sent == resolved || lenient && with_other_slash(sent).as_deref() == Some(resolved)
 }
 
 /// True if a stored URI is safe for a browser: Storyden's self-service stores URIs unchecked. Less
 /// strict than [`check_registration`], because private-use schemes without a dot are in use there.
 fn is_usable(text: &str) -> bool {
+    usable(text).is_ok()
+}
+
+fn usable(text: &str) -> Result<(), RedirectUriError> {
     match check_registration(text) {
-        Ok(()) | Err(RedirectUriError::SchemeWithoutDot) => true,
-        Err(_) => false,
+        Err(RedirectUriError::SchemeWithoutDot) => Ok(()),
+        checked => checked,
     }
 }
 
@@ -225,26 +246,6 @@ fn differs_in_loopback_port(requested: &str, registered: &str) -> bool {
         return false;
     };
     ours == theirs && Url::parse(requested).is_ok_and(|url| is_loopback(&url))
-}
-
-/// Splits a plain http loopback URI into three parts, without the port; `None` for every other URI.
-fn without_port(text: &str) -> Option<(&str, &str)> {
-    let rest = text.strip_prefix("http://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = host_of(authority);
-    let port = authority[host.len()..].strip_prefix(':');
-    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
-        return None;
-    }
-    let literal = host == "localhost" || host == "[::1]" || is_loopback_v4(host);
-    literal.then_some((host, path))
-}
-
-/// True for an address of 127.0.0.0/8 in dotted decimal form.
-fn is_loopback_v4(host: &str) -> bool {
-    host.parse::<std::net::Ipv4Addr>()
-        .is_ok_and(|address| address.is_loopback())
 }
 
 /// All characters except the unreserved characters of RFC 3986 §2.3.
@@ -310,7 +311,7 @@ mod tests {
     use proptest::prelude::*;
 
     const POLICY: RedirectUriPolicy = RedirectUriPolicy {
-        loopback_ports: LoopbackPorts::Any,
+        loopback: LoopbackMatching::Lenient,
         mismatch_error: MismatchError::Detailed,
     };
 
@@ -363,6 +364,58 @@ mod tests {
         ] {
             assert!(!is_registered(asked, &registered(known)), "{asked}");
         }
+    }
+
+    /// req_012, req_110: on loopback the final slash is forgiven, and the response goes to the registered
+    /// form with the requested port.
+    #[test]
+    fn on_loopback_the_final_slash_is_forgiven() {
+        let known = [
+            "http://127.0.0.1:7000".to_owned(),
+            "http://localhost/cb/".to_owned(),
+            "http://[::1]/a?x=/".to_owned(),
+            "https://localhost/cb".to_owned(),
+            "https://app.example/cb".to_owned(),
+        ];
+        for (asked, form) in [
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5000"),
+            ("http://localhost:5000/cb", "http://localhost:5000/cb/"),
+            ("http://[::1]:5000/a/?x=/", "http://[::1]:5000/a?x=/"),
+        ] {
+            assert_eq!(resolve(POLICY, Some(asked), &known).unwrap(), form);
+            assert!(repeats(POLICY, asked, form) && repeats(POLICY, form, form));
+            let exact = RedirectUriPolicy {
+                loopback: LoopbackMatching::Exact,
+                ..POLICY
+            };
+            assert!(resolve(exact, Some(asked), &known).is_err(), "{asked}");
+            assert!(!repeats(exact, asked, form));
+        }
+        for asked in [
+            "http://127.0.0.1:5000//",
+            "http://127.0.0.1:5000/cb",
+            "http://127.0.0.2:5000/",
+            "http://localhost:5000/CB",
+            "http://localhost:5000/cb//",
+            "http://localhost:5000/cb/?",
+            "http://[::1]:5000/a?x=",
+            "https://localhost/cb/",
+            "https://app.example/cb/",
+        ] {
+            assert!(resolve(POLICY, Some(asked), &known).is_err(), "{asked}");
+        }
+        let both = [
+            "http://127.0.0.1/cb".to_owned(),
+            "http://127.0.0.1/cb/".to_owned(),
+        ];
+        for asked in ["http://127.0.0.1:1/cb", "http://127.0.0.1:1/cb/"] {
+            assert_eq!(resolve(POLICY, Some(asked), &both).unwrap(), asked);
+        }
+        assert!(!repeats(
+            POLICY,
+            "https://app.example/cb/",
+            "https://app.example/cb"
+        ));
     }
 
     /// A-8, req_010, req_116: an unsafe URI that Storyden stored unchecked does not match.
@@ -446,6 +499,20 @@ mod tests {
     }
 
     proptest! {
+        /// T18, req_042: whatever is requested, a response goes to a registered URI, or to one that
+        /// differs only in a loopback port.
+        #[test]
+        fn a_response_goes_to_a_registered_uri(
+            known in "(http|https)://(127\\.0\\.0\\.1|\\[::1\\]|localhost|a\\.example)(:[0-9]{1,5})?/?[a-z]{0,2}/?(\\?/?)?",
+            asked in "(http|https)://(127\\.0\\.0\\.1|\\[::1\\]|localhost|a\\.example)(:[0-9]{1,5})?/?[a-z]{0,2}/?(\\?/?)?",
+        ) {
+            let known = registered(&known);
+            if let Ok(form) = resolve(POLICY, Some(&asked), &known) {
+                prop_assert!(is_registered(&form, &known));
+                prop_assert!(repeats(POLICY, &asked, &form));
+            }
+        }
+
         /// T18: a match is the registered string, or differs only in a loopback port.
         #[test]
         fn a_match_is_the_same_string_or_another_loopback_port(

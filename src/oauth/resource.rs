@@ -4,6 +4,7 @@ use url::Url;
 
 use super::access_token::{Audience, STORYDEN};
 use super::error::OAuthError;
+use super::error_value::none_of;
 
 /// The most resources in a request.
 const MAX: usize = 8;
@@ -34,14 +35,7 @@ impl KnownResources {
     pub fn read(&self, asked: &str) -> Result<Vec<String>, OAuthError> {
         let mut resources: Vec<String> = Vec::new();
         for one in asked.split(' ').filter(|one| !one.is_empty()) {
-            let known = self.own.iter().chain(&self.listed);
-            let known = known.into_iter().find(|known| is_same(known, one));
-            let known = known.ok_or_else(|| {
-                OAuthError::invalid_target(
-                    "resource must be the issuer of this server, the issuer with /api or /mcp, or \
-                     a resource in OAUTH_RESOURCES",
-                )
-            })?;
+            let known = self.find(one).ok_or_else(|| self.unknown(one))?;
             if !resources.contains(known) {
                 resources.push(known.clone());
             }
@@ -50,6 +44,25 @@ impl KnownResources {
             return Err(OAuthError::invalid_target("resource is repeated too often"));
         }
         Ok(resources)
+    }
+
+    /// Finds a known resource: the same text, the same URL, or the same URL except the final slash of the
+    /// path. A registered text always wins, so that two resources that differ in the slash alone are
+    /// not confused.
+    fn find(&self, asked: &str) -> Option<&String> {
+        let known = || self.own.iter().chain(&self.listed);
+        let by = |is_same: fn(&str, &str) -> bool| known().find(|known| is_same(known, asked));
+        by(|known, asked| known == asked)
+            .or_else(|| by(is_same_url))
+            .or_else(|| by(is_same_but_slash))
+    }
+
+    fn unknown(&self, asked: &str) -> OAuthError {
+        let known = self.own.iter().chain(&self.listed).map(String::as_str);
+        OAuthError::invalid_target(format!(
+            "resource is not known here; {}",
+            none_of(asked, known)
+        ))
     }
 
     /// Returns the resources of a token within a grant (RFC 8707 §2.2): all of the grant's resources,
@@ -70,9 +83,14 @@ impl KnownResources {
         if asked.iter().all(|one| granted.contains(one)) {
             return Ok(Some(asked).filter(|asked| !asked.is_empty()));
         }
-        Err(OAuthError::invalid_target(
-            "resource asks for more than was granted",
-        ))
+        let refused = asked.iter().find(|one| !granted.contains(one));
+        Err(OAuthError::invalid_target(format!(
+            "resource asks for more than was granted; {}",
+            none_of(
+                refused.map_or("", String::as_str),
+                granted.iter().map(String::as_str)
+            )
+        )))
     }
 
     /// The audience of a token (RFC 9068 §3): its resources, and Storyden's own name beside any name of
@@ -93,15 +111,25 @@ impl KnownResources {
     }
 }
 
-/// Equal byte for byte, or after URL parsing: clients that assemble the address write `https://host/`
-/// for `https://host`.
-fn is_same(known: &str, asked: &str) -> bool {
-    known == asked
-        || !asked.contains('#')
-            && match (Url::parse(known), Url::parse(asked)) {
-                (Ok(known), Ok(asked)) => known == asked,
-                _ => false,
-            }
+/// Equal after URL parsing: clients that assemble the address write `https://host/` for `https://host`.
+fn is_same_url(known: &str, asked: &str) -> bool {
+    parse(known).is_some_and(|known| Some(known) == parse(asked))
+}
+
+/// As [`is_same_url`], except that the path may have or lack a final slash.
+fn is_same_but_slash(known: &str, asked: &str) -> bool {
+    let bare = |text| {
+        let mut url = parse(text)?;
+        let path = url.path().to_owned();
+        url.set_path(path.strip_suffix('/').unwrap_or(&path));
+        Some(url)
+    };
+    bare(known).is_some_and(|known| Some(known) == bare(asked))
+}
+
+/// Parses a resource (RFC 8707 §2): an absolute URI without a fragment.
+fn parse(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|_| !text.contains('#'))
 }
 
 #[cfg(test)]
@@ -154,9 +182,48 @@ mod tests {
             "https://a.example/mcp#f",
             "/mcp",
             "storyden",
-            "https://files.example/v1/",
+            "https://files.example/v1//",
+            "https://files.example/v1/?",
+            "https://files.example/",
+            "https://files.example/V1",
+            "http://files.example/v1",
+            "https://files.example:8443/v1",
+            "https://files.example/v1%2F",
+            "https://user@files.example/v1",
         ] {
             assert_eq!(audience(unknown), Err("invalid_target"), "{unknown}");
+        }
+    }
+
+    /// req_144: a final slash is forgiven in both directions, unless both forms are known: then each is a
+    /// resource of its own.
+    #[test]
+    fn a_final_slash_is_forgiven_unless_both_forms_are_known() {
+        let listed = ["https://a.example/with/", "https://b.example/without?x=/"];
+        let mut listed = listed.map(str::to_owned).to_vec();
+        let known = KnownResources::new("https://c.example/forum", &listed);
+        for (asked, form) in [
+            ("https://a.example/with", "https://a.example/with/"),
+            (
+                "https://b.example/without/?x=/",
+                "https://b.example/without?x=/",
+            ),
+            ("https://c.example/forum/", "https://c.example/forum"),
+            (
+                "https://c.example/forum/mcp/",
+                "https://c.example/forum/mcp",
+            ),
+        ] {
+            assert_eq!(known.read(asked).unwrap(), [form]);
+        }
+        assert!(known.read("https://b.example/without?x=").is_err());
+        listed.push("https://a.example/with".to_owned());
+        let known = KnownResources::new("https://c.example/forum", &listed);
+        for form in ["https://a.example/with", "https://a.example/with/"] {
+            assert_eq!(known.read(form).unwrap(), [form]);
+            let granted = [form.to_owned()];
+            let other = known.within(Some(&granted), Some("https://A.example/with"));
+            assert_eq!(other.is_ok(), form == "https://a.example/with");
         }
     }
 

@@ -312,7 +312,11 @@ both! {
         let server = setup.start().await;
         let app = server.client(NewClient { grants: &[GrantType::DeviceCode], ..NewClient::default() }).await;
         let refused = server.exchange(&app, "bogus").await.expect_error(400, "unauthorized_client");
-        assert_eq!(refused.text("error_description"), "Client is not authorized for authorization_code grant");
+        assert_eq!(
+            refused.text("error_description"),
+            "Client is not authorized for authorization_code grant; its grant types are \
+             urn:ietf:params:oauth:grant-type:device_code"
+        );
     }
 
     /// req_163, req_162: the ID token has the nonce of the request, and no nonce without.
@@ -336,7 +340,8 @@ both! {
             let refused = server.exchange(&app, unknown).await.expect_error(400, "invalid_grant");
             assert_eq!(
                 refused.text("error_description"),
-                "Authorization code is invalid, expired, or already used"
+                "Authorization code is invalid, expired, or already used; no such code was issued to this \
+                 client; codes live 60 seconds"
             );
         }
     }

@@ -163,7 +163,10 @@ both! {
         assert_invalid_client(&refresh(&server, &next, &good).await, "used before");
         let mut endpoint = claims(&server, &id, "endpoint");
         endpoint["aud"] = json!([format!("{ISSUER}/api/oauth/token"), "x"]);
-        refresh(&server, &next, &key.sign(&endpoint)).await.expect(200);
+        let next = refresh(&server, &next, &key.sign(&endpoint)).await.expect(200).text("refresh_token");
+        let mut with_slash = claims(&server, &id, "slash");
+        with_slash["aud"] = json!(format!("{ISSUER}/"));
+        refresh(&server, &next, &key.sign(&with_slash)).await.expect(200);
     }
 
     /// A-75, RFC 8725: signatures by a different key, with a MAC, or with `none` are rejected

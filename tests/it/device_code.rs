@@ -107,18 +107,48 @@ both! {
         pending(&server, &app, &started.text("device_code")).await;
     }
 
-    /// A-41, req_085: each early poll gets `slow_down` and adds five seconds to the interval.
+    /// A-41, req_085: each poll that is early by more than half a second gets `slow_down` and adds five
+    /// seconds to the interval.
     async fn early_poll_adds_five_seconds(setup: Setup) {
-        let (server, app, device_code) = start(setup).await;
-        let polls = [
-            (Duration::ZERO, PENDING), // the first poll is never too early
-            (seconds(5) - Duration::microseconds(1), SLOW_DOWN), // the interval is now ten seconds
-            (seconds(10), PENDING),
-            (seconds(9), SLOW_DOWN), // fifteen seconds
-            (seconds(15), PENDING),
-            (seconds(14), SLOW_DOWN),
-        ];
-        expect_polls(&server, &app, &device_code, &polls).await;
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        pending(&server, &app, &device_code).await; // the first poll is never too early
+        server.turn(Duration::milliseconds(4_500) - Duration::microseconds(1));
+        let early = server.poll(&app, &device_code).await.expect_error(400, "slow_down");
+        let text = "Polling too frequently; increase the interval; it is 10 seconds now";
+        assert_eq!(early.text("error_description"), text);
+        server.turn(seconds(10));
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(9));
+        poll_slow_down(&server, &app, &device_code).await; // fifteen seconds
+        server.turn(seconds(15));
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(14));
+        poll_slow_down(&server, &app, &device_code).await;
+    }
+
+    /// req_084: a poll that is early by half a second is in time, again and again.
+    async fn poll_may_be_half_a_second_early(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        for _ in 0..4 {
+            pending(&server, &app, &device_code).await;
+            server.turn(Duration::milliseconds(4_500));
+        }
+        pending(&server, &app, &device_code).await;
+    }
+
+    /// storyden-contract.md#device-poll: in the profile `storyden` a poll is early by any time.
+    async fn in_the_storyden_profile_any_early_poll_is_too_early(setup: Setup) {
+        let server = setup.with("OAUTH_PROFILE", "storyden").start().await;
+        let app = server.public_client().await;
+        let device_code = server.start_device(&app, SCOPE).await.expect(200).text("device_code");
+        pending(&server, &app, &device_code).await;
+        server.turn(seconds(5) - Duration::microseconds(1));
+        let early = server.poll(&app, &device_code).await.expect_error(400, "slow_down");
+        assert_eq!(early.text("error_description"), "Polling too frequently; increase the interval");
     }
 
     /// the interval grows to at most a minute.
@@ -209,7 +239,8 @@ both! {
         pending(&server, &app, &device_code).await;
         server.turn(Duration::microseconds(1));
         let refused = server.poll(&app, &device_code).await.expect_error(400, "expired_token");
-        assert_eq!(refused.text("error_description"), "Device code has expired");
+        let text = "Device code has expired; device codes live 600 seconds";
+        assert_eq!(refused.text("error_description"), text);
         server.turn(Duration::minutes(60));
         clean_up(&server).await;
         server.poll(&app, &device_code).await.expect_error(400, "expired_token");
@@ -252,7 +283,8 @@ both! {
             .client(NewClient { grants: &[GrantType::AuthorizationCode], ..NewClient::default() })
             .await;
         let refused = server.poll(&without, "any").await.expect_error(400, "unauthorized_client");
-        assert_eq!(refused.text("error_description"), "Client is not authorized for device_code grant");
+        let text = "Client is not authorized for device_code grant; its grant types are authorization_code";
+        assert_eq!(refused.text("error_description"), text);
         let confidential = server
             .client(NewClient { client_id: "conf", secret: Some("a secret"), ..NewClient::default() })
             .await;

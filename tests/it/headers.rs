@@ -24,6 +24,10 @@ const PUBLIC: &[(&str, &str)] = &[
     ("POST", "/api/oauth/introspect"),
     ("GET", "/api/oauth/userinfo"),
     ("POST", "/api/oauth/userinfo"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/oauth/register/c0000000000000000000"),
+    ("PUT", "/api/oauth/register/c0000000000000000000"),
+    ("DELETE", "/api/oauth/register/c0000000000000000000"),
 ];
 
 /// Routes that authenticate by the session cookie.
@@ -42,13 +46,16 @@ async fn from(server: &Server, origin: &str, (method, path): (&str, &str)) -> An
     server.send(request.json(&json!({}))).await
 }
 
+/// Request headers of a preflight, as an MCP client in a browser names them.
+const ASKED_HEADERS: &str = "authorization,content-type,mcp-protocol-version,x-anything";
+
 /// Sends a CORS preflight.
 async fn preflight(server: &Server, origin: &str, (method, path): (&str, &str)) -> Answer {
     let request = server
         .request("OPTIONS", path)
         .header("origin", origin)
         .header("access-control-request-method", method)
-        .header("access-control-request-headers", "content-type");
+        .header("access-control-request-headers", ASKED_HEADERS);
     server.send(request).await
 }
 
@@ -130,8 +137,7 @@ both! {
                 assert!([200, 204].contains(&answer.status));
                 assert_eq!(answer.header("access-control-allow-origin"), "*");
                 assert!(answer.header("access-control-allow-methods").contains(route.0));
-                let headers = answer.header("access-control-allow-headers").to_ascii_lowercase();
-                assert!(headers.contains("content-type") && headers.contains("authorization"));
+                assert_eq!(answer.header("access-control-allow-headers"), ASKED_HEADERS);
                 assert_eq!(answer.find_header("access-control-allow-credentials"), None);
             }
         }
@@ -161,6 +167,27 @@ both! {
             let plain = server.send(server.request(route.0, route.1)).await;
             assert!(varies_by_origin(&plain), "{plain:?}");
         }
+    }
+
+    /// a preflight of each operation allows its method and every header that the page names, except
+    /// of the operations that a browser navigates to.
+    async fn a_preflight_allows_what_the_operation_needs(setup: Setup) {
+        let server = setup.start().await;
+        let document = server.get("/api/openapi.json").await.expect(200).json();
+        let mut seen = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                let answer = preflight(&server, OURS, (&method.to_uppercase(), path)).await;
+                let is_navigation = matches!(path.as_str(), "/api/oauth/authorize" | "/api/oauth/end_session");
+                assert_eq!(answer.find_header("access-control-allow-methods").is_none(), is_navigation, "{path}");
+                if !is_navigation {
+                    assert!(answer.header("access-control-allow-methods").contains(&method.to_uppercase()));
+                    assert_eq!(answer.header("access-control-allow-headers"), ASKED_HEADERS);
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 50);
     }
 
     /// A-86, req_117: authorize is a navigation: CORS lets no page read the answer, not even the

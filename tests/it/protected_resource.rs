@@ -33,7 +33,7 @@ both! {
             assert_eq!((&document["resource"], scopes(&document)), (&json!(resource), listed));
             assert_eq!(document["authorization_servers"], json!(["https://auth.example"]));
         }
-        for suffix in ["/", "/other", "/api/", "/api/x", "/mcp", "/mcp/sse", "/API"] {
+        for suffix in ["//", "/other", "/api//", "/api/x", "/mcp", "/mcp/sse", "/API"] {
             server.get(&format!("{PATH}{suffix}")).await.expect(404);
         }
         let server = setup.with("MCP_ENABLED", "true").start().await;
@@ -55,7 +55,7 @@ both! {
         ] {
             assert_eq!(document(&server, suffix).await["resource"], resource, "{suffix}");
         }
-        for suffix in ["/forumapi", "/forum/", "/forum/other", "/other/api"] {
+        for suffix in ["/forumapi", "/forum//", "/forum/other", "/other/api"] {
             server.get(&format!("{PATH}{suffix}")).await.expect(404);
         }
         server.get(&format!("/forum{PATH}/api")).await.expect(200);

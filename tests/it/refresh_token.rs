@@ -23,8 +23,8 @@ async fn narrow(server: &Server, client: &Client, token: &str, scope: &str) -> A
 async fn refused(server: &Server, client: &Client, token: &str) {
     let answer = server.refresh(client, token).await;
     let answer = answer.expect_error(400, "invalid_grant");
-    let text = "Refresh token is invalid, expired, or revoked";
-    assert_eq!(answer.text("error_description"), text);
+    let text = "Refresh token is invalid, expired, or revoked; ";
+    assert!(answer.text("error_description").starts_with(text));
 }
 
 both! {
@@ -236,7 +236,8 @@ both! {
         let first = server.tokens(&frigg, &app, &[]).await.text("refresh_token");
         server.sql("UPDATE oauth_clients SET allowed_grants = '[\"authorization_code\"]'", &[]).await;
         let answer = server.refresh(&app, &first).await.expect_error(400, "unauthorized_client");
-        assert_eq!(answer.text("error_description"), "Client is not authorized for refresh_token grant");
+        let text = "Client is not authorized for refresh_token grant; its grant types are authorization_code";
+        assert!(answer.text("error_description").starts_with(text));
     }
 
     /// req_125: an unused token expires after the full lifetime; each use starts a new lifetime.

@@ -253,7 +253,12 @@ both! {
         for grant in ["password", "implicit", "token", "AUTHORIZATION_CODE", "authorization_code ", "device_code"] {
             let form = [("grant_type", grant), ("username", "odin"), ("password", "x")];
             let answer = refused(server.token(&form).await, "unsupported_grant_type");
-            assert_eq!(answer.text("error_description"), "The grant_type is not supported");
+            let shown = if grant.contains(' ') { String::new() } else { format!(" {grant}") };
+            let expected = format!(
+                "The grant_type is not supported; the value{shown} is none of authorization_code, refresh_token, \
+                 client_credentials and urn:ietf:params:oauth:grant-type:device_code"
+            );
+            assert_eq!(answer.text("error_description"), expected);
         }
         let answer = refused(server.token(&[]).await, "invalid_request");
         assert_eq!(answer.text("error_description"), "Missing grant_type");
@@ -286,7 +291,7 @@ both! {
         allow_duplicates! { assert_json_snapshot!(answer.json(), @r#"
         {
           "error": "invalid_grant",
-          "error_description": "Refresh token is invalid, expired, or revoked"
+          "error_description": "Refresh token is invalid, expired, or revoked; no such token was issued to this client"
         }
         "#) }
     }

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::token::errors::{require_grant, scope_refused};
 use super::{refuse_client, require_enabled};
 use crate::clients::documents::{self, Requester};
 use crate::clients::{self, Credentials, builtin};
-use crate::compat::DevicePolicy;
+use crate::config::Config;
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, credentials, read_form};
@@ -123,7 +124,7 @@ async fn answer(
         given => given.map(str::to_owned),
     };
     let scope = scope_of(policies.requests.scope_syntax, scope.as_deref(), refusal)?;
-    check_scope(policies.device, &client, &scope)?;
+    check_scope(&context.config, &client, &scope)?;
     let mut limits = networks(DEVICE_STARTS, address.0);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
     context.limits.spend(&limits).map_err(|wait| {
@@ -179,24 +180,24 @@ async fn client_of(
         let description = "Confidential clients cannot use device authorization";
         return Err(OAuthError::unauthorized_client(description));
     }
-    clients::require_grant(&client, GrantType::DeviceCode)?;
+    require_grant(&context.config, &client, GrantType::DeviceCode)?;
     Ok(client)
 }
 
 /// Rejects scopes that the client may not have; the code flow drops such scopes
 /// (storyden-contract.md#scopes-at-the-device-start).
-fn check_scope(policy: DevicePolicy, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
+fn check_scope(config: &Config, client: &Client, scope: &Scope) -> Result<(), OAuthError> {
     if client.client_id == builtin::CLIENT_ID {
         return builtin::check_scope(scope);
     }
-    let listed_only = policy.start_requires_listed_scopes;
+    let listed_only = config.policies.device.start_requires_listed_scopes;
     let passes = |name| client.scope.lists(name) || client.scope.allows(name) && !listed_only;
-    if scope.iter().all(passes) {
+    let Some(refused) = scope.iter().find(|name| !passes(*name)) else {
         return Ok(());
-    }
-    Err(OAuthError::invalid_scope(
-        "Requested scope is not permitted for this client",
-    ))
+    };
+    let accepted: Scope = Scope::all().iter().filter(|name| passes(*name)).collect();
+    let description = "Requested scope is not permitted for this client";
+    Err(scope_refused(config, description, refused, &accepted))
 }
 
 /// Stores a device authorization with unused codes.

@@ -43,8 +43,8 @@ pub async fn protected_resource(
     Ok(Document::rendered_once(place, || resource(&context, "")))
 }
 
-/// `GET /.well-known/oauth-protected-resource/`: the same document, if any path is a resource
-/// (storyden-contract.md#paths).
+/// `GET /.well-known/oauth-protected-resource/`: the same document, for clients that write the issuer
+/// with a final slash (storyden-contract.md#paths).
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-protected-resource/",
@@ -59,10 +59,7 @@ pub async fn protected_resource(
 pub async fn protected_resource_with_slash(
     State(context): State<SharedContext>,
 ) -> Result<Document, ApiError> {
-    if context.config.policies.metadata.any_path_is_resource {
-        return protected_resource(State(context)).await;
-    }
-    Err(unknown_resource())
+    protected_resource(State(context)).await
 }
 
 /// `GET /.well-known/oauth-protected-resource/PATH` (RFC 9728 §3.1): a resource below the issuer, such
@@ -87,13 +84,15 @@ pub async fn protected_resource_of(
     if context.config.policies.metadata.any_path_is_resource {
         return Ok(Document::new(&resource(&context, path.trim_matches('/'))));
     }
+    // A resource with a final slash; the document has the resource without.
+    let path = path.strip_suffix('/').unwrap_or(&path);
     let issuer_path = context.config.issuer_path();
     if path == issuer_path {
         return protected_resource(State(context)).await;
     }
     let below = path.strip_prefix(issuer_path);
     let below = below.and_then(|rest| rest.strip_prefix('/'));
-    match below.unwrap_or(&path) {
+    match below.unwrap_or(path) {
         "api" => {
             let place = &context.documents.protected_api;
             Ok(Document::rendered_once(place, || resource(&context, "api")))

@@ -253,6 +253,7 @@ fn metadata(context: &Context) -> ServerMetadata {
 
 fn require_issuer_path(context: &Context, path: &str) -> Result<(), ApiError> {
     let served = !context.config.policies.responses.issuer_path_not_served;
+    let path = path.strip_suffix('/').unwrap_or(path); // the issuer with a final slash
     if served && !path.is_empty() && path == context.config.issuer_path() {
         return Ok(());
     }

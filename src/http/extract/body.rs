@@ -2,11 +2,11 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use super::media_type::MediaType;
 use crate::context::SharedContext;
 use crate::http::error::{ApiError, Kind};
 use crate::oauth::OAuthError;
@@ -36,13 +36,10 @@ pub(super) async fn read_body(request: Request) -> Result<Bytes, BodyError> {
 /// Reads the JSON body of a POST to a protocol endpoint, without parsing.
 ///
 /// # Errors
-/// `invalid_client_metadata` (RFC 7591 §3.2.2): wrong media type, too long, or too slow.
+/// `invalid_client_metadata` (RFC 7591 §3.2.2): wrong media type or charset, too long, or too slow.
 pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
     let refuse = |text: &'static str| Err(OAuthError::invalid_client_metadata(text));
-    let media_type = request.headers().get(CONTENT_TYPE);
-    if !media_type.is_some_and(is_json) {
-        return refuse("Content-Type must be application/json");
-    }
+    require_json(request.headers()).map_err(OAuthError::invalid_client_metadata)?;
     match read_body(request).await {
         Ok(body) => Ok(body),
         Err(BodyError::TooLong) => refuse("the body is longer than 32 KiB"),
@@ -51,10 +48,15 @@ pub async fn read_json(request: Request) -> Result<Bytes, OAuthError> {
     }
 }
 
-fn is_json(media_type: &HeaderValue) -> bool {
-    let essence = media_type.to_str().unwrap_or_default().split(';').next();
-    let essence = essence.unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+/// Requires JSON in UTF-8 (RFC 8259 §8.1).
+///
+/// # Errors
+/// The text for the client.
+fn require_json(headers: &HeaderMap) -> Result<(), String> {
+    MediaType::of(headers)
+        .filter(|media_type| media_type.is("application/json"))
+        .ok_or("Content-Type must be application/json")?
+        .require_utf8()
 }
 
 /// The JSON body of a request outside the OAuth protocol.
@@ -65,12 +67,9 @@ impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &SharedContext) -> Result<Self, ApiError> {
-        let media_type = request.headers().get(CONTENT_TYPE);
         // A-49 (CSRF): a form of a foreign site cannot send this media type without a CORS preflight.
-        if !media_type.is_some_and(is_json) {
-            let detail = "Content-Type must be application/json";
-            return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
-        }
+        require_json(request.headers())
+            .map_err(|detail| ApiError::new(Kind::UnsupportedMediaType, detail))?;
         let body = read_body(request).await.map_err(|error| match error {
             BodyError::TooLong => ApiError::new(Kind::TooLarge, "The body is longer than 32 KiB"),
             BodyError::TooSlow => ApiError::invalid("The body did not arrive in time"),

@@ -7,14 +7,19 @@ use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyDataStream, Full};
 
 use super::body::{BodyError, read_body};
+use super::media_type::MediaType;
 use super::parameters::{Decoded, PARAMETERS_MAX, decode, leniently, limit_of, pairs};
 use crate::compat::FormSyntax;
 use crate::oauth::OAuthError;
 
+/// The media type of a form (RFC 6749, appendix B).
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Reads the form of a POST to a protocol endpoint.
 ///
 /// # Errors
-/// `invalid_request`: wrong media type, too long, too slow, malformed, or with repeated parameters.
+/// `invalid_request`: wrong media type or charset, too long, too slow, malformed, or with repeated
+/// parameters.
 pub async fn read_form(
     syntax: FormSyntax,
     request: Request,
@@ -31,20 +36,22 @@ pub async fn read_form(
 /// error by redirect.
 ///
 /// # Errors
-/// `invalid_request`: wrong media type, too long, too slow, or malformed.
+/// `invalid_request`: wrong media type or charset, too long, too slow, or malformed.
 pub async fn read_form_as_sent(
     syntax: FormSyntax,
     request: Request,
     known: &[&'static str],
 ) -> Result<Decoded, OAuthError> {
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let is_form = require_form(request.headers());
+    let media_type = MediaType::of(request.headers());
+    let media_type = media_type.filter(|media_type| media_type.is(FORM));
     if syntax == FormSyntax::Go {
         let boundary = multipart_boundary(request.headers());
-        let body = match (is_form, boundary) {
-            (Ok(()), _) => pairs(&read_text(request).await?, known)?,
+        let body = match (media_type, boundary) {
+            // parameters such as `charset` have no effect
+            (Some(_), _) => pairs(&read_text(request).await?, known)?,
             (_, Some(boundary)) => multipart(read_bytes(request).await?, &boundary, known).await?,
-            (Err(_), None) => Vec::new(), // other media types: an empty form
+            (None, None) => Vec::new(), // other media types: an empty form
         };
         return Ok(leniently(body.into_iter().chain(pairs(&query, known)?)));
     }
@@ -54,7 +61,10 @@ pub async fn read_form_as_sent(
             "parameters must be in the body, not in the URL",
         ));
     }
-    is_form?;
+    media_type
+        .ok_or_else(|| OAuthError::invalid_request(format!("Content-Type must be {FORM}")))?
+        .require_utf8()
+        .map_err(OAuthError::invalid_request)?;
     decode(&read_text(request).await?, known)
 }
 
@@ -102,25 +112,4 @@ async fn multipart(
         }
     }
     Ok(pairs)
-}
-
-/// Requires exactly one `Content-Type`, of a form.
-fn require_form(headers: &HeaderMap) -> Result<(), OAuthError> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let only = match (types.next(), types.next()) {
-        (Some(only), None) => only.to_str().unwrap_or_default(),
-        _ => "",
-    };
-    let (essence, parameters) = only.split_once(';').unwrap_or((only, ""));
-    let charset = parameters.trim();
-    let fits = essence
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        && (charset.is_empty() || charset.eq_ignore_ascii_case("charset=utf-8"));
-    if fits {
-        return Ok(());
-    }
-    Err(OAuthError::invalid_request(
-        "Content-Type must be application/x-www-form-urlencoded",
-    ))
 }

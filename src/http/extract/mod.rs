@@ -8,6 +8,7 @@ mod address;
 mod body;
 mod credentials;
 mod form;
+mod media_type;
 mod parameters;
 mod path;
 

@@ -7,13 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
-    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::compat::Cors;
 use crate::config::Config;
@@ -21,6 +21,16 @@ use crate::context::{Context, SharedContext};
 
 /// Time for which a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// The methods that pages may use, in both profiles.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 
 /// Response headers that pages of other origins may read: authentication errors and retry times.
 const EXPOSED_HERE: [HeaderName; 5] = [
@@ -33,12 +43,7 @@ const EXPOSED_HERE: [HeaderName; 5] = [
 
 /// Allows every origin, for routes without cookies (A-86).
 pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers(EXPOSED_HERE)
-        .max_age(MAX_AGE);
+    let cors = rule().allow_origin(Any);
     (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
 }
 
@@ -46,14 +51,21 @@ pub(super) fn any_origin(config: &Config) -> Option<CorsLayer> {
 pub(super) fn own_origins(config: &Config) -> Option<CorsLayer> {
     let allowed = config.allowed_origins();
     let is_ours = move |origin: &HeaderValue, _: &request::Parts| is_one_of(&allowed, origin);
-    let cors = CorsLayer::new()
+    let cors = rule()
         .allow_origin(AllowOrigin::predicate(is_ours))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers(EXPOSED_HERE)
-        .max_age(MAX_AGE);
+        .allow_credentials(true);
     (config.policies.responses.cors == Cors::PerGroup).then_some(cors)
+}
+
+/// The rule of both groups, without the origins: every method of the API, and every request header that
+/// a page names, as clients send headers of their own (`MCP-Protocol-Version`). The wildcard `*` would
+/// not include `Authorization` (Fetch Standard §4.8).
+fn rule() -> CorsLayer {
+    CorsLayer::new()
+        .allow_methods(METHODS)
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED_HERE)
+        .max_age(MAX_AGE)
 }
 
 fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {
@@ -66,16 +78,6 @@ fn is_one_of(allowed: &[String], origin: &HeaderValue) -> bool {
 const EXPOSED: &str = "Link, Location, Content-Type, Content-Length, Stream-Next-Offset, \
     Stream-Up-To-Date, Stream-Closed, Stream-Cursor, X-Ratelimit-Limit, X-Ratelimit-Remaining, \
     X-Ratelimit-Reset";
-
-/// The methods that Storyden lets pages use.
-const METHODS: [Method; 6] = [
-    Method::GET,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-];
 
 /// Applies Storyden's CORS rule to all paths: known origins are allowed with credentials, and a preflight
 /// is always 204.

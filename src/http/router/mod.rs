@@ -4,6 +4,7 @@ mod cors;
 pub mod documented_routes;
 pub mod openapi_document;
 pub mod rate_limit;
+mod slash_aliases;
 mod storyden;
 
 use std::any::Any;
@@ -60,6 +61,7 @@ pub fn router(context: SharedContext) -> Router {
     let (documented, document) = documented(&context.config).into_parts();
     let document = openapi_document::assemble(document, &context.config);
     let routes = documented
+        .merge(slash_aliases::router(&context.config))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz));
     let routes = if context.config.web_enabled {

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::ids::{AuthorizationCodeId, GrantId};
 use crate::oauth::OAuthError;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
-use crate::oauth::redirect_uri::MismatchError;
+use crate::oauth::redirect_uri::{self, MismatchError};
 use crate::oauth::scope::Scope;
 use crate::rate_limit::CODE_VERIFIER;
 use crate::secret::Secret;
@@ -65,7 +65,7 @@ impl Exchange<'_> {
                 return Ok(tokens);
             }
         }
-        Err(invalid_code())
+        Err(invalid_code(context, CodeFault::Used))
     }
 
     /// Returns the code if this exchange may redeem it now.
@@ -80,8 +80,8 @@ impl Exchange<'_> {
         // stolen code must not be able to consume it.
         let code = found
             .filter(|code| code.client == self.client.row_id)
-            .ok_or_else(invalid_code)?;
-        self.check_redirect_uri(context.config.policies.redirect_uris.mismatch_error, &code)?;
+            .ok_or_else(|| invalid_code(context, CodeFault::Unknown))?;
+        self.check_redirect_uri(context, &code)?;
         check_verifier(code.code_challenge.as_ref(), verifier).map_err(|refused| {
             // a wrong verifier does not consume the code, so failures are rate limited per code.
             match context.limits.spend(&[(CODE_VERIFIER, code.id.as_str())]) {
@@ -95,31 +95,36 @@ impl Exchange<'_> {
             {
                 self.end_grant_of(context, &code, now).await?;
             }
-            return Err(invalid_code());
+            return Err(invalid_code(context, CodeFault::Used));
         }
-        if now >= code.expires_at
-            || code.revoked
+        if now >= code.expires_at {
+            return Err(invalid_code(context, CodeFault::Expired));
+        }
+        if code.revoked
             || code.account.suspended
             || !code.account.may_use_clients()
             || !code
                 .approver
                 .counts(code.account.may_use_access_keys(), now)
         {
-            return Err(invalid_code());
+            return Err(invalid_code(context, CodeFault::Revoked));
         }
         Ok(code)
     }
 
-    /// Checks `redirect_uri` (RFC 6749 §4.1.3): identical to that of the authorization request, and absent
-    /// only if absent there.
+    /// Checks `redirect_uri` (RFC 6749 §4.1.3): that of the authorization request, and absent only if
+    /// absent there.
     fn check_redirect_uri(
         &self,
-        mismatch: MismatchError,
+        context: &Context,
         code: &AuthorizationCode,
     ) -> Result<(), OAuthError> {
+        let policy = context.config.policies.redirect_uris;
         match self.redirect_uri {
-            Some(uri) if uri == code.redirect_uri => Ok(()),
-            Some(_) if mismatch == MismatchError::Generic => Err(invalid_code()),
+            Some(uri) if redirect_uri::repeats(policy, uri, &code.redirect_uri) => Ok(()),
+            Some(_) if policy.mismatch_error == MismatchError::Generic => {
+                Err(invalid_code(context, CodeFault::Unknown))
+            }
             Some(_) => Err(OAuthError::invalid_grant(
                 "redirect_uri is not the one that the authorization request had",
             )),
@@ -245,6 +250,32 @@ impl Redemption {
     }
 }
 
-fn invalid_code() -> OAuthError {
-    OAuthError::invalid_grant("Authorization code is invalid, expired, or already used")
+/// Why a code is not redeemed. Told only to the client that the code belongs to, with the redirect URI and
+/// the code verifier of the authorization request.
+#[derive(Clone, Copy)]
+enum CodeFault {
+    /// Never issued, or issued to a different client.
+    Unknown,
+    Expired,
+    Used,
+    /// Revoked, or the account lost the right to use applications.
+    Revoked,
+}
+
+fn invalid_code(context: &Context, fault: CodeFault) -> OAuthError {
+    let description = "Authorization code is invalid, expired, or already used";
+    let texts = context.config.policies.responses.error_texts;
+    texts.explain(OAuthError::invalid_grant(description), || {
+        let lifetime = context.config.code_ttl().whole_seconds();
+        match fault {
+            CodeFault::Unknown => {
+                format!("no such code was issued to this client; codes live {lifetime} seconds")
+            }
+            CodeFault::Expired => {
+                format!("this code has expired, codes live {lifetime} seconds")
+            }
+            CodeFault::Used => "this code was used before, each code is valid once".to_owned(),
+            CodeFault::Revoked => "this code was revoked, start the authorization again".to_owned(),
+        }
+    })
 }

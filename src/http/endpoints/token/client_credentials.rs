@@ -1,6 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4): a client acts with the permissions of its owner.
 
 use super::ATTEMPTS;
+use super::errors::scope_refused;
 use super::issue::{Issue, TokenResponse};
 use crate::clock::Timestamp;
 use crate::context::Context;
@@ -27,8 +28,10 @@ pub(super) async fn answer(
     let now = context.clock.now();
     let (owner, grant) = owner_and_grant(context, client, now).await?;
     let granted = client.scope.grant_to_itself(requested, owner.permissions);
-    let scope =
-        granted.map_err(|_| OAuthError::invalid_scope("Requested scope is not permitted"))?;
+    let scope = granted.map_err(|refused| {
+        let description = "Requested scope is not permitted";
+        scope_refused(&context.config, description, refused, &client.scope.allowed)
+    })?;
     let known = &context.resources;
     let resources = resource.map(|asked| known.read(asked)).transpose()?;
     let issue = Issue {

@@ -105,17 +105,21 @@ async fn decide(
         context.polls.record(&device.id, poll);
     };
     let interval_seconds = grant.interval_seconds;
+    let texts = context.config.policies.responses.error_texts;
     match grant.state(context.config.policies.device.early_polls, now) {
         DeviceState::Consumed => Err(code_already_used()),
-        DeviceState::Expired => Err(OAuthError::expired_token("Device code has expired")),
+        DeviceState::Expired => {
+            let error = OAuthError::expired_token("Device code has expired");
+            let lifetime = context.config.device_code_ttl.whole_seconds();
+            Err(texts.explain(error, || format!("device codes live {lifetime} seconds")))
+        }
         DeviceState::SlowDown {
             interval_seconds,
             last_polled_at,
         } => {
             record(last_polled_at, interval_seconds);
-            Err(OAuthError::slow_down(
-                "Polling too frequently; increase the interval",
-            ))
+            let error = OAuthError::slow_down("Polling too frequently; increase the interval");
+            Err(texts.explain(error, || format!("it is {interval_seconds} seconds now")))
         }
         DeviceState::Pending => {
             record(now, interval_seconds);

@@ -7,6 +7,7 @@
 mod authorization_code;
 mod client_credentials;
 mod device_code;
+pub(super) mod errors;
 mod issue;
 mod refresh_token;
 
@@ -291,7 +292,7 @@ async fn answer(
     let grant = form.get("grant_type").filter(|grant| !grant.is_empty());
     let grant = grant.ok_or_else(|| OAuthError::invalid_request("Missing grant_type"))?;
     let grant = GrantType::from_wire_name(grant)
-        .ok_or_else(|| OAuthError::unsupported_grant_type("The grant_type is not supported"))?;
+        .ok_or_else(|| errors::unsupported(&context.config, grant))?;
     let (client, request) = authenticate_and_parse(context, headers, form, grant, address).await?;
     match request {
         TokenRequest::AuthorizationCode {
@@ -348,14 +349,14 @@ async fn authenticate_and_parse(
         let request = TokenRequest::parse(policies, grant, form)?;
         let credentials = credentials(policies.client_authentication, headers, form)?;
         let client = clients::identify(context, &credentials).await?;
-        require_grant(&client, grant)?;
+        errors::require_grant(&context.config, &client, grant)?;
         clients::prove(context, &client, &credentials, address).await?;
         return Ok((client, request));
     }
     let credentials = credentials(policies.client_authentication, headers, form)?;
     let client = clients::identify(context, &credentials).await?;
     clients::prove(context, &client, &credentials, address).await?;
-    require_grant(&client, grant)?;
+    errors::require_grant(&context.config, &client, grant)?;
     Ok((client, TokenRequest::parse(policies, grant, form)?))
 }
 
@@ -368,15 +369,4 @@ fn committed(outcome: store::Result<()>) -> Result<bool, OAuthError> {
         Err(store::Error::Gone) => Err(OAuthError::invalid_client("Client not found")),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Checks that the client may use the grant (`unauthorized_client`, RFC 6749 §5.2).
-fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError> {
-    use crate::oauth::grant_type::ClientType;
-    if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
-        return Err(OAuthError::unauthorized_client(
-            "Client is not confidential",
-        )); // RFC 6749 §4.4
-    }
-    clients::require_grant(client, grant)
 }

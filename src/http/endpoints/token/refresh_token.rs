@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use time::Duration;
 
+use super::errors::scope_refused;
 use super::issue::{Issue, TokenResponse};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
@@ -22,6 +23,9 @@ use crate::store::audit::{self, Entry, Event};
 use crate::store::clients::{self, Client};
 use crate::store::refresh_token_family::{self, Member};
 use crate::store::refresh_tokens::{self, NewGrant, NewToken, RefreshToken, Successor};
+
+/// The error description of a refresh token that is not accepted.
+const INVALID: &str = "Refresh token is invalid, expired, or revoked";
 
 /// The last rotation of a grant.
 #[derive(Clone, Copy)]
@@ -96,9 +100,9 @@ impl Refresh<'_> {
             // A token of a different client is refused and not revoked (A-30).
             let token = found
                 .filter(|token| token.client == self.client.row_id)
-                .ok_or_else(invalid_refresh_token)?;
+                .ok_or_else(|| invalid_refresh_token(context, TokenFault::Unknown))?;
             if token.account.suspended || !token.account.may_use_clients() {
-                return Err(invalid_refresh_token());
+                return Err(invalid_refresh_token(context, TokenFault::Revoked));
             }
             let state = state_of(&token, now, context.config.reuse_window());
             if !matches!(state, RefreshState::Live) {
@@ -108,15 +112,18 @@ impl Refresh<'_> {
                 RefreshState::Live => self.rotate(token, now).await?,
                 RefreshState::Repeat(rotation) => Some(self.repeat(&token, rotation, now).await?),
                 RefreshState::Reused => return Err(self.end_family(&token, now).await?),
-                RefreshState::Expired | RefreshState::Revoked => {
-                    return Err(invalid_refresh_token());
+                RefreshState::Expired => {
+                    return Err(invalid_refresh_token(context, TokenFault::Expired));
+                }
+                RefreshState::Revoked => {
+                    return Err(invalid_refresh_token(context, TokenFault::Revoked));
                 }
             };
             if let Some(tokens) = tokens {
                 return Ok(tokens);
             }
         }
-        Err(invalid_refresh_token())
+        Err(OAuthError::invalid_grant(INVALID)) // concurrent uses kept changing the token
     }
 
     /// Builds an audit event about a token.
@@ -131,15 +138,13 @@ impl Refresh<'_> {
     /// Returns the scope of the new access token: requested, granted, and still held.
     fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
         let granted = Scope::stored(&token.scope);
-        let asked = match self.requested {
-            // RFC 6749 §6: no scope beyond the granted scope
-            Some(asked) if !asked.is_within(&granted) => {
-                let description = "scope asks for more than was granted";
-                return Err(OAuthError::invalid_scope(description));
-            }
-            Some(asked) => asked,
-            None => &granted,
-        };
+        let asked = self.requested.unwrap_or(&granted);
+        // RFC 6749 §6: no scope beyond the granted scope
+        if let Some(refused) = asked.iter().find(|name| !granted.contains(*name)) {
+            let description = "scope asks for more than was granted";
+            let config = &self.context.config;
+            return Err(scope_refused(config, description, refused, &granted));
+        }
         Ok(self
             .client
             .scope
@@ -264,7 +269,7 @@ impl Refresh<'_> {
         if ended {
             tracing::warn!(token = %token.id, "refresh token reused; token family revoked");
         }
-        Ok(invalid_refresh_token())
+        Ok(invalid_refresh_token(self.context, TokenFault::Used))
     }
 }
 
@@ -302,6 +307,29 @@ impl Rotation {
     }
 }
 
-fn invalid_refresh_token() -> OAuthError {
-    OAuthError::invalid_grant("Refresh token is invalid, expired, or revoked")
+/// Why a refresh token is not accepted. Told only to the client that the token belongs to.
+#[derive(Clone, Copy)]
+enum TokenFault {
+    /// Never issued, or issued to a different client.
+    Unknown,
+    Expired,
+    Used,
+    /// Revoked, or the account lost the right to use applications.
+    Revoked,
+}
+
+fn invalid_refresh_token(context: &Context, fault: TokenFault) -> OAuthError {
+    let texts = context.config.policies.responses.error_texts;
+    texts.explain(OAuthError::invalid_grant(INVALID), || {
+        let clause = match fault {
+            TokenFault::Unknown => "no such token was issued to this client",
+            TokenFault::Expired => "this token has expired, start the authorization again",
+            TokenFault::Used => {
+                "this token was used before, each refresh returns the next token; every token of \
+                 the approval was revoked"
+            }
+            TokenFault::Revoked => "this token was revoked, start the authorization again",
+        };
+        clause.to_owned()
+    })
 }

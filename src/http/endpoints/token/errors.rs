@@ -1,0 +1,52 @@
+//! Errors of several grants that name the refused value and the accepted values.
+
+use crate::clients;
+use crate::config::Config;
+use crate::oauth::OAuthError;
+use crate::oauth::error_value::{listed, none_of};
+use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::scope::{Scope, ScopeName};
+use crate::store::clients::Client;
+
+/// Builds the error for a grant type that this server does not have (RFC 6749 §5.2).
+pub(super) fn unsupported(config: &Config, grant_type: &str) -> OAuthError {
+    let error = OAuthError::unsupported_grant_type("The grant_type is not supported");
+    config.policies.responses.error_texts.explain(error, || {
+        let known = GrantType::ALL.iter().copied().map(GrantType::wire_name);
+        none_of(grant_type, known)
+    })
+}
+
+/// Checks that the client may use the grant.
+///
+/// # Errors
+/// `unauthorized_client` (RFC 6749 §5.2).
+pub(in crate::http::endpoints) fn require_grant(
+    config: &Config,
+    client: &Client,
+    grant: GrantType,
+) -> Result<(), OAuthError> {
+    if grant == GrantType::ClientCredentials && client.kind == ClientType::Public {
+        return Err(OAuthError::unauthorized_client(
+            "Client is not confidential",
+        )); // RFC 6749 §4.4
+    }
+    clients::require_grant(client, grant).map_err(|error| {
+        config.policies.responses.error_texts.explain(error, || {
+            let grants = client.grants.iter().map(|grant| grant.wire_name());
+            format!("its grant types are {}", listed(grants))
+        })
+    })
+}
+
+/// Builds the error for a scope beyond the accepted scopes, with Storyden's `description`.
+pub(in crate::http::endpoints) fn scope_refused(
+    config: &Config,
+    description: &'static str,
+    refused: ScopeName,
+    accepted: &Scope,
+) -> OAuthError {
+    let error = OAuthError::invalid_scope(description);
+    let texts = config.policies.responses.error_texts;
+    texts.explain(error, || none_of(refused.name(), accepted.names()))
+}
