@@ -15,6 +15,7 @@ use crate::keys::remote_key_sets::RemoteKeySets;
 use crate::keys::sealer::Sealer;
 use crate::keys::shared_key::SharedKey;
 use crate::keys::{self, Keys, SigningKey, SigningLimits};
+use crate::logo_cache::LogoCache;
 use crate::oauth::OAuthError;
 use crate::oauth::resource::KnownResources;
 use crate::passwords::{self, Cost, Passwords};
@@ -55,6 +56,8 @@ pub struct Context {
     pub refusals: RejectionLog,
     /// Key of the device cookies.
     pub device_key: SharedKey,
+    /// Key of authorization responses on their way through the consent page.
+    pub response_key: SharedKey,
     /// Rate limit per address.
     pub budget: RateLimiter,
     /// Last polls of devices.
@@ -75,6 +78,8 @@ pub struct Context {
     pub document_fetches: SingleFlight<Result<Client, OAuthError>>,
     /// Cache of the key sets of clients.
     pub remote_key_sets: RemoteKeySets,
+    /// Cache of the logos of clients.
+    pub logos: LogoCache,
     /// Readiness, as reported by `/readyz`.
     pub readiness: Readiness,
     /// True once an index could not be created: the clean-up then does not wait for indexes.
@@ -87,6 +92,9 @@ pub struct Context {
 
 /// The name in `auth_shared_keys` of the key that signs device cookies.
 pub const DEVICE_COOKIE_KEY: &str = "device_cookie";
+
+/// The name in `auth_shared_keys` of the key that seals authorization responses.
+pub const RESPONSE_KEY: &str = "authorization_response";
 
 /// Documents that depend on settings and keys alone. Each is rendered at its first request and sent
 /// unchanged until the process ends.
@@ -204,9 +212,11 @@ impl Context {
             remote_fetch,
             document_fetches: SingleFlight::default(),
             remote_key_sets: RemoteKeySets::new(),
+            logos: LogoCache::default(),
             passwords: Passwords::new(cost, &random)?,
             refusals: RejectionLog::default(),
             device_key: SharedKey::new(DEVICE_COOKIE_KEY),
+            response_key: SharedKey::new(RESPONSE_KEY),
             limits: Limits::new(clock.clone(), config.rate_limit),
             budget: RateLimiter::new(clock.clone(), rate_limit_size(&config)),
             polls: Polls::new(),

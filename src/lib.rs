@@ -20,6 +20,7 @@ pub mod context;
 
 // Services of the context.
 pub mod keys;
+pub mod logo_cache;
 pub mod passwords;
 pub mod rate_limit;
 pub mod redemptions;

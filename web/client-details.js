@@ -2,7 +2,7 @@
 // The client's developer chose most of these values, so they are shown as text without invisible characters.
 
 import { serverNow } from "./api.js";
-import { formatNodes, formatPlural, messages } from "./i18n.js";
+import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { parseUrl } from "./navigation.js";
 import { $, el, timeElement } from "./page.js";
 import { groupScopes, scopeLabel } from "./scopes.js";
@@ -30,29 +30,50 @@ export function breakableHost(host) {
   return host.split(".").flatMap((label, index) => (index === 0 ? [label] : [el("wbr"), `.${label}`]));
 }
 
-/** Returns a link to a page of the client, labelled by the host; null if the address is not http or https. */
-function externalLink(address) {
+/** Returns a link to a page of the client, labelled by the host and marked if the host is not the client's; null if
+ *  the address is not http or https. */
+function externalLink(address, isForeign) {
   const url = typeof address === "string" ? parseUrl(address) : null;
   if (url === null || !["https:", "http:"].includes(url.protocol)) return null;
   const attributes = { href: url.href, target: "_blank", rel: "noopener noreferrer" };
-  return el("a", attributes, ...breakableHost(url.host), el("span", { class: "visually-hidden" }, ` ${messages.common.newTab}`));
+  const link = el("a", attributes, ...breakableHost(url.host), el("span", { class: "visually-hidden" }, ` ${messages.common.newTab}`));
+  return isForeign ? el("span", {}, link, " ", foreignMark()) : link;
+}
+
+function foreignMark() {
+  return el("span", { class: "mark warn" }, messages.clientDetails.otherSite);
+}
+
+/** Returns the logo with its host; null if the client has none. If no image can be shown, the place stays empty: the
+ *  buttons below must not move (clickjacking). */
+function logo({ logo_uri: address, logo_host: host }, isForeign) {
+  if (typeof address !== "string" || typeof host !== "string") return null;
+  const image = el("img", { src: address, alt: "", width: "56", height: "56" });
+  const caption = el("figcaption", { class: "hint" }, ...formatNodes(messages.clientDetails.logoFrom, { host: el("span", {}, ...breakableHost(host)) }));
+  if (isForeign) caption.append(" ", foreignMark());
+  const figure = el("figure", { class: "logo" }, image, caption);
+  image.addEventListener("error", () => figure.classList.add("missing"));
+  return figure;
 }
 
 /** Renders the table of facts about the client. */
 export function renderClientDetails(place, consent) {
   const labels = messages.clientDetails;
+  const foreign = new Set(consent.foreign_pages ?? []);
   const facts = [
     [labels.name, el("bdi", {}, clientName(consent.client_name))],
     [labels.registeredBy, registrant(consent)],
     [labels.firstSeen, firstSeen(consent.client_first_seen_at)],
     [labels.approval, earlierApproval(consent)],
-    [labels.website, externalLink(consent.client_uri)],
-    [labels.terms, externalLink(consent.tos_uri)],
-    [labels.privacy, externalLink(consent.policy_uri)],
+    [labels.website, externalLink(consent.client_uri, foreign.has("client_uri"))],
+    [labels.terms, externalLink(consent.tos_uri, foreign.has("tos_uri"))],
+    [labels.privacy, externalLink(consent.policy_uri, foreign.has("policy_uri"))],
     [labels.clientId, el("code", {}, consent.client_id)],
   ];
   const rows = facts.filter(([, fact]) => fact !== null);
   place.replaceChildren(el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)])));
+  const figure = logo(consent, foreign.has("logo_uri"));
+  if (figure !== null) place.prepend(figure);
   if (["member", "registration", "metadata_document"].includes(consent.client_registered_by)) {
     place.append(el("p", { class: "note" }, labels.unverified));
   }
@@ -141,8 +162,10 @@ export function renderScopes(place, consent) {
   if (consent.inherits_user_permissions && granted.some((name) => !requested.has(name))) {
     place.append(el("p", {}, messages.scopes.inherits));
   }
-  if (granted.length === 0) place.append(el("p", {}, messages.scopes.nothing));
+  const claims = consent.requested_claims ?? [];
+  if (granted.length === 0 && claims.length === 0) place.append(el("p", {}, messages.scopes.nothing));
   for (const group of groupScopes(granted)) place.append(scopeGroup(group, "h3", added));
+  if (claims.length > 0) place.append(claimGroup(claims));
   if (granted.some((name) => added.has(name))) place.append(el("p", { class: "hint" }, messages.scopes.newHint));
 
   const refused = [...requested].filter((name) => !granted.includes(name));
@@ -154,6 +177,18 @@ export function renderScopes(place, consent) {
         el("ul", {}, ...refused.map((name) => el("li", {}, scopeLabel(name))))),
     );
   }
+}
+
+/** Returns the list of the claims that the client requests one by one (OpenID Connect Core §5.5). */
+function claimGroup(claims) {
+  const { heading, essential, labels, unknown } = messages.claims;
+  const items = claims.map(({ name, essential: isEssential }) => {
+    const label = Object.hasOwn(labels, name) ? labels[name] : formatText(unknown, { name });
+    const item = el("li", { title: name }, label);
+    if (isEssential) item.append(" ", el("span", { class: "mark" }, essential));
+    return item;
+  });
+  return el("div", { class: "scopes risk-none" }, el("h3", {}, heading), el("ul", {}, ...items));
 }
 
 /** Returns the list of one group of scopes with the risk in the heading; scopes in `added` are marked as new. */

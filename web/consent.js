@@ -51,6 +51,7 @@ async function sendDecision(decision) {
     request_id: requestId,
     decision,
     client_version: request?.client_version,
+    granted_claims: (request?.requested_claims ?? []).map(({ name }) => name),
   });
   $("progress").textContent = "";
   if (answer.status === 200) {

@@ -2,3 +2,4 @@
 
 pub mod access_keys;
 pub mod handle;
+pub mod person_claims;

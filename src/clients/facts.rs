@@ -1,8 +1,9 @@
-//! Client facts for the consent page: creator and age of the client, pages on hosts that the client
-//! controls, the target of the response, and scopes that are new since the last approval.
+//! Client facts for the consent page: creator and age of the client, its logo and pages and the hosts of
+//! these, the target of the response, and scopes that are new since the last approval.
 
 use serde::Serialize;
 use url::Url;
+use url::form_urlencoded::Serializer;
 
 use super::builtin;
 use crate::clock::Timestamp;
@@ -47,13 +48,19 @@ pub struct ClientFacts {
     client_owner_handle: Option<String>,
     /// The way in which the client was created.
     client_registered_by: Origin,
-    /// Home page. This member and the next three are self-asserted, on a host that the client controls.
+    /// Home page. The pages and the logo are self-asserted, on any host.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_uri: Option<String>,
+    /// Of `client_uri`, `logo_uri`, `policy_uri` and `tos_uri`, the members that are on another host than
+    /// the redirect URI and the client id. Mark these: the host may belong to another party.
+    foreign_pages: Vec<&'static str>,
     /// Time of this member's last approval; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     granted_before_at: Option<Timestamp>,
-    /// Logo.
+    /// The host that the logo is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logo_host: Option<String>,
+    /// Logo: an image at this server, which fetches the client's.
     #[serde(skip_serializing_if = "Option::is_none")]
     logo_uri: Option<String>,
     /// Scopes that the last approval did not include.
@@ -112,20 +119,33 @@ pub async fn of(
     let id_host = is_url.then(|| host_of(&client.client_id)).flatten();
     let redirect = redirect_uri.and_then(|uri| Url::parse(uri).ok());
     let redirect_host = redirect_uri.and_then(host_of);
+    let about = details.about;
     // req_141: a page on a different host may belong to someone other than the client
-    let own = |uri: Option<String>| {
-        let host = uri.as_deref().and_then(host_of);
-        let is_own = host.is_some() && (host == id_host || host == redirect_host);
-        uri.filter(|_| is_own)
-    };
+    let own_hosts = [&id_host, &redirect_host];
+    let pages = [
+        ("client_uri", &about.client_uri),
+        ("logo_uri", &about.logo_uri),
+        ("policy_uri", &about.policy_uri),
+        ("tos_uri", &about.tos_uri),
+    ];
+    let is_own = |host: &str| own_hosts.iter().any(|own| own.as_deref() == Some(host));
+    let is_foreign = |uri: &String| !host_of(uri).is_some_and(|host| is_own(&host));
+    let foreign = pages
+        .into_iter()
+        .filter(|(_, uri)| uri.as_ref().is_some_and(is_foreign));
     Ok(ClientFacts {
         client_first_seen_at: client.created_at,
         client_owner_handle: owner.map(|owner| owner.handle),
         client_registered_by: origin,
-        client_uri: own(details.about.client_uri),
-        logo_uri: own(details.about.logo_uri),
-        policy_uri: own(details.about.policy_uri),
-        tos_uri: own(details.about.tos_uri),
+        foreign_pages: foreign.map(|(name, _)| name).collect(),
+        logo_host: about.logo_uri.as_deref().and_then(host_of),
+        logo_uri: about
+            .logo_uri
+            .is_some()
+            .then(|| logo_address(context, &client.client_id)),
+        client_uri: about.client_uri,
+        policy_uri: about.policy_uri,
+        tos_uri: about.tos_uri,
         granted_before_at: last.map(|last| last.created_at),
         new_scopes: granted
             .iter()
@@ -135,6 +155,17 @@ pub async fn of(
         redirect_host,
         client_id_host: id_host,
     })
+}
+
+/// The address of a client's logo at this server.
+fn logo_address(context: &Context, client_id: &str) -> String {
+    let query = Serializer::new(String::new())
+        .append_pair("client_id", client_id)
+        .finish();
+    format!(
+        "{}/oauth/client_logo?{query}",
+        context.config.endpoint_base()
+    )
 }
 
 /// The host of a web address in the form shown by browsers, with a non-default port.

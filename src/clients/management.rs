@@ -79,6 +79,7 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         keys,
         scope: crate::oauth::scope::Scope::stored(scope),
         allowed: client.scope.allowed.clone(),
+        signed_userinfo: details.signed_userinfo,
         about: details.about,
     };
     answer(context, &client, metadata, None, Some(token))

@@ -12,6 +12,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_metadata::{About, ClientMetadata};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::id_token::SIGNING_ALGORITHM;
 use crate::oauth::scope::{ClientScope, ScopePolicy};
 use crate::rate_limit::{REGISTRATIONS, networks, site_of};
 use crate::secret::{Secret, SecretHash};
@@ -69,6 +70,9 @@ pub struct ClientInformation {
     /// Client configuration endpoint of this registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_client_uri: Option<String>,
+    /// Algorithm of signed userinfo responses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<&'static str>,
     /// Descriptive metadata.
     #[serde(flatten)]
     pub about: About,
@@ -160,6 +164,7 @@ pub(super) fn details_of(
         post_logout_redirect_uris: metadata.post_logout_redirect_uris.clone(),
         about: metadata.about.clone(),
         registration_token,
+        signed_userinfo: metadata.signed_userinfo,
     }
 }
 
@@ -231,6 +236,7 @@ pub(super) fn answer(
             let base = context.config.endpoint_base();
             format!("{base}/oauth/register/{}", client.client_id)
         }),
+        userinfo_signed_response_alg: metadata.signed_userinfo.then_some(SIGNING_ALGORITHM),
         about: metadata.about,
     }
 }

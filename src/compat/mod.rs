@@ -15,6 +15,7 @@ use crate::oauth::client_metadata::{RegistrationErrors, RegistrationPolicy};
 use crate::oauth::client_rules::MemberClientPolicy;
 use crate::oauth::device_grant::EarlyPolls;
 use crate::oauth::error_value::ErrorTexts;
+use crate::oauth::id_token::ClaimPolicy;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::redirect_uri::{LoopbackMatching, MismatchError, RedirectUriPolicy};
 use crate::oauth::scope::ScopeSyntax;
@@ -146,6 +147,9 @@ policies! {
         access_token_format: AccessTokenFormat::Rfc9068, AccessTokenFormat::PlainJwt;
         /// The `email` claim is empty if the account has no address.
         absent_email_empty: false, true;
+        /// ID tokens have no `acr` and have the e-mail address although there is an access token, and
+        /// `profile` releases the name and the handle alone.
+        claims: ClaimPolicy::Standard, ClaimPolicy::Storyden;
         /// A repeated refresh is treated as theft at once, regardless of the reuse window.
         reuse_window_ignored: false, true;
     }
@@ -173,8 +177,8 @@ policies! {
     registration: RegistrationPolicy {
         /// A member of a registration that is `null` is an error.
         null_rejected: false, true;
-        /// Registration ignores keys, post-logout redirect URIs, contacts and software ids, and
-        /// `private_key_jwt` is not supported.
+        /// Registration ignores keys, post-logout redirect URIs, contacts, software ids and
+        /// `userinfo_signed_response_alg`, and `private_key_jwt` is not supported.
         basic_members_only: false, true;
         /// Registration accepts only the code and the refresh grant.
         device_grant_rejected: false, true;
@@ -321,9 +325,10 @@ policies! {
         /// The metadata documents leave out the endpoints that a Storyden lacks: revocation,
         /// introspection and sign-out are served but not named.
         storyden_endpoints_only: false, true;
-        /// The metadata documents leave out five members that a Storyden does not send:
-        /// `response_modes_supported`, `claims_supported`, `claims_parameter_supported`,
-        /// `request_parameter_supported` and `request_uri_parameter_supported`.
+        /// The metadata documents leave out seven members that a Storyden does not send:
+        /// `response_modes_supported`, `userinfo_signing_alg_values_supported`, `acr_values_supported`,
+        /// `claims_supported`, `claims_parameter_supported`, `request_parameter_supported` and
+        /// `request_uri_parameter_supported`.
         storyden_members_only: false, true;
         /// Every path has protected-resource metadata, whether the path exists or not.
         any_path_is_resource: false, true;

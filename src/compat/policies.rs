@@ -7,6 +7,7 @@ use time::Duration;
 use crate::oauth::access_token::AccessTokenFormat;
 use crate::oauth::device_grant::EarlyPolls;
 use crate::oauth::error_value::ErrorTexts;
+use crate::oauth::id_token::ClaimPolicy;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::scope::ScopeSyntax;
 
@@ -146,6 +147,8 @@ pub struct TokenPolicy {
     pub access_token_format: AccessTokenFormat,
     /// True if an account without an e-mail address has an empty `email` claim.
     pub absent_email_empty: bool,
+    /// The claims in ID tokens and userinfo.
+    pub claims: ClaimPolicy,
     /// True if the reuse window of refresh tokens is ignored.
     pub reuse_window_ignored: bool,
 }

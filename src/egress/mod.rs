@@ -80,6 +80,8 @@ pub struct Question<'a> {
 pub enum Sent<'a> {
     /// Nothing: a `GET`.
     Nothing,
+    /// Nothing: a `GET` of an image.
+    ForImage,
     /// A JSON document, posted.
     Json(&'a serde_json::Value),
     /// A form, posted, with HTTP Basic credentials where there are any.
@@ -239,11 +241,17 @@ impl Fetch {
 
     async fn send(&self, question: &Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        const IMAGES: HeaderValue =
+            HeaderValue::from_static("image/png, image/jpeg, image/webp, image/gif");
         const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
         const CLOSE: HeaderValue = HeaderValue::from_static("close");
         let (client, url) = (self.client()?, question.url.clone());
+        let accept = match sent {
+            Sent::ForImage => IMAGES,
+            _ => JSON,
+        };
         let request = match sent {
-            Sent::Nothing => client.get(url),
+            Sent::Nothing | Sent::ForImage => client.get(url),
             Sent::Json(document) => client.post(url).json(document),
             Sent::Form(form, None) => client.post(url).form(form),
             Sent::Form(form, Some((name, secret))) => {
@@ -251,7 +259,7 @@ impl Fetch {
             }
         };
         let request = request
-            .header(ACCEPT, JSON)
+            .header(ACCEPT, accept)
             .header(ACCEPT_ENCODING, IDENTITY)
             .header(CONNECTION, CLOSE);
         let mut response = request.send().await.map_err(|error| reason(&error))?;

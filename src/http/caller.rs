@@ -17,6 +17,7 @@ use crate::oauth::access_token::{
     self, AccessTokenFormat, ForWhom, ReadClaims, VerifiedAccessToken,
 };
 use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
 use crate::store::accounts::Account;
@@ -56,8 +57,13 @@ pub struct ResourceOwner {
 /// The credential of a [`ResourceOwner`].
 #[derive(Debug)]
 pub enum Proof {
-    /// A browser session, with the time of the sign-in.
-    Session(Timestamp),
+    /// A browser session.
+    Session {
+        /// Time of the sign-in.
+        signed_in_at: Timestamp,
+        /// The way of the sign-in, if known.
+        method: Option<SignInMethod>,
+    },
     /// A personal access key. Proves no sign-in.
     AccessKey(AccessKeyId),
 }
@@ -67,7 +73,16 @@ impl ResourceOwner {
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         match self.proof {
-            Proof::Session(signed_in_at) => Some(signed_in_at),
+            Proof::Session { signed_in_at, .. } => Some(signed_in_at),
+            Proof::AccessKey(_) => None,
+        }
+    }
+
+    /// The way of the sign-in; `None` if unknown, and for an access key.
+    #[must_use]
+    pub fn sign_in_method(&self) -> Option<SignInMethod> {
+        match self.proof {
+            Proof::Session { method, .. } => method,
             Proof::AccessKey(_) => None,
         }
     }
@@ -76,7 +91,7 @@ impl ResourceOwner {
     #[must_use]
     pub fn access_key(&self) -> Option<&AccessKeyId> {
         match &self.proof {
-            Proof::Session(_) => None,
+            Proof::Session { .. } => None,
             Proof::AccessKey(key) => Some(key),
         }
     }
@@ -112,8 +127,11 @@ impl Caller {
     pub fn into_resource_owner(self) -> Result<Option<ResourceOwner>, WrongCredential> {
         match self {
             Self::Session(session) => Ok(Some(ResourceOwner {
+                proof: Proof::Session {
+                    signed_in_at: session.created_at,
+                    method: session.method,
+                },
                 account: session.account,
-                proof: Proof::Session(session.created_at),
             })),
             Self::PersonalKey(key) => Ok(Some(ResourceOwner {
                 account: key.account,

@@ -6,6 +6,7 @@
 mod assertion_signature;
 mod jwt;
 pub mod remote_key_sets;
+pub mod sealed_text;
 pub mod sealer;
 pub mod shared_key;
 mod signing_key;

@@ -38,6 +38,9 @@ impl AccessTokenFormat {
 /// The claims of an access token (RFC 9068 §2.2).
 #[derive(Debug, Serialize)]
 pub struct AccessTokenClaims<'a> {
+    /// The way in which the person signed in, if known (RFC 9068 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<&'static str>,
     /// The audience: resources (RFC 8707), or Storyden's own name.
     pub aud: Audience,
     /// Time of the person's sign-in, in seconds since 1970 (RFC 9068 §2.2.1).

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use time::Duration;
 
+use super::claims_request::ClaimsRequest;
 use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
 use super::scope::{InvalidScope, Scope, ScopeSyntax};
@@ -26,6 +27,58 @@ pub struct AuthorizationRequest {
     pub nonce: Option<String>,
     /// The PKCE challenge; absent for a client that is exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
+    /// The way of the response to the client.
+    pub response_mode: ResponseMode,
+    /// The claims that the client requests one by one.
+    pub claims: ClaimsRequest,
+}
+
+/// The way of an authorization response to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// Parameters in the query of a redirect (RFC 6749 §4.1.2).
+    #[default]
+    Query,
+    /// A form, posted by the browser (OAuth 2.0 Form Post Response Mode §2).
+    FormPost,
+}
+
+impl ResponseMode {
+    /// The values of `response_modes_supported`.
+    pub const NAMES: &[&'static str] = &["query", "form_post"];
+
+    /// The value on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::FormPost => "form_post",
+        }
+    }
+
+    /// The mode of a value.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Query, Self::FormPost]
+            .into_iter()
+            .find(|mode| mode.name() == name)
+    }
+
+    /// Returns the mode for errors of a request. A browser cannot post a form to a private-use scheme, and a
+    /// mode that does not exist is itself an error: both are reported by redirect.
+    #[must_use]
+    pub fn of(parameters: &Parameters, redirect_uri: &str) -> Self {
+        let mode = parameters.get("response_mode");
+        let mode = mode.and_then(|mode| Self::from_name(mode));
+        mode.filter(|mode| *mode == Self::Query || takes_forms(redirect_uri))
+            .unwrap_or_default()
+    }
+}
+
+/// True if a browser can post a form to the URI.
+fn takes_forms(uri: &str) -> bool {
+    let scheme = uri.split(':').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
 }
 
 impl AuthorizationRequest {
@@ -34,7 +87,11 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     /// The error that is sent to the redirect URI.
-    pub fn parse(parameters: &Parameters, pkce_required: bool) -> Result<Self, OAuthError> {
+    pub fn parse(
+        parameters: &Parameters,
+        redirect_uri: &str,
+        pkce_required: bool,
+    ) -> Result<Self, OAuthError> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
         refuse_request_objects(parameters)?;
         match get("response_type") {
@@ -49,9 +106,7 @@ impl AuthorizationRequest {
                 return Err(OAuthError::invalid_request(description));
             }
         }
-        if get("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(OAuthError::invalid_request("response_mode must be query"));
-        }
+        let response_mode = response_mode(get("response_mode"), redirect_uri)?;
         let nonce = get("nonce").map(str::to_owned);
         let code_challenge = challenge_of(get("code_challenge"), get("code_challenge_method"))?;
         // OAuth 2.1 §4.1.2.1. A client exempt from PKCE needs a nonce against code injection (RFC 9700
@@ -66,7 +121,36 @@ impl AuthorizationRequest {
             state: get("state").map(str::to_owned),
             nonce,
             code_challenge,
+            response_mode,
+            claims: claims_of(parameters)?,
         })
+    }
+}
+
+/// Parses `claims`; an absent parameter requests nothing.
+///
+/// # Errors
+/// `invalid_request`, for the redirect URI.
+pub fn claims_of(parameters: &Parameters) -> Result<ClaimsRequest, OAuthError> {
+    let claims = parameters.get("claims");
+    claims.map_or_else(
+        || Ok(ClaimsRequest::default()),
+        |text| ClaimsRequest::parse(text),
+    )
+}
+
+fn response_mode(given: Option<&str>, redirect_uri: &str) -> Result<ResponseMode, OAuthError> {
+    let mode = given.map_or(Some(ResponseMode::Query), ResponseMode::from_name);
+    match mode {
+        None => {
+            let description = "response_mode must be query or form_post";
+            Err(OAuthError::invalid_request(description))
+        }
+        Some(ResponseMode::FormPost) if !takes_forms(redirect_uri) => {
+            let description = "response_mode form_post needs a redirect URI with https or http";
+            Err(OAuthError::invalid_request(description))
+        }
+        Some(mode) => Ok(mode),
     }
 }
 

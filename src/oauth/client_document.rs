@@ -7,6 +7,7 @@ use super::auth_method::AuthMethod;
 use super::client_metadata::{About, is_web_page};
 use super::client_name;
 use super::grant_type::GrantType;
+use super::id_token::SIGNING_ALGORITHM;
 use super::key_set;
 use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
@@ -64,6 +65,8 @@ pub struct ClientDocument {
     pub allowed: Scope,
     /// The scope of a request without `scope`.
     pub default_scope: Option<Scope>,
+    /// True if userinfo responses are signed (`userinfo_signed_response_alg`).
+    pub signed_userinfo: bool,
     /// Additional display metadata.
     pub about: About,
 }
@@ -137,6 +140,8 @@ pub fn check(
         allowed,
         default_scope: (!policy.limited_to_scope && asked.is_some() && !named.is_empty())
             .then_some(named),
+        signed_userinfo: document.get("userinfo_signed_response_alg")
+            == Some(&Value::from(SIGNING_ALGORITHM)),
         about: about(document),
     })
 }

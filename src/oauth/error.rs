@@ -27,6 +27,7 @@ pub enum ErrorCode {
     InsufficientScope,
     LoginRequired,
     ConsentRequired,
+    UnmetAuthenticationRequirements,
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
@@ -58,6 +59,7 @@ impl ErrorCode {
             Self::InsufficientScope => "insufficient_scope",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
@@ -147,6 +149,9 @@ impl OAuthError {
         login_required => LoginRequired;
         /// Consent is required, but `prompt=none` was sent (OpenID Connect Core §3.1.2.6).
         consent_required => ConsentRequired;
+        /// The person cannot sign in as the client demands (OpenID Connect Core Error Code
+        /// unmet_authentication_requirements §2).
+        unmet_authentication_requirements => UnmetAuthenticationRequirements;
         /// A redirect URI that cannot be registered (RFC 7591 §3.2.2).
         invalid_redirect_uri => InvalidRedirectUri;
         /// Other client metadata that cannot be registered (RFC 7591 §3.2.2).

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod auth_method;
 pub mod authorization_request;
+pub mod claims_request;
 pub mod client_assertion;
 pub mod client_document;
 pub mod client_id_url;
@@ -24,6 +25,7 @@ pub mod refresh_grant;
 pub mod resource;
 pub mod scope;
 pub mod server_metadata;
+pub mod sign_in_method;
 pub mod strict_json;
 pub mod user_code;
 

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::authorization_request::ResponseMode;
 use super::grant_type::GrantType;
 use super::scope::Scope;
+use super::sign_in_method::SignInMethod;
 
 /// Client authentication methods.
 const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
@@ -58,6 +60,10 @@ pub struct ServerMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signing_alg_values_supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signing_alg_values_supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr_values_supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_supported: Option<&'static [&'static str]>,
     pub token_endpoint_auth_methods_supported: &'static [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +99,7 @@ impl ServerMetadata {
             end_session_endpoint: None,
             jwks_uri: format!("{base}/oauth/jwks"),
             response_types_supported: &["code"],
-            response_modes_supported: Some(&["query"]),
+            response_modes_supported: Some(ResponseMode::NAMES),
             grant_types_supported: GrantType::ALL
                 .iter()
                 .map(|grant| grant.wire_name())
@@ -102,6 +108,8 @@ impl ServerMetadata {
             scopes_supported: Scope::all(),
             subject_types_supported: Some(&["public"]),
             id_token_signing_alg_values_supported: Some(&["RS256"]),
+            userinfo_signing_alg_values_supported: Some(&["RS256"]),
+            acr_values_supported: Some(SignInMethod::ACR_VALUES),
             claims_supported: Some(&[
                 "iss",
                 "sub",
@@ -109,10 +117,14 @@ impl ServerMetadata {
                 "exp",
                 "iat",
                 "auth_time",
+                "acr",
                 "at_hash",
                 "nonce",
                 "name",
                 "preferred_username",
+                "profile",
+                "picture",
+                "updated_at",
                 "email",
                 "email_verified",
             ]),
@@ -124,7 +136,7 @@ impl ServerMetadata {
             authorization_response_iss_parameter_supported: Some(true), // RFC 9207 §3
             request_parameter_supported: Some(false),
             request_uri_parameter_supported: Some(false), // Discovery §3: the default would be true
-            claims_parameter_supported: Some(false),
+            claims_parameter_supported: Some(true),
         }
     }
 
@@ -142,10 +154,12 @@ impl ServerMetadata {
         self
     }
 
-    /// Removes five members that a Storyden does not send (storyden-contract.md#metadata-documents).
+    /// Removes seven members that a Storyden does not send (storyden-contract.md#metadata-documents).
     #[must_use]
     pub fn with_storydens_members(mut self) -> Self {
         self.response_modes_supported = None;
+        self.userinfo_signing_alg_values_supported = None;
+        self.acr_values_supported = None;
         self.claims_supported = None;
         self.claims_parameter_supported = None;
         self.request_parameter_supported = None;
@@ -187,6 +201,8 @@ impl ServerMetadata {
         self.end_session_endpoint = None;
         self.subject_types_supported = None;
         self.id_token_signing_alg_values_supported = None;
+        self.userinfo_signing_alg_values_supported = None;
+        self.acr_values_supported = None;
         self.claims_supported = None;
         self
     }

@@ -98,6 +98,10 @@ pub const REQUESTS: Rule = Rule::new("requests", 300, Duration::minutes(10));
 pub const DOCUMENTS_ACCOUNT: Rule = Rule::new("documents-account", 60, Duration::minutes(10));
 /// Fetches of client metadata documents per address.
 pub const DOCUMENTS_ADDRESS: Rule = Rule::new("documents-address", 300, Duration::minutes(10));
+/// Fetches of logos of clients, per account.
+pub const LOGOS_ACCOUNT: Rule = Rule::new("logos-account", 60, Duration::minutes(10));
+/// Fetches of logos of clients, per address.
+pub const LOGOS_ADDRESS: Rule = Rule::new("logos-address", 300, Duration::minutes(10));
 /// Fetches of a client's `jwks_uri`, per client.
 pub const KEYS_CLIENT: Rule = Rule::new("keys-client", 20, Duration::minutes(10));
 /// Device authorization requests per client.

@@ -9,7 +9,9 @@ use super::row::row;
 use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
+use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::pkce::CodeChallenge;
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
 /// A code with the account that approved the request and the current permissions.
@@ -39,6 +41,10 @@ pub struct AuthorizationCode {
     pub revoked: bool,
     /// Time of sign-in; `None` if unknown, as for a code from Storyden.
     pub auth_time: Option<Timestamp>,
+    /// The way of the sign-in; `None` if unknown.
+    pub sign_in_method: Option<SignInMethod>,
+    /// The granted claims.
+    pub claims: GrantedClaims,
     /// Resource indicators (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
     /// True if the authorization request contained `redirect_uri`; the token request must then repeat
@@ -56,6 +62,8 @@ struct CodeRow {
     expires_at: Timestamp,
     consumed_at: Option<Timestamp>,
     auth_time: Option<Timestamp>,
+    sign_in_method: Option<String>,
+    granted_claims: Option<JsonColumn<GrantedClaims>>,
     redirect_uri_given: Option<Flag>,
     resources: Option<JsonColumn<Option<Vec<String>>>>,
     revoked: Flag,
@@ -65,7 +73,8 @@ struct CodeRow {
 
 row!(CodeRow:
     code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, expires_at, consumed_at,
-    auth_time, redirect_uri_given, resources, revoked; approver, account
+    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, revoked;
+    approver, account
 );
 
 /// Finds a code by hash.
@@ -76,7 +85,7 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
                 "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
                  k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
                  CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
-                 i.redirect_uri_given, i.resources, ",
+                 i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, ",
                 code_ended!($engine, "k"),
                 " AS revoked, ",
                 approver_columns!("i"),
@@ -109,6 +118,11 @@ pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode
         consumed_at: row.consumed_at,
         revoked: row.revoked.0,
         auth_time: row.auth_time,
+        sign_in_method: row
+            .sign_in_method
+            .as_deref()
+            .and_then(SignInMethod::from_name),
+        claims: row.granted_claims.unwrap_or_default().0,
         resources: row.resources.and_then(|list| list.0),
         redirect_uri_given: row.redirect_uri_given.is_none_or(|given| given.0),
     }))

@@ -12,8 +12,11 @@ use crate::clock::Timestamp;
 use crate::ids::{
     AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId, ClientRowId,
 };
+use crate::oauth::authorization_request::ResponseMode;
+use crate::oauth::claims_request::{GrantedClaims, RequestedClaims};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::Scope;
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
 /// A request of a signed-in member.
@@ -35,6 +38,10 @@ pub struct AuthorizationRequest {
     pub nonce: Option<String>,
     /// S256 challenge (RFC 7636); `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
+    /// The way of the response to the client.
+    pub response_mode: ResponseMode,
+    /// The claims that the client requests one by one.
+    pub claims: RequestedClaims,
     /// Expiry.
     pub expires_at: Timestamp,
     /// Time of creation.
@@ -54,6 +61,8 @@ struct RequestRow {
     state: Option<String>,
     nonce: Option<String>,
     code_challenge: String,
+    response_mode: Option<String>,
+    requested_claims: Option<JsonColumn<RequestedClaims>>,
     expires_at: Timestamp,
     request_created_at: Timestamp,
     decided: bool,
@@ -62,8 +71,8 @@ struct RequestRow {
 }
 
 row!(RequestRow:
-    request_id, request_account_id, redirect_uri, scope, state, nonce, code_challenge, expires_at,
-    request_created_at, decided; shown, client
+    request_id, request_account_id, redirect_uri, scope, state, nonce, code_challenge, response_mode,
+    requested_claims, expires_at, request_created_at, decided; shown, client
 );
 
 /// Finds a request by the hash of the request id, with the client.
@@ -72,8 +81,8 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         ($engine:ident) => {
             concat!(
                 "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
-                 q.scope, q.state, q.nonce, q.code_challenge, q.expires_at, \
-                 q.created_at AS request_created_at, \
+                 q.scope, q.state, q.nonce, q.code_challenge, i.response_mode, i.requested_claims, \
+                 q.expires_at, q.created_at AS request_created_at, \
                  (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
                 request_ended!($engine, "q"),
                 ") AS decided, ",
@@ -82,6 +91,7 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
                 client_columns!(),
                 " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
                  LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
+                 LEFT JOIN auth_request_details i ON i.request_id = q.id \
                  WHERE q.request_id_hash = $1 AND ",
                 is_not_deleted!("c")
             )
@@ -98,6 +108,11 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         state: row.state,
         nonce: row.nonce,
         code_challenge: CodeChallenge::stored(row.code_challenge),
+        response_mode: row
+            .response_mode
+            .and_then(|mode| ResponseMode::from_name(&mode))
+            .unwrap_or_default(),
+        claims: row.requested_claims.unwrap_or_default().0,
         expires_at: row.expires_at,
         created_at: row.request_created_at,
         decided: row.decided,
@@ -129,6 +144,10 @@ pub struct NewRequest {
     pub nonce: Option<String>,
     /// S256 challenge; `None` for a client exempt from PKCE.
     pub code_challenge: Option<CodeChallenge>,
+    /// The way of the response to the client.
+    pub response_mode: ResponseMode,
+    /// The claims that the client requests one by one.
+    pub claims: RequestedClaims,
     /// Scopes that the consent page would show now.
     pub shown_scope: Scope,
     /// Fingerprint of the client that the consent page would show now.
@@ -137,6 +156,8 @@ pub struct NewRequest {
     pub resources: Option<Vec<String>>,
     /// Time of sign-in; `None` for a request with an access key.
     pub auth_time: Option<Timestamp>,
+    /// The way of the sign-in; `None` if unknown.
+    pub sign_in_method: Option<SignInMethod>,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Expiry.
@@ -170,7 +191,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     tx.execute(
         concat!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
-             redirect_uri_given, resources, revocation_id) VALUES ($1, $2, $3, $4, $5, ",
+             redirect_uri_given, resources, sign_in_method, response_mode, requested_claims, \
+             revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ",
             newest_revocation!(),
             ")"
         ),
@@ -180,37 +202,57 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
             new.auth_time.is_none().into(),
             new.redirect_uri_given.into(),
             Value::optional_names(new.resources.as_deref()),
+            new.sign_in_method.into(),
+            stored_mode(new.response_mode),
+            Value::json_unless(new.claims.is_empty(), &new.claims)?,
         ],
     )
     .await?;
     shown_consents::insert(tx, new.id.as_str(), &new.shown_scope, &new.shown_client).await
 }
 
-/// Records the code of an approved request, and the access key that approved. A request from Storyden
-/// has no details row yet: the new row has an unknown sign-in time, and counts as a request with
-/// `redirect_uri`.
-pub async fn link_code(
-    tx: &mut Tx,
-    request: &AuthorizationRequestId,
-    code: &AuthorizationCodeId,
-    access_key: Option<&AccessKeyId>,
-    now: Timestamp,
-) -> Result<()> {
+/// The stored response mode; NULL for the query.
+fn stored_mode(mode: ResponseMode) -> Value {
+    let name = (mode != ResponseMode::Query).then(|| mode.name().to_owned());
+    Value::Text(name)
+}
+
+/// The approval of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct ApprovedRequest<'a> {
+    /// The request.
+    pub id: &'a AuthorizationRequestId,
+    /// The code that the approval issues.
+    pub code: &'a AuthorizationCodeId,
+    /// The access key that approved; `None` for a session.
+    pub access_key: Option<&'a AccessKeyId>,
+    /// The granted claims.
+    pub claims: &'a GrantedClaims,
+    /// Time of the approval.
+    pub at: Timestamp,
+}
+
+/// Records the code of an approved request, the granted claims, and the access key that approved. A request
+/// from Storyden has no details row yet: the new row has an unknown sign-in time, and counts as a request
+/// with `redirect_uri`.
+pub async fn link_code(tx: &mut Tx, approved: ApprovedRequest<'_>) -> Result<()> {
     tx.execute(
         concat!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
-             redirect_uri_given, code_id, access_key_id, revocation_id) \
-             VALUES ($1, $2, $3, $3, $4, $5, ",
+             redirect_uri_given, code_id, access_key_id, granted_claims, revocation_id) \
+             VALUES ($1, $2, $3, $3, $4, $5, $6, ",
             newest_revocation!(),
             ") ON CONFLICT (request_id) DO UPDATE SET code_id = excluded.code_id, \
-             access_key_id = excluded.access_key_id, revocation_id = excluded.revocation_id"
+             access_key_id = excluded.access_key_id, granted_claims = excluded.granted_claims, \
+             revocation_id = excluded.revocation_id"
         ),
         &[
-            request.into(),
-            now.into(),
+            approved.id.into(),
+            approved.at.into(),
             true.into(),
-            code.into(),
-            access_key.into(),
+            approved.code.into(),
+            approved.access_key.into(),
+            Value::json_unless(approved.claims.is_empty(), approved.claims)?,
         ],
     )
     .await?;

@@ -6,6 +6,7 @@ use super::row::row;
 use super::value::{JsonColumn, Names, Value};
 use crate::ids::ClientRowId;
 use crate::oauth::client_metadata::About;
+use crate::oauth::id_token::SIGNING_ALGORITHM;
 use crate::secret::SecretHash;
 
 /// The details of a client.
@@ -21,6 +22,8 @@ pub struct Details {
     pub about: About,
     /// Hash of the registration access token (RFC 7592), if the client has any.
     pub registration_token: Option<SecretHash>,
+    /// True if userinfo responses are signed (`userinfo_signed_response_alg`).
+    pub signed_userinfo: bool,
 }
 
 /// Inserts or replaces the details of a client. Other columns of the row are unchanged.
@@ -31,11 +34,12 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
     tx.execute(
         "INSERT INTO auth_clients \
          (client_id, registered, default_scope, post_logout_redirect_uris, about, \
-         registration_token_hash) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id) DO UPDATE SET \
+         registration_token_hash, userinfo_signed_response_alg) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (client_id) DO UPDATE SET \
          registered = excluded.registered, default_scope = excluded.default_scope, \
          post_logout_redirect_uris = excluded.post_logout_redirect_uris, about = excluded.about, \
-         registration_token_hash = excluded.registration_token_hash",
+         registration_token_hash = excluded.registration_token_hash, \
+         userinfo_signed_response_alg = excluded.userinfo_signed_response_alg",
         &[
             client.into(),
             details.registered.into(),
@@ -47,6 +51,11 @@ pub async fn save(tx: &mut Tx, client: &ClientRowId, details: &Details) -> Resul
                 .as_ref()
                 .map(|hash| hash.as_str().to_owned())
                 .into(),
+            Value::Text(
+                details
+                    .signed_userinfo
+                    .then(|| SIGNING_ALGORITHM.to_owned()),
+            ),
         ],
     )
     .await?;
@@ -59,10 +68,12 @@ struct DetailsRow {
     post_logout_redirect_uris: Option<Names>,
     about: Option<JsonColumn<About>>,
     registration_token_hash: Option<String>,
+    userinfo_signed_response_alg: Option<String>,
 }
 
 row!(DetailsRow:
-    registered, default_scope, post_logout_redirect_uris, about, registration_token_hash
+    registered, default_scope, post_logout_redirect_uris, about, registration_token_hash,
+    userinfo_signed_response_alg
 );
 
 /// Finds the details of a client; defaults if there is no row.
@@ -70,7 +81,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
     let row: Option<DetailsRow> = db
         .fetch_optional(
             "SELECT registered, default_scope, post_logout_redirect_uris, about, \
-             registration_token_hash \
+             registration_token_hash, userinfo_signed_response_alg \
              FROM auth_clients WHERE client_id = $1",
             &[client.into()],
         )
@@ -81,6 +92,7 @@ pub async fn find(db: &Db, client: &ClientRowId) -> Result<Details> {
         post_logout_redirect_uris: row.post_logout_redirect_uris.unwrap_or_default().0,
         about: row.about.unwrap_or_default().0,
         registration_token: row.registration_token_hash.map(SecretHash::stored),
+        signed_userinfo: row.userinfo_signed_response_alg.is_some(),
     }))
 }
 

@@ -64,6 +64,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0006_long_lists.sql"),
         postgres: include_str!("../../migrations/postgres/0006_long_lists.sql"),
     },
+    Migration {
+        version: 8,
+        name: "openid",
+        sqlite: include_str!("../../migrations/sqlite/0008_openid.sql"),
+        postgres: include_str!("../../migrations/postgres/0008_openid.sql"),
+    },
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -35,6 +35,7 @@ pub mod migrate;
 mod open_revocations;
 pub mod own_grants;
 pub mod paging;
+pub mod profiles;
 mod readers;
 pub mod refresh_token_family;
 pub mod refresh_token_list;
@@ -48,6 +49,7 @@ pub mod schema;
 pub mod sessions;
 pub mod shared_keys;
 pub mod shown_consents;
+pub mod userinfo_terms;
 pub mod value;
 
 pub use db::{Db, Tx};

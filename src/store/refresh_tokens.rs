@@ -14,6 +14,8 @@ use crate::clock::Timestamp;
 use crate::ids::{
     AccessKeyId, AccountId, AuthorizationCodeId, ClientRowId, GrantId, RefreshTokenId,
 };
+use crate::oauth::claims_request::GrantedClaims;
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
 /// A refresh token with the account, the grant and the successor.
@@ -77,6 +79,10 @@ pub struct Grant {
     pub rotated_token: Option<RefreshTokenId>,
     /// Time of the sign-in, if known.
     pub auth_time: Option<Timestamp>,
+    /// The way of the sign-in, if known.
+    pub sign_in_method: Option<SignInMethod>,
+    /// The granted claims.
+    pub claims: GrantedClaims,
     /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
     /// Creation time.
@@ -99,6 +105,8 @@ struct TokenRow {
     grant_salt: Option<String>,
     grant_rotated_token_id: Option<RefreshTokenId>,
     grant_auth_time: Option<Timestamp>,
+    grant_sign_in_method: Option<String>,
+    grant_claims: Option<JsonColumn<GrantedClaims>>,
     grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
     grant_created_at: Option<Timestamp>,
     approver: ApproverColumns,
@@ -108,7 +116,8 @@ struct TokenRow {
 row!(TokenRow:
     token_id, token_client_id, scope, created_at, expires_at, revoked_at, successor_id,
     successor_hash, successor_expires_at, successor_revoked_at, grant_id, ended, grant_salt,
-    grant_rotated_token_id, grant_auth_time, grant_resources, grant_created_at; approver, account
+    grant_rotated_token_id, grant_auth_time, grant_sign_in_method, grant_claims, grant_resources,
+    grant_created_at; approver, account
 );
 
 impl TokenRow {
@@ -141,6 +150,11 @@ impl TokenRow {
                 salt: self.grant_salt,
                 rotated_token: self.grant_rotated_token_id,
                 auth_time: self.grant_auth_time,
+                sign_in_method: self
+                    .grant_sign_in_method
+                    .as_deref()
+                    .and_then(SignInMethod::from_name),
+                claims: self.grant_claims.unwrap_or_default().0,
                 resources: self.grant_resources.and_then(|list| list.0),
                 created_at: self.grant_created_at.unwrap_or(self.created_at),
             }),
@@ -158,6 +172,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
                  n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
                  g.id AS grant_id, g.salt AS grant_salt, \
                  g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
+                 g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
                  g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
                 refresh_token_ended!($engine, "t"),
                 " AS ended, ",
@@ -197,6 +212,10 @@ pub struct NewGrant {
     pub access_key: Option<AccessKeyId>,
     /// Time of the sign-in, if known.
     pub auth_time: Option<Timestamp>,
+    /// The way of the sign-in, if known.
+    pub sign_in_method: Option<SignInMethod>,
+    /// The granted claims.
+    pub claims: GrantedClaims,
     /// Resources of the tokens (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
     /// Creation time.
@@ -208,7 +227,8 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
         concat!(
             "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
-             resources, access_key_id, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ",
+             resources, access_key_id, sign_in_method, claims, revocation_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ",
             newest_revocation!(),
             ")"
         ),
@@ -221,6 +241,8 @@ pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
             new.created_at.into(),
             Value::optional_names(new.resources.as_deref()),
             new.access_key.as_ref().into(),
+            new.sign_in_method.into(),
+            Value::json_unless(new.claims.is_empty(), &new.claims)?,
         ],
     )
     .await?;

@@ -9,6 +9,7 @@ use super::row::row;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
 /// Maximum number of tokens looked up at once, the number of placeholders in [`find`].
@@ -21,6 +22,8 @@ pub struct Session {
     pub id: SessionId,
     /// Time of the sign-in.
     pub created_at: Timestamp,
+    /// The way of the sign-in; `None` for a session from Storyden or from a command.
+    pub method: Option<SignInMethod>,
     /// The account, with current permissions.
     pub account: Account,
 }
@@ -30,10 +33,13 @@ struct SessionRow {
     session_token_hash: String,
     session_created_at: Timestamp,
     session_expires_at: Timestamp,
+    session_method: Option<String>,
     account: AccountColumns,
 }
 
-row!(SessionRow: session_id, session_token_hash, session_created_at, session_expires_at; account);
+row!(SessionRow:
+    session_id, session_token_hash, session_created_at, session_expires_at, session_method; account
+);
 
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
@@ -42,9 +48,11 @@ pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Opti
         ($engine:ident) => {
             concat!(
                 "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
-                 x.created_at AS session_created_at, x.expires_at AS session_expires_at, ",
+                 x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
+                 n.method AS session_method, ",
                 account_columns!(),
-                " FROM sessions x JOIN accounts a ON a.id = x.account_id ",
+                " FROM sessions x JOIN accounts a ON a.id = x.account_id \
+                 LEFT JOIN auth_sessions n ON n.session_id = x.id ",
                 account_roles!(),
                 " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL \
                  AND NOT ",
@@ -73,6 +81,10 @@ fn live(rows: &[SessionRow], token: &SecretHash, now: Timestamp) -> Option<Sessi
     Some(Session {
         id: row.session_id.clone(),
         created_at: row.session_created_at,
+        method: row
+            .session_method
+            .as_deref()
+            .and_then(SignInMethod::from_name),
         account,
     })
 }
@@ -89,6 +101,8 @@ pub struct NewSession {
     pub created_at: Timestamp,
     /// Expiry.
     pub expires_at: Timestamp,
+    /// The way of the sign-in; `None` for a command.
+    pub method: Option<SignInMethod>,
 }
 
 /// Inserts a session.
@@ -105,6 +119,13 @@ pub async fn insert(tx: &mut Tx, new: &NewSession) -> Result<()> {
         ],
     )
     .await?;
+    if new.method.is_some() {
+        tx.execute(
+            "INSERT INTO auth_sessions (session_id, method) VALUES ($1, $2)",
+            &[(&new.id).into(), new.method.into()],
+        )
+        .await?;
+    }
     Ok(())
 }
 

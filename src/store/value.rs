@@ -36,6 +36,19 @@ impl Value {
         Self::Json(names.map_or(serde_json::Value::Null, Into::into))
     }
 
+    /// Returns a JSON document, or JSON `null` if the document says nothing.
+    ///
+    /// # Errors
+    /// If the document has no JSON form.
+    pub fn json_unless(is_empty: bool, document: &impl serde::Serialize) -> Result<Self, Error> {
+        if is_empty {
+            return Ok(Self::Json(serde_json::Value::Null));
+        }
+        let document = serde_json::to_value(document);
+        let encoded = document.map_err(|error| Error::Other(sqlx::Error::Encode(error.into())));
+        encoded.map(Self::Json)
+    }
+
     /// Returns true if the value contains U+0000, which PostgreSQL cannot store in `text` or `jsonb`.
     fn has_nul(&self) -> bool {
         match self {
@@ -139,6 +152,12 @@ impl From<Option<Timestamp>> for Value {
 impl From<&SecretHash> for Value {
     fn from(hash: &SecretHash) -> Self {
         Self::Text(Some(hash.as_str().to_owned()))
+    }
+}
+
+impl From<Option<crate::oauth::sign_in_method::SignInMethod>> for Value {
+    fn from(method: Option<crate::oauth::sign_in_method::SignInMethod>) -> Self {
+        Self::Text(method.map(|method| method.name().to_owned()))
     }
 }
 

@@ -223,11 +223,16 @@ both! {
     /// P7: sessions are deleted a week after expiry.
     async fn sessions_are_deleted_a_week_after_expiry(setup: Setup) {
         let server = setup.start().await;
-        server.member("frigg", &[]).await;
+        let frigg = server.member("frigg", &[]).await;
+        server.sign_in_again(&frigg).await;
         clean_up_after(&server, Duration::days(96)).await;
-        assert_eq!(rows!(server, "sessions"), 1);
+        assert_eq!((rows!(server, "sessions"), rows!(server, "auth_sessions")), (2, 1));
         clean_up_after(&server, Duration::days(2)).await;
-        assert_eq!(rows!(server, "sessions"), 0);
+        assert_eq!((rows!(server, "sessions"), rows!(server, "auth_sessions")), (0, 0));
+        let again = server.sign_in_again(&frigg).await;
+        server.sql("DELETE FROM sessions", &[]).await; // by a Storyden
+        clean_up_after(&server, Duration::hours(24)).await;
+        assert_eq!(rows!(server, "auth_sessions"), 0, "{}", again.handle);
     }
 
     /// a revoked grant is kept until no access token can refer to that grant.

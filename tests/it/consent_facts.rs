@@ -60,19 +60,27 @@ both! {
         };
         let registered = facts(&server, &frigg, &registered, &[]).await;
         assert_eq!(registered["client_registered_by"], "registration");
+        // req_141: pages on another host are marked
         assert_eq!(registered["client_uri"], "https://app.example/about");
-        assert_eq!(registered.get("policy_uri"), None); // req_141
+        assert_eq!(registered["policy_uri"], "https://elsewhere.example/policy");
+        assert_eq!(registered["foreign_pages"], json!(["policy_uri"]));
+        assert_eq!(registered.get("logo_uri"), None);
         let host = outside.host("editor.example").await;
         let by_document = Client {
             row_id: storyden_auth::ids::ClientRowId::new(""),
-            client_id: host.publish("/c", &json!({ "logo_uri": "https://cdn.example/x.png" })),
+            client_id: host.publish("/c?a=1", &json!({
+                "logo_uri": "https://cdn.example/x.png", "tos_uri": "https://editor.example/terms",
+            })),
             secret: None,
             redirect_uri: host.url("/cb"),
         };
         let by_document = facts(&server, &frigg, &by_document, &[]).await;
         assert_eq!(by_document["client_registered_by"], "metadata_document");
         assert_eq!(by_document["client_id_host"], "editor.example");
-        assert_eq!(by_document.get("logo_uri"), None);
+        assert_eq!(by_document["tos_uri"], "https://editor.example/terms");
+        assert_eq!((&by_document["logo_host"], &by_document["foreign_pages"]), (&json!("cdn.example"), &json!(["logo_uri"])));
+        let logo = "https://auth.example/api/oauth/client_logo?client_id=https%3A%2F%2Feditor.example%2Fc%3Fa%3D1";
+        assert_eq!(by_document["logo_uri"], logo);
     }
 
     /// Scopes that are new since the last approval are listed separately.

@@ -53,6 +53,20 @@ async fn is_signed_in(server: &Server, member: &Member) -> bool {
     answer.status != 401
 }
 
+/// Expects the page at the end of a sign-out without a redirect.
+#[track_caller]
+fn assert_signed_out_page(answer: &Answer) {
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(
+        answer
+            .header("content-security-policy")
+            .contains("frame-ancestors 'none'")
+    );
+    assert!(answer.body.contains("<h1>You are signed out</h1>"));
+}
+
 /// Expects the confirmation page and returns the page's `return_url`.
 #[track_caller]
 fn assert_confirmation(answer: Answer) -> Option<String> {
@@ -86,14 +100,15 @@ both! {
         assert!(is_signed_in(&server, &other).await); // another browser of the same account
         let sql = "SELECT COUNT(*) AS n FROM auth_audit WHERE event = 'signed_out' AND actor_id = $1 AND client_id = 'app'";
         assert_eq!(server.count(sql, &[frigg.id.as_str()]).await, 1);
-        // With the hint alone the redirect target is the web address.
-        let answer = sign_out(&server, Some(&other), &[("id_token_hint", &hint)]).await.expect(303);
-        assert_eq!(answer.header("location"), "https://auth.example");
+        // With the hint alone there is no way back: the page tells that the browser is signed out.
+        let answer = sign_out(&server, Some(&other), &[("id_token_hint", &hint)]).await;
+        assert_eq!(answer.cookie("storyden-session"), "");
+        assert_signed_out_page(&answer);
         assert!(!is_signed_in(&server, &other).await);
         // Without a session
         let answer = sign_out(&server, Some(&frigg), &query[..3]).await.expect(303);
         assert_eq!(answer.header("location"), OUT);
-        sign_out(&server, None, &[]).await.expect(303);
+        assert_signed_out_page(&sign_out(&server, None, &[]).await);
     }
 
     /// req_187, A-57: without a valid hint the session survives until the user confirms (CSRF).
@@ -168,8 +183,9 @@ both! {
         assert!(!page.body.contains("evil.example"));
     }
 
-    /// req_185, A-76: only ID tokens of this server are hints.
-    async fn a_hint_is_an_id_token_of_this_server(setup: Setup) {
+    /// req_185, req_187, A-76: a hint that is not an ID token of this server, or whose key was replaced, proves
+    /// nothing: the user is asked, and the hint vouches for no redirect URI (§2, §4).
+    async fn a_hint_that_cannot_be_verified_asks_the_user(setup: Setup) {
         for profile in ["standards", "storyden"] {
             let server = setup.clone().with("OAUTH_PROFILE", profile).start().await;
             let name = format!("frigg-{profile}");
@@ -179,19 +195,34 @@ both! {
             let (header, claims) = (tokens.jwt_header("id_token"), tokens.claims("id_token"));
             let mut elsewhere = claims.clone();
             elsewhere["iss"] = json!("https://elsewhere.example");
+            let mut userinfo = claims.clone();
+            userinfo.as_object_mut().unwrap().remove("iat");
             for hint in [
                 "x".to_owned(),
                 tokens.text("access_token"),
                 signed_by_another(&header, &claims),
                 signed(&header, &elsewhere),
+                signed(&header, &userinfo),
                 signed(&json!({ "alg": "RS256", "typ": "at+jwt" }), &claims),
             ] {
-                let answer = sign_out(&server, Some(&frigg), &[("id_token_hint", &hint)]).await;
-                answer.expect_error(400, "invalid_request");
+                let hint = ("id_token_hint", hint.as_str());
+                let query = [hint, ("post_logout_redirect_uri", OUT), ("state", "s")];
+                for query in [&query[..1], &query] {
+                    let answer = sign_out(&server, Some(&frigg), query).await;
+                    assert_eq!(assert_confirmation(answer), None);
+                    assert_signed_out_page(&sign_out(&server, None, query).await);
+                }
+                // A named client vouches for the redirect URI, after the user confirmed.
+                let query = [hint, ("client_id", &app.client_id), query[1]];
+                let answer = sign_out(&server, Some(&frigg), &query).await;
+                let back = assert_confirmation(answer).unwrap();
+                assert!(back.contains("client_id") && !back.contains("id_token_hint"), "{back}");
+                let query = [hint, ("client_id", &app.client_id), ("post_logout_redirect_uri", "https://evil.example/")];
+                sign_out(&server, Some(&frigg), &query).await.expect_error(400, "invalid_request");
             }
             assert!(is_signed_in(&server, &frigg).await);
             let good = signed(&header, &claims);
-            sign_out(&server, Some(&frigg), &[("id_token_hint", &good)]).await.expect(303);
+            assert_signed_out_page(&sign_out(&server, Some(&frigg), &[("id_token_hint", &good)]).await);
             assert!(!is_signed_in(&server, &frigg).await);
         }
     }

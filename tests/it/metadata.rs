@@ -49,9 +49,12 @@ both! {
         insta::allow_duplicates! {
             insta::assert_json_snapshot!(openid, @r#"
             {
+              "acr_values_supported": [
+                "urn:storyden:acr:password"
+              ],
               "authorization_endpoint": "https://auth.example/api/oauth/authorize",
               "authorization_response_iss_parameter_supported": true,
-              "claims_parameter_supported": false,
+              "claims_parameter_supported": true,
               "claims_supported": [
                 "iss",
                 "sub",
@@ -59,10 +62,14 @@ both! {
                 "exp",
                 "iat",
                 "auth_time",
+                "acr",
                 "at_hash",
                 "nonce",
                 "name",
                 "preferred_username",
+                "profile",
+                "picture",
+                "updated_at",
                 "email",
                 "email_verified"
               ],
@@ -92,7 +99,8 @@ both! {
               "request_parameter_supported": false,
               "request_uri_parameter_supported": false,
               "response_modes_supported": [
-                "query"
+                "query",
+                "form_post"
               ],
               "response_types_supported": [
                 "code"
@@ -126,7 +134,10 @@ both! {
                 "ES384",
                 "EdDSA"
               ],
-              "userinfo_endpoint": "https://auth.example/api/oauth/userinfo"
+              "userinfo_endpoint": "https://auth.example/api/oauth/userinfo",
+              "userinfo_signing_alg_values_supported": [
+                "RS256"
+              ]
             }
             "#);
         }
@@ -143,6 +154,8 @@ both! {
             "end_session_endpoint",
             "subject_types_supported",
             "id_token_signing_alg_values_supported",
+            "userinfo_signing_alg_values_supported",
+            "acr_values_supported",
             "claims_supported",
         ] {
             assert!(openid.as_object_mut().unwrap().remove(member).is_some(), "{member}");

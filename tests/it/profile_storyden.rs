@@ -7,7 +7,7 @@ use storyden_auth::http::router;
 use storyden_auth::oauth::grant_type::GrantType;
 use time::Duration;
 
-use crate::support::{NewClient, Setup, both};
+use crate::support::{Client, NewClient, Setup, both};
 
 fn storyden(setup: Setup) -> Setup {
     setup.with("OAUTH_PROFILE", "storyden")
@@ -233,6 +233,45 @@ both! {
         assert_eq!(info.json()["preferred_username"], "frigg");
         let refused = server.get_with_bearer("/api/oauth/userinfo", "ey.x.y").await.expect(401);
         assert_eq!(refused.header("content-type"), "application/problem+json");
+    }
+
+    /// storyden-contract.md#token-formats, storyden-contract.md#userinfo: OpenID Connect beyond a Storyden has
+    /// no effect: claims, response modes, `acr`, signed userinfo, a token in a form.
+    async fn claims_are_storydens(setup: Setup) {
+        let server = storyden(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let frigg = server.sign_in_again(&frigg).await;
+        server.sql("CREATE TABLE posts (id integer)", &[]).await;
+        let document = json!({
+            "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none",
+            "userinfo_signed_response_alg": "RS256",
+        });
+        let registered = server.send(server.request("POST", "/api/oauth/register").json(&document)).await.expect(201);
+        assert_eq!(registered.json().get("userinfo_signed_response_alg"), None);
+        let app = Client {
+            row_id: storyden_auth::ids::ClientRowId::new(""),
+            client_id: registered.text("client_id"),
+            secret: None,
+            redirect_uri: "https://app.example/cb".to_owned(),
+        };
+        let claims = r#"{"id_token":{"picture":null,"acr":{"essential":true,"value":"x"},"sub":{"value":"x"}}}"#;
+        let changed = [("claims", claims), ("response_mode", "form_post"), ("acr_values", "x")];
+        let request_id = server.pending(&frigg, &app, &changed).await;
+        let page = server.consent(&frigg, &request_id).await.expect(200).json();
+        assert_eq!(page.get("requested_claims"), None);
+        let approved = server.decide(&frigg, &request_id, "approve").await.expect(200);
+        let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+        let id_token = tokens.claims("id_token");
+        let mut names: Vec<&str> = id_token.as_object().unwrap().keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let expected = ["at_hash", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "sub"];
+        assert_eq!(names, expected);
+        assert_eq!(tokens.claims("access_token").get("acr"), None);
+        let access_token = tokens.text("access_token");
+        let info = server.get_with_bearer("/api/oauth/userinfo", &access_token).await.expect(200).json();
+        let names: Vec<&String> = info.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["email", "email_verified", "name", "preferred_username", "sub"]);
+        server.post_form("/api/oauth/userinfo", &[("access_token", &access_token)]).await.expect(405);
     }
 
     async fn the_session_cookie_is_secure_and_names_its_domain(setup: Setup) {

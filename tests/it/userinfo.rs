@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::support::{Answer, Member, Server, both};
+use crate::support::simulated_internet::SimulatedInternet;
+use crate::support::{Answer, Client, Member, Server, both, told};
 
 /// The path of userinfo.
 const PATH: &str = "/api/oauth/userinfo";
@@ -53,7 +54,8 @@ both! {
               "email_verified": true,
               "name": "Frigg",
               "preferred_username": "frigg",
-              "sub": null
+              "sub": null,
+              "updated_at": 1767225600
             }
             "#);
         }
@@ -84,7 +86,7 @@ both! {
         let app = server.public_client().await;
         for (scope, names) in [
             ("openid", &["sub"][..]),
-            ("openid profile", &["name", "preferred_username", "sub"]),
+            ("openid profile", &["name", "preferred_username", "sub", "updated_at"]),
             ("openid email", &["email", "email_verified", "sub"]),
             ("openid READ_PROFILE offline_access", &["sub"]),
         ] {
@@ -145,8 +147,28 @@ both! {
         }
     }
 
-    /// req_044, A-62: a token is accepted in a single header only.
-    async fn a_token_comes_in_one_header(setup: Setup) {
+    /// req_173: the token may be in the form of a POST (RFC 6750 §2.2).
+    async fn a_token_may_be_in_the_form(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid profile email").await;
+        let in_header = claims(&server, &token).await;
+        let form = [("access_token", token.as_str()), ("x", "1")];
+        let in_form = server.post_form(PATH, &form).await.expect(200);
+        assert_eq!(in_form.json(), in_header);
+        assert_eq!(in_form.header("cache-control"), "no-store");
+        challenged(server.post_form(PATH, &[("access_token", "x")]).await, 401, "invalid_token");
+        let answer = server.post_form(PATH, &[("access_token", "")]).await.expect(401);
+        assert_eq!(answer.header("www-authenticate"), CHALLENGE);
+        // Only a form has a token (RFC 6750 §2.2); a body of another type is ignored.
+        let json = server.request("POST", PATH).json(&json!({ "access_token": token }));
+        server.send(json).await.expect(401);
+        let json = server.request("POST", PATH).bearer_auth(&token).json(&json!({}));
+        server.send(json).await.expect(200);
+    }
+
+    /// req_044, A-62: a token is accepted by one method, and once.
+    async fn a_token_comes_by_one_method(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let token = token(&server, &frigg, "openid").await;
@@ -156,8 +178,74 @@ both! {
         let form = [("access_token", token.as_str())];
         let both = server.request("POST", PATH).bearer_auth(&token).form(&form);
         challenged(server.send(both).await, 400, "invalid_request");
-        let body = server.request("POST", PATH).form(&form);
-        challenged(server.send(body).await, 400, "invalid_request");
+        let twice = server.post_form(PATH, &[form[0], form[0]]).await;
+        challenged(twice, 400, "invalid_request");
+    }
+
+    /// OpenID Connect Core §5.1: beside a Storyden, `profile` releases the profile page and the avatar too.
+    async fn the_pages_of_a_storyden_are_claims(setup: Setup) {
+        let setup = setup.with("PUBLIC_WEB_ADDRESS", "https://community.example/forum");
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let token = token(&server, &frigg, "openid profile").await;
+        let alone = claims(&server, &token).await;
+        assert_eq!((alone.get("profile"), alone.get("picture")), (None, None));
+        server.sql("CREATE TABLE posts (id integer)", &[]).await;
+        let beside = claims(&server, &token).await;
+        assert_eq!(beside["profile"], "https://community.example/forum/m/frigg");
+        assert_eq!(beside["picture"], "https://auth.example/api/accounts/frigg/avatar");
+        server.turn(Duration::seconds(10));
+        server.suspend(&frigg).await;
+        server.reinstate(&frigg).await;
+        assert_eq!(claims(&server, &token).await["updated_at"], 1_767_225_610);
+    }
+
+    /// OpenID Connect Core §5.3.2: the response to a client with `userinfo_signed_response_alg` is a JWT
+    /// with issuer and audience, by each way to register a client.
+    async fn the_response_is_signed_for_a_client_that_registered_so(setup: Setup) {
+        let outside = SimulatedInternet::new();
+        let server = outside.around(setup).with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true").start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let uri = "https://app.example/cb";
+        let register = |alg: &str| {
+            let document = json!({
+                "redirect_uris": [uri], "token_endpoint_auth_method": "none", "userinfo_signed_response_alg": alg,
+            });
+            server.send(server.request("POST", "/api/oauth/register").json(&document))
+        };
+        let registered = register("RS256").await.expect(201);
+        assert_eq!(registered.text("userinfo_signed_response_alg"), "RS256");
+        let host = outside.host("app.example").await;
+        let document = host.publish("/c", &json!({ "userinfo_signed_response_alg": "RS256" }));
+        for client_id in [registered.text("client_id"), document] {
+            let client = Client {
+                row_id: storyden_auth::ids::ClientRowId::new(""),
+                client_id,
+                secret: None,
+                redirect_uri: uri.to_owned(),
+            };
+            let tokens = server.tokens(&frigg, &client, &[]).await;
+            let token = tokens.text("access_token");
+            let answer = server.get_with_bearer(PATH, &token).await.expect(200);
+            assert_eq!(answer.header("content-type"), "application/jwt");
+            assert_eq!(answer.header("cache-control"), "no-store");
+            let keys = server.context.keys.as_ref().unwrap();
+            let claims: Value = keys.verify("JWT", &answer.body).unwrap();
+            assert_eq!(claims["iss"], "https://auth.example");
+            assert_eq!(claims["aud"], client.client_id);
+            assert_eq!(claims["sub"], frigg.id.as_str());
+            assert_eq!(claims["email"], "frigg@example.com");
+            assert_eq!(claims["exp"], tokens.claims("access_token")["exp"]);
+            // A-76: no ID token and no access token
+            let hint = ("id_token_hint", answer.body.as_str());
+            told(server.authorize(Some(&frigg), &client, &[hint]).await, "invalid_request");
+            challenged(server.get_with_bearer(PATH, &answer.body).await, 401, "invalid_token");
+        }
+        // RFC 7591 §3.2.1: other algorithms are not registered.
+        for alg in ["ES256", "none"] {
+            let registered = register(alg).await.expect(201).json();
+            assert_eq!(registered.get("userinfo_signed_response_alg"), None);
+        }
     }
 
     /// req_045, A-84: a token in the URL is ignored.

@@ -1,6 +1,9 @@
 // The consent page of the code flow: protection of the member, and error cases.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
+
+import * as openid from 'openid-client';
 
 import { messages } from '../../web/messages/en.js';
 import { DESKTOP, PHONE, openBrowser, callbackServer, assertGuarded, checkPage, checkPageEverywhere, waitUntilEnabled, formatMessage, waitForHeading, signIn, stopClock } from './browser.mjs';
@@ -123,7 +126,9 @@ test('req_141, req_160: shows the registrant of the client, the registration dat
     return finish;
   };
   const finish = await ask('openid profile');
-  assert.equal(await page.getByRole('link', { name: /self\.example/ }).count(), 2); // not the logo
+  assert.equal(await page.getByRole('link', { name: /self\.example/ }).count(), 2);
+  await page.locator('.logo.missing').waitFor({ state: 'attached' }); // the host of the logo does not exist
+  assert.equal(await page.getByText(messages.clientDetails.otherSite).count(), 0);
   await page.getByText(messages.clientDetails.registration).waitFor();
   await page.getByText(messages.clientDetails.unverified).waitFor();
   await page.getByText(messages.clientDetails.firstSeenToday).waitFor();
@@ -180,8 +185,102 @@ test('req_160: a client with a metadata document shows the host of the document'
   await finish(await back.next());
 });
 
-/** Registers a client dynamically, with addresses of which some must not be shown. */
-async function register() {
+test('req_141: the logo and the pages of another host are marked', async (t) => {
+  const registered = await register({
+    logo_uri: 'https://images.example/logo.png',
+    policy_uri: 'https://lawyers.example/privacy',
+  });
+  const page = await openBrowser(t, member('Frigg'));
+  const asked = [];
+  await page.route('**/api/oauth/client_logo?**', (route) => {
+    asked.push(new URL(route.request().url()).searchParams.get('client_id'));
+    return route.fulfill({ contentType: 'image/png', body: Buffer.from(PIXEL, 'base64') });
+  });
+  await page.goto((await startCodeFlow(registered, 'https://self.example/callback')).url);
+  await waitForHeading(page, asks('Self-made reader'));
+  await page.locator('.logo img').waitFor();
+  assert.deepEqual(asked, [registered.client_id]);
+  const logo = page.locator('.logo');
+  assert.equal(await logo.textContent(), `${formatMessage(messages.clientDetails.logoFrom, { host: 'images.example' })} ${messages.clientDetails.otherSite}`);
+  const marked = page.locator('dd', { has: page.locator('.mark') });
+  assert.equal(await marked.count(), 1);
+  assert.ok((await marked.textContent()).startsWith('lawyers.example'));
+  await checkPageEverywhere(page, 'consent-logo');
+});
+
+/** A PNG of one pixel. */
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==';
+
+test('OpenID Connect Core §5.5: claims that the client requests one by one are shown, and then granted', async (t) => {
+  const [frigg, back] = [member('Frigg'), await callbackServer(t)];
+  const page = await openBrowser(t, frigg);
+  const claims = { userinfo: { name: { essential: true } }, id_token: { email: null } };
+  const { url, finish, config } = await startCodeFlow(client(), back.uri, { scope: 'openid', claims: JSON.stringify(claims) });
+  await page.goto(url);
+  await waitForHeading(page, asks('Reading list'));
+  await page.getByRole('heading', { name: messages.claims.heading }).waitFor();
+  const [email, name] = await page.locator('.scopes', { hasText: messages.claims.heading }).getByRole('listitem').allTextContents();
+  assert.equal(email, messages.claims.labels.email);
+  assert.equal(name, `${messages.claims.labels.name} ${messages.claims.essential}`);
+  await checkPage(page, 'consent-claims-desktop-light');
+  await allow(page).click();
+  const tokens = await finish(await back.next());
+  assert.equal(tokens.claims().email, frigg.email);
+  assert.equal(tokens.claims().name, undefined);
+  const info = await openid.fetchUserInfo(config, tokens.access_token, frigg.id);
+  assert.deepEqual(info, { sub: frigg.id, name: 'Frigg' });
+});
+
+test('Form Post Response Mode §2: the browser posts the response, also without scripts, and follows the answer', async (t) => {
+  const [frigg, landing] = [member('Frigg'), await callbackServer(t)];
+  const posts = [];
+  const app = await formServer(t, landing.uri, posts);
+  const registered = client({ redirects: [app.uri] });
+  const page = await openBrowser(t, frigg);
+  const { url, finish } = await startCodeFlow(registered, app.uri, { response_mode: 'form_post' });
+  await page.goto(url);
+  await waitForHeading(page, asks('Reading list'));
+  await allow(page).click();
+  await landing.next(); // on another origin than the redirect URI
+  assert.equal(posts.length, 1);
+  assert.equal(posts[0].origin, issuer);
+  const answer = new URL(app.uri);
+  answer.search = posts[0].body;
+  const tokens = await finish(answer);
+  assert.equal(tokens.claims().sub, frigg.id);
+  // going back does not post the form again
+  await page.goBack();
+  await page.locator('h1:visible').waitFor();
+  assert.equal(posts.length, 1);
+
+  const plain = await openBrowser(t, frigg, { javaScriptEnabled: false, viewport: PHONE });
+  const { url: silent } = await startCodeFlow(registered, app.uri, { response_mode: 'form_post', prompt: 'none' });
+  await plain.goto(silent);
+  await plain.screenshot({ path: new URL('screenshots/form-post-phone-light.png', import.meta.url).pathname });
+  await plain.getByRole('button', { name: 'Continue' }).click();
+  await landing.next();
+  assert.match(posts[1].body, /^error=consent_required&/);
+});
+
+/** Starts the HTTP server of a client that takes forms, and redirects elsewhere. */
+async function formServer(t, elsewhere, posts) {
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      posts.push({ origin: request.headers.origin, body });
+      response.writeHead(303, { location: elsewhere }).end();
+    });
+  });
+  await new Promise((done) => {
+    server.listen(0, '127.0.0.1', done);
+  });
+  t.after(() => server.close());
+  return { uri: `http://127.0.0.1:${server.address().port}/callback` };
+}
+
+/** Registers a client dynamically. */
+async function register(more = {}) {
   const metadata = {
     client_name: 'Self-made reader',
     redirect_uris: ['https://self.example/callback'],
@@ -190,6 +289,7 @@ async function register() {
     logo_uri: 'https://self.example/logo.png',
     token_endpoint_auth_method: 'none',
     scope: 'openid profile email offline_access',
+    ...more,
   };
   const answer = await fetch(new URL('/api/oauth/register', issuer), {
     method: 'POST',

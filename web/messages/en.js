@@ -120,6 +120,8 @@ export const messages = {
     firstSeen: "Known since",
     approval: "Your consent",
     clientId: "Application id",
+    otherSite: "Another site",
+    logoFrom: "Logo from {host}",
     builtIn: "This server: the application is built in",
     administrator: "{handle}, an administrator of this community",
     administratorUnknown: "An administrator of this community",
@@ -269,7 +271,7 @@ export const messages = {
       MANAGE_ROBOTS: "Create and change robots, and connect other services",
       MANAGE_TRAILS: "Create, change and delete trails",
       openid: "Identify you by your account id",
-      profile: "See your name and handle",
+      profile: "See your name, handle, profile page and avatar",
       email: "See your e-mail address",
       offline_access: "Keep access while you are not using the application, until you revoke it",
       MANAGE_POSTS: "Edit and delete the threads and replies of others",
@@ -292,6 +294,22 @@ export const messages = {
       READ_PROFILE: "Read the profiles of members",
       LIST_COLLECTIONS: "List collections",
       READ_COLLECTION: "Read collections",
+    },
+  },
+
+  // Single claims of OpenID Connect, beside the scopes.
+  claims: {
+    heading: "Details of your account",
+    essential: "Needed",
+    unknown: "Unknown detail: {name}",
+    labels: {
+      name: "See your name",
+      preferred_username: "See your handle",
+      profile: "See the address of your profile page",
+      picture: "See your avatar",
+      updated_at: "See when your account was last changed",
+      email: "See your e-mail address",
+      email_verified: "See that your e-mail address is verified",
     },
   },
 

@@ -53,6 +53,9 @@ pub(in crate::cli) struct Create {
     #[arg(long = "post-logout-redirect-uri", help = "Redirect URI after logout, for example \
         https://app.example/goodbye; repeatable, compared byte for byte", value_name = "URI", value_parser = arguments::post_logout_redirect_uri)]
     post_logout_redirect_uris: Vec<String>,
+    /// Sign userinfo responses (RS256, media type application/jwt).
+    #[arg(long)]
+    signed_userinfo: bool,
     /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
@@ -130,12 +133,13 @@ impl Create {
         };
         let details = Details {
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
+            signed_userinfo: self.signed_userinfo,
             ..Details::default()
         };
         insert(context, &client, &details).await?;
         warn(&client);
-        let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
-        shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
+        let shown = Shown::new(client, owner.map(|owner| owner.handle));
+        let mut shown = shown.with_details(details);
         shown.client_secret = secret.as_ref().map(Secret::reveal).map(str::to_owned);
         shown.print(self.json)
     }
@@ -219,7 +223,7 @@ async fn insert(
         .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
                 client_changes::insert(tx, client).await?;
-                if !details.post_logout_redirect_uris.is_empty() {
+                if !details.post_logout_redirect_uris.is_empty() || details.signed_userinfo {
                     client_details::save(tx, &client.row_id, details).await?;
                 }
                 audit::insert(tx, entry).await

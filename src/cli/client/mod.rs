@@ -15,9 +15,10 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::id_token::SIGNING_ALGORITHM;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::client_deletion;
-use crate::store::client_details;
+use crate::store::client_details::{self, Details};
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
 
@@ -109,6 +110,8 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    userinfo_signed_response_alg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     created_at: Timestamp,
 }
@@ -131,9 +134,17 @@ impl Shown {
                 .collect(),
             redirect_uris: client.redirect_uris,
             post_logout_redirect_uris: Vec::new(),
+            userinfo_signed_response_alg: None,
             owner,
             created_at: client.created_at,
         }
+    }
+
+    /// Adds the metadata without a column in Storyden's table.
+    fn with_details(mut self, details: Details) -> Self {
+        self.post_logout_redirect_uris = details.post_logout_redirect_uris;
+        self.userinfo_signed_response_alg = details.signed_userinfo.then_some(SIGNING_ALGORITHM);
+        self
     }
 
     fn print(&self, json: bool) -> Result<(), Error> {
@@ -154,6 +165,12 @@ impl Shown {
             (
                 "after signing out",
                 self.post_logout_redirect_uris.join("\n"),
+            ),
+            (
+                "signed userinfo",
+                self.userinfo_signed_response_alg
+                    .unwrap_or_default()
+                    .to_owned(),
             ),
             ("owner", self.owner.clone().unwrap_or_default()),
             ("created", self.created_at.to_rfc3339()),
@@ -197,9 +214,8 @@ impl Show {
         let client = find(context, &self.client_id).await?;
         let owner = clients::owner(&context.db, &client.row_id).await?;
         let details = client_details::find(&context.db, &client.row_id).await?;
-        let mut shown = Shown::new(client, owner.map(|owner| owner.handle));
-        shown.post_logout_redirect_uris = details.post_logout_redirect_uris;
-        shown.print(self.json)
+        let shown = Shown::new(client, owner.map(|owner| owner.handle));
+        shown.with_details(details).print(self.json)
     }
 }
 

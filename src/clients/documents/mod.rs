@@ -159,6 +159,7 @@ async fn store_document(
         post_logout_redirect_uris: Vec::new(),
         about: document.about,
         registration_token: None,
+        signed_userinfo: document.signed_userinfo,
     };
     let new = NewSnapshot {
         exists: before.is_some(),

@@ -1,9 +1,10 @@
 //! RP-initiated logout, `GET` and `POST /api/oauth/end_session` (OpenID Connect RP-Initiated Logout
 //! 1.0).
 //!
-//! 1. Check the parameters: the hint is an ID token of this server, the client is the token's audience,
-//!    the redirect URI is registered for that client. Errors are shown here and never redirected (§3).
-//! 2. Without a session, redirect to the client at once.
+//! 1. Check the parameters: the client is the audience of the hint, the redirect URI is registered for that
+//!    client. Errors are shown here and never redirected (§3). A hint that cannot be verified, such as one of
+//!    a replaced signing key, counts as no hint and vouches for no redirect URI (§2, §4).
+//! 2. Without a session, redirect to the client at once, or show that the browser is signed out.
 //! 3. If the hint names the signed-in account, end the session.
 //! 4. In every other case the request may be forged (CSRF), so ask the user on a page (§2, §6). The
 //!    page signs out and returns here without a session.
@@ -50,6 +51,9 @@ struct Hint {
     iss: String,
     sub: String,
     aud: Audience,
+    /// Present in ID tokens, absent in signed userinfo responses.
+    #[serde(rename = "iat")]
+    _iat: i64,
     /// Present in access tokens, absent in ID tokens.
     #[serde(default)]
     jti: Option<IgnoredAny>,
@@ -81,6 +85,7 @@ struct LogoutRequest {
         ("state" = Option<String>, Query, description = "Returned unchanged"),
     ),
     responses(
+        (status = 200, description = "Page after sign-out without a redirect target", body = String, content_type = "text/html"),
         (status = 303, description = "Redirect after sign-out, or to the confirmation page",
             headers(("Location" = String, description = "Redirect target"))),
         responses::OAuthInvalid,
@@ -148,7 +153,7 @@ async fn answer(
     let asked = LogoutRequest::read(context, &decode(query, KNOWN)?.without_repeats()?).await?;
     let now = context.clock.now();
     let Some(session) = session_of(context, headers).await? else {
-        return Ok(asked.redirect_back(context, Vec::new()));
+        return Ok(asked.finish(Vec::new()));
     };
     if asked.subject.as_deref() != Some(session.account.id.as_str()) {
         return Ok(asked.ask(context));
@@ -166,16 +171,16 @@ async fn answer(
         })
         .await?;
     let cookies = session_cookie::end(&context.config, headers, now);
-    Ok(asked.redirect_back(context, cookies))
+    Ok(asked.finish(cookies))
 }
 
 impl LogoutRequest {
     /// Checks the parameters (step 1).
     async fn read(context: &Context, given: &Decoded) -> Result<Self, OAuthError> {
-        let hint = match given.get("id_token_hint") {
-            Some(hint) => Some(read_hint(context, hint)?),
-            None => None,
-        };
+        let hint = given.get("id_token_hint");
+        let hint = hint.map(|hint| read_hint(context, hint));
+        let is_unverified = matches!(hint, Some(None));
+        let hint = hint.flatten();
         let named = given.get("client_id");
         let client_id = match (&hint, named) {
             (Some(hint), Some(named)) if !hint.aud.contains(named) => {
@@ -192,6 +197,8 @@ impl LogoutRequest {
             (_, named) => named,
         };
         let target = given.get("post_logout_redirect_uri");
+        // §3: no redirect for a hint that proves nothing
+        let target = target.filter(|_| client_id.is_some() || !is_unverified);
         if let Some(target) = target {
             require_registered(context, client_id, target).await?;
         }
@@ -203,16 +210,14 @@ impl LogoutRequest {
         })
     }
 
-    /// Redirects to the client's URI, or to the front page without such a URI (steps 2 and 3).
-    fn redirect_back(&self, context: &Context, cookies: Vec<String>) -> Response {
-        let location = if let Some(target) = &self.target {
-            let state = self.state.as_deref().map(|state| ("state", state));
-            with_parameters(target, state.as_slice())
-        } else {
-            let web = context.config.web_address();
-            web.as_str().trim_end_matches('/').to_owned()
+    /// Redirects to the client's URI or, without such a URI, shows that the browser is signed out (steps 2
+    /// and 3).
+    fn finish(&self, cookies: Vec<String>) -> Response {
+        let Some(target) = &self.target else {
+            return (set_cookies(cookies), pages::signed_out_page()).into_response();
         };
-        redirect(&location, cookies)
+        let state = self.state.as_deref().map(|state| ("state", state));
+        redirect(&with_parameters(target, state.as_slice()), cookies)
     }
 
     /// Redirects to the logout page (step 4). The page returns with all parameters except the hint.
@@ -233,17 +238,13 @@ impl LogoutRequest {
     }
 }
 
-/// Verifies the signature and issuer of a hint (§2, §4), not the expiry.
-fn read_hint(context: &Context, hint: &str) -> Result<Hint, OAuthError> {
-    let claims: Option<Hint> = context
-        .keys
-        .as_ref()
-        .and_then(|keys| keys.verify("JWT", hint));
-    let claims =
-        claims.filter(|claims| claims.iss == context.config.issuer() && claims.jti.is_none());
-    claims.ok_or_else(|| {
-        OAuthError::invalid_request("id_token_hint is not an ID token of this server")
-    })
+/// Verifies the signature and issuer of a hint (§2, §4), not the expiry; `None` if the hint is no ID token
+/// of this server, or not verifiable any more.
+fn read_hint(context: &Context, hint: &str) -> Option<Hint> {
+    let keys = context.keys.as_ref()?;
+    let claims: Hint = keys.verify("JWT", hint)?;
+    let is_ours = claims.iss == context.config.issuer() && claims.jti.is_none();
+    is_ours.then_some(claims)
 }
 
 /// Requires a registered redirect URI, compared byte by byte (§3).

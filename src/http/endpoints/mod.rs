@@ -1,6 +1,7 @@
 //! HTTP endpoints of the protocol, one file per endpoint.
 
 pub mod authorize;
+pub mod client_logo;
 mod consent;
 pub mod device_authorization;
 pub mod device_consent;

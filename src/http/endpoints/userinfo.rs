@@ -1,28 +1,35 @@
 //! The userinfo endpoint, `GET` and `POST /api/oauth/userinfo` (OpenID Connect Core §5.3).
+//!
+//! 1. Read the access token: in the header or, of a `POST`, in the form (RFC 6750 §2.1 and §2.2).
+//! 2. Verify the token, and require the scope `openid`.
+//! 3. Collect the claims that the scope releases, and the claims that the client requested one by one
+//!    (§5.5).
+//! 4. Respond with JSON or, for a client with `userinfo_signed_response_alg`, with a signed JWT (§5.3.2).
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::token::person_claims;
 use super::{challenge_bearer, with_challenge};
 use utoipa::{IntoResponses, ToResponse};
 
-use crate::accounts::access_keys;
+use crate::accounts::{access_keys, person_claims};
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{Bearer, bearer, verify_access_token};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
-use crate::http::extract::read_form;
+use crate::http::extract::{is_form, read_form};
 use crate::ids::AccountId;
-use crate::oauth::access_token::ForWhom;
-use crate::oauth::id_token::PersonClaims;
+use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
+use crate::oauth::id_token::{ClaimPlace, ClaimPolicy, PersonClaims, SignedUserinfo};
 use crate::oauth::scope::ScopeName;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
+use crate::store::accounts::Account;
+use crate::store::userinfo_terms::{self, UserinfoTerms};
 
 /// The claims (OpenID Connect Core §5.3.2). Claims without a value are omitted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -31,6 +38,14 @@ pub struct UserInfo {
     #[serde(flatten)]
     person: PersonClaims,
     sub: AccountId,
+}
+
+/// The form of a `POST`, for the API document.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = OAuthUserInfoProps)]
+pub struct UserInfoForm {
+    /// The access token, unless sent in the `Authorization` header (RFC 6750 §2.2).
+    pub access_token: Option<String>,
 }
 
 /// Errors of a bearer token, for the API document.
@@ -62,7 +77,11 @@ pub enum EitherUnauthorized {
     tag = "auth",
     security(("oauth_token" = [])),
     responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        (
+            status = 200,
+            description = "Claims; a signed JWT if the client registered userinfo_signed_response_alg",
+            content((UserInfo = "application/json"), (String = "application/jwt"))
+        ),
         responses::OAuthInvalid,
         BearerErrors,
     ),
@@ -78,8 +97,13 @@ pub async fn userinfo(context: State<SharedContext>, request: Request) -> Respon
     operation_id = "OAuthUserInfoByPost",
     tag = "auth",
     security(("oauth_token" = [])),
+    request_body(content = Option<UserInfoForm>, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "OpenID Connect Core §5.3.2", body = UserInfo),
+        (
+            status = 200,
+            description = "Claims; a signed JWT if the client registered userinfo_signed_response_alg",
+            content((UserInfo = "application/json"), (String = "application/jwt"))
+        ),
         responses::OAuthInvalid,
         BearerErrors,
     ),
@@ -91,7 +115,7 @@ pub async fn userinfo_by_post(context: State<SharedContext>, request: Request) -
 async fn respond(State(context): State<SharedContext>, request: Request) -> Response {
     let policy = context.config.policies.userinfo;
     match answer(&context, request).await {
-        Ok(info) => Json(info).into_response(),
+        Ok(response) => response,
         Err(Some(error))
             if policy.errors_are_problems && error.code == ErrorCode::InsufficientScope =>
         {
@@ -107,34 +131,9 @@ async fn respond(State(context): State<SharedContext>, request: Request) -> Resp
     }
 }
 
-/// Returns the claims; `None` as the error if the request has no token.
-async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<OAuthError>> {
-    let token = bearer(
-        context.config.policies.callers.bearer_scheme,
-        request.headers(),
-    );
-    let form = CONTENT_TYPE;
-    if request.method() == Method::POST && request.headers().contains_key(form) {
-        let form = read_form(
-            context.config.policies.requests.form_syntax,
-            request,
-            &["access_token"],
-        )
-        .await?;
-        // RFC 6750 §2: a token in the header only, and by one method only
-        if form.get("access_token").is_some() {
-            let description = "the access token must only be in the Authorization header";
-            return Err(Some(OAuthError::invalid_request(description)));
-        }
-    }
-    let token = match token {
-        Bearer::Token(token) => token,
-        Bearer::None => return Err(None),
-        Bearer::Ambiguous => {
-            let description = "more than one Authorization header";
-            return Err(Some(OAuthError::invalid_request(description)));
-        }
-    };
+/// Returns the response; `None` as the error if the request has no token.
+async fn answer(context: &Context, request: Request) -> Result<Response, Option<OAuthError>> {
+    let token = read_token(context, request).await?.ok_or(None)?;
     if context.config.policies.userinfo.errors_are_problems
         && is_access_key(context, &token).await?
     {
@@ -154,13 +153,80 @@ async fn answer(context: &Context, request: Request) -> Result<UserInfo, Option<
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    let person = person_claims(context, &account, &token.scope)
-        .await
-        .map_err(OAuthError::from)?;
-    Ok(UserInfo {
-        person,
-        sub: account.id,
-    })
+    Ok(claims_of(context, token, account).await?)
+}
+
+/// Reads the access token of a request: in the header or in the form, by one method only (RFC 6750 §2).
+async fn read_token(context: &Context, request: Request) -> Result<Option<Secret>, OAuthError> {
+    let policies = context.config.policies;
+    let in_header = bearer(policies.callers.bearer_scheme, request.headers());
+    let in_form = if has_form(request.method(), request.headers()) {
+        let syntax = policies.requests.form_syntax;
+        let form = read_form(syntax, request, &["access_token"]).await?;
+        form.get("access_token").map(Secret::new)
+    } else {
+        None
+    };
+    match (in_header, in_form) {
+        (Bearer::Token(token), None) => Ok(Some(token)),
+        (Bearer::None, in_form) => Ok(in_form),
+        (Bearer::Ambiguous, _) => {
+            let description = "more than one Authorization header";
+            Err(OAuthError::invalid_request(description))
+        }
+        (Bearer::Token(_), Some(_)) => {
+            let description = "the access token must be in the Authorization header or in the form";
+            Err(OAuthError::invalid_request(description))
+        }
+    }
+}
+
+/// True if the request has a form. A body of another type is ignored: a client may send the token in the
+/// header and an empty JSON body.
+fn has_form(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::POST && is_form(headers)
+}
+
+/// Builds the response to a valid token.
+async fn claims_of(
+    context: &Context,
+    token: VerifiedAccessToken,
+    account: Account,
+) -> Result<Response, OAuthError> {
+    let policy = context.config.policies.tokens.claims;
+    let terms = match &token.grant {
+        Some(grant) if policy == ClaimPolicy::Standard => {
+            userinfo_terms::find(&context.db, grant).await?
+        }
+        _ => UserinfoTerms::default(),
+    };
+    let released = policy.released(ClaimPlace::Userinfo, &token.scope, &terms.claims);
+    let person = person_claims::collect(context, &account, &released).await?;
+    match token.client_id {
+        Some(client_id) if terms.signed => {
+            let claims = SignedUserinfo {
+                aud: &client_id,
+                exp: token.expires_at,
+                iss: &context.config.issuer(),
+                sub: &account.id,
+                person,
+            };
+            sign(context, &claims).await
+        }
+        _ => Ok(Json(UserInfo {
+            person,
+            sub: account.id,
+        })
+        .into_response()),
+    }
+}
+
+async fn sign(context: &Context, claims: &SignedUserinfo<'_>) -> Result<Response, OAuthError> {
+    const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
+    let keys = context.keys.as_ref();
+    let keys = keys.ok_or_else(|| OAuthError::server_error("there is no key"))?;
+    let signed = keys.turn().await?.sign("JWT", claims).await?;
+    Ok(([(CONTENT_TYPE, JWT)], signed).into_response())
 }
 
 async fn is_access_key(context: &Context, bearer: &Secret) -> Result<bool, OAuthError> {

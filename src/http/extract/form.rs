@@ -113,3 +113,9 @@ async fn multipart(
     }
     Ok(pairs)
 }
+
+/// True if the body is a form, by its `Content-Type`.
+#[must_use]
+pub fn is_form(headers: &HeaderMap) -> bool {
+    MediaType::of(headers).is_some_and(|media_type| media_type.is(FORM))
+}

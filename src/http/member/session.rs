@@ -22,6 +22,7 @@ use crate::http::extract::{ClientAddress, JsonBody};
 use crate::http::guards::require_own_origin;
 use crate::http::session_cookie;
 use crate::ids::{AccountId, SessionId};
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::{
     Attempt, RetryAfter, SIGN_IN_ADDRESS, SIGN_IN_IDENTIFIER, SIGN_IN_PAIR, network_of, networks,
 };
@@ -135,7 +136,8 @@ pub async fn sign_in(
         address,
         password_hash: row.password_hash.clone(),
     };
-    let (session, expires_at) = match create_session(&context, &row.account_id, Some(held)).await {
+    let started = create_session(&context, &row.account_id, Start::Password(held)).await;
+    let (session, expires_at) = match started {
         Err(store::Error::RaceLost) => return Err(wrong()), // a concurrent change
         begun => begun?,
     };
@@ -211,7 +213,7 @@ async fn reject_unknown_handle(context: &Context, identifier: &str) -> Result<()
     Err(ApiError::new(Kind::NotFound, "There is no account with this handle").title(title))
 }
 
-/// Creates a session without a password check. Returns the value of the session cookie and the expiry.
+/// Creates a session for an operator. Returns the value of the session cookie and the expiry.
 ///
 /// # Errors
 /// If the database is unavailable.
@@ -219,12 +221,42 @@ pub async fn begin(
     context: &Context,
     account: &AccountId,
 ) -> Result<(Secret, Timestamp), store::Error> {
-    create_session(context, account, None).await
+    create_session(context, account, Start::Operator).await
+}
+
+/// Creates the session of a sign-up, after the password was set.
+///
+/// # Errors
+/// If the database is unavailable.
+pub(super) async fn begin_after_sign_up(
+    context: &Context,
+    account: &AccountId,
+) -> Result<(Secret, Timestamp), store::Error> {
+    create_session(context, account, Start::SignUp).await
 }
 
 fn wrong() -> ApiError {
     ApiError::new(Kind::Unauthenticated, "The handle or the password is wrong")
         .title("The handle or the password is wrong.")
+}
+
+/// The reason of a new session.
+enum Start {
+    /// A sign-in.
+    Password(VerifiedPassword),
+    /// A sign-up.
+    SignUp,
+    /// A command of the operator.
+    Operator,
+}
+
+impl Start {
+    fn method(&self) -> Option<SignInMethod> {
+        match self {
+            Self::Password(_) | Self::SignUp => Some(SignInMethod::Password),
+            Self::Operator => None,
+        }
+    }
 }
 
 /// The verified password of a sign-in, and the client address.
@@ -234,11 +266,11 @@ struct VerifiedPassword {
     password_hash: String,
 }
 
-/// Creates a session. With `held`, the transaction requires that the password is still the current one.
+/// Creates a session. At a sign-in, the transaction requires that the password is still the current one.
 async fn create_session(
     context: &Context,
     account: &AccountId,
-    held: Option<VerifiedPassword>,
+    start: Start,
 ) -> Result<(Secret, Timestamp), store::Error> {
     let (session, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewSession {
@@ -247,14 +279,17 @@ async fn create_session(
         account: account.clone(),
         created_at: now,
         expires_at: now + SESSION_TTL,
+        method: start.method(),
     };
     let expires_at = new.expires_at;
     let entry = Entry::new(Event::SignedIn, now).subject(&new.id);
-    let entry = match &held {
-        Some(held) => entry.by(account).from(held.address),
-        None => entry.of(account),
+    let (entry, password_hash) = match start {
+        Start::Password(held) => (
+            entry.by(account).from(held.address),
+            Some(held.password_hash),
+        ),
+        Start::SignUp | Start::Operator => (entry.of(account), None),
     };
-    let password_hash = held.map(|held| held.password_hash);
     context
         .db
         .write(

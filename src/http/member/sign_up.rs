@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::IntoResponse;
 
 use super::entry;
-use super::session::{SignIn, SignedIn, begin, check_new_password};
+use super::session::{SignIn, SignedIn, begin_after_sign_up, check_new_password};
 use crate::accounts::handle;
 use crate::context::SharedContext;
 use crate::http::cookies::set_cookies;
@@ -100,7 +100,7 @@ pub async fn sign_up(
         }
         written => written?,
     }
-    let (session, expires_at) = begin(&context, &id).await?;
+    let (session, expires_at) = begin_after_sign_up(&context, &id).await?;
     let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
     let who = AccountPassword {
         account: &id,

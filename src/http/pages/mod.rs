@@ -1,11 +1,11 @@
 //! The built-in pages: the files of `web/`, embedded at compile time.
 //!
 //! The pages are static and call the JSON API with the session cookie. Every page is the same for all
-//! visitors; access control is in the API. Only [`error_page`] is rendered here, for an authorization
-//! request that must not be redirected.
+//! visitors; access control is in the API. Three small pages are rendered instead, and need no file:
+//! [`error_page`], [`signed_out_page`] and [`form_page`].
 
-mod error_page;
 mod files;
+mod rendered;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -14,8 +14,8 @@ use axum::routing::get;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-pub use error_page::error_page;
 use files::{ASSETS, PAGES};
+pub use rendered::{error_page, form_page, signed_out_page};
 
 /// Content Security Policy of the pages: resources of the same origin only, no framing (clickjacking).
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(

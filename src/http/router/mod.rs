@@ -33,11 +33,11 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
 };
-use crate::http::endpoints::authorize::{consent, decision};
+use crate::http::endpoints::authorize::{consent, decision, form_post};
 use crate::http::endpoints::{
-    authorize, device_authorization, device_consent, end_session, health, introspection, openapi,
-    protected_resource, register, registration_management, remote_callback, revocation as revoke,
-    token, userinfo, well_known,
+    authorize, client_logo, device_authorization, device_consent, end_session, health,
+    introspection, openapi, protected_resource, register, registration_management, remote_callback,
+    revocation as revoke, token, userinfo, well_known,
 };
 use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
 use crate::http::error::{ApiError, Kind};
@@ -192,6 +192,7 @@ fn browser(config: &Config) -> Documented {
 fn navigation(config: &Config) -> Documented {
     Documented::default()
         .routes(routes!(authorize::authorize, authorize::authorize_by_form))
+        .routes(routes!(form_post::respond))
         .routes(routes!(
             end_session::end_session,
             end_session::end_session_by_form
@@ -226,6 +227,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::sessions::delete))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
+        .routes(routes!(client_logo::show))
         .with_errors::<CommonProblems>();
     uncached(for_own_origins(routes, config))
 }

@@ -12,6 +12,7 @@ use super::auth_method::AuthMethod;
 use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::GrantType;
+use super::id_token::SIGNING_ALGORITHM;
 use super::scope::{Scope, ScopeSyntax};
 use rules::Rules;
 
@@ -82,6 +83,9 @@ pub struct RequestedMetadata {
     /// The scope of a request without `scope`.
     #[schema(required = false)]
     scope: Option<String>,
+    /// `RS256`, for signed userinfo responses. Other algorithms are not registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    userinfo_signed_response_alg: Option<String>,
     #[serde(flatten)]
     about: About,
 }
@@ -146,6 +150,8 @@ pub struct ClientMetadata {
     pub scope: Scope,
     /// The allowed scope.
     pub allowed: Scope,
+    /// True if userinfo responses are signed.
+    pub signed_userinfo: bool,
     /// Display metadata.
     pub about: About,
 }
@@ -232,6 +238,7 @@ impl RequestedMetadata {
             jwks: None,
             jwks_uri: None,
             scope: members.text("scope")?,
+            userinfo_signed_response_alg: None,
             about: About {
                 application_type: members.text("application_type")?,
                 client_uri: members.text("client_uri")?,
@@ -246,6 +253,7 @@ impl RequestedMetadata {
             asked.post_logout_redirect_uris = uris.unwrap_or_default();
             asked.jwks = members.get("jwks").cloned();
             asked.jwks_uri = members.text("jwks_uri")?;
+            asked.userinfo_signed_response_alg = members.text("userinfo_signed_response_alg")?;
             asked.about.contacts = members.list("contacts")?;
             asked.about.software_id = members.text("software_id")?;
             asked.about.software_version = members.text("software_version")?;
@@ -290,6 +298,9 @@ impl RequestedMetadata {
                 cap.clone()
             },
             scope,
+            // RFC 7591 §3.2.1: the server may register less, and the response tells so
+            signed_userinfo: self.userinfo_signed_response_alg.as_deref()
+                == Some(SIGNING_ALGORITHM),
             about,
         })
     }

@@ -624,7 +624,10 @@ pub(super) const STEPS: &[Step] = &[
         Duration::days(7),
         "sessions",
         "id",
-        &[delete!("sessions", "id")]
+        &[
+            delete!("auth_sessions", "session_id"),
+            delete!("sessions", "id"),
+        ]
     ),
     GRANTS_WITHOUT_TOKENS,
     REVOCATIONS,
@@ -660,6 +663,12 @@ pub(super) const STEPS: &[Step] = &[
         ("auth_refresh_tokens", "token_id"),
         "(SELECT t.id FROM oauth_refresh_tokens t WHERE t.id = x.token_id) IS NULL",
         &[delete!("auth_refresh_tokens", "token_id")]
+    ),
+    walk!(
+        "session details",
+        ("auth_sessions", "session_id"),
+        "(SELECT s.id FROM sessions s WHERE s.id = x.session_id) IS NULL",
+        &[delete!("auth_sessions", "session_id")]
     ),
     walk!(
         "client details",

@@ -43,6 +43,7 @@ pub(crate) const GROWING: &[&str] = &[
     "auth_refresh_tokens",
     "auth_request_details",
     "auth_revoked_tokens",
+    "auth_sessions",
     "auth_shown_consents",
 ];
 

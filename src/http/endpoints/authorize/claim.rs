@@ -70,16 +70,18 @@ async fn claim(
             return Err(OAuthError::invalid_client("Client not found").into());
         }
     };
-    let to_location = |error: OAuthError| {
-        let location = request.error_location(context, &error);
-        ConsentError::Location(error, location)
+    let new = match request.requires_sign_in(decider, pending.created_at, now) {
+        Ok(true) => return Err(ConsentError::SignIn), // the session is not what the request demands
+        Ok(false) => request.validate(context, decider, request_id.clone()),
+        Err(error) => Err(error),
     };
-    let requires_sign_in = request.requires_sign_in(decider, pending.created_at, now);
-    if requires_sign_in.map_err(to_location)? {
-        return Err(ConsentError::SignIn); // the session is older than the request demands
+    match new {
+        Ok(new) => store_claimed(context, new, request.client).await,
+        Err(error) => {
+            let location = request.error(context, &error).location(context).await?;
+            Err(ConsentError::Location(error, location))
+        }
     }
-    let new = request.validate(context, decider, request_id.clone());
-    store_claimed(context, new.map_err(to_location)?, request.client).await
 }
 
 async fn store_claimed(
@@ -101,6 +103,8 @@ async fn store_claimed(
             state: new.state,
             nonce: new.nonce,
             code_challenge: new.code_challenge,
+            response_mode: new.response_mode,
+            claims: new.claims,
             expires_at: new.expires_at,
             created_at: new.created_at,
             decided: false,

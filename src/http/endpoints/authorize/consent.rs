@@ -22,7 +22,8 @@ use crate::http::endpoints::require_enabled;
 use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
-use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::claims_request::ClaimList;
+use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::authorization_requests::AuthorizationRequest;
@@ -41,10 +42,24 @@ pub struct Consent {
     inherits_user_permissions: bool,
     redirect_uri: String,
     request_id: String,
+    /// Claims that the client requests one by one, and that no granted scope releases. Show these, and send
+    /// the names back as `granted_claims`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    requested_claims: Vec<RequestedClaim>,
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
     #[serde(flatten)]
     facts: ClientFacts,
+}
+
+/// A claim that the client requests by its name (OpenID Connect Core §5.5).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthRequestedClaim)]
+pub struct RequestedClaim {
+    name: &'static str,
+    /// True if the client needs the claim for its purpose.
+    essential: bool,
 }
 
 /// `GET /api/oauth/authorize/consent?request_id=`.
@@ -92,7 +107,13 @@ async fn shown(
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(&request, account, &requested);
     let (granted, facts) = undecided.show(context, Some(&request.redirect_uri)).await?;
+    let claims = requested_claims(&request, &granted);
+    let claims = claims.iter().map(|claim| RequestedClaim {
+        name: claim.name(),
+        essential: request.claims.essential.contains(claim),
+    });
     Ok(Json(Consent {
+        requested_claims: claims.collect(),
         facts,
         granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
@@ -122,6 +143,14 @@ pub(super) fn answer<T: Serialize>(
     let response = outcome.into_response();
     let ended = request_id.filter(|_| is_done).map(Secret::hash);
     pending_cookie::cleared(context, headers, ended.as_ref(), response)
+}
+
+/// Returns the claims that an approval grants one by one, beyond the claims of the granted scopes.
+pub(super) fn requested_claims(request: &AuthorizationRequest, granted: &Scope) -> ClaimList {
+    let client = &request.client.scope;
+    let is_openid = granted.contains(ScopeName::Openid);
+    let may_have = |scope| is_openid && client.allows(scope);
+    request.claims.shown(granted, may_have)
 }
 
 /// Joins the request with the deciding account and the requested scopes.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::claim::{already_processed, undecided};
-use super::consent::{answer, undecided_of};
-use super::response::answer_location;
+use super::consent::{answer, requested_claims, undecided_of};
+use super::response::Receiver;
 use crate::clients::require_grant;
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
@@ -20,6 +20,7 @@ use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, JsonBody};
 use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
+use crate::oauth::claims_request::{ClaimList, GrantedClaims};
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri::is_registered;
 use crate::oauth::scope::Scope;
@@ -28,7 +29,7 @@ use crate::store;
 use crate::store::access_keys;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::authorization_codes::{self, NewCode};
-use crate::store::authorization_requests::{self, AuthorizationRequest};
+use crate::store::authorization_requests::{self, ApprovedRequest, AuthorizationRequest};
 use crate::store::clients;
 
 /// A decision about an authorization request.
@@ -42,6 +43,11 @@ pub struct DecisionBody {
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
     /// version.
     client_version: Option<String>,
+    /// The `requested_claims` of the page, by name. An approval grants only these and the claims of the
+    /// granted scopes, so that a page that does not show claims grants none.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, required = false)]
+    granted_claims: ClaimList,
 }
 
 /// The result of a decision and the next URL of the browser.
@@ -89,6 +95,7 @@ async fn decided(
         request_id,
         decision,
         client_version,
+        granted_claims,
     } = body;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
@@ -96,19 +103,29 @@ async fn decided(
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
         Decision::Approve => {
-            let version = client_version.as_deref();
-            approve(context, &decider, &request, version, address).await?
+            let shown = Shown {
+                client_version: client_version.as_deref(),
+                claims: &granted_claims,
+            };
+            approve(context, &decider, &request, shown, address).await?
         }
         Decision::Deny => deny(context, &request, address).await?,
     };
     Ok(Json(answer))
 }
 
+/// The part of the consent page that the decision repeats.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    client_version: Option<&'a str>,
+    claims: &'a ClaimList,
+}
+
 async fn approve(
     context: &Context,
     decider: &ResourceOwner,
     request: &AuthorizationRequest,
-    client_version: Option<&str>,
+    shown: Shown<'_>,
     address: ClientAddress,
 ) -> Result<Decided, ConsentError> {
     let account = &decider.account;
@@ -121,7 +138,9 @@ async fn approve(
     require_grant(&request.client, GrantType::AuthorizationCode)?;
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(request, account, &requested);
-    let granted = undecided.approve(context, client_version).await?;
+    let granted = undecided.approve(context, shown.client_version).await?;
+    let individual = requested_claims(request, &granted);
+    let approved = individual.keep(|claim| shown.claims.contains(claim));
     let (code, now) = (Secret::generate(&context.random), context.clock.now());
     let new = NewCode {
         id: AuthorizationCodeId::generate(now),
@@ -140,8 +159,12 @@ async fn approve(
         request: request.id.clone(),
         access_key: decider.access_key().cloned(),
         client_version: request.client.fingerprint(),
+        claims: request.claims.grant(&granted, approved),
         code: new,
     };
+    // Built before the commit: a failure approves nothing.
+    let response = receiver(request).respond(context, &[("code", code.reveal())]);
+    let location = response.location(context).await?;
     let commit = context
         .db
         .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
@@ -155,12 +178,18 @@ async fn approve(
         }
         Err(error) => return Err(error.into()),
     }
-    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
-    let location = answer_location(context, uri, &[("code", code.reveal())], state);
     Ok(Decided {
         location,
         status: "approved",
     })
+}
+
+fn receiver(request: &AuthorizationRequest) -> Receiver<'_> {
+    Receiver {
+        redirect_uri: &request.redirect_uri,
+        state: request.state.as_deref(),
+        mode: request.response_mode,
+    }
 }
 
 /// Builds the audit event of a decision.
@@ -182,6 +211,8 @@ struct Approval {
     access_key: Option<AccessKeyId>,
     /// Fingerprint of the client that the user approved.
     client_version: String,
+    /// The granted claims.
+    claims: GrantedClaims,
     code: NewCode,
     entry: Entry,
 }
@@ -213,7 +244,14 @@ impl Approval {
             return Ok(Approved::AlreadyDecided);
         }
         authorization_codes::insert(tx, &self.code).await?;
-        authorization_requests::link_code(tx, &self.request, &self.code.id, key, now).await?;
+        let approved = ApprovedRequest {
+            id: &self.request,
+            code: &self.code.id,
+            access_key: key,
+            claims: &self.claims,
+            at: now,
+        };
+        authorization_requests::link_code(tx, approved).await?;
         audit::insert(tx, &self.entry).await?;
         Ok(Approved::Yes)
     }
@@ -224,6 +262,8 @@ async fn deny(
     request: &AuthorizationRequest,
     address: ClientAddress,
 ) -> Result<Decided, ConsentError> {
+    let response = receiver(request).respond(context, &[("error", "access_denied")]);
+    let location = response.location(context).await?;
     let now = context.clock.now();
     let entry = entry(Event::GrantDenied, request, address, now).subject(&request.id);
     let denied = context
@@ -240,8 +280,6 @@ async fn deny(
     if !denied.await? {
         return Err(already_processed().into());
     }
-    let (uri, state) = (&request.redirect_uri, request.state.as_deref());
-    let location = answer_location(context, uri, &[("error", "access_denied")], state);
     Ok(Decided {
         location,
         status: "denied",

@@ -17,11 +17,13 @@
 mod claim;
 pub mod consent;
 pub mod decision;
+pub mod form_post;
 pub mod parameters;
 mod pending;
 mod pending_cookie;
 mod request;
 mod response;
+mod sealed_response;
 mod storyden;
 
 use std::net::IpAddr;
@@ -44,7 +46,7 @@ use crate::store::authorization_requests;
 use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Sent};
 use pending::{NextPage, PendingRequest};
 use request::{Resolution, ResolvedRequest, limit_requests, resolve};
-use response::{consent_page, redirect, respond_without_redirect};
+use response::{AuthorizationResponse, consent_page, redirect, respond_without_redirect};
 
 /// `GET /api/oauth/authorize`.
 #[utoipa::path(
@@ -55,7 +57,7 @@ use response::{consent_page, redirect, respond_without_redirect};
     security((), ("browser" = []), ("access_key" = [])),
     params(AuthorizeParameters),
     responses(
-        (status = 200, description = "Not returned; listed for compatibility with Storyden", body = String, content_type = "text/html"),
+        (status = 200, description = "Page that posts an error to the client, with response_mode=form_post", body = String, content_type = "text/html"),
         (
             status = 302,
             description = "Redirect to the consent page, to the login page or, with an error, to the client",
@@ -155,10 +157,10 @@ enum AuthorizeError {
     /// Shown here: a pending request that cannot be resumed. The cookie is cleared unless the error is
     /// temporary.
     NotResumed(OAuthError, SecretHash),
-    /// Sent to the client's redirect URI. Ends the pending request, if any.
+    /// Sent to the client's redirect URI, by redirect or form. Ends the pending request, if any.
     ByRedirect {
         error: OAuthError,
-        location: String,
+        response: AuthorizationResponse,
         pending: Option<SecretHash>,
     },
     /// Wrong kind of credential, or a suspended account.
@@ -188,11 +190,11 @@ impl AuthorizeError {
             }
             Self::ByRedirect {
                 error,
-                location,
+                response,
                 pending,
             } => {
                 error.log();
-                let response = redirect(StatusCode::FOUND, &location);
+                let response = response.into_response(context);
                 pending_cookie::cleared(context, headers, pending.as_ref(), response)
             }
             Self::Problem(problem) => problem.into_response(),
@@ -369,7 +371,7 @@ impl Authorization<'_> {
 
     fn by_redirect(&self, error: OAuthError) -> AuthorizeError {
         AuthorizeError::ByRedirect {
-            location: self.request.error_location(self.context, &error),
+            response: self.request.error(self.context, &error),
             pending: self.pending_hash(),
             error,
         }

@@ -67,7 +67,7 @@ pub struct AuthorizeParameters {
     pub code_challenge: Option<String>,
     /// `S256`.
     pub code_challenge_method: Option<String>,
-    /// `query`.
+    /// `query` or `form_post`.
     pub response_mode: Option<String>,
     /// `none`, or a list of `login` and `consent`, separated by spaces.
     pub prompt: Option<String>,
@@ -77,6 +77,11 @@ pub struct AuthorizeParameters {
     pub login_hint: Option<String>,
     /// An ID token of the account that must be signed in.
     pub id_token_hint: Option<String>,
+    /// Requested authentication context classes, separated by spaces. Voluntary: the ID token tells the
+    /// class in `acr`.
+    pub acr_values: Option<String>,
+    /// Claims requested one by one, a JSON object (OpenID Connect Core §5.5).
+    pub claims: Option<String>,
     /// The resource that the tokens are for. May be repeated (RFC 8707 §2.1).
     pub resource: Option<String>,
     /// The id of a pending request. Resumes that request and replaces all other parameters.

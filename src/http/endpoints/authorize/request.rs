@@ -10,7 +10,7 @@
 use time::Duration;
 
 use super::parameters::CLIENT_ID_MISSING;
-use super::response::error_location;
+use super::response::{AuthorizationResponse, Receiver};
 use crate::clients::documents::{self, Requester};
 use crate::clients::{self, find_or_fetch};
 use crate::clock::Timestamp;
@@ -19,9 +19,12 @@ use crate::http::caller::{ResourceOwner, require_may_authorize};
 use crate::http::extract::Decoded;
 use crate::ids::{AccountId, AuthorizationRequestId, ClientRowId};
 use crate::oauth::OAuthError;
-use crate::oauth::authorization_request::{AuthorizationRequest, Interaction};
+use crate::oauth::authorization_request::{
+    AuthorizationRequest, Interaction, ResponseMode, claims_of,
+};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri;
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
 use crate::secret::SecretHash;
 use crate::store;
@@ -145,10 +148,12 @@ impl ResolvedRequest {
         Interaction::parse(&self.parameters.values)
     }
 
-    /// True if the sign-in of the account is too old for a request that was first made at `asked_at`.
+    /// True if the account must sign in for a request that was first made at `asked_at`: the sign-in is too
+    /// old, or not of the way that the client demands.
     ///
     /// # Errors
-    /// `invalid_request`, for the redirect URI.
+    /// `invalid_request`, or `unmet_authentication_requirements` if no sign-in here would do, for the
+    /// redirect URI.
     pub(super) fn requires_sign_in(
         &self,
         owner: &ResourceOwner,
@@ -156,7 +161,22 @@ impl ResolvedRequest {
         now: Timestamp,
     ) -> Result<bool, OAuthError> {
         let interaction = self.interaction()?;
-        Ok(interaction.demands_login(owner.auth_time(), asked_at, now))
+        if interaction.demands_login(owner.auth_time(), asked_at, now) {
+            return Ok(true);
+        }
+        // OpenID Connect Core §5.5.1.1: an essential `acr`
+        let claims = claims_of(&self.parameters.values)?;
+        let acr = owner.sign_in_method().map(SignInMethod::acr);
+        if claims.accepts_acr(acr) {
+            return Ok(false);
+        }
+        let is_possible = claims.accepts_any_acr(SignInMethod::ACR_VALUES);
+        let signed_in_since = owner.auth_time().is_some_and(|time| time > asked_at);
+        if is_possible && !signed_in_since {
+            return Ok(true);
+        }
+        let description = "The sign-in does not have an acr that claims demands";
+        Err(OAuthError::unmet_authentication_requirements(description))
     }
 
     /// Validates the request and returns the row to store.
@@ -180,7 +200,9 @@ impl ResolvedRequest {
         // RFC 9700 §2.1.1: only confidential clients may go without PKCE, unless registered with
         // `pkce_required`.
         let pkce_required = client.kind == ClientType::Public || client.pkce_required;
-        let parsed = AuthorizationRequest::parse(&parameters.values, pkce_required)?;
+        let uri = &self.redirect_uri;
+        let parsed = AuthorizationRequest::parse(&parameters.values, uri, pkce_required)?;
+        check_subject(parsed.claims.subject.as_deref(), &owner.account.id)?;
         require_may_authorize(&owner.account)?;
         clients::require_grant(client, GrantType::AuthorizationCode)?;
         let known = &context.resources;
@@ -214,18 +236,36 @@ impl ResolvedRequest {
             state: parsed.state,
             nonce: parsed.nonce,
             code_challenge: parsed.code_challenge,
+            response_mode: parsed.response_mode,
+            claims: parsed.claims.person,
             resources: None,
             auth_time: owner.auth_time(),
+            sign_in_method: owner.sign_in_method(),
             created_at: now,
             expires_at: now + REQUEST_TTL,
         }
     }
 
-    /// Builds the redirect URI with an error response and the client's `state` (RFC 6749 §4.1.2.1).
-    pub(super) fn error_location(&self, context: &Context, error: &OAuthError) -> String {
-        let state = self.parameters.get("state");
-        error_location(context, &self.redirect_uri, state, error)
+    /// Builds an error response with the client's `state` (RFC 6749 §4.1.2.1).
+    pub(super) fn error(&self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
+        let mode = ResponseMode::of(&self.parameters.values, &self.redirect_uri);
+        let receiver = Receiver {
+            redirect_uri: &self.redirect_uri,
+            state: self.parameters.get("state"),
+            mode,
+        };
+        receiver.error(context, error)
     }
+}
+
+/// Checks the value of `sub` in `claims` (OpenID Connect Core §5.5.1): the account that must be signed in.
+fn check_subject(subject: Option<&str>, account: &AccountId) -> Result<(), OAuthError> {
+    if subject.is_none_or(|subject| subject == account.as_str()) {
+        return Ok(());
+    }
+    Err(OAuthError::login_required(
+        "The signed-in account is not the account that claims names",
+    ))
 }
 
 /// Checks `id_token_hint` (OpenID Connect Core §3.1.2.1): an ID token of this server for the signed-in
@@ -239,6 +279,9 @@ fn check_id_token_hint(
     struct Hint {
         iss: String,
         sub: String,
+        /// Present in ID tokens, absent in signed userinfo responses.
+        #[serde(rename = "iat")]
+        _iat: i64,
     }
     let Some(hint) = hint else { return Ok(()) };
     let claims: Option<Hint> = context

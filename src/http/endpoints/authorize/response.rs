@@ -1,5 +1,5 @@
-//! Responses of the authorization endpoint: redirects to the client and to the pages, and errors that are
-//! not redirected.
+//! Responses of the authorization endpoint: to the client by redirect or by form, to the pages, and errors
+//! that are not redirected.
 
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -7,45 +7,92 @@ use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use super::parameters::REQUEST_ID;
+use super::sealed_response;
 use crate::compat::ResponseQuery;
 use crate::context::Context;
 use crate::http::pages;
 use crate::oauth::OAuthError;
+use crate::oauth::authorization_request::ResponseMode;
 use crate::oauth::redirect_uri::{with_parameters, with_parameters_sorted};
 use crate::secret::Secret;
 
-/// Builds the redirect URI with an error response (RFC 6749 §4.1.2.1).
-pub(super) fn error_location(
-    context: &Context,
-    redirect_uri: &str,
-    state: Option<&str>,
-    error: &OAuthError,
-) -> String {
-    let parameters = [
-        ("error", error.code.as_str()),
-        ("error_description", &*error.description),
-    ];
-    answer_location(context, redirect_uri, &parameters, state)
+/// The receiver of an authorization response.
+#[derive(Clone, Copy)]
+pub(super) struct Receiver<'a> {
+    pub(super) redirect_uri: &'a str,
+    /// The client's `state`.
+    pub(super) state: Option<&'a str>,
+    pub(super) mode: ResponseMode,
 }
 
-/// Builds the redirect URI with the parameters of a response, the client's `state` and, unless omitted,
-/// the issuer (RFC 9207 §2).
-pub(super) fn answer_location(
-    context: &Context,
-    redirect_uri: &str,
-    parameters: &[(&str, &str)],
-    state: Option<&str>,
-) -> String {
-    let mut parameters = parameters.to_vec();
-    parameters.extend(state.map(|state| ("state", state)));
-    let policy = context.config.policies.authorize;
-    let issuer = context.config.issuer();
-    if !policy.iss_omitted {
-        parameters.push(("iss", &issuer));
+impl Receiver<'_> {
+    /// Builds an error response (RFC 6749 §4.1.2.1).
+    pub(super) fn error(self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
+        let parameters = [
+            ("error", error.code.as_str()),
+            ("error_description", &*error.description),
+        ];
+        self.respond(context, &parameters)
     }
-    match policy.response_query {
-        ResponseQuery::Appended => with_parameters(redirect_uri, &parameters),
-        ResponseQuery::Sorted => with_parameters_sorted(redirect_uri, &parameters),
+
+    /// Builds a response with the client's `state` and, unless omitted, the issuer (RFC 9207 §2).
+    pub(super) fn respond(
+        self,
+        context: &Context,
+        parameters: &[(&str, &str)],
+    ) -> AuthorizationResponse {
+        let mut parameters = parameters.to_vec();
+        parameters.extend(self.state.map(|state| ("state", state)));
+        let issuer = context.config.issuer();
+        if !context.config.policies.authorize.iss_omitted {
+            parameters.push(("iss", &issuer));
+        }
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        AuthorizationResponse {
+            redirect_uri: self.redirect_uri.to_owned(),
+            mode: self.mode,
+            parameters: parameters.into_iter().map(owned).collect(),
+        }
+    }
+}
+
+/// A response to the client, success or error.
+pub(super) struct AuthorizationResponse {
+    redirect_uri: String,
+    mode: ResponseMode,
+    parameters: Vec<(String, String)>,
+}
+
+impl AuthorizationResponse {
+    /// Responds to a navigation of the browser: with a redirect, or with a page that posts the form.
+    pub(super) fn into_response(self, context: &Context) -> Response {
+        match self.mode {
+            ResponseMode::Query => redirect(StatusCode::FOUND, &self.in_query(context)),
+            ResponseMode::FormPost => pages::form_page(&self.redirect_uri, &self.parameters),
+        }
+    }
+
+    /// Returns the URL that the consent page opens next: at the client, or of the page that posts the form.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(super) async fn location(self, context: &Context) -> Result<String, OAuthError> {
+        match self.mode {
+            ResponseMode::Query => Ok(self.in_query(context)),
+            ResponseMode::FormPost => {
+                sealed_response::location(context, self.redirect_uri, self.parameters).await
+            }
+        }
+    }
+
+    fn in_query(&self, context: &Context) -> String {
+        let parameters = self.parameters.iter();
+        let parameters = parameters.map(|(name, value)| (name.as_str(), value.as_str()));
+        let parameters: Vec<(&str, &str)> = parameters.collect();
+        match context.config.policies.authorize.response_query {
+            ResponseQuery::Appended => with_parameters(&self.redirect_uri, &parameters),
+            ResponseQuery::Sorted => with_parameters_sorted(&self.redirect_uri, &parameters),
+        }
     }
 }
 

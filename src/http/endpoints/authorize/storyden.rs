@@ -19,7 +19,8 @@ use crate::http::error::ApiError;
 use crate::http::extract::{ClientAddress, Decoded, decode_leniently};
 use crate::http::guards::resource_owner;
 use crate::oauth::OAuthError;
-use crate::oauth::authorization_request::AuthorizationRequest;
+use crate::oauth::authorization_request::{AuthorizationRequest, ResponseMode};
+use crate::oauth::claims_request::ClaimsRequest;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::resolve;
@@ -85,7 +86,7 @@ pub(super) async fn authorize(
         ),
         Err(error) => {
             error.log();
-            redirect(StatusCode::FOUND, &request.error_location(context, &error))
+            request.error(context, &error).into_response(context)
         }
     }
 }
@@ -160,6 +161,8 @@ async fn store(
         state: parameters.get("state").map(str::to_owned),
         nonce: parameters.get("nonce").map(str::to_owned),
         code_challenge: CodeChallenge::stored(challenge.to_owned()),
+        response_mode: ResponseMode::Query,
+        claims: ClaimsRequest::default(),
     };
     let new = NewRequest {
         scope: scope.to_owned(), // as received

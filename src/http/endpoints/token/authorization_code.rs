@@ -182,6 +182,8 @@ impl Exchange<'_> {
             for_client_itself: false,
             nonce: code.nonce.as_deref(),
             auth_time: code.auth_time,
+            sign_in_method: code.sign_in_method,
+            claims: &code.claims,
             resources: resources.as_deref(),
         };
         let tokens = issue.sign(context, now).await?;
@@ -195,6 +197,8 @@ impl Exchange<'_> {
                 code: Some(code.id.clone()),
                 access_key: code.approver.access_key().cloned(),
                 auth_time: code.auth_time,
+                sign_in_method: code.sign_in_method,
+                claims: code.claims,
                 resources: code.resources,
                 created_at: now,
             },

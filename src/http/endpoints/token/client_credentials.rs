@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::GrantId;
 use crate::oauth::OAuthError;
+use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::scope::Scope;
 use crate::store;
 use crate::store::accounts::Account;
@@ -42,6 +43,8 @@ pub(super) async fn answer(
         for_client_itself: true,
         nonce: None,
         auth_time: None,
+        sign_in_method: None,
+        claims: &GrantedClaims::default(),
         resources: resources.as_deref(),
     };
     issue.sign(context, now).await

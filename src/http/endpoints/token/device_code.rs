@@ -5,6 +5,7 @@ use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{DeviceAuthorizationId, GrantId};
+use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::device_grant::DeviceState;
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
@@ -163,6 +164,8 @@ async fn redeem(
         for_client_itself: false,
         nonce: None,
         auth_time: None,
+        sign_in_method: None,
+        claims: &GrantedClaims::default(),
         resources: resources.as_deref(),
     };
     let tokens = issue.sign(context, now).await?;
@@ -176,6 +179,8 @@ async fn redeem(
             code: None,
             access_key: None, // only a session approves a device
             auth_time: None,
+            sign_in_method: None,
+            claims: GrantedClaims::default(),
             resources: None,
             created_at: now,
         },

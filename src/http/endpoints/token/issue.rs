@@ -5,17 +5,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::accounts::person_claims;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{self, AccessTokenClaims};
+use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::id_token::{EmailClaim, IdTokenClaims, PersonClaims};
+use crate::oauth::id_token::{ClaimPlace, IdTokenClaims, PersonClaims};
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::Secret;
-use crate::store;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::NewToken;
 
@@ -59,6 +61,10 @@ pub(super) struct Issue<'a> {
     pub nonce: Option<&'a str>,
     /// Time of the user's sign-in, if known.
     pub auth_time: Option<Timestamp>,
+    /// The way of that sign-in, if known.
+    pub sign_in_method: Option<SignInMethod>,
+    /// The claims that the client requested one by one, as granted.
+    pub claims: &'a GrantedClaims,
     /// The resources that the access token is for (RFC 8707); `None` for the community's own API.
     pub resources: Option<&'a [String]>,
 }
@@ -81,12 +87,13 @@ impl Issue<'_> {
         let life = context.config.access_token_ttl;
         let (iat, exp) = (now.unix_seconds(), (now + life).unix_seconds());
         // Read before the turn, so that no signing slot waits for the database.
-        let person = if !self.for_client_itself && self.scope.contains(ScopeName::Openid) {
-            Some(person_claims(context, self.account, self.scope).await?)
-        } else {
-            None
-        };
+        let person = self.person(context).await?;
+        let method = self
+            .sign_in_method
+            .filter(|_| context.config.policies.tokens.claims.has_acr());
+        let acr = method.map(SignInMethod::acr);
         let claims = AccessTokenClaims {
+            acr,
             aud: context.resources.audience(self.resources),
             client_id: &self.client.client_id,
             exp,
@@ -106,6 +113,7 @@ impl Issue<'_> {
         let access_token = turn.sign(format.issued_type(), &claims).await?;
         let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
+                acr,
                 at_hash: at_hash(&access_token),
                 aud: &self.client.client_id,
                 auth_time: self.auth_time.map(Timestamp::unix_seconds),
@@ -114,10 +122,7 @@ impl Issue<'_> {
                 iss: &issuer,
                 nonce: self.nonce,
                 sub: &self.account.id,
-                person: PersonClaims {
-                    preferred_username: None,
-                    ..person
-                },
+                person,
             };
             Some(turn.sign("JWT", &claims).await?)
         } else {
@@ -132,6 +137,19 @@ impl Issue<'_> {
             token_type: "Bearer",
         })
     }
+
+    /// Returns the claims about the person in the ID token; `None` if there is no ID token (OpenID Connect
+    /// Core §3.1.2.1).
+    async fn person(&self, context: &Context) -> Result<Option<PersonClaims>, OAuthError> {
+        if self.for_client_itself || !self.scope.contains(ScopeName::Openid) {
+            return Ok(None);
+        }
+        let policy = context.config.policies.tokens.claims;
+        let released = policy.released(ClaimPlace::IdToken, self.scope, self.claims);
+        Ok(Some(
+            person_claims::collect(context, self.account, &released).await?,
+        ))
+    }
 }
 
 /// Computes the `at_hash` claim, which binds the ID token to the access token (OpenID Connect Core
@@ -139,43 +157,6 @@ impl Issue<'_> {
 fn at_hash(access_token: &str) -> String {
     let digest = Sha256::digest(access_token.as_bytes());
     URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2])
-}
-
-/// Collects the claims about an account that the scopes release. Reads the e-mail address only with
-/// `email`.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn person_claims(
-    context: &Context,
-    account: &Account,
-    scope: &Scope,
-) -> Result<PersonClaims, store::Error> {
-    let email = if scope.contains(ScopeName::Email) {
-        let found = email_claim(accounts::emails(&context.db, &account.id).await?);
-        let policy = context.config.policies.tokens;
-        let empty = policy.absent_email_empty.then(|| (String::new(), false));
-        found.or(empty)
-    } else {
-        None
-    };
-    Ok(PersonClaims::released_by(
-        scope,
-        &account.name,
-        &account.handle,
-        email,
-    ))
-}
-
-/// Picks the first verified address, or the last address if none is verified
-/// (storyden-contract.md#token-formats).
-fn email_claim(mut emails: Vec<accounts::Email>) -> Option<EmailClaim> {
-    let proven = emails.iter().position(|email| email.verified.0);
-    let chosen = match proven {
-        Some(first) => emails.swap_remove(first),
-        None => emails.pop()?,
-    };
-    Some((chosen.email_address, chosen.verified.0))
 }
 
 /// Makes the first refresh token of a grant, if scope and client allow one (OpenID Connect Core §11).

@@ -33,8 +33,6 @@ use crate::store::audit::Event;
 use crate::store::clients::Client;
 use crate::telemetry::metrics;
 
-pub use issue::person_claims;
-
 /// The parameters that this endpoint reads.
 const KNOWN: &[&str] = &[
     "grant_type",

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::{GrantId, RefreshTokenId};
 use crate::oauth::OAuthError;
+use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
@@ -158,12 +159,11 @@ impl Refresh<'_> {
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
         let scope = self.scope(token)?;
-        let granted = token
-            .grant
-            .as_ref()
-            .and_then(|grant| grant.resources.as_deref());
+        let stored = token.grant.as_ref();
+        let granted = stored.and_then(|grant| grant.resources.as_deref());
         let known = &self.context.resources;
         let resources = known.within(granted, self.resource)?;
+        let no_claims = GrantedClaims::default();
         let issue = Issue {
             client: self.client,
             account: &token.account,
@@ -171,7 +171,9 @@ impl Refresh<'_> {
             grant,
             for_client_itself: false,
             nonce: None, // OpenID Connect Core §12.2
-            auth_time: token.grant.as_ref().and_then(|grant| grant.auth_time),
+            auth_time: stored.and_then(|grant| grant.auth_time),
+            sign_in_method: stored.and_then(|grant| grant.sign_in_method),
+            claims: stored.map_or(&no_claims, |grant| &grant.claims),
             resources: resources.as_deref(),
         };
         issue.sign(self.context, now).await
@@ -202,6 +204,8 @@ impl Refresh<'_> {
                 code: None,
                 access_key: None,
                 auth_time: None,
+                sign_in_method: None,
+                claims: GrantedClaims::default(),
                 resources: None,
                 created_at: now,
             }),
