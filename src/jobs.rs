@@ -11,8 +11,8 @@ use crate::clock::{Timer, Timestamp};
 use crate::context::{Context, SharedContext, follow_database_clock};
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
-use crate::store::indexes::Outcome;
-use crate::store::{audit, cleanup, indexes, leases};
+use crate::store::index_creation::Outcome;
+use crate::store::{audit, cleanup, index_creation, indexes, leases};
 use crate::telemetry::metrics;
 
 /// Period of the clean-up.
@@ -88,7 +88,8 @@ pub enum IndexCheck {
 
 /// Creates indexes that Storyden dropped at start-up (storyden-contract.md#tables).
 pub async fn make_indexes(context: &Context) -> IndexCheck {
-    let made = indexes::create_missing(&context.db, || context.readiness.is_draining()).await;
+    let made =
+        index_creation::create_missing(&context.db, || context.readiness.is_draining()).await;
     let check = match made {
         Ok(Outcome::Complete(made)) => {
             if !made.is_empty() {

@@ -12,10 +12,11 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::ids::AccountId;
 use crate::store;
-use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::audit::{self, Entry, Event};
 use crate::store::closing::{self, AccountClosing, SessionlessCredentials};
+use crate::store::new_accounts::{self, NewAccount, NewEmail};
 use crate::store::revocation::{self, Target};
+use crate::store::{account_passwords, accounts};
 
 /// Commands for members' accounts.
 #[derive(Debug, Subcommand)]
@@ -169,7 +170,7 @@ impl Create {
             .db
             .write((new, entry), |tx, (new, entry)| {
                 Box::pin(async move {
-                    accounts::insert(tx, new, entry.at).await?;
+                    new_accounts::insert(tx, new, entry.at).await?;
                     audit::insert(tx, entry).await
                 })
             })
@@ -277,7 +278,7 @@ impl SetPassword {
             .db
             .write((closing, hash, entry), |tx, (closing, hash, entry)| {
                 Box::pin(async move {
-                    accounts::set_password(tx, &closing.account, hash, entry.at).await?;
+                    account_passwords::set(tx, &closing.account, hash, entry.at).await?;
                     audit::insert(tx, entry).await?;
                     closing.close(tx, entry).await
                 })

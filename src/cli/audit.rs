@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 use crate::config::{Config, parse_duration};
 use crate::context::Context;
 use crate::ids::AccountId;
-use crate::store::audit::{self, Event, Filter, ListedEntry};
+use crate::store::audit::Event;
+use crate::store::audit_list::{self, Filter, ListedEntry};
 use crate::store::paging::Page;
 
 /// Show the audit trail, newest first: actor, account, application and address of each event.
@@ -93,7 +94,7 @@ impl Audit {
             number: 1,
             size: self.limit.into(),
         };
-        let (entries, _) = audit::list(&context.db, &filter, page).await?;
+        let entries = audit_list::list(&context.db, &filter, page).await?.rows;
         if self.json {
             let lines: Result<Vec<_>, _> = entries.iter().map(serde_json::to_string).collect();
             let lines = lines.map_err(|error| {

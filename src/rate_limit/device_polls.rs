@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::ids::DeviceAuthorizationId;
-use crate::store::{Db, device_authorizations};
+use crate::store::Db;
+use crate::store::device_authorizations::{self, DevicePoll};
 
 /// Limit of remembered devices.
 const DEVICES_MAX: u64 = 200_000;
@@ -71,9 +72,13 @@ impl Polls {
         let _writing = self.writing.lock().await;
         let polls = std::mem::take(&mut *self.dirty()).into_iter();
         let mut polls: Vec<_> = polls
-            .map(|(device, poll)| (device, poll.at, poll.interval_seconds))
+            .map(|(device, poll)| DevicePoll {
+                device,
+                at: poll.at,
+                interval_seconds: poll.interval_seconds,
+            })
             .collect();
-        polls.sort_unstable();
+        polls.sort_unstable_by(|one, other| one.device.cmp(&other.device));
         for chunk in polls.chunks(BATCH_SIZE) {
             let written = db.write(chunk.to_vec(), |tx, polls| {
                 Box::pin(device_authorizations::record_polls(tx, polls))

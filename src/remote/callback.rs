@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::ids::AccountId;
 use crate::keys::sealer::Place;
 use crate::store::audit::{self, Entry};
-use crate::store::remote::{self, Connection, Flow};
+use crate::store::remote::{self, Connection};
+use crate::store::remote_flows::{self, Flow};
 
 /// The authorization response, brought back by the browser.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub async fn finish(
     account: &AccountId,
     entry: Entry,
 ) -> Result<Connection, Error> {
-    let flow = remote::find_flow(&context.db, &state_hash(answer.state)).await?;
+    let flow = remote_flows::find(&context.db, &state_hash(answer.state)).await?;
     let unknown = Error::Missing("There is no authorization with this state");
     let flow = flow.ok_or(unknown)?;
     let now = context.clock.now();
@@ -56,7 +57,7 @@ pub async fn finish(
         ));
     }
     let connection = find(context, &flow.connection_id).await?;
-    if !remote::consume_flow(&context.db, &flow.id, now).await? {
+    if !remote_flows::consume(&context.db, &flow.id, now).await? {
         return Err(Error::refused("This authorization was answered already"));
     }
     match conclude(context, answer, &flow, &connection, entry).await {

@@ -19,7 +19,8 @@ use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry};
-use crate::store::remote::{self, Connection, NewFlow};
+use crate::store::remote::{self, Connection};
+use crate::store::remote_flows::{self, NewFlow};
 use crate::store::value::JsonColumn;
 
 /// Lifetime of an authorization flow.
@@ -341,7 +342,7 @@ pub async fn authorize(
     };
     let insert = context
         .db
-        .write(flow, |tx, flow| Box::pin(remote::insert_flow(tx, flow)));
+        .write(flow, |tx, flow| Box::pin(remote_flows::insert(tx, flow)));
     insert.await?;
     {
         let mut query = url.query_pairs_mut();

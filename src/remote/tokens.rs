@@ -84,7 +84,7 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
         {
             tracing::warn!(connection = %id, "an earlier refresh of the remote connection did not finish");
         }
-        if remote::take_lease(&context.db, id, &kept, (now, now - LEASE)).await? {
+        if remote::take_lease(&context.db, id, &kept, now, now - LEASE).await? {
             match refresh(context, &row, &kept).await {
                 Ok(()) => return opened(context, &find(context, id).await?),
                 // the present token is still valid

@@ -1,13 +1,14 @@
 //! Access keys of members and bots: rows of `authentications` with the service `access_key`
 //! (storyden-contract.md#access-keys).
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::BATCH;
-use super::paging::{Page, Pages};
+use super::paging::{ListSql, Page, Paged};
 use super::row::row;
-use super::value::{Flag, Value};
+use super::sql::{Sql, sql};
+use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccessKeyId, AccountId};
 
@@ -50,24 +51,22 @@ struct KeyRow {
     key_token: String,
     key_disabled: Flag,
     key_expires_at: Option<Timestamp>,
-    account: AccountColumns,
 }
 
-row!(KeyRow: key_id, key_identifier, key_token, key_disabled, key_expires_at; account);
+row!(KeyRow: key_id, key_identifier, key_token, key_disabled, key_expires_at);
 
 /// Finds a key by identifier, compared byte for byte.
 pub async fn find(db: &Db, identifier: &str) -> Result<Option<AccessKey>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT k.id AS key_id, k.identifier AS key_identifier, k.token AS key_token, \
          k.disabled AS key_disabled, k.expires_at AS key_expires_at, ",
-        account_columns!(),
+        ACCOUNT_COLUMNS,
         " FROM authentications k JOIN accounts a ON a.id = k.account_authentication ",
-        account_roles!(),
+        ACCOUNT_ROLES,
         " WHERE k.service = 'access_key' AND k.identifier = $1"
     );
-    let rows: Vec<KeyRow> = db.fetch_all(SQL, &[identifier.into()]).await?;
-    let account = Account::from_rows(rows.iter().map(|row| &row.account));
-    let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
+    let found = find_with_account::<KeyRow>(db, SQL, &[identifier.into()]).await?;
+    let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };
     Ok(Some(AccessKey {
@@ -137,44 +136,43 @@ row!(KeyWithOwner:
     owner_suspended
 );
 
-/// SQL condition: the access keys of an account, `$1`, or of all accounts. Separate texts, since SQLite uses
-/// no index for `$1 IS NULL OR …`.
-macro_rules! owned {
-    (one) => {
-        "k.service = 'access_key' AND k.account_authentication = $1"
-    };
-    (all) => {
-        "k.service = 'access_key' AND $1 IS NULL"
-    };
-}
+const COUNT: Sql = Sql::same("SELECT COUNT(*) AS n FROM (SELECT 1 FROM authentications k WHERE ");
 
-macro_rules! count {
-    ($owner:ident) => {
-        concat!(
-            "SELECT COUNT(*) AS n FROM (SELECT 1 FROM authentications k WHERE ",
-            owned!($owner),
-            " LIMIT $2) x"
-        )
-    };
-}
+const SELECT: Sql = Sql::same(
+    "SELECT k.id, k.created_at, k.name, k.disabled, k.expires_at, a.id AS owner_id, \
+     a.handle AS owner_handle, a.name AS owner_name, a.created_at AS owner_joined, \
+     a.deleted_at AS owner_suspended \
+     FROM authentications k JOIN accounts a ON a.id = k.account_authentication WHERE ",
+);
 
-macro_rules! list {
-    ($owner:ident, $order:ident) => {
-        concat!(
-            "SELECT k.id, k.created_at, k.name, k.disabled, k.expires_at, a.id AS owner_id, \
-             a.handle AS owner_handle, a.name AS owner_name, a.created_at AS owner_joined, \
-             a.deleted_at AS owner_suspended \
-             FROM authentications k JOIN accounts a ON a.id = k.account_authentication WHERE ",
-            owned!($owner),
-            list!(@ $order),
-            " LIMIT $2 OFFSET $3"
-        )
-    };
-    (@ whole) => { "" };
-    // SQLite stores times as text with any UTC offset: compare instants, not texts
-    (@ sqlite) => { " ORDER BY julianday(k.created_at), k.id" };
-    (@ postgres) => { " ORDER BY k.created_at, k.id" };
-}
+/// SQLite stores times as text with any UTC offset: compares instants, not texts.
+const PAGE: Sql = sql!(
+    (
+        " ORDER BY julianday(k.created_at), k.id",
+        " ORDER BY k.created_at, k.id"
+    ),
+    " LIMIT $2 OFFSET $3"
+);
+
+/// The access keys of an account, `$1`.
+const OF_OWNER: ListSql = {
+    const KEYS: Sql = Sql::same("k.service = 'access_key' AND k.account_authentication = $1");
+    ListSql {
+        count: sql!(COUNT, KEYS, " LIMIT $2) x"),
+        page: sql!(SELECT, KEYS, PAGE),
+        whole: Some(sql!(SELECT, KEYS, " LIMIT $2 OFFSET $3")),
+    }
+};
+
+/// The access keys of all accounts.
+const ALL: ListSql = {
+    const KEYS: Sql = Sql::same("k.service = 'access_key' AND $1 IS NULL");
+    ListSql {
+        count: sql!(COUNT, KEYS, " LIMIT $2) x"),
+        page: sql!(SELECT, KEYS, PAGE),
+        whole: Some(sql!(SELECT, KEYS, " LIMIT $2 OFFSET $3")),
+    }
+};
 
 /// Lists a page of all keys, or of the keys of `owner`, oldest first, including deleted keys. The
 /// unpaged list has the order of the table, as in Storyden (storyden-contract.md#administration).
@@ -182,23 +180,9 @@ pub async fn list_all(
     db: &Db,
     owner: Option<&AccountId>,
     page: Page,
-) -> Result<(Vec<KeyWithOwner>, Pages)> {
-    let count = match owner {
-        Some(_) => count!(one),
-        None => count!(all),
-    };
-    let total: i64 = db.fetch_one(count, &[owner.into(), page.counted()]).await?;
-    let list = match (owner, page.is_whole()) {
-        (Some(_), true) => list!(one, whole),
-        (None, true) => list!(all, whole),
-        (Some(_), false) => db.pick(list!(one, sqlite), list!(one, postgres)),
-        (None, false) => db.pick(list!(all, sqlite), list!(all, postgres)),
-    };
-    let mut parameters: Vec<Value> = vec![owner.into()];
-    parameters.extend(page.bounds());
-    let keys: Vec<KeyWithOwner> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total, keys.len());
-    Ok((keys, pages))
+) -> Result<Paged<KeyWithOwner>> {
+    let list = if owner.is_some() { OF_OWNER } else { ALL };
+    list.fetch(db, vec![owner.into()], page).await
 }
 
 /// Counts the keys of an account, including deleted keys.
@@ -261,16 +245,27 @@ pub async fn owner(tx: &mut Tx, id: &AccessKeyId) -> Result<Option<AccountId>> {
     .await
 }
 
+/// Condition: the key has not expired at `$2`.
+const UNEXPIRED: Sql = Sql::new(
+    "(expires_at IS NULL OR julianday(expires_at) > julianday($2))",
+    "(expires_at IS NULL OR expires_at > $2)",
+);
+
+/// Condition: a live key of the account `$1`.
+const LIVE_OF_ACCOUNT: Sql = sql!(
+    "service = 'access_key' AND account_authentication = $1 AND NOT disabled AND ",
+    UNEXPIRED
+);
+
 /// Locks a live key (`FOR SHARE`) until the end of the transaction, so that a concurrent deletion waits
 /// and then ends the grant that this transaction writes. False if the key is no longer live.
 pub async fn lock_live(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<bool> {
-    let sql = tx.pick(
-        "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
-         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))", // BEGIN IMMEDIATE is the lock
-        "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled \
-         AND (expires_at IS NULL OR expires_at > $2) FOR SHARE",
+    const SQL: Sql = sql!(
+        "SELECT id FROM authentications WHERE id = $1 AND service = 'access_key' AND NOT disabled AND ",
+        UNEXPIRED,
+        ("", " FOR SHARE")
     );
-    let held: Option<AccessKeyId> = tx.fetch_optional(sql, &[id.into(), now.into()]).await?;
+    let held: Option<AccessKeyId> = tx.fetch_optional(SQL, &[id.into(), now.into()]).await?;
     Ok(held.is_some())
 }
 
@@ -310,31 +305,24 @@ async fn end_grants(tx: &mut Tx, id: &AccessKeyId, now: Timestamp) -> Result<()>
 
 /// Counts the live keys of an account.
 pub async fn count_live(db: &Db, account: &AccountId, now: Timestamp) -> Result<u64> {
-    let sql = db.pick(
-        "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \
-         AND account_authentication = $1 AND NOT disabled \
-         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2))",
-        "SELECT COUNT(*) AS n FROM authentications WHERE service = 'access_key' \
-         AND account_authentication = $1 AND NOT disabled \
-         AND (expires_at IS NULL OR expires_at > $2)",
+    const SQL: Sql = sql!(
+        "SELECT COUNT(*) AS n FROM authentications WHERE ",
+        LIVE_OF_ACCOUNT
     );
-    let total: i64 = db.fetch_one(sql, &[account.into(), now.into()]).await?;
+    let total: i64 = db.fetch_one(SQL, &[account.into(), now.into()]).await?;
     Ok(total.unsigned_abs())
 }
 
 /// Deletes every live key of an account and revokes the grants that the keys approved. Returns the ids
 /// of the deleted keys.
 pub async fn end_all(tx: &mut Tx, account: &AccountId, now: Timestamp) -> Result<Vec<AccessKeyId>> {
-    let sql = tx.pick(
-        "UPDATE authentications SET disabled = $3 WHERE service = 'access_key' \
-         AND account_authentication = $1 AND NOT disabled \
-         AND (expires_at IS NULL OR julianday(expires_at) > julianday($2)) RETURNING id",
-        "UPDATE authentications SET disabled = $3 WHERE service = 'access_key' \
-         AND account_authentication = $1 AND NOT disabled \
-         AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
+    const SQL: Sql = sql!(
+        "UPDATE authentications SET disabled = $3 WHERE ",
+        LIVE_OF_ACCOUNT,
+        " RETURNING id"
     );
     let ended: Vec<AccessKeyId> = tx
-        .fetch_all(sql, &[account.into(), now.into(), true.into()])
+        .fetch_all(SQL, &[account.into(), now.into(), true.into()])
         .await?;
     for key in &ended {
         end_grants(tx, key, now).await?;

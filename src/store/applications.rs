@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::clients::is_not_deleted;
+use super::clients::IS_NOT_DELETED;
 use super::db::Db;
 use super::error::Result;
-use super::open_revocations::{grant_ended, refresh_token_ended};
-use super::paging::{Page, Pages};
+use super::open_revocations::{GRANT_ENDED, REFRESH_TOKEN_ENDED};
+use super::paging::{Page, Paged};
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -31,66 +32,60 @@ pub struct Application {
     pub scope: Scope,
 }
 
-/// SQL condition: grant `g` was approved by a session, or by an access key that is live at `$2`.
-macro_rules! approved_by_live_credential {
-    ($engine:ident) => {
-        concat!(
-            "(g.access_key_id IS NULL OR EXISTS (SELECT 1 FROM authentications v \
-             WHERE v.id = g.access_key_id AND NOT v.disabled AND (v.expires_at IS NULL OR ",
-            alive!(@ after $engine, "v.expires_at", "$2"),
-            ")))"
-        )
-    };
-}
+/// Condition: grant `g` was approved by a session, or by an access key that is live at `$2`.
+const APPROVED_BY_LIVE_CREDENTIAL: Sql = sql!(
+    "(g.access_key_id IS NULL OR EXISTS (SELECT 1 FROM authentications v \
+     WHERE v.id = g.access_key_id AND NOT v.disabled AND (v.expires_at IS NULL OR ",
+    (
+        "julianday(v.expires_at) > julianday($2)",
+        "v.expires_at > $2"
+    ),
+    ")))"
+);
 
 /// Live grants and refresh tokens, a row each: `$1` is the account, `$2` the current time, `$3` the
 /// cut-off for grants without a refresh token. Access tokens of grants made before `$3` have expired.
-macro_rules! alive {
-    ($engine:ident) => {
-        concat!(
-            "SELECT g.client_id, g.created_at AS given_at, \
-             COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
-             FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
-             WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
-            grant_ended!($engine, "g"),
-            " AND ",
-            approved_by_live_credential!($engine),
-            " AND (",
-            alive!(@ after $engine, "g.created_at", "$3"),
-            " OR EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN oauth_refresh_tokens r \
-             ON r.id = m.token_id WHERE m.grant_id = g.id AND r.revoked_at IS NULL AND ",
-            alive!(@ after $engine, "r.expires_at", "$2"),
-            ")) UNION ALL \
-             SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
-             FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
-            alive!(@ after $engine, "t.expires_at", "$2"),
-            " AND NOT ",
-            refresh_token_ended!($engine, "t"),
-            " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
-             ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
-            approved_by_live_credential!($engine),
-            ")"
-        )
-    };
-    (@ after sqlite, $time:literal, $other:literal) => {
-        concat!("julianday(", $time, ") > julianday(", $other, ")")
-    };
-    (@ after postgres, $time:literal, $other:literal) => {
-        concat!($time, " > ", $other)
-    };
-}
+const LIVE: Sql = sql!(
+    "SELECT g.client_id, g.created_at AS given_at, \
+     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
+     FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
+     WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
+    GRANT_ENDED,
+    " AND ",
+    APPROVED_BY_LIVE_CREDENTIAL,
+    " AND (",
+    (
+        "julianday(g.created_at) > julianday($3)",
+        "g.created_at > $3"
+    ),
+    " OR EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN oauth_refresh_tokens r \
+     ON r.id = m.token_id WHERE m.grant_id = g.id AND r.revoked_at IS NULL AND ",
+    (
+        "julianday(r.expires_at) > julianday($2)",
+        "r.expires_at > $2"
+    ),
+    ")) UNION ALL \
+     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
+     FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
+    (
+        "julianday(t.expires_at) > julianday($2)",
+        "t.expires_at > $2"
+    ),
+    " AND NOT ",
+    REFRESH_TOKEN_ENDED,
+    " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
+     ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
+    APPROVED_BY_LIVE_CREDENTIAL,
+    ")"
+);
 
 /// The clients with a live grant or refresh token that are not being deleted.
-macro_rules! authorized {
-    ($engine:ident) => {
-        concat!(
-            " FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
-            alive!($engine),
-            ") x) AND ",
-            is_not_deleted!("c")
-        )
-    };
-}
+const AUTHORIZED: Sql = sql!(
+    " FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
+    LIVE,
+    ") x) AND ",
+    IS_NOT_DELETED
+);
 
 struct NamedRow {
     id: ClientRowId,
@@ -114,29 +109,21 @@ row!(LiveGrantRow: client_id, given_at, used_at, scope);
 pub async fn list(
     db: &Db,
     account: &AccountId,
-    (now, access_token_ttl): (Timestamp, time::Duration),
+    now: Timestamp,
+    access_token_ttl: time::Duration,
     page: Page,
-) -> Result<(Vec<Application>, Pages)> {
-    let parameters: [Value; 3] = [account.into(), now.into(), (now - access_token_ttl).into()];
-    let count = db.pick(
-        concat!("SELECT COUNT(*) AS n", authorized!(sqlite)),
-        concat!("SELECT COUNT(*) AS n", authorized!(postgres)),
+) -> Result<Paged<Application>> {
+    const COUNT: Sql = sql!("SELECT COUNT(*) AS n", AUTHORIZED);
+    const NAMED: Sql = sql!(
+        "SELECT c.id, c.client_id, c.name",
+        AUTHORIZED,
+        " ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
     );
-    let total: i64 = db.fetch_one(count, &parameters).await?;
-    macro_rules! named {
-        ($engine:ident) => {
-            concat!(
-                "SELECT c.id, c.client_id, c.name",
-                authorized!($engine),
-                " ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
-            )
-        };
-    }
-    let named = db.pick(named!(sqlite), named!(postgres));
+    let parameters: [Value; 3] = [account.into(), now.into(), (now - access_token_ttl).into()];
+    let total: i64 = db.fetch_one(COUNT, &parameters).await?;
     let bounded: Vec<Value> = parameters.iter().cloned().chain(page.bounds()).collect();
-    let rows: Vec<NamedRow> = db.fetch_all(named, &bounded).await?;
-    let alive = db.pick(alive!(sqlite), alive!(postgres));
-    let alive: Vec<LiveGrantRow> = db.fetch_all(alive, &parameters).await?;
+    let rows: Vec<NamedRow> = db.fetch_all(NAMED, &bounded).await?;
+    let alive: Vec<LiveGrantRow> = db.fetch_all(LIVE, &parameters).await?;
     let mut by_client: HashMap<ClientRowId, Vec<LiveGrantRow>> = HashMap::new();
     for row in alive {
         by_client
@@ -149,7 +136,10 @@ pub async fn list(
         .filter_map(|row| combine(row, &mut by_client))
         .collect();
     let pages = page.of(total, applications.len());
-    Ok((applications, pages))
+    Ok(Paged {
+        rows: applications,
+        pages,
+    })
 }
 
 /// Combines a client with all live grants of that client; `None` if all grants ended between the two
@@ -190,24 +180,20 @@ pub async fn last_grant(
     client: &ClientRowId,
 ) -> Result<Option<LastGrant>> {
     // The newest tokens of the account only: an application with older tokens alone counts as new.
-    let sql = db.pick(
+    const SQL: Sql = sql!(
         "SELECT x.scope, x.created_at FROM (\
              SELECT n.scope, n.created_at FROM (\
                  SELECT t.scope, t.created_at, t.client_id FROM oauth_refresh_tokens t \
-                 WHERE t.account_id = $1 ORDER BY julianday(t.created_at) DESC LIMIT 10000) n \
+                 WHERE t.account_id = $1 ORDER BY ",
+        ("julianday(t.created_at)", "t.created_at"),
+        " DESC LIMIT 10000) n \
              WHERE n.client_id = $2 \
              UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
              WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
-         ORDER BY julianday(x.created_at) DESC LIMIT 1",
-        "SELECT x.scope, x.created_at FROM (\
-             SELECT n.scope, n.created_at FROM (\
-                 SELECT t.scope, t.created_at, t.client_id FROM oauth_refresh_tokens t \
-                 WHERE t.account_id = $1 ORDER BY t.created_at DESC LIMIT 10000) n \
-             WHERE n.client_id = $2 \
-             UNION ALL SELECT k.scope, k.created_at FROM oauth_authorisation_codes k \
-             WHERE k.account_id = $1 AND k.client_id = $2 AND k.consumed_at IS NOT NULL) x \
-         ORDER BY x.created_at DESC LIMIT 1",
+         ORDER BY ",
+        ("julianday(x.created_at)", "x.created_at"),
+        " DESC LIMIT 1"
     );
-    db.fetch_optional(sql, &[account.into(), client.into()])
+    db.fetch_optional(SQL, &[account.into(), client.into()])
         .await
 }

@@ -1,25 +1,22 @@
 //! The access key that approved a grant, as columns of queries about grants.
 
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::AccessKeyId;
 
-/// Columns of the access key that approved a grant or code: `$row.access_key_id` names the key, `v` is
-/// the row of the key.
-macro_rules! approver_columns {
-    ($row:literal) => {
-        concat!(
-            $row,
-            ".access_key_id AS approver_key_id, v.disabled AS approver_key_disabled, \
-             v.expires_at AS approver_key_expires_at"
-        )
-    };
-}
+/// Columns of the access key `v`.
+const KEY_COLUMNS: Sql =
+    Sql::same("v.disabled AS approver_key_disabled, v.expires_at AS approver_key_expires_at");
 
-pub(super) use approver_columns;
+/// Columns of the access key `v` that approved the grant `g`.
+pub(super) const GRANT_APPROVER: Sql = sql!("g.access_key_id AS approver_key_id, ", KEY_COLUMNS);
 
-/// The columns of `approver_columns!`; all NULL for an approval by session.
+/// Columns of the access key `v` that approved the authorization request with the details `i`.
+pub(super) const REQUEST_APPROVER: Sql = sql!("i.access_key_id AS approver_key_id, ", KEY_COLUMNS);
+
+/// The columns of an approver; all NULL for an approval by session.
 #[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub(super) struct ApproverColumns {
     approver_key_id: Option<AccessKeyId>,

@@ -1,11 +1,12 @@
 //! Authorization codes: `oauth_authorisation_codes`.
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::approver::{Approver, ApproverColumns, approver_columns};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::approver::{Approver, ApproverColumns, REQUEST_APPROVER};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::code_ended;
+use super::open_revocations::CODE_ENDED;
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AuthorizationCodeId, ClientRowId};
@@ -68,41 +69,33 @@ struct CodeRow {
     resources: Option<JsonColumn<Option<Vec<String>>>>,
     revoked: Flag,
     approver: ApproverColumns,
-    account: AccountColumns,
 }
 
 row!(CodeRow:
     code_id, code_client_id, redirect_uri, scope, nonce, code_challenge, expires_at, consumed_at,
-    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, revoked;
-    approver, account
+    auth_time, sign_in_method, granted_claims, redirect_uri_given, resources, revoked; approver
 );
 
 /// Finds a code by hash.
 pub async fn find(db: &Db, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
-                 k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
-                 CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
-                 i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, ",
-                code_ended!($engine, "k"),
-                " AS revoked, ",
-                approver_columns!("i"),
-                ", ",
-                account_columns!(),
-                " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
-                 LEFT JOIN auth_request_details i ON i.code_id = k.id \
-                 LEFT JOIN authentications v ON v.id = i.access_key_id ",
-                account_roles!(),
-                " WHERE k.code_hash = $1"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let rows: Vec<CodeRow> = db.fetch_all(sql, &[code.into()]).await?;
-    let account = Account::from_rows(rows.iter().map(|row| &row.account));
-    let (Some(row), Some(account)) = (rows.into_iter().next(), account) else {
+    const SQL: Sql = sql!(
+        "SELECT k.id AS code_id, k.client_id AS code_client_id, k.redirect_uri, k.scope, \
+         k.nonce, k.code_challenge, k.expires_at, k.consumed_at, \
+         CASE WHEN i.auth_time_unknown THEN NULL ELSE i.auth_time END AS auth_time, \
+         i.sign_in_method, i.granted_claims, i.redirect_uri_given, i.resources, ",
+        CODE_ENDED,
+        " AS revoked, ",
+        REQUEST_APPROVER,
+        ", ",
+        ACCOUNT_COLUMNS,
+        " FROM oauth_authorisation_codes k JOIN accounts a ON a.id = k.account_id \
+         LEFT JOIN auth_request_details i ON i.code_id = k.id \
+         LEFT JOIN authentications v ON v.id = i.access_key_id ",
+        ACCOUNT_ROLES,
+        " WHERE k.code_hash = $1"
+    );
+    let found = find_with_account::<CodeRow>(db, SQL, &[code.into()]).await?;
+    let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };
     Ok(Some(AuthorizationCode {
@@ -179,17 +172,12 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<()> {
 /// Marks a code exchanged, by compare and set. False if the code was already exchanged, a revocation
 /// covers the code, or the account is suspended.
 pub async fn consume(tx: &mut Tx, id: &AuthorizationCodeId, now: Timestamp) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE oauth_authorisation_codes AS k SET consumed_at = $2 \
-                 WHERE k.id = $1 AND k.consumed_at IS NULL AND EXISTS \
-                 (SELECT 1 FROM accounts a WHERE a.id = k.account_id AND a.deleted_at IS NULL) \
-                 AND NOT ",
-                code_ended!($engine, "k")
-            )
-        };
-    }
-    let sql = tx.pick(sql!(sqlite), sql!(postgres));
-    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
+    const SQL: Sql = sql!(
+        "UPDATE oauth_authorisation_codes AS k SET consumed_at = $2 \
+         WHERE k.id = $1 AND k.consumed_at IS NULL AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = k.account_id AND a.deleted_at IS NULL) \
+         AND NOT ",
+        CODE_ENDED
+    );
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }

@@ -1,12 +1,13 @@
 //! Authorization requests that wait for consent (`oauth_authorisation_requests`), or for sign-in or a
 //! redirect after a form post (`auth_pending_requests`).
 
-use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
+use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::{newest_revocation, request_ended};
+use super::open_revocations::{NEWEST_REVOCATION, REQUEST_ENDED};
 use super::row::row;
-use super::shown_consents::{self, ShownColumns, ShownConsent, shown_columns};
+use super::shown_consents::{self, SHOWN_COLUMNS, ShownColumns, ShownConsent};
+use super::sql::{Sql, sql};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
@@ -77,28 +78,22 @@ row!(RequestRow:
 
 /// Finds a request by the hash of the request id, with the client.
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
-                 q.scope, q.state, q.nonce, q.code_challenge, i.response_mode, i.requested_claims, \
-                 q.expires_at, q.created_at AS request_created_at, \
-                 (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
-                request_ended!($engine, "q"),
-                ") AS decided, ",
-                shown_columns!(),
-                ", ",
-                client_columns!(),
-                " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
-                 LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
-                 LEFT JOIN auth_request_details i ON i.request_id = q.id \
-                 WHERE q.request_id_hash = $1 AND ",
-                is_not_deleted!("c")
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let row: Option<RequestRow> = db.fetch_optional(sql, &[request_id.into()]).await?;
+    const SQL: Sql = sql!(
+        "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
+         q.scope, q.state, q.nonce, q.code_challenge, q.expires_at, \
+         q.created_at AS request_created_at, \
+         (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
+        REQUEST_ENDED,
+        ") AS decided, ",
+        SHOWN_COLUMNS,
+        ", ",
+        CLIENT_COLUMNS,
+        " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
+         LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
+         WHERE q.request_id_hash = $1 AND ",
+        IS_NOT_DELETED
+    );
+    let row: Option<RequestRow> = db.fetch_optional(SQL, &[request_id.into()]).await?;
     Ok(row.map(|row| AuthorizationRequest {
         id: row.request_id,
         account: row.request_account_id,
@@ -189,11 +184,11 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     )
     .await?;
     tx.execute(
-        concat!(
+        sql!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
              redirect_uri_given, resources, sign_in_method, response_mode, requested_claims, \
              revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ",
-            newest_revocation!(),
+            NEWEST_REVOCATION,
             ")"
         ),
         &[
@@ -237,11 +232,11 @@ pub struct ApprovedRequest<'a> {
 /// with `redirect_uri`.
 pub async fn link_code(tx: &mut Tx, approved: ApprovedRequest<'_>) -> Result<()> {
     tx.execute(
-        concat!(
+        sql!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
              redirect_uri_given, code_id, access_key_id, granted_claims, revocation_id) \
              VALUES ($1, $2, $3, $3, $4, $5, $6, ",
-            newest_revocation!(),
+            NEWEST_REVOCATION,
             ") ON CONFLICT (request_id) DO UPDATE SET code_id = excluded.code_id, \
              access_key_id = excluded.access_key_id, granted_claims = excluded.granted_claims, \
              revocation_id = excluded.revocation_id"
@@ -262,23 +257,18 @@ pub async fn link_code(tx: &mut Tx, approved: ApprovedRequest<'_>) -> Result<()>
 /// Marks a request approved, by compare and set. False if the request is decided or expired, a
 /// revocation covers the request, or the account is suspended (A-52, A-53).
 pub async fn approve(tx: &mut Tx, id: &AuthorizationRequestId, now: Timestamp) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident, $in_time:literal) => {
-            concat!(
-                "UPDATE oauth_authorisation_requests AS q SET approved_at = $2 \
-                 WHERE q.id = $1 AND q.approved_at IS NULL AND q.denied_at IS NULL AND ",
-                $in_time,
-                " AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = q.account_id \
-                 AND a.deleted_at IS NULL) AND NOT ",
-                request_ended!($engine, "q")
-            )
-        };
-    }
-    let sql = tx.pick(
-        sql!(sqlite, "julianday(q.expires_at) > julianday($2)"),
-        sql!(postgres, "q.expires_at > $2"),
+    const SQL: Sql = sql!(
+        "UPDATE oauth_authorisation_requests AS q SET approved_at = $2 \
+         WHERE q.id = $1 AND q.approved_at IS NULL AND q.denied_at IS NULL AND ",
+        (
+            "julianday(q.expires_at) > julianday($2)",
+            "q.expires_at > $2"
+        ),
+        " AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = q.account_id \
+         AND a.deleted_at IS NULL) AND NOT ",
+        REQUEST_ENDED
     );
-    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Marks a request denied, by compare and set. False if the request is already decided.

@@ -1,10 +1,11 @@
 //! Creation and changes of clients, and replacement of client secrets.
 
-use super::clients::{Client, is_not_deleted, policy_name};
+use super::clients::{Client, IS_NOT_DELETED, policy_name};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
 use super::own_grants;
 use super::row::row;
+use super::sql::{IDS, Sql, sql};
 use super::value::{Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -70,12 +71,12 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     let method = client.auth_method.unwrap_or(AuthMethod::usual(client.kind));
     let changed = tx
         .execute(
-            concat!(
-                "UPDATE oauth_clients SET name = $2, type = $3, client_secret_hash = $4, \
+            sql!(
+                "UPDATE oauth_clients AS c SET name = $2, type = $3, client_secret_hash = $4, \
                  redirect_uris = $5, allowed_scopes = $6, allowed_grants = $7, \
                  token_endpoint_auth_method = $8, updated_at = $9 \
-                 WHERE id = $1 AND account_id IS NULL AND ",
-                is_not_deleted!("oauth_clients")
+                 WHERE c.id = $1 AND c.account_id IS NULL AND ",
+                IS_NOT_DELETED
             ),
             &[
                 (&client.row_id).into(),
@@ -182,9 +183,9 @@ pub async fn update(
 /// Sets the time of the last change and locks the row, so that the later of two concurrent changes sees
 /// the earlier. False if there is no such client, or its deletion is in progress.
 async fn touch(tx: &mut Tx, id: &ClientRowId, now: Timestamp) -> Result<bool> {
-    const SQL: &str = concat!(
-        "UPDATE oauth_clients SET updated_at = $2 WHERE id = $1 AND ",
-        is_not_deleted!("oauth_clients")
+    const SQL: Sql = sql!(
+        "UPDATE oauth_clients AS c SET updated_at = $2 WHERE c.id = $1 AND ",
+        IS_NOT_DELETED
     );
     Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }
@@ -270,26 +271,23 @@ pub async fn remove_own_grant_secrets(
     owner: &AccountId,
     now: Timestamp,
 ) -> Result<Vec<String>> {
+    const END: Sql = sql!(
+        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 WHERE id IN ",
+        IDS
+    );
+    const CLEAR_OLD: Sql = sql!(
+        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
+         WHERE client_id IN ",
+        IDS
+    );
     let rows: Vec<SecretRow> = tx.fetch_all(SECRETS_OF, &[owner.into()]).await?;
     let rows: Vec<SecretRow> = rows.into_iter().filter(SecretRow::acts_as_owner).collect();
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
-    let end = tx.pick(
-        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
-         WHERE id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
-        "UPDATE oauth_clients SET client_secret_hash = NULL, updated_at = $2 \
-         WHERE id IN (SELECT jsonb_array_elements_text($1))",
-    );
-    tx.execute(end, &[ids.clone(), now.into()]).await?;
-    let clear_old = tx.pick(
-        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
-         WHERE client_id IN (SELECT value FROM json_each(CAST($1 AS TEXT)))",
-        "UPDATE auth_clients SET old_secret_hash = NULL, old_secret_until = NULL \
-         WHERE client_id IN (SELECT jsonb_array_elements_text($1))",
-    );
-    tx.execute(clear_old, std::slice::from_ref(&ids)).await?;
+    tx.execute(END, &[ids.clone(), now.into()]).await?;
+    tx.execute(CLEAR_OLD, std::slice::from_ref(&ids)).await?;
     own_grants::end_all(tx, ids, "secret_ended", now).await?;
     Ok(rows.into_iter().map(|row| row.client_id).collect())
 }

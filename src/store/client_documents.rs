@@ -3,11 +3,12 @@
 
 use super::client_changes;
 use super::client_details::{self, Details};
-use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
+use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::revocation;
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
@@ -93,12 +94,12 @@ row!(SnapshotRow: confirmed_at, fresh_until; client, keys);
 
 /// Finds the snapshot of a client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Snapshot>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         ", y.jwks, y.jwks_uri, y.confirmed_at, y.fresh_until FROM oauth_clients c \
          LEFT JOIN auth_clients y ON y.client_id = c.id WHERE c.client_id = $1 AND ",
-        is_not_deleted!("c")
+        IS_NOT_DELETED
     );
     let row: Option<SnapshotRow> = db.fetch_optional(SQL, &[client_id.into()]).await?;
     Ok(row.map(|row| Snapshot {

@@ -1,9 +1,10 @@
 //! The paged list of all clients for administrators (storyden-contract.md#administration).
 
-use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
+use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::Db;
 use super::error::Result;
-use super::paging::{Page, Pages};
+use super::paging::{ListSql, Page, Paged};
+use super::sql::{Sql, sql};
 use super::value::Value;
 use crate::ids::AccountId;
 
@@ -42,81 +43,73 @@ fn like_pattern(text: &str) -> String {
     pattern
 }
 
-/// Selects the statement of a filter. `$sql` is a macro that takes the name of the filter.
-macro_rules! pick {
-    ($filter:ident, $sql:ident $(, $order:ident)?) => {
-        match ($filter.client_id.is_some(), $filter.owner.is_some()) {
-            (true, _) => $sql!(client_id $(, $order)?),
-            (false, true) => $sql!(owner $(, $order)?),
-            (false, false) => $sql!(all $(, $order)?),
-        }
-    };
-}
+const COUNT: Sql = Sql::same("SELECT COUNT(*) AS n FROM (SELECT 1 FROM oauth_clients c WHERE ");
 
-/// The condition of [`Filter`]: `$1` is the owner, `$2` the public id, `$3` the text. Separate texts, since
-/// SQLite uses no index for `$1 IS NULL OR …`.
-macro_rules! filtered {
-    ($filter:ident) => {
-        concat!(
-            " FROM oauth_clients c WHERE ",
-            filtered!(@ by $filter),
-            " AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
-                 OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\') AND ",
-            is_not_deleted!("c")
-        )
-    };
-    (@ by client_id) => {
-        "c.client_id = $2 AND ($1 IS NULL OR c.account_id = $1)"
-    };
-    (@ by owner) => {
-        "c.account_id = $1 AND $2 IS NULL"
-    };
-    (@ by all) => {
-        "$1 IS NULL AND $2 IS NULL"
-    };
-}
+const SELECT: Sql = sql!("SELECT ", CLIENT_COLUMNS, " FROM oauth_clients c WHERE ");
 
-macro_rules! count {
-    ($filter:ident) => {
-        concat!(
-            "SELECT COUNT(*) AS n FROM (SELECT 1",
-            filtered!($filter),
-            " LIMIT $4) x"
-        )
-    };
-}
+/// Condition on the text, `$3`.
+const MATCHES: Sql = sql!(
+    " AND ($3 IS NULL OR LOWER(c.name) LIKE LOWER($3) ESCAPE '\\' \
+         OR LOWER(c.client_id) LIKE LOWER($3) ESCAPE '\\') AND ",
+    IS_NOT_DELETED
+);
 
-macro_rules! list {
-    ($filter:ident, $order:ident) => {
-        concat!(
-            "SELECT ",
-            client_columns!(),
-            filtered!($filter),
-            list!(@ $order),
-            " LIMIT $4 OFFSET $5"
-        )
-    };
-    (@ whole) => { "" };
-    // SQLite stores times as text with any UTC offset: compare instants, not texts
-    (@ sqlite) => { " ORDER BY julianday(c.created_at), c.id" };
-    (@ postgres) => { " ORDER BY c.created_at, c.id" };
-}
+const COUNTED: Sql = sql!(MATCHES, " LIMIT $4) x");
+
+const WHOLE: Sql = sql!(MATCHES, " LIMIT $4 OFFSET $5");
+
+/// SQLite stores times as text with any UTC offset: compares instants, not texts.
+const PAGE: Sql = sql!(
+    MATCHES,
+    (
+        " ORDER BY julianday(c.created_at), c.id",
+        " ORDER BY c.created_at, c.id"
+    ),
+    " LIMIT $4 OFFSET $5"
+);
+
+/// The clients with a client id. `$1` is the owner, `$2` the client id.
+const BY_CLIENT_ID: ListSql = {
+    const FILTER: Sql = Sql::same("c.client_id = $2 AND ($1 IS NULL OR c.account_id = $1)");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
+
+const BY_OWNER: ListSql = {
+    const FILTER: Sql = Sql::same("c.account_id = $1 AND $2 IS NULL");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
+
+const ALL: ListSql = {
+    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
 
 /// Lists a page of clients, oldest first. The unpaged list has the order of the table, as in Storyden.
-pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<Client>, Pages)> {
-    let mut parameters = filter.parameters();
-    parameters.push(page.counted());
-    let total: i64 = db.fetch_one(pick!(filter, count), &parameters).await?;
-    parameters.pop();
-    parameters.extend(page.bounds());
-    let list = if page.is_whole() {
-        pick!(filter, list, whole)
-    } else {
-        db.pick(pick!(filter, list, sqlite), pick!(filter, list, postgres))
+pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<Client>> {
+    let list = match (filter.client_id.is_some(), filter.owner.is_some()) {
+        (true, _) => BY_CLIENT_ID,
+        (false, true) => BY_OWNER,
+        (false, false) => ALL,
     };
-    let rows: Vec<ClientColumns> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total, rows.len());
-    Ok((rows.into_iter().map(Client::from).collect(), pages))
+    let Paged { rows, pages } = list
+        .fetch::<ClientColumns>(db, filter.parameters(), page)
+        .await?;
+    Ok(Paged {
+        rows: rows.into_iter().map(Client::from).collect(),
+        pages,
+    })
 }
 
 #[cfg(test)]

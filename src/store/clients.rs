@@ -2,10 +2,11 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, AccountColumns};
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn, Names};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -14,38 +15,30 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
 use crate::secret::hex;
 
-/// Columns of a client.
-macro_rules! client_columns {
-    () => {
-        "c.id AS client_row_id, c.client_id AS client_client_id, \
-         c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
-         c.type AS client_type, EXISTS (SELECT 1 FROM auth_clients y \
-             WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
-         (SELECT y.auth_method FROM auth_clients y WHERE y.client_id = c.id) \
-             AS client_auth_method, \
-         (SELECT y.old_secret_hash FROM auth_clients y WHERE y.client_id = c.id) \
-             AS client_old_secret_hash, \
-         (SELECT y.old_secret_until FROM auth_clients y WHERE y.client_id = c.id) \
-             AS client_old_secret_until, \
-         c.scope_policy AS client_scope_policy, \
-         c.redirect_uris AS client_redirect_uris, \
-         c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
-         c.account_id AS client_owner, c.created_at AS client_created_at, \
-         c.updated_at AS client_updated_at"
-    };
-}
+/// Columns of the client `c`.
+pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
+    "c.id AS client_row_id, c.client_id AS client_client_id, \
+     c.client_secret_hash AS client_secret_hash, c.name AS client_name, \
+     c.type AS client_type, EXISTS (SELECT 1 FROM auth_clients y \
+         WHERE y.client_id = c.id AND y.pkce_exempt) AS client_pkce_exempt, \
+     (SELECT y.auth_method FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_auth_method, \
+     (SELECT y.old_secret_hash FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_old_secret_hash, \
+     (SELECT y.old_secret_until FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_old_secret_until, \
+     c.scope_policy AS client_scope_policy, \
+     c.redirect_uris AS client_redirect_uris, \
+     c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
+     c.account_id AS client_owner, c.created_at AS client_created_at, \
+     c.updated_at AS client_updated_at",
+);
 
-/// SQL condition: client `$c` is not being deleted. Deletion renames the client id to `deleted:` and
-/// the row id, which no client can register.
-macro_rules! is_not_deleted {
-    ($c:literal) => {
-        concat!($c, ".client_id <> 'deleted:' || ", $c, ".id")
-    };
-}
+/// Condition: client `c` is not being deleted. Deletion renames the client id to `deleted:` and the row id,
+/// which no client can register.
+pub(super) const IS_NOT_DELETED: Sql = Sql::same("c.client_id <> 'deleted:' || c.id");
 
-pub(super) use {client_columns, is_not_deleted};
-
-/// The columns of `client_columns!`.
+/// The columns of [`CLIENT_COLUMNS`].
 #[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ClientColumns {
     client_row_id: ClientRowId,
@@ -211,11 +204,11 @@ impl From<ClientColumns> for Client {
 
 /// Finds a client by client id, compared byte for byte.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         " FROM oauth_clients c WHERE c.client_id = $1 AND ",
-        is_not_deleted!("c")
+        IS_NOT_DELETED
     );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[client_id.into()]).await?;
     Ok(row.map(Client::from))
@@ -223,11 +216,11 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>> {
 
 /// Finds a client by row id.
 pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         " FROM oauth_clients c WHERE c.id = $1 AND ",
-        is_not_deleted!("c")
+        IS_NOT_DELETED
     );
     let row: Option<ClientColumns> = db.fetch_optional(SQL, &[id.into()]).await?;
     Ok(row.map(Client::from))
@@ -235,11 +228,11 @@ pub async fn find_by_row(db: &Db, id: &ClientRowId) -> Result<Option<Client>> {
 
 /// Finds the account that owns a client, with the current permissions.
 pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        account_columns!(),
+        ACCOUNT_COLUMNS,
         " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id ",
-        account_roles!(),
+        ACCOUNT_ROLES,
         " WHERE c.id = $1"
     );
     let rows: Vec<AccountColumns> = db.fetch_all(SQL, &[client.into()]).await?;
@@ -248,11 +241,11 @@ pub async fn owner(db: &Db, client: &ClientRowId) -> Result<Option<Account>> {
 
 /// Lists all clients, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<Client>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         " FROM oauth_clients c WHERE ",
-        is_not_deleted!("c"),
+        IS_NOT_DELETED,
         " ORDER BY c.created_at, c.id"
     );
     let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[]).await?;
@@ -261,9 +254,9 @@ pub async fn list(db: &Db) -> Result<Vec<Client>> {
 
 /// Lists the clients of an account, oldest first.
 pub async fn list_by_owner(db: &Db, owner: &AccountId) -> Result<Vec<Client>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         " FROM oauth_clients c WHERE c.account_id = $1 ORDER BY c.created_at, c.id"
     );
     let rows: Vec<ClientColumns> = db.fetch_all(SQL, &[owner.into()]).await?;
@@ -316,19 +309,13 @@ pub fn policy_name(policy: ScopePolicy) -> &'static str {
 /// # Errors
 /// [`super::Error::Gone`] if the client or the account was deleted.
 pub async fn hold(tx: &mut Tx, client: &ClientRowId, account: &AccountId) -> Result<()> {
-    let sql = tx.pick(
-        concat!(
-            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
-        ),
-        concat!(
-            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c"),
-            " FOR KEY SHARE OF c, a"
-        ),
+    const SQL: Sql = sql!(
+        "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 AND ",
+        IS_NOT_DELETED,
+        ("", " FOR KEY SHARE OF c, a")
     );
     let held: Option<ClientRowId> = tx
-        .fetch_optional(sql, &[client.into(), account.into()])
+        .fetch_optional(SQL, &[client.into(), account.into()])
         .await?;
     held.map(drop).ok_or(super::Error::Gone)
 }
@@ -352,21 +339,14 @@ pub async fn lock_as_shown(
     account: &AccountId,
     shown: &str,
 ) -> Result<bool> {
-    let sql = tx.pick(
-        concat!(
-            "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
-             WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
-        ),
-        concat!(
-            "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
-             WHERE c.id = $1 AND a.id = $2 AND ",
-            is_not_deleted!("c"),
-            " FOR SHARE OF c FOR KEY SHARE OF a"
-        ),
+    const SQL: Sql = sql!(
+        "SELECT c.name, c.account_id, c.redirect_uris FROM oauth_clients c, accounts a \
+         WHERE c.id = $1 AND a.id = $2 AND ",
+        IS_NOT_DELETED,
+        ("", " FOR SHARE OF c FOR KEY SHARE OF a")
     );
     let row: Option<LockedClientRow> = tx
-        .fetch_optional(sql, &[client.into(), account.into()])
+        .fetch_optional(SQL, &[client.into(), account.into()])
         .await?;
     let row = row.ok_or(super::Error::Gone)?;
     let redirect_uris = row.redirect_uris.0.unwrap_or_default();
@@ -375,17 +355,11 @@ pub async fn lock_as_shown(
 
 /// Locks a client against [`hold`] until the end of the transaction. False if there is no such client.
 pub(super) async fn lock(tx: &mut Tx, id: &ClientRowId) -> Result<bool> {
-    let sql = tx.pick(
-        concat!(
-            "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
-            is_not_deleted!("c") // BEGIN IMMEDIATE is the lock
-        ),
-        concat!(
-            "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
-            is_not_deleted!("c"),
-            " FOR UPDATE"
-        ),
+    const SQL: Sql = sql!(
+        "SELECT c.id FROM oauth_clients c WHERE c.id = $1 AND ",
+        IS_NOT_DELETED,
+        ("", " FOR UPDATE")
     );
-    let row: Option<ClientRowId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    let row: Option<ClientRowId> = tx.fetch_optional(SQL, &[id.into()]).await?;
     Ok(row.is_some())
 }

@@ -1,13 +1,16 @@
 //! Device authorizations (RFC 8628): `oauth_device_authorisations`, and the origin of the requests in
 //! `auth_device_origins`.
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::clients::{Client, ClientColumns, client_columns, is_not_deleted};
+use super::accounts::{
+    ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_optional_account,
+};
+use super::clients::{CLIENT_COLUMNS, Client, ClientColumns, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::{device_ended, newest_revocation};
+use super::open_revocations::{DEVICE_ENDED, NEWEST_REVOCATION};
 use super::row::row;
-use super::shown_consents::{ShownColumns, ShownConsent, shown_columns};
+use super::shown_consents::{SHOWN_COLUMNS, ShownColumns, ShownConsent};
+use super::sql::{Sql, sql};
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
@@ -27,13 +30,11 @@ pub struct PolledDevice {
     pub scope: String,
 }
 
-/// The columns of the state of a device authorization.
-macro_rules! grant_columns {
-    () => {
-        "d.id AS device_id, d.scope, d.expires_at, d.poll_interval_seconds, d.last_polled_at, \
-         d.denied_at, d.consumed_at, d.approved_at"
-    };
-}
+/// The columns of the state of the device authorization `d`.
+const GRANT_COLUMNS: Sql = Sql::same(
+    "d.id AS device_id, d.scope, d.expires_at, d.poll_interval_seconds, d.last_polled_at, \
+     d.denied_at, d.consumed_at, d.approved_at",
+);
 
 struct GrantColumns {
     device_id: DeviceAuthorizationId,
@@ -74,36 +75,29 @@ struct PolledRow {
     /// True if an open revocation covers the approval; the device then gets `access_denied`.
     revoked: Flag,
     columns: GrantColumns,
-    account: AccountColumns,
 }
 
-row!(PolledRow: device_client_id, revoked; columns, account);
+row!(PolledRow: device_client_id, revoked; columns);
 
 /// Finds a device authorization by the hash of the device code.
 pub async fn find_by_device_code(
     db: &Db,
     device_code: &SecretHash,
 ) -> Result<Option<PolledDevice>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT d.client_id AS device_client_id, ",
-                device_ended!($engine, "d"),
-                " AS revoked, ",
-                grant_columns!(),
-                ", ",
-                account_columns!(),
-                " FROM oauth_device_authorisations d \
-                 LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
-                account_roles!(),
-                " WHERE d.device_code_hash = $1"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let rows: Vec<PolledRow> = db.fetch_all(sql, &[device_code.into()]).await?;
-    let account = Account::from_rows(rows.iter().map(|row| &row.account));
-    Ok(rows.into_iter().next().map(|row| PolledDevice {
+    const SQL: Sql = sql!(
+        "SELECT d.client_id AS device_client_id, ",
+        DEVICE_ENDED,
+        " AS revoked, ",
+        GRANT_COLUMNS,
+        ", ",
+        ACCOUNT_COLUMNS,
+        " FROM oauth_device_authorisations d \
+         LEFT JOIN accounts a ON a.id = d.approved_by_account_id ",
+        ACCOUNT_ROLES,
+        " WHERE d.device_code_hash = $1"
+    );
+    let found = find_with_optional_account::<PolledRow>(db, SQL, &[device_code.into()]).await?;
+    Ok(found.map(|WithAccount { row, account }| PolledDevice {
         grant: row.columns.grant(row.revoked.0, account),
         id: row.columns.device_id,
         client: row.device_client_id,
@@ -154,18 +148,18 @@ row!(RequestRow:
 
 /// Finds a device authorization by the hash of the user code.
 pub async fn find_by_user_code(db: &Db, user_code: &SecretHash) -> Result<Option<DeviceRequest>> {
-    const SQL: &str = concat!(
+    const SQL: Sql = sql!(
         "SELECT d.user_code_display, d.claimed_by_account_id, d.created_at AS device_created_at, \
          o.address, o.user_agent, ",
-        shown_columns!(),
+        SHOWN_COLUMNS,
         ", ",
-        grant_columns!(),
+        GRANT_COLUMNS,
         ", ",
-        client_columns!(),
+        CLIENT_COLUMNS,
         " FROM oauth_device_authorisations d JOIN oauth_clients c ON c.id = d.client_id \
          LEFT JOIN auth_device_origins o ON o.device_id = d.id \
          LEFT JOIN auth_shown_consents s ON s.request_id = d.id WHERE d.user_code_hash = $1 AND ",
-        is_not_deleted!("c")
+        IS_NOT_DELETED
     );
     let row: Option<RequestRow> = db.fetch_optional(SQL, &[user_code.into()]).await?;
     Ok(row.map(|row| DeviceRequest {
@@ -247,14 +241,16 @@ pub async fn insert(tx: &mut Tx, new: &NewDevice) -> Result<()> {
 /// Deletes the 100 oldest expired device authorizations, as Storyden does at each device start. The
 /// limit keeps the request short; the clean-up job deletes the rest.
 pub async fn delete_expired(db: &Db, now: Timestamp) -> Result<()> {
-    let sql = db.pick(
+    const SQL: Sql = sql!(
         "DELETE FROM oauth_device_authorisations WHERE id IN (SELECT d.id \
-         FROM oauth_device_authorisations d WHERE julianday(d.expires_at) < julianday($1) \
-         ORDER BY julianday(d.expires_at) LIMIT 100)",
-        "DELETE FROM oauth_device_authorisations WHERE id IN (SELECT d.id \
-         FROM oauth_device_authorisations d WHERE d.expires_at < $1 ORDER BY d.expires_at LIMIT 100)",
+         FROM oauth_device_authorisations d WHERE ",
+        (
+            "julianday(d.expires_at) < julianday($1) ORDER BY julianday(d.expires_at)",
+            "d.expires_at < $1 ORDER BY d.expires_at",
+        ),
+        " LIMIT 100)"
     );
-    db.execute(sql, vec![now.into()]).await?;
+    db.execute(SQL, vec![now.into()]).await?;
     Ok(())
 }
 
@@ -292,9 +288,9 @@ pub async fn approve(
         )
         .await?;
     tx.execute(
-        concat!(
+        sql!(
             "UPDATE auth_device_origins SET revocation_id = ",
-            newest_revocation!(),
+            NEWEST_REVOCATION,
             " WHERE device_id = $1"
         ),
         &[id.into()],
@@ -325,28 +321,31 @@ pub async fn deny(
 /// Marks a device authorization consumed, by compare and set. False if already consumed or denied, if a
 /// revocation covers the approval, or if the account that approved is suspended.
 pub async fn consume(tx: &mut Tx, id: &DeviceAuthorizationId, now: Timestamp) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE oauth_device_authorisations AS d SET consumed_at = $2, last_polled_at = $2 \
-                 WHERE d.id = $1 AND d.consumed_at IS NULL AND d.denied_at IS NULL \
-                 AND d.approved_at IS NOT NULL AND EXISTS (SELECT 1 FROM accounts a \
-                 WHERE a.id = d.approved_by_account_id AND a.deleted_at IS NULL) AND NOT ",
-                device_ended!($engine, "d")
-            )
-        };
-    }
-    let sql = tx.pick(sql!(sqlite), sql!(postgres));
-    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
+    const SQL: Sql = sql!(
+        "UPDATE oauth_device_authorisations AS d SET consumed_at = $2, last_polled_at = $2 \
+         WHERE d.id = $1 AND d.consumed_at IS NULL AND d.denied_at IS NULL \
+         AND d.approved_at IS NOT NULL AND EXISTS (SELECT 1 FROM accounts a \
+         WHERE a.id = d.approved_by_account_id AND a.deleted_at IS NULL) AND NOT ",
+        DEVICE_ENDED
+    );
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
+}
+
+/// A poll of a device.
+#[derive(Clone, Debug)]
+pub struct DevicePoll {
+    /// The device authorization.
+    pub device: DeviceAuthorizationId,
+    /// Time of the poll.
+    pub at: Timestamp,
+    /// Polling interval after the poll, in seconds.
+    pub interval_seconds: i64,
 }
 
 /// Writes poll times and intervals in a single transaction, in the order of `polls`. A fixed order
 /// prevents deadlocks between replicas that write the same rows.
-pub async fn record_polls(
-    tx: &mut Tx,
-    polls: &[(DeviceAuthorizationId, Timestamp, i64)],
-) -> Result<()> {
-    let sql = tx.pick(
+pub async fn record_polls(tx: &mut Tx, polls: &[DevicePoll]) -> Result<()> {
+    const SQL: Sql = Sql::new(
         "UPDATE oauth_device_authorisations SET last_polled_at = CASE \
          WHEN julianday(last_polled_at) >= julianday($2) THEN last_polled_at ELSE $2 END, \
          poll_interval_seconds = MAX(poll_interval_seconds, $3) WHERE id = $1 \
@@ -356,9 +355,13 @@ pub async fn record_polls(
          poll_interval_seconds = GREATEST(poll_interval_seconds, $3) WHERE id = $1 \
          AND (last_polled_at IS NULL OR last_polled_at < $2 OR poll_interval_seconds < $3)",
     );
-    for (id, at, interval_seconds) in polls {
-        tx.execute(sql, &[id.into(), (*at).into(), (*interval_seconds).into()])
-            .await?;
+    for poll in polls {
+        let parameters = [
+            (&poll.device).into(),
+            poll.at.into(),
+            poll.interval_seconds.into(),
+        ];
+        tx.execute(SQL, &parameters).await?;
     }
     Ok(())
 }

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::db::Db;
 use super::error::Result;
-use super::open_revocations::device_ended;
-use super::paging::{Page, Pages};
+use super::open_revocations::DEVICE_ENDED;
+use super::paging::{ListSql, Page, Paged};
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, DeviceAuthorizationId};
@@ -89,7 +90,7 @@ impl Stage {
         Self::Expired,
     ];
 
-    /// Name in a request and in the SQL of `filtered!`.
+    /// Name in a request and in the SQL of the list.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -119,93 +120,80 @@ pub struct Filter {
     pub stage: Option<Stage>,
 }
 
-/// Selects the statement of a filter. `$sql` is a macro that takes the engine and the name of the filter.
-macro_rules! pick {
-    ($db:ident, $filter:ident, $sql:ident $(, $order:ident)?) => {
-        match ($filter.account.is_some(), $filter.client.is_some()) {
-            (true, _) => $db.pick(
-                $sql!(sqlite, account $(, $order)?),
-                $sql!(postgres, account $(, $order)?),
-            ),
-            (false, true) => $db.pick(
-                $sql!(sqlite, client $(, $order)?),
-                $sql!(postgres, client $(, $order)?),
-            ),
-            (false, false) => $db.pick(
-                $sql!(sqlite, all $(, $order)?),
-                $sql!(postgres, all $(, $order)?),
-            ),
-        }
-    };
-}
+const COUNT: Sql =
+    Sql::same("SELECT COUNT(*) AS n FROM (SELECT 1 FROM oauth_device_authorisations d WHERE ");
 
-/// The condition of [`Filter`]: `$1` is the account, `$2` the client, `$3` the state, `$4` the current time.
-/// States have the same precedence as at a poll. Separate texts, since SQLite uses no index for
-/// `$1 IS NULL OR …`.
-macro_rules! filtered {
-    ($engine:ident, $filter:ident) => {
-        concat!(
-            " FROM oauth_device_authorisations d WHERE ",
-            filtered!(@ by $filter),
-            " AND NOT EXISTS (SELECT 1 FROM auth_revocations w WHERE w.done_at IS NULL \
-                 AND w.kind = 'client' AND w.client_id = d.client_id) \
-             AND ($3 IS NULL OR $3 = CASE \
-             WHEN d.consumed_at IS NOT NULL THEN 'consumed' \
-             WHEN d.denied_at IS NOT NULL OR d.approved_at IS NOT NULL AND ",
-            device_ended!($engine, "d"),
-            " THEN 'denied' WHEN ",
-            filtered!(@ expired $engine),
-            " THEN 'expired' WHEN d.approved_at IS NOT NULL THEN 'approved' ELSE 'pending' END)"
-        )
-    };
-    (@ by account) => {
-        "(d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
-         AND ($2 IS NULL OR d.client_id = $2)"
-    };
-    (@ by client) => {
-        "$1 IS NULL AND d.client_id = $2"
-    };
-    (@ by all) => {
-        "$1 IS NULL AND $2 IS NULL"
-    };
-    (@ expired sqlite) => {
-        "julianday(d.expires_at) <= julianday($4)"
-    };
-    (@ expired postgres) => {
+const SELECT: Sql = sql!(
+    "SELECT d.approved_at, d.approved_by_account_id, d.client_id, d.consumed_at, \
+     d.created_at, CASE WHEN d.denied_at IS NULL AND d.consumed_at IS NULL \
+         AND d.approved_at IS NOT NULL AND ",
+    DEVICE_ENDED,
+    " THEN (SELECT MAX(w.created_at) FROM auth_revocations w WHERE w.done_at IS NULL) \
+     ELSE d.denied_at END AS denied_at, d.expires_at, d.id, d.last_polled_at, \
+     d.poll_interval_seconds, d.scope, d.user_code_display AS user_code \
+     FROM oauth_device_authorisations d WHERE "
+);
+
+/// Condition on the state, `$3`, at the current time, `$4`. States have the same precedence as at a poll.
+const IN_STAGE: Sql = sql!(
+    " AND NOT EXISTS (SELECT 1 FROM auth_revocations w WHERE w.done_at IS NULL \
+         AND w.kind = 'client' AND w.client_id = d.client_id) \
+     AND ($3 IS NULL OR $3 = CASE \
+     WHEN d.consumed_at IS NOT NULL THEN 'consumed' \
+     WHEN d.denied_at IS NOT NULL OR d.approved_at IS NOT NULL AND ",
+    DEVICE_ENDED,
+    " THEN 'denied' WHEN ",
+    (
+        "julianday(d.expires_at) <= julianday($4)",
         "d.expires_at <= $4"
-    };
-}
+    ),
+    " THEN 'expired' WHEN d.approved_at IS NOT NULL THEN 'approved' ELSE 'pending' END)"
+);
 
-macro_rules! count {
-    ($engine:ident, $filter:ident) => {
-        concat!(
-            "SELECT COUNT(*) AS n FROM (SELECT 1",
-            filtered!($engine, $filter),
-            " LIMIT $5) x"
-        )
-    };
-}
+const COUNTED: Sql = sql!(IN_STAGE, " LIMIT $5) x");
 
-macro_rules! list {
-    ($engine:ident, $filter:ident, $order:ident) => {
-        concat!(
-            "SELECT d.approved_at, d.approved_by_account_id, d.client_id, d.consumed_at, \
-             d.created_at, CASE WHEN d.denied_at IS NULL AND d.consumed_at IS NULL \
-                 AND d.approved_at IS NOT NULL AND ",
-            device_ended!($engine, "d"),
-            " THEN (SELECT MAX(w.created_at) FROM auth_revocations w WHERE w.done_at IS NULL) \
-             ELSE d.denied_at END AS denied_at, d.expires_at, d.id, d.last_polled_at, \
-             d.poll_interval_seconds, d.scope, d.user_code_display AS user_code",
-            filtered!($engine, $filter),
-            list!(@ $order $engine),
-            " LIMIT $5 OFFSET $6"
-        )
-    };
-    (@ whole $engine:ident) => { "" };
-    // SQLite stores times as text with any UTC offset: compare instants, not texts
-    (@ oldest_first sqlite) => { " ORDER BY julianday(d.created_at), d.id" };
-    (@ oldest_first postgres) => { " ORDER BY d.created_at, d.id" };
-}
+const WHOLE: Sql = sql!(IN_STAGE, " LIMIT $5 OFFSET $6");
+
+/// SQLite stores times as text with any UTC offset: compares instants, not texts.
+const PAGE: Sql = sql!(
+    IN_STAGE,
+    (
+        " ORDER BY julianday(d.created_at), d.id",
+        " ORDER BY d.created_at, d.id"
+    ),
+    " LIMIT $5 OFFSET $6"
+);
+
+/// The device authorizations of an account, `$1`. `$2` is the client.
+const BY_ACCOUNT: ListSql = {
+    const FILTER: Sql = Sql::same(
+        "(d.claimed_by_account_id = $1 OR d.approved_by_account_id = $1) \
+         AND ($2 IS NULL OR d.client_id = $2)",
+    );
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
+
+const BY_CLIENT: ListSql = {
+    const FILTER: Sql = Sql::same("$1 IS NULL AND d.client_id = $2");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
+
+const ALL: ListSql = {
+    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: Some(sql!(SELECT, FILTER, WHOLE)),
+    }
+};
 
 /// Lists a page of device authorizations, oldest first. The unpaged list has the order of the table, as
 /// in Storyden.
@@ -214,23 +202,17 @@ pub async fn list(
     filter: &Filter,
     page: Page,
     now: Timestamp,
-) -> Result<(Vec<ListedDevice>, Pages)> {
-    let mut parameters: Vec<Value> = vec![
+) -> Result<Paged<ListedDevice>> {
+    let list = match (filter.account.is_some(), filter.client.is_some()) {
+        (true, _) => BY_ACCOUNT,
+        (false, true) => BY_CLIENT,
+        (false, false) => ALL,
+    };
+    let parameters: Vec<Value> = vec![
         filter.account.as_ref().into(),
         filter.client.as_ref().into(),
         filter.stage.map(|stage| stage.name().to_owned()).into(),
         now.into(),
-        page.counted(),
     ];
-    let total: i64 = db.fetch_one(pick!(db, filter, count), &parameters).await?;
-    parameters.truncate(4);
-    parameters.extend(page.bounds());
-    let list = if page.is_whole() {
-        pick!(db, filter, list, whole)
-    } else {
-        pick!(db, filter, list, oldest_first)
-    };
-    let devices: Vec<ListedDevice> = db.fetch_all(list, &parameters).await?;
-    let pages = page.of(total, devices.len());
-    Ok((devices, pages))
+    list.fetch(db, parameters, page).await
 }

@@ -3,10 +3,11 @@
 use super::db::Db;
 use super::error::Result;
 use super::migrate::has_table;
+use super::sql::Sql;
 
 /// Returns the version of the database engine, unchanged.
 pub async fn version(db: &Db) -> Result<String> {
-    let sql = db.pick(
+    let sql = Sql::new(
         "SELECT sqlite_version() AS text",
         "SELECT current_setting('server_version') AS text",
     );

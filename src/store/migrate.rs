@@ -1,75 +1,89 @@
 //! Migrations: Storyden's tables if absent, then the tables of this server, in order.
 //!
 //! A released migration is never edited, and the schema keeps working with the previous binary. In a
-//! Storyden's database, migrations change only `auth_*` tables; [`indexes`] adds indexes to Storyden's
+//! Storyden's database, migrations change only `auth_*` tables; [`index_creation`] adds indexes to Storyden's
 //! tables in the background.
 
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::indexes;
-use super::value::Value;
+use super::index_creation;
+use super::sql::Sql;
 use crate::clock::Timestamp;
 
-/// A schema step, with the SQL for each engine.
+/// A schema step.
 struct Migration {
     version: i64,
     name: &'static str,
-    sqlite: &'static str,
-    postgres: &'static str,
+    script: Sql,
+}
+
+impl Migration {
+    const fn new(
+        version: i64,
+        name: &'static str,
+        sqlite: &'static str,
+        postgres: &'static str,
+    ) -> Self {
+        Self {
+            version,
+            name,
+            script: Sql::new(sqlite, postgres),
+        }
+    }
 }
 
 /// Storyden's own tables, as defined by Storyden.
-const STORYDEN: Migration = Migration {
-    version: 0,
-    name: "storyden",
-    sqlite: include_str!("../../migrations/sqlite/storyden.sql"),
-    postgres: include_str!("../../migrations/postgres/storyden.sql"),
-};
+const STORYDEN: Migration = Migration::new(
+    0,
+    "storyden",
+    include_str!("../../migrations/sqlite/storyden.sql"),
+    include_str!("../../migrations/postgres/storyden.sql"),
+);
 
 /// The migrations of this server, in order.
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "side_tables",
-        sqlite: include_str!("../../migrations/sqlite/0001_side_tables.sql"),
-        postgres: include_str!("../../migrations/postgres/0001_side_tables.sql"),
-    },
-    Migration {
-        version: 2,
-        name: "growth",
-        sqlite: include_str!("../../migrations/sqlite/0002_growth.sql"),
-        postgres: include_str!("../../migrations/postgres/0002_growth.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "revocation_marks",
-        sqlite: include_str!("../../migrations/sqlite/0003_revocation_marks.sql"),
-        postgres: include_str!("../../migrations/postgres/0003_revocation_marks.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "shown_consent",
-        sqlite: include_str!("../../migrations/sqlite/0004_shown_consent.sql"),
-        postgres: include_str!("../../migrations/postgres/0004_shown_consent.sql"),
-    },
-    Migration {
-        version: 5,
-        name: "limits",
-        sqlite: include_str!("../../migrations/sqlite/0005_limits.sql"),
-        postgres: include_str!("../../migrations/postgres/0005_limits.sql"),
-    },
-    Migration {
-        version: 6,
-        name: "long_lists",
-        sqlite: include_str!("../../migrations/sqlite/0006_long_lists.sql"),
-        postgres: include_str!("../../migrations/postgres/0006_long_lists.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "openid",
-        sqlite: include_str!("../../migrations/sqlite/0008_openid.sql"),
-        postgres: include_str!("../../migrations/postgres/0008_openid.sql"),
-    },
+    Migration::new(
+        1,
+        "side_tables",
+        include_str!("../../migrations/sqlite/0001_side_tables.sql"),
+        include_str!("../../migrations/postgres/0001_side_tables.sql"),
+    ),
+    Migration::new(
+        2,
+        "growth",
+        include_str!("../../migrations/sqlite/0002_growth.sql"),
+        include_str!("../../migrations/postgres/0002_growth.sql"),
+    ),
+    Migration::new(
+        3,
+        "revocation_marks",
+        include_str!("../../migrations/sqlite/0003_revocation_marks.sql"),
+        include_str!("../../migrations/postgres/0003_revocation_marks.sql"),
+    ),
+    Migration::new(
+        4,
+        "shown_consent",
+        include_str!("../../migrations/sqlite/0004_shown_consent.sql"),
+        include_str!("../../migrations/postgres/0004_shown_consent.sql"),
+    ),
+    Migration::new(
+        5,
+        "limits",
+        include_str!("../../migrations/sqlite/0005_limits.sql"),
+        include_str!("../../migrations/postgres/0005_limits.sql"),
+    ),
+    Migration::new(
+        6,
+        "long_lists",
+        include_str!("../../migrations/sqlite/0006_long_lists.sql"),
+        include_str!("../../migrations/postgres/0006_long_lists.sql"),
+    ),
+    Migration::new(
+        8,
+        "openid",
+        include_str!("../../migrations/sqlite/0008_openid.sql"),
+        include_str!("../../migrations/postgres/0008_openid.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.
@@ -111,7 +125,7 @@ pub async fn newest_applied(db: &Db) -> Result<i64> {
 
 /// Returns the DDL of Storyden's own tables.
 pub(super) fn storyden_schema(db: &Db) -> &'static str {
-    db.pick(STORYDEN.sqlite, STORYDEN.postgres)
+    db.pick(STORYDEN.script)
 }
 
 /// Returns the names of all migrations, in order: the pending list of a database that does not exist
@@ -139,10 +153,10 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
     if !tx.has_table("accounts").await? {
         tx.apply(&STORYDEN).await?;
-        indexes::create_all(&mut tx).await?;
+        index_creation::create_all(&mut tx).await?;
         names.push(STORYDEN.name);
     }
-    let table = tx.pick(
+    let table = Sql::new(
         "CREATE TABLE IF NOT EXISTS auth_migrations \
          (version integer NOT NULL PRIMARY KEY, name text NOT NULL, applied_at datetime NOT NULL)",
         "CREATE TABLE IF NOT EXISTS auth_migrations \
@@ -168,28 +182,26 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<&'static str>> {
 
 const APPLIED: &str = "SELECT version FROM auth_migrations ORDER BY version";
 
-const SQLITE_HAS_TABLE: &str =
-    "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1";
-const POSTGRES_HAS_TABLE: &str = "SELECT COUNT(*) AS n FROM information_schema.tables \
-     WHERE table_schema = current_schema() AND table_name = $1";
+const HAS_TABLE: Sql = Sql::new(
+    "SELECT COUNT(*) AS n FROM sqlite_master WHERE type = 'table' AND name = $1",
+    "SELECT COUNT(*) AS n FROM information_schema.tables \
+     WHERE table_schema = current_schema() AND table_name = $1",
+);
 
 /// Returns true if the database has the table.
 pub async fn has_table(db: &Db, table: &str) -> Result<bool> {
-    let sql = db.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
-    let count: i64 = db.fetch_one(sql, &[table.into()]).await?;
+    let count: i64 = db.fetch_one(HAS_TABLE, &[table.into()]).await?;
     Ok(count > 0)
 }
 
 impl Tx {
     async fn has_table(&mut self, table: &str) -> Result<bool> {
-        let sql = self.pick(SQLITE_HAS_TABLE, POSTGRES_HAS_TABLE);
-        let count: Option<i64> = self.fetch_optional(sql, &[Value::from(table)]).await?;
+        let count: Option<i64> = self.fetch_optional(HAS_TABLE, &[table.into()]).await?;
         Ok(count.is_some_and(|count| count > 0))
     }
 
     async fn apply(&mut self, migration: &Migration) -> Result<()> {
-        let sql = self.pick(migration.sqlite, migration.postgres);
-        self.execute_script(sql).await
+        self.execute_script(self.pick(migration.script)).await
     }
 
     /// Takes the migration lock. On SQLite the transaction is the lock.

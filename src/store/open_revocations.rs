@@ -12,6 +12,7 @@ use time::Duration;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::row::row;
+use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
 
@@ -55,160 +56,97 @@ impl Target {
     }
 }
 
-/// SQL condition: an open revocation of kind `$kind` covers a row. `$number` is the revocation number
-/// of the row; `$made` is the time to compare if that number is NULL.
-macro_rules! covered {
-    (sqlite, $kind:expr, $account:expr, $client:expr, $number:expr, $made:expr) => {
-        $crate::store::open_revocations::covered!(@ $kind, $account, $client, $number,
-            "julianday(", $made, ") <= julianday(v.cut_off)")
-    };
-    (postgres, $kind:expr, $account:expr, $client:expr, $number:expr, $made:expr) => {
-        $crate::store::open_revocations::covered!(@ $kind, $account, $client, $number,
-            "", $made, " <= v.cut_off")
-    };
-    (@ $kind:expr, $account:expr, $client:expr, $number:expr, $open:literal, $made:expr, $close:literal) => {
-        concat!(
-            "EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL AND v.kind = ", $kind,
-            " AND (v.account_id IS NULL OR v.account_id = ", $account,
-            ") AND (v.client_id IS NULL OR v.client_id = ", $client,
-            ") AND COALESCE(", $number, " < v.id, ", $open, $made, $close, "))"
-        )
-    };
-}
+/// Begins a condition: there is an open revocation `v` of the kind that follows.
+const OPEN: Sql =
+    Sql::same("EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL AND v.kind = ");
 
-/// SQL condition: the grant `$g` (of `auth_grants`) is revoked.
-macro_rules! grant_ended {
-    ($engine:ident, $g:literal) => {
-        concat!(
-            "(",
-            $g,
-            ".revoked_at IS NOT NULL OR ",
-            $crate::store::open_revocations::covered!(
-                $engine,
-                concat!(
-                    "CASE WHEN ",
-                    $g,
-                    ".client_credentials THEN 'own_grant' ELSE 'grant' END"
-                ),
-                concat!($g, ".account_id"),
-                concat!($g, ".client_id"),
-                concat!($g, ".revocation_id"),
-                concat!($g, ".created_at")
-            ),
-            ")"
-        )
-    };
-}
+/// Condition: the grant `g` is revoked. Each condition compares the revocation number of the row or, for a
+/// row without a number, the time.
+pub(super) const GRANT_ENDED: Sql = sql!(
+    "(g.revoked_at IS NOT NULL OR ",
+    OPEN,
+    "CASE WHEN g.client_credentials THEN 'own_grant' ELSE 'grant' END \
+     AND (v.account_id IS NULL OR v.account_id = g.account_id) \
+     AND (v.client_id IS NULL OR v.client_id = g.client_id) \
+     AND COALESCE(g.revocation_id < v.id, ",
+    (
+        "julianday(g.created_at) <= julianday(v.cut_off)",
+        "g.created_at <= v.cut_off"
+    ),
+    ")))"
+);
 
-/// SQL condition: the grant of the refresh token `$t` is revoked or, for a token without a grant
-/// (issued by a Storyden), an open revocation covers the token.
-macro_rules! refresh_token_ended {
-    ($engine:ident, $t:literal) => {
-        concat!(
-            "COALESCE((SELECT ",
-            $crate::store::open_revocations::grant_ended!($engine, "tg"),
-            " FROM auth_refresh_tokens tm JOIN auth_grants tg ON tg.id = tm.grant_id \
-             WHERE tm.token_id = ",
-            $t,
-            ".id), ",
-            $crate::store::open_revocations::covered!(
-                $engine,
-                "'refresh_token'",
-                concat!($t, ".account_id"),
-                concat!($t, ".client_id"),
-                "NULL",
-                concat!($t, ".created_at")
-            ),
-            ")"
-        )
-    };
-}
+/// Condition: the grant of the refresh token `t` is revoked or, for a token without a grant (issued by a
+/// Storyden), an open revocation covers the token.
+pub(super) const REFRESH_TOKEN_ENDED: Sql = sql!(
+    "COALESCE((SELECT ",
+    GRANT_ENDED,
+    " FROM auth_refresh_tokens tm JOIN auth_grants g ON g.id = tm.grant_id WHERE tm.token_id = t.id), ",
+    OPEN,
+    "'refresh_token' AND (v.account_id IS NULL OR v.account_id = t.account_id) \
+     AND (v.client_id IS NULL OR v.client_id = t.client_id) AND COALESCE(NULL < v.id, ",
+    (
+        "julianday(t.created_at) <= julianday(v.cut_off)",
+        "t.created_at <= v.cut_off"
+    ),
+    ")))"
+);
 
-/// SQL condition: an open revocation covers the authorization code `$k`.
-macro_rules! code_ended {
-    ($engine:ident, $k:literal) => {
-        $crate::store::open_revocations::covered!(
-            $engine,
-            "'code'",
-            concat!($k, ".account_id"),
-            concat!($k, ".client_id"),
-            concat!(
-                "(SELECT kd.revocation_id FROM auth_request_details kd WHERE kd.code_id = ",
-                $k,
-                ".id)"
-            ),
-            concat!($k, ".created_at")
-        )
-    };
-}
+/// Condition: an open revocation covers the authorization code `k`.
+pub(super) const CODE_ENDED: Sql = sql!(
+    OPEN,
+    "'code' AND (v.account_id IS NULL OR v.account_id = k.account_id) \
+     AND (v.client_id IS NULL OR v.client_id = k.client_id) \
+     AND COALESCE((SELECT kd.revocation_id FROM auth_request_details kd WHERE kd.code_id = k.id) < v.id, ",
+    (
+        "julianday(k.created_at) <= julianday(v.cut_off)",
+        "k.created_at <= v.cut_off"
+    ),
+    "))"
+);
 
-/// SQL condition: an open revocation covers the approval of the device authorization `$d`.
-macro_rules! device_ended {
-    ($engine:ident, $d:literal) => {
-        $crate::store::open_revocations::covered!(
-            $engine,
-            "'device'",
-            concat!($d, ".approved_by_account_id"),
-            concat!($d, ".client_id"),
-            concat!(
-                "(SELECT dd.revocation_id FROM auth_device_origins dd WHERE dd.device_id = ",
-                $d,
-                ".id)"
-            ),
-            concat!($d, ".approved_at")
-        )
-    };
-}
+/// Condition: an open revocation covers the approval of the device authorization `d`.
+pub(super) const DEVICE_ENDED: Sql = sql!(
+    OPEN,
+    "'device' AND (v.account_id IS NULL OR v.account_id = d.approved_by_account_id) \
+     AND (v.client_id IS NULL OR v.client_id = d.client_id) \
+     AND COALESCE((SELECT dd.revocation_id FROM auth_device_origins dd WHERE dd.device_id = d.id) < v.id, ",
+    (
+        "julianday(d.approved_at) <= julianday(v.cut_off)",
+        "d.approved_at <= v.cut_off"
+    ),
+    "))"
+);
 
-/// SQL condition: an open revocation covers the authorization request `$q`.
-macro_rules! request_ended {
-    ($engine:ident, $q:literal) => {
-        $crate::store::open_revocations::covered!(
-            $engine,
-            "'request'",
-            concat!($q, ".account_id"),
-            concat!($q, ".client_id"),
-            concat!(
-                "(SELECT qd.revocation_id FROM auth_request_details qd WHERE qd.request_id = ",
-                $q,
-                ".id)"
-            ),
-            concat!($q, ".created_at")
-        )
-    };
-}
+/// Condition: an open revocation covers the authorization request `q`.
+pub(super) const REQUEST_ENDED: Sql = sql!(
+    OPEN,
+    "'request' AND (v.account_id IS NULL OR v.account_id = q.account_id) \
+     AND (v.client_id IS NULL OR v.client_id = q.client_id) \
+     AND COALESCE((SELECT qd.revocation_id FROM auth_request_details qd WHERE qd.request_id = q.id) < v.id, ",
+    (
+        "julianday(q.created_at) <= julianday(v.cut_off)",
+        "q.created_at <= v.cut_off"
+    ),
+    "))"
+);
 
-/// SQL condition: an open revocation of all sessions of an account covers the session `$x`. Sessions have no
+/// Condition: an open revocation of all sessions of an account covers the session `x`. Sessions have no
 /// revocation number. Instead, the transaction that opens the revocation revokes the newest sessions, and
 /// `cut_off` is the creation time of the oldest of these ([`super::sessions::revoke_all`]).
-macro_rules! session_ended {
-    (sqlite, $x:literal) => {
-        $crate::store::open_revocations::session_ended!(@ $x,
-            concat!("julianday(", $x, ".created_at) <= julianday(v.cut_off)"))
-    };
-    (postgres, $x:literal) => {
-        $crate::store::open_revocations::session_ended!(@ $x, concat!($x, ".created_at <= v.cut_off"))
-    };
-    (@ $x:literal, $made_before:expr) => {
-        concat!(
-            "EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL AND v.kind = 'session' \
-             AND v.account_id = ", $x, ".account_id \
-             AND (v.session_id IS NULL OR v.session_id <> ", $x, ".id) AND ", $made_before, ")"
-        )
-    };
-}
+pub(super) const SESSION_ENDED: Sql = sql!(
+    OPEN,
+    "'session' AND v.account_id = x.account_id AND (v.session_id IS NULL OR v.session_id <> x.id) AND ",
+    (
+        "julianday(x.created_at) <= julianday(v.cut_off)",
+        "x.created_at <= v.cut_off"
+    ),
+    ")"
+);
 
-/// SQL expression: the revocation number to store in a new row.
-macro_rules! newest_revocation {
-    () => {
-        "(SELECT COALESCE(MAX(nv.id), 0) FROM auth_revocations nv)"
-    };
-}
-
-pub(super) use {
-    code_ended, covered, device_ended, grant_ended, newest_revocation, refresh_token_ended,
-    request_ended, session_ended,
-};
+/// Expression: the revocation number to store in a new row.
+pub(super) const NEWEST_REVOCATION: Sql =
+    Sql::same("(SELECT COALESCE(MAX(nv.id), 0) FROM auth_revocations nv)");
 
 /// An open revocation.
 #[derive(Clone, Debug)]

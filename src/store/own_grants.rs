@@ -2,12 +2,13 @@
 //! owner. The client's first token creates the grant; every token names the grant in `gid` until the
 //! grant is revoked.
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::clients::{Client, is_not_deleted};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::clients::{Client, IS_NOT_DELETED};
 use super::db::{Db, Tx};
 use super::error::{Error, Result};
-use super::open_revocations::{grant_ended, newest_revocation};
+use super::open_revocations::{GRANT_ENDED, NEWEST_REVOCATION};
 use super::row::row;
+use super::sql::{IDS, Sql, sql};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, GrantId};
@@ -44,34 +45,31 @@ struct ClientCredentialsGrantRow {
     grant_id: Option<GrantId>,
     secret_hash: Option<String>,
     old_secret_hash: Option<String>,
-    owner: AccountColumns,
 }
 
-row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash; owner);
+row!(ClientCredentialsGrantRow: grant_id, secret_hash, old_secret_hash);
 
 /// Finds the owner and the live grant of a client; `None` for a client without an owner.
 pub async fn find(db: &Db, client: &ClientRowId) -> Result<Option<ClientCredentialsGrant>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT g.id AS grant_id, c.client_secret_hash AS secret_hash, \
-                 y.old_secret_hash AS old_secret_hash, ",
-                account_columns!(),
-                " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id \
-                 LEFT JOIN auth_clients y ON y.client_id = c.id \
-                 LEFT JOIN auth_grants g ON g.client_id = c.id AND g.account_id = c.account_id \
-                 AND g.client_credentials AND g.revoked_at IS NULL AND NOT ",
-                grant_ended!($engine, "g"),
-                " ",
-                account_roles!(),
-                " WHERE c.id = $1"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let rows: Vec<ClientCredentialsGrantRow> = db.fetch_all(sql, &[client.into()]).await?;
-    let owner = Account::from_rows(rows.iter().map(|row| &row.owner));
-    let (Some(row), Some(owner)) = (rows.into_iter().next(), owner) else {
+    const SQL: Sql = sql!(
+        "SELECT g.id AS grant_id, c.client_secret_hash AS secret_hash, \
+         y.old_secret_hash AS old_secret_hash, ",
+        ACCOUNT_COLUMNS,
+        " FROM oauth_clients c JOIN accounts a ON a.id = c.account_id \
+         LEFT JOIN auth_clients y ON y.client_id = c.id \
+         LEFT JOIN auth_grants g ON g.client_id = c.id AND g.account_id = c.account_id \
+         AND g.client_credentials AND g.revoked_at IS NULL AND NOT ",
+        GRANT_ENDED,
+        " ",
+        ACCOUNT_ROLES,
+        " WHERE c.id = $1"
+    );
+    let found = find_with_account::<ClientCredentialsGrantRow>(db, SQL, &[client.into()]).await?;
+    let Some(WithAccount {
+        row,
+        account: owner,
+    }) = found
+    else {
         return Ok(None);
     };
     Ok(Some(ClientCredentialsGrant {
@@ -116,42 +114,30 @@ impl ClientCredentialsGrant {
 pub async fn insert(tx: &mut Tx, new: &NewClientCredentialsGrant) -> Result<GrantId> {
     // `FOR SHARE` conflicts with the UPDATE of a secret rotation (A-107), `FOR KEY SHARE` with a
     // revocation by account.
-    let lock = tx.pick(
-        concat!(
-            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
-             AND c.client_secret_hash IS NOT DISTINCT FROM $3 AND ",
-            is_not_deleted!("c")
-        ),
-        concat!(
-            "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
-             AND c.client_secret_hash IS NOT DISTINCT FROM $3 AND ",
-            is_not_deleted!("c"),
-            " FOR SHARE OF c FOR KEY SHARE OF a"
-        ),
+    const LOCK: Sql = sql!(
+        "SELECT c.id FROM oauth_clients c, accounts a WHERE c.id = $1 AND a.id = $2 \
+         AND c.client_secret_hash IS NOT DISTINCT FROM $3 AND ",
+        IS_NOT_DELETED,
+        ("", " FOR SHARE OF c FOR KEY SHARE OF a")
+    );
+    // A live row covered by an open revocation would violate the unique index: revoke that row first.
+    const END_COVERED: Sql = sql!(
+        "UPDATE auth_grants AS g SET revoked_at = $3 WHERE g.client_id = $1 \
+         AND g.account_id = $2 AND g.client_credentials AND g.revoked_at IS NULL AND ",
+        GRANT_ENDED
     );
     let (client, owner) = (&new.client, &new.owner);
     let parameters = [client.into(), owner.into(), new.secret_hash.clone().into()];
-    let row: Option<ClientRowId> = tx.fetch_optional(lock, &parameters).await?;
+    let row: Option<ClientRowId> = tx.fetch_optional(LOCK, &parameters).await?;
     row.ok_or(Error::RaceLost)?;
-    // A live row covered by an open revocation would violate the unique index: revoke that row first.
-    macro_rules! end_covered {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE auth_grants AS g SET revoked_at = $3 WHERE g.client_id = $1 \
-                 AND g.account_id = $2 AND g.client_credentials AND g.revoked_at IS NULL AND ",
-                grant_ended!($engine, "g")
-            )
-        };
-    }
-    let end = tx.pick(end_covered!(sqlite), end_covered!(postgres));
-    tx.execute(end, &[client.into(), owner.into(), new.now.into()])
+    tx.execute(END_COVERED, &[client.into(), owner.into(), new.now.into()])
         .await?;
     let inserted = tx
         .execute(
-            concat!(
+            sql!(
                 "INSERT INTO auth_grants (id, account_id, client_id, created_at, \
                  client_credentials, revocation_id) VALUES ($1, $2, $3, $4, true, ",
-                newest_revocation!(),
+                NEWEST_REVOCATION,
                 ") ON CONFLICT DO NOTHING"
             ),
             &[
@@ -193,15 +179,12 @@ pub(super) async fn end_all(
     because: &'static str,
     now: Timestamp,
 ) -> Result<()> {
-    let sql = tx.pick(
-        "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3 \
-         WHERE client_id IN (SELECT value FROM json_each(CAST($1 AS TEXT))) \
-         AND client_credentials AND revoked_at IS NULL",
-        "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3 \
-         WHERE client_id IN (SELECT jsonb_array_elements_text($1)) \
-         AND client_credentials AND revoked_at IS NULL",
+    const SQL: Sql = sql!(
+        "UPDATE auth_grants SET revoked_at = $2, revoked_because = $3 WHERE client_id IN ",
+        IDS,
+        " AND client_credentials AND revoked_at IS NULL"
     );
-    tx.execute(sql, &[clients, now.into(), because.into()])
+    tx.execute(SQL, &[clients, now.into(), because.into()])
         .await?;
     Ok(())
 }

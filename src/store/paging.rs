@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+use super::db::Db;
+use super::error::Result;
+use super::row::Row;
+use super::sql::Sql;
 use super::value::Value;
 
 /// Maximum number of rows after a page that are counted, so that the count of a list of any length is fast.
@@ -30,8 +34,7 @@ impl Page {
     };
 
     /// Returns true for [`Page::WHOLE`].
-    #[must_use]
-    pub(super) fn is_whole(self) -> bool {
+    fn is_whole(self) -> bool {
         self.size == Self::WHOLE.size
     }
 
@@ -53,8 +56,7 @@ impl Page {
     }
 
     /// Returns the `LIMIT` of the count: the rows up to the end of this page and [`COUNTED`] more.
-    #[must_use]
-    pub(super) fn counted(self) -> Value {
+    fn counted(self) -> Value {
         let end = self.number.saturating_mul(self.size);
         end.saturating_add(COUNTED).into()
     }
@@ -70,6 +72,50 @@ impl Page {
             results: here,
             total_pages: pages,
         }
+    }
+}
+
+/// A page of rows.
+#[derive(Debug)]
+pub struct Paged<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// The position of the page in the list.
+    pub pages: Pages,
+}
+
+/// The statements of a list with a filter. The parameters of the filter come first. A separate text for
+/// each filter, since SQLite uses no index for `$1 IS NULL OR …`.
+#[derive(Clone, Copy)]
+pub(super) struct ListSql {
+    /// Counts the matching rows; the last parameter is the maximum.
+    pub(super) count: Sql,
+    /// Selects a page; the last parameters are `LIMIT` and `OFFSET`.
+    pub(super) page: Sql,
+    /// Selects the unpaged list, in the order of the table as in Storyden, with the same parameters;
+    /// `None` for a list that is always paged.
+    pub(super) whole: Option<Sql>,
+}
+
+impl ListSql {
+    /// Counts the rows and reads a page.
+    pub(super) async fn fetch<T: Row>(
+        &self,
+        db: &Db,
+        filter: Vec<Value>,
+        page: Page,
+    ) -> Result<Paged<T>> {
+        let mut parameters = filter;
+        parameters.push(page.counted());
+        let total: i64 = db.fetch_one(self.count, &parameters).await?;
+        parameters.pop();
+        parameters.extend(page.bounds());
+        let whole = self.whole.filter(|_| page.is_whole());
+        let rows: Vec<T> = db
+            .fetch_all(whole.unwrap_or(self.page), &parameters)
+            .await?;
+        let pages = page.of(total, rows.len());
+        Ok(Paged { rows, pages })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::db::Db;
 use super::error::Result;
 use super::row::row;
+use super::sql::Sql;
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::AccountId;
@@ -21,10 +22,10 @@ row!(Profile: updated_at, has_pages);
 
 /// Finds the profile of an account.
 pub async fn find(db: &Db, id: &AccountId) -> Result<Option<Profile>> {
-    let sql = db.pick(
+    const SQL: Sql = Sql::new(
         "SELECT updated_at, EXISTS (SELECT 1 FROM sqlite_master \
          WHERE type = 'table' AND name = 'posts') AS has_pages FROM accounts WHERE id = $1",
         "SELECT updated_at, to_regclass('posts') IS NOT NULL AS has_pages FROM accounts WHERE id = $1",
     );
-    db.fetch_optional(sql, &[id.into()]).await
+    db.fetch_optional(SQL, &[id.into()]).await
 }

@@ -3,12 +3,13 @@
 
 use serde::Serialize;
 
-use super::clients::is_not_deleted;
+use super::clients::IS_NOT_DELETED;
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::refresh_token_ended;
-use super::paging::{Page, Pages};
+use super::open_revocations::REFRESH_TOKEN_ENDED;
+use super::paging::{ListSql, Page, Paged};
 use super::row::row;
+use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, RefreshTokenId};
 
@@ -58,76 +59,77 @@ pub struct Filter {
     pub client: Option<ClientRowId>,
 }
 
-/// Selects the statement of a filter. `$sql` is a macro that takes the engine and the name of the filter.
-macro_rules! pick {
-    ($db:ident, $filter:ident, $sql:ident) => {
-        match ($filter.account.is_some(), $filter.client.is_some()) {
-            (true, _) => $db.pick($sql!(sqlite, account), $sql!(postgres, account)),
-            (false, true) => $db.pick($sql!(sqlite, client), $sql!(postgres, client)),
-            (false, false) => $db.pick($sql!(sqlite, all), $sql!(postgres, all)),
-        }
-    };
-}
+const COUNT: Sql =
+    Sql::same("SELECT COUNT(*) AS n FROM (SELECT 1 FROM oauth_refresh_tokens t WHERE ");
 
-/// The condition of [`Filter`]: `$1` is the account, `$2` the client. Separate texts, since SQLite uses no
-/// index for `$1 IS NULL OR …`.
-macro_rules! filtered {
-    (account) => {
-        "t.account_id = $1 AND ($2 IS NULL OR t.client_id = $2)"
-    };
-    (client) => {
-        "$1 IS NULL AND t.client_id = $2"
-    };
-    (all) => {
-        "$1 IS NULL AND $2 IS NULL"
-    };
-}
+const COUNTED: Sql = Sql::same(
+    " AND NOT EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL \
+         AND v.kind = 'client' AND v.client_id = t.client_id) LIMIT $3) x",
+);
+
+/// A token of a revoked grant is invalid before the token's own row is updated.
+const SELECT: Sql = sql!(
+    "SELECT t.id, t.created_at, t.client_id AS oauth_client_id, c.client_id, \
+     c.name AS client_name, t.account_id, t.scope, t.expires_at, \
+     CASE WHEN t.revoked_at IS NULL AND ",
+    REFRESH_TOKEN_ENDED,
+    " THEN COALESCE((SELECT g.revoked_at FROM auth_refresh_tokens m \
+         JOIN auth_grants g ON g.id = m.grant_id WHERE m.token_id = t.id), \
+         (SELECT MAX(v.created_at) FROM auth_revocations v WHERE v.done_at IS NULL)) \
+     ELSE t.revoked_at END AS revoked_at, \
+     t.replaced_by_token_id, t.last_used_at \
+     FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id WHERE "
+);
+
+/// SQLite stores times as text with any UTC offset: compares instants, not texts.
+const PAGE: Sql = sql!(
+    " AND ",
+    IS_NOT_DELETED,
+    (
+        " ORDER BY julianday(t.created_at) DESC, t.id DESC",
+        " ORDER BY t.created_at DESC, t.id DESC"
+    ),
+    " LIMIT $3 OFFSET $4"
+);
+
+/// The tokens of an account, `$1`. `$2` is the client.
+const BY_ACCOUNT: ListSql = {
+    const FILTER: Sql = Sql::same("t.account_id = $1 AND ($2 IS NULL OR t.client_id = $2)");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: None,
+    }
+};
+
+const BY_CLIENT: ListSql = {
+    const FILTER: Sql = Sql::same("$1 IS NULL AND t.client_id = $2");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: None,
+    }
+};
+
+const ALL: ListSql = {
+    const FILTER: Sql = Sql::same("$1 IS NULL AND $2 IS NULL");
+    ListSql {
+        count: sql!(COUNT, FILTER, COUNTED),
+        page: sql!(SELECT, FILTER, PAGE),
+        whole: None,
+    }
+};
 
 /// Lists a page of refresh tokens, newest first, used and revoked tokens included.
-pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<(Vec<ListedToken>, Pages)> {
-    let [size, before] = page.bounds();
+pub async fn list(db: &Db, filter: &Filter, page: Page) -> Result<Paged<ListedToken>> {
     let (account, client) = (filter.account.as_ref(), filter.client.as_ref());
-    // A token of a revoked grant is invalid before the token's own row is updated.
-    macro_rules! list {
-        ($engine:ident, $filter:ident) => {
-            concat!(
-                "SELECT t.id, t.created_at, t.client_id AS oauth_client_id, c.client_id, \
-                 c.name AS client_name, t.account_id, t.scope, t.expires_at, \
-                 CASE WHEN t.revoked_at IS NULL AND ",
-                refresh_token_ended!($engine, "t"),
-                " THEN COALESCE((SELECT g.revoked_at FROM auth_refresh_tokens m \
-                     JOIN auth_grants g ON g.id = m.grant_id WHERE m.token_id = t.id), \
-                     (SELECT MAX(v.created_at) FROM auth_revocations v WHERE v.done_at IS NULL)) \
-                 ELSE t.revoked_at END AS revoked_at, \
-                 t.replaced_by_token_id, t.last_used_at \
-                 FROM oauth_refresh_tokens t JOIN oauth_clients c ON c.id = t.client_id WHERE ",
-                filtered!($filter),
-                " AND ",
-                is_not_deleted!("c"),
-                list!(@ order $engine),
-                " LIMIT $3 OFFSET $4"
-            )
-        };
-        // SQLite stores times as text with any UTC offset: compare instants, not texts
-        (@ order sqlite) => { " ORDER BY julianday(t.created_at) DESC, t.id DESC" };
-        (@ order postgres) => { " ORDER BY t.created_at DESC, t.id DESC" };
-    }
-    macro_rules! count {
-        ($engine:ident, $filter:ident) => {
-            concat!(
-                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM oauth_refresh_tokens t WHERE ",
-                filtered!($filter),
-                " AND NOT EXISTS (SELECT 1 FROM auth_revocations v WHERE v.done_at IS NULL \
-                     AND v.kind = 'client' AND v.client_id = t.client_id) LIMIT $3) x"
-            )
-        };
-    }
-    let parameters = [account.into(), client.into(), size, before];
-    let tokens: Vec<ListedToken> = db.fetch_all(pick!(db, filter, list), &parameters).await?;
-    let parameters = [account.into(), client.into(), page.counted()];
-    let total: i64 = db.fetch_one(pick!(db, filter, count), &parameters).await?;
-    let pages = page.of(total, tokens.len());
-    Ok((tokens, pages))
+    let list = match (account, client) {
+        (Some(_), _) => BY_ACCOUNT,
+        (None, Some(_)) => BY_CLIENT,
+        (None, None) => ALL,
+    };
+    list.fetch(db, vec![account.into(), client.into()], page)
+        .await
 }
 
 /// Revokes a single refresh token (storyden-contract.md#refresh-token-lists): the rest of the chain and
@@ -150,21 +152,23 @@ pub async fn revoke(
     Ok(found > 0)
 }
 
-struct HolderRow {
-    account_id: AccountId,
-    client_id: String,
+/// The account that approved a token, and the client that received the token.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The account.
+    pub account_id: AccountId,
+    /// The public id of the client.
+    pub client_id: String,
 }
 
-row!(HolderRow: account_id, client_id);
+row!(Holder: account_id, client_id);
 
-/// Finds the account that approved a token, and the public id of the client.
-pub async fn holder(tx: &mut Tx, id: &RefreshTokenId) -> Result<Option<(AccountId, String)>> {
-    let row: Option<HolderRow> = tx
-        .fetch_optional(
-            "SELECT t.account_id, c.client_id FROM oauth_refresh_tokens t \
-             JOIN oauth_clients c ON c.id = t.client_id WHERE t.id = $1",
-            &[id.into()],
-        )
-        .await?;
-    Ok(row.map(|row| (row.account_id, row.client_id)))
+/// Finds the account and the client of a token.
+pub async fn holder(tx: &mut Tx, id: &RefreshTokenId) -> Result<Option<Holder>> {
+    tx.fetch_optional(
+        "SELECT t.account_id, c.client_id FROM oauth_refresh_tokens t \
+         JOIN oauth_clients c ON c.id = t.client_id WHERE t.id = $1",
+        &[id.into()],
+    )
+    .await
 }

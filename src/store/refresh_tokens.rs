@@ -3,12 +3,13 @@
 //! A token issued by Storyden has no grant: the token family is then the chain of
 //! `replaced_by_token_id`. The first use here creates a grant for the token.
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
-use super::approver::{Approver, ApproverColumns, approver_columns};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, WithAccount, find_with_account};
+use super::approver::{Approver, ApproverColumns, GRANT_APPROVER};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::{grant_ended, newest_revocation, refresh_token_ended};
+use super::open_revocations::{GRANT_ENDED, NEWEST_REVOCATION, REFRESH_TOKEN_ENDED};
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::{Flag, JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
@@ -110,14 +111,13 @@ struct TokenRow {
     grant_resources: Option<JsonColumn<Option<Vec<String>>>>,
     grant_created_at: Option<Timestamp>,
     approver: ApproverColumns,
-    account: AccountColumns,
 }
 
 row!(TokenRow:
     token_id, token_client_id, scope, created_at, expires_at, revoked_at, successor_id,
     successor_hash, successor_expires_at, successor_revoked_at, grant_id, ended, grant_salt,
     grant_rotated_token_id, grant_auth_time, grant_sign_in_method, grant_claims, grant_resources,
-    grant_created_at; approver, account
+    grant_created_at; approver
 );
 
 impl TokenRow {
@@ -164,37 +164,29 @@ impl TokenRow {
 
 /// Finds a refresh token by hash.
 pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
-                 t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
-                 n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
-                 g.id AS grant_id, g.salt AS grant_salt, \
-                 g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
-                 g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
-                 g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
-                refresh_token_ended!($engine, "t"),
-                " AS ended, ",
-                approver_columns!("g"),
-                ", ",
-                account_columns!(),
-                " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
-                 LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
-                 LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
-                 LEFT JOIN auth_grants g ON g.id = m.grant_id \
-                 LEFT JOIN authentications v ON v.id = g.access_key_id ",
-                account_roles!(),
-                " WHERE t.token_hash = $1"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let mut rows: Vec<TokenRow> = db.fetch_all(sql, &[token.into()]).await?;
-    let Some(account) = Account::from_rows(rows.iter().map(|row| &row.account)) else {
-        return Ok(None);
-    };
-    Ok(Some(rows.swap_remove(0).into_token(account)))
+    const SQL: Sql = sql!(
+        "SELECT t.id AS token_id, t.client_id AS token_client_id, t.scope, t.expires_at, \
+         t.revoked_at, n.id AS successor_id, n.token_hash AS successor_hash, \
+         n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
+         g.id AS grant_id, g.salt AS grant_salt, \
+         g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
+          g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
+         g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
+        REFRESH_TOKEN_ENDED,
+        " AS ended, ",
+        GRANT_APPROVER,
+        ", ",
+        ACCOUNT_COLUMNS,
+        " FROM oauth_refresh_tokens t JOIN accounts a ON a.id = t.account_id \
+         LEFT JOIN oauth_refresh_tokens n ON n.id = t.replaced_by_token_id \
+         LEFT JOIN auth_refresh_tokens m ON m.token_id = t.id \
+         LEFT JOIN auth_grants g ON g.id = m.grant_id \
+         LEFT JOIN authentications v ON v.id = g.access_key_id ",
+        ACCOUNT_ROLES,
+        " WHERE t.token_hash = $1"
+    );
+    let found = find_with_account(db, SQL, &[token.into()]).await?;
+    Ok(found.map(|WithAccount::<TokenRow> { row, account }| row.into_token(account)))
 }
 
 /// A grant to insert.
@@ -225,11 +217,11 @@ pub struct NewGrant {
 /// Inserts a grant.
 pub async fn insert_grant(tx: &mut Tx, new: &NewGrant) -> Result<()> {
     tx.execute(
-        concat!(
+        sql!(
             "INSERT INTO auth_grants (id, account_id, client_id, code_id, auth_time, created_at, \
              resources, access_key_id, sign_in_method, claims, revocation_id) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ",
-            newest_revocation!(),
+            NEWEST_REVOCATION,
             ")"
         ),
         &[
@@ -312,36 +304,26 @@ pub async fn lock_for_rotation(
     salt: &str,
     now: Timestamp,
 ) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE auth_grants AS g SET salt = $3, rotated_token_id = $2, rotated_at = $4 \
-                 WHERE g.id = $1 AND NOT ",
-                grant_ended!($engine, "g")
-            )
-        };
-    }
-    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    const SQL: Sql = sql!(
+        "UPDATE auth_grants AS g SET salt = $3, rotated_token_id = $2, rotated_at = $4 \
+         WHERE g.id = $1 AND NOT ",
+        GRANT_ENDED
+    );
     let parameters = [grant.into(), used.into(), salt.into(), now.into()];
-    Ok(tx.execute(sql, &parameters).await? > 0)
+    Ok(tx.execute(SQL, &parameters).await? > 0)
 }
 
 /// Consumes a token (compare and set). Returns false if the token was used or revoked, or the account
 /// is suspended.
 pub async fn consume(tx: &mut Tx, id: &RefreshTokenId, now: Timestamp) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE oauth_refresh_tokens AS t SET revoked_at = $2, last_used_at = $2 \
-                 WHERE t.id = $1 AND t.revoked_at IS NULL AND EXISTS \
-                 (SELECT 1 FROM accounts a WHERE a.id = t.account_id AND a.deleted_at IS NULL) \
-                 AND NOT ",
-                refresh_token_ended!($engine, "t")
-            )
-        };
-    }
-    let sql = tx.pick(sql!(sqlite), sql!(postgres));
-    Ok(tx.execute(sql, &[id.into(), now.into()]).await? > 0)
+    const SQL: Sql = sql!(
+        "UPDATE oauth_refresh_tokens AS t SET revoked_at = $2, last_used_at = $2 \
+         WHERE t.id = $1 AND t.revoked_at IS NULL AND EXISTS \
+         (SELECT 1 FROM accounts a WHERE a.id = t.account_id AND a.deleted_at IS NULL) \
+         AND NOT ",
+        REFRESH_TOKEN_ENDED
+    );
+    Ok(tx.execute(SQL, &[id.into(), now.into()]).await? > 0)
 }
 
 /// Links a used token to the successor.

@@ -1,14 +1,14 @@
-//! Connections to remote servers, `oauth_remote_connections`, and authorizations in progress,
-//! `oauth_remote_authorisation_flows` with `auth_remote_flows`.
+//! Connections to remote servers, `oauth_remote_connections`.
 
 use serde_json::Value as Json;
 
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::{JsonColumn, Value};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
+use crate::ids::{AccountId, RemoteConnectionId};
 
 /// A connection, with the secrets in stored form: sealed or plain.
 #[derive(Clone)]
@@ -64,41 +64,29 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-macro_rules! columns {
-    () => {
-        "id, created_at, updated_at, resource_url, resource, resource_name, \
-         protected_resource_metadata, authorization_server, authorization_server_metadata, mode, \
-         status, client_id, client_secret, authorization_endpoint, token_endpoint, \
-         registration_endpoint, token_endpoint_auth_method, redirect_uris, redirect_uri, scope, \
-         access_token, refresh_token, token_type, token_expiry, token_refresh_started_at, \
-         last_error, added_by"
-    };
-}
+const SELECT: Sql = Sql::same(
+    "SELECT id, created_at, updated_at, resource_url, resource, resource_name, \
+     protected_resource_metadata, authorization_server, authorization_server_metadata, mode, \
+     status, client_id, client_secret, authorization_endpoint, token_endpoint, \
+     registration_endpoint, token_endpoint_auth_method, redirect_uris, redirect_uri, scope, \
+     access_token, refresh_token, token_type, token_expiry, token_refresh_started_at, \
+     last_error, added_by FROM oauth_remote_connections ",
+);
 
 /// Every connection, newest first.
 pub async fn list(db: &Db) -> Result<Vec<Connection>> {
-    let sql = db.pick(
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM oauth_remote_connections ORDER BY julianday(created_at) DESC, id DESC"
-        ),
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM oauth_remote_connections ORDER BY created_at DESC, id DESC"
-        ),
+    const SQL: Sql = sql!(
+        SELECT,
+        "ORDER BY ",
+        ("julianday(created_at)", "created_at"),
+        " DESC, id DESC"
     );
-    db.fetch_all(sql, &[]).await
+    db.fetch_all(SQL, &[]).await
 }
 
 /// Finds a connection by id.
 pub async fn find(db: &Db, id: &RemoteConnectionId) -> Result<Option<Connection>> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM oauth_remote_connections WHERE id = $1"
-    );
+    const SQL: Sql = sql!(SELECT, "WHERE id = $1");
     db.fetch_optional(SQL, &[id.into()]).await
 }
 
@@ -109,11 +97,9 @@ pub async fn find_same(
     authorization_server: &str,
     added_by: &AccountId,
 ) -> Result<Option<Connection>> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM oauth_remote_connections \
-         WHERE resource_url = $1 AND authorization_server = $2 AND added_by = $3"
+    const SQL: Sql = sql!(
+        SELECT,
+        "WHERE resource_url = $1 AND authorization_server = $2 AND added_by = $3"
     );
     db.fetch_optional(
         SQL,
@@ -237,117 +223,6 @@ pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
     Ok(deleted > 0) // rows of the last statement: the connection
 }
 
-/// A new authorization flow.
-#[derive(Clone)]
-pub struct NewFlow {
-    /// Row id.
-    pub id: RemoteFlowId,
-    /// The base64url SHA-256 of the `state`.
-    pub state_hash: String,
-    /// The PKCE verifier, in stored form.
-    pub verifier: String,
-    /// Redirect URI.
-    pub redirect_uri: String,
-    /// The connection.
-    pub connection: RemoteConnectionId,
-    /// The account that started the flow.
-    pub account: AccountId,
-    /// The expected issuer of the response.
-    pub issuer: Option<String>,
-    /// Time of creation.
-    pub created_at: Timestamp,
-    /// Expiry.
-    pub expires_at: Timestamp,
-}
-
-/// Inserts an authorization flow.
-///
-/// # Errors
-/// [`super::Error::Gone`] if the connection was deleted.
-pub async fn insert_flow(tx: &mut Tx, new: &NewFlow) -> Result<()> {
-    tx.execute(
-        "INSERT INTO oauth_remote_authorisation_flows \
-         (id, created_at, state_hash, pkce_verifier, redirect_uri, expires_at, connection_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        &[
-            (&new.id).into(),
-            new.created_at.into(),
-            new.state_hash.as_str().into(),
-            new.verifier.as_str().into(),
-            new.redirect_uri.as_str().into(),
-            new.expires_at.into(),
-            (&new.connection).into(),
-        ],
-    )
-    .await?;
-    tx.execute(
-        "INSERT INTO auth_remote_flows (flow_id, account_id, issuer) VALUES ($1, $2, $3)",
-        &[
-            (&new.id).into(),
-            (&new.account).into(),
-            new.issuer.clone().into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// An authorization flow.
-#[derive(Clone)]
-pub struct Flow {
-    /// Row id.
-    pub id: RemoteFlowId,
-    /// The PKCE verifier, in stored form.
-    pub pkce_verifier: String,
-    /// Redirect URI.
-    pub redirect_uri: String,
-    /// The connection.
-    pub connection_id: RemoteConnectionId,
-    /// Expiry.
-    pub expires_at: Timestamp,
-    /// Time of the response.
-    pub consumed_at: Option<Timestamp>,
-    /// The account that started the flow; unknown for a flow that a Storyden started.
-    pub account_id: Option<AccountId>,
-    /// The expected issuer of the response.
-    pub issuer: Option<String>,
-}
-
-row!(Flow:
-    id, pkce_verifier, redirect_uri, connection_id, expires_at, consumed_at, account_id, issuer
-);
-
-impl std::fmt::Debug for Flow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flow")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Finds the flow of a `state`.
-pub async fn find_flow(db: &Db, state_hash: &str) -> Result<Option<Flow>> {
-    db.fetch_optional(
-        "SELECT f.id, f.pkce_verifier, f.redirect_uri, f.connection_id, f.expires_at, \
-         f.consumed_at, x.account_id, x.issuer FROM oauth_remote_authorisation_flows f \
-         LEFT JOIN auth_remote_flows x ON x.flow_id = f.id WHERE f.state_hash = $1",
-        &[state_hash.into()],
-    )
-    .await
-}
-
-/// Consumes a flow; true for the first response only.
-pub async fn consume_flow(db: &Db, id: &RemoteFlowId, now: Timestamp) -> Result<bool> {
-    let changed = db
-        .execute(
-            "UPDATE oauth_remote_authorisation_flows SET consumed_at = $2 \
-             WHERE id = $1 AND consumed_at IS NULL",
-            vec![id.into(), now.into()],
-        )
-        .await?;
-    Ok(changed > 0)
-}
-
 /// New tokens, in stored form. Absent values stay, except the expiry.
 #[derive(Clone)]
 pub struct NewTokens {
@@ -406,18 +281,20 @@ pub async fn take_lease(
     db: &Db,
     id: &RemoteConnectionId,
     seen: &str,
-    (now, stale): (Timestamp, Timestamp),
+    now: Timestamp,
+    stale: Timestamp,
 ) -> Result<bool> {
-    let sql = db.pick(
+    const SQL: Sql = sql!(
         "UPDATE oauth_remote_connections SET token_refresh_started_at = $3 \
-         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL \
-         OR julianday(token_refresh_started_at) < julianday($4))",
-        "UPDATE oauth_remote_connections SET token_refresh_started_at = $3 \
-         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL \
-         OR token_refresh_started_at < $4)",
+         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL OR ",
+        (
+            "julianday(token_refresh_started_at) < julianday($4)",
+            "token_refresh_started_at < $4"
+        ),
+        ")"
     );
     let taken = db
-        .execute(sql, vec![id.into(), seen.into(), now.into(), stale.into()])
+        .execute(SQL, vec![id.into(), seen.into(), now.into(), stale.into()])
         .await?;
     Ok(taken > 0)
 }

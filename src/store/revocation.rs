@@ -2,8 +2,8 @@
 //!
 //! A revocation of any size is a transaction of constant size: the transaction updates at most `BATCH`
 //! rows of each kind and, if more are left, opens a revocation (`auth_revocations`). Every check looks
-//! for open revocations, so the covered rows are revoked at once; [`apply`] then updates the rows in
-//! batches.
+//! for open revocations, so the covered rows are revoked at once; a job then updates the rows in batches
+//! ([`super::apply_revocations`]).
 
 use serde::Serialize;
 
@@ -11,12 +11,12 @@ use super::audit::{self, Entry};
 use super::clients;
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::{
-    self, BATCH, COUNTED, OpenRevocation, code_ended, device_ended, grant_ended,
-    refresh_token_ended, request_ended,
+use super::open_revocations::OpenRevocation;
+use super::revocation_kinds::{
+    ALL, CLIENT_CREDENTIALS_GRANT, CODE, DEVICE, GRANT, Kind, REFRESH_TOKEN, REQUEST,
 };
 use super::sessions;
-use super::value::Value;
+use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId, SessionId};
 
@@ -54,200 +54,6 @@ impl RevokedCounts {
     }
 }
 
-/// A kind of revocable rows, with the statements by account (and client, if given) or by client alone.
-/// `$1` is the account, `$2` the client, `$3` the time, `$4` the maximum number of rows, and `$5` the
-/// reason if the kind stores a reason.
-struct Kind {
-    /// Name in `auth_revocations`.
-    name: &'static str,
-    keeps_reason: bool,
-    /// Counts at most `$4` live rows.
-    count: Statements,
-    /// Ends at most `$4` live rows.
-    end: Statements,
-    /// Ends at most `$4` live rows that an open revocation covers.
-    apply: Statements,
-}
-
-/// A statement in four forms: two engines, by account or by client.
-struct Statements {
-    sqlite: ByTarget,
-    postgres: ByTarget,
-}
-
-struct ByTarget {
-    account: &'static str,
-    client: &'static str,
-}
-
-impl ByTarget {
-    fn pick(&self, target: &Target) -> &'static str {
-        match target.account {
-            Some(_) => self.account,
-            None => self.client,
-        }
-    }
-}
-
-macro_rules! kind {
-    (
-        $name:literal, $table:literal, account $account:literal, set $set:literal,
-        alive $alive:literal, until $until:tt, ended $ended:ident $(, reason $reason:literal)?
-    ) => {
-        Kind {
-            name: $name,
-            keeps_reason: kind!(@ keeps $($reason)?),
-            count: kind!(@ forms count $table $account $set $alive $until $ended),
-            end: kind!(@ forms end $table $account $set $alive $until $ended $($reason)?),
-            apply: kind!(@ forms apply $table $account $set $alive $until $ended $($reason)?),
-        }
-    };
-    (@ keeps) => { false };
-    (@ keeps $reason:literal) => { true };
-    (@ forms $verb:ident $($rest:tt)*) => {
-        Statements {
-            sqlite: ByTarget {
-                account: kind!(@ text $verb sqlite account $($rest)*),
-                client: kind!(@ text $verb sqlite client $($rest)*),
-            },
-            postgres: ByTarget {
-                account: kind!(@ text $verb postgres account $($rest)*),
-                client: kind!(@ text $verb postgres client $($rest)*),
-            },
-        }
-    };
-    (@ text count $engine:ident $by:ident $table:literal $account:literal $set:literal $alive:literal
-        $until:tt $ended:ident) => {
-        concat!(
-            "SELECT COUNT(*) AS n FROM (SELECT 1 FROM ", $table, " y WHERE ",
-            kind!(@ of $by $account), " AND ", $alive, kind!(@ in_time $engine $until), " AND NOT ",
-            $ended!($engine, "y"), " LIMIT $4) x"
-        )
-    };
-    (@ text end $engine:ident $by:ident $table:literal $account:literal $set:literal $alive:literal
-        $until:tt $ended:ident $($reason:literal)?) => {
-        concat!(
-            "UPDATE ", $table, " SET ", $set, " = $3" $(, $reason)?, " WHERE id IN (SELECT y.id FROM ",
-            $table, " y WHERE ", kind!(@ of $by $account), " AND ", $alive,
-            kind!(@ in_time $engine $until), " LIMIT $4) AND ", $alive
-        )
-    };
-    (@ text apply $engine:ident $by:ident $table:literal $account:literal $set:literal $alive:literal
-        $until:tt $ended:ident $($reason:literal)?) => {
-        concat!(
-            "UPDATE ", $table, " SET ", $set, " = $3" $(, $reason)?, " WHERE id IN (SELECT y.id FROM ",
-            $table, " y WHERE ", kind!(@ of $by $account), " AND ", $alive,
-            kind!(@ in_time $engine $until), " AND ", $ended!($engine, "y"), " LIMIT $4) AND ", $alive
-        )
-    };
-    // Each form can use the index on the account or on the client; with OR around both, the engine uses
-    // no index.
-    (@ of account $account:literal) => {
-        concat!("y.", $account, " = $1 AND ($2 IS NULL OR y.client_id = $2)")
-    };
-    (@ of client $account:literal) => {
-        concat!("($1 IS NULL OR y.", $account, " = $1) AND y.client_id = $2")
-    };
-    (@ in_time sqlite expiry) => { " AND julianday(expires_at) > julianday($3)" };
-    (@ in_time postgres expiry) => { " AND expires_at > $3" };
-    (@ in_time $engine:ident forever) => { " AND $3 IS NOT NULL" };
-}
-
-const REQUEST: Kind = kind!(
-    "request", "oauth_authorisation_requests", account "account_id", set "denied_at",
-    alive "approved_at IS NULL AND denied_at IS NULL", until expiry, ended request_ended
-);
-
-const CODE: Kind = kind!(
-    "code", "oauth_authorisation_codes", account "account_id", set "consumed_at",
-    alive "consumed_at IS NULL", until expiry, ended code_ended
-);
-
-/// Approved device authorizations; the next poll gets `access_denied` (RFC 8628 §3.5).
-const DEVICE: Kind = kind!(
-    "device", "oauth_device_authorisations", account "approved_by_account_id", set "denied_at",
-    alive "approved_at IS NOT NULL AND denied_at IS NULL AND consumed_at IS NULL",
-    until expiry, ended device_ended
-);
-
-/// Grants that members approved.
-const GRANT: Kind = kind!(
-    "grant", "auth_grants", account "account_id", set "revoked_at",
-    alive "revoked_at IS NULL AND NOT client_credentials", until forever, ended grant_ended,
-    reason ", revoked_because = $5, salt = NULL"
-);
-
-/// Client credentials grants, with the access tokens of the clients.
-const CLIENT_CREDENTIALS_GRANT: Kind = kind!(
-    "own_grant", "auth_grants", account "account_id", set "revoked_at",
-    alive "revoked_at IS NULL AND client_credentials", until forever, ended grant_ended,
-    reason ", revoked_because = $5, salt = NULL"
-);
-
-const REFRESH_TOKEN: Kind = kind!(
-    "refresh_token", "oauth_refresh_tokens", account "account_id", set "revoked_at",
-    alive "revoked_at IS NULL", until expiry, ended refresh_token_ended
-);
-
-const ALL: [&Kind; 6] = [
-    &REQUEST,
-    &CODE,
-    &DEVICE,
-    &GRANT,
-    &CLIENT_CREDENTIALS_GRANT,
-    &REFRESH_TOKEN,
-];
-
-impl Kind {
-    fn parameters(&self, target: &Target, now: Timestamp, because: &str) -> Vec<Value> {
-        let mut parameters = vec![
-            target.account.as_ref().into(),
-            target.client.as_ref().into(),
-            now.into(),
-            BATCH.into(),
-        ];
-        if self.keeps_reason {
-            parameters.push(because.into());
-        }
-        parameters
-    }
-
-    async fn count(&self, db: &Db, target: &Target, now: Timestamp) -> Result<u64> {
-        let sql = db.pick(
-            self.count.sqlite.pick(target),
-            self.count.postgres.pick(target),
-        );
-        let parameters = [
-            target.account.as_ref().into(),
-            target.client.as_ref().into(),
-            now.into(),
-            COUNTED.into(),
-        ];
-        let total: i64 = db.fetch_one(sql, &parameters).await?;
-        Ok(total.unsigned_abs())
-    }
-
-    /// Ends a batch of rows and opens a revocation if more may be left. Returns the number of rows, and
-    /// true if more may be left.
-    async fn end(
-        &self,
-        tx: &mut Tx,
-        target: &Target,
-        because: &'static str,
-        now: Timestamp,
-    ) -> Result<(u64, bool)> {
-        let sql = tx.pick(self.end.sqlite.pick(target), self.end.postgres.pick(target));
-        let rows = tx
-            .execute(sql, &self.parameters(target, now, because))
-            .await?;
-        let is_full = rows >= BATCH.unsigned_abs();
-        if is_full {
-            open_revocations::insert(tx, self.name, target, because, now).await?;
-        }
-        Ok((rows, is_full))
-    }
-}
-
 /// Counts the rows that [`revoke`] would end.
 pub async fn count(db: &Db, target: &Target, now: Timestamp) -> Result<RevokedCounts> {
     let mut counted = count_approved(db, target, now).await?;
@@ -276,7 +82,7 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<RevokedCounts> {
     lock(tx, target).await?;
-    end(tx, target, (because, now), &[&CLIENT_CREDENTIALS_GRANT]).await
+    end(tx, target, because, now, &[&CLIENT_CREDENTIALS_GRANT]).await
 }
 
 /// Revokes everything of a target in a separate transaction, with an audit entry, and counts the rows.
@@ -347,14 +153,15 @@ pub async fn close_account(
     lock(tx, &target).await?;
     Ok(ClosedAccount {
         sessions: sessions::revoke_all(tx, account, keep, now).await?,
-        granted: end(tx, &target, (because, now), &[&REQUEST]).await?,
+        granted: end(tx, &target, because, now, &[&REQUEST]).await?,
     })
 }
 
 /// Revokes everything that an account granted to a client, pending authorization requests included.
 pub async fn revoke_application(
     tx: &mut Tx,
-    (account, client): (&AccountId, &ClientRowId),
+    account: &AccountId,
+    client: &ClientRowId,
     because: &'static str,
     now: Timestamp,
 ) -> Result<RevokedCounts> {
@@ -363,13 +170,8 @@ pub async fn revoke_application(
         client: Some(client.clone()),
     };
     lock(tx, &target).await?;
-    end(
-        tx,
-        &target,
-        (because, now),
-        &[&REQUEST, &CLIENT_CREDENTIALS_GRANT],
-    )
-    .await
+    let and = [&REQUEST, &CLIENT_CREDENTIALS_GRANT];
+    end(tx, &target, because, now, &and).await
 }
 
 /// Ends the client credentials grants of an account's applications, or of a client. Grants that members
@@ -381,24 +183,21 @@ pub async fn end_client_credentials_grants(
     now: Timestamp,
 ) -> Result<u64> {
     lock(tx, target).await?;
-    let (grants, _) = CLIENT_CREDENTIALS_GRANT
+    let ended = CLIENT_CREDENTIALS_GRANT
         .end(tx, target, because, now)
         .await?;
-    Ok(grants)
+    Ok(ended.rows)
 }
 
 /// Locks the client and the account, in the order of [`clients::hold`], so that a concurrent grant is
 /// either committed and seen by the next statements, or sees this revocation.
 async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
+    const LOCK_ACCOUNT: Sql = sql!("SELECT id FROM accounts WHERE id = $1", ("", " FOR UPDATE"));
     if let Some(client) = &target.client {
         clients::lock(tx, client).await?;
     }
     if let Some(account) = &target.account {
-        let sql = tx.pick(
-            "SELECT id FROM accounts WHERE id = $1", // the transaction is the lock
-            "SELECT id FROM accounts WHERE id = $1 FOR UPDATE",
-        );
-        tx.execute(sql, &[account.into()]).await?;
+        tx.execute(LOCK_ACCOUNT, &[account.into()]).await?;
     }
     Ok(())
 }
@@ -408,46 +207,40 @@ async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
 async fn end(
     tx: &mut Tx,
     target: &Target,
-    (because, now): (&'static str, Timestamp),
+    because: &'static str,
+    now: Timestamp,
     and: &[&Kind],
 ) -> Result<RevokedCounts> {
-    let mut ended = RevokedCounts::default();
-    for kind in and {
-        let (rows, more) = kind.end(tx, target, because, now).await?;
-        ended.more |= more;
+    let mut more = false;
+    let mut end = async |kind: &Kind| {
+        let ended = kind.end(tx, target, because, now).await?;
+        more |= ended.more;
+        Ok::<u64, super::Error>(ended.rows)
+    };
+    let mut grants = 0;
+    for &kind in and {
+        let rows = end(kind).await?;
         if kind.name == CLIENT_CREDENTIALS_GRANT.name {
-            ended.grants += rows;
+            grants += rows;
         }
     }
-    let mut end = async |kind: &Kind| {
-        let (rows, more) = kind.end(tx, target, because, now).await?;
-        ended.more |= more;
-        Ok::<u64, super::Error>(rows)
-    };
     let codes = end(&CODE).await?;
     let device_authorizations = end(&DEVICE).await?;
-    let grants = end(&GRANT).await?;
+    grants += end(&GRANT).await?;
     let refresh_tokens = end(&REFRESH_TOKEN).await?;
     Ok(RevokedCounts {
         codes,
         device_authorizations,
-        grants: ended.grants + grants,
+        grants,
         refresh_tokens,
-        more: ended.more,
+        more,
     })
 }
 
-/// Ends at most [`BATCH`] rows that an open revocation covers. Returns the number of rows; 0 for an unknown
-/// kind.
+/// Ends a batch of rows that an open revocation covers. Returns the number of rows; 0 for an unknown kind.
 pub(super) async fn end_covered(db: &Db, open: &OpenRevocation) -> Result<u64> {
-    let target = open.target();
-    let Some(kind) = ALL.iter().find(|kind| kind.name == open.kind) else {
-        return Ok(0);
-    };
-    let sql = db.pick(
-        kind.apply.sqlite.pick(&target),
-        kind.apply.postgres.pick(&target),
-    );
-    let parameters = kind.parameters(&target, open.created_at, &open.because);
-    db.execute(sql, parameters).await
+    match ALL.iter().find(|kind| kind.name == open.kind) {
+        Some(kind) => kind.end_covered(db, open).await,
+        None => Ok(0),
+    }
 }

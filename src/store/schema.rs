@@ -7,6 +7,7 @@ use super::db::Db;
 use super::error::Result;
 use super::migrate;
 use super::row::row;
+use super::sql::Sql;
 use super::value::Flag;
 
 /// A difference from the known schema.
@@ -16,8 +17,15 @@ pub enum Difference {
     TableMissing(String),
     /// A missing column.
     ColumnMissing(String),
-    /// A column with a different type: name, type, known type.
-    TypeDiffers(String, String, String),
+    /// A column with a different type.
+    TypeDiffers {
+        /// The column, with the table.
+        column: String,
+        /// The type in the database.
+        found: String,
+        /// The known type.
+        known: String,
+    },
     /// An unknown column that requires a value, so that inserts fail.
     ColumnRequired(String),
     /// A missing unique index: table and name.
@@ -30,7 +38,7 @@ impl Difference {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::TableMissing(_) | Self::ColumnMissing(_) | Self::ColumnRequired(_) => true,
-            Self::TypeDiffers(..) | Self::IndexMissing(..) => false,
+            Self::TypeDiffers { .. } | Self::IndexMissing(..) => false,
         }
     }
 }
@@ -40,9 +48,11 @@ impl fmt::Display for Difference {
         match self {
             Self::TableMissing(table) => write!(f, "the table {table} is missing"),
             Self::ColumnMissing(column) => write!(f, "the column {column} is missing"),
-            Self::TypeDiffers(column, is, known) => {
-                write!(f, "the column {column} is {is}, not {known}")
-            }
+            Self::TypeDiffers {
+                column,
+                found,
+                known,
+            } => write!(f, "the column {column} is {found}, not {known}"),
             Self::ColumnRequired(column) => write!(
                 f,
                 "the column {column} is not known here and has to be filled: no row can be added"
@@ -86,7 +96,7 @@ struct Known {
 
 /// Returns the differences from the known schema, worst first.
 pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
-    let columns = db.pick(
+    let columns = Sql::new(
         "SELECT m.name AS of_table, c.name AS name, lower(c.type) AS kind, \
          c.\"notnull\" = 1 AND c.dflt_value IS NULL AS demanded \
          FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'",
@@ -94,7 +104,7 @@ pub async fn differences(db: &Db) -> Result<Vec<Difference>> {
          is_nullable = 'NO' AND column_default IS NULL AS demanded \
          FROM information_schema.columns WHERE table_schema = current_schema()",
     );
-    let indexes = db.pick(
+    let indexes = Sql::new(
         "SELECT name FROM sqlite_master WHERE type = 'index'",
         "SELECT indexname::text AS name FROM pg_indexes WHERE schemaname = current_schema()",
     );
@@ -145,11 +155,11 @@ impl Known {
         {
             match columns.iter().find(|column| column.is(known)) {
                 None => found.push(Difference::ColumnMissing(known.full_name())),
-                Some(column) if column.kind != known.kind => found.push(Difference::TypeDiffers(
-                    known.full_name(),
-                    column.kind.clone(),
-                    known.kind.clone(),
-                )),
+                Some(column) if column.kind != known.kind => found.push(Difference::TypeDiffers {
+                    column: known.full_name(),
+                    found: column.kind.clone(),
+                    known: known.kind.clone(),
+                }),
                 Some(_) => {}
             }
         }

@@ -1,11 +1,11 @@
 //! Browser sessions: `sessions`.
 
-use super::accounts::{Account, AccountColumns, account_columns, account_roles};
+use super::accounts::{ACCOUNT_COLUMNS, ACCOUNT_ROLES, Account, AccountColumns};
 use super::db::{Db, Tx};
 use super::error::Result;
-use super::open_revocations::{self, session_ended};
-use super::open_revocations::{BATCH, COUNTED};
+use super::open_revocations::{self, BATCH, COUNTED, SESSION_ENDED};
 use super::row::row;
+use super::sql::{IDS, Sql, sql};
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, SessionId};
@@ -44,30 +44,25 @@ row!(SessionRow:
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
 pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Option<Session>> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
-                 x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
-                 n.method AS session_method, ",
-                account_columns!(),
-                " FROM sessions x JOIN accounts a ON a.id = x.account_id \
-                 LEFT JOIN auth_sessions n ON n.session_id = x.id ",
-                account_roles!(),
-                " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL \
-                 AND NOT ",
-                session_ended!($engine, "x")
-            )
-        };
-    }
+    const SQL: Sql = sql!(
+        "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
+         x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
+          n.method AS session_method, ",
+        ACCOUNT_COLUMNS,
+        " FROM sessions x JOIN accounts a ON a.id = x.account_id \
+          LEFT JOIN auth_sessions n ON n.session_id = x.id ",
+        ACCOUNT_ROLES,
+        " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL \
+         AND NOT ",
+        SESSION_ENDED
+    );
     let Some(first) = tokens.first() else {
         return Ok(None);
     };
     // The same statement for any number of tokens: the first token fills the unused placeholders.
     let places: [Value; TOKENS_MAX] =
         std::array::from_fn(|place| tokens.get(place).unwrap_or(first).into());
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    let rows: Vec<SessionRow> = db.fetch_all(sql, &places).await?;
+    let rows: Vec<SessionRow> = db.fetch_all(SQL, &places).await?;
     Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
 }
 
@@ -169,21 +164,20 @@ row!(ListedSession: id, created_at, expires_at);
 
 /// Lists the live sessions of an account, newest first.
 pub async fn list(db: &Db, account: &AccountId, now: Timestamp) -> Result<Vec<ListedSession>> {
-    let sql = db.pick(
-        concat!(
-            "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
-             AND x.revoked_at IS NULL AND julianday(x.expires_at) > julianday($2) AND NOT ",
-            session_ended!(sqlite, "x"),
-            " ORDER BY julianday(x.created_at) DESC, x.id DESC LIMIT 1000"
+    const SQL: Sql = sql!(
+        "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
+         AND x.revoked_at IS NULL AND ",
+        (
+            "julianday(x.expires_at) > julianday($2)",
+            "x.expires_at > $2"
         ),
-        concat!(
-            "SELECT x.id, x.created_at, x.expires_at FROM sessions x WHERE x.account_id = $1 \
-             AND x.revoked_at IS NULL AND x.expires_at > $2 AND NOT ",
-            session_ended!(postgres, "x"),
-            " ORDER BY x.created_at DESC, x.id DESC LIMIT 1000"
-        ),
+        " AND NOT ",
+        SESSION_ENDED,
+        " ORDER BY ",
+        ("julianday(x.created_at)", "x.created_at"),
+        " DESC, x.id DESC LIMIT 1000"
     );
-    db.fetch_all(sql, &[account.into(), now.into()]).await
+    db.fetch_all(SQL, &[account.into(), now.into()]).await
 }
 
 /// Ends a session of an account; returns false if the session was not live.
@@ -193,18 +187,13 @@ pub async fn revoke_one(
     id: &SessionId,
     now: Timestamp,
 ) -> Result<bool> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE sessions AS x SET revoked_at = $3 \
-                 WHERE x.id = $1 AND x.account_id = $2 AND x.revoked_at IS NULL AND NOT ",
-                session_ended!($engine, "x")
-            )
-        };
-    }
-    let sql = tx.pick(sql!(sqlite), sql!(postgres));
+    const SQL: Sql = sql!(
+        "UPDATE sessions AS x SET revoked_at = $3 \
+         WHERE x.id = $1 AND x.account_id = $2 AND x.revoked_at IS NULL AND NOT ",
+        SESSION_ENDED
+    );
     let ended = tx
-        .execute(sql, &[id.into(), account.into(), now.into()])
+        .execute(SQL, &[id.into(), account.into(), now.into()])
         .await?;
     Ok(ended > 0)
 }
@@ -215,19 +204,14 @@ pub(super) async fn count_open(
     account: &AccountId,
     keep: Option<&SessionId>,
 ) -> Result<u64> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
-                 AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL AND NOT ",
-                session_ended!($engine, "x"),
-                " LIMIT $3) y"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
+    const SQL: Sql = sql!(
+        "SELECT COUNT(*) AS n FROM (SELECT 1 FROM sessions x WHERE x.account_id = $1 \
+         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL AND NOT ",
+        SESSION_ENDED,
+        " LIMIT $3) y"
+    );
     let parameters = [account.into(), keep.into(), COUNTED.into()];
-    let total: i64 = db.fetch_one(sql, &parameters).await?;
+    let total: i64 = db.fetch_one(SQL, &parameters).await?;
     Ok(total.unsigned_abs())
 }
 
@@ -246,46 +230,40 @@ pub(super) async fn revoke_all(
     keep: Option<&SessionId>,
     now: Timestamp,
 ) -> Result<u64> {
-    let newest = tx.pick(
+    const NEWEST: Sql = sql!(
         "SELECT x.id, x.created_at FROM sessions x WHERE x.account_id = $1 \
-         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL \
-         ORDER BY julianday(x.created_at) DESC LIMIT $3",
-        "SELECT x.id, x.created_at FROM sessions x WHERE x.account_id = $1 \
-         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL \
-         ORDER BY x.created_at DESC LIMIT $3 FOR UPDATE",
+         AND ($2 IS NULL OR x.id <> $2) AND x.revoked_at IS NULL ORDER BY ",
+        (
+            "julianday(x.created_at) DESC LIMIT $3",
+            "x.created_at DESC LIMIT $3 FOR UPDATE"
+        )
+    );
+    const END: Sql = sql!(
+        "UPDATE sessions SET revoked_at = $2 WHERE id IN ",
+        IDS,
+        " AND revoked_at IS NULL"
     );
     let parameters = [account.into(), keep.into(), BATCH.into()];
-    let rows: Vec<OpenRow> = tx.fetch_all(newest, &parameters).await?;
+    let rows: Vec<OpenRow> = tx.fetch_all(NEWEST, &parameters).await?;
     let Some(oldest) = rows.last() else {
         return Ok(0);
     };
     if rows.len() as u64 >= BATCH.unsigned_abs() {
         open_revocations::insert_sessions(tx, account, keep, oldest.created_at, now).await?;
     }
-    let end = tx.pick(
-        "UPDATE sessions SET revoked_at = $2 \
-         WHERE id IN (SELECT value FROM json_each(CAST($1 AS TEXT))) AND revoked_at IS NULL",
-        "UPDATE sessions SET revoked_at = $2 \
-         WHERE id IN (SELECT jsonb_array_elements_text($1)) AND revoked_at IS NULL",
-    );
     let ids = Value::names(rows.iter().map(|row| row.id.as_str()));
-    tx.execute(end, &[ids, now.into()]).await
+    tx.execute(END, &[ids, now.into()]).await
 }
 
 /// Updates a batch of the sessions that an open revocation covers. Returns the number of rows.
 pub(super) async fn revoke_batch(db: &Db, account: &AccountId, at: Timestamp) -> Result<u64> {
-    macro_rules! sql {
-        ($engine:ident) => {
-            concat!(
-                "UPDATE sessions SET revoked_at = $2 WHERE id IN (SELECT x.id FROM sessions x \
-                 WHERE x.account_id = $1 AND x.revoked_at IS NULL AND ",
-                session_ended!($engine, "x"),
-                " LIMIT $3) AND revoked_at IS NULL"
-            )
-        };
-    }
-    let sql = db.pick(sql!(sqlite), sql!(postgres));
-    db.execute(sql, vec![account.into(), at.into(), BATCH.into()])
+    const SQL: Sql = sql!(
+        "UPDATE sessions SET revoked_at = $2 WHERE id IN (SELECT x.id FROM sessions x \
+         WHERE x.account_id = $1 AND x.revoked_at IS NULL AND ",
+        SESSION_ENDED,
+        " LIMIT $3) AND revoked_at IS NULL"
+    );
+    db.execute(SQL, vec![account.into(), at.into(), BATCH.into()])
         .await
 }
 
@@ -294,23 +272,17 @@ pub(super) async fn revoke_batch(db: &Db, account: &AccountId, at: Timestamp) ->
 pub async fn lock_row(tx: &mut Tx, id: &SessionId) -> Result<bool> {
     // Lock the account first, as a sign-out of all sessions does: the next statement then sees the
     // open revocation.
-    let lock = tx.pick(
+    const LOCK: Sql = Sql::new(
         "SELECT id FROM sessions WHERE id = $1", // the transaction is the lock
         "SELECT x.id FROM sessions x JOIN accounts a ON a.id = x.account_id WHERE x.id = $1 \
          FOR KEY SHARE OF a",
     );
-    tx.execute(lock, &[id.into()]).await?;
-    let sql = tx.pick(
-        concat!(
-            "SELECT x.id FROM sessions x WHERE x.id = $1 AND x.revoked_at IS NULL AND NOT ",
-            session_ended!(sqlite, "x") // the transaction is the lock
-        ),
-        concat!(
-            "SELECT x.id FROM sessions x WHERE x.id = $1 AND x.revoked_at IS NULL AND NOT ",
-            session_ended!(postgres, "x"),
-            " FOR SHARE OF x"
-        ),
+    const LIVE: Sql = sql!(
+        "SELECT x.id FROM sessions x WHERE x.id = $1 AND x.revoked_at IS NULL AND NOT ",
+        SESSION_ENDED,
+        ("", " FOR SHARE OF x")
     );
-    let held: Option<SessionId> = tx.fetch_optional(sql, &[id.into()]).await?;
+    tx.execute(LOCK, &[id.into()]).await?;
+    let held: Option<SessionId> = tx.fetch_optional(LIVE, &[id.into()]).await?;
     Ok(held.is_some())
 }

@@ -9,6 +9,7 @@
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::row::row;
+use super::sql::{Sql, sql};
 use super::value::Flag;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
@@ -25,16 +26,12 @@ pub struct ShownConsent {
     pub was_shown: bool,
 }
 
-/// Columns of `ShownColumns`; all NULL for a request inserted by a Storyden.
-macro_rules! shown_columns {
-    () => {
-        "s.scope AS shown_scope, s.client_fingerprint AS shown_client, s.shown_at AS shown_at"
-    };
-}
+/// Columns of the shown consent `s`; all NULL for a request inserted by a Storyden.
+pub(super) const SHOWN_COLUMNS: Sql = Sql::same(
+    "s.scope AS shown_scope, s.client_fingerprint AS shown_client, s.shown_at AS shown_at",
+);
 
-pub(super) use shown_columns;
-
-/// The columns of `shown_columns!`.
+/// The columns of [`SHOWN_COLUMNS`].
 #[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ShownColumns {
     shown_scope: Option<String>,
@@ -81,6 +78,10 @@ pub struct Page {
 
 /// Records a page before display; returns the scopes that the page may show as granted.
 pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
+    const LOCK: Sql = sql!(
+        "SELECT scope FROM auth_shown_consents WHERE request_id = $1",
+        ("", " FOR UPDATE")
+    );
     let parameters = [
         page.request.as_str().into(),
         page.scope.to_string().into(),
@@ -100,11 +101,7 @@ pub async fn record(tx: &mut Tx, page: &Page) -> Result<Scope> {
         return Ok(page.scope.clone());
     }
     // An earlier page exists, perhaps from a concurrent tab: keep only the scopes that both show.
-    let sql = tx.pick(
-        "SELECT scope FROM auth_shown_consents WHERE request_id = $1", // the transaction is the lock
-        "SELECT scope FROM auth_shown_consents WHERE request_id = $1 FOR UPDATE",
-    );
-    let before: Option<String> = tx.fetch_optional(sql, &parameters[..1]).await?;
+    let before: Option<String> = tx.fetch_optional(LOCK, &parameters[..1]).await?;
     let before = before.map(|scope| Scope::stored(&scope));
     let narrowed = page.scope.within(&before.unwrap_or_default());
     tx.execute(
@@ -128,27 +125,33 @@ pub async fn may_have_changed(
     account: &AccountId,
     since: Timestamp,
 ) -> Result<bool> {
-    let sql = db.pick(
-        "SELECT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = $1 \
-             AND julianday(c.updated_at) > julianday($3)) \
-         OR EXISTS (SELECT 1 FROM accounts a WHERE a.id = $2 \
-             AND julianday(a.updated_at) > julianday($3)) \
-         OR EXISTS (SELECT 1 FROM account_roles h WHERE h.account_id = $2 \
-             AND julianday(h.created_at) > julianday($3)) \
-         OR EXISTS (SELECT 1 FROM roles r WHERE julianday(r.updated_at) > julianday($3) \
-             AND (r.id IN (SELECT h.role_id FROM account_roles h WHERE h.account_id = $2) \
-             OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00'))) \
-             AS changed",
-        "SELECT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = $1 AND c.updated_at > $3) \
-         OR EXISTS (SELECT 1 FROM accounts a WHERE a.id = $2 AND a.updated_at > $3) \
-         OR EXISTS (SELECT 1 FROM account_roles h WHERE h.account_id = $2 AND h.created_at > $3) \
-         OR EXISTS (SELECT 1 FROM roles r WHERE r.updated_at > $3 \
-             AND (r.id IN (SELECT h.role_id FROM account_roles h WHERE h.account_id = $2) \
-             OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00'))) \
-             AS changed",
+    const SQL: Sql = sql!(
+        "SELECT EXISTS (SELECT 1 FROM oauth_clients c WHERE c.id = $1 AND ",
+        (
+            "julianday(c.updated_at) > julianday($3)",
+            "c.updated_at > $3"
+        ),
+        ") OR EXISTS (SELECT 1 FROM accounts a WHERE a.id = $2 AND ",
+        (
+            "julianday(a.updated_at) > julianday($3)",
+            "a.updated_at > $3"
+        ),
+        ") OR EXISTS (SELECT 1 FROM account_roles h WHERE h.account_id = $2 AND ",
+        (
+            "julianday(h.created_at) > julianday($3)",
+            "h.created_at > $3"
+        ),
+        ") OR EXISTS (SELECT 1 FROM roles r WHERE ",
+        (
+            "julianday(r.updated_at) > julianday($3)",
+            "r.updated_at > $3"
+        ),
+        " AND (r.id IN (SELECT h.role_id FROM account_roles h WHERE h.account_id = $2) \
+         OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00'))) \
+         AS changed"
     );
     let changed: Flag = db
-        .fetch_one(sql, &[client.into(), account.into(), since.into()])
+        .fetch_one(SQL, &[client.into(), account.into(), since.into()])
         .await?;
     Ok(changed.0)
 }

@@ -1,6 +1,7 @@
 //! Lists of the administration API: filters and pages (storyden-contract.md#administration).
 
 use serde_json::{Value, json};
+use storyden_auth::store::Sql;
 
 use crate::support::{Member, NewClient, Server, both};
 
@@ -230,7 +231,7 @@ both! {
         clients(&server, &["later", "earlier"]).await;
         let set = "UPDATE oauth_clients SET created_at = $2 WHERE client_id = $1";
         let postgres = "UPDATE oauth_clients SET created_at = CAST($2 AS timestamptz) WHERE client_id = $1";
-        let set = server.context.db.pick(set, postgres);
+        let set = server.context.db.pick(Sql::new(set, postgres));
         server.sql(set, &["later", "2026-01-01 01:00:00-05:00"]).await; // 06:00 UTC
         server.sql(set, &["earlier", "2026-01-01 05:00:00+00:00"]).await;
         let list = get(&server, &odin, CLIENTS, &[]).await;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use storyden_auth::jobs::{self, IndexCheck};
-use storyden_auth::store::indexes::{self, INDEXES, Outcome};
+use storyden_auth::store::index_creation::{self, Outcome};
+use storyden_auth::store::indexes::INDEXES;
 
 use crate::support::{Setup, Tokens, both};
 
@@ -46,7 +47,7 @@ both! {
         }
         assert_eq!(storyden.own_indexes_on_storyden_tables().await, every_name());
         assert_eq!(storyden.schema().await, known);
-        let nothing = indexes::create_missing(&server.context.db, || false).await.unwrap();
+        let nothing = index_creation::create_missing(&server.context.db, || false).await.unwrap();
         assert_eq!(nothing, Outcome::Complete(Vec::new()));
         assert_eq!(finding(&setup).await.0, "ok");
     }

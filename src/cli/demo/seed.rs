@@ -10,11 +10,11 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
 use crate::secret::Secret;
-use crate::store::accounts::{self, NewAccount, NewEmail};
 use crate::store::client_changes;
 use crate::store::clients::{self, Client};
 use crate::store::db::{Step, Tx};
-use crate::store::{self, roles};
+use crate::store::new_accounts::{self, NewAccount, NewEmail};
+use crate::store::{self, account_passwords, accounts, roles};
 
 /// The role that lets frigg authorize applications.
 const ROLE: &str = "App users";
@@ -236,13 +236,13 @@ fn write<'a>(tx: &'a mut Tx, plan: &'a Plan) -> Step<'a, ()> {
             roles::save(tx, &plan.role, plan.now).await?;
         }
         for (account, holds_role) in &plan.people {
-            accounts::insert(tx, account, plan.now).await?;
+            new_accounts::insert(tx, account, plan.now).await?;
             if *holds_role {
                 roles::assign(tx, &account.id, &plan.role.id, plan.now).await?;
             }
         }
         for (account, hash) in &plan.passwords {
-            accounts::set_password(tx, account, hash, plan.now).await?;
+            account_passwords::set(tx, account, hash, plan.now).await?;
         }
         for client in &plan.clients {
             client_changes::insert(tx, client).await?;

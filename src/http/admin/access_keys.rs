@@ -121,13 +121,14 @@ pub async fn list(
     let owner = asked.account("account_id");
     let policies = context.config.policies;
     let page = asked.page_or_whole(policies.admin.lists_unpaged)?;
-    let (keys, pages) = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
-    let keys = keys
+    let found = access_keys::list_all(&context.db, owner.as_ref(), page).await?;
+    let keys = found
+        .rows
         .into_iter()
         .map(|key| ShownKey::of(policies.access_keys.updated_at, key));
     Ok(Json(KeyList {
         keys: keys.collect(),
-        pages: unless_whole(pages),
+        pages: unless_whole(found.pages),
     }))
 }
 

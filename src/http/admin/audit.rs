@@ -8,7 +8,8 @@ use super::listing::{AdministratorQuery, PageParameters, named_client};
 use crate::context::SharedContext;
 use crate::http::error::ApiError;
 use crate::http::error::responses::{GuardErrors, Invalid};
-use crate::store::audit::{self, Event, Filter, ListedEntry};
+use crate::store::audit::Event;
+use crate::store::audit_list::{self, Filter, ListedEntry};
 use crate::store::paging::Pages;
 
 /// A page of the trail.
@@ -72,6 +73,9 @@ pub async fn list(
         since: asked.time("since")?,
         until: asked.time("until")?,
     };
-    let (entries, pages) = audit::list(&context.db, &filter, asked.page()?).await?;
-    Ok(Json(AuditList { entries, pages }))
+    let found = audit_list::list(&context.db, &filter, asked.page()?).await?;
+    Ok(Json(AuditList {
+        entries: found.rows,
+        pages: found.pages,
+    }))
 }

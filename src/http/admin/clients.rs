@@ -71,11 +71,11 @@ pub async fn list(
         text: asked.text("q"),
     };
     let page = asked.page_or_whole(context.config.policies.admin.lists_unpaged)?;
-    let (clients, pages) = client_list::list(&context.db, &filter, page).await?;
-    let clients = clients.into_iter();
+    let found = client_list::list(&context.db, &filter, page).await?;
+    let clients = found.rows.into_iter();
     Ok(Json(ClientList {
         clients: clients.map(|client| shown(&context, client)).collect(),
-        pages: unless_whole(pages),
+        pages: unless_whole(found.pages),
     }))
 }
 

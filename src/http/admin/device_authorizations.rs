@@ -59,9 +59,10 @@ pub async fn list(
     let page = asked.page_or_whole(policy.lists_unpaged)?;
     // Poll times are buffered in memory: write them first, so that the listed rows are current.
     context.polls.write(&context.db).await;
-    let (mut devices, pages) = device_list::list(&context.db, &filter, page, now).await?;
+    let mut found = device_list::list(&context.db, &filter, page, now).await?;
     if !policy.live_user_codes_listed {
-        for device in devices
+        for device in found
+            .rows
             .iter_mut()
             .filter(|device| device.awaits_decision(now))
         {
@@ -69,7 +70,7 @@ pub async fn list(
         }
     }
     Ok(Json(DeviceList {
-        device_authorisations: devices,
-        pages: unless_whole(pages),
+        device_authorisations: found.rows,
+        pages: unless_whole(found.pages),
     }))
 }

@@ -43,8 +43,11 @@ pub async fn list(
         account: asked.account("account_id"),
         client: client_row(&context, &asked).await?,
     };
-    let (tokens, pages) = refresh_token_list::list(&context.db, &filter, asked.page()?).await?;
-    Ok(Json(TokenList { pages, tokens }))
+    let found = refresh_token_list::list(&context.db, &filter, asked.page()?).await?;
+    Ok(Json(TokenList {
+        pages: found.pages,
+        tokens: found.rows,
+    }))
 }
 
 /// `DELETE /api/admin/oauth/refresh-tokens/{oauth_refresh_token_id}`.
@@ -69,11 +72,12 @@ pub async fn delete(
     let entry = entry(&context, Event::RefreshTokenRevoked, &actor, None).subject(&id);
     let found = context.db.write((id, entry), |tx, (id, entry)| {
         Box::pin(async move {
-            let Some((account, client)) = refresh_token_list::holder(tx, id).await? else {
+            let Some(holder) = refresh_token_list::holder(tx, id).await? else {
                 return Ok(false);
             };
             refresh_token_list::revoke(tx, id, None, entry.at).await?;
-            audit::insert(tx, &entry.clone().of(&account).client(&client)).await?;
+            let entry = entry.clone().of(&holder.account_id);
+            audit::insert(tx, &entry.client(&holder.client_id)).await?;
             Ok(true)
         })
     });

@@ -67,10 +67,11 @@ pub async fn list(
     person: Person,
     RequestedPage(page): RequestedPage,
 ) -> Result<Json<ApplicationList>, ApiError> {
-    let times = (context.clock.now(), context.config.access_token_ttl);
+    let (now, ttl) = (context.clock.now(), context.config.access_token_ttl);
     let account = &person.session.account.id;
-    let (found, pages) = applications::list(&context.db, account, times, page).await?;
+    let found = applications::list(&context.db, account, now, ttl, page).await?;
     let applications = found
+        .rows
         .into_iter()
         .map(|application| Application {
             client_id: application.client_id,
@@ -83,7 +84,7 @@ pub async fn list(
         .collect();
     Ok(Json(ApplicationList {
         applications,
-        pages,
+        pages: found.pages,
     }))
 }
 
@@ -121,8 +122,7 @@ pub async fn revoke(
             (account, client.row_id, entry),
             |tx, (account, client, entry)| {
                 Box::pin(async move {
-                    let given = (account, client);
-                    revocation::revoke_application(tx, given, "member", entry.at).await?;
+                    revocation::revoke_application(tx, account, client, "member", entry.at).await?;
                     audit::insert(tx, entry).await
                 })
             },

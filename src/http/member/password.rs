@@ -20,7 +20,7 @@ use crate::rate_limit::{PASSWORD_CHANGE, SIGN_IN_ADDRESS, SIGN_IN_PAIR, network_
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::closing::{self, AccountClosing, Closed};
-use crate::store::{self, accounts};
+use crate::store::{self, account_passwords};
 
 /// Request body for a password change.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -80,7 +80,7 @@ pub async fn change(
     let handle = session.account.handle.to_lowercase();
     let account = session.account.id;
     check_new_password(&new)?;
-    let row = accounts::find_password_by_id(&context.db, &account).await?;
+    let row = account_passwords::find_by_id(&context.db, &account).await?;
     let Some(row) = row else {
         let detail = "This account has no password; an administrator can set one";
         return Err(ApiError::invalid(detail));
@@ -122,7 +122,7 @@ pub async fn change(
             (closing, hashes, entry),
             |tx, (closing, (old, new), entry)| {
                 Box::pin(async move {
-                    if !accounts::replace_password(tx, &closing.account, old, new).await? {
+                    if !account_passwords::replace(tx, &closing.account, old, new).await? {
                         return Err(store::Error::RaceLost);
                     }
                     audit::insert(tx, entry).await?;

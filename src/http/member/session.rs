@@ -28,7 +28,8 @@ use crate::rate_limit::{
 };
 use crate::secret::Secret;
 use crate::store;
-use crate::store::accounts::{self, PasswordRow};
+use crate::store::account_passwords::{self, PasswordRow};
+use crate::store::accounts;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::sessions::{self, NewSession};
 
@@ -98,7 +99,7 @@ pub async fn sign_in(
             "The identifier or the password is longer than any that exists",
         ));
     }
-    let row = accounts::find_password(&context.db, &identifier).await?;
+    let row = account_passwords::find(&context.db, &identifier).await?;
     let who = row.as_ref().map(account_password);
     let browser = device_cookie::recognize(&context, &headers, who).await?;
     let refused = |event| match &row {
@@ -297,7 +298,7 @@ async fn create_session(
             |tx, (new, password_hash, entry)| {
                 Box::pin(async move {
                     if let Some(hash) = password_hash
-                        && !accounts::lock_password(tx, &new.account, hash).await?
+                        && !account_passwords::lock(tx, &new.account, hash).await?
                     {
                         return Err(store::Error::RaceLost);
                     }

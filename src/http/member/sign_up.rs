@@ -21,8 +21,8 @@ use crate::http::session_cookie;
 use crate::ids::AccountId;
 use crate::rate_limit::{SIGN_UPS, networks};
 use crate::store;
-use crate::store::accounts::{self, NewAccount};
 use crate::store::audit::{self, Event};
+use crate::store::new_accounts::{self, NewAccount};
 
 /// `POST /api/auth/password/signup`: creates an account and a session. The very first account becomes
 /// an administrator.
@@ -82,12 +82,12 @@ pub async fn sign_up(
     let entry = entry(&context, Event::AccountCreated, &id, address);
     let write = context.db.write((new, entry), |tx, (new, entry)| {
         Box::pin(async move {
-            let admin = accounts::lock_and_check_empty(tx).await?;
+            let admin = new_accounts::lock_and_check_empty(tx).await?;
             let new = NewAccount {
                 admin,
                 ..new.clone()
             };
-            accounts::insert(tx, &new, entry.at).await?;
+            new_accounts::insert(tx, &new, entry.at).await?;
             audit::insert(tx, entry).await
         })
     });

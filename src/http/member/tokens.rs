@@ -51,8 +51,11 @@ pub async fn list(
         account: Some(person.session.account.id),
         client: None,
     };
-    let (tokens, pages) = refresh_token_list::list(&context.db, &filter, page).await?;
-    Ok(Json(TokenList { pages, tokens }))
+    let found = refresh_token_list::list(&context.db, &filter, page).await?;
+    Ok(Json(TokenList {
+        pages: found.pages,
+        tokens: found.rows,
+    }))
 }
 
 /// `DELETE /api/auth/oauth/tokens/{oauth_refresh_token_id}`: revokes this token; earlier and later

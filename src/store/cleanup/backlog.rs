@@ -3,7 +3,9 @@
 use time::Duration;
 
 use super::WINDOW;
-use super::steps::{self, Find, Step};
+use super::expired::AUDIT_TRAIL;
+use super::step::{Rows, Step};
+use super::steps::STEPS;
 use crate::clock::Timestamp;
 use crate::store::db::Db;
 use crate::store::error::Result;
@@ -29,22 +31,22 @@ pub struct Backlog {
 /// If the database does not answer.
 pub async fn backlog(db: &Db, now: Timestamp, audit_retention: Duration) -> Result<Vec<Backlog>> {
     let mut found = Vec::new();
-    for step in steps::STEPS {
+    for step in STEPS {
         found.push(count(db, step, now - step.keep).await?);
     }
     if !audit_retention.is_zero() {
-        found.push(count(db, &steps::AUDIT_TRAIL, now - audit_retention).await?);
+        found.push(count(db, &AUDIT_TRAIL, now - audit_retention).await?);
     }
     Ok(found)
 }
 
 async fn count(db: &Db, step: &Step, before: Timestamp) -> Result<Backlog> {
-    let most = match step.find {
-        Find::Due(_) => COUNTED,
-        Find::Walk { .. } => WINDOW,
+    let most = match step.rows {
+        Rows::Due => COUNTED,
+        Rows::Walk { .. } => WINDOW,
     };
     let parameters = [before.into(), most.into(), Value::Text(None)];
-    let total: i64 = db.fetch_one(step.count.of(db), &parameters).await?;
+    let total: i64 = db.fetch_one(step.search.count, &parameters).await?;
     Ok(Backlog {
         step: step.name,
         rows: total,

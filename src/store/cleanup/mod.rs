@@ -7,7 +7,12 @@
 //! single writer.
 
 mod backlog;
+mod expired;
+mod grants;
+mod orphans;
 mod progress;
+mod registrations;
+mod step;
 mod steps;
 
 use std::time::Duration;
@@ -18,8 +23,10 @@ use super::value::{Flag, Value};
 use crate::clock::{Timer, Timestamp};
 use crate::store::row::row;
 pub use backlog::{Backlog, COUNTED, backlog};
+use expired::{AUDIT_TRAIL, PENDING_REQUESTS};
 pub use progress::{Progress, progress};
-use steps::{Delete, Find, Sql, Step};
+use step::{Delete, Rows, Step};
+use steps::STEPS;
 
 /// Maximum number of rows of a batch.
 const BATCH: usize = 200;
@@ -70,12 +77,6 @@ struct FoundRow {
 
 row!(FoundRow: id, due, place);
 
-impl Sql {
-    fn of(self, db: &Db) -> &'static str {
-        db.pick(self.sqlite, self.postgres)
-    }
-}
-
 /// Runs a pass over every table. A step that fails is logged, and the others run; `stop` is checked
 /// between batches.
 pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
@@ -83,14 +84,14 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
         tracing::warn!(%error, "clean-up progress cannot be read");
         Vec::new()
     });
-    let is_due = |step: &&Step| match step.find {
-        Find::Due(_) => true,
-        Find::Walk { every, .. } => !known.iter().any(|known| {
+    let is_due = |step: &&Step| match step.rows {
+        Rows::Due => true,
+        Rows::Walk { every } => !known.iter().any(|known| {
             known.name == step.name && known.completed_at.is_some_and(|at| now - at < every)
         }),
     };
     let mut runs = Vec::new();
-    for step in steps::STEPS.iter().filter(is_due) {
+    for step in STEPS.iter().filter(is_due) {
         runs.push(run_step(db, step, now - step.keep, &stop).await);
     }
     finish(db, runs, now).await
@@ -98,7 +99,7 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
 
 /// Deletes expired pending authorization requests.
 pub async fn pending_requests(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
-    let run = run_step(db, &steps::PENDING_REQUESTS, now, &stop).await;
+    let run = run_step(db, &PENDING_REQUESTS, now, &stop).await;
     if run.deleted == 0 && run.error.is_none() {
         // Skip the write, which would happen every minute: the hourly pass records that the step
         // completed.
@@ -117,7 +118,7 @@ pub async fn audit_trail(
     now: Timestamp,
     stop: impl Fn() -> bool,
 ) -> Pass {
-    let run = run_step(db, &steps::AUDIT_TRAIL, before, &stop).await;
+    let run = run_step(db, &AUDIT_TRAIL, before, &stop).await;
     finish(db, vec![run], now).await
 }
 
@@ -285,7 +286,7 @@ impl Search {
             }
             self.deleted |= deleted > 0;
             // Read a window of a walk again while the window has due rows.
-            if deleted == 0 || matches!(self.step.find, Find::Due(_)) {
+            if deleted == 0 || matches!(self.step.rows, Rows::Due) {
                 self.place = last;
             }
             return Ok(Some(Batch {
@@ -297,18 +298,18 @@ impl Search {
     }
 
     async fn find(&self, db: &Db, size: usize) -> Result<Vec<FoundRow>> {
-        let (sql, most) = match self.step.find {
-            Find::Due(sql) => (sql, i64::try_from(size).unwrap_or(i64::MAX)),
-            Find::Walk { sql, .. } => (sql, WINDOW),
+        let most = match self.step.rows {
+            Rows::Due => i64::try_from(size).unwrap_or(i64::MAX),
+            Rows::Walk { .. } => WINDOW,
         };
         let place = Value::Text(self.place.clone());
-        db.fetch_all(sql.of(db), &[self.before.into(), most.into(), place])
-            .await
+        let parameters = [self.before.into(), most.into(), place];
+        db.fetch_all(self.step.search.find, &parameters).await
     }
 
     /// Restarts the search from the beginning; false if a restart would find nothing.
     fn restart(&mut self) -> bool {
-        let again = matches!(self.step.find, Find::Due(_)) && self.deleted && self.place.is_some();
+        let again = matches!(self.step.rows, Rows::Due) && self.deleted && self.place.is_some();
         self.place = None;
         self.deleted = false;
         again
@@ -322,13 +323,9 @@ async fn delete(db: &Db, step: &'static Step, ids: Value, before: Timestamp) -> 
             let mut rows = 0;
             for statement in step.delete {
                 rows += match statement {
-                    Delete::Ids(sql) => {
-                        let sql = tx.pick(sql.sqlite, sql.postgres);
-                        tx.execute(sql, std::slice::from_ref(ids)).await?
-                    }
+                    Delete::Ids(sql) => tx.execute(*sql, std::slice::from_ref(ids)).await?,
                     Delete::IdsBefore(sql) => {
-                        let sql = tx.pick(sql.sqlite, sql.postgres);
-                        tx.execute(sql, &[ids.clone(), (*before).into()]).await?
+                        tx.execute(*sql, &[ids.clone(), (*before).into()]).await?
                     }
                 };
             }

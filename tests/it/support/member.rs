@@ -5,7 +5,8 @@ use storyden_auth::clock::Timestamp;
 use storyden_auth::http::member::session;
 use storyden_auth::ids::{AccountId, RoleId};
 use storyden_auth::oauth::permission::PermissionSet;
-use storyden_auth::store::accounts::{self, NewAccount, NewEmail};
+use storyden_auth::store::accounts;
+use storyden_auth::store::new_accounts::{self, NewAccount, NewEmail};
 use storyden_auth::store::roles::{self, Role};
 
 use super::answer::Answer;
@@ -217,7 +218,7 @@ async fn insert(server: &Server, new: NewAccount, role: Option<Role>, now: Times
         .db
         .write((new, role, now), |tx, (new, role, now)| {
             Box::pin(async move {
-                accounts::insert(tx, new, *now).await?;
+                new_accounts::insert(tx, new, *now).await?;
                 if let Some(role) = role {
                     roles::save(tx, role, *now).await?;
                     roles::assign(tx, &new.id, &role.id, *now).await?;

@@ -1,0 +1,104 @@
+//! Clean-up of side rows with parents that a Storyden or an operator deleted.
+
+use time::Duration;
+
+use super::step::{DAILY, DUE_IF, Delete, END_IF, PLACE, Step, search};
+use crate::store::delete_by_id;
+
+pub(super) const DEVICE_ORIGINS: Step = Step::walk(
+    "device origins",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.device_id AS id, ",
+        DUE_IF,
+        "(SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.device_id) IS NULL",
+        END_IF,
+        ", x.device_id AS place FROM auth_device_origins x WHERE x.device_id > ",
+        PLACE,
+        " ORDER BY x.device_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::DEVICE_ORIGINS)],
+);
+
+pub(super) const REMOTE_FLOW_DETAILS: Step = Step::walk(
+    "remote authorization details",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.flow_id AS id, ",
+        DUE_IF,
+        "(SELECT f.id FROM oauth_remote_authorisation_flows f WHERE f.id = x.flow_id) IS NULL",
+        END_IF,
+        ", x.flow_id AS place FROM auth_remote_flows x WHERE x.flow_id > ",
+        PLACE,
+        " ORDER BY x.flow_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::REMOTE_FLOW_DETAILS)],
+);
+
+pub(super) const REQUEST_DETAILS: Step = Step::walk(
+    "request details",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.request_id AS id, ",
+        DUE_IF,
+        "(SELECT q.id FROM oauth_authorisation_requests q WHERE q.id = x.request_id) IS NULL \
+         AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL",
+        END_IF,
+        ", x.request_id AS place FROM auth_request_details x WHERE x.request_id > ",
+        PLACE,
+        " ORDER BY x.request_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::REQUEST_DETAILS)],
+);
+
+pub(super) const SHOWN_CONSENTS: Step = Step::walk(
+    "shown consents",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.request_id AS id, ",
+        DUE_IF,
+        "(SELECT q.id FROM oauth_authorisation_requests q WHERE q.id = x.request_id) IS NULL \
+         AND (SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.request_id) IS NULL",
+        END_IF,
+        ", x.request_id AS place FROM auth_shown_consents x WHERE x.request_id > ",
+        PLACE,
+        " ORDER BY x.request_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::SHOWN_CONSENTS)],
+);
+
+pub(super) const REFRESH_TOKEN_MEMBERSHIPS: Step = Step::walk(
+    "refresh token memberships",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.token_id AS id, ",
+        DUE_IF,
+        "(SELECT t.id FROM oauth_refresh_tokens t WHERE t.id = x.token_id) IS NULL",
+        END_IF,
+        ", x.token_id AS place FROM auth_refresh_tokens x WHERE x.token_id > ",
+        PLACE,
+        " ORDER BY x.token_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::MEMBERSHIPS)],
+);
+
+pub(super) const SESSION_DETAILS: Step = Step::walk(
+    "session details",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.session_id AS id, ",
+        DUE_IF,
+        "(SELECT s.id FROM sessions s WHERE s.id = x.session_id) IS NULL",
+        END_IF,
+        ", x.session_id AS place FROM auth_sessions x WHERE x.session_id > ",
+        PLACE,
+        " ORDER BY x.session_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::SESSION_DETAILS)],
+);

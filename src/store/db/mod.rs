@@ -1,0 +1,206 @@
+//! Database access for SQLite and PostgreSQL. Only this module distinguishes the two drivers.
+//!
+//! Every statement is a constant text with `$1` placeholders: a `&'static str` that is valid on both
+//! engines, or an [`Sql`] with a text for each. SQLite has a single writing connection behind a bounded
+//! queue.
+
+mod readers;
+mod sqlite;
+mod statement;
+mod tx;
+mod write;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
+
+use super::error::{Error, Result};
+use super::row::{EngineRow, Row};
+use super::sql::Sql;
+use super::value::Value;
+use crate::clock::Timestamp;
+use crate::database_url::DatabaseUrl;
+pub use sqlite::SqliteDb;
+use statement::{Connection, Wanted, check, decode_all, decode_first};
+pub use tx::Tx;
+
+/// Maximum wait for a connection, then 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Idle time after which a PostgreSQL connection is pinged before use. A connection that died within
+/// this time costs one 503.
+const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
+
+/// A database. Clones share the connections.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// An SQLite file.
+    Sqlite(SqliteDb),
+    /// A PostgreSQL server.
+    Postgres(PgPool),
+}
+
+/// Current load of a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Writers in SQLite's queue, including the active writer.
+    pub writers_waiting: usize,
+    /// Open connections.
+    pub connections: u32,
+    /// Idle connections.
+    pub idle: usize,
+}
+
+/// A step of a transaction, or a single statement. A boxed future, so that it is compiled once, and not
+/// again in every codegen unit and crate that awaits it.
+pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+impl Db {
+    /// Opens the database. Creates an SQLite file and the parent folder if the URL allows.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or the server is unreachable.
+    #[must_use]
+    pub fn open(url: &DatabaseUrl) -> Step<'_, Self> {
+        Box::pin(async move {
+            match url {
+                DatabaseUrl::Sqlite(url) => Ok(Self::Sqlite(SqliteDb::open(url).await?)),
+                DatabaseUrl::Postgres(url) => Ok(Self::Postgres(open_postgres(url).await?)),
+            }
+        })
+    }
+
+    /// Selects the text for the engine.
+    #[must_use]
+    pub fn pick(&self, sql: Sql) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sql.sqlite,
+            Self::Postgres(_) => sql.postgres,
+        }
+    }
+
+    /// Returns all rows of a query.
+    pub async fn fetch_all<T: Row>(&self, sql: impl Into<Sql>, args: &[Value]) -> Result<Vec<T>> {
+        decode_all(&self.rows(Wanted::All, sql.into(), args).await?)
+    }
+
+    /// Returns the first row of a query, if any.
+    pub async fn fetch_optional<T: Row>(
+        &self,
+        sql: impl Into<Sql>,
+        args: &[Value],
+    ) -> Result<Option<T>> {
+        decode_first(&self.rows(Wanted::First, sql.into(), args).await?)
+    }
+
+    /// Reads rows. Not generic, so that the drivers are compiled once, and not with every kind of row.
+    fn rows<'a>(&'a self, wanted: Wanted, sql: Sql, args: &'a [Value]) -> Step<'a, Vec<EngineRow>> {
+        Box::pin(async move {
+            check(self.pick(sql), args)?;
+            Ok(match self {
+                Self::Sqlite(db) => {
+                    let mut reader = db.readers.take().await?;
+                    let connection = Connection::Sqlite(reader.connection());
+                    let outcome = connection.rows(wanted, sql, args).await;
+                    reader.done(outcome)?
+                }
+                Self::Postgres(pool) => {
+                    let mut connection = pool.acquire().await?;
+                    let connection = Connection::Postgres(&mut connection);
+                    connection.rows(wanted, sql, args).await?
+                }
+            })
+        })
+    }
+
+    /// Returns the row of a query that always has a row.
+    pub async fn fetch_one<T: Row>(&self, sql: impl Into<Sql>, args: &[Value]) -> Result<T> {
+        self.fetch_optional(sql, args)
+            .await?
+            .ok_or(Error::Other(sqlx::Error::RowNotFound))
+    }
+
+    /// Begins a writing transaction. Prefer [`Db::write`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the writer queue is full, [`Error::Unavailable`] after a timeout.
+    pub async fn begin(&self) -> Result<Tx> {
+        match self {
+            Self::Sqlite(db) => db.begin().await,
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+        }
+    }
+
+    /// Returns the current load: waiting writers, open and idle connections.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        match self {
+            Self::Sqlite(db) => db.load(),
+            Self::Postgres(pool) => Load {
+                writers_waiting: 0,
+                connections: pool.size(),
+                idle: pool.num_idle(),
+            },
+        }
+    }
+
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => {
+                let mut reader = db.readers.take().await?;
+                let query = sqlx::query("SELECT 1");
+                let outcome = query.execute(reader.connection()).await;
+                reader.done(outcome).map(drop)?;
+            }
+            Self::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Reads PostgreSQL's clock; `None` on SQLite, which uses the clock of this host.
+    pub async fn clock(&self) -> Result<Option<Timestamp>> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(_) => {
+                let now = self.fetch_one("SELECT clock_timestamp() AS now", &[]);
+                Ok(Some(now.await?))
+            }
+        }
+    }
+
+    /// Closes all connections after the current statements.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(db) => db.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<PgPool> {
+    let options: PgConnectOptions = url.parse()?;
+    let options = options
+        .application_name("storyden-auth")
+        // JIT compilation takes longer than these short statements.
+        .options([
+            ("statement_timeout", "3000"),
+            ("timezone", "UTC"),
+            ("jit", "off"),
+        ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, of| {
+            Box::pin(
+                async move { Ok(of.idle_for < IDLE_PING_AFTER || connection.ping().await.is_ok()) },
+            )
+        })
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
