@@ -5,7 +5,7 @@ import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
 import { stripInvisible } from "./client-details.js";
 import { clientFields } from "./client-form.js";
-import { KINDS, kindOf } from "./client-kinds.js";
+import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -92,6 +92,7 @@ function clientFacts(found, me) {
     [details.made, timeElement(found.createdAt)],
     [details.changed, timeElement(found.updatedAt)],
   ];
+  if (pkceChoice(found) === false) rows.push([messages.clients.pkce.legend, `${messages.clients.pkce.exempt} ${messages.clients.pkce.cost}`]);
   return el("dl", {}, ...rows.flatMap(([term, fact]) => [el("dt", {}, term), el("dd", {}, fact)]));
 }
 
@@ -102,6 +103,7 @@ function settingsForm(found, me, reload) {
     name: found.name,
     redirects: KINDS[kind].redirect || redirects.length > 0 ? redirects : undefined,
     scopes: found.allowed_scopes ?? [],
+    pkce: pkceChoice(found),
   });
   const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
   form.addEventListener("submit", (event) => {

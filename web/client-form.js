@@ -9,8 +9,9 @@ const strings = messages.clients;
 const NAME_MAX = 64; // characters
 
 /** Creates the fields for a client of a kind. Returns `{ nodes, read }`: `read` returns
- *  `{ name, redirect_uris, allowed_scopes }`, or null after it has shown which field is missing. */
-export function clientFields(kind, account, { name = "", redirects, scopes, example = "" }) {
+ *  `{ name, redirect_uris, allowed_scopes, pkce_required }`, or null after it has shown which field is missing.
+ *  `pkce` is absent for a client that always needs PKCE. */
+export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce }) {
   const nameInput = el("input", { id: "name", type: "text", maxlength: String(NAME_MAX), autocomplete: "off", "aria-describedby": "name-hint", value: name });
   const nodes = [
     el("div", { class: "field" }, el("label", { for: "name" }, strings.name), nameInput, el("p", { class: "hint", id: "name-hint" }, strings.nameHint)),
@@ -23,6 +24,12 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
   }
   const choice = scopeChoice(kind, account, scopes);
   nodes.push(choice.node);
+  const exempt = pkce === undefined ? null : el("input", { type: "checkbox", id: "without-pkce", checked: !pkce, "aria-describedby": "pkce-hint" });
+  if (exempt) {
+    const legend = el("legend", {}, strings.pkce.legend);
+    const label = el("label", { class: "check" }, exempt, el("span", {}, strings.pkce.without));
+    nodes.push(el("fieldset", { class: "field choice" }, legend, label, el("p", { class: "hint", id: "pkce-hint" }, strings.pkce.cost)));
+  }
 
   const read = () => {
     for (const input of [nameInput, addresses]) input?.removeAttribute("aria-invalid");
@@ -33,6 +40,7 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     };
     if (nameInput.value.trim() === "") return reject(nameInput, strings.invalid.name);
     const chosen = { name: nameInput.value.trim(), allowed_scopes: choice.chosen() };
+    if (exempt) chosen.pkce_required = !exempt.checked;
     if (!addresses) return chosen;
     const uris = addresses.value.split(/\s+/).filter((uri) => uri !== "");
     if (uris.length === 0) return reject(addresses, strings.invalid.redirects);

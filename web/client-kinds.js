@@ -41,6 +41,12 @@ export const KINDS = {
   },
 };
 
+/** Returns whether a client needs PKCE, or undefined if it has no choice: only a client with a secret that uses the
+ *  code grant may be exempt. The profile storyden does not report the setting. */
+export function pkceChoice({ type, allowed_grants: grants, pkce_required: required }) {
+  return type === "confidential" && (grants ?? []).includes("authorization_code") ? required : undefined;
+}
+
 /** Returns the kind of any client, also of one that this page did not create. */
 export function kindOf({ type, allowed_grants: grants, redirect_uris: redirects }) {
   const has = (name) => (grants ?? []).includes(name);

@@ -4,7 +4,7 @@ import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
 import { stripInvisible } from "./client-details.js";
 import { clientFields } from "./client-form.js";
-import { KINDS, kindOf } from "./client-kinds.js";
+import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -72,10 +72,11 @@ function renderCreateForm() {
   const chosen = { kind: "website", fields: null };
   const place = el("div", { class: "fields" });
   const choose = (kind) => {
-    const { scopes, redirect } = KINDS[kind];
+    const { scopes, redirect, type, grants } = KINDS[kind];
     const typed = place.querySelector("#name")?.value ?? "";
     chosen.kind = kind;
-    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect });
+    const pkce = pkceChoice({ type, allowed_grants: grants, pkce_required: true });
+    chosen.fields = clientFields(kind, session.account, { name: typed, redirects: redirect ? [] : undefined, scopes, example: redirect, pkce });
     place.replaceChildren(...chosen.fields.nodes);
   };
   const cards = Object.keys(KINDS).map((kind) => {
@@ -104,7 +105,7 @@ async function createClient({ kind, fields }) {
   const read = fields.read();
   if (!read) return;
   const { type, grants, method } = KINDS[kind];
-  const answer = await call("POST", PATH, { ...read, type, allowed_grants: grants, token_endpoint_auth_method: method, pkce_required: true });
+  const answer = await call("POST", PATH, { pkce_required: true, ...read, type, allowed_grants: grants, token_endpoint_auth_method: method });
   if (!succeeded(answer)) {
     showError(answer);
     return;
@@ -139,6 +140,7 @@ async function renderClient(id, isCurrent) {
     clientLabel(client),
     facts(strings.kinds[kind], formatNodes(strings.createdAt, { time: timeElement(client.createdAt) })),
     el("div", { class: "values" }, copyable(strings.id, client.client_id, strings.idHint), copyable(strings.issuer, issuer), ...secretPart(client, secret)),
+    ...(pkceChoice(client) === false ? [el("p", { class: "note", id: "pkce-note" }, `${strings.pkce.exempt} ${strings.pkce.cost}`)] : []),
     part(strings.snippets, el("p", { class: "hint" }, strings.snippetsHint), snippetTabs({ client, kind, issuer, secret })),
     part(strings.edit, settingsForm(client, kind)),
     part(strings.remove, el("p", {}, strings.removeText), el("div", { class: "actions start" }, button(strings.remove, () => removeClient(client), "quiet-danger"))),
@@ -187,6 +189,7 @@ function settingsForm(client, kind) {
     name: client.name,
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
+    pkce: pkceChoice(client),
   });
   const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {

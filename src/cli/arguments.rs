@@ -10,7 +10,7 @@ use crate::clients::secrets::OVERLAP_MAX;
 use crate::config::parse_duration;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::permission::Permission;
-use crate::oauth::redirect_uri;
+use crate::oauth::redirect_uri::{self, RedirectUriError};
 use crate::oauth::scope::{Scope, ScopeName};
 
 /// Maximum length of a name, in bytes.
@@ -69,10 +69,11 @@ pub(super) fn grant(text: &str) -> Result<GrantType, String> {
     })
 }
 
-/// Parses a redirect URI, with the rules of registration.
+/// Parses a redirect URI, with the rules of registration. The settings decide about a private-use scheme
+/// without a dot.
 pub(super) fn redirect_uri(text: &str) -> Result<String, String> {
     match redirect_uri::check_registration(text) {
-        Ok(()) => Ok(text.to_owned()),
+        Ok(()) | Err(RedirectUriError::SchemeWithoutDot) => Ok(text.to_owned()),
         Err(refused) => Err(format!("redirect URI {refused}")),
     }
 }

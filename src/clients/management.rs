@@ -80,7 +80,9 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         scope: crate::oauth::scope::Scope::stored(scope),
         allowed: client.scope.allowed.clone(),
         signed_userinfo: details.signed_userinfo,
+        pkce_required: None,
         about: details.about,
+        warnings: Vec::new(),
     };
     answer(context, &client, metadata, None, Some(token))
 }
@@ -93,7 +95,7 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
 pub async fn replace(
     context: &Context,
     registration: Registration,
-    metadata: ClientMetadata,
+    mut metadata: ClientMetadata,
     token: &Secret,
     address: IpAddr,
 ) -> Result<ClientInformation, OAuthError> {
@@ -107,6 +109,9 @@ pub async fn replace(
             .await?
             .unzip()
     };
+    // An exemption by the initial access token stays.
+    let may_omit = !before.pkce_required || registration::is_pkce_optional(context);
+    let pkce_required = registration::pkce_required(&mut metadata, may_omit);
     let described = client_of(context, &metadata, hash);
     let client = Client {
         row_id: before.row_id.clone(),
@@ -116,6 +121,7 @@ pub async fn replace(
             .clone()
             .unwrap_or_else(|| before.client_id.clone()),
         created_at: before.created_at,
+        pkce_required,
         old_secret: before.old_secret.clone(),
         ..described
     };

@@ -21,6 +21,7 @@ use crate::random::Random;
 use crate::rate_limit::{CLIENT_SECRET, CLIENT_SECRET_ADDRESS, networks, networks_with};
 use crate::secret::Secret;
 use crate::store::audit::Event;
+use crate::store::client_details;
 use crate::store::clients::{self, Client};
 use documents::Requester;
 
@@ -187,6 +188,25 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), OAuthError
     Err(OAuthError::unauthorized_client(format!(
         "Client is not authorized for {name} grant"
     )))
+}
+
+/// Returns the scope of a request without `scope` (RFC 6749 §3.3): the scope that the client registered
+/// (RFC 7591 §2), or the standard scopes if the client lists no scope. `None` if there is no default.
+///
+/// # Errors
+/// If the database is unavailable.
+pub async fn default_scope(
+    context: &Context,
+    client: &Client,
+) -> Result<Option<String>, crate::store::Error> {
+    if context.config.policies.requests.no_default_scope {
+        return Ok(None);
+    }
+    let details = client_details::find(&context.db, &client.row_id).await?;
+    let usual = Some(client.scope.default_scope()).filter(|scope| !scope.is_empty());
+    Ok(details
+        .default_scope
+        .or_else(|| usual.map(|scope| scope.to_string())))
 }
 
 /// Finds the client of a client id, and fetches a metadata document if necessary.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::secrets;
+use crate::config::RegistrationPkce;
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
@@ -47,6 +48,9 @@ pub struct ClientInformation {
     pub client_secret_expires_at: Option<i64>,
     /// Grant types.
     pub grant_types: Vec<&'static str>,
+    /// False if authorization requests need no PKCE; absent if PKCE is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkce_required: Option<bool>,
     /// Allowed redirect URIs after sign-out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
@@ -73,9 +77,34 @@ pub struct ClientInformation {
     /// Algorithm of signed userinfo responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<&'static str>,
+    /// The parts of the request that were not registered, and the reasons (RFC 7591 §3.2.1).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Descriptive metadata.
     #[serde(flatten)]
     pub about: About,
+}
+
+/// The caller of the registration endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrant {
+    /// IP address.
+    pub address: IpAddr,
+    /// True if the caller has the initial access token of the operator (RFC 7591 §3).
+    pub is_trusted: bool,
+}
+
+impl Registrant {
+    /// Identifies a caller. A token other than the initial access token is ignored: registration is
+    /// open.
+    #[must_use]
+    pub fn new(context: &Context, address: IpAddr, token: Option<&Secret>) -> Self {
+        let expected = context.config.registration_token.as_ref();
+        Self {
+            address,
+            is_trusted: expected.is_some() && expected == token,
+        }
+    }
 }
 
 /// Registers a client.
@@ -84,9 +113,10 @@ pub struct ClientInformation {
 /// `temporarily_unavailable` if there are too many registrations, in total or from this network.
 pub async fn register(
     context: &Context,
-    metadata: ClientMetadata,
-    address: IpAddr,
+    mut metadata: ClientMetadata,
+    registrant: Registrant,
 ) -> Result<ClientInformation, OAuthError> {
+    let address = registrant.address;
     let limits = networks(REGISTRATIONS, address);
     context
         .limits
@@ -105,9 +135,14 @@ pub async fn register(
                            clients are deleted after a day";
         return Err(OAuthError::limited(description, FULL_RETRY_AFTER));
     }
+    let may_omit = is_pkce_optional(context) || registrant.is_trusted && has_pkce_choice(context);
+    let pkce_required = pkce_required(&mut metadata, may_omit);
     let secret = secret_for(context, metadata.auth_method).await?;
     let (secret, hash) = secret.unzip();
-    let client = client_of(context, &metadata, hash);
+    let client = Client {
+        pkce_required,
+        ..client_of(context, &metadata, hash)
+    };
     let policy = context.config.policies.registration_endpoint;
     let token = (!policy.management_disabled).then(|| Secret::generate(&context.random));
     let details = details_of(context, &metadata, token.as_ref().map(Secret::hash));
@@ -133,6 +168,30 @@ pub async fn register(
     Ok(answer)
 }
 
+/// True if the operator lets registrations with a secret leave PKCE out.
+pub(super) fn is_pkce_optional(context: &Context) -> bool {
+    context.config.registration_pkce == RegistrationPkce::Optional && has_pkce_choice(context)
+}
+
+/// True if a registration has a choice about PKCE, as in the profile `standards`.
+fn has_pkce_choice(context: &Context) -> bool {
+    !context.config.policies.registration.basic_members_only
+}
+
+/// Decides about PKCE, and warns a client that cannot be let off. PKCE protects against code injection
+/// (RFC 9700 §2.1.1), so every client that asks for PKCE is held to PKCE.
+pub(super) fn pkce_required(metadata: &mut ClientMetadata, may_omit: bool) -> bool {
+    let required = !may_omit
+        || metadata.auth_method == AuthMethod::None
+        || metadata.pkce_required == Some(true);
+    if required && metadata.pkce_required == Some(false) {
+        let reason = "pkce_required: PKCE is required here; a client with a secret may be exempted \
+                      by the operator";
+        metadata.warnings.push(reason.to_owned());
+    }
+    required
+}
+
 /// True if the authentication method uses a client secret.
 pub(super) fn has_secret(method: AuthMethod) -> bool {
     matches!(method, AuthMethod::Basic | AuthMethod::Post)
@@ -156,7 +215,7 @@ pub(super) fn details_of(
     metadata: &ClientMetadata,
     registration_token: Option<SecretHash>,
 ) -> Details {
-    let policy = context.config.policies.registration_endpoint;
+    let policy = context.config.policies.requests;
     Details {
         registered: true,
         // storyden-contract.md#granting-scopes
@@ -224,6 +283,7 @@ pub(super) fn answer(
             .copied()
             .map(GrantType::wire_name)
             .collect(),
+        pkce_required: (!client.pkce_required).then_some(false),
         response_types: metadata.response_types(),
         post_logout_redirect_uris: metadata.post_logout_redirect_uris,
         redirect_uris: metadata.redirect_uris,
@@ -237,6 +297,7 @@ pub(super) fn answer(
             format!("{base}/oauth/register/{}", client.client_id)
         }),
         userinfo_signed_response_alg: metadata.signed_userinfo.then_some(SIGNING_ALGORITHM),
+        warnings: metadata.warnings,
         about: metadata.about,
     }
 }

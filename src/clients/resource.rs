@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::compat::{OmittedList, SelfServicePolicy};
 use crate::ids::{AccountId, ClientRowId};
+use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::store::clients::{Client, policy_name};
 
@@ -30,6 +31,9 @@ pub struct ClientResource {
     pub id: ClientRowId,
     /// Name shown on the consent page.
     pub name: String,
+    /// False if authorization requests need no PKCE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkce_required: Option<bool>,
     /// Redirect URIs.
     #[schema(value_type = Vec<String>)]
     pub redirect_uris: Option<Vec<String>>,
@@ -44,7 +48,7 @@ pub struct ClientResource {
 }
 
 impl ClientResource {
-    /// Converts a client, with `null` for an omitted list if the policy says so.
+    /// Converts a client. The policy decides about `null` for an omitted list, and about `pkce_required`.
     #[must_use]
     pub fn shown(client: Client, policy: SelfServicePolicy) -> Self {
         let is_null =
@@ -52,6 +56,9 @@ impl ClientResource {
         let mut shown = Self::from(client);
         if is_null {
             shown.redirect_uris = None;
+        }
+        if policy.pkce_omitted {
+            shown.pkce_required = None;
         }
         shown
     }
@@ -71,6 +78,7 @@ impl From<Client> for ClientResource {
             created_at: client.created_at,
             id: client.row_id,
             name: client.name,
+            pkce_required: Some(client.pkce_required || client.kind == ClientType::Public),
             redirect_uris: Some(client.redirect_uris),
             scope_policy: policy_name(client.scope.policy),
             kind: client.kind.name(),

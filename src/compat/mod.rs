@@ -70,6 +70,8 @@ policies! {
         client_documents_enabled: true, false;
         /// A registration may have every unprivileged permission, unless configured.
         registration_permissions: PermissionSet::READING, PermissionSet::UNPRIVILEGED;
+        /// No private-use scheme without a dot may be registered, unless configured.
+        private_use_schemes: &["claude", "cursor", "vscode", "vscode-insiders", "warp", "windsurf"], &[];
         /// Remote servers may be on this computer, also by plain http, unless configured.
         remote_loopback_allowed: false, true;
         /// Tokens of remote connections are stored unencrypted, unless configured.
@@ -80,8 +82,11 @@ policies! {
         /// Forms are read as Go reads forms: the URL's query counts too, the first of repeated
         /// parameters counts, and an empty value stays empty.
         form_syntax: FormSyntax::Strict, FormSyntax::Go;
-        /// White space of any kind separates scopes, and every fault of a scope has the same error text.
-        scope_syntax: ScopeSyntax::SingleSpaces, ScopeSyntax::WhiteSpace;
+        /// White space of any kind separates scopes, an unknown scope is an error, and every fault of a
+        /// scope has the same error text.
+        scope_syntax: ScopeSyntax::Spaces, ScopeSyntax::WhiteSpace;
+        /// A request without `scope` requests no scope.
+        no_default_scope: false, true;
         /// An id in a path is cut to twenty characters.
         path_ids_truncated: false, true;
     }
@@ -175,6 +180,8 @@ policies! {
     }
     /// Rules for the metadata of dynamically registered clients.
     registration: RegistrationPolicy {
+        /// A part of a registration that cannot be accepted is an error.
+        faults_rejected: false, true;
         /// A member of a registration that is `null` is an error.
         null_rejected: false, true;
         /// Registration ignores keys, post-logout redirect URIs, contacts, software ids and
@@ -186,8 +193,6 @@ policies! {
         web_redirects_only: false, true;
         /// Registration does not check `application_type`.
         application_type_unchecked: false, true;
-        /// A registered scope may be separated by white space of any kind.
-        scope_syntax: ScopeSyntax::SingleSpaces, ScopeSyntax::WhiteSpace;
         /// A client is limited to the registered scope.
         limited_to_scope: false, true;
         /// Rejected metadata have Storyden's error texts.
@@ -199,8 +204,6 @@ policies! {
         malformed_is_problem: false, true;
         /// A registration gets no registration access token and cannot be managed.
         management_disabled: false, true;
-        /// A request of a registered client without `scope` gets no scope.
-        no_default_scope: false, true;
         /// The response has `client_secret_expires_at` for a client without a secret too.
         secret_expiry_always_sent: false, true;
     }
@@ -208,6 +211,9 @@ policies! {
     client_documents: DocumentPolicy {
         /// The `client_id` of a document is trimmed, and compared with the URL with a lower-case scheme.
         id_comparison: IdComparison::Exact, IdComparison::Trimmed;
+        /// A member of the wrong type in a metadata document, or a redirect URI that cannot be accepted,
+        /// is an error.
+        faults_rejected: false, true;
         /// `client_secret_expires_at` may be 0 in a document.
         zero_secret_expiry_accepted: false, true;
         /// A client from a metadata document cannot authenticate with a key.
@@ -239,6 +245,8 @@ policies! {
         foreign_change_error_empty: false, true;
         /// A change of redirect URIs is not checked against the grants of the application.
         changed_redirects_unchecked: false, true;
+        /// An application is shown without `pkce_required`.
+        pkce_omitted: false, true;
         /// Redirect URIs that the creation of an application omitted are `null`.
         omitted_redirect_uris: OmittedList::Empty, OmittedList::Null;
     }
@@ -252,6 +260,8 @@ policies! {
         repeats_kept: false, true;
         /// A redirect URI of a member's application may have a private-use scheme without a dot.
         scheme_without_dot_accepted: false, true;
+        /// `pkce_required` of a member's application has no effect: PKCE is always required.
+        pkce_choice_ignored: false, true;
         /// `token_endpoint_auth_method` of a member's application is ignored.
         auth_method_ignored: false, true;
         /// A member's application may have the refresh grant alone, and the device grant if

@@ -22,6 +22,8 @@ pub struct Defaults {
     pub client_documents_enabled: bool,
     /// Permissions allowed to dynamically registered clients.
     pub registration_permissions: PermissionSet,
+    /// Private-use schemes without a dot that may be registered.
+    pub private_use_schemes: &'static [&'static str],
     /// True if remote servers may be on loopback addresses, also by plain http.
     pub remote_loopback_allowed: bool,
     /// True if tokens of remote connections are stored unencrypted.
@@ -35,6 +37,8 @@ pub struct RequestPolicy {
     pub form_syntax: FormSyntax,
     /// Syntax of `scope` parameters.
     pub scope_syntax: ScopeSyntax,
+    /// True if a request without `scope` requests no scope, also with a registered scope.
+    pub no_default_scope: bool,
     /// True if ids in paths are cut to the length of an id.
     pub path_ids_truncated: bool,
 }
@@ -177,17 +181,11 @@ pub struct UserinfoPolicy {
 
 /// The registration endpoint, beside the rules for metadata.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each value is an independent difference"
-)]
 pub struct RegistrationEndpointPolicy {
     /// True if a malformed document is answered with a problem.
     pub malformed_is_problem: bool,
     /// True if registrations cannot be managed (RFC 7592).
     pub management_disabled: bool,
-    /// True if an authorization request without `scope` gets no scope.
-    pub no_default_scope: bool,
     /// True if `client_secret_expires_at` is present without a secret too.
     pub secret_expiry_always_sent: bool,
 }
@@ -207,6 +205,10 @@ pub struct DocumentFetchPolicy {
 
 /// A member's own applications and refresh tokens, beside the rules for clients.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent difference"
+)]
 pub struct SelfServicePolicy {
     /// True if only administrators have access.
     pub administrators_only: bool,
@@ -214,6 +216,8 @@ pub struct SelfServicePolicy {
     pub foreign_change_error_empty: bool,
     /// True if a change of redirect URIs is not checked against the grants.
     pub changed_redirects_unchecked: bool,
+    /// True if an application is shown without `pkce_required`.
+    pub pkce_omitted: bool,
     /// Representation of redirect URIs that a request omitted.
     pub omitted_redirect_uris: OmittedList,
 }

@@ -6,6 +6,9 @@ use url::Url;
 use super::{Config, Fault};
 use crate::oauth::redirect_uri::is_loopback;
 
+/// The shortest initial access token, in bytes: too long to guess.
+const REGISTRATION_TOKEN_MIN: usize = 32;
+
 impl Config {
     /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
     pub(super) fn faults(&self) -> Vec<Fault> {
@@ -65,6 +68,13 @@ impl Config {
         // refused.
         if self.access_token_ttl > Duration::hours(24) {
             fault("OAUTH_ACCESS_TOKEN_TTL", "must be 24h or less");
+        }
+        let token = self.registration_token.as_ref();
+        if token.is_some_and(|token| token.reveal().len() < REGISTRATION_TOKEN_MIN) {
+            fault(
+                "OAUTH_DYNAMIC_REGISTRATION_TOKEN",
+                "must have at least 32 characters",
+            );
         }
         if self.audit_retention.is_negative() {
             fault("AUDIT_RETENTION", "must not be negative");

@@ -8,6 +8,7 @@ mod egress_rules;
 mod environment;
 mod faults;
 mod parse;
+mod registration;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::compat::Policies;
 use crate::database_url::{DatabaseUrl, SqliteUrl};
 use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::resource::KnownResources;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
@@ -27,6 +29,7 @@ use parse::Setting;
 pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
 };
+pub use registration::RegistrationPkce;
 
 /// An environment variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +165,12 @@ settings! {
     /// `offline_access`, separated by commas or spaces; privileged permissions only if named here. Not
     /// set: the six read permissions; every unprivileged permission in the profile storyden.
     registration_permissions: Option<Permissions> = "OAUTH_DYNAMIC_REGISTRATION_ALLOWED_SCOPES" or "";
+    /// PKCE of dynamically registered clients with a secret: required, or optional for libraries without
+    /// PKCE. Clients without a secret always need PKCE.
+    registration_pkce: RegistrationPkce = "OAUTH_DYNAMIC_REGISTRATION_PKCE" or "required";
+    /// Initial access token (RFC 7591): a registration with this bearer token and with a client secret
+    /// needs no PKCE. At least 32 characters. Not set: no such token.
+    registration_token: Option<Secret> = "OAUTH_DYNAMIC_REGISTRATION_TOKEN" or "";
     /// Maximum number of dynamically registered clients.
     registration_max: u64 = "OAUTH_DYNAMIC_REGISTRATION_MAX" or "10000";
     /// Enables URLs as client ids (client ID metadata documents). Not set: true; false in the profile
@@ -173,6 +182,10 @@ settings! {
     /// Allows privileged permissions in `OAUTH_CIMD_ALLOWED_SCOPES`; when false, privileged permissions
     /// there are ignored.
     cimd_privileged: bool = "OAUTH_CIMD_ALLOW_PRIVILEGED_SCOPES" or "false";
+    /// Schemes without a dot, as in cursor://, that redirect URIs of clients without a secret may have,
+    /// separated by commas or spaces; none: no such scheme. Not set: claude, cursor, vscode,
+    /// vscode-insiders, warp and windsurf; none in the profile storyden.
+    private_use_schemes: Option<PrivateUseSchemes> = "OAUTH_PRIVATE_USE_SCHEMES" or "";
     /// Ports for fetching documents and keys of clients, separated by commas.
     cimd_ports: Ports = "OAUTH_CIMD_ALLOWED_PORTS" or "443";
     /// Development only: fetch documents and keys of clients from any address and port, also by plain
@@ -270,6 +283,13 @@ impl Config {
             None => self.policies.defaults.registration_permissions,
         };
         standard_scope_and(permissions.iter())
+    }
+
+    /// Returns the private-use schemes without a dot that may be registered.
+    #[must_use]
+    pub fn private_use_schemes(&self) -> PrivateUseSchemes {
+        let usual = || PrivateUseSchemes::of(self.policies.defaults.private_use_schemes);
+        self.private_use_schemes.clone().unwrap_or_else(usual)
     }
 
     /// Returns the resources that tokens may be for (RFC 8707).

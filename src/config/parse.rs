@@ -10,6 +10,7 @@ use url::Url;
 use crate::compat::Policies;
 use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
+use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::scope::ScopeName;
 use crate::secret::Secret;
 
@@ -90,6 +91,7 @@ optional!(
     String,
     Permissions,
     TokenStorage,
+    PrivateUseSchemes,
     bool
 );
 

@@ -10,7 +10,8 @@ use time::Duration;
 use super::claims_request::ClaimsRequest;
 use super::error::{ErrorCode, OAuthError};
 use super::pkce::CodeChallenge;
-use super::scope::{InvalidScope, Scope, ScopeSyntax};
+use super::scope::{Scope, ScopeSyntax};
+use super::scope_parameter::scope_of;
 use crate::clock::Timestamp;
 
 /// The parameters of a request: each given once, empty values left out.
@@ -109,15 +110,17 @@ impl AuthorizationRequest {
         let response_mode = response_mode(get("response_mode"), redirect_uri)?;
         let nonce = get("nonce").map(str::to_owned);
         let code_challenge = challenge_of(get("code_challenge"), get("code_challenge_method"))?;
-        // OAuth 2.1 §4.1.2.1. A client exempt from PKCE needs a nonce against code injection (RFC 9700
-        // §2.1.1).
-        if code_challenge.is_none() && (pkce_required || nonce.is_none()) {
+        // OAuth 2.1 §4.1.2.1. A client that its owner or an administrator exempted needs no nonce either:
+        // libraries without PKCE often send none.
+        if code_challenge.is_none() && pkce_required {
             return Err(OAuthError::invalid_request(
-                "code_challenge is missing; use PKCE with code_challenge_method S256",
+                "code_challenge is missing, because this server requires PKCE; switch on PKCE with \
+                 the method S256 in the library of the client. For a client with a secret, the owner \
+                 or an administrator can switch off the requirement",
             ));
         }
         Ok(Self {
-            scope: scope_of(ScopeSyntax::SingleSpaces, get("scope"), "")?,
+            scope: scope_of(ScopeSyntax::Spaces, get("scope"), "")?,
             state: get("state").map(str::to_owned),
             nonce,
             code_challenge,
@@ -196,30 +199,6 @@ fn challenge_of(
         OAuthError::invalid_request(
             "code_challenge must be the base64url SHA-256 of the verifier: 43 characters, no padding",
         )
-    })
-}
-
-/// Parses a `scope` parameter; an absent parameter requests nothing. `storydens_refusal` is the error
-/// description with [`ScopeSyntax::WhiteSpace`].
-///
-/// # Errors
-/// `invalid_scope` for a grammar error or an unknown name.
-pub fn scope_of(
-    syntax: ScopeSyntax,
-    parameter: Option<&str>,
-    storydens_refusal: &'static str,
-) -> Result<Scope, OAuthError> {
-    let text = parameter.unwrap_or_default();
-    if syntax == ScopeSyntax::WhiteSpace {
-        let scope = Scope::parse_leniently(text);
-        return scope.map_err(|_| OAuthError::invalid_scope(storydens_refusal));
-    }
-    Scope::parse(text).map_err(|why| {
-        OAuthError::invalid_scope(match why {
-            InvalidScope::Grammar => "scope must be names separated by single spaces",
-            InvalidScope::TooMany => "scope has more than 64 names",
-            InvalidScope::Unknown => "scope names something that scopes_supported does not list",
-        })
     })
 }
 

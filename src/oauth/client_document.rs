@@ -1,15 +1,20 @@
-//! Client metadata documents (OAuth Client ID Metadata Document §4). Parsing is lenient where that is
-//! safe: real clients publish one document for many servers.
+//! Client metadata documents (OAuth Client ID Metadata Document §4). Real clients publish one document
+//! for many servers, so the rules of registrations apply, and a part that cannot be accepted is left
+//! out.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::auth_method::AuthMethod;
-use super::client_metadata::{About, is_web_page};
+use super::client_metadata::{
+    About, Bounds, Faults, Members, RegistrationErrors, RegistrationPolicy, Rules,
+};
 use super::client_name;
-use super::grant_type::GrantType;
+use super::error::OAuthError;
+use super::grant_type::{ClientType, GrantType};
 use super::id_token::SIGNING_ALGORITHM;
 use super::key_set;
-use super::redirect_uri::check_registration;
 use super::scope::{Scope, ScopeName};
 
 /// The rules for documents.
@@ -21,6 +26,9 @@ use super::scope::{Scope, ScopeName};
 pub struct DocumentPolicy {
     /// Comparison of the document's `client_id` with the URL.
     pub id_comparison: IdComparison,
+    /// True if a member of the wrong type, or a redirect URI that cannot be accepted, is an error. If
+    /// false, the part is left out.
+    pub faults_rejected: bool,
     /// True if `client_secret_expires_at` may be 0.
     pub zero_secret_expiry_accepted: bool,
     /// True if `private_key_jwt` is rejected.
@@ -43,9 +51,6 @@ pub enum IdComparison {
     Trimmed,
 }
 
-/// The most redirect URIs in a document.
-const REDIRECTS_MAX: usize = 20;
-
 /// A valid document.
 #[derive(Clone, Debug)]
 pub struct ClientDocument {
@@ -59,6 +64,8 @@ pub struct ClientDocument {
     pub jwks_uri: Option<String>,
     /// The redirect URIs, byte for byte.
     pub redirect_uris: Vec<String>,
+    /// The redirect URIs after logout, byte for byte.
+    pub post_logout_redirect_uris: Vec<String>,
     /// The allowed grant types.
     pub grants: Vec<GrantType>,
     /// The allowed scope.
@@ -69,14 +76,27 @@ pub struct ClientDocument {
     pub signed_userinfo: bool,
     /// Additional display metadata.
     pub about: About,
+    /// The parts that were left out, and the reasons.
+    pub warnings: Vec<String>,
 }
 
-/// The reason why a document is invalid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// The reason why a document is invalid, as the end of a sentence that starts with "the document".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct DocumentError(pub &'static str);
+pub struct DocumentError(pub Cow<'static, str>);
 
-/// Checks a document fetched from the client id's URL. `cap` limits the scope of such clients.
+fn invalid(why: impl Into<Cow<'static, str>>) -> DocumentError {
+    DocumentError(why.into())
+}
+
+/// A fault that leaves nothing usable.
+impl From<OAuthError> for DocumentError {
+    fn from(fault: OAuthError) -> Self {
+        invalid(format!("cannot be used: {}", fault.description))
+    }
+}
+
+/// Checks a document fetched from the client id's URL, within the operator's bounds.
 ///
 /// # Errors
 /// The first fault.
@@ -84,105 +104,125 @@ pub fn check(
     policy: DocumentPolicy,
     client_id: &str,
     document: &Value,
-    cap: &Scope,
+    bounds: Bounds<'_>,
 ) -> Result<ClientDocument, DocumentError> {
-    let document = document
+    let object = document
         .as_object()
-        .ok_or(DocumentError("is not a JSON object"))?;
-    let text = |name| text(document, name);
-    // req_152, A-99: byte for byte
-    let own_id = text("client_id")?.unwrap_or_default();
-    let is_own = match policy.id_comparison {
-        IdComparison::Exact => own_id == client_id,
-        IdComparison::Trimmed => own_id.trim() == with_lower_case_scheme(client_id),
+        .ok_or_else(|| invalid("is not a JSON object"))?;
+    check_identity(policy, client_id, object)?;
+    let members = Members {
+        object,
+        null_is_wrong: false,
     };
-    if !is_own {
-        return Err(DocumentError("has a client_id that differs from its URL"));
+    let mut faults = Faults::new(policy.faults_rejected);
+    let (jwks, jwks_uri) = keys(members, &mut faults)?;
+    let has_keys = jwks.is_some() || jwks_uri.is_some();
+    let auth_method = auth_method(members, &mut faults, policy, has_keys)?;
+    let kind = match auth_method {
+        AuthMethod::None => ClientType::Public,
+        _ => ClientType::Confidential,
+    };
+    let listed_uris = members.list(&mut faults, "redirect_uris")?;
+    let listed_grants = members.list(&mut faults, "grant_types")?;
+    let listed_scope = members.text(&mut faults, "scope")?;
+    let given_name = members.text(&mut faults, "client_name")?;
+    let mut rules = Rules {
+        policy: policy.metadata(),
+        bounds,
+        faults,
+    };
+    let redirect_uris = rules.redirect_uris(listed_uris.unwrap_or_default(), kind)?;
+    if redirect_uris.is_empty() {
+        let fault = rules.faults.first_of("redirect_uris");
+        return Err(fault.map_or_else(|| invalid("has no redirect_uris"), DocumentError::from));
     }
-    // req_153: a published secret proves nothing.
-    let expires = document.get("client_secret_expires_at");
-    let expires =
-        expires.is_some_and(|at| !(policy.zero_secret_expiry_accepted && at.as_i64() == Some(0)));
-    if document.contains_key("client_secret") || expires {
-        return Err(DocumentError("has a client_secret, which would be public"));
-    }
-    let (jwks, jwks_uri) = keys(document)?;
-    let auth_method = auth_method(document, policy, jwks.is_some() || jwks_uri.is_some())?;
-    let redirect_uris = redirect_uris(document)?;
-    let asked = text("scope")?.map(known_scope);
-    let standard: Scope = ScopeName::STANDARD.iter().copied().collect();
-    let within =
-        |scope: &Scope| -> Scope { scope.iter().filter(|one| cap.contains(*one)).collect() };
-    let named = within(asked.as_ref().unwrap_or(&standard));
+    // Storyden rejects no fault of the other members (storyden-contract.md#rules-for-a-document).
+    rules.faults = rules.faults.never_rejecting();
+    let scope = rules.scope(listed_scope.as_deref().unwrap_or_default())?;
     let allowed = if policy.limited_to_scope {
-        named.clone()
+        scope.clone()
     } else {
-        cap.clone()
+        bounds.scope.clone()
     };
-    let grants = grants(document, policy, &allowed, auth_method)?;
-    let name = text("client_name")?
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    let name = match name {
-        Some(name) if policy.name_unchecked => Some(name.to_owned()),
-        // A name that is too long, unreadable or reserved is not shown; the id identifies the client
-        // (A-68).
-        Some(name) => client_name::clean(name).unwrap_or_default(),
-        None => None,
-    };
+    let grants = grants(&mut rules, policy, listed_grants, &allowed, auth_method)?;
+    let mut about = members.about(&mut rules.faults, !policy.keys_rejected)?;
+    about = rules.about(about)?;
+    about.application_type = rules.application_type(about.application_type, &redirect_uris)?;
+    let post_logout = members.list(&mut rules.faults, "post_logout_redirect_uris")?;
+    let post_logout = post_logout.filter(|_| !policy.keys_rejected);
+    let post_logout = post_logout.unwrap_or_default();
+    let name = name(policy, &mut rules.faults, given_name);
     Ok(ClientDocument {
         name: name.unwrap_or_else(|| client_id.to_owned()),
         auth_method,
         jwks,
         jwks_uri,
         redirect_uris,
+        post_logout_redirect_uris: rules.post_logout_redirect_uris(post_logout, kind)?,
         grants,
         allowed,
-        default_scope: (!policy.limited_to_scope && asked.is_some() && !named.is_empty())
-            .then_some(named),
+        default_scope: (!policy.limited_to_scope).then_some(scope),
         signed_userinfo: document.get("userinfo_signed_response_alg")
             == Some(&Value::from(SIGNING_ALGORITHM)),
-        about: about(document),
+        about,
+        warnings: rules.faults.into_warnings(),
     })
 }
 
-/// A text member; `null` counts as absent.
-fn text<'a>(
-    document: &'a Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<&'a str>, DocumentError> {
-    match document.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(DocumentError("has a member of the wrong type")),
+impl DocumentPolicy {
+    /// The rules for the members that registrations have too.
+    fn metadata(self) -> RegistrationPolicy {
+        RegistrationPolicy {
+            faults_rejected: self.faults_rejected,
+            null_rejected: false,
+            basic_members_only: self.keys_rejected,
+            device_grant_rejected: self.device_grant_rejected,
+            web_redirects_only: false,
+            application_type_unchecked: false,
+            limited_to_scope: self.limited_to_scope,
+            errors: RegistrationErrors::Detailed,
+        }
     }
 }
 
-/// A member with a list of texts; `null` counts as absent.
-fn list<'a>(
-    document: &'a Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<Vec<&'a str>>, DocumentError> {
-    let wrong = DocumentError("has a member of the wrong type");
-    match document.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(items)) => {
-            let texts = items.iter().map(Value::as_str).collect::<Option<_>>();
-            texts.map(Some).ok_or(wrong)
-        }
-        Some(_) => Err(wrong),
+/// Checks that the document belongs to its URL and has no secret.
+fn check_identity(
+    policy: DocumentPolicy,
+    client_id: &str,
+    document: &Map<String, Value>,
+) -> Result<(), DocumentError> {
+    // req_152, A-99: byte for byte
+    let own_id = document.get("client_id").and_then(Value::as_str);
+    let own_id = own_id.unwrap_or_default();
+    let is_own = match policy.id_comparison {
+        IdComparison::Exact => own_id == client_id,
+        IdComparison::Trimmed => own_id.trim() == with_lower_case_scheme(client_id),
+    };
+    if !is_own {
+        return Err(invalid("has a client_id that differs from its URL"));
     }
+    // req_153: a published secret proves nothing.
+    let expires = document.get("client_secret_expires_at");
+    let expires =
+        expires.is_some_and(|at| !(policy.zero_secret_expiry_accepted && at.as_i64() == Some(0)));
+    if document.contains_key("client_secret") || expires {
+        return Err(invalid("has a client_secret, which would be public"));
+    }
+    Ok(())
 }
 
 /// The public keys: inline or by URL, not both (RFC 7591 §2). Private and symmetric keys are rejected.
-fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>), DocumentError> {
-    let uri = text(document, "jwks_uri")?.map(str::to_owned);
-    let jwks = document.get("jwks").filter(|jwks| !jwks.is_null());
+fn keys(
+    members: Members<'_>,
+    faults: &mut Faults,
+) -> Result<(Option<Value>, Option<String>), DocumentError> {
+    let uri = members.text(faults, "jwks_uri")?;
+    let jwks = members.get("jwks");
     if jwks.is_some() && uri.is_some() {
-        return Err(DocumentError("has both jwks and jwks_uri"));
+        return Err(invalid("has both jwks and jwks_uri"));
     }
     if let Some(jwks) = jwks {
-        key_set::check(jwks).map_err(|why| DocumentError(why.0))?;
+        key_set::check(jwks).map_err(|why| invalid(why.0))?;
     }
     Ok((jwks.cloned(), uri))
 }
@@ -190,109 +230,75 @@ fn keys(document: &Map<String, Value>) -> Result<(Option<Value>, Option<String>)
 /// The authentication method. If the document lists several methods, the strongest supported method is
 /// chosen.
 fn auth_method(
-    document: &Map<String, Value>,
+    members: Members<'_>,
+    faults: &mut Faults,
     policy: DocumentPolicy,
     has_keys: bool,
 ) -> Result<AuthMethod, DocumentError> {
-    let refused = DocumentError("must have token_endpoint_auth_method none or private_key_jwt");
-    let by_key = |method: AuthMethod| match method {
-        AuthMethod::PrivateKeyJwt if !has_keys => Err(DocumentError(
-            "has private_key_jwt and neither jwks nor jwks_uri",
-        )),
-        method => Ok(method),
-    };
-    let chosen = text(document, "token_endpoint_auth_method")?.unwrap_or_default();
+    let refused = || invalid("must have token_endpoint_auth_method none or private_key_jwt");
+    let chosen = members.text(faults, "token_endpoint_auth_method")?;
+    let chosen = chosen.unwrap_or_default();
     if policy.keys_rejected {
-        return if matches!(chosen, "" | "none") {
-            Ok(AuthMethod::None)
-        } else {
-            Err(refused)
+        return match chosen.as_str() {
+            "" | "none" => Ok(AuthMethod::None),
+            _ => Err(refused()),
         };
     }
-    match chosen {
+    match chosen.as_str() {
         "none" => Ok(AuthMethod::None),
-        "private_key_jwt" => by_key(AuthMethod::PrivateKeyJwt),
+        "private_key_jwt" if has_keys => Ok(AuthMethod::PrivateKeyJwt),
+        "private_key_jwt" => Err(invalid("has private_key_jwt and neither jwks nor jwks_uri")),
         "" => {
-            let can = list(document, "token_endpoint_auth_methods_supported")?;
-            match can {
-                Some(can) if can.contains(&"private_key_jwt") && has_keys => {
-                    Ok(AuthMethod::PrivateKeyJwt)
-                }
-                Some(can) if !can.contains(&"none") => Err(refused),
-                _ => Ok(AuthMethod::None),
+            let can = members.list(faults, "token_endpoint_auth_methods_supported")?;
+            let Some(can) = can else {
+                return Ok(AuthMethod::None);
+            };
+            let can = |method: AuthMethod| can.iter().any(|name| name == method.name());
+            if can(AuthMethod::PrivateKeyJwt) && has_keys {
+                Ok(AuthMethod::PrivateKeyJwt)
+            } else if can(AuthMethod::None) {
+                Ok(AuthMethod::None)
+            } else {
+                Err(refused())
             }
         }
-        _ => Err(refused),
+        _ => Err(refused()),
     }
-}
-
-/// At least one redirect URI, each valid for a registration.
-fn redirect_uris(document: &Map<String, Value>) -> Result<Vec<String>, DocumentError> {
-    let given = list(document, "redirect_uris")?.unwrap_or_default();
-    if given.is_empty() {
-        return Err(DocumentError("has no redirect_uris"));
-    }
-    if given.len() > REDIRECTS_MAX {
-        return Err(DocumentError("has more than 20 redirect_uris"));
-    }
-    let mut kept: Vec<String> = Vec::with_capacity(given.len());
-    for uri in given {
-        check_registration(uri)
-            .map_err(|_| DocumentError("has a redirect URI that may not be used"))?;
-        if !kept.iter().any(|known| known == uri) {
-            kept.push(uri.to_owned());
-        }
-    }
-    Ok(kept)
 }
 
 /// Authorization code always; refresh token and device code unless the document excludes them
-/// (storyden-contract.md#mapping-a-document). Unknown grant types are ignored.
+/// (storyden-contract.md#mapping-a-document).
 fn grants(
-    document: &Map<String, Value>,
+    rules: &mut Rules<'_>,
     policy: DocumentPolicy,
+    listed: Option<Vec<String>>,
     allowed: &Scope,
     auth_method: AuthMethod,
 ) -> Result<Vec<GrantType>, DocumentError> {
-    let given = list(document, "grant_types")?.unwrap_or_default();
-    let lists = |grant: GrantType| given.contains(&grant.wire_name());
-    let mut grants = vec![GrantType::AuthorizationCode];
-    let may_refresh = !policy.limited_to_scope || allowed.contains(ScopeName::OfflineAccess);
-    if may_refresh && (given.is_empty() || lists(GrantType::RefreshToken)) {
-        grants.push(GrantType::RefreshToken);
+    let mut names = listed.unwrap_or_default();
+    if !names.is_empty() {
+        names.insert(0, GrantType::AuthorizationCode.wire_name().to_owned());
     }
-    let is_public = auth_method == AuthMethod::None;
-    if !policy.device_grant_rejected && is_public && lists(GrantType::DeviceCode) {
-        grants.push(GrantType::DeviceCode);
+    let mut grants = rules.grants(&names, auth_method)?;
+    if policy.limited_to_scope && !allowed.contains(ScopeName::OfflineAccess) {
+        grants.retain(|grant| *grant != GrantType::RefreshToken);
     }
     Ok(grants)
 }
 
-/// The known names of a scope; any white space separates names.
-fn known_scope(text: &str) -> Scope {
-    let names = text.split_whitespace().filter_map(ScopeName::from_name);
-    let mut scope = Scope::default();
-    for name in names {
-        if !scope.contains(name) {
-            scope.push(name);
-        }
+/// The name to show. A name that is too long, unreadable or reserved is not shown; the client id
+/// identifies the client (A-68).
+fn name(policy: DocumentPolicy, faults: &mut Faults, given: Option<String>) -> Option<String> {
+    let given = given?;
+    let given = given.trim();
+    if policy.name_unchecked {
+        return Some(given.to_owned()).filter(|name| !name.is_empty());
     }
-    scope
-}
-
-/// The display URLs that are valid. An invalid URL is left out and has no other effect.
-fn about(document: &Map<String, Value>) -> About {
-    let page = |name| {
-        let uri = document.get(name).and_then(Value::as_str);
-        uri.filter(|uri| is_web_page(uri)).map(str::to_owned)
-    };
-    About {
-        client_uri: page("client_uri"),
-        logo_uri: page("logo_uri"),
-        policy_uri: page("policy_uri"),
-        tos_uri: page("tos_uri"),
-        ..About::default()
-    }
+    client_name::clean(given).unwrap_or_else(|why| {
+        let fault = OAuthError::invalid_client_metadata(why.to_string());
+        faults.warn("client_name", fault);
+        None
+    })
 }
 
 /// A client id in the form that Storyden compares.
@@ -309,6 +315,7 @@ fn with_lower_case_scheme(client_id: &str) -> String {
     reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
+    use super::super::private_use_scheme::PrivateUseSchemes;
     use super::*;
     use serde_json::json;
 
@@ -316,6 +323,7 @@ mod tests {
 
     const STANDARDS: DocumentPolicy = DocumentPolicy {
         id_comparison: IdComparison::Exact,
+        faults_rejected: false,
         zero_secret_expiry_accepted: false,
         keys_rejected: false,
         device_grant_rejected: false,
@@ -325,6 +333,7 @@ mod tests {
 
     const STORYDEN: DocumentPolicy = DocumentPolicy {
         id_comparison: IdComparison::Trimmed,
+        faults_rejected: true,
         zero_secret_expiry_accepted: true,
         keys_rejected: true,
         device_grant_rejected: true,
@@ -337,8 +346,12 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             document[name] = value.clone();
         }
-        let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
-        check(policy, ID, &document, &cap)
+        let scope = Scope::stored("openid profile email offline_access READ_PROFILE");
+        let bounds = Bounds {
+            scope: &scope,
+            private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
+        };
+        check(policy, ID, &document, bounds)
     }
 
     /// req_152, req_153, A-99: the document names its own URL and contains no secret.
@@ -366,7 +379,6 @@ mod tests {
             json!({ "redirect_uris": ["https://app.example/*"] }),
             json!({ "redirect_uris": ["javascript:alert(1)"] }),
             json!({ "redirect_uris": [7] }),
-            json!({ "client_name": 7 }),
             json!({ "jwks": { "keys": [] } }),
             json!({ "jwks": { "keys": [{ "kty": "oct", "k": "x" }] } }),
             json!({ "jwks": { "keys": [{ "kty": "EC", "d": "x" }] } }),
@@ -374,6 +386,7 @@ mod tests {
         ] {
             assert!(read(STANDARDS, &bad).is_err(), "{bad}");
         }
+        assert!(read(STORYDEN, &json!({ "client_name": 7 })).is_err());
         let zero = json!({ "client_secret_expires_at": 0 });
         assert!(read(STORYDEN, &zero).is_ok()); // storyden-contract.md#rules-for-a-document
         assert!(read(STANDARDS, &zero).is_err());
@@ -418,6 +431,67 @@ mod tests {
             assert_eq!(named.name, ID, "{unfit}");
         }
         assert_eq!(bare.allowed.len(), 5);
+    }
+
+    /// A part that cannot be accepted is left out, as in a registration. A document without `scope`, or
+    /// with unknown scopes only, has the standard scopes as the default.
+    #[test]
+    fn one_bad_part_does_not_spoil_a_document() {
+        let document = read(
+            STANDARDS,
+            &json!({
+                "client_name": 7,
+                "redirect_uris": [
+                    "grokbot://cb", "https://app.example/cb", "cursor://cb", 7, "http://app.example/",
+                ],
+                "grant_types": ["implicit", "refresh_token"],
+                "scope": "mcp:tools",
+                "logo_uri": "http://app.example/logo.png",
+                "contacts": "a@app.example",
+                "post_logout_redirect_uris": ["https://app.example/out", "/out"],
+                "application_type": "web",
+            }),
+        );
+        let document = document.unwrap();
+        assert_eq!(document.name, ID);
+        assert_eq!(
+            document.redirect_uris,
+            ["https://app.example/cb", "cursor://cb"]
+        );
+        assert_eq!(
+            document.post_logout_redirect_uris,
+            ["https://app.example/out"]
+        );
+        assert_eq!(
+            document.grants,
+            [GrantType::AuthorizationCode, GrantType::RefreshToken]
+        );
+        let usual = "openid profile email offline_access";
+        assert_eq!(document.default_scope.unwrap().to_string(), usual);
+        assert_eq!(document.about.application_type.as_deref(), Some("native"));
+        assert!(document.about.logo_uri.is_none());
+        for member in [
+            "client_name",
+            "redirect_uris",
+            "grant_types",
+            "scope",
+            "logo_uri",
+            "contacts",
+            "post_logout_redirect_uris",
+            "application_type",
+        ] {
+            let warned = document.warnings.iter().any(|one| one.starts_with(member));
+            assert!(warned, "{member}: {:?}", document.warnings);
+        }
+        let bare = read(STANDARDS, &json!({})).unwrap();
+        assert_eq!(bare.default_scope.unwrap().to_string(), usual);
+        assert!(bare.warnings.is_empty(), "{:?}", bare.warnings);
+        let mixed = json!({ "redirect_uris": ["https://app.example/cb", "http://app.example/"] });
+        assert!(read(STORYDEN, &mixed).is_err());
+        let pages =
+            json!({ "logo_uri": "http://app.example/", "contacts": 7, "scope": "mcp:tools" });
+        let theirs = read(STORYDEN, &pages).unwrap();
+        assert!(theirs.allowed.is_empty() && theirs.default_scope.is_none());
     }
 
     /// storyden-contract.md#mapping-a-document: the document's scope within the allowed scope.

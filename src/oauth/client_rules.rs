@@ -3,11 +3,15 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::auth_method::AuthMethod;
 use super::client_name::looks_reserved;
+use super::display_text::is_displayable;
 use super::grant_type::{ClientType, GrantType};
 use super::permission::{Permission, PermissionSet};
-use super::redirect_uri::{self, RedirectUriError};
+use super::private_use_scheme::PrivateUseSchemes;
+use super::redirect_uri::RedirectUriError;
 use super::scope::{Scope, ScopeName};
 
 /// The rules for clients of members.
@@ -25,6 +29,8 @@ pub struct MemberClientPolicy {
     pub repeats_kept: bool,
     /// True if private-use schemes need no dot.
     pub scheme_without_dot_accepted: bool,
+    /// True if `pkce_required` has no effect.
+    pub pkce_choice_ignored: bool,
     /// True if a chosen authentication method is ignored.
     pub auth_method_ignored: bool,
     /// True if the refresh grant alone, and the device grant of a confidential client, are accepted.
@@ -91,7 +97,7 @@ impl Rules {
         if !self.policy.long_names_accepted && name.chars().count() > NAME_MAX {
             return Err(invalid("name has more than 64 characters"));
         }
-        if !name.chars().all(is_shown) {
+        if !is_displayable(name) {
             return Err(invalid(
                 "name has characters that are not shown: control, direction or zero-width characters",
             ));
@@ -163,17 +169,23 @@ impl Rules {
         Ok(grants)
     }
 
-    /// Checks redirect URIs. Banned URIs are banned in both profiles.
+    /// Checks redirect URIs of a client of a type. Banned URIs are banned in both profiles.
     ///
     /// # Errors
     /// The first rejected URI and the reason.
-    pub fn redirect_uris(self, given: &[String]) -> Result<Vec<String>, ClientRuleError> {
+    pub fn redirect_uris(
+        self,
+        given: &[String],
+        kind: ClientType,
+        schemes: &PrivateUseSchemes,
+    ) -> Result<Vec<String>, ClientRuleError> {
         let mut uris: Vec<String> = Vec::with_capacity(given.len());
         for uri in given {
-            match redirect_uri::check_registration(uri) {
+            match schemes.check(uri, kind) {
                 Ok(()) => {}
-                Err(RedirectUriError::SchemeWithoutDot)
-                    if self.policy.scheme_without_dot_accepted => {} // `myapp://callback`
+                // `myapp://callback`
+                Err(RedirectUriError::SchemeWithoutDot | RedirectUriError::SchemeWithSecret)
+                    if self.policy.scheme_without_dot_accepted => {}
                 Err(refused) => {
                     let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                     return Err(invalid(detail));
@@ -212,6 +224,32 @@ impl Rules {
         )))
     }
 
+    /// True if the client must use PKCE. Only a client with a secret may be exempt (RFC 9700 §2.1.1).
+    #[must_use]
+    pub fn pkce(self, kind: ClientType, required: bool) -> bool {
+        required || kind == ClientType::Public || self.policy.pkce_choice_ignored
+    }
+
+    /// Checks a change of the PKCE requirement; `None` is no change.
+    ///
+    /// # Errors
+    /// If the value is not a boolean, or if a public client shall be exempt.
+    pub fn pkce_change(
+        self,
+        kind: ClientType,
+        given: Option<&Value>,
+    ) -> Result<Option<bool>, ClientRuleError> {
+        let given = given.filter(|_| !self.policy.pkce_choice_ignored);
+        match (given, kind) {
+            (None, _) => Ok(None),
+            (Some(Value::Bool(false)), ClientType::Public) => Err(invalid(
+                "pkce_required must be true for a public application",
+            )),
+            (Some(Value::Bool(required)), _) => Ok(Some(*required)),
+            (Some(_), _) => Err(invalid("pkce_required must be true or false")),
+        }
+    }
+
     /// Checks that the properties of a new client are consistent.
     ///
     /// # Errors
@@ -243,18 +281,6 @@ impl Rules {
     }
 }
 
-/// True if a character is visible: no control, zero-width or bidirectional character.
-fn is_shown(character: char) -> bool {
-    let is_unseen = matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-    );
-    !character.is_control() && !is_unseen
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +292,7 @@ mod tests {
             standard_scopes_rejected: false,
             repeats_kept: false,
             scheme_without_dot_accepted: false,
+            pkce_choice_ignored: false,
             auth_method_ignored: false,
             all_grant_combinations_accepted: false,
         },
@@ -278,6 +305,7 @@ mod tests {
             standard_scopes_rejected: true,
             repeats_kept: true,
             scheme_without_dot_accepted: true,
+            pkce_choice_ignored: true,
             auth_method_ignored: true,
             all_grant_combinations_accepted: true,
         },
@@ -331,9 +359,13 @@ mod tests {
         assert_eq!(names(STORYDEN, &twice), Ok(twice.to_vec()));
     }
 
-    /// banned schemes are banned in both profiles; Storyden accepts a scheme without a dot.
+    /// banned schemes are banned in both profiles; Storyden accepts a scheme without a dot, and so
+    /// does the operator's list, for clients without a secret.
     #[test]
     fn banned_redirects_are_banned_in_both() {
+        let schemes = PrivateUseSchemes::of(&["cursor"]);
+        let check = |rules: Rules, uri, kind| rules.redirect_uris(&list(&[uri]), kind, &schemes);
+        let (public, confidential) = (ClientType::Public, ClientType::Confidential);
         for rules in [STANDARDS, STORYDEN] {
             for uri in [
                 "javascript:alert(1)",
@@ -342,16 +374,15 @@ mod tests {
                 " ",
                 "https://x/#f",
             ] {
-                assert!(rules.redirect_uris(&list(&[uri])).is_err(), "{uri}");
+                assert!(check(rules, uri, public).is_err(), "{uri}");
             }
-            assert!(
-                rules
-                    .redirect_uris(&list(&["https://x.example/cb"]))
-                    .is_ok()
-            );
+            assert!(check(rules, "https://x.example/cb", public).is_ok());
+            assert!(check(rules, "cursor://cb", public).is_ok());
         }
-        assert!(STORYDEN.redirect_uris(&list(&["myapp://callback"])).is_ok());
-        let refused = STANDARDS.redirect_uris(&list(&["myapp://callback"]));
+        assert!(check(STORYDEN, "myapp://callback", public).is_ok());
+        assert!(check(STORYDEN, "cursor://cb", confidential).is_ok());
+        assert!(check(STANDARDS, "cursor://cb", confidential).is_err());
+        let refused = check(STANDARDS, "myapp://callback", public);
         let text = refused.unwrap_err().to_string();
         assert!(
             text.contains("myapp://callback") && text.contains("without a dot"),

@@ -40,7 +40,7 @@ pub enum MismatchError {
 }
 
 /// Schemes that open a program or a document instead of returning to an application.
-const BANNED_SCHEMES: &[&str] = &[
+pub(super) const BANNED_SCHEMES: &[&str] = &[
     "about",
     "blob",
     "chrome",
@@ -88,6 +88,9 @@ pub enum RedirectUriError {
         "has a private-use scheme without a dot; use the reverse of a domain, as in com.example.app:/callback"
     )]
     SchemeWithoutDot,
+    /// RFC 8252 §8.4.
+    #[error("has a private-use scheme without a dot, which a client with a secret must not have")]
+    SchemeWithSecret,
     /// RFC 9700 §2.6.
     #[error("must use https, or http on localhost, 127.0.0.1 or [::1]")]
     PlainHttp,

@@ -62,10 +62,10 @@ impl ScopeName {
     }
 }
 
-/// The most names in a scope parameter, repeated names included.
-const NAMES_MAX: usize = 64;
+/// The most names in a scope parameter, repeated and unknown names included.
+pub(super) const NAMES_MAX: usize = 64;
 
-/// The reason why a scope parameter is invalid.
+/// The reason why a scope is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidScope {
     /// A character outside the grammar, or more than one space between names.
@@ -86,15 +86,16 @@ pub struct Scope(Vec<ScopeName>);
 /// The syntax of a `scope` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeSyntax {
-    /// RFC 6749 §3.3: names separated by single spaces, each kept once.
-    SingleSpaces,
-    /// Storyden's: names separated by any white space, repeated names are kept.
+    /// RFC 6749 §3.3: names separated by spaces, each kept once; unknown names are passed over.
+    Spaces,
+    /// Storyden's: names separated by any white space, repeated names are kept; an unknown name is an
+    /// error.
     WhiteSpace,
 }
 
 impl Scope {
-    /// Parses a scope parameter by the grammar of RFC 6749 §3.3: names of `%x21 / %x23-5B / %x5D-7E`,
-    /// separated by single spaces. An empty text is an empty scope.
+    /// Parses the scope of a token that this server issued: known names separated by single spaces
+    /// (RFC 6749 §3.3). An empty text is an empty scope.
     ///
     /// # Errors
     /// The fault.
@@ -279,6 +280,17 @@ impl ClientScope {
         self.allowed.contains(name) || self.allowed.permissions().holds(Permission::Administrator)
     }
 
+    /// Returns the scope of a request without `scope` by a client that lists no scope: the standard
+    /// scopes (RFC 6749 §3.3). Empty for a client that lists scopes.
+    #[must_use]
+    pub fn default_scope(&self) -> Scope {
+        if self.allowed.is_empty() {
+            ScopeName::STANDARD.iter().copied().collect()
+        } else {
+            Scope::default()
+        }
+    }
+
     fn lists_a_standard_scope(&self) -> bool {
         ScopeName::STANDARD
             .iter()
@@ -358,6 +370,7 @@ impl ClientScope {
     reason = "requirement ids have the form that tests/requirements reads"
 )]
 mod tests {
+    use super::super::scope_parameter;
     use super::*;
     use proptest::prelude::*;
 
@@ -424,6 +437,8 @@ mod tests {
         #[test]
         fn a_scope_reads_back_as_it_was_written(scope in scope()) {
             prop_assert_eq!(Scope::parse(&scope.to_string()), Ok(scope.clone()));
+            let read = scope_parameter::read(&scope.to_string()).unwrap();
+            prop_assert_eq!((&read.known, read.unknown.len()), (&scope, 0));
             prop_assert_eq!(Scope::stored(&scope.to_string()), scope);
         }
 

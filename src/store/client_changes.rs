@@ -96,9 +96,14 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     }
     let chosen = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
-        "INSERT INTO auth_clients (client_id, auth_method) VALUES ($1, $2) \
-         ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method",
-        &[(&client.row_id).into(), chosen.into()],
+        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt) VALUES ($1, $2, $3) \
+         ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method, \
+         pkce_exempt = excluded.pkce_exempt",
+        &[
+            (&client.row_id).into(),
+            chosen.into(),
+            (!client.pkce_required).into(),
+        ],
     )
     .await?;
     Ok(())
@@ -119,6 +124,8 @@ pub struct Changes {
     pub scope_policy: Option<ScopePolicy>,
     /// Argon2id hash of the secret.
     pub secret_hash: Option<String>,
+    /// False exempts the client from PKCE.
+    pub pkce_required: Option<bool>,
 }
 
 /// Updates a client. False if there is no such client, or its deletion is in progress.
@@ -172,6 +179,14 @@ pub async fn update(
     }
     for (sql, value) in columns.into_iter().flatten() {
         tx.execute(sql, &[id.into(), value]).await?;
+    }
+    if let Some(required) = changes.pkce_required {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2) \
+             ON CONFLICT (client_id) DO UPDATE SET pkce_exempt = excluded.pkce_exempt",
+            &[id.into(), (!required).into()],
+        )
+        .await?;
     }
     if changes.secret_hash.is_some() {
         clear_old_secret(tx, id).await?;

@@ -272,6 +272,17 @@ pub async fn count_by_owner(db: &Db, owner: &AccountId) -> Result<i64> {
     .await
 }
 
+/// Lists the client ids of the confidential clients that are exempt from PKCE, at most `most`.
+pub async fn list_pkce_exempt(db: &Db, most: i64) -> Result<Vec<String>> {
+    const SQL: Sql = sql!(
+        "SELECT c.client_id FROM auth_clients y JOIN oauth_clients c ON c.id = y.client_id \
+         WHERE y.pkce_exempt AND c.type = 'confidential' AND ",
+        IS_NOT_DELETED,
+        " ORDER BY c.client_id LIMIT $1"
+    );
+    db.fetch_all(SQL, &[most.into()]).await
+}
+
 /// The owner of a client.
 #[derive(Debug)]
 pub struct Owner {

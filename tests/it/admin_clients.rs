@@ -209,6 +209,7 @@ both! {
           "createdAt": "2026-01-01T00:00:00Z",
           "id": "[id]",
           "name": "Calendar",
+          "pkce_required": true,
           "redirect_uris": [
             "https://calendar.example/callback"
           ],

@@ -319,7 +319,7 @@ both! {
             (("response_type", "token"), "unsupported_response_type"),
             (("response_type", "id_token token"), "unsupported_response_type"),
             (("response_mode", "fragment"), "invalid_request"),
-            (("scope", "openid nonsense"), "invalid_scope"),
+            (("scope", "nonsense"), "invalid_scope"),
             (("scope", "OPENID"), "invalid_scope"),
             (("scope", "openid\tprofile"), "invalid_scope"),
             (("scope", "openid \"profile\""), "invalid_scope"),

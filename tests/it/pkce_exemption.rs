@@ -25,12 +25,16 @@ fn with_nonce(nonce: &str) -> [(&str, &str); 3] {
 }
 
 both! {
-    /// req_129, req_163, A-19: with a nonce an exempt client needs no PKCE. The ID token has the nonce
-    /// of the code's request, which reveals an injected code.
-    async fn an_exempt_client_with_a_nonce_needs_no_pkce(setup: Setup) {
+    /// req_129, req_163, A-19: an exempt client needs neither PKCE nor a nonce. With a nonce, the ID token
+    /// has the nonce of the code's request, which reveals an injected code.
+    async fn an_exempt_client_needs_neither_pkce_nor_nonce(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let older = exempt(&server).await;
+        let code = server.code(&frigg, &older, &NO_CHALLENGE).await;
+        let form = older.exchange_form(&code);
+        let tokens = server.token(&without(&form, "code_verifier")).await.expect(200);
+        assert_eq!(tokens.claims("id_token").get("nonce"), None);
         let code = server.code(&frigg, &older, &with_nonce("n-0S6")).await;
         let form = older.exchange_form(&code);
         let tokens = server.token(&without(&form, "code_verifier")).await.expect(200);
@@ -40,17 +44,18 @@ both! {
         server.code(&frigg, &older, &changed).await;
     }
 
-    /// req_129, req_074, A-21: PKCE is required without a nonce, from public clients, and from clients
-    /// that are not exempt.
-    async fn pkce_is_required_without_an_exemption_and_a_nonce(setup: Setup) {
+    /// req_129, req_074, A-21, req_054: PKCE is required from public clients, and from clients that are
+    /// not exempt. The error tells that libraries have a switch for PKCE.
+    async fn pkce_is_required_without_an_exemption(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let older = exempt(&server).await;
         let service = server.confidential_client(&frigg.id).await;
         let public = server.client(NewClient { pkce_required: false, ..NewClient::default() }).await;
-        told(server.authorize(Some(&frigg), &older, &NO_CHALLENGE).await, "invalid_request");
         for client in [&service, &public] {
-            told(server.authorize(Some(&frigg), client, &NO_CHALLENGE).await, "invalid_request");
+            let answer = told(server.authorize(Some(&frigg), client, &NO_CHALLENGE).await, "invalid_request");
+            let description = answer.sent("error_description").unwrap();
+            assert!(description.contains("switch on PKCE with the method S256 in the library"), "{description}");
             let answer = server.authorize(Some(&frigg), client, &with_nonce("n1")).await;
             told(answer, "invalid_request");
         }

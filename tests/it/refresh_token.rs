@@ -190,7 +190,7 @@ both! {
         let odin = server.admin("odin").await;
         let app = server.client(NewClient { scope: "ADMINISTRATOR", ..NewClient::default() }).await;
         let first = server.tokens(&odin, &app, &[("scope", "openid offline_access")]).await.text("refresh_token");
-        for scope in ["ADMINISTRATOR", "openid email", "openid NOBODY_KNOWS", "openid\toffline_access", "\"openid\""] {
+        for scope in ["ADMINISTRATOR", "openid email", "NOBODY_KNOWS", "openid\toffline_access", "\"openid\""] {
             narrow(&server, &app, &first, scope).await.expect_error(400, "invalid_scope");
         }
         rotate(&server, &app, &first).await;

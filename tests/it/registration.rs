@@ -242,8 +242,6 @@ both! {
             (json, "[]".to_owned()),
             (json, "{\"redirect_uris\": \"https://a.example\"}".to_owned()),
             (json, "{\"redirect_uris\": [1]}".to_owned()),
-            (json, "{\"client_name\": 1, \"redirect_uris\": [\"https://a.example\"]}".to_owned()),
-            (json, "{\"scope\": [\"openid\"]}".to_owned()),
             (json, "{\"a\": 1, \"a\": 1}".to_owned()),
             (json, "{} {}".to_owned()),
             (json, "{\"a\": 1e999}".to_owned()),
@@ -264,15 +262,8 @@ both! {
             ("grant_types", json!(["implicit"])),
             ("grant_types", json!(["refresh_token"])),
             ("response_types", json!(["token"])),
-            ("scope", json!("openid NOPE")),
-            ("scope", json!("openid  profile")),
-            ("scope", json!("ADMINISTRATOR")),
-            ("logo_uri", json!("http://app.example/l.png")),
-            ("client_uri", json!("/x")),
-            ("application_type", json!("desktop")),
-            ("software_id", json!("a\u{0}b")),
-            ("contacts", json!(["\u{202e}"])),
-            ("post_logout_redirect_uris", json!(["http://app.example/"])),
+            ("token_endpoint_auth_method", json!("client_secret_jwt")),
+            ("client_name", json!("a\u{0}b")),
         ] {
             let mut document = json!({ "redirect_uris": [URI] });
             document[member] = value;
@@ -280,8 +271,7 @@ both! {
         }
         for uris in [json!([]), json!(["/relative"]), json!(["javascript:alert(1)"]), json!(["myapp://cb"]),
             json!(["http://app.example/cb"]), json!(["https://app.example/cb#f"]), json!([""]),
-            json!(["https://*.app.example/"]), json!([" https://app.example/"]),
-            (0..21).map(|n| format!("https://app.example/{n}")).collect()] {
+            json!(["https://*.app.example/"]), json!([" https://app.example/"])] {
             let document = json!({ "redirect_uris": uris });
             register(&server, &document).await.expect_error(400, "invalid_redirect_uri");
         }

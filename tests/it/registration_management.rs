@@ -102,7 +102,6 @@ both! {
             json!({ "client_id": id, "redirect_uris": ["http://app.example/cb"] }),
             json!({ "client_id": id, "redirect_uris": [URI], "registration_access_token": token }),
             json!({ "client_id": id, "redirect_uris": [URI], "client_id_issued_at": 1 }),
-            json!({ "client_id": id, "redirect_uris": ["com.example.app:/cb"], "application_type": "web" }),
         ] {
             put(&bad).await.expect(400);
         }

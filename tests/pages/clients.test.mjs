@@ -124,6 +124,34 @@ test('issue 8: a website is created, its secret is shown once, and its snippet s
   assert.equal(await page.getByText(secret).count(), 0);
 });
 
+test('a website without PKCE is exempt, the page tells the cost, and the exemption ends', async (t) => {
+  const page = await openBrowser(t, member('Frigg'));
+  await openPath(page, '/settings/clients#new');
+  await waitForHeading(page, strings.createHeading);
+  const without = page.getByRole('checkbox', { name: strings.pkce.without });
+  for (const kind of ['spa', 'native', 'terminal', 'service']) {
+    await page.getByRole('radio', { name: strings.presets[kind].title }).check();
+    assert.equal(await without.count(), 0, kind);
+  }
+  await page.getByRole('radio', { name: strings.presets.website.title }).check();
+  assert.equal(await without.isChecked(), false);
+  const name = '👩\u200d💻 Old wiki'; // an emoji with a joiner is shown as one
+  await page.getByLabel(strings.name, { exact: true }).fill(name);
+  await page.getByLabel(strings.redirects, { exact: true }).fill('https://wiki.example/callback');
+  await without.check();
+  await page.getByRole('button', { name: strings.submit }).click();
+  await waitForHeading(page, name);
+  const note = page.locator('#pkce-note');
+  assert.equal(await note.textContent(), `${strings.pkce.exempt} ${strings.pkce.cost}`);
+  assert.equal(await without.isChecked(), true);
+  await checkPage(page, 'clients-without-pkce-desktop-light');
+  await without.uncheck();
+  await page.getByRole('button', { name: strings.save }).click();
+  await page.getByText(strings.saved.title).waitFor();
+  await note.waitFor({ state: 'detached' });
+  assert.equal(await without.isChecked(), false);
+});
+
 /** Opens the address of a client that is starting. */
 async function arrive(page, url) {
   for (let tries = 0; ; tries += 1) {

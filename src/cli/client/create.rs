@@ -59,7 +59,8 @@ pub(in crate::cli) struct Create {
     /// Grant all permissions of the approving account, beyond --scope.
     #[arg(long)]
     inherit: bool,
-    /// Allow authorization requests with a nonce to omit PKCE; confidential applications only.
+    /// Allow authorization requests without PKCE, for a library that has none; confidential applications
+    /// only. A stolen code can then be injected into another user's session.
     #[arg(long)]
     without_pkce: bool,
     /// Print JSON.
@@ -100,6 +101,12 @@ impl Create {
             let problem = "--without-pkce is only allowed for confidential clients";
             return Err(Error::Other(problem.to_owned()));
         }
+        let schemes = context.config.private_use_schemes();
+        for uri in &self.redirect_uris {
+            schemes.check(uri, kind).map_err(|refused| {
+                Error::because(format!("--redirect-uri: redirect URI {uri} {refused}"))
+            })?;
+        }
         let owner = match &self.owner {
             Some(handle) => Some(owner(context, handle).await?),
             None => None,
@@ -132,6 +139,11 @@ impl Create {
             updated_at: context.clock.now(),
         };
         let details = Details {
+            // An application that lists no scope has the default of every such client.
+            default_scope: self
+                .scopes
+                .is_empty()
+                .then(|| client.scope.allowed.to_string()),
             post_logout_redirect_uris: without_repeats(self.post_logout_redirect_uris),
             signed_userinfo: self.signed_userinfo,
             ..Details::default()
@@ -223,7 +235,10 @@ async fn insert(
         .write(input, |tx, (client, details, entry)| {
             Box::pin(async move {
                 client_changes::insert(tx, client).await?;
-                if !details.post_logout_redirect_uris.is_empty() || details.signed_userinfo {
+                if details.default_scope.is_some()
+                    || details.signed_userinfo
+                    || !details.post_logout_redirect_uris.is_empty()
+                {
                     client_details::save(tx, &client.row_id, details).await?;
                 }
                 audit::insert(tx, entry).await
@@ -246,6 +261,9 @@ async fn insert(
 
 /// Warns about permitted but surprising settings.
 fn warn(client: &clients::Client) {
+    if !client.pkce_required {
+        output::note(&format!("warning: {}", super::PKCE_EXEMPTION));
+    }
     if client.owner.is_none() && client.client_id.starts_with("sdoak_") {
         output::note(
             "warning: a client without an owner and with an id that starts with sdoak_ is deleted \

@@ -22,6 +22,11 @@ use crate::store::client_details::{self, Details};
 use crate::store::clients::{self, policy_name};
 use crate::store::{self};
 
+/// The cost of an exemption from PKCE.
+pub(super) const PKCE_EXEMPTION: &str = "without PKCE, a code that is stolen from a redirect can be \
+    injected into another user's session (RFC 9700 §4.5); only the client secret and a nonce protect \
+    the application. Require PKCE as soon as the library of the application supports it";
+
 /// Commands for applications.
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
@@ -107,6 +112,7 @@ pub(super) struct Shown {
     allowed_scopes: Vec<&'static str>,
     allowed_grants: Vec<&'static str>,
     redirect_uris: Vec<String>,
+    pkce_required: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +139,7 @@ impl Shown {
                 .map(|grant| grant.stored_name())
                 .collect(),
             redirect_uris: client.redirect_uris,
+            pkce_required: client.pkce_required || client.kind == ClientType::Public,
             post_logout_redirect_uris: Vec::new(),
             userinfo_signed_response_alg: None,
             owner,
@@ -162,6 +169,14 @@ impl Shown {
             ("scopes", self.allowed_scopes.join(" ")),
             ("grants", self.allowed_grants.join(" ")),
             ("redirect URIs", self.redirect_uris.join("\n")),
+            (
+                "PKCE",
+                if self.pkce_required {
+                    "required".to_owned()
+                } else {
+                    format!("not required: {PKCE_EXEMPTION}")
+                },
+            ),
             (
                 "after signing out",
                 self.post_logout_redirect_uris.join("\n"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use time::Duration;
 
-use super::{Findings, Owner};
+use super::{Findings, Owner, pkce};
 use crate::cli::migrate::without_creating;
 use crate::cli::with_causes;
 use crate::config::Config;
@@ -84,6 +84,7 @@ async fn examine_open(context: &Context, findings: &mut Findings) -> store::Resu
     if !pending.contains(&"storyden") && examine_tables(context, findings).await? {
         examine_indexes(context, findings).await?;
         if pending.is_empty() {
+            pkce::examine_clients(context, findings).await?;
             examine_clean_up(context, findings).await?;
         }
         examine_time_texts(context, findings).await?;

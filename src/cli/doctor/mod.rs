@@ -6,6 +6,7 @@ mod database;
 mod files;
 mod issuer;
 mod key;
+mod pkce;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -141,6 +142,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
             "set OAUTH_ENABLED=true to enable the OAuth endpoints",
         );
     }
+    pkce::examine_setting(config, findings);
     addresses::examine(config, findings);
     if owner == Owner::Storyden {
         beside::examine(config, findings);

@@ -6,6 +6,7 @@ use super::check_id;
 use crate::context::Context;
 use crate::egress::{self, Found, Question};
 use crate::oauth::client_document::{self, ClientDocument};
+use crate::oauth::client_metadata::Bounds;
 use crate::oauth::{OAuthError, strict_json};
 
 /// Maximum size of a document, in bytes (§6.6).
@@ -88,15 +89,21 @@ pub(super) async fn fetch_document(
             &why,
         )
     })?;
-    let scope = context.config.document_scope();
-    let document = client_document::check(
-        context.config.policies.client_documents,
-        client_id,
-        &document,
-        &scope,
-    );
+    let bounds = Bounds {
+        scope: &context.config.document_scope(),
+        private_use_schemes: &context.config.private_use_schemes(),
+    };
+    let policy = context.config.policies.client_documents;
+    let document = client_document::check(policy, client_id, &document, bounds);
     let document = document
-        .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", why.0), &why.0))?;
+        .map_err(|why| Failed::new(explain("Invalid CIMD client metadata", &why.0), &why.0))?;
+    if !document.warnings.is_empty() {
+        tracing::info!(
+            client = client_id,
+            left_out = ?document.warnings,
+            "client metadata document used in part"
+        );
+    }
     Ok(FetchedDocument { document, fresh })
 }
 

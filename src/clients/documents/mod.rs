@@ -156,7 +156,7 @@ async fn store_document(
     let details = Details {
         registered: false,
         default_scope: document.default_scope.map(|scope| scope.to_string()),
-        post_logout_redirect_uris: Vec::new(),
+        post_logout_redirect_uris: document.post_logout_redirect_uris,
         about: document.about,
         registration_token: None,
         signed_userinfo: document.signed_userinfo,
@@ -233,7 +233,8 @@ fn client_of(
         } else {
             ClientType::Public
         },
-        pkce_required: true,
+        // an administrator may have exempted a client that authenticates with a key
+        pkce_required: before.is_none_or(|one| one.pkce_required),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: document.allowed.clone(),

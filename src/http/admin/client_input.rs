@@ -2,13 +2,15 @@
 //! harm members are rejected.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::clients::builtin;
 use crate::compat::ClientInput;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::redirect_uri::{self, RedirectUriError};
+use crate::oauth::private_use_scheme::PrivateUseSchemes;
+use crate::oauth::redirect_uri::RedirectUriError;
 use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
 use crate::passwords;
 use crate::secret::Secret;
@@ -35,6 +37,10 @@ pub struct CreateClient {
     pub(super) client_secret_hash: Option<Secret>,
     /// Name shown on the consent page.
     pub(super) name: String,
+    /// False exempts a confidential client from PKCE; true if absent.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) pkce_required: Option<Value>,
     /// Redirect URIs.
     pub(super) redirect_uris: Vec<String>,
     /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
@@ -64,6 +70,10 @@ pub struct UpdateClient {
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
+    /// False exempts a confidential client from PKCE.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) pkce_required: Option<Value>,
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
@@ -205,18 +215,21 @@ pub(super) fn grants(names: &[String]) -> Result<Vec<GrantType>, ApiError> {
     Ok(grants)
 }
 
-/// Checks that each redirect URI may be registered, and removes duplicates.
+/// Checks that a client of a type may register each redirect URI, and removes duplicates.
 pub(super) fn redirect_uris(
     input: ClientInput,
     given: Vec<String>,
+    kind: ClientType,
+    schemes: &PrivateUseSchemes,
 ) -> Result<Vec<String>, ApiError> {
     let mut uris = Vec::with_capacity(given.len());
     for uri in given {
-        match redirect_uri::check_registration(&uri) {
+        match schemes.check(&uri, kind) {
             Ok(()) => {}
             // private-use schemes without a dot, as in Storyden
             // (storyden-contract.md#self-service-clients)
-            Err(RedirectUriError::SchemeWithoutDot) if input == ClientInput::AsSent => {}
+            Err(RedirectUriError::SchemeWithoutDot | RedirectUriError::SchemeWithSecret)
+                if input == ClientInput::AsSent => {}
             Err(refused) => {
                 let detail = format!("redirect_uris has {uri:?}: a redirect URI {refused}");
                 return Err(ApiError::invalid(detail));
@@ -227,6 +240,25 @@ pub(super) fn redirect_uris(
         }
     }
     Ok(uris)
+}
+
+/// Reads `pkce_required`: `None` if absent. Only a client with a secret may be exempt (RFC 9700 §2.1.1).
+/// With [`ClientInput::AsSent`] the member is unknown, and ignored.
+pub(super) fn pkce_required(
+    input: ClientInput,
+    kind: ClientType,
+    given: Option<&Value>,
+) -> Result<Option<bool>, ApiError> {
+    let detail = match (given, kind) {
+        (None, _) => return Ok(None),
+        _ if input == ClientInput::AsSent => return Ok(None),
+        (Some(Value::Bool(false)), ClientType::Public) => {
+            "pkce_required must be true for a public client"
+        }
+        (Some(Value::Bool(required)), _) => return Ok(Some(*required)),
+        _ => "pkce_required must be true or false",
+    };
+    Err(ApiError::invalid(detail))
 }
 
 /// Checks an imported hash of a client secret.

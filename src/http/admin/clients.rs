@@ -148,6 +148,8 @@ async fn checked(
         context.clock.now(),
     );
     let kind = new.kind.0;
+    let schemes = context.config.private_use_schemes();
+    let pkce_required = client_input::pkce_required(input, kind, new.pkce_required.as_ref())?;
     let mut client = Client {
         row_id: ClientRowId::generate(now),
         client_id: client_input::client_id(input, new.client_id)?,
@@ -156,7 +158,7 @@ async fn checked(
         auth_method: None,
         name: client_input::name(&new.name)?,
         kind,
-        pkce_required: true,
+        pkce_required: pkce_required.unwrap_or(true),
         scope: ClientScope {
             policy: new
                 .scope_policy
@@ -164,7 +166,7 @@ async fn checked(
             allowed: client_input::scopes(input, &new.allowed_scopes)?,
         },
         grants: client_input::grants(&new.allowed_grants)?,
-        redirect_uris: client_input::redirect_uris(input, new.redirect_uris)?,
+        redirect_uris: client_input::redirect_uris(input, new.redirect_uris, kind, &schemes)?,
         redirect_uris_omitted: false,
         owner: client_input::owner(input, &new.account_id)?,
         created_at: now,
@@ -267,10 +269,17 @@ pub async fn update(
 /// columns are invalid here.
 fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Changes, ApiError> {
     let input = context.config.policies.admin.client_input;
+    let schemes = context.config.private_use_schemes();
+    let pkce = sent.pkce_required.as_ref();
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
-            Some(uris) => Some(client_input::redirect_uris(input, uris)?),
+            Some(uris) => Some(client_input::redirect_uris(
+                input,
+                uris,
+                client.kind,
+                &schemes,
+            )?),
             None => None,
         },
         allowed_scopes: match sent.allowed_scopes {
@@ -287,6 +296,7 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             Some(hash) => Some(client_input::secret_hash(hash)?),
             None => None,
         },
+        pkce_required: client_input::pkce_required(input, client.kind, pkce)?,
     };
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);

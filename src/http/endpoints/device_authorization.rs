@@ -18,15 +18,14 @@ use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, credentials, read_form};
 use crate::ids::DeviceAuthorizationId;
 use crate::oauth::OAuthError;
-use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::Scope;
+use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::user_code::UserCode;
 use crate::rate_limit::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::Event;
-use crate::store::client_details;
 use crate::store::clients::Client;
 use crate::store::device_authorizations::{self, NewDevice};
 
@@ -115,13 +114,8 @@ async fn answer(
     let client = client_of(context, &credentials, address).await?;
     let refusal = "Requested scope contains invalid scope names";
     let scope = match form.get("scope") {
-        // RFC 7591 §2: the registered scope, if the request has none
-        None => {
-            client_details::find(&context.db, &client.row_id)
-                .await?
-                .default_scope
-        }
-        given => given.map(str::to_owned),
+        asked if is_blank(asked) => clients::default_scope(context, &client).await?,
+        asked => asked.map(str::to_owned),
     };
     let scope = scope_of(policies.requests.scope_syntax, scope.as_deref(), refusal)?;
     check_scope(&context.config, &client, &scope)?;

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
-use crate::clients::registration::{self, ClientInformation};
+use crate::clients::registration::{self, ClientInformation, Registrant};
 use crate::context::{Context, SharedContext};
+use crate::http::caller::{Bearer, bearer};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
 use crate::oauth::OAuthError;
-use crate::oauth::client_metadata::RequestedMetadata;
+use crate::oauth::client_metadata::{Bounds, ClientMetadata, RequestedMetadata};
 use crate::oauth::strict_json;
 use crate::store::audit::Event;
 
@@ -30,7 +31,8 @@ impl From<OAuthError> for RegistrationError {
     }
 }
 
-/// `POST /api/oauth/register`. Ignores credentials.
+/// `POST /api/oauth/register`. Open to every caller; the initial access token of the operator only
+/// affects PKCE.
 #[utoipa::path(
     post,
     path = "/api/oauth/register",
@@ -76,6 +78,11 @@ async fn answer(
     request: Request,
 ) -> Result<ClientInformation, RegistrationError> {
     let policies = context.config.policies;
+    let token = match bearer(policies.callers.bearer_scheme, request.headers()) {
+        Bearer::Token(token) => Some(token),
+        Bearer::None | Bearer::Ambiguous => None,
+    };
+    let registrant = Registrant::new(context, address, token.as_ref());
     let asked = if policies.registration_endpoint.malformed_is_problem {
         // storyden-contract.md#order-of-validation: the body is validated before the handler runs
         let JsonBody(document) = JsonBody::<Value>::from_request(request, context)
@@ -83,18 +90,29 @@ async fn answer(
             .map_err(RegistrationError::Problem)?;
         let asked = RequestedMetadata::read(policies.registration, &document);
         let asked =
-            asked.map_err(|why| RegistrationError::Problem(ApiError::invalid(why.to_string())))?;
+            asked.map_err(|why| RegistrationError::Problem(ApiError::invalid(why.description)))?;
         require_enabled(context)?;
         asked
     } else {
         require_enabled(context)?;
         let document = strict_json::parse(&read_json(request).await?);
         let document = document.map_err(OAuthError::invalid_client_metadata)?;
-        RequestedMetadata::read(policies.registration, &document)
-            .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?
+        RequestedMetadata::read(policies.registration, &document)?
     };
-    let metadata = asked.check(policies.registration, &context.config.registration_scope())?;
-    Ok(registration::register(context, metadata, address).await?)
+    let metadata = check(context, asked)?;
+    Ok(registration::register(context, metadata, registrant).await?)
+}
+
+/// Applies the rules of registration, within the operator's bounds.
+pub(super) fn check(
+    context: &Context,
+    asked: RequestedMetadata,
+) -> Result<ClientMetadata, OAuthError> {
+    let bounds = Bounds {
+        scope: &context.config.registration_scope(),
+        private_use_schemes: &context.config.private_use_schemes(),
+    };
+    asked.check(context.config.policies.registration, bounds)
 }
 
 /// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).

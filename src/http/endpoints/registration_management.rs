@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
-use super::{challenge_bearer, require_enabled};
+use super::{challenge_bearer, register, require_enabled};
 use crate::clients::management::{self, Registration};
 use crate::clients::registration::ClientInformation;
 use crate::context::{Context, SharedContext};
@@ -122,9 +122,8 @@ async fn answer(
     let document = document.map_err(OAuthError::invalid_client_metadata)?;
     check_members(&document, client_id)?;
     let policy = context.config.policies.registration;
-    let asked = RequestedMetadata::read(policy, &document)
-        .map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
-    let metadata = asked.check(policy, &context.config.registration_scope())?;
+    let asked = RequestedMetadata::read(policy, &document)?;
+    let metadata = register::check(context, asked)?;
     management::replace(context, registration, metadata, &token, address).await
 }
 

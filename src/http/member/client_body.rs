@@ -1,6 +1,7 @@
 //! Request bodies of members' own applications.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::oauth::grant_type::ClientType;
 
@@ -15,8 +16,9 @@ pub struct CreateClient {
     pub(super) allowed_scopes: Vec<String>,
     /// Name shown on the consent page.
     pub(super) name: String,
-    /// PKCE requirement. Must be true for a public application; in effect for every application created
-    /// here.
+    /// True if authorization requests need PKCE. Must be true for a public application with the code
+    /// grant. False exempts an application with a secret that uses a library without PKCE: a stolen code
+    /// can then be injected into another user's session.
     pub(super) pkce_required: bool,
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
@@ -60,6 +62,10 @@ pub struct UpdateClient {
     /// Name shown on the consent page.
     #[serde(default, deserialize_with = "given")]
     pub(super) name: Option<String>,
+    /// True if authorization requests need PKCE; false only for an application with a secret.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) pkce_required: Option<Value>,
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,

@@ -141,7 +141,9 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
     let kind = ClientType::from(new.kind);
     let allowed = rules.scopes(&new.allowed_scopes)?;
     let grants = rules.grants(&new.allowed_grants)?;
-    let redirect_uris = rules.redirect_uris(new.redirect_uris.as_deref().unwrap_or_default())?;
+    let schemes = context.config.private_use_schemes();
+    let given_uris = new.redirect_uris.as_deref().unwrap_or_default();
+    let redirect_uris = rules.redirect_uris(given_uris, kind, &schemes)?;
     rules.fit(Shape {
         kind,
         grants: &grants,
@@ -158,7 +160,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
         auth_method: rules.auth_method(kind, method)?,
         name: rules.name(&new.name)?,
         kind,
-        pkce_required: true, // only administrators can waive PKCE (RFC 9700 §2.1.1)
+        pkce_required: rules.pkce(kind, new.pkce_required),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,
@@ -274,9 +276,13 @@ fn check_changes(
     };
     let scopes = asked.allowed_scopes.as_deref();
     let uris = asked.redirect_uris.as_deref();
+    let schemes = context.config.private_use_schemes();
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
-        redirect_uris: uris.map(|uris| rules.redirect_uris(uris)).transpose()?,
+        redirect_uris: uris
+            .map(|uris| rules.redirect_uris(uris, client.kind, &schemes))
+            .transpose()?,
+        pkce_required: rules.pkce_change(client.kind, asked.pkce_required.as_ref())?,
         // An unchanged name is not checked: the name may be older than a rule.
         name: asked
             .name

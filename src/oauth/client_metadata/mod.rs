@@ -1,22 +1,29 @@
 //! Client metadata in registrations (RFC 7591 §2, OpenID Connect Registration §2).
 //!
 //! All metadata is self-asserted: bounded and cleaned here, and no URL in the metadata is fetched.
-//! [`RequestedMetadata`] holds the members by type; [`RequestedMetadata::check`] decides which of these are registered.
+//! [`RequestedMetadata`] holds the members by type; [`RequestedMetadata::check`] decides which of these
+//! are registered. A part that cannot be registered is left out, with a warning (RFC 7591 §3.2.1).
 
+mod about;
+mod faults;
+mod https_url;
+mod members;
 mod rules;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::auth_method::AuthMethod;
 use super::client_name;
 use super::error::OAuthError;
-use super::grant_type::GrantType;
+use super::grant_type::{ClientType, GrantType};
 use super::id_token::SIGNING_ALGORITHM;
-use super::scope::{Scope, ScopeSyntax};
-use rules::Rules;
+use super::private_use_scheme::PrivateUseSchemes;
+use super::scope::Scope;
 
-pub(super) use rules::is_web_page;
+pub(super) use faults::Faults;
+pub(super) use members::Members;
+pub(super) use rules::Rules;
 
 /// The rules for metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub(super) use rules::is_web_page;
     reason = "each value is an independent rule"
 )]
 pub struct RegistrationPolicy {
+    /// True if a part that cannot be registered is an error. If false, the part is left out.
+    pub faults_rejected: bool,
     /// True if `null` has the wrong type for every member. If false, `null` counts as absent.
     pub null_rejected: bool,
     /// True if keys, post-logout redirect URIs, contacts and software ids are ignored.
@@ -35,8 +44,6 @@ pub struct RegistrationPolicy {
     pub web_redirects_only: bool,
     /// True if any `application_type` fits any redirect URI.
     pub application_type_unchecked: bool,
-    /// Syntax of `scope`.
-    pub scope_syntax: ScopeSyntax,
     /// True if the registered `scope` limits the client.
     pub limited_to_scope: bool,
     /// Error descriptions.
@@ -50,6 +57,15 @@ pub enum RegistrationErrors {
     Detailed,
     /// Storyden's texts.
     Storyden,
+}
+
+/// The bounds that the operator sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// The scope that such clients may have.
+    pub scope: &'a Scope,
+    /// The private-use schemes without a dot that redirect URIs may have.
+    pub private_use_schemes: &'a PrivateUseSchemes,
 }
 
 /// The known members of a registration request; other members are ignored (RFC 7591 §2).
@@ -86,8 +102,16 @@ pub struct RequestedMetadata {
     /// `RS256`, for signed userinfo responses. Other algorithms are not registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_signed_response_alg: Option<String>,
+    /// False if the client cannot use PKCE; only for clients with a secret, and only if the operator
+    /// allows that for registrations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pkce_required: Option<bool>,
     #[serde(flatten)]
     about: About,
+    /// The members of the wrong type.
+    #[serde(skip)]
+    #[schema(ignore)]
+    faults: Faults,
 }
 
 /// The public keys of a client (RFC 7591 §2).
@@ -102,7 +126,7 @@ pub struct ClientKeys {
 /// Display metadata: stored and returned, without effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct About {
-    /// `web` or `native`.
+    /// `web` or `native`; if absent, the redirect URIs tell the type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_type: Option<String>,
     /// Home page.
@@ -152,8 +176,12 @@ pub struct ClientMetadata {
     pub allowed: Scope,
     /// True if userinfo responses are signed.
     pub signed_userinfo: bool,
+    /// The client's choice about PKCE, if any.
+    pub pkce_required: Option<bool>,
     /// Display metadata.
     pub about: About,
+    /// The parts that were left out, and the reasons.
+    pub warnings: Vec<String>,
 }
 
 impl ClientMetadata {
@@ -168,120 +196,87 @@ impl ClientMetadata {
     }
 }
 
-/// A request that is not an object, or has a member of the wrong type.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// Not an object.
-    #[error("the document must be a JSON object")]
-    NoObject,
-    /// A member that must be a text.
-    #[error("{0} must be a string")]
-    NoText(&'static str),
-    /// A member that must be a list.
-    #[error("{0} must be a list of strings")]
-    NoList(&'static str),
-}
-
-/// The members of a request, read by type.
-struct Members<'a> {
-    object: &'a Map<String, Value>,
-    /// True if `null` is an error; false if `null` means absent (RFC 7592 §2.2).
-    null_is_wrong: bool,
-}
-
-impl<'a> Members<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        let value = self.object.get(name);
-        value.filter(|value| self.null_is_wrong || !value.is_null())
-    }
-
-    fn text(&self, name: &'static str) -> Result<Option<String>, Malformed> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Malformed::NoText(name)),
-        }
-    }
-
-    fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, Malformed> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        let items = value.as_array().ok_or(Malformed::NoList(name))?;
-        let texts = items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned))
-            .collect::<Option<_>>();
-        texts.map(Some).ok_or(Malformed::NoList(name))
-    }
-}
-
 impl RequestedMetadata {
-    /// Reads the known members.
+    /// Reads the known members. A member of the wrong type is left out.
     ///
     /// # Errors
-    /// If a member has the wrong type.
-    pub fn read(policy: RegistrationPolicy, document: &Value) -> Result<Self, Malformed> {
+    /// `invalid_client_metadata` if the document is not an object, or if the policy rejects faults.
+    pub fn read(policy: RegistrationPolicy, document: &Value) -> Result<Self, OAuthError> {
+        let object = document.as_object().ok_or_else(|| {
+            OAuthError::invalid_client_metadata("the document must be a JSON object")
+        })?;
         let members = Members {
-            object: document.as_object().ok_or(Malformed::NoObject)?,
+            object,
             null_is_wrong: policy.null_rejected,
         };
+        let mut faults = Faults::new(policy.faults_rejected);
         let mut asked = Self {
-            client_name: members.text("client_name")?,
-            redirect_uris: members.list("redirect_uris")?.unwrap_or_default(),
+            client_name: members.text(&mut faults, "client_name")?,
+            redirect_uris: members
+                .list(&mut faults, "redirect_uris")?
+                .unwrap_or_default(),
             post_logout_redirect_uris: Vec::new(),
-            grant_types: members.list("grant_types")?.unwrap_or_default(),
-            response_types: members.list("response_types")?,
+            grant_types: members
+                .list(&mut faults, "grant_types")?
+                .unwrap_or_default(),
+            response_types: members.list(&mut faults, "response_types")?,
             token_endpoint_auth_method: members
-                .text("token_endpoint_auth_method")?
+                .text(&mut faults, "token_endpoint_auth_method")?
                 .unwrap_or_default(),
             jwks: None,
             jwks_uri: None,
-            scope: members.text("scope")?,
+            scope: members.text(&mut faults, "scope")?,
             userinfo_signed_response_alg: None,
-            about: About {
-                application_type: members.text("application_type")?,
-                client_uri: members.text("client_uri")?,
-                logo_uri: members.text("logo_uri")?,
-                policy_uri: members.text("policy_uri")?,
-                tos_uri: members.text("tos_uri")?,
-                ..About::default()
-            },
+            pkce_required: None,
+            about: members.about(&mut faults, !policy.basic_members_only)?,
+            faults: Faults::default(),
         };
         if !policy.basic_members_only {
-            let uris = members.list("post_logout_redirect_uris")?;
+            let uris = members.list(&mut faults, "post_logout_redirect_uris")?;
             asked.post_logout_redirect_uris = uris.unwrap_or_default();
             asked.jwks = members.get("jwks").cloned();
-            asked.jwks_uri = members.text("jwks_uri")?;
-            asked.userinfo_signed_response_alg = members.text("userinfo_signed_response_alg")?;
-            asked.about.contacts = members.list("contacts")?;
-            asked.about.software_id = members.text("software_id")?;
-            asked.about.software_version = members.text("software_version")?;
+            asked.jwks_uri = members.text(&mut faults, "jwks_uri")?;
+            asked.userinfo_signed_response_alg =
+                members.text(&mut faults, "userinfo_signed_response_alg")?;
+            asked.pkce_required = members.flag(&mut faults, "pkce_required")?;
         }
+        asked.faults = faults;
         Ok(asked)
     }
 
-    /// Applies the rules of a policy. `cap` limits the scope of registrations.
+    /// Applies the rules of a policy, within the operator's bounds.
     ///
     /// # Errors
-    /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
+    /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2) if nothing usable is left.
     pub fn check(
         self,
         policy: RegistrationPolicy,
-        cap: &Scope,
+        bounds: Bounds<'_>,
     ) -> Result<ClientMetadata, OAuthError> {
-        let rules = Rules { policy };
+        let mut rules = Rules {
+            policy,
+            bounds,
+            faults: self.faults,
+        };
         let auth_method = rules.auth_method(&self.token_endpoint_auth_method)?;
+        let kind = match auth_method {
+            AuthMethod::None => ClientType::Public,
+            _ => ClientType::Confidential,
+        };
         let grants = rules.grants(&self.grant_types, auth_method)?;
-        rules.response_types(self.response_types.as_deref(), &grants)?;
-        let redirect_uris = rules.redirect_uris(self.redirect_uris, &grants)?;
+        rules.response_types(self.response_types.as_deref().unwrap_or_default(), &grants)?;
+        let none_given = self.redirect_uris.is_empty();
+        let redirect_uris = rules.redirect_uris(self.redirect_uris, kind)?;
+        let grants = rules.require_redirect_uri(grants, &redirect_uris, none_given)?;
         let keys = Rules::keys(auth_method, self.jwks, self.jwks_uri)?;
-        rules.application_type(self.about.application_type.as_deref(), &redirect_uris)?;
-        let about = rules.about(self.about)?;
-        let scope = rules.scope(self.scope.as_deref().unwrap_or_default(), cap)?;
+        let mut about = rules.about(self.about)?;
+        about.application_type = rules.application_type(about.application_type, &redirect_uris)?;
+        let scope = rules.scope(self.scope.as_deref().unwrap_or_default())?;
+        // A name that could deceive is an error, not left out: the developer must choose another (A-68).
         let name = self.client_name.as_deref().map(client_name::clean);
         let name = name.transpose();
         let name = name.map_err(|why| OAuthError::invalid_client_metadata(why.to_string()))?;
+        let post_logout = self.post_logout_redirect_uris;
         Ok(ClientMetadata {
             name: name.flatten(),
             auth_method,
@@ -289,19 +284,19 @@ impl RequestedMetadata {
             grants,
             redirect_uris,
             keys,
-            post_logout_redirect_uris: rules::post_logout_redirect_uris(
-                self.post_logout_redirect_uris,
-            )?,
+            post_logout_redirect_uris: rules.post_logout_redirect_uris(post_logout, kind)?,
             allowed: if policy.limited_to_scope {
                 scope.clone()
             } else {
-                cap.clone()
+                bounds.scope.clone()
             },
             scope,
             // RFC 7591 §3.2.1: the server may register less, and the response tells so
             signed_userinfo: self.userinfo_signed_response_alg.as_deref()
                 == Some(SIGNING_ALGORITHM),
+            pkce_required: self.pkce_required,
             about,
+            warnings: rules.faults.into_warnings(),
         })
     }
 }
@@ -316,23 +311,23 @@ mod tests {
     use serde_json::json;
 
     const STANDARDS: RegistrationPolicy = RegistrationPolicy {
+        faults_rejected: false,
         null_rejected: false,
         basic_members_only: false,
         device_grant_rejected: false,
         web_redirects_only: false,
         application_type_unchecked: false,
-        scope_syntax: ScopeSyntax::SingleSpaces,
         limited_to_scope: false,
         errors: RegistrationErrors::Detailed,
     };
 
     const STORYDEN: RegistrationPolicy = RegistrationPolicy {
+        faults_rejected: true,
         null_rejected: true,
         basic_members_only: true,
         device_grant_rejected: true,
         web_redirects_only: true,
         application_type_unchecked: true,
-        scope_syntax: ScopeSyntax::WhiteSpace,
         limited_to_scope: true,
         errors: RegistrationErrors::Storyden,
     };
@@ -341,10 +336,12 @@ mod tests {
         policy: RegistrationPolicy,
         document: &Value,
     ) -> Result<ClientMetadata, OAuthError> {
-        let cap = Scope::stored("openid profile email offline_access READ_PROFILE");
-        RequestedMetadata::read(policy, document)
-            .unwrap()
-            .check(policy, &cap)
+        let scope = Scope::stored("openid profile email offline_access READ_PROFILE");
+        let bounds = Bounds {
+            scope: &scope,
+            private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
+        };
+        RequestedMetadata::read(policy, document)?.check(policy, bounds)
     }
 
     /// req_136, req_069, A-7, A-8: private-use schemes are accepted in the profile `standards` only.
@@ -356,6 +353,7 @@ mod tests {
             ("http://localhost:3000/cb", true, true),
             ("http://LOCALHOST/cb", true, false),
             ("com.example.app:/cb", true, false),
+            ("cursor://cb", true, false),
             ("myapp://cb", false, false),
             ("javascript:alert(1)", false, false),
             ("https://a.example/%zz", false, false),
@@ -364,11 +362,13 @@ mod tests {
             ("http://[::ffff:127.0.0.1]/cb", false, false),
             ("https:///nohost", false, false),
         ] {
-            let document = json!({ "redirect_uris": [uri] });
+            let document = json!({ "redirect_uris": [uri], "token_endpoint_auth_method": "none" });
             let accepted = |policy| register(policy, &document).is_ok();
             assert_eq!(accepted(STANDARDS), standards, "{uri}");
             assert_eq!(accepted(STORYDEN), storyden, "{uri}");
         }
+        let with_secret = json!({ "redirect_uris": ["cursor://cb"] });
+        assert!(register(STANDARDS, &with_secret).is_err());
     }
 
     /// req_137: grant types and response types correspond.
@@ -387,12 +387,56 @@ mod tests {
             json!({ "grant_types": ["client_credentials"] }),
             json!({ "grant_types": ["implicit"], "redirect_uris": [uri] }),
             json!({ "response_types": ["token"], "redirect_uris": [uri] }),
-            json!({
-                "grant_types": [device], "token_endpoint_auth_method": "none", "response_types": ["code"],
-            }),
         ] {
             let error = register(document.clone()).unwrap_err();
             assert_eq!(error.code.as_str(), "invalid_client_metadata", "{document}");
+        }
+    }
+
+    /// req_137, req_138: grants and response types that cannot be registered are left out, as long as
+    /// the client can get a token.
+    #[test]
+    fn what_remains_is_usable() {
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        let uri = "https://a.example/cb";
+        for (document, grants, part) in [
+            (
+                json!({ "grant_types": ["authorization_code", "implicit"], "redirect_uris": [uri] }),
+                "authorization_code",
+                "grant_types: grant type 'implicit' cannot be registered",
+            ),
+            (
+                json!({ "grant_types": ["authorization_code", device], "redirect_uris": [uri] }),
+                "authorization_code",
+                "the device grant is for public clients",
+            ),
+            (
+                json!({
+                    "grant_types": ["authorization_code", device],
+                    "token_endpoint_auth_method": "none",
+                }),
+                device,
+                "grant_types: At least one redirect_uri",
+            ),
+            (
+                json!({
+                    "grant_types": [device], "token_endpoint_auth_method": "none",
+                    "response_types": ["code"],
+                }),
+                device,
+                "response_types has code",
+            ),
+            (
+                json!({ "response_types": ["code", "id_token"], "redirect_uris": [uri] }),
+                "authorization_code refresh_token",
+                "response type 'id_token' is not supported",
+            ),
+        ] {
+            let metadata = register(STANDARDS, &document).unwrap();
+            let names = metadata.grants.iter().map(|grant| grant.wire_name());
+            assert_eq!(names.collect::<Vec<_>>().join(" "), grants, "{document}");
+            let warnings = metadata.warnings.join("\n");
+            assert!(warnings.contains(part), "{warnings}");
         }
     }
 
@@ -407,30 +451,87 @@ mod tests {
         let theirs = register(STORYDEN, &document).unwrap();
         assert_eq!(theirs.allowed.to_string(), "openid READ_PROFILE");
         let nothing = json!({ "redirect_uris": [uri], "scope": "ADMINISTRATOR" });
-        assert!(register(STANDARDS, &nothing).is_err());
+        let usual = register(STANDARDS, &nothing).unwrap();
+        assert_eq!(
+            usual.scope.to_string(),
+            "openid profile email offline_access"
+        );
+        assert!(register(STORYDEN, &nothing).is_err());
     }
 
-    /// req_140: display metadata is bounded, and URLs are web addresses.
+    /// req_140: display metadata is bounded, and URLs are web addresses. A part beyond the bounds is left
+    /// out, with a warning that names the member.
     #[test]
     fn what_is_kept_is_bounded() {
         let uri = "https://a.example/cb";
-        for about in [
-            json!({ "logo_uri": "https://u:p@a.example/" }),
-            json!({ "logo_uri": "https:x" }),
-            json!({ "client_uri": "https://a.example/\"><script>" }),
-            json!({ "tos_uri": "javascript:alert(1)" }),
-            json!({ "policy_uri": format!("https://a.example/{}", "x".repeat(2_048)) }),
-            json!({ "contacts": ["a\u{202e}b"] }),
-            json!({ "contacts": vec!["a"; 21] }),
-            json!({ "software_id": "x".repeat(256) }),
-            json!({ "application_type": "desktop" }),
-            json!({ "client_name": "Storyden" }),
-            json!({ "post_logout_redirect_uris": ["/relative"] }),
+        for (member, value) in [
+            ("logo_uri", json!("https://u:p@a.example/")),
+            ("logo_uri", json!("https:x")),
+            ("client_uri", json!("https://a.example/\"><script>")),
+            ("tos_uri", json!("javascript:alert(1)")),
+            (
+                "policy_uri",
+                json!(format!("https://a.example/{}", "x".repeat(2_048))),
+            ),
+            ("contacts", json!(["a\u{202e}b"])),
+            ("contacts", json!(vec!["a"; 21])),
+            ("contacts", json!("a")),
+            ("software_id", json!("x".repeat(256))),
+            ("application_type", json!("desktop")),
+            ("post_logout_redirect_uris", json!(["/relative"])),
+            ("client_name", json!(1)),
+            ("grant_types", json!("authorization_code")),
+            ("scope", json!(["openid"])),
+            ("jwks_uri", json!(7)),
+            ("pkce_required", json!("no")),
         ] {
-            let mut document = about.clone();
-            document["redirect_uris"] = json!([uri]);
-            let error = register(STANDARDS, &document).unwrap_err();
-            assert_eq!(error.code.as_str(), "invalid_client_metadata", "{about}");
+            let document = json!({ "redirect_uris": [uri], member: value });
+            let metadata = register(STANDARDS, &document).unwrap();
+            let [warning] = &metadata.warnings[..] else {
+                panic!("{member}: {:?}", metadata.warnings);
+            };
+            assert!(warning.starts_with(member), "{warning}");
+        }
+        let reserved = json!({ "redirect_uris": [uri], "client_name": "Storyden" });
+        assert!(register(STANDARDS, &reserved).is_err());
+        let many: Vec<String> = (0..200).map(|n| format!("http://a.example/{n}")).collect();
+        let document = json!({ "redirect_uris": [uri], "contacts": many, "grant_types": many });
+        assert!(register(STANDARDS, &document).is_err());
+        let document = json!({ "redirect_uris": [uri], "scope": many.join(" ") });
+        let warnings = register(STANDARDS, &document).unwrap().warnings;
+        assert_eq!(warnings.len(), 21);
+        assert!(warnings.last().unwrap().ends_with(" more"));
+    }
+
+    /// The redirect URIs tell an application type that is absent or does not fit.
+    #[test]
+    fn redirect_uris_tell_the_application_type() {
+        for (given, uris, told) in [
+            (json!(null), json!(["https://a.example/cb"]), "web"),
+            (json!(null), json!(["http://localhost/cb"]), "native"),
+            (json!(null), json!(["com.example:/cb"]), "native"),
+            (
+                json!(null),
+                json!(["https://a.example/cb", "http://127.0.0.1/cb"]),
+                "native",
+            ),
+            (json!("web"), json!(["http://localhost/cb"]), "web"),
+            (
+                json!("web"),
+                json!(["https://a.example/cb", "cursor://cb"]),
+                "native",
+            ),
+            (json!("native"), json!(["https://a.example/cb"]), "native"),
+            (json!("desktop"), json!(["https://a.example/cb"]), "web"),
+        ] {
+            let document = json!({
+                "application_type": given, "redirect_uris": uris,
+                "token_endpoint_auth_method": "none",
+            });
+            let metadata = register(STANDARDS, &document).unwrap();
+            assert_eq!(metadata.about.application_type.as_deref(), Some(told));
+            let count = uris.as_array().unwrap().len();
+            assert_eq!(metadata.redirect_uris.len(), count, "{document}");
         }
     }
 }

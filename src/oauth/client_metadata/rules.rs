@@ -1,38 +1,47 @@
-//! Registration rules for each metadata member.
+//! Rules for the members of client metadata that bound a client's rights
+//! (storyden-contract.md#dynamic-registration). The same rules apply to registrations and to metadata
+//! documents.
 
-use url::Url;
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value;
+use url::Url;
 
-use super::{About, ClientKeys, RegistrationErrors, RegistrationPolicy};
+use super::faults::{Faults, shown};
+use super::https_url::is_https_url;
+use super::{Bounds, ClientKeys, RegistrationErrors, RegistrationPolicy};
 use crate::oauth::auth_method::AuthMethod;
-use crate::oauth::client_name::is_shown;
 use crate::oauth::error::OAuthError;
-use crate::oauth::grant_type::GrantType;
+use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::key_set;
-use crate::oauth::redirect_uri::check_registration;
-use crate::oauth::scope::{Scope, ScopeName, ScopeSyntax};
+use crate::oauth::private_use_scheme::{is_native, is_private_use};
+use crate::oauth::scope::{NAMES_MAX, Scope, ScopeName};
+use crate::oauth::scope_parameter::{illegal, illegal_character};
+use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
 
 /// The most URIs, contacts or grants of one client.
-const LIST_MAX: usize = 20;
-/// The longest display text, in bytes.
-const TEXT_MAX: usize = 255;
+pub(super) const LIST_MAX: usize = 20;
 /// The longest key set, in bytes of JSON.
 const KEYS_MAX: usize = 8 * 1_024;
-/// The longest URI, in bytes.
-const URI_MAX: usize = 2_048;
 
-/// The rules of a policy (storyden-contract.md#dynamic-registration).
-pub(super) struct Rules {
-    pub(super) policy: RegistrationPolicy,
+/// The rules of a policy, within the operator's bounds, and the faults so far.
+pub(in crate::oauth) struct Rules<'a> {
+    pub(in crate::oauth) policy: RegistrationPolicy,
+    pub(in crate::oauth) bounds: Bounds<'a>,
+    pub(in crate::oauth) faults: Faults,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// Chooses the text for a rejection.
-    fn refuse(&self, storydens: &'static str, detailed: &'static str) -> OAuthError {
+    fn refuse(
+        &self,
+        storydens: &'static str,
+        detailed: impl Into<Cow<'static, str>>,
+    ) -> OAuthError {
         OAuthError::invalid_client_metadata(match self.policy.errors {
-            RegistrationErrors::Detailed => detailed,
-            RegistrationErrors::Storyden => storydens,
+            RegistrationErrors::Detailed => detailed.into(),
+            RegistrationErrors::Storyden => storydens.into(),
         })
     }
 
@@ -81,123 +90,122 @@ impl Rules {
                 return refuse(format!("the document {why}"));
             }
         }
-        if jwks_uri.as_deref().is_some_and(|uri| !is_web_page(uri)) {
+        if jwks_uri.as_deref().is_some_and(|uri| !is_https_url(uri)) {
             return refuse("jwks_uri must be a valid HTTPS URL".to_owned());
         }
         Ok(ClientKeys { jwks, jwks_uri })
     }
 
-    /// OpenID Connect Registration §2: a web application has web redirect URIs.
-    pub(super) fn application_type(
-        &self,
-        given: Option<&str>,
-        redirect_uris: &[String],
-    ) -> Result<(), OAuthError> {
-        let is_web = |uri: &String| uri.starts_with("https://") || uri.starts_with("http://");
-        if !self.policy.application_type_unchecked
-            && given == Some("web")
-            && !redirect_uris.iter().all(is_web)
-        {
-            return Err(OAuthError::invalid_redirect_uri(
-                "application_type web allows only https and loopback redirect URIs; use \
-                 application_type native for an app on a device",
-            ));
-        }
-        Ok(())
-    }
-
-    pub(super) fn grants(
-        &self,
+    /// Reads the grant types. Grant types that the client may not have are left out, as long as one is
+    /// left that issues a first token.
+    pub(in crate::oauth) fn grants(
+        &mut self,
         given: &[String],
         auth_method: AuthMethod,
     ) -> Result<Vec<GrantType>, OAuthError> {
-        use GrantType::{AuthorizationCode, DeviceCode, RefreshToken};
         let names = without_blanks_and_repeats(given);
         if names.is_empty() {
             return Ok(vec![AuthorizationCode, RefreshToken]);
         }
-        let may_be_registered = |grant: &GrantType| match grant {
-            AuthorizationCode | RefreshToken => true,
-            DeviceCode => !self.policy.device_grant_rejected,
-            GrantType::ClientCredentials => false, // a registration has no owner to act for
-        };
-        let grants = names
-            .iter()
-            .map(|name| GrantType::from_wire_name(name).filter(may_be_registered))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| {
-                self.refuse(
-                    "Unsupported grant type; only authorization_code and refresh_token are allowed",
-                    "grant_types may hold authorization_code, refresh_token and \
-                     urn:ietf:params:oauth:grant-type:device_code",
-                )
-            })?;
-        if grants == [RefreshToken] {
-            return Err(self.refuse(
+        let mut grants = Vec::new();
+        for name in names {
+            let fault = match GrantType::from_wire_name(&name) {
+                Some(DeviceCode) if self.policy.device_grant_rejected => self.unknown_grant(&name),
+                Some(DeviceCode) if auth_method != AuthMethod::None => {
+                    OAuthError::invalid_client_metadata(
+                        "the device grant is for public clients; use token_endpoint_auth_method \
+                         none",
+                    )
+                }
+                // a registration has no owner to act for
+                None | Some(ClientCredentials) => self.unknown_grant(&name),
+                Some(grant) => {
+                    grants.push(grant);
+                    continue;
+                }
+            };
+            self.faults.leave_out("grant_types", fault)?;
+        }
+        if grants.iter().any(|grant| *grant != RefreshToken) {
+            return Ok(grants);
+        }
+        let without_first = || {
+            self.refuse(
                 "refresh_token grant requires authorization_code grant",
                 "grant_types needs the grant that the first refresh_token comes from",
-            ));
-        }
-        if grants.contains(&DeviceCode) && auth_method != AuthMethod::None {
-            return Err(OAuthError::invalid_client_metadata(
-                "the device grant is for public clients; use token_endpoint_auth_method none",
-            ));
-        }
-        Ok(grants)
+            )
+        };
+        let first = self.faults.first_of("grant_types");
+        Err(first.unwrap_or_else(without_first))
+    }
+
+    fn unknown_grant(&self, name: &str) -> OAuthError {
+        self.refuse(
+            "Unsupported grant type; only authorization_code and refresh_token are allowed",
+            format!(
+                "grant type {} cannot be registered; grant_types may hold authorization_code, \
+                 refresh_token and urn:ietf:params:oauth:grant-type:device_code",
+                shown(name)
+            ),
+        )
     }
 
     /// RFC 7591 §2.1: `code` requires the code grant, and the code grant requires `code`.
     pub(super) fn response_types(
-        &self,
-        given: Option<&[String]>,
+        &mut self,
+        given: &[String],
         grants: &[GrantType],
     ) -> Result<(), OAuthError> {
-        let given = given.unwrap_or_default();
-        if given.iter().any(|kind| kind.trim() != "code") {
-            return Err(self.refuse(
+        let (codes, others): (Vec<_>, Vec<_>) =
+            given.iter().partition(|kind| kind.trim() == "code");
+        for other in others {
+            let fault = self.refuse(
                 "Only 'code' response type is supported",
-                "response_types may only contain code",
-            ));
+                format!(
+                    "response type {} is not supported; response_types may only contain code",
+                    shown(other)
+                ),
+            );
+            self.faults.leave_out("response_types", fault)?;
         }
-        if !given.is_empty() && !grants.contains(&GrantType::AuthorizationCode) {
-            return Err(self.refuse(
+        let has_code_grant = grants.contains(&AuthorizationCode);
+        if !codes.is_empty() && !has_code_grant {
+            let fault = self.refuse(
                 "'code' response type requires authorization_code grant",
                 "response_types has code, and grant_types has no authorization_code",
-            ));
+            );
+            return self.faults.leave_out("response_types", fault);
         }
-        Ok(())
+        let first = self.faults.first_of("response_types");
+        match first.filter(|_| codes.is_empty() && !given.is_empty() && has_code_grant) {
+            Some(unusable) => Err(unusable),
+            None => Ok(()),
+        }
     }
 
-    pub(super) fn redirect_uris(
-        &self,
+    /// Reads the redirect URIs, and leaves out the URIs that may not be registered.
+    pub(in crate::oauth) fn redirect_uris(
+        &mut self,
         given: Vec<String>,
-        grants: &[GrantType],
+        kind: ClientType,
     ) -> Result<Vec<String>, OAuthError> {
-        let refuse = |text: &'static str| Err(OAuthError::invalid_redirect_uri(text));
-        let none_given = given.is_empty();
         let uris = if self.policy.web_redirects_only {
             without_blanks_and_repeats(&given)
         } else {
             without_repeats(given)
         };
-        if uris.is_empty() && grants.contains(&GrantType::AuthorizationCode) {
-            return refuse(if none_given {
-                "At least one redirect_uri is required for authorization_code clients"
-            } else {
-                "At least one valid redirect_uri is required for authorization_code clients"
-            });
+        let mut kept = Vec::new();
+        for uri in self.first_of_list("redirect_uris", uris)? {
+            match self.redirect_uri(&uri, kind) {
+                Ok(()) => kept.push(uri),
+                Err(fault) => self.faults.leave_out("redirect_uris", fault)?,
+            }
         }
-        if uris.len() > LIST_MAX {
-            return refuse("redirect_uris has more than 20 entries");
-        }
-        for uri in &uris {
-            self.redirect_uri(uri)?;
-        }
-        Ok(uris)
+        Ok(kept)
     }
 
-    fn redirect_uri(&self, uri: &str) -> Result<(), OAuthError> {
-        let refused = check_registration(uri);
+    fn redirect_uri(&self, uri: &str, kind: ClientType) -> Result<(), OAuthError> {
+        let checked = self.bounds.private_use_schemes.check(uri, kind);
         if self.policy.web_redirects_only {
             // storyden-contract.md#dynamic-registration: only web and loopback URIs, and `localhost` in
             // lower case.
@@ -206,129 +214,158 @@ impl Rules {
                 "http" => url.host_str() != Some("localhost") || uri.contains("//localhost"),
                 _ => false,
             });
-            if refused.is_err() || !is_web || !escapes_hold(uri) {
+            if checked.is_err() || !is_web || !escapes_hold(uri) {
                 return Err(OAuthError::invalid_redirect_uri(
                     "Invalid redirect_uri: must be an absolute HTTPS URI (or HTTP for loopback)",
                 ));
             }
             return Ok(());
         }
+        let refuse = |why: String| {
+            OAuthError::invalid_redirect_uri(format!("redirect URI {} {why}", shown(uri)))
+        };
+        checked.map_err(|why| refuse(why.to_string()))?;
         if !escapes_hold(uri) {
-            return Err(OAuthError::invalid_redirect_uri(
-                "a redirect URI has a % that begins no escape",
-            ));
+            return Err(refuse("has a % that begins no escape".to_owned()));
         }
-        refused.map_err(|why| OAuthError::invalid_redirect_uri(format!("a redirect URI {why}")))
+        Ok(())
     }
 
-    pub(super) fn about(&self, about: About) -> Result<About, OAuthError> {
-        let uris = [
-            ("logo_uri", &about.logo_uri),
-            ("client_uri", &about.client_uri),
-            ("tos_uri", &about.tos_uri),
-            ("policy_uri", &about.policy_uri),
-        ];
-        for (name, uri) in uris {
-            if uri
-                .as_deref()
-                .is_some_and(|uri| !uri.is_empty() && !is_web_page(uri))
-            {
-                return Err(OAuthError::invalid_client_metadata(format!(
-                    "{name} must be a valid HTTPS URL"
-                )));
+    /// Checks that a client with the code grant has a redirect URI. Without one, the code grant is left
+    /// out if the client has the device grant too.
+    pub(super) fn require_redirect_uri(
+        &mut self,
+        grants: Vec<GrantType>,
+        redirect_uris: &[String],
+        none_given: bool,
+    ) -> Result<Vec<GrantType>, OAuthError> {
+        if !grants.contains(&AuthorizationCode) || !redirect_uris.is_empty() {
+            return Ok(grants);
+        }
+        let missing = || {
+            OAuthError::invalid_redirect_uri(if none_given {
+                "At least one redirect_uri is required for authorization_code clients"
+            } else {
+                "At least one valid redirect_uri is required for authorization_code clients"
+            })
+        };
+        let fault = self.faults.first_of("redirect_uris");
+        let fault = fault.unwrap_or_else(missing);
+        if !grants.contains(&DeviceCode) {
+            return Err(fault);
+        }
+        self.faults.leave_out("grant_types", fault)?;
+        let others = grants.into_iter();
+        Ok(others.filter(|grant| *grant != AuthorizationCode).collect())
+    }
+
+    /// OpenID Connect Registration §2: a web application has web redirect URIs. If the type is absent or
+    /// does not fit, the redirect URIs tell the type (Model Context Protocol, SEP-837). The type grants
+    /// nothing, so a URI is never left out because of the type.
+    pub(in crate::oauth) fn application_type(
+        &mut self,
+        given: Option<String>,
+        redirect_uris: &[String],
+    ) -> Result<Option<String>, OAuthError> {
+        let member = "application_type";
+        if self.policy.application_type_unchecked {
+            return self.display_text(member, given);
+        }
+        let has_private_use = redirect_uris
+            .iter()
+            .any(|uri| Url::parse(uri).is_ok_and(|url| is_private_use(&url)));
+        let fault = match given.as_deref().unwrap_or_default() {
+            "web" if has_private_use => {
+                "application_type web allows only https and loopback redirect URIs; native is \
+                 registered"
+            }
+            "web" | "native" => return Ok(given),
+            "" => return Ok(told_type(redirect_uris)),
+            _ => "application_type must be web or native",
+        };
+        let fault = OAuthError::invalid_client_metadata(fault);
+        self.faults.leave_out(member, fault)?;
+        Ok(told_type(redirect_uris))
+    }
+
+    /// OpenID Connect RP-Initiated Logout §3.1: as strict as redirect URIs.
+    pub(in crate::oauth) fn post_logout_redirect_uris(
+        &mut self,
+        given: Vec<String>,
+        kind: ClientType,
+    ) -> Result<Vec<String>, OAuthError> {
+        let member = "post_logout_redirect_uris";
+        let mut kept = Vec::new();
+        for uri in self.first_of_list(member, without_repeats(given))? {
+            match self.bounds.private_use_schemes.check(&uri, kind) {
+                Ok(()) => kept.push(uri),
+                Err(why) => {
+                    let fault = format!("post-logout redirect URI {} {why}", shown(&uri));
+                    let fault = OAuthError::invalid_client_metadata(fault);
+                    self.faults.leave_out(member, fault)?;
+                }
             }
         }
-        let kind = about.application_type.as_deref().unwrap_or("web");
-        if !self.policy.application_type_unchecked && !matches!(kind, "web" | "native") {
-            return Err(OAuthError::invalid_client_metadata(
-                "application_type must be web or native",
-            ));
-        }
-        let contacts = about.contacts.as_deref().unwrap_or_default();
-        if contacts.len() > LIST_MAX {
-            return Err(OAuthError::invalid_client_metadata(
-                "contacts has more than 20 entries",
-            ));
-        }
-        let texts = [
-            &about.application_type,
-            &about.software_id,
-            &about.software_version,
-        ];
-        let fits = |text: &String| text.len() <= TEXT_MAX && text.chars().all(is_shown);
-        if !texts.into_iter().flatten().all(fits) || !contacts.iter().all(fits) {
-            return Err(OAuthError::invalid_client_metadata(
-                "application_type, contacts, software_id and software_version have at most 255 bytes \
-                 each, and no characters that are not shown",
-            ));
-        }
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Ok(About {
-            application_type: given(about.application_type),
-            client_uri: given(about.client_uri),
-            contacts: about.contacts,
-            logo_uri: given(about.logo_uri),
-            policy_uri: given(about.policy_uri),
-            software_id: given(about.software_id),
-            software_version: given(about.software_version),
-            tos_uri: given(about.tos_uri),
-        })
+        Ok(kept)
     }
 
-    /// Returns the scope of a request without `scope`: the registered scope within `cap` (RFC 7591 §2
-    /// allows the server to register less, and the response tells so).
-    pub(super) fn scope(&self, given: &str, cap: &Scope) -> Result<Scope, OAuthError> {
-        let refuse = |ours| {
-            let theirs = "Scope is not permitted for dynamic client registration";
-            self.refuse(theirs, ours)
-        };
-        let asked = match self.policy.scope_syntax {
-            ScopeSyntax::SingleSpaces => Scope::parse(given),
-            ScopeSyntax::WhiteSpace => Scope::parse_leniently(given),
-        };
-        let asked = asked.map_err(|_| {
-            refuse("scope must be names of scopes_supported, separated by single spaces")
-        })?;
-        let asked: Scope = if asked.is_empty() {
-            ScopeName::STANDARD.iter().copied().collect()
-        } else {
-            asked.iter().collect() // each name once
-        };
-        let registered: Scope = asked.iter().filter(|name| cap.contains(*name)).collect();
-        if registered.is_empty() {
-            return Err(refuse("scope has no value that registrations may have"));
+    /// Returns the scope of a request without `scope`: the listed scope within the operator's bounds, or
+    /// the standard scopes if no listed scope is left. White space of any kind separates names.
+    pub(in crate::oauth) fn scope(&mut self, given: &str) -> Result<Scope, OAuthError> {
+        let mut asked = Scope::default();
+        for (index, name) in given.split_whitespace().enumerate() {
+            if index >= NAMES_MAX {
+                let fault = self.scope_fault(format!("scope has more than {NAMES_MAX} names"));
+                self.faults.leave_out("scope", fault)?;
+                break;
+            }
+            let why = match (illegal_character(name), ScopeName::from_name(name)) {
+                (_, Some(known)) if self.bounds.scope.contains(known) => {
+                    asked.push(known);
+                    continue;
+                }
+                // outside the bounds: never an error, because the response tells the remaining scope
+                (_, Some(_)) => {
+                    let fault = format!("scope {} is not allowed for this client", shown(name));
+                    let fault = OAuthError::invalid_client_metadata(fault);
+                    self.faults.warn("scope", fault);
+                    continue;
+                }
+                (Some(character), None) => illegal(name, character),
+                (None, None) => format!("scope {} is unknown to this server", shown(name)),
+            };
+            let fault = self.scope_fault(why);
+            self.faults.leave_out("scope", fault)?;
         }
-        Ok(registered)
+        let is_blank = given.trim().is_empty();
+        if asked.is_empty() && (is_blank || !self.policy.limited_to_scope) {
+            let standard = ScopeName::STANDARD.iter().copied();
+            return Ok(standard
+                .filter(|name| self.bounds.scope.contains(*name))
+                .collect());
+        }
+        if asked.is_empty() {
+            let fault =
+                self.scope_fault("scope has no value that registrations may have".to_owned());
+            self.faults.leave_out("scope", fault)?;
+        }
+        Ok(asked)
+    }
+
+    fn scope_fault(&self, why: String) -> OAuthError {
+        self.refuse(
+            "Scope is not permitted for dynamic client registration",
+            why,
+        )
     }
 }
 
-/// OpenID Connect RP-Initiated Logout §3.1: as strict as redirect URIs.
-pub(super) fn post_logout_redirect_uris(given: Vec<String>) -> Result<Vec<String>, OAuthError> {
-    if given.len() > LIST_MAX {
-        return Err(OAuthError::invalid_client_metadata(
-            "post_logout_redirect_uris has more than 20 entries",
-        ));
-    }
-    let uris = without_repeats(given);
-    for uri in &uris {
-        check_registration(uri).map_err(|why| {
-            OAuthError::invalid_client_metadata(format!("a post-logout redirect URI {why}"))
-        })?;
-    }
-    Ok(uris)
-}
-
-/// True for an absolute https URL with a host. This server never fetches the URL.
-pub(in super::super) fn is_web_page(uri: &str) -> bool {
-    let plain = uri.len() <= URI_MAX && uri.bytes().all(|byte| byte.is_ascii_graphic());
-    let url = Url::parse(uri).ok().filter(|_| plain);
-    url.is_some_and(|url| {
-        url.scheme() == "https"
-            && uri.to_ascii_lowercase().starts_with("https://")
-            && !uri.contains(['\\', '"', '<', '>'])
-            && url.username().is_empty()
-            && url.password().is_none()
-    })
+/// The application type that redirect URIs tell: `native` with a loopback address or a private-use
+/// scheme. `None` without redirect URIs.
+fn told_type(redirect_uris: &[String]) -> Option<String> {
+    let is_native = redirect_uris.iter().any(|uri| is_native(uri));
+    let told = if is_native { "native" } else { "web" };
+    (!redirect_uris.is_empty()).then(|| told.to_owned())
 }
 
 /// RFC 3986 §2.1.
@@ -344,11 +381,8 @@ fn without_blanks_and_repeats(given: &[String]) -> Vec<String> {
 }
 
 fn without_repeats(given: Vec<String>) -> Vec<String> {
-    let mut kept = Vec::with_capacity(given.len());
-    for text in given {
-        if !kept.contains(&text) {
-            kept.push(text);
-        }
-    }
+    let mut seen = HashSet::with_capacity(given.len());
+    let mut kept = given;
+    kept.retain(|text| seen.insert(text.clone()));
     kept
 }

@@ -24,13 +24,13 @@ use crate::oauth::authorization_request::{
 };
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri;
+use crate::oauth::scope_parameter::is_blank;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
 use crate::secret::SecretHash;
 use crate::store;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::NewRequest;
-use crate::store::client_details;
 use crate::store::clients::Client;
 
 /// Lifetime of an undecided authorization request.
@@ -74,8 +74,8 @@ impl From<ResolveError> for OAuthError {
     }
 }
 
-/// Finds the client and the redirect URI, and adds the scope that the client registered if the request
-/// has none (RFC 7591 §2). `stored_client` is the client of a pending request.
+/// Finds the client and the redirect URI, and adds the client's default scope if the request has none
+/// (RFC 6749 §3.3). `stored_client` is the client of a pending request.
 ///
 /// The client of a metadata document is the current document if an account is signed in. For a
 /// guest, the client is the last snapshot, and the request stays unresolved if there is no snapshot.
@@ -122,9 +122,8 @@ impl ResolvedRequest {
             parameters.get("redirect_uri"),
             &client.redirect_uris,
         )?;
-        if parameters.get("scope").is_none() {
-            let details = client_details::find(&context.db, &client.row_id).await?;
-            let scope = details.default_scope;
+        if is_blank(parameters.get("scope")) {
+            let scope = clients::default_scope(context, &client).await?;
             let scope = scope.map(|scope| ("scope".to_owned(), scope));
             parameters.values.extend(scope);
         }
@@ -197,8 +196,7 @@ impl ResolvedRequest {
         }
         let hint = parameters.get("id_token_hint");
         check_id_token_hint(context, hint, &owner.account.id)?;
-        // RFC 9700 §2.1.1: only confidential clients may go without PKCE, unless registered with
-        // `pkce_required`.
+        // RFC 9700 §2.1.1: only confidential clients may go without PKCE, if exempted.
         let pkce_required = client.kind == ClientType::Public || client.pkce_required;
         let uri = &self.redirect_uri;
         let parsed = AuthorizationRequest::parse(&parameters.values, uri, pkce_required)?;

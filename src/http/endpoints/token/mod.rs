@@ -23,9 +23,9 @@ use crate::compat::{Policies, TwoMethods};
 use crate::context::{Context, SharedContext};
 use crate::http::error::responses;
 use crate::http::extract::{ClientAddress, Decoded, credentials, read_form, refuse_two_methods};
-use crate::oauth::authorization_request::scope_of;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::scope::Scope;
+use crate::oauth::scope::{Scope, ScopeSyntax};
+use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 use crate::store;
@@ -98,12 +98,15 @@ impl TokenRequest {
         let text = |name| form.get(name).map(str::to_owned);
         let resource = || text("resource").filter(|_| !policy.resource_ignored);
         let scope = || {
-            let given = form.get("scope").filter(|scope| !scope.is_empty());
+            let syntax = policies.requests.scope_syntax;
+            // storyden-contract.md#scopes-for-client-credentials: a blank scope requests nothing
+            let is_given = |scope: &&str| match syntax {
+                ScopeSyntax::Spaces => !is_blank(Some(scope)),
+                ScopeSyntax::WhiteSpace => !scope.is_empty(),
+            };
+            let given = form.get("scope").filter(is_given);
             given
-                .map(|scope| {
-                    let syntax = policies.requests.scope_syntax;
-                    scope_of(syntax, Some(scope), "Requested scope is not permitted")
-                })
+                .map(|scope| scope_of(syntax, Some(scope), "Requested scope is not permitted"))
                 .transpose()
         };
         if grant == GrantType::AuthorizationCode && policy.parameters_checked_first {
