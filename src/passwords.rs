@@ -296,7 +296,8 @@ mod tests {
         assert_eq!(count("p\u{e4}ssword"), 2); // NFC, NFD
         assert_eq!(count("pa\u{308}ssword"), 2);
         assert_eq!(count("\u{fb01}sh"), 2); // a ligature: as typed, NFKC
-        assert_eq!(count("\u{fb01}sh \u{e4}"), 4);
+        assert_eq!(count("\u{fb01}sh \u{e4}"), 3); // as typed, NFD, NFKC
+        assert_eq!(count("\u{fb01}sh \u{e4}a\u{308}"), 4);
         assert_eq!(count("\u{5bc6}\u{7801}"), 1);
     }
 

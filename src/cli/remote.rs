@@ -11,10 +11,12 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::ids::RemoteConnectionId;
 use crate::oauth::permission::Permission;
+use crate::remote::authorize::{self as flow, Started};
 use crate::remote::connect::{self, Manual, Wanted};
 use crate::remote::discovery::Mode;
 use crate::remote::{self, Shown, tokens};
 use crate::secret::Secret;
+use crate::store::accounts::Account;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::remote as rows;
 
@@ -24,6 +26,7 @@ pub(super) enum Remote {
     List(List),
     Show(Show),
     Connect(Box<Connect>),
+    Authorize(Authorize),
     Token(Token),
     Delete(Delete),
 }
@@ -61,7 +64,7 @@ pub(super) struct Connect {
     /// Handle of the authorizing account; requires `MANAGE_ROBOTS`.
     #[arg(long = "as", value_name = "HANDLE")]
     account: String,
-    /// Requested scope, separated by spaces.
+    /// Requested scope, separated by spaces; by default the scope that the resource requests.
     #[arg(long)]
     scope: Option<String>,
     /// Client mode.
@@ -82,6 +85,9 @@ pub(super) struct Connect {
     /// Manual mode: the token endpoint.
     #[arg(long, value_name = "URL", requires = "client_id")]
     token_endpoint: Option<String>,
+    /// Manual mode: how the secret is sent, `client_secret_basic` (the default) or `client_secret_post`.
+    #[arg(long, value_name = "METHOD", requires = "client_secret_stdin")]
+    token_endpoint_auth_method: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -94,6 +100,24 @@ enum CliMode {
     Cimd,
     /// By dynamic client registration.
     Dcr,
+}
+
+/// Print the URL that authorizes a connection again, also with further scopes.
+///
+/// Open the printed URL in a browser in which the account is signed in here.
+#[derive(Args, Debug)]
+pub(super) struct Authorize {
+    /// Connection id, from `remote list`.
+    id: String,
+    /// Handle of the authorizing account; requires `MANAGE_ROBOTS`.
+    #[arg(long = "as", value_name = "HANDLE")]
+    account: String,
+    /// Scope of an `insufficient_scope` error, separated by spaces: joins the scope of the connection.
+    #[arg(long)]
+    scope: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Print a valid access token of a connection, refreshed if needed.
@@ -124,6 +148,7 @@ impl Remote {
             Self::List(list) => list.run(&context).await?,
             Self::Show(show) => show.run(&context).await?,
             Self::Connect(connect) => connect.run(&context).await?,
+            Self::Authorize(authorize) => authorize.run(&context).await?,
             Self::Token(token) => token.run(&context).await?,
             Self::Delete(delete) => return delete.run(&context).await,
         }
@@ -191,6 +216,7 @@ impl Show {
             ("authorization server", text(shown.authorization_server)),
             ("client id", text(shown.client_id)),
             ("scope", text(shown.scope)),
+            ("granted scope", text(shown.granted_scope)),
             ("access token", output::yes(shown.has_access_token)),
             ("refresh token", output::yes(shown.has_refresh_token)),
             ("ends", text(shown.token_expiry.map(Timestamp::to_rfc3339))),
@@ -200,21 +226,14 @@ impl Show {
 
 impl Connect {
     async fn run(self, context: &Context) -> Result<(), Error> {
-        let account = find_account(context, &self.account).await?;
-        if !account.permissions.permits(Permission::ManageRobots) {
-            let handle = account.handle;
-            return Err(Error::because(format!(
-                "{handle} lacks the permission MANAGE_ROBOTS and cannot complete the \
-                 authorization; choose another account, or assign a role with the permission to \
-                 {handle} (`role assign`)"
-            )));
-        }
+        let account = robot_manager(context, &self.account).await?;
         let manual = match self.client_id {
             Some(client_id) => Some(Manual {
                 client_id,
                 client_secret: self.client_secret_stdin.then(read_secret).transpose()?,
                 authorization_endpoint: self.authorization_endpoint.unwrap_or_default(),
                 token_endpoint: self.token_endpoint.unwrap_or_default(),
+                token_endpoint_auth_method: self.token_endpoint_auth_method,
                 redirect_uri: None,
                 authorization_server: self.authorization_server.clone(),
                 scope: None,
@@ -237,20 +256,48 @@ impl Connect {
         let entry = Entry::new(Event::RemoteCreated, context.clock.now()).of(&account.id);
         let row = Box::pin(connect::create(context, wanted, &account.id, entry)).await;
         let row = row.map_err(told)?;
-        let url = connect::authorize(context, &row, &account.id).await;
-        let url = url.map_err(told)?;
-        if self.json {
-            return output::print_json(&serde_json::json!({
-                "connection": Shown::from(row), "authorization_url": url.as_str(),
-            }));
-        }
-        output::note(&format!(
-            "Connection {} is created. Open this address within ten minutes, in a browser in which \
-             {} is signed in to this server:",
-            row.id, account.handle
-        ));
-        output::print(url.as_str())
+        let started = Box::pin(flow::authorize(context, row, &account.id, None)).await;
+        show(started.map_err(told)?, &account.handle, self.json)
     }
+}
+
+impl Authorize {
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let account = robot_manager(context, &self.account).await?;
+        let row = find(context, &self.id).await?;
+        let started = Box::pin(flow::authorize(context, row, &account.id, self.scope)).await;
+        show(started.map_err(told)?, &account.handle, self.json)
+    }
+}
+
+/// Finds an account that may complete an authorization.
+async fn robot_manager(context: &Context, handle: &str) -> Result<Account, Error> {
+    let account = find_account(context, handle).await?;
+    if !account.permissions.permits(Permission::ManageRobots) {
+        let handle = account.handle;
+        return Err(Error::because(format!(
+            "{handle} lacks the permission MANAGE_ROBOTS and cannot complete the authorization; \
+             choose another account, or assign a role with the permission to {handle} \
+             (`role assign`)"
+        )));
+    }
+    Ok(account)
+}
+
+/// Prints the authorization URL.
+fn show(started: Started, handle: &str, json: bool) -> Result<(), Error> {
+    let Started { connection, url } = started;
+    if json {
+        return output::print_json(&serde_json::json!({
+            "connection": Shown::from(connection), "authorization_url": url.as_str(),
+        }));
+    }
+    output::note(&format!(
+        "Open this address within ten minutes, in a browser in which {handle} is signed in to this \
+         server, to authorize the connection {}:",
+        connection.id
+    ));
+    output::print(url.as_str())
 }
 
 /// Reads the first line of standard input.

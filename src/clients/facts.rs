@@ -53,6 +53,8 @@ pub struct ClientFacts {
     client_uri: Option<String>,
     /// Of `client_uri`, `logo_uri`, `policy_uri` and `tos_uri`, the members that are on another host than
     /// the redirect URI and the client id. Mark these: the host may belong to another party.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     foreign_pages: Vec<&'static str>,
     /// Time of this member's last approval; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]

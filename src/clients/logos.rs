@@ -1,5 +1,5 @@
 //! Logos of clients (OpenID Connect Registration §2: `logo_uri`), fetched behind the SSRF guard and shown from
-//! this server: the host of a logo learns nothing about the member (req_141).
+//! this server: the host of a logo learns nothing about the member (`req_141`).
 //!
 //! Only a signed-in member triggers a fetch, and the fetch runs in a task of its own: the page does not wait,
 //! and a member who leaves cancels nothing. An image is accepted by its first bytes, not by its media type:

@@ -364,6 +364,16 @@ policies! {
         manual_uses_own_client_id: false, true;
         /// An error response of a remote server is rejected at the callback.
         error_callbacks_rejected: false, true;
+        /// A connection requests only the scope that an administrator gave.
+        scope_as_given: false, true;
+        /// The granted scope of a connection replaces the requested scope.
+        granted_scope_replaces_requested: false, true;
+        /// Registrations at remote servers have fixed metadata, and a server that supports documents gets a document.
+        registration_fixed: false, true;
+        /// A registration that a remote server rejects is not replaced.
+        registration_never_renewed: false, true;
+        /// A failed authorization ends the use of earlier tokens of the connection.
+        failure_ends_connection: false, true;
         /// A remote server that does not respond is a 500.
         failure_status: RemoteFailureStatus::Unavailable, RemoteFailureStatus::Internal;
     }

@@ -390,6 +390,16 @@ pub struct RemotePolicy {
     pub manual_uses_own_client_id: bool,
     /// True if error responses of a remote server are rejected at the callback.
     pub error_callbacks_rejected: bool,
+    /// True if only the scope that an administrator gave is requested.
+    pub scope_as_given: bool,
+    /// True if the granted scope replaces the requested scope.
+    pub granted_scope_replaces_requested: bool,
+    /// True if registrations do not depend on the metadata of the server.
+    pub registration_fixed: bool,
+    /// True if a rejected registration is not replaced.
+    pub registration_never_renewed: bool,
+    /// True if a failed authorization ends the use of earlier tokens.
+    pub failure_ends_connection: bool,
     /// Status of a request that a remote server does not answer.
     pub failure_status: RemoteFailureStatus,
 }

@@ -99,6 +99,15 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// The head of an answer of any status.
+#[derive(Debug)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
 /// A JSON document from a response with status 200.
 #[derive(Debug)]
 pub struct Found {
@@ -239,17 +248,35 @@ impl Fetch {
         asked.await.unwrap_or(Err(Error::Slow))
     }
 
-    async fn send(&self, question: &Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
-        const JSON: HeaderValue = HeaderValue::from_static("application/json");
-        const IMAGES: HeaderValue =
-            HeaderValue::from_static("image/png, image/jpeg, image/webp, image/gif");
+    /// Sends a request and returns the head of the response. The body is not read, so an endless event
+    /// stream ends with the head.
+    ///
+    /// # Errors
+    /// The reason of the failure.
+    pub async fn head(&self, question: Question<'_>, sent: Sent<'_>) -> Result<Head, Error> {
+        const STREAM: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+        let host = address::check_url(question.url, &self.rules)?;
+        let asked = tokio::time::timeout(question.deadline, async {
+            let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;
+            let response = self.respond(&question, sent, STREAM).await?;
+            Ok(Head {
+                status: response.status(),
+                headers: response.headers().clone(),
+            })
+        });
+        asked.await.unwrap_or(Err(Error::Slow))
+    }
+
+    /// Sends a request; the body of the response is still to be read.
+    async fn respond(
+        &self,
+        question: &Question<'_>,
+        sent: Sent<'_>,
+        accept: HeaderValue,
+    ) -> Result<reqwest::Response, Error> {
         const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
         const CLOSE: HeaderValue = HeaderValue::from_static("close");
         let (client, url) = (self.client()?, question.url.clone());
-        let accept = match sent {
-            Sent::ForImage => IMAGES,
-            _ => JSON,
-        };
         let request = match sent {
             Sent::Nothing | Sent::ForImage => client.get(url),
             Sent::Json(document) => client.post(url).json(document),
@@ -262,7 +289,18 @@ impl Fetch {
             .header(ACCEPT, accept)
             .header(ACCEPT_ENCODING, IDENTITY)
             .header(CONNECTION, CLOSE);
-        let mut response = request.send().await.map_err(|error| reason(&error))?;
+        request.send().await.map_err(|error| reason(&error))
+    }
+
+    async fn send(&self, question: &Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        const IMAGES: HeaderValue =
+            HeaderValue::from_static("image/png, image/jpeg, image/webp, image/gif");
+        let accept = match sent {
+            Sent::ForImage => IMAGES,
+            Sent::Nothing | Sent::Json(_) | Sent::Form(..) => JSON,
+        };
+        let mut response = self.respond(question, sent, accept).await?;
         let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
         let encodings = response.headers().get_all(CONTENT_ENCODING);
         if !encodings.iter().all(is_plain) {

@@ -149,8 +149,8 @@ impl OAuthError {
         login_required => LoginRequired;
         /// Consent is required, but `prompt=none` was sent (OpenID Connect Core §3.1.2.6).
         consent_required => ConsentRequired;
-        /// The person cannot sign in as the client demands (OpenID Connect Core Error Code
-        /// unmet_authentication_requirements §2).
+        /// The person cannot sign in as the client demands (OpenID Connect Core Unmet Authentication
+        /// Requirements §2).
         unmet_authentication_requirements => UnmetAuthenticationRequirements;
         /// A redirect URI that cannot be registered (RFC 7591 §3.2.2).
         invalid_redirect_uri => InvalidRedirectUri;

@@ -49,7 +49,8 @@ pub fn named(noun: &str, value: &str) -> String {
 fn is_safe(value: &str) -> bool {
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let may_be_secret = value
-        .split(|c: char| !c.is_ascii() || !is_base64url(c as u8))
+        .as_bytes()
+        .split(|byte| !is_base64url(*byte))
         .any(|run| run.len() >= SECRET_LENGTH);
     (1..=LENGTH_MAX).contains(&value.len())
         && value

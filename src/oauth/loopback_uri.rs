@@ -21,14 +21,16 @@ pub(super) fn without_port(text: &str) -> Option<(&str, &str)> {
     literal.then_some((host, path))
 }
 
-/// Adds the final slash of the path, or removes it; `None` for a URI that is not on a loopback address.
+/// Adds the final slash of the path, or removes it; `None` for a path with two slashes at its end, and
+/// for a URI that is not on a loopback address.
 pub(super) fn with_other_slash(text: &str) -> Option<String> {
     without_port(text)?;
     let (base, query) = text.split_at(text.find('?').unwrap_or(text.len()));
-    Some(match base.strip_suffix('/') {
-        Some(bare) => format!("{bare}{query}"),
-        None => format!("{base}/{query}"),
-    })
+    match base.strip_suffix('/') {
+        Some(path) if path.ends_with('/') => None,
+        Some(path) => Some(format!("{path}{query}")),
+        None => Some(format!("{base}/{query}")),
+    }
 }
 
 /// An authority without its port.

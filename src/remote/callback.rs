@@ -1,16 +1,17 @@
 //! The end of an authorization at a remote server (storyden-contract.md#remote-callback). The issuer is
 //! checked before the code is sent anywhere.
 
-use super::connect::state_hash;
+use super::authorize::state_hash;
 use super::metadata::ServerMetadata;
 use super::token_endpoint::{self, NoTokens};
-use super::{Error, find};
+use super::{Error, find, renewal};
 use crate::context::Context;
 use crate::ids::AccountId;
 use crate::keys::sealer::Place;
 use crate::store::audit::{self, Entry};
-use crate::store::remote::{self, Connection};
+use crate::store::remote::Connection;
 use crate::store::remote_flows::{self, Flow};
+use crate::store::remote_tokens;
 
 /// The authorization response, brought back by the browser.
 #[derive(Debug)]
@@ -60,15 +61,27 @@ pub async fn finish(
     if !remote_flows::consume(&context.db, &flow.id, now).await? {
         return Err(Error::refused("This authorization was answered already"));
     }
-    match conclude(context, answer, &flow, &connection, entry).await {
-        Ok(()) => find(context, &connection.id).await,
-        Err(NoTokens::Here(error)) => Err(error),
-        Err(NoTokens::Refused(why) | NoTokens::Away(why)) => {
-            tracing::warn!(connection = %connection.id, why, "remote connection not authorized");
-            remote::fail(&context.db, &connection.id, &why, now).await?;
-            Err(Error::Refused(why))
+    let failure = match conclude(context, answer, &flow, &connection, entry).await {
+        Ok(()) => return find(context, &connection.id).await,
+        Err(failure) => failure,
+    };
+    let (why, client_is_known) = match failure {
+        NoTokens::Here(error) => return Err(error),
+        NoTokens::Refused(why) | NoTokens::InvalidScope(why) | NoTokens::Away(why) => (why, true),
+        NoTokens::InvalidClient(why) => {
+            let why = Box::pin(renewal::after_rejection(context, &connection, why)).await;
+            (format!("{why}; authorize the connection again"), false)
         }
+    };
+    tracing::warn!(connection = %connection.id, why, "remote connection not authorized");
+    // SEP-2350: a failed authorization leaves the tokens of an earlier one.
+    let keeps_tokens = client_is_known && !context.config.policies.remote.failure_ends_connection;
+    if keeps_tokens {
+        remote_tokens::note(&context.db, &connection.id, &why, now).await?;
+    } else {
+        remote_tokens::fail(&context.db, &connection.id, &why, now).await?;
     }
+    Err(Error::Refused(why))
 }
 
 async fn conclude(
@@ -79,6 +92,11 @@ async fn conclude(
     entry: Entry,
 ) -> Result<(), NoTokens> {
     check_issuer(answer, flow, connection).map_err(NoTokens::Refused)?;
+    if flow.client_id.is_some() && flow.client_id != connection.client_id {
+        // a concurrent attempt replaced the registration: the code belongs to the former client
+        let why = "The registration was replaced meanwhile; authorize the connection again";
+        return Err(NoTokens::Refused(why.to_owned()));
+    }
     if let Some(error) = answer.error {
         let text =
             |text: &str| -> String { text.chars().filter(|c| !c.is_control()).take(200).collect() };
@@ -103,12 +121,11 @@ async fn conclude(
         ("code_verifier", verifier.reveal()),
     ];
     let tokens = token_endpoint::ask(context, connection, &grant).await?;
-    let now = context.clock.now();
-    let kept = tokens.kept(context, connection, now)?;
+    let kept = tokens.authorized(context, connection, flow.scope.clone())?;
     let entry = entry.subject(&connection.id);
     let saved = context.db.write((kept, entry), |tx, (kept, entry)| {
         Box::pin(async move {
-            if remote::save_tokens(tx, kept).await? {
+            if remote_tokens::save_tokens(tx, kept).await? {
                 audit::insert(tx, entry).await?;
             }
             Ok(())

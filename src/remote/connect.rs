@@ -1,32 +1,19 @@
-//! Creation of a connection, and the start of its authorization
-//! (storyden-contract.md#remote-connections).
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
-use time::Duration;
-use url::Url;
+//! Creation of a connection (storyden-contract.md#remote-connections).
 
 use super::Error;
 use super::auth_method::AuthMethod;
 use super::discovery::{self, Discovered, Mode};
-use super::metadata::check_endpoint;
-use super::registration;
+use super::metadata::{ServerMetadata, check_endpoint};
+use super::registration::{self, Registration};
+use super::scope::{scope_of, with_offline_access};
 use crate::context::Context;
-use crate::ids::{AccountId, RemoteConnectionId, RemoteFlowId};
+use crate::ids::{AccountId, RemoteConnectionId};
 use crate::keys::sealer::Place;
-use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry};
-use crate::store::remote::{self, Connection};
-use crate::store::remote_flows::{self, NewFlow};
+use crate::store::remote::{self, Connection, Details};
 use crate::store::value::JsonColumn;
-
-/// Lifetime of an authorization flow.
-const FLOW_TTL: Duration = Duration::minutes(10);
-/// The longest scope, in bytes.
-const SCOPE_MAX: usize = 2 * 1_024;
 
 /// Client credentials and endpoints entered by an administrator.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -44,6 +31,9 @@ pub struct Manual {
     /// Token endpoint.
     #[serde(default)]
     pub token_endpoint: String,
+    /// Authentication method at the token endpoint: `client_secret_basic`, the default with a secret,
+    /// `client_secret_post` or `none`.
+    pub token_endpoint_auth_method: Option<String>,
     /// Redirect URI; by default this community's own page.
     pub redirect_uri: Option<String>,
     /// Issuer of the authorization server.
@@ -59,7 +49,7 @@ pub struct Wanted {
     pub resource_url: String,
     /// Client mode; by default the discovered mode.
     pub mode: Option<Mode>,
-    /// Requested scope.
+    /// Requested scope; by default the scope that the resource requests.
     pub scope: Option<String>,
     /// The chosen authorization server, if the resource lists several.
     pub authorization_server: Option<String>,
@@ -105,25 +95,6 @@ fn connected() -> Error {
     Error::Connected("This resource is connected already; delete that connection first")
 }
 
-/// Reads a requested scope; a blank scope is absent.
-///
-/// # Errors
-/// If the scope is too long or malformed (RFC 6749 §3.3).
-pub fn scope_of(given: Option<String>) -> Result<Option<String>, Error> {
-    let scope = given
-        .map(|scope| scope.trim().to_owned())
-        .filter(|scope| !scope.is_empty());
-    let is_scope = |scope: &String| {
-        scope.len() <= SCOPE_MAX && scope.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
-    };
-    match scope {
-        Some(scope) if !is_scope(&scope) => Err(Error::refused(
-            "scope must be names separated by spaces, with at most 2048 bytes",
-        )),
-        scope => Ok(scope),
-    }
-}
-
 fn empty(context: &Context, account: &AccountId, resource_url: String, mode: Mode) -> Connection {
     let now = context.clock.now();
     let callback = context.config.remote_callback_page().to_string();
@@ -155,6 +126,7 @@ fn empty(context: &Context, account: &AccountId, resource_url: String, mode: Mod
         token_refresh_started_at: None,
         last_error: None,
         added_by: account.clone(),
+        details: Details::default(),
     }
 }
 
@@ -192,7 +164,11 @@ fn manual(
     let secret = given
         .client_secret
         .filter(|secret| !secret.reveal().is_empty());
-    row.token_endpoint_auth_method = Some(auth_method_of(secret.as_ref()).name().to_owned());
+    let method = auth_method_of(
+        given.token_endpoint_auth_method.as_deref(),
+        secret.is_some(),
+    )?;
+    row.token_endpoint_auth_method = Some(method.name().to_owned());
     row.client_secret = seal_secret(context, &row, secret.as_ref())?;
     row.client_id = Some(given.client_id);
     row.authorization_endpoint = Some(given.authorization_endpoint);
@@ -202,12 +178,31 @@ fn manual(
     Ok(row)
 }
 
-fn auth_method_of(secret: Option<&Secret>) -> AuthMethod {
-    if secret.is_some() {
-        AuthMethod::Basic
-    } else {
-        AuthMethod::None
+/// The authentication method with manually entered credentials.
+fn auth_method_of(given: Option<&str>, has_secret: bool) -> Result<AuthMethod, Error> {
+    let method = match given.filter(|name| !name.trim().is_empty()) {
+        Some(name) => chosen_method(name)?,
+        None if has_secret => AuthMethod::Basic,
+        None => AuthMethod::None,
+    };
+    if method != AuthMethod::None && !has_secret {
+        let text = format!("{} needs manual.client_secret", method.name());
+        return Err(Error::refused(text));
     }
+    Ok(method)
+}
+
+/// Reads the authentication method that an administrator chose.
+///
+/// # Errors
+/// If the method is unknown.
+pub fn chosen_method(name: &str) -> Result<AuthMethod, Error> {
+    AuthMethod::from_name(name.trim()).ok_or_else(|| {
+        Error::refused(format!(
+            "token_endpoint_auth_method {name:?} is unknown; use client_secret_basic, \
+             client_secret_post or none"
+        ))
+    })
 }
 
 /// Seals a secret of a connection for storage.
@@ -236,6 +231,7 @@ async fn discovered(
     let chosen = wanted.authorization_server.as_deref();
     let found = discovery::discover(context, &wanted.resource_url, chosen).await?;
     let mode = wanted.mode.unwrap_or(found.mode);
+    let scope = scope.or_else(|| found.scope.clone());
     let same = remote::find_same(
         &context.db,
         found.resource_url.as_str(),
@@ -249,9 +245,7 @@ async fn discovered(
     row.scope.clone_from(&scope);
     match mode {
         Mode::Cimd | Mode::Manual => {
-            let methods = &found.metadata.auth_methods;
-            let takes_none = methods.is_empty() || methods.iter().any(|one| one == "none");
-            if mode == Mode::Cimd && !takes_none {
+            if mode == Mode::Cimd && !found.metadata.takes_public_clients() {
                 return Err(Error::refused(
                     "The authorization server does not accept public clients, which a metadata \
                      document requires; use mode dcr or manual",
@@ -271,12 +265,19 @@ async fn discovered(
             let endpoint = endpoint.ok_or_else(|| {
                 Error::refused("The authorization server has no registration_endpoint")
             })?;
-            let callback = row.redirect_uri.clone().unwrap_or_default();
-            let registered =
-                registration::register(context, endpoint, &callback, scope.as_deref()).await?;
+            let scope = requested_scope(context, &row);
+            let registration = Registration {
+                endpoint,
+                redirect_uri: row.redirect_uri.as_deref().unwrap_or_default(),
+                scope: scope.as_deref(),
+                server_methods: &found.metadata.auth_methods,
+            };
+            let registered = registration::register(context, &registration).await?;
             row.client_secret = seal_secret(context, &row, registered.client_secret.as_ref())?;
             row.client_id = Some(registered.client_id);
             row.token_endpoint_auth_method = Some(registered.auth_method.name().to_owned());
+            row.details.registered_at = Some(row.created_at);
+            row.details.secret_expires_at = registered.secret_expires_at;
         }
     }
     Ok(row)
@@ -284,7 +285,7 @@ async fn discovered(
 
 fn described(context: &Context, found: &Discovered, mode: Mode, account: &AccountId) -> Connection {
     let mut row = empty(context, account, found.resource_url.to_string(), mode);
-    row.resource = Some(found.resource.resource.clone());
+    row.resource.clone_from(&found.resource.resource);
     row.resource_name.clone_from(&found.resource.name);
     row.protected_resource_metadata = Some(JsonColumn(found.resource.document.clone()));
     row.authorization_server = Some(found.server.clone());
@@ -296,89 +297,14 @@ fn described(context: &Context, found: &Discovered, mode: Mode, account: &Accoun
     row
 }
 
-/// Begins an authorization: where the browser goes.
-///
-/// # Errors
-/// When the connection is not complete.
-pub async fn authorize(
-    context: &Context,
-    row: &Connection,
-    account: &AccountId,
-) -> Result<Url, Error> {
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let incomplete =
-        || Error::refused("The connection has no authorization_endpoint or no client_id");
-    let endpoint = given(&row.authorization_endpoint).ok_or_else(incomplete)?;
-    let client_id = given(&row.client_id).ok_or_else(incomplete)?;
-    let mut url = check_endpoint("authorization_endpoint", &endpoint)?;
-    check_endpoint(
-        "token_endpoint",
-        row.token_endpoint.as_deref().unwrap_or_default(),
-    )?;
-    let redirect_uri =
-        given(&row.redirect_uri).unwrap_or_else(|| context.config.remote_callback_page().into());
-    check_endpoint("redirect_uri", &redirect_uri)?;
-    let state = Secret::generate(&context.random);
-    let verifier = context.random.base64url::<48>();
-    let challenge = CodeVerifier::parse(&verifier).map(|verifier| CodeChallenge::of(&verifier));
-    let challenge =
-        challenge.ok_or_else(|| Error::refused("the code verifier cannot be generated"))?;
-    let now = context.clock.now();
-    let id = RemoteFlowId::generate(now);
-    let place = Place {
-        row: id.as_str(),
-        column: "pkce_verifier",
-    };
-    let flow = NewFlow {
-        state_hash: state_hash(state.reveal()),
-        verifier: context.sealer.seal(place, &Secret::new(verifier))?,
-        redirect_uri: redirect_uri.clone(),
-        connection: row.id.clone(),
-        account: account.clone(),
-        issuer: issuer_of(row),
-        created_at: now,
-        expires_at: now + FLOW_TTL,
-        id,
-    };
-    let insert = context
-        .db
-        .write(flow, |tx, flow| Box::pin(remote_flows::insert(tx, flow)));
-    insert.await?;
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("response_type", "code");
-        query.append_pair("client_id", &client_id);
-        query.append_pair("redirect_uri", &redirect_uri);
-        if let Some(scope) = given(&row.scope) {
-            query.append_pair("scope", &scope);
-        }
-        query.append_pair("state", state.reveal());
-        query.append_pair("code_challenge", challenge.as_str());
-        query.append_pair("code_challenge_method", "S256");
-        // OpenID Connect Core §11: no refresh token without this scope.
-        let offline = row.scope.as_deref().unwrap_or_default();
-        if offline.split(' ').any(|name| name == "offline_access")
-            && !context.config.policies.remote.consent_prompt_omitted
-        {
-            query.append_pair("prompt", "consent");
-        }
-        // RFC 8707 §2.1, req_194
-        if let Some(resource) = given(&row.resource)
-            && !context.config.policies.remote.resource_omitted
-        {
-            query.append_pair("resource", &resource);
-        }
+/// The scope of an authorization request and of a registration: the scope of the connection, with
+/// `offline_access` if the server knows that scope.
+pub(super) fn requested_scope(context: &Context, row: &Connection) -> Option<String> {
+    let scope = row.scope.as_deref().filter(|scope| !scope.is_empty());
+    if context.config.policies.remote.scope_as_given {
+        return scope.map(str::to_owned);
     }
-    Ok(url)
-}
-
-/// The expected issuer: the issuer of the metadata.
-fn issuer_of(row: &Connection) -> Option<String> {
-    let metadata = row.authorization_server_metadata.as_ref()?;
-    metadata.0.get("issuer")?.as_str().map(str::to_owned)
-}
-
-/// The stored form of a `state` (storyden-contract.md#remote-authorization).
-pub(super) fn state_hash(state: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(state.as_bytes()))
+    let metadata = row.authorization_server_metadata.as_ref();
+    let known = metadata.map(|metadata| ServerMetadata::scopes(&metadata.0));
+    with_offline_access(scope, &known.unwrap_or_default())
 }

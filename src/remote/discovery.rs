@@ -1,19 +1,24 @@
 //! Discovery of a resource's authorization server (RFC 9728 §3) and of its metadata (RFC 8414 §3,
 //! OpenID Connect Discovery §4), in the order of the MCP authorization specification.
 
-use crate::egress::WWW_AUTHENTICATE;
+use std::time::Duration as Span;
+
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
+use super::challenge::Challenge;
 use super::metadata::{ResourceMetadata, ServerMetadata, check_endpoint};
-use super::{DEADLINE, Error};
+use super::{DEADLINE, Error, scope};
 use crate::context::Context;
-use crate::egress::{self, Question, Sent, require_json};
+use crate::egress::{self, Question, Sent, StatusCode, WWW_AUTHENTICATE, require_json};
+use crate::oauth::redirect_uri::is_loopback;
 use crate::oauth::strict_json;
 
 /// The longest document, in bytes.
 const MAX: usize = 64 * 1_024;
+/// Time limit of the request for a challenge, which a resource may also answer with an event stream.
+const CHALLENGE_DEADLINE: Span = Span::from_secs(5);
 
 /// The way in which this community becomes a client of a remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -53,6 +58,8 @@ pub struct Discovered {
     pub metadata: ServerMetadata,
     /// The client mode.
     pub mode: Mode,
+    /// Scope of a connection for which no scope is given.
+    pub scope: Option<String>,
 }
 
 /// Parses the URL of a resource (storyden-contract.md#remote-discovery).
@@ -74,7 +81,22 @@ pub async fn discover(
     chosen: Option<&str>,
 ) -> Result<Discovered, Error> {
     let resource_url = resource_url(given)?;
-    let resource = find_resource(context, &resource_url).await?;
+    let asks_first = !context.config.policies.remote.scope_as_given;
+    let mut challenge = None;
+    if asks_first {
+        challenge = Some(challenge_of(context, &resource_url).await);
+    }
+    let resource = find_resource(context, &resource_url, challenge.as_ref()).await;
+    let challenge = challenge.unwrap_or_default();
+    let resource = match resource {
+        Err(Error::Useless(_)) if challenge.is_bearer => ResourceMetadata::assumed(&resource_url),
+        found => found?,
+    };
+    let scope = if asks_first {
+        scope::select(challenge.scope.as_deref(), resource.scopes.as_deref())
+    } else {
+        None
+    };
     let listed = match chosen {
         None => resource.servers.clone(),
         Some(chosen) => {
@@ -88,19 +110,14 @@ pub async fn discover(
     for server in &listed {
         match find_server(context, server).await {
             Ok(metadata) => {
-                let mode = if metadata.takes_documents {
-                    Mode::Cimd
-                } else if metadata.registration_endpoint.is_some() {
-                    Mode::Dcr
-                } else {
-                    Mode::Manual
-                };
+                let mode = mode_for(context, server, &metadata);
                 return Ok(Discovered {
                     resource_url,
                     resource,
                     server: server.trim_end_matches('/').to_owned(),
                     metadata,
                     mode,
+                    scope,
                 });
             }
             Err(error) => first = first.or(Some(error)), // the next server may work
@@ -109,30 +126,70 @@ pub async fn discover(
     Err(first.unwrap_or_else(|| Error::refused("The resource lists no authorization server")))
 }
 
-/// Path-inserted, then at the root, then where a 401 of the resource itself points.
-async fn find_resource(context: &Context, resource: &Url) -> Result<ResourceMetadata, Error> {
-    let what = "The protected-resource metadata";
-    // storyden-contract.md#remote-discovery: the query is not part of the resource.
-    let mut asked = resource.clone();
-    if context.config.policies.remote.resource_query_ignored {
-        asked.set_query(None);
-    }
-    let asked = asked.as_str();
-    let mut failed = None;
-    for place in well_known(resource, "oauth-protected-resource") {
-        match read(context, what, &place).await {
-            Ok(document) => match ResourceMetadata::check(document, asked) {
-                Ok(found) => return Ok(found),
-                Err(error) => failed = Some(error),
-            },
-            Err(error) => failed = failed.or(Some(error)),
+/// The way in which a server takes this community as a client: by document if the server supports
+/// documents, accepts clients without a secret and can read the document; then by registration.
+fn mode_for(context: &Context, server: &str, metadata: &ServerMetadata) -> Mode {
+    let registers = metadata.registration_endpoint.is_some();
+    if metadata.takes_documents {
+        // A document at a plain http address is on this computer, as seen from this computer only.
+        let is_near = Url::parse(server).is_ok_and(|url| is_loopback(&url));
+        let can_read = context.config.own_client_id().scheme() == "https" || is_near;
+        let by_document = metadata.takes_public_clients() && can_read;
+        if by_document || !registers || context.config.policies.remote.registration_fixed {
+            return Mode::Cimd;
         }
     }
-    if let Some(place) = pointed_at(context, resource).await {
-        let document = read(context, what, &place).await?;
-        return ResourceMetadata::check(document, asked);
+    if registers { Mode::Dcr } else { Mode::Manual }
+}
+
+/// Reads the metadata of a resource: at the locations in the resource's challenge, with the path inserted,
+/// and at the root of the host. Without a challenge, the resource is asked for one last.
+async fn find_resource(
+    context: &Context,
+    resource: &Url,
+    challenge: Option<&Challenge>,
+) -> Result<ResourceMetadata, Error> {
+    // storyden-contract.md#remote-discovery: the query is not part of the resource.
+    let mut identifier = resource.clone();
+    if context.config.policies.remote.resource_query_ignored {
+        identifier.set_query(None);
     }
-    Err(failed.unwrap_or_else(|| Error::refused(format!("{what} cannot be found"))))
+    let mut places = challenge.map(pointed_at).unwrap_or_default();
+    for place in well_known(resource, "oauth-protected-resource") {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    let mut failed = None;
+    for place in places {
+        match read_resource(context, &place, &identifier).await {
+            Ok(found) => return Ok(found),
+            // A document that is absent is less of a reason than a document that cannot be used.
+            Err(error) if matches!(failed, None | Some(Error::Useless(_))) => failed = Some(error),
+            Err(_) => {}
+        }
+    }
+    if challenge.is_none()
+        && let Some(place) = pointed_at(&challenge_of(context, resource).await).first()
+    {
+        return read_resource(context, place, &identifier).await;
+    }
+    let missing = || Error::refused("The protected-resource metadata cannot be found");
+    Err(failed.unwrap_or_else(missing))
+}
+
+async fn read_resource(
+    context: &Context,
+    place: &Url,
+    identifier: &Url,
+) -> Result<ResourceMetadata, Error> {
+    let document = read(context, "The protected-resource metadata", place).await?;
+    // RFC 9728 §3.1: the document at the root of the host describes the host itself.
+    let host = at(identifier, "/");
+    if *place == at(identifier, "/.well-known/oauth-protected-resource") {
+        return ResourceMetadata::check(document, &[identifier.as_str(), host.as_str()]);
+    }
+    ResourceMetadata::check(document, &[identifier.as_str()])
 }
 
 /// RFC 8414's path-inserted form, then OpenID Connect's two (`req_195`).
@@ -154,7 +211,10 @@ async fn find_server(context: &Context, issuer: &str) -> Result<ServerMetadata, 
     let mut failed = None;
     for place in places {
         match read(context, what, &place).await {
-            Ok(document) => return ServerMetadata::check(document, issuer),
+            Ok(document) => match ServerMetadata::check(document, issuer) {
+                Ok(found) => return Ok(found),
+                Err(error) => failed = failed.or(Some(error)),
+            },
             Err(error) => failed = failed.or(Some(error)),
         }
     }
@@ -179,25 +239,33 @@ fn at(url: &Url, path: &str) -> Url {
     place
 }
 
-/// The metadata URL in the resource's own 401 response (RFC 9728 §5.1).
-async fn pointed_at(context: &Context, resource: &Url) -> Option<Url> {
-    let question = Question {
-        url: resource,
-        max: MAX,
-        deadline: DEADLINE,
-    };
-    let reply = context
-        .remote_fetch
-        .ask(question, Sent::Nothing)
-        .await
-        .ok()?;
-    let challenges = reply.headers.get_all(WWW_AUTHENTICATE);
-    let challenges = challenges.iter().filter_map(|value| value.to_str().ok());
-    let mut place = challenges.filter_map(|challenge| {
-        let (_, rest) = challenge.split_once("resource_metadata=\"")?;
-        rest.split_once('"').map(|(place, _)| place)
-    });
-    place.find_map(|place| Url::parse(place).ok())
+/// The metadata locations in a challenge (RFC 9728 §5.1).
+fn pointed_at(challenge: &Challenge) -> Vec<Url> {
+    let places = challenge.metadata.iter();
+    places.filter_map(|place| Url::parse(place).ok()).collect()
+}
+
+/// Asks a resource for its challenge, without a token. Some MCP servers answer only `POST`, so a `ping`
+/// follows a `GET` that has no challenge and was rejected as a request.
+async fn challenge_of(context: &Context, resource: &Url) -> Challenge {
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for sent in [Sent::Nothing, Sent::Json(&ping)] {
+        let question = Question {
+            url: resource,
+            max: MAX,
+            deadline: CHALLENGE_DEADLINE,
+        };
+        let Ok(head) = context.remote_fetch.head(question, sent).await else {
+            return Challenge::default();
+        };
+        let headers = head.headers.get_all(WWW_AUTHENTICATE);
+        let challenge = Challenge::read(headers.iter().filter_map(|value| value.to_str().ok()));
+        let is_final = head.status == StatusCode::UNAUTHORIZED || !head.status.is_client_error();
+        if challenge.is_bearer || is_final {
+            return challenge;
+        }
+    }
+    Challenge::default()
 }
 
 async fn read(context: &Context, what: &str, url: &Url) -> Result<Value, Error> {

@@ -1,6 +1,6 @@
 //! Metadata of remote servers (RFC 9728, RFC 8414): parsed and compared with the requested identifier.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::Error;
@@ -13,12 +13,14 @@ const URL_MAX: usize = 1_024;
 /// A protected resource's metadata (RFC 9728 §2), checked.
 #[derive(Clone, Debug)]
 pub struct ResourceMetadata {
-    /// The resource identifier, sent as `resource` in token requests.
-    pub resource: String,
+    /// The resource identifier, sent as `resource` in token requests; absent if there are no metadata.
+    pub resource: Option<String>,
     /// Display name.
     pub name: Option<String>,
     /// Authorization servers, in the listed order.
     pub servers: Vec<String>,
+    /// Scopes of the resource, if listed.
+    pub scopes: Option<Vec<String>>,
     /// The whole document.
     pub document: Value,
 }
@@ -36,6 +38,8 @@ pub struct ServerMetadata {
     pub registration_endpoint: Option<String>,
     /// Client authentication methods; empty if not listed.
     pub auth_methods: Vec<String>,
+    /// Scopes that the server knows; empty if not listed.
+    pub scopes: Vec<String>,
     /// True if client ids may be URLs of metadata documents.
     pub takes_documents: bool,
     /// The whole document.
@@ -53,27 +57,25 @@ fn list(document: &Value, name: &str) -> Option<Vec<String>> {
     Some(texts.map(str::to_owned).collect())
 }
 
-/// An identifier without the slash that a bare origin may or may not have.
-fn without_bare_slash(identifier: &str) -> &str {
-    let path = identifier
-        .split_once("://")
-        .and_then(|(_, rest)| rest.split_once('/'));
-    match path {
-        Some((_, "")) => &identifier[..identifier.len() - 1],
-        _ => identifier,
-    }
+/// An identifier without a final slash, which many servers add or remove. The rest of the URL is compared
+/// exactly, so the two identifiers are on the same host.
+fn without_final_slash(identifier: &str) -> &str {
+    identifier.strip_suffix('/').unwrap_or(identifier)
 }
 
 impl ResourceMetadata {
-    /// Checks the metadata of a resource.
+    /// Checks the metadata of a resource. `asked` are the identifiers that the location of the document
+    /// stands for (RFC 9728 §3.1).
     ///
     /// # Errors
     /// The fault.
-    pub fn check(document: Value, asked: &str) -> Result<Self, Error> {
+    pub fn check(document: Value, asked: &[&str]) -> Result<Self, Error> {
         let resource = text(&document, "resource")
             .ok_or_else(|| Error::refused("The protected-resource metadata have no resource"))?;
         // RFC 9728 §3.3, req_147
-        if without_bare_slash(resource) != without_bare_slash(asked) {
+        let is_asked = |asked: &&str| without_final_slash(resource) == without_final_slash(asked);
+        if !asked.iter().any(is_asked) {
+            let asked = asked.first().copied().unwrap_or_default();
             return Err(Error::refused(format!(
                 "The protected-resource metadata are of another resource: {resource:?}, and {asked:?} was asked",
             )));
@@ -90,11 +92,28 @@ impl ResourceMetadata {
             )));
         }
         Ok(Self {
-            resource: resource.to_owned(),
+            resource: Some(resource.to_owned()),
             name: text(&document, "resource_name").map(str::to_owned),
+            scopes: list(&document, "scopes_supported"),
             servers,
             document,
         })
+    }
+}
+
+impl ResourceMetadata {
+    /// The metadata of a resource without metadata: the resource's own host is the authorization server,
+    /// as in the MCP authorization specification of 2025-03-26.
+    #[must_use]
+    pub fn assumed(resource: &Url) -> Self {
+        let server = resource.origin().ascii_serialization();
+        Self {
+            resource: None,
+            name: None,
+            document: json!({ "resource": resource.as_str(), "authorization_servers": [server] }),
+            servers: vec![server],
+            scopes: None,
+        }
     }
 }
 
@@ -149,12 +168,31 @@ impl ServerMetadata {
             authorization_endpoint,
             token_endpoint,
             registration_endpoint,
-            auth_methods: list(&document, "token_endpoint_auth_methods_supported")
-                .unwrap_or_default(),
+            auth_methods: Self::auth_methods(&document),
+            scopes: Self::scopes(&document),
             takes_documents: document.get("client_id_metadata_document_supported")
                 == Some(&Value::Bool(true)),
             document,
         })
+    }
+
+    /// The authentication methods of a token endpoint (RFC 8414 §2).
+    #[must_use]
+    pub fn auth_methods(document: &Value) -> Vec<String> {
+        list(document, "token_endpoint_auth_methods_supported").unwrap_or_default()
+    }
+
+    /// The scopes that a server knows (RFC 8414 §2).
+    #[must_use]
+    pub fn scopes(document: &Value) -> Vec<String> {
+        list(document, "scopes_supported").unwrap_or_default()
+    }
+
+    /// True if the token endpoint accepts clients without a secret. A server that lists no methods is
+    /// asked, because many accept such clients.
+    #[must_use]
+    pub fn takes_public_clients(&self) -> bool {
+        self.auth_methods.is_empty() || self.auth_methods.iter().any(|method| method == "none")
     }
 
     /// True if responses always carry `iss` (RFC 9207 §3).

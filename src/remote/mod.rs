@@ -6,11 +6,15 @@
 //! networks: a temporary failure is retried and changes nothing.
 
 pub mod auth_method;
+pub mod authorize;
 pub mod callback;
+mod challenge;
 pub mod connect;
 pub mod discovery;
 pub mod metadata;
 pub mod registration;
+mod renewal;
+pub mod scope;
 mod token_endpoint;
 pub mod tokens;
 
@@ -89,6 +93,9 @@ pub struct Shown {
     pub client_id: Option<String>,
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
+    /// Scope of the tokens, beside the requested `scope`; absent if unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted_scope: Option<String>,
     pub has_access_token: bool,
     pub has_client_secret: bool,
     pub has_refresh_token: bool,
@@ -134,6 +141,7 @@ impl From<remote::Connection> for Shown {
             authorization_server: given(row.authorization_server),
             client_id: given(row.client_id),
             created_at: row.created_at,
+            granted_scope: given(row.details.granted_scope),
             id: row.id,
             last_error: given(row.last_error),
             mode: row.mode,

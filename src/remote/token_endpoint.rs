@@ -13,7 +13,8 @@ use crate::egress::{self, Question, Sent, StatusCode, require_json};
 use crate::keys::sealer::{self, Place};
 use crate::oauth::strict_json;
 use crate::secret::Secret;
-use crate::store::remote::{Connection, NewTokens};
+use crate::store::remote::Connection;
+use crate::store::remote_tokens::{GrantedScope, NewTokens};
 
 /// The longest answer, in bytes.
 const MAX: usize = 64 * 1_024;
@@ -32,13 +33,46 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// The tokens in stored form.
-    pub(super) fn kept(
+    /// The tokens in stored form, after an authorization that requested a scope. A response without scope
+    /// grants the requested scope (RFC 6749 §5.1).
+    pub(super) fn authorized(
         &self,
         context: &Context,
         connection: &Connection,
-        now: Timestamp,
+        requested: Option<String>,
     ) -> Result<NewTokens, Error> {
+        let scope = GrantedScope::Authorized(self.scope.clone().or(requested));
+        self.kept(context, connection, scope)
+    }
+
+    /// The tokens in stored form, after a refresh.
+    pub(super) fn refreshed(
+        &self,
+        context: &Context,
+        connection: &Connection,
+    ) -> Result<NewTokens, Error> {
+        let before = &connection.details.granted_scope;
+        let scope = GrantedScope::Refreshed(self.scope.clone().or_else(|| before.clone()));
+        self.kept(context, connection, scope)
+    }
+
+    fn kept(
+        &self,
+        context: &Context,
+        connection: &Connection,
+        scope: GrantedScope,
+    ) -> Result<NewTokens, Error> {
+        let now = context.clock.now();
+        let scope = if context
+            .config
+            .policies
+            .remote
+            .granted_scope_replaces_requested
+        {
+            GrantedScope::Replacing(self.scope.clone())
+        } else {
+            scope
+        };
         let row = connection.id.as_str();
         let seal = |column, secret| context.sealer.seal(Place { row, column }, secret);
         let refresh_token = self.refresh_token.as_ref();
@@ -50,7 +84,7 @@ impl Tokens {
                 .map(|token| seal("refresh_token", token))
                 .transpose()?,
             expiry: self.expiry,
-            scope: self.scope.clone(),
+            scope,
             now,
         })
     }
@@ -61,6 +95,10 @@ impl Tokens {
 pub(super) enum NoTokens {
     /// The server said no, or something that is no answer: asking again does not help.
     Refused(String),
+    /// The server does not know the client or its secret (RFC 6749 §5.2).
+    InvalidClient(String),
+    /// The server does not accept the scope of the request.
+    InvalidScope(String),
     /// A temporary failure.
     Away(String),
     /// Something is wrong here.
@@ -82,7 +120,9 @@ impl From<sealer::Error> for NoTokens {
 impl From<NoTokens> for Error {
     fn from(error: NoTokens) -> Self {
         match error {
-            NoTokens::Refused(why) => Self::Refused(why),
+            NoTokens::Refused(why) | NoTokens::InvalidClient(why) | NoTokens::InvalidScope(why) => {
+                Self::Refused(why)
+            }
             NoTokens::Away(why) => Self::Away(why),
             NoTokens::Here(error) => error,
         }
@@ -176,9 +216,12 @@ pub(super) async fn ask(
     if !reply.status.is_success() || document.get("error").is_some() {
         let why =
             error_text(&document).unwrap_or_else(|| format!("status {}", reply.status.as_u16()));
-        return Err(NoTokens::Refused(format!(
-            "The token endpoint refused: {why}"
-        )));
+        let why = format!("The token endpoint refused: {why}");
+        return Err(match document.get("error").and_then(Value::as_str) {
+            Some("invalid_client") => NoTokens::InvalidClient(why),
+            Some("invalid_scope") => NoTokens::InvalidScope(why),
+            _ => NoTokens::Refused(why),
+        });
     }
     read(&document, context.clock.now())
         .map_err(|why| NoTokens::Refused(format!("The token endpoint {why}")))
@@ -219,6 +262,20 @@ fn read(answer: &Value, now: Timestamp) -> Result<Tokens, &'static str> {
         access_token: Secret::new(access_token),
         refresh_token: text("refresh_token")?.map(Secret::new),
         expiry,
-        scope: text("scope")?,
+        scope: scope(answer),
     })
+}
+
+/// The granted scope. Some servers send a list of names; anything else counts as absent.
+fn scope(answer: &Value) -> Option<String> {
+    let scope = match answer.get("scope")? {
+        Value::String(text) => text.clone(),
+        Value::Array(names) => {
+            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            names?.join(" ")
+        }
+        _ => return None,
+    };
+    let is_text = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    (!scope.is_empty() && scope.len() <= TOKEN_MAX && scope.bytes().all(is_text)).then_some(scope)
 }

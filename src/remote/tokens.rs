@@ -7,13 +7,14 @@ use std::time::Duration as Span;
 use time::Duration;
 
 use super::token_endpoint::{self, NoTokens};
-use super::{Error, find};
+use super::{Error, find, renewal};
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::ids::RemoteConnectionId;
 use crate::keys::sealer::Place;
 use crate::secret::Secret;
-use crate::store::remote::{self, Connection};
+use crate::store::remote::Connection;
+use crate::store::remote_tokens as rows;
 
 /// Time before expiry at which a token is refreshed.
 const EARLY: Duration = Duration::minutes(5);
@@ -73,7 +74,7 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
                 return opened(context, &row);
             }
             let why = "The access token is over, and the other server gave no refresh token";
-            remote::fail(&context.db, id, why, now).await?;
+            rows::fail(&context.db, id, why, now).await?;
             return Err(Error::refused(format!(
                 "{why}; authorize the connection again"
             )));
@@ -84,7 +85,7 @@ pub async fn fresh(context: &Context, id: &RemoteConnectionId) -> Result<AccessT
         {
             tracing::warn!(connection = %id, "an earlier refresh of the remote connection did not finish");
         }
-        if remote::take_lease(&context.db, id, &kept, now, now - LEASE).await? {
+        if rows::take_lease(&context.db, id, &kept, now, now - LEASE).await? {
             match refresh(context, &row, &kept).await {
                 Ok(()) => return opened(context, &find(context, id).await?),
                 // the present token is still valid
@@ -117,7 +118,11 @@ fn opened(context: &Context, row: &Connection) -> Result<AccessToken, Error> {
             .clone()
             .unwrap_or_else(|| "Bearer".to_owned()),
         expiry: row.token_expiry,
-        scope: row.scope.clone(),
+        scope: row
+            .details
+            .granted_scope
+            .clone()
+            .or_else(|| row.scope.clone()),
     })
 }
 
@@ -132,30 +137,42 @@ async fn refresh(context: &Context, row: &Connection, kept: &str) -> Result<(), 
         Ok(token) => ask(context, row, &token).await,
         Err(error) => Err(error.into()),
     };
+    let outcome = match outcome {
+        Err(NoTokens::InvalidClient(why)) => {
+            let why = Box::pin(renewal::after_rejection(context, row, why)).await;
+            Err(NoTokens::Refused(why))
+        }
+        outcome => outcome,
+    };
     match outcome {
         Ok(()) => Ok(()),
-        Err(NoTokens::Refused(why)) => {
+        Err(NoTokens::Refused(why) | NoTokens::InvalidScope(why)) => {
             tracing::warn!(connection = %row.id, why, "remote connection must be authorized again");
-            remote::fail(&context.db, &row.id, &why, context.clock.now()).await?;
+            rows::fail(&context.db, &row.id, &why, context.clock.now()).await?;
             Err(Error::refused(format!(
                 "{why}; authorize the connection again"
             )))
         }
         Err(error) => {
-            remote::release_lease(&context.db, &row.id).await?;
+            rows::release_lease(&context.db, &row.id).await?;
             Err(error.into())
         }
     }
 }
 
+/// Asks for new tokens with the scope of the authorization: some servers grant less without (RFC 6749 §6
+/// allows both). A server that rejects the scope is asked without.
 async fn ask(context: &Context, row: &Connection, token: &Secret) -> Result<(), NoTokens> {
-    let grant = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", token.reveal()),
-    ];
+    let mut scope = row.details.authorized_scope.as_deref();
     let mut tries = BACK_OFF.iter();
     let tokens = loop {
+        let mut grant = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.reveal()),
+        ];
+        grant.extend(scope.map(|scope| ("scope", scope)));
         match token_endpoint::ask(context, row, &grant).await {
+            Err(NoTokens::InvalidScope(_)) if scope.is_some() => scope = None,
             Err(NoTokens::Away(why)) => match tries.next() {
                 Some(wait) => tokio::time::sleep(*wait).await,
                 None => return Err(NoTokens::Away(why)),
@@ -163,12 +180,12 @@ async fn ask(context: &Context, row: &Connection, token: &Secret) -> Result<(), 
             outcome => break outcome?,
         }
     };
-    let kept = tokens.kept(context, row, context.clock.now())?;
+    let kept = tokens.refreshed(context, row)?;
     // From here on the remote server has invalidated the old token: a failure to store the new token is
     // logged.
     let saved = context
         .db
-        .write(kept, |tx, kept| Box::pin(remote::save_tokens(tx, kept)));
+        .write(kept, |tx, kept| Box::pin(rows::save_tokens(tx, kept)));
     saved.await.map_err(|error| {
         tracing::error!(connection = %row.id, %error, "refreshed tokens of a remote connection cannot be stored");
         NoTokens::Here(error.into())

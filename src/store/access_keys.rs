@@ -45,6 +45,10 @@ impl std::fmt::Debug for AccessKey {
     }
 }
 
+#[expect(
+    clippy::struct_field_names,
+    reason = "the columns stand beside those of the account"
+)]
 struct KeyRow {
     key_id: AccessKeyId,
     key_identifier: String,

@@ -80,8 +80,8 @@ row!(RequestRow:
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
     const SQL: Sql = sql!(
         "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
-         q.scope, q.state, q.nonce, q.code_challenge, q.expires_at, \
-         q.created_at AS request_created_at, \
+         q.scope, q.state, q.nonce, q.code_challenge, i.response_mode, i.requested_claims, \
+         q.expires_at, q.created_at AS request_created_at, \
          (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
         REQUEST_ENDED,
         ") AS decided, ",
@@ -90,6 +90,7 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         CLIENT_COLUMNS,
         " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
          LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
+         LEFT JOIN auth_request_details i ON i.request_id = q.id \
          WHERE q.request_id_hash = $1 AND ",
         IS_NOT_DELETED
     );

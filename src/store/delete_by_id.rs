@@ -38,3 +38,8 @@ pub(super) const REMOTE_FLOWS: Sql = sql!(
 
 pub(super) const REMOTE_FLOW_DETAILS: Sql =
     sql!("DELETE FROM auth_remote_flows WHERE flow_id IN ", IDS);
+
+pub(super) const REMOTE_CONNECTION_DETAILS: Sql = sql!(
+    "DELETE FROM auth_remote_connections WHERE connection_id IN ",
+    IDS
+);

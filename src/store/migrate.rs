@@ -84,6 +84,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0008_openid.sql"),
         include_str!("../../migrations/postgres/0008_openid.sql"),
     ),
+    Migration::new(
+        11,
+        "remote_scopes",
+        include_str!("../../migrations/sqlite/0011_remote_scopes.sql"),
+        include_str!("../../migrations/postgres/0011_remote_scopes.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -170,7 +170,7 @@ pub async fn find(db: &Db, token: &SecretHash) -> Result<Option<RefreshToken>> {
          n.expires_at AS successor_expires_at, n.revoked_at AS successor_revoked_at, \
          g.id AS grant_id, g.salt AS grant_salt, \
          g.rotated_token_id AS grant_rotated_token_id, g.auth_time AS grant_auth_time, \
-          g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
+         g.sign_in_method AS grant_sign_in_method, g.claims AS grant_claims, \
          g.resources AS grant_resources, g.created_at AS grant_created_at, t.created_at, ",
         REFRESH_TOKEN_ENDED,
         " AS ended, ",

@@ -1,4 +1,5 @@
-//! Connections to remote servers, `oauth_remote_connections`.
+//! Connections to remote servers: `oauth_remote_connections`, with `auth_remote_connections` for the
+//! columns that Storyden's table lacks.
 
 use serde_json::Value as Json;
 
@@ -44,14 +45,32 @@ pub struct Connection {
     pub token_refresh_started_at: Option<Timestamp>,
     pub last_error: Option<String>,
     pub added_by: AccountId,
+    pub details: Details,
 }
+
+/// Columns beside Storyden's: without values for a connection that a Storyden wrote.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// Scope of the stored tokens; unknown if absent.
+    pub granted_scope: Option<String>,
+    /// Granted scope of the last authorization, which refreshes repeat.
+    pub authorized_scope: Option<String>,
+    /// Time of the last registration by this server.
+    pub registered_at: Option<Timestamp>,
+    /// Expiry of the registered secret (RFC 7591 §3.2.1).
+    pub secret_expires_at: Option<Timestamp>,
+    /// Time at which the server rejected the registration, which the next authorization replaces.
+    pub registration_rejected_at: Option<Timestamp>,
+}
+
+row!(Details: granted_scope, authorized_scope, registered_at, secret_expires_at, registration_rejected_at);
 
 row!(Connection:
     id, created_at, updated_at, resource_url, resource, resource_name, protected_resource_metadata,
     authorization_server, authorization_server_metadata, mode, status, client_id, client_secret,
     authorization_endpoint, token_endpoint, registration_endpoint, token_endpoint_auth_method,
     redirect_uris, redirect_uri, scope, access_token, refresh_token, token_type, token_expiry,
-    token_refresh_started_at, last_error, added_by
+    token_refresh_started_at, last_error, added_by; details
 );
 
 impl std::fmt::Debug for Connection {
@@ -65,12 +84,15 @@ impl std::fmt::Debug for Connection {
 }
 
 const SELECT: Sql = Sql::same(
-    "SELECT id, created_at, updated_at, resource_url, resource, resource_name, \
-     protected_resource_metadata, authorization_server, authorization_server_metadata, mode, \
-     status, client_id, client_secret, authorization_endpoint, token_endpoint, \
-     registration_endpoint, token_endpoint_auth_method, redirect_uris, redirect_uri, scope, \
-     access_token, refresh_token, token_type, token_expiry, token_refresh_started_at, \
-     last_error, added_by FROM oauth_remote_connections ",
+    "SELECT c.id, c.created_at, c.updated_at, c.resource_url, c.resource, c.resource_name, \
+     c.protected_resource_metadata, c.authorization_server, c.authorization_server_metadata, \
+     c.mode, c.status, c.client_id, c.client_secret, c.authorization_endpoint, c.token_endpoint, \
+     c.registration_endpoint, c.token_endpoint_auth_method, c.redirect_uris, c.redirect_uri, \
+     c.scope, c.access_token, c.refresh_token, c.token_type, c.token_expiry, \
+     c.token_refresh_started_at, c.last_error, c.added_by, x.granted_scope, x.authorized_scope, \
+     x.registered_at, x.secret_expires_at, x.registration_rejected_at \
+     FROM oauth_remote_connections c \
+     LEFT JOIN auth_remote_connections x ON x.connection_id = c.id ",
 );
 
 /// Every connection, newest first.
@@ -78,15 +100,15 @@ pub async fn list(db: &Db) -> Result<Vec<Connection>> {
     const SQL: Sql = sql!(
         SELECT,
         "ORDER BY ",
-        ("julianday(created_at)", "created_at"),
-        " DESC, id DESC"
+        ("julianday(c.created_at)", "c.created_at"),
+        " DESC, c.id DESC"
     );
     db.fetch_all(SQL, &[]).await
 }
 
 /// Finds a connection by id.
 pub async fn find(db: &Db, id: &RemoteConnectionId) -> Result<Option<Connection>> {
-    const SQL: Sql = sql!(SELECT, "WHERE id = $1");
+    const SQL: Sql = sql!(SELECT, "WHERE c.id = $1");
     db.fetch_optional(SQL, &[id.into()]).await
 }
 
@@ -99,7 +121,7 @@ pub async fn find_same(
 ) -> Result<Option<Connection>> {
     const SQL: Sql = sql!(
         SELECT,
-        "WHERE resource_url = $1 AND authorization_server = $2 AND added_by = $3"
+        "WHERE c.resource_url = $1 AND c.authorization_server = $2 AND c.added_by = $3"
     );
     db.fetch_optional(
         SQL,
@@ -125,6 +147,9 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
         (&new.added_by).into(),
     ];
     for sql in [
+        "DELETE FROM auth_remote_connections WHERE connection_id IN (SELECT c.id \
+         FROM oauth_remote_connections c WHERE c.resource_url = $1 AND c.authorization_server = $2 \
+         AND c.added_by = $3 AND c.access_token IS NULL)",
         "DELETE FROM auth_remote_flows WHERE flow_id IN (SELECT f.id \
          FROM oauth_remote_authorisation_flows f JOIN oauth_remote_connections c \
          ON c.id = f.connection_id WHERE c.resource_url = $1 AND c.authorization_server = $2 \
@@ -176,6 +201,30 @@ pub async fn insert(tx: &mut Tx, new: &Connection) -> Result<()> {
         ],
     )
     .await?;
+    if new.details.registered_at.is_some() {
+        registered(tx, &new.id, &new.details).await?;
+    }
+    Ok(())
+}
+
+/// Stores the age of a registration.
+pub(super) async fn registered(
+    tx: &mut Tx,
+    id: &RemoteConnectionId,
+    details: &Details,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO auth_remote_connections (connection_id, registered_at, secret_expires_at) \
+         VALUES ($1, $2, $3) ON CONFLICT (connection_id) DO UPDATE SET \
+         registered_at = excluded.registered_at, secret_expires_at = excluded.secret_expires_at, \
+         registration_rejected_at = NULL",
+        &[
+            id.into(),
+            details.registered_at.into(),
+            details.secret_expires_at.into(),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -188,6 +237,8 @@ pub struct Change {
     pub scope: Option<String>,
     /// The secret, in stored form.
     pub client_secret: Option<String>,
+    /// Authentication method at the token endpoint.
+    pub auth_method: Option<String>,
     /// Time of the change.
     pub now: Timestamp,
 }
@@ -197,11 +248,13 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
     let changed = tx
         .execute(
             "UPDATE oauth_remote_connections SET scope = COALESCE($2, scope), \
-             client_secret = COALESCE($3, client_secret), updated_at = $4 WHERE id = $1",
+             client_secret = COALESCE($3, client_secret), token_endpoint_auth_method = \
+             COALESCE($4, token_endpoint_auth_method), updated_at = $5 WHERE id = $1",
             &[
                 (&change.id).into(),
                 change.scope.clone().into(),
                 change.client_secret.clone().into(),
+                change.auth_method.clone().into(),
                 change.now.into(),
             ],
         )
@@ -213,6 +266,7 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<bool> {
 pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
     let mut deleted = 0;
     for sql in [
+        "DELETE FROM auth_remote_connections WHERE connection_id = $1",
         "DELETE FROM auth_remote_flows WHERE flow_id IN \
          (SELECT f.id FROM oauth_remote_authorisation_flows f WHERE f.connection_id = $1)",
         "DELETE FROM oauth_remote_authorisation_flows WHERE connection_id = $1",
@@ -221,90 +275,4 @@ pub async fn delete(tx: &mut Tx, id: &RemoteConnectionId) -> Result<bool> {
         deleted = tx.execute(sql, &[id.into()]).await?;
     }
     Ok(deleted > 0) // rows of the last statement: the connection
-}
-
-/// New tokens, in stored form. Absent values stay, except the expiry.
-#[derive(Clone)]
-pub struct NewTokens {
-    /// The connection.
-    pub id: RemoteConnectionId,
-    /// The access token.
-    pub access_token: String,
-    /// Token type.
-    pub token_type: String,
-    /// The refresh token, if the response has a new token.
-    pub refresh_token: Option<String>,
-    /// Expiry of the access token, if known.
-    pub expiry: Option<Timestamp>,
-    /// The granted scope, if the response tells.
-    pub scope: Option<String>,
-    /// Time of the response.
-    pub now: Timestamp,
-}
-
-/// Stores tokens, marks the connection as connected and releases the refresh lease.
-pub async fn save_tokens(tx: &mut Tx, new: &NewTokens) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE oauth_remote_connections SET access_token = $2, token_type = $3, \
-             refresh_token = COALESCE($4, refresh_token), token_expiry = $5, \
-             scope = COALESCE($6, scope), status = 'connected', last_error = NULL, \
-             token_refresh_started_at = NULL, updated_at = $7 WHERE id = $1",
-            &[
-                (&new.id).into(),
-                new.access_token.as_str().into(),
-                new.token_type.as_str().into(),
-                new.refresh_token.clone().into(),
-                new.expiry.into(),
-                new.scope.clone().into(),
-                new.now.into(),
-            ],
-        )
-        .await?;
-    Ok(changed > 0)
-}
-
-/// Records the error of a failed connection. The tokens stay.
-pub async fn fail(db: &Db, id: &RemoteConnectionId, why: &str, now: Timestamp) -> Result<()> {
-    db.execute(
-        "UPDATE oauth_remote_connections SET status = 'error', last_error = $2, \
-         token_refresh_started_at = NULL, updated_at = $3 WHERE id = $1",
-        vec![id.into(), why.into(), now.into()],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Acquires the refresh lease as a Storyden does: on the row itself, expiring after `stale`. `seen` is
-/// the refresh token as read (optimistic concurrency), so that a used token is not sent again.
-pub async fn take_lease(
-    db: &Db,
-    id: &RemoteConnectionId,
-    seen: &str,
-    now: Timestamp,
-    stale: Timestamp,
-) -> Result<bool> {
-    const SQL: Sql = sql!(
-        "UPDATE oauth_remote_connections SET token_refresh_started_at = $3 \
-         WHERE id = $1 AND refresh_token = $2 AND (token_refresh_started_at IS NULL OR ",
-        (
-            "julianday(token_refresh_started_at) < julianday($4)",
-            "token_refresh_started_at < $4"
-        ),
-        ")"
-    );
-    let taken = db
-        .execute(SQL, vec![id.into(), seen.into(), now.into(), stale.into()])
-        .await?;
-    Ok(taken > 0)
-}
-
-/// Releases the refresh lease.
-pub async fn release_lease(db: &Db, id: &RemoteConnectionId) -> Result<()> {
-    db.execute(
-        "UPDATE oauth_remote_connections SET token_refresh_started_at = NULL WHERE id = $1",
-        vec![id.into()],
-    )
-    .await?;
-    Ok(())
 }

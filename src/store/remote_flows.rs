@@ -1,4 +1,4 @@
-//! Authorizations at remote servers in progress, `oauth_remote_authorisation_flows` with
+//! Authorizations in progress at remote servers: `oauth_remote_authorisation_flows`, with
 //! `auth_remote_flows`.
 
 use super::db::{Db, Tx};
@@ -24,6 +24,10 @@ pub struct NewFlow {
     pub account: AccountId,
     /// The expected issuer of the response.
     pub issuer: Option<String>,
+    /// Scope of the authorization request.
+    pub scope: Option<String>,
+    /// Client id of the authorization request.
+    pub client_id: String,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Expiry.
@@ -51,11 +55,14 @@ pub async fn insert(tx: &mut Tx, new: &NewFlow) -> Result<()> {
     )
     .await?;
     tx.execute(
-        "INSERT INTO auth_remote_flows (flow_id, account_id, issuer) VALUES ($1, $2, $3)",
+        "INSERT INTO auth_remote_flows (flow_id, account_id, issuer, scope, client_id) \
+         VALUES ($1, $2, $3, $4, $5)",
         &[
             (&new.id).into(),
             (&new.account).into(),
             new.issuer.clone().into(),
+            new.scope.clone().into(),
+            new.client_id.as_str().into(),
         ],
     )
     .await?;
@@ -81,10 +88,15 @@ pub struct Flow {
     pub account_id: Option<AccountId>,
     /// The expected issuer of the response.
     pub issuer: Option<String>,
+    /// Scope of the authorization request, if known.
+    pub scope: Option<String>,
+    /// Client id of the authorization request, if known.
+    pub client_id: Option<String>,
 }
 
 row!(Flow:
-    id, pkce_verifier, redirect_uri, connection_id, expires_at, consumed_at, account_id, issuer
+    id, pkce_verifier, redirect_uri, connection_id, expires_at, consumed_at, account_id, issuer,
+    scope, client_id
 );
 
 impl std::fmt::Debug for Flow {
@@ -99,7 +111,7 @@ impl std::fmt::Debug for Flow {
 pub async fn find(db: &Db, state_hash: &str) -> Result<Option<Flow>> {
     db.fetch_optional(
         "SELECT f.id, f.pkce_verifier, f.redirect_uri, f.connection_id, f.expires_at, \
-         f.consumed_at, x.account_id, x.issuer FROM oauth_remote_authorisation_flows f \
+         f.consumed_at, x.account_id, x.issuer, x.scope, x.client_id FROM oauth_remote_authorisation_flows f \
          LEFT JOIN auth_remote_flows x ON x.flow_id = f.id WHERE f.state_hash = $1",
         &[state_hash.into()],
     )

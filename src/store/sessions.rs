@@ -47,10 +47,10 @@ pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Opti
     const SQL: Sql = sql!(
         "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
          x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
-          n.method AS session_method, ",
+         n.method AS session_method, ",
         ACCOUNT_COLUMNS,
         " FROM sessions x JOIN accounts a ON a.id = x.account_id \
-          LEFT JOIN auth_sessions n ON n.session_id = x.id ",
+         LEFT JOIN auth_sessions n ON n.session_id = x.id ",
         ACCOUNT_ROLES,
         " WHERE x.token_hash IN ($1, $2, $3, $4, $5, $6, $7, $8) AND x.revoked_at IS NULL \
          AND NOT ",

@@ -85,7 +85,7 @@ both! {
         let (server, frigg, cdn, _outside) = start(setup).await;
         cdn.reply("/svg", image("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"));
         cdn.reply("/html", image("image/png", b"<!doctype html><script>alert(1)</script>"));
-        cdn.reply("/large", image("image/png", &[PNG, &[0; 300_000]].concat()));
+        cdn.reply("/large", image("image/png", &[PNG, &vec![0; 300_000]].concat()));
         cdn.reply("/moved", Reply::body("302 Found", "Location: https://cdn.example/logo\r\n", ""));
         cdn.reply("/logo", image("image/png", PNG));
         for (client_id, path) in [("svg", "/svg"), ("html", "/html"), ("large", "/large"), ("moved", "/moved"), ("gone", "/gone")] {

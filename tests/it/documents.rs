@@ -30,7 +30,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let is_installed = ["node_modules", ".venv", "screenshots"]
+        let is_installed = ["node_modules", ".venv", "screenshots", ".written", ".bin"]
             .iter()
             .any(|name| path.ends_with(name));
         if path.is_dir() && !is_installed {
@@ -57,6 +57,12 @@ fn named_paths(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// A document without the lines that start and end code blocks: these name files of the reader's project.
+fn without_info_strings(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("```"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn is_path_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "/._-*".contains(character)
 }
@@ -80,7 +86,7 @@ fn exists(path: &str) -> bool {
 fn files_named_in_documents_exist() {
     let mut missing = Vec::new();
     for document in documents() {
-        let text = read(&document);
+        let text = without_info_strings(&read(&document));
         let paths = named_paths(&text);
         let absent = paths
             .iter()

@@ -216,8 +216,9 @@ both! {
         server.tokens(&frigg, &client, &[]).await;
     }
 
-    /// req_141: the consent does not show URLs from the registered metadata.
-    async fn the_consent_shows_no_registered_urls(setup: Setup) {
+    /// req_141: the consent names registered pages on other hosts than the application's. The logo is an address
+    /// of this server.
+    async fn the_consent_marks_registered_pages_on_other_hosts(setup: Setup) {
         let server = open(setup).await;
         let frigg = server.member("frigg", &[]).await;
         let pages = "https://elsewhere.example/x";
@@ -228,7 +229,9 @@ both! {
         let client = client_of(&register(&server, &document).await.expect(201));
         let request_id = server.pending(&frigg, &client, &[]).await;
         let shown = server.consent(&frigg, &request_id).await.expect(200);
-        assert!(!shown.body.contains("elsewhere"), "{}", shown.body);
+        let marked = json!(["client_uri", "logo_uri", "policy_uri", "tos_uri"]);
+        assert_eq!(shown.json()["foreign_pages"], marked);
+        assert!(shown.text("logo_uri").starts_with("https://auth.example/"), "{}", shown.body);
     }
 
     /// req_139, A-67: every error has the format of RFC 7591 §3.2.2, also for an unreadable document.

@@ -11,7 +11,7 @@ use crate::support::{Answer, Member, Server, Setup, both};
 
 pub(crate) const CONNECTIONS: &str = "/api/admin/oauth/remote/connections";
 const CALLBACK: &str = "/api/oauth/remote/callback";
-const PAGE: &str = "https://auth.example/oauth/remote/callback";
+pub(crate) const PAGE: &str = "https://auth.example/oauth/remote/callback";
 
 /// Starts a server with a simulated internet and a member who may manage connections.
 pub(crate) async fn begin(setup: Setup) -> (Server, Member, SimulatedInternet) {
@@ -84,20 +84,20 @@ pub(crate) async fn create(server: &Server, thor: &Member, host: &Host) -> Answe
 }
 
 /// Starts the authorization of a connection; returns the authorization URL.
-async fn authorize(server: &Server, person: &Member, id: &str) -> reqwest::Url {
+pub(crate) async fn authorize(server: &Server, person: &Member, id: &str) -> reqwest::Url {
     let path = format!("{CONNECTIONS}/{id}/authorize");
     let answer = server.post_as(person, &path, &json!({})).await.expect(200);
     answer.text("authorization_url").parse().unwrap()
 }
 
-fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
+pub(crate) fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
     url.query_pairs()
         .find(|(known, _)| known == name)
         .map(|(_, value)| value.into_owned())
 }
 
 /// Calls the callback with the parameters of an authorization response.
-async fn callback(server: &Server, person: &Member, query: &[(&str, &str)]) -> Answer {
+pub(crate) async fn callback(server: &Server, person: &Member, query: &[(&str, &str)]) -> Answer {
     let request = server.request("GET", CALLBACK).query(query);
     server.send(request.header("cookie", person.cookie())).await
 }
@@ -112,7 +112,7 @@ pub(crate) async fn connected(server: &Server, thor: &Member, host: &Host) -> St
     id
 }
 
-fn refused_for(answer: &Answer, part: &str) {
+pub(crate) fn refused_for(answer: &Answer, part: &str) {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(
         answer.text("detail").contains(part),
@@ -177,7 +177,7 @@ both! {
         discover(&root).await.expect(200);
         let order: Vec<String> = root.asked().iter().map(|r| r.split(' ').nth(1).unwrap().to_owned()).collect();
         assert_eq!(order, [
-            "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource",
+            "/mcp", "/mcp", "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource",
             "/.well-known/oauth-authorization-server/tenant", "/.well-known/openid-configuration/tenant",
             "/tenant/.well-known/openid-configuration",
         ]);
@@ -227,7 +227,8 @@ both! {
         let servers: Vec<String> = (0..50).map(|number| format!("https://as{number}.example")).collect();
         for (resource, part) in [
             (json!({ "resource": host.url("/other"), "authorization_servers": [host.url("")] }), "another resource"),
-            (json!({ "resource": host.url("/mcp/"), "authorization_servers": [host.url("")] }), "another resource"),
+            (json!({ "resource": host.url("/mcp//"), "authorization_servers": [host.url("")] }), "another resource"),
+            (json!({ "resource": host.url("/"), "authorization_servers": [host.url("")] }), "another resource"),
             (json!({ "resource": "https://evil.example/mcp", "authorization_servers": [host.url("")] }), "another resource"),
             (json!({ "authorization_servers": [host.url("")] }), "no resource"),
             (json!({ "resource": host.url("/mcp") }), "no authorization server"),
@@ -282,7 +283,7 @@ both! {
         refused_for(&callback(&server, &thor, &[("state", &late), ("code", "c"), right]).await, "over");
         assert_eq!(host.asked_at("/token").len(), 1);
         let shown = server.get_as(&thor, &format!("{CONNECTIONS}/{id}")).await.expect(200);
-        assert_eq!(shown.text("status"), "error");
+        assert_eq!(shown.text("status"), "connected"); // the tokens of the first callback
         assert!(shown.text("last_error").contains("access_denied"));
     }
 
@@ -328,7 +329,7 @@ both! {
         );
         for (answer, part) in [
             (json!({}), "no client_id"),
-            (json!({ "client_id": "x", "token_endpoint_auth_method": "private_key_jwt" }), "not known here"),
+            (json!({ "client_id": "x", "token_endpoint_auth_method": "private_key_jwt" }), "unsupported token_endpoint_auth_method"),
             (json!({ "client_id": "x", "token_endpoint_auth_method": "client_secret_basic" }), "requires a client secret and returned none"),
             (json!({ "client_id": "x", "redirect_uris": ["https://evil.example/cb"] }), "redirect_uri"),
         ] {
@@ -360,7 +361,8 @@ both! {
             "client_id_metadata_document_supported": true, "token_endpoint_auth_methods_supported": ["client_secret_basic"],
         });
         let other = remote(&outside, "other.example", &only_secrets).await;
-        refused_for(&create(&server, &thor, &other).await, "public clients");
+        let body = json!({ "resource_url": other.url("/mcp"), "mode": "cimd" });
+        refused_for(&server.post_as(&thor, CONNECTIONS, &body).await, "public clients");
     }
 
     /// A manual connection makes no request, and is shown, updated and deleted by members with the

@@ -111,6 +111,21 @@ test('T25: oidc-provider: registered, authorized, and the resource accepts the t
   assert.equal(remote.refreshes, 0);
 });
 
+test('T25: oidc-provider: without a scope, the scopes of the resource and a refresh token are requested', async (t) => {
+  const remote = await Remote.start();
+  t.after(remote.end);
+  const thor = await Manager.arrive();
+  const created = await thor.create({ resource_url: remote.resource });
+  assert.equal(created.scope, 'tools');
+  const url = await thor.authorize(created);
+  assert.equal(url.searchParams.get('scope'), 'tools offline_access');
+  const connection = await thor.finish(await agree(url));
+  assert.equal(connection.has_refresh_token, true);
+  assert.equal(connection.scope, 'tools');
+  assert.match(connection.granted_scope, /\btools\b/);
+  assert.equal(await remote.use((await thor.token(connection)).access_token), 200);
+});
+
 test('T25: oidc-provider: a response with a wrong issuer is rejected', async (t) => {
   const remote = await Remote.start();
   t.after(remote.end);
@@ -190,14 +205,20 @@ test('T25: a second storyden-auth, with a manually created client', async (t) =>
   assert.equal((await answer.json()).sub, account.id);
 });
 
-for (const profile of ['storyden', 'standards']) {
-  test(`T25: a second storyden-auth takes the document, profile ${profile}`, async (t) => {
+for (const [profile, mode] of [
+  ['storyden', 'cimd'],
+  ['standards', 'cimd'],
+  ['storyden', 'dcr'],
+  ['standards', 'dcr'],
+]) {
+  test(`T25: a second storyden-auth, by ${mode}, profile ${profile}`, async (t) => {
     const { origin, account } = await startSecond(t, profile);
     const resource = `${origin}/mcp`;
     const thor = await Manager.arrive();
-    const created = await thor.create({ resource_url: resource, scope: READING });
-    assert.equal(created.mode, 'cimd');
-    assert.equal(created.client_id, `${thor.origin}/.well-known/oauth-client-metadata`);
+    const asked = { resource_url: resource, scope: READING };
+    const created = await thor.create(mode === 'cimd' ? asked : { ...asked, mode });
+    assert.equal(created.mode, mode);
+    if (mode === 'cimd') assert.equal(created.client_id, `${thor.origin}/.well-known/oauth-client-metadata`);
     const sif = new Person(account.handle, { origin, account });
     await sif.signIn();
     const back = await sif.approve(await thor.authorize(created));

@@ -40,6 +40,7 @@ async function tryToStart(t, profile, port) {
     PUBLIC_API_ADDRESS: origin,
     OAUTH_PROFILE: profile,
     OAUTH_CIMD_ENABLED: 'true',
+    OAUTH_DYNAMIC_REGISTRATION_ENABLED: 'true',
     OAUTH_CIMD_ALLOW_INSECURE_FETCH: 'true',
     MCP_ENABLED: 'true',
   };

@@ -24,6 +24,10 @@ use crate::store::{self, clients};
     after_help = "Example: storyden-auth client create --name Calendar --type confidential \
     --redirect-uri https://calendar.example/callback"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command"
+)]
 pub(in crate::cli) struct Create {
     /// Name shown on the consent page, for example Calendar.
     #[arg(long, value_name = "NAME", value_parser = arguments::name)]

@@ -87,7 +87,7 @@ pub async fn protected_resource_of(
     // A resource with a final slash; the document has the resource without.
     let path = path.strip_suffix('/').unwrap_or(&path);
     let issuer_path = context.config.issuer_path();
-    if path == issuer_path {
+    if path == issuer_path && !path.is_empty() {
         return protected_resource(State(context)).await;
     }
     let below = path.strip_prefix(issuer_path);

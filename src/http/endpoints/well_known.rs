@@ -222,8 +222,8 @@ fn openid(context: &Context) -> Result<Document, ApiError> {
 fn oauth(context: &Context) -> Result<Document, ApiError> {
     require_enabled(context)?;
     let place = &context.documents.oauth_authorization_server;
-    let content = || metadata(context).without_openid();
-    Ok(Document::rendered_once(place, content))
+    let build = || metadata(context).without_openid();
+    Ok(Document::rendered_once(place, build))
 }
 
 fn metadata(context: &Context) -> ServerMetadata {

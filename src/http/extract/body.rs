@@ -1,7 +1,7 @@
 //! Bodies with a size limit and a time limit, and JSON bodies.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -90,5 +90,24 @@ impl<T: DeserializeOwned> FromRequest<SharedContext> for JsonBody<T> {
                 _ => format!("The body is not JSON: line {}, column {}", place.0, place.1),
             })
         })
+    }
+}
+
+/// The JSON body of an operation that also works without: absent for an empty body and for every other
+/// media type, which such operations ignore.
+impl<T: DeserializeOwned> OptionalFromRequest<SharedContext> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(
+        request: Request,
+        state: &SharedContext,
+    ) -> Result<Option<Self>, ApiError> {
+        let media_type = MediaType::of(request.headers());
+        let is_json = media_type.is_some_and(|media_type| media_type.is("application/json"));
+        if !is_json || request.body().is_end_stream() {
+            return Ok(None);
+        }
+        let body = <Self as FromRequest<SharedContext>>::from_request(request, state).await?;
+        Ok(Some(body))
     }
 }

@@ -72,16 +72,21 @@ static FORM_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 /// Renders a page that posts a form to a client at once, or by a button if scripts are off (OAuth 2.0 Form
 /// Post Response Mode §2). All texts are escaped here.
 pub fn form_page(action: &str, fields: &[(String, String)]) -> Response {
-    let fields: String = fields
-        .iter()
-        .map(|(name, value)| {
-            let (name, value) = (escape(name), escape(value));
-            format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">\n")
-        })
-        .collect();
+    let mut inputs = String::new();
+    for (name, value) in fields {
+        for part in [
+            "<input type=\"hidden\" name=\"",
+            &escape(name),
+            "\" value=\"",
+            &escape(value),
+            "\">\n",
+        ] {
+            inputs.push_str(part);
+        }
+    }
     let action = escape(action);
     let content = format!(
-        "<form method=\"post\" action=\"{action}\" accept-charset=\"utf-8\">\n{fields}\
+        "<form method=\"post\" action=\"{action}\" accept-charset=\"utf-8\">\n{inputs}\
          <p>You return to the application.</p>\n<p><button>Continue</button></p>\n</form>\n\
          <script>{FORM_SCRIPT}</script>\n"
     );

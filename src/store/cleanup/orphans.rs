@@ -37,6 +37,22 @@ pub(super) const REMOTE_FLOW_DETAILS: Step = Step::walk(
     &[Delete::Ids(delete_by_id::REMOTE_FLOW_DETAILS)],
 );
 
+pub(super) const REMOTE_CONNECTION_DETAILS: Step = Step::walk(
+    "remote connection details",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.connection_id AS id, ",
+        DUE_IF,
+        "(SELECT c.id FROM oauth_remote_connections c WHERE c.id = x.connection_id) IS NULL",
+        END_IF,
+        ", x.connection_id AS place FROM auth_remote_connections x WHERE x.connection_id > ",
+        PLACE,
+        " ORDER BY x.connection_id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::REMOTE_CONNECTION_DETAILS)],
+);
+
 pub(super) const REQUEST_DETAILS: Step = Step::walk(
     "request details",
     Duration::ZERO,

@@ -22,6 +22,7 @@ pub(super) const STEPS: &[Step] = &[
     grants::REVOCATIONS,
     orphans::DEVICE_ORIGINS,
     orphans::REMOTE_FLOW_DETAILS,
+    orphans::REMOTE_CONNECTION_DETAILS,
     orphans::REQUEST_DETAILS,
     orphans::SHOWN_CONSENTS,
     orphans::REFRESH_TOKEN_MEMBERSHIPS,

@@ -112,6 +112,18 @@ impl Setup {
         self
     }
 
+    /// Another community with a database of its own, which the caller removes.
+    pub(crate) async fn second_community(&self) -> Self {
+        let folder = self.folder.join("second");
+        std::fs::create_dir(&folder).unwrap();
+        Self {
+            database: TestDatabase::create(self.engine, &folder).await,
+            folder,
+            settings: HashMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// Starts a server. Several servers on the same setup are replicas.
     pub(crate) async fn start(&self) -> Server {
         self.start_on(TcpListener::bind("127.0.0.1:0").await.unwrap())

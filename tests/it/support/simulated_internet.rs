@@ -206,7 +206,7 @@ impl Host {
         format!("https://{}{path}", self.name)
     }
 
-    /// Sets the response at a path.
+    /// Sets the response at a path, or of a single method, as in `POST /mcp`.
     pub(crate) fn reply(&self, path: &str, reply: Reply) {
         let mut replies = self.inner.replies.lock().unwrap();
         replies.insert(path.to_owned(), reply);
@@ -279,9 +279,18 @@ impl Host {
         let mut body = vec![0; length.unwrap_or_default()];
         stream.read_exact(&mut body).await?;
         head.push_str(&String::from_utf8_lossy(&body));
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut words = head.split(' ').map(str::to_owned);
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        drop(words);
         self.inner.asked.lock().unwrap().push(head);
-        let reply = self.inner.replies.lock().unwrap().get(&path).cloned();
+        let reply = {
+            let replies = self.inner.replies.lock().unwrap();
+            let of_method = replies.get(&format!("{method} {path}"));
+            of_method.or_else(|| replies.get(&path)).cloned()
+        };
         match reply {
             None => {
                 let missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";

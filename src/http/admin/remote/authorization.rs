@@ -2,17 +2,27 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConnectionId, find, problem};
 use crate::clock::Timestamp;
 use crate::context::SharedContext;
 use crate::http::admin::entry;
-use crate::http::error::responses::{GuardErrors, Invalid, NotFound};
+use crate::http::error::responses::{BodyErrors, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
+use crate::http::extract::JsonBody;
 use crate::http::guards::RobotManager;
-use crate::remote::{self, Shown, connect, tokens};
+use crate::remote::{self, Shown, authorize as flow, tokens};
 use crate::store::audit::{self, Event};
+
+/// Optional request body for an authorization.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = OAuthRemoteAuthorizeProps)]
+pub struct Begin {
+    /// Scope of an `insufficient_scope` challenge of the resource: joins the scope of the connection.
+    #[serde(default)]
+    scope: Option<String>,
+}
 
 /// The authorization URL for the browser.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -29,21 +39,25 @@ pub struct Authorize {
     operation_id = "OAuthRemoteConnectionAuthorize",
     tag = "admin",
     params(("oauth_remote_connection_id" = String, Path, description = "Row id")),
+    request_body = Option<Begin>,
     responses(
         (status = 200, description = "Authorization URL for the browser", body = Authorize),
-        Invalid, GuardErrors, NotFound,
+        Invalid, GuardErrors, NotFound, BodyErrors,
     )
 )]
 pub async fn authorize(
     State(context): State<SharedContext>,
     RobotManager(actor): RobotManager,
     ConnectionId(id): ConnectionId,
+    body: Option<JsonBody<Begin>>,
 ) -> Result<Json<Authorize>, ApiError> {
     let row = find(&context, &id).await?;
-    let url = connect::authorize(&context, &row, &actor.account.id).await;
+    let added = body.and_then(|JsonBody(asked)| asked.scope);
+    let started = Box::pin(flow::authorize(&context, row, &actor.account.id, added)).await;
+    let started = started.map_err(|error| problem(&context, error))?;
     Ok(Json(Authorize {
-        authorization_url: url.map_err(|error| problem(&context, error))?.into(),
-        connection: row.into(),
+        authorization_url: started.url.into(),
+        connection: started.connection.into(),
     }))
 }
 

@@ -12,9 +12,9 @@ use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, 
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::JsonBody;
 use crate::http::guards::RobotManager;
-use crate::remote::Shown;
 use crate::remote::connect::{self, Manual, Wanted};
 use crate::remote::discovery::Mode;
+use crate::remote::{Shown, scope};
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::remote as rows;
@@ -57,7 +57,7 @@ pub struct Create {
     /// Client mode; by default the discovered mode.
     #[serde(default)]
     mode: Option<Mode>,
-    /// Requested scope.
+    /// Requested scope; by default the scope that the resource requests.
     #[serde(default)]
     scope: Option<String>,
     /// The chosen authorization server, if the resource lists several.
@@ -130,6 +130,9 @@ pub struct Update {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     client_secret: Option<Secret>,
+    /// Authentication method at the token endpoint.
+    #[serde(default)]
+    token_endpoint_auth_method: Option<String>,
 }
 
 /// `PATCH /api/admin/oauth/remote/connections/{oauth_remote_connection_id}`.
@@ -157,8 +160,15 @@ pub async fn update(
     let secret = asked
         .client_secret
         .filter(|secret| !secret.reveal().is_empty());
+    let method = asked
+        .token_endpoint_auth_method
+        .filter(|name| !name.is_empty());
+    let method = method.as_deref().map(connect::chosen_method).transpose();
     let change = rows::Change {
-        scope: connect::scope_of(asked.scope).map_err(problem)?,
+        scope: scope::scope_of(asked.scope).map_err(problem)?,
+        auth_method: method
+            .map_err(problem)?
+            .map(|method| method.name().to_owned()),
         client_secret: connect::seal_secret(&context, &row, secret.as_ref()).map_err(problem)?,
         now: context.clock.now(),
         id: id.clone(),

@@ -39,6 +39,9 @@ pub struct Discovery {
     protected_resource_metadata: Value,
     redirect_uri: String,
     resource_url: String,
+    /// Scope of a connection for which no scope is given: of the resource's challenge, or of the metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 fn server_metadata() -> utoipa::openapi::Ref {
@@ -77,6 +80,7 @@ pub async fn discover(
         protected_resource_metadata: found.resource.document,
         redirect_uri: context.config.remote_callback_page().into(),
         resource_url: found.resource_url.into(),
+        scope: found.scope,
     }))
 }
 
