@@ -254,6 +254,7 @@ async fn code(connection: &mut Connection, target: &Target) -> Result<String> {
             ("client_id", CLIENT),
             ("redirect_uri", REDIRECT_URI),
             ("scope", "openid profile email offline_access"),
+            ("prompt", "consent"), // approved before
             ("code_challenge", CHALLENGE),
             ("code_challenge_method", "S256"),
         ])

@@ -128,6 +128,10 @@ id!(
     GrantId
 );
 id!(
+    /// A remembered consent: `auth_consents.id`.
+    ConsentId
+);
+id!(
     /// An access key: `authentications.id`.
     AccessKeyId
 );

@@ -455,7 +455,7 @@ class Server:
     def authorize(self, client_id, redirect_uri=REDIRECT, scope=FULL_SCOPE, **who):
         challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
         query = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "scope": scope,
-                 "state": "st", "code_challenge": challenge, "code_challenge_method": "S256"}
+                 "state": "st", "prompt": "consent", "code_challenge": challenge, "code_challenge_method": "S256"}
         return self.get("/api/oauth/authorize", query, **who)
 
     def consent(self, request_id, **who):

@@ -55,14 +55,32 @@ function applicationItem(application, reload) {
     }
   });
   revoke.setAttribute("aria-label", formatText(strings.revokeNamed, { name }));
+  const until = application.remembered_until;
   return listItem(
     el("bdi", {}, name),
     [
       facts(formatNodes(strings.lastUsed, { time: timeElement(application.last_used_at) }), formatNodes(strings.approvedAt, { time: timeElement(application.first_granted_at) })),
+      until && el("p", { class: "facts" }, ...formatNodes(strings.remembered, { time: timeElement(until) })),
       scopeDetails(application),
     ],
+    ...(until ? [forgetButton(application, name, reload)] : []),
     revoke,
   );
+}
+
+/** Returns the button that makes the application ask again; its access stays. */
+function forgetButton(application, name, reload) {
+  const forget = button(strings.forget, async () => {
+    const answer = await call("DELETE", `${PATH}/${encodeURIComponent(application.id)}/consent`);
+    if (succeeded(answer) || answer.status === 404) {
+      await reload();
+      showMessage({ title: formatText(strings.forgotten.title, { name }), text: strings.forgotten.text }, "good");
+    } else {
+      showError(answer);
+    }
+  });
+  forget.setAttribute("aria-label", formatText(strings.forgetNamed, { name }));
+  return forget;
 }
 
 function scopeDetails({ scopes, client_id: id }) {
@@ -72,7 +90,7 @@ function scopeDetails({ scopes, client_id: id }) {
     "details",
     {},
     el("summary", {}, count),
-    el("div", { class: "scopelist" }, ...groups.map((group) => scopeGroup(group, "h3"))),
+    el("div", { class: "scopelist" }, ...groups.map((group) => scopeGroup(group))),
     el("p", { class: "hint" }, `${strings.id}: `, el("code", {}, id)),
   );
 }

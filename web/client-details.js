@@ -168,7 +168,8 @@ function isLoopback(host) {
   return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
 }
 
-/** Renders the scopes that the client would get, and the requested scopes that it would not get. */
+/** Renders the scopes that the client would get, each with a box to leave it out, and the requested scopes that
+ *  it would not get. */
 export function renderScopes(place, consent) {
   const granted = consent.granted_scopes ?? [];
   const requested = new Set(consent.requested_scopes ?? []);
@@ -179,7 +180,8 @@ export function renderScopes(place, consent) {
   }
   const claims = consent.requested_claims ?? [];
   if (granted.length === 0 && claims.length === 0) place.append(el("p", {}, messages.scopes.nothing));
-  for (const group of groupScopes(granted)) place.append(scopeGroup(group, "h3", added));
+  if (granted.some((name) => !isRequired(name))) place.append(el("p", { class: "hint" }, messages.scopes.selectHint));
+  for (const group of groupScopes(granted)) place.append(scopeGroup(group, { added, selectable: true }));
   if (claims.length > 0) place.append(claimGroup(claims));
   if (granted.some((name) => added.has(name))) place.append(el("p", { class: "hint" }, messages.scopes.newHint));
 
@@ -206,15 +208,31 @@ function claimGroup(claims) {
   return el("div", { class: "scopes risk-none" }, el("h3", {}, heading), el("ul", {}, ...items));
 }
 
-/** Returns the list of one group of scopes with the risk in the heading; scopes in `added` are marked as new. */
-export function scopeGroup({ title, risk, names }, level = "h3", added = new Set()) {
+/** Returns the scopes in `place` that the user left selected. */
+export function selectedScopes(place) {
+  return [...place.querySelectorAll("input[name=scope]:checked")].map((box) => box.value);
+}
+
+// A client that identifies the user cannot work without `openid`: the user denies the request instead.
+function isRequired(name) {
+  return name === "openid";
+}
+
+/** Returns the list of one group of scopes with the risk in the heading. Scopes in `added` are marked as new;
+ *  with `selectable`, each scope has a box. */
+export function scopeGroup({ title, risk, names }, { level = "h3", added = new Set(), selectable = false } = {}) {
   const mark = messages.scopes.risks[risk];
   const heading = el(level, {}, title);
   if (mark) heading.append(" ", el("span", { class: "mark" }, mark));
   const items = names.map((name) => {
-    const item = el("li", { title: name }, scopeLabel(name));
+    const item = el("li", { title: name }, selectable ? scopeBox(name) : scopeLabel(name));
     if (added.has(name)) item.append(" ", el("span", { class: "mark new" }, messages.scopes.isNew));
     return item;
   });
-  return el("div", { class: `scopes risk-${risk}` }, heading, el("ul", {}, ...items));
+  return el("div", { class: `scopes risk-${risk}` }, heading, el("ul", { class: selectable ? "boxes" : undefined }, ...items));
+}
+
+function scopeBox(name) {
+  const box = el("input", { type: "checkbox", name: "scope", value: name, checked: true, disabled: isRequired(name), autocomplete: "off" });
+  return el("label", { class: "check" }, box, el("span", {}, scopeLabel(name)));
 }

@@ -3,7 +3,8 @@
 
 import { renderAccount } from "./account.js";
 import { call, describeError } from "./api.js";
-import { clientName, fillClientName, renderClientDetails, renderRedirectUri, renderScopes } from "./client-details.js";
+import { clientName, fillClientName, renderClientDetails, renderRedirectUri, renderScopes, selectedScopes } from "./client-details.js";
+import { confirmPrivileged } from "./confirm.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
 import { endSession, redirectTo, redirectToLogin, signOutButton } from "./navigation.js";
 import { $, finishPage, hideMessage, linkButton, reloadButton, showMessage, showSection, timeElement, withButtonsDisabled } from "./page.js";
@@ -13,12 +14,16 @@ const strings = messages.consent;
 const requestId = new URLSearchParams(location.search).get("request_id") ?? "";
 let request; // the consent request of the API
 
-loadRequest();
+loadRequest({ mayRepeat: true });
 
-async function loadRequest() {
+/** Loads and shows the request. With `mayRepeat`, a request that a remembered approval covers is granted without
+ *  showing it: the user signed in on the way to this page. */
+async function loadRequest({ mayRepeat = false } = {}) {
   const answer = await call("GET", `${PATH}?request_id=${encodeURIComponent(requestId)}`);
   if (answer.status === 200) {
-    renderRequest(answer.body);
+    request = answer.body;
+    if (mayRepeat && request.remembered === true && (await repeatApproval())) return true;
+    renderRequest(request);
     return true;
   }
   if (!handleRefusal(answer)) {
@@ -28,32 +33,40 @@ async function loadRequest() {
   return false;
 }
 
+/** Grants the request by a remembered approval. Returns false if the page is needed. */
+async function repeatApproval() {
+  const answer = await call("POST", PATH, { request_id: requestId, decision: "repeat" });
+  if (answer.status !== 200) return false;
+  returnToClient(strings.allowed, answer.body.location);
+  return true;
+}
+
 function renderRequest(consent) {
-  request = consent;
   fillClientName(consent.client_name);
   renderRedirectUri(consent);
   $("redirect-uri").textContent = consent.redirect_uri;
   renderClientDetails($("client-details"), consent);
   renderScopes($("scopes"), consent);
+  $("remembers").hidden = consent.remembers !== true;
   $("expires").replaceChildren(...formatNodes(strings.expires, { time: timeElement(consent.expires_at) }));
   showSection($("review"));
   renderAccount($("account"));
 }
 
-for (const [id, decision] of [["allow", "approve"], ["deny", "deny"]]) {
-  $(id).addEventListener("click", () => withButtonsDisabled(() => sendDecision(decision)));
-}
+confirmPrivileged(() => sendDecision("approve"));
+$("deny").addEventListener("click", () => withButtonsDisabled(() => sendDecision("deny")));
 
 async function sendDecision(decision) {
   hideMessage();
-  $("progress").textContent = strings.progress;
+  showProgress(strings.progress);
   const answer = await call("POST", PATH, {
     request_id: requestId,
     decision,
     client_version: request?.client_version,
     granted_claims: (request?.requested_claims ?? []).map(({ name }) => name),
+    scopes: selectedScopes($("scopes")),
   });
-  $("progress").textContent = "";
+  showProgress("");
   if (answer.status === 200) {
     returnToClient(answer.body.status === "approved" ? strings.allowed : strings.denied, answer.body.location);
     return true;
@@ -66,6 +79,10 @@ async function sendDecision(decision) {
   const { title, text } = describeError(answer);
   showMessage({ title, text: answer.status === 0 ? messages.failures.unconfirmed : text });
   return false;
+}
+
+function showProgress(text) {
+  for (const place of document.querySelectorAll("[data-progress]")) place.textContent = text;
 }
 
 /** Redirects to the client with the authorization response. */

@@ -4,11 +4,11 @@
 
 import { renderAccount } from "./account.js";
 import { call, describeError } from "./api.js";
-import { fillClientName, renderClientDetails, renderScopes, scopeGroup, stripInvisible } from "./client-details.js";
+import { fillClientName, renderClientDetails, renderScopes, selectedScopes, stripInvisible } from "./client-details.js";
+import { confirmPrivileged } from "./confirm.js";
 import { formatNodes, messages } from "./i18n.js";
 import { endSession, redirectToLogin, signOutButton } from "./navigation.js";
 import { $, finishPage, hideMessage, linkButton, reloadButton, showMessage, showSection, timeElement, withButtonsDisabled } from "./page.js";
-import { groupScopes, privilegedScopes } from "./scopes.js";
 
 const PATH = "/api/oauth/device/consent";
 const PAGE = "/oauth/consent";
@@ -16,7 +16,6 @@ const strings = messages.device;
 const input = $("code");
 let code = "";
 let version; // version of the shown client
-let privilegedGranted = []; // granted scopes that need a second confirmation
 
 const codeInUrl = new URLSearchParams(location.search).get("user_code");
 if (codeInUrl === null) {
@@ -111,8 +110,6 @@ function renderRequest(consent) {
   renderClientDetails($("client-details"), consent);
   renderScopes($("scopes"), consent);
   $("expires").replaceChildren(...formatNodes(strings.expires, { time: timeElement(consent.expires_at) }));
-  privilegedGranted = privilegedScopes(consent.granted_scopes ?? []);
-  $("privileged").replaceChildren(...groupScopes(privilegedGranted).map((group) => scopeGroup(group, "h2")));
   showSection($("review"));
   renderAccount($("account"));
 }
@@ -124,24 +121,13 @@ function truncate(text) {
 
 // ---- decision ------------------------------------------------------------------------------
 
-$("allow").addEventListener("click", () => {
-  hideMessage();
-  if (privilegedGranted.length > 0) showSection($("confirm"));
-  else withButtonsDisabled(() => sendDecision("approve"));
-});
-// Ignore the second click of a double click on "allow": it must not confirm the privileged scopes.
-$("allow-privileged").addEventListener("click", (event) => {
-  if (event.detail < 2) withButtonsDisabled(() => sendDecision("approve"));
-});
-$("back").addEventListener("click", (event) => {
-  if (event.detail < 2) showSection($("review"));
-});
+confirmPrivileged(() => sendDecision("approve"));
 $("deny").addEventListener("click", () => withButtonsDisabled(() => sendDecision("deny")));
 
 async function sendDecision(decision) {
   hideMessage();
   showProgress(messages.consent.progress);
-  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version });
+  const answer = await call("POST", PATH, { user_code: code, decision, client_version: version, scopes: selectedScopes($("scopes")) });
   showProgress("");
   if (answer.status === 200) {
     if (answer.body.status === "approved") {

@@ -38,6 +38,7 @@ function renderSignedIn(account) {
     shortcut("/settings/security", strings.security, strings.securityHint),
   ];
   if (hasPermission(account, "ADMINISTRATOR")) shortcuts.push(shortcut("/admin/oauth", strings.admin, strings.adminHint));
+  shortcuts.push(shortcut("/login?prompt=select_account", strings.otherAccount, strings.otherAccountHint));
   $("shortcuts").replaceChildren(...shortcuts, signOutShortcut());
 }
 

@@ -171,7 +171,8 @@ fn logo_address(context: &Context, client_id: &str) -> String {
 }
 
 /// The host of a web address in the form shown by browsers, with a non-default port.
-fn host_of(uri: &str) -> Option<String> {
+#[must_use]
+pub fn host_of(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;

@@ -134,6 +134,8 @@ policies! {
         request_validated_first: false, true;
         /// An unknown consent request has a different error than a finished request.
         unknown_requests_distinguished: false, true;
+        /// Every authorization request is shown on the consent page, and no approval is remembered.
+        never_remembered: false, true;
     }
     /// The token endpoint.
     token_endpoint: TokenEndpointPolicy {
@@ -284,6 +286,8 @@ policies! {
         unknown_handles_distinguished: false, true;
         /// Sign-in sets only the session cookie, no device cookie.
         device_cookie_disabled: false, true;
+        /// A sign-in replaces the account that was signed in in the browser.
+        single_account: false, true;
         /// Sign-out clears every cookie.
         sign_out_clears_cookies: false, true;
     }

@@ -120,6 +120,8 @@ pub struct ConsentPolicy {
     pub request_validated_first: bool,
     /// True if an unknown request has another error than a finished request.
     pub unknown_requests_distinguished: bool,
+    /// True if approvals are never remembered.
+    pub never_remembered: bool,
 }
 
 /// The token endpoint.
@@ -253,11 +255,17 @@ pub enum UpdatedAt {
 
 /// Sign-in and sign-out.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent difference"
+)]
 pub struct SignInPolicy {
     /// True if an unknown handle has another error than a wrong password.
     pub unknown_handles_distinguished: bool,
     /// True if sign-in sets no device cookie.
     pub device_cookie_disabled: bool,
+    /// True if a browser holds the session of a single account.
+    pub single_account: bool,
     /// True if sign-out deletes every cookie of the site.
     pub sign_out_clears_cookies: bool,
 }

@@ -31,6 +31,9 @@ pub use parse::{
 };
 pub use registration::RegistrationPkce;
 
+/// Lifetime of a remembered approval while grants have no end.
+const CONSENT_TTL: Duration = Duration::days(180);
+
 /// An environment variable, for `config/storyden-auth.env` and the documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
@@ -134,6 +137,9 @@ settings! {
     refresh_token_ttl: Duration = "OAUTH_REFRESH_TOKEN_TTL" or "720h";
     /// Lifetime of an approval, refreshes included. Not set: 4320h; unlimited in the profile storyden.
     grant_ttl: Option<Duration> = "OAUTH_GRANT_TTL" or "";
+    /// Remembers approvals on the consent page for `OAUTH_GRANT_TTL`, so that an application gets the same
+    /// permissions again without asking. Never in the profile storyden.
+    remember_consent: bool = "OAUTH_REMEMBER_CONSENT" or "true";
     /// Lifetime of an authorization code; at most 10m. Not set: 60s; 10m in the profile storyden.
     authorization_code_ttl: Option<Duration> = "OAUTH_AUTHORISATION_CODE_TTL" or "";
     /// Lifetime of device and user codes.
@@ -263,6 +269,19 @@ impl Config {
         let end = now + self.refresh_token_ttl;
         let last = self.grant_ttl.or(self.policies.defaults.grant_ttl);
         last.map_or(end, |ttl| end.min(started_at + ttl))
+    }
+
+    /// Returns true if approvals are remembered.
+    #[must_use]
+    pub fn remembers_consent(&self) -> bool {
+        self.remember_consent && !self.policies.consent.never_remembered
+    }
+
+    /// Returns the expiry of an approval that is remembered now: the same lifetime as of a grant.
+    #[must_use]
+    pub fn consent_expiry(&self, now: Timestamp) -> Timestamp {
+        let lifetime = self.grant_ttl.or(self.policies.defaults.grant_ttl);
+        now + lifetime.unwrap_or(CONSENT_TTL)
     }
 
     /// Returns the window in which a client may repeat a refresh after a lost response.

@@ -79,6 +79,13 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
     pairs(headers).filter_map(move |(key, value)| (key == name).then_some(value))
 }
 
+/// Checks the form of a session token: 32 bytes in base64url.
+#[must_use]
+pub fn is_token(value: &str) -> bool {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    value.len() == 43 && value.bytes().all(is_base64url)
+}
+
 /// Builds `Set-Cookie` headers to be appended to a response, a header per cookie.
 pub fn set_cookies(cookies: Vec<String>) -> AppendHeaders<Vec<(HeaderName, String)>> {
     let headers = cookies.into_iter().map(|cookie| (SET_COOKIE, cookie));

@@ -1,5 +1,6 @@
 //! The HTTP server: listener, router, layers, extractors, guards, handlers and error rendering.
 
+pub mod accounts_cookie;
 pub mod admin;
 pub mod caller;
 pub mod cookies;

@@ -6,6 +6,7 @@
 use axum::http::HeaderMap;
 use url::Host;
 
+use super::accounts_cookie;
 use super::cookies::{self, Lifetime, Scope};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -45,14 +46,42 @@ pub fn tokens(config: &Config, headers: &HeaderMap) -> Vec<SecretHash> {
     if config.policies.session_cookie.storyden_name_only {
         read(headers, &[NAME])
     } else {
-        every_token(headers)
+        read(headers, &[HOST_NAME, NAME])
     }
 }
 
-/// The hashes of the session tokens under both names, in every profile: for signing out.
+/// The hashes of the session tokens under both names, in every profile, and of the further accounts of the
+/// browser: for signing out.
 #[must_use]
-pub fn every_token(headers: &HeaderMap) -> Vec<SecretHash> {
-    read(headers, &[HOST_NAME, NAME])
+pub fn every_token(config: &Config, headers: &HeaderMap) -> Vec<SecretHash> {
+    let mut tokens = read(headers, &[HOST_NAME, NAME]);
+    let others = accounts_cookie::tokens(config, headers);
+    tokens.extend(others.iter().map(Secret::hash));
+    tokens
+}
+
+/// The session tokens under the name that this server sets, and of the further accounts of the browser. Empty if
+/// a browser has a single account: in the profile `storyden`, and where a sibling host could plant the session
+/// cookie, because the cookie has no prefix.
+#[must_use]
+pub fn tokens_of_accounts(config: &Config, headers: &HeaderMap) -> Vec<Secret> {
+    if !holds_several_accounts(config) {
+        return Vec::new();
+    }
+    let mut found = read_tokens(headers, &[name(config)]);
+    for token in accounts_cookie::tokens(config, headers) {
+        if found.len() < TOKENS_MAX && !found.contains(&token) {
+            found.push(token);
+        }
+    }
+    found
+}
+
+/// True if a browser keeps the sessions of further accounts.
+fn holds_several_accounts(config: &Config) -> bool {
+    // plain http is a server on this computer
+    let is_plain = config.public_api_address.scheme() == "http";
+    !config.policies.sign_in.single_account && (is_plain || name(config) == HOST_NAME)
 }
 
 /// Ends the sessions of some tokens, and writes an audit line for each open session. `entry` is that line
@@ -75,9 +104,19 @@ pub async fn revoke_all(
 }
 
 fn read(headers: &HeaderMap, names: &[&str]) -> Vec<SecretHash> {
+    read_tokens(headers, names)
+        .iter()
+        .map(Secret::hash)
+        .collect()
+}
+
+fn read_tokens(headers: &HeaderMap, names: &[&str]) -> Vec<Secret> {
     let mut found: Vec<Secret> = Vec::new();
     let values = names.iter().flat_map(|name| cookies::values(headers, name));
-    for token in values.filter(|value| is_token(value)).map(Secret::new) {
+    for token in values
+        .filter(|value| cookies::is_token(value))
+        .map(Secret::new)
+    {
         if found.len() == TOKENS_MAX {
             tracing::debug!("request has more than {TOKENS_MAX} session cookies");
             break;
@@ -86,13 +125,7 @@ fn read(headers: &HeaderMap, names: &[&str]) -> Vec<SecretHash> {
             found.push(token);
         }
     }
-    found.iter().map(Secret::hash).collect()
-}
-
-/// Checks the form of a session token: 32 bytes in base64url.
-fn is_token(value: &str) -> bool {
-    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    value.len() == 43 && value.bytes().all(is_base64url)
+    found
 }
 
 /// The `Set-Cookie` headers of a new session. Session cookies of other scopes are cleared first if the
@@ -116,7 +149,7 @@ pub fn begin(
 
 /// The `Set-Cookie` headers that sign a browser out: a header for every scope that this server uses under
 /// some settings. With `storyden_name_only`, only the current scope is cleared, unless the browser sent
-/// cookies of more than that scope.
+/// cookies of more than that scope. The cookie of further accounts is cleared too.
 #[must_use]
 pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> {
     let ours = scope(config);
@@ -124,6 +157,7 @@ pub fn end(config: &Config, headers: &HeaderMap, now: Timestamp) -> Vec<String> 
     if !config.policies.session_cookie.storyden_name_only || has_others(config, headers) {
         set.extend(cleared_others(config, &ours));
     }
+    set.extend(accounts_cookie::clear(config, headers));
     set
 }
 

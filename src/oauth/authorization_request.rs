@@ -204,17 +204,25 @@ fn challenge_of(
 
 /// The parameters that control sign-in and consent (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the values of `prompt` are independent"
+)]
 pub struct Interaction {
     /// `prompt=none`: no page may be shown.
     pub silent: bool,
-    /// `prompt=login` or `select_account`: the person signs in again after this request.
+    /// `prompt=login`: the person signs in again after this request.
     pub fresh_login: bool,
+    /// `prompt=select_account`: the person chooses an account after this request, or signs in.
+    pub account_choice: bool,
+    /// `prompt=consent`: the consent page is shown, regardless of earlier approvals.
+    pub consent_page: bool,
     /// `max_age`: the longest time since the person's sign-in.
     pub max_age: Option<Duration>,
 }
 
 impl Interaction {
-    /// Parses `prompt` and `max_age`. `prompt=consent` has no effect: consent is always requested.
+    /// Parses `prompt` and `max_age`.
     ///
     /// # Errors
     /// `invalid_request` for contradictory values.
@@ -245,7 +253,9 @@ impl Interaction {
         };
         Ok(Self {
             silent,
-            fresh_login: has("login") || has("select_account"),
+            fresh_login: has("login"),
+            account_choice: has("select_account"),
+            consent_page: has("consent"),
             max_age,
         })
     }
@@ -274,5 +284,12 @@ impl Interaction {
             .max_age
             .is_some_and(|age| now - auth_time > age && auth_time < asked_at);
         too_old || self.fresh_login && auth_time <= asked_at
+    }
+
+    /// True if a person who signed in at `auth_time` must still choose an account for a request made at
+    /// `asked_at`. A sign-in after the request is a choice.
+    #[must_use]
+    pub fn demands_choice(&self, auth_time: Option<Timestamp>, asked_at: Timestamp) -> bool {
+        self.account_choice && auth_time.is_none_or(|at| at <= asked_at)
     }
 }

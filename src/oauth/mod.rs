@@ -24,6 +24,7 @@ pub mod private_use_scheme;
 pub mod redirect_mismatch;
 pub mod redirect_uri;
 pub mod refresh_grant;
+pub mod remembered_consent;
 pub mod resource;
 pub mod scope;
 pub mod scope_parameter;

@@ -1,5 +1,5 @@
 //! Applications that a member has authorized: clients with a live grant or a live refresh token, issued
-//! by this server or by Storyden.
+//! by this server or by Storyden, or with a remembered consent.
 
 use std::collections::HashMap;
 
@@ -28,8 +28,21 @@ pub struct Application {
     pub first_granted_at: Timestamp,
     /// Time of the last code exchange or refresh.
     pub last_used_at: Timestamp,
-    /// Union of the scopes of all live grants.
+    /// Union of the scopes of all live grants and of the remembered consent.
     pub scope: Scope,
+    /// Expiry of the remembered consent, if any.
+    pub remembered_until: Option<Timestamp>,
+}
+
+/// The credentials that a list of applications counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Current time.
+    pub now: Timestamp,
+    /// Time after the exchange in which a grant without a refresh token counts as live.
+    pub access_token_ttl: time::Duration,
+    /// True if remembered consents count.
+    pub consents: bool,
 }
 
 /// Condition: grant `g` was approved by a session, or by an access key that is live at `$2`.
@@ -43,11 +56,14 @@ const APPROVED_BY_LIVE_CREDENTIAL: Sql = sql!(
     ")))"
 );
 
-/// Live grants and refresh tokens, a row each: `$1` is the account, `$2` the current time, `$3` the
-/// cut-off for grants without a refresh token. Access tokens of grants made before `$3` have expired.
+/// Live grants, refresh tokens and remembered consents, a row each: `$1` is the account, `$2` the current time,
+/// `$3` the cut-off for grants without a refresh token, `$4` true if remembered consents count. Access tokens of
+/// grants made before `$3` have expired.
 const LIVE: Sql = sql!(
     "SELECT g.client_id, g.created_at AS given_at, \
-     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope \
+     COALESCE(g.rotated_at, g.created_at) AS used_at, k.scope, ",
+    NEVER,
+    " AS remembered_until \
      FROM auth_grants g LEFT JOIN oauth_authorisation_codes k ON k.id = g.code_id \
      WHERE g.account_id = $1 AND NOT g.client_credentials AND g.revoked_at IS NULL AND NOT ",
     GRANT_ENDED,
@@ -65,7 +81,9 @@ const LIVE: Sql = sql!(
         "r.expires_at > $2"
     ),
     ")) UNION ALL \
-     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope \
+     SELECT t.client_id, t.created_at AS given_at, t.created_at AS used_at, t.scope, ",
+    NEVER,
+    " AS remembered_until \
      FROM oauth_refresh_tokens t WHERE t.account_id = $1 AND t.revoked_at IS NULL AND ",
     (
         "julianday(t.expires_at) > julianday($2)",
@@ -76,10 +94,22 @@ const LIVE: Sql = sql!(
     " AND NOT EXISTS (SELECT 1 FROM auth_refresh_tokens m JOIN auth_grants g \
      ON g.id = m.grant_id WHERE m.token_id = t.id AND NOT ",
     APPROVED_BY_LIVE_CREDENTIAL,
-    ")"
+    ") UNION ALL \
+     SELECT n.client_id, n.approved_at AS given_at, n.used_at, n.scope, \
+     n.expires_at AS remembered_until \
+     FROM auth_consents n WHERE $4 AND n.account_id = $1 AND ",
+    (
+        "julianday(n.expires_at) > julianday($2)",
+        "n.expires_at > $2"
+    ),
+    " AND n.client_epoch = COALESCE((SELECT y.consent_epoch FROM auth_clients y \
+     WHERE y.client_id = n.client_id), 0)"
 );
 
-/// The clients with a live grant or refresh token that are not being deleted.
+/// The expiry of the remembered consent in a row without such a consent.
+const NEVER: Sql = Sql::new("NULL", "NULL::timestamptz");
+
+/// The clients with a live grant, refresh token or remembered consent that are not being deleted.
 const AUTHORIZED: Sql = sql!(
     " FROM oauth_clients c WHERE c.id IN (SELECT x.client_id FROM (",
     LIVE,
@@ -100,26 +130,30 @@ struct LiveGrantRow {
     given_at: Timestamp,
     used_at: Timestamp,
     scope: Option<String>,
+    remembered_until: Option<Timestamp>,
 }
 
-row!(LiveGrantRow: client_id, given_at, used_at, scope);
+row!(LiveGrantRow: client_id, given_at, used_at, scope, remembered_until);
 
-/// Lists a page of the authorized applications, by name. A grant without a refresh token counts as live
-/// for `access_token_ttl` after the exchange.
+/// Lists a page of the authorized applications, by name.
 pub async fn list(
     db: &Db,
     account: &AccountId,
-    now: Timestamp,
-    access_token_ttl: time::Duration,
+    counted: Counted,
     page: Page,
 ) -> Result<Paged<Application>> {
     const COUNT: Sql = sql!("SELECT COUNT(*) AS n", AUTHORIZED);
     const NAMED: Sql = sql!(
         "SELECT c.id, c.client_id, c.name",
         AUTHORIZED,
-        " ORDER BY c.name, c.id LIMIT $4 OFFSET $5"
+        " ORDER BY c.name, c.id LIMIT $5 OFFSET $6"
     );
-    let parameters: [Value; 3] = [account.into(), now.into(), (now - access_token_ttl).into()];
+    let parameters: [Value; 4] = [
+        account.into(),
+        counted.now.into(),
+        (counted.now - counted.access_token_ttl).into(),
+        counted.consents.into(),
+    ];
     let total: i64 = db.fetch_one(COUNT, &parameters).await?;
     let bounded: Vec<Value> = parameters.iter().cloned().chain(page.bounds()).collect();
     let rows: Vec<NamedRow> = db.fetch_all(NAMED, &bounded).await?;
@@ -153,6 +187,7 @@ fn combine(
     Some(Application {
         first_granted_at: alive.iter().map(|row| row.given_at).min()?,
         last_used_at: alive.iter().map(|row| row.used_at).max()?,
+        remembered_until: alive.iter().filter_map(|row| row.remembered_until).max(),
         scope: names
             .flat_map(|scope| Scope::stored(scope).iter().collect::<Vec<_>>())
             .collect(),

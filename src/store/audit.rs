@@ -76,6 +76,10 @@ events! {
     RemoteTokenGiven = "remote_token_given",
     /// Consent approved.
     GrantApproved = "grant_approved",
+    /// Request approved without a page, by a remembered consent.
+    ConsentRepeated = "consent_repeated",
+    /// Remembered consent ended by the member; grants stay.
+    ConsentForgotten = "consent_forgotten",
     /// Consent denied.
     GrantDenied = "grant_denied",
     /// Grant revoked by the client, the member, or an administrator.

@@ -8,7 +8,7 @@ use super::open_revocations::{NEWEST_REVOCATION, REQUEST_ENDED};
 use super::row::row;
 use super::shown_consents::{self, SHOWN_COLUMNS, ShownColumns, ShownConsent};
 use super::sql::{Sql, sql};
-use super::value::{JsonColumn, Value};
+use super::value::{Flag, JsonColumn, Value};
 use crate::clock::Timestamp;
 use crate::ids::{
     AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationRequestId, ClientRowId,
@@ -49,6 +49,10 @@ pub struct AuthorizationRequest {
     pub created_at: Timestamp,
     /// True if the request was approved, denied, or revoked.
     pub decided: bool,
+    /// Resource indicators (RFC 8707); `None` for the community's own API.
+    pub resources: Option<Vec<String>>,
+    /// True if a remembered consent may approve the request.
+    pub repeatable: bool,
     /// The scopes and the client that the consent page showed. `None` for a request from Storyden until
     /// this server shows the page.
     pub shown: Option<ShownConsent>,
@@ -67,30 +71,32 @@ struct RequestRow {
     expires_at: Timestamp,
     request_created_at: Timestamp,
     decided: bool,
+    resources: Option<JsonColumn<Option<Vec<String>>>>,
+    repeatable: Option<Flag>,
     shown: ShownColumns,
     client: ClientColumns,
 }
 
 row!(RequestRow:
     request_id, request_account_id, redirect_uri, scope, state, nonce, code_challenge, response_mode,
-    requested_claims, expires_at, request_created_at, decided; shown, client
+    requested_claims, expires_at, request_created_at, decided, resources, repeatable; shown, client
 );
 
 /// Finds a request by the hash of the request id, with the client.
 pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<AuthorizationRequest>> {
     const SQL: Sql = sql!(
         "SELECT q.id AS request_id, q.account_id AS request_account_id, q.redirect_uri, \
-         q.scope, q.state, q.nonce, q.code_challenge, i.response_mode, i.requested_claims, \
-         q.expires_at, q.created_at AS request_created_at, \
+         q.scope, q.state, q.nonce, q.code_challenge, q.expires_at, \
+         q.created_at AS request_created_at, \
          (q.approved_at IS NOT NULL OR q.denied_at IS NOT NULL OR ",
         REQUEST_ENDED,
-        ") AS decided, ",
+        ") AS decided, e.response_mode, e.requested_claims, e.resources, e.repeatable, ",
         SHOWN_COLUMNS,
         ", ",
         CLIENT_COLUMNS,
         " FROM oauth_authorisation_requests q JOIN oauth_clients c ON c.id = q.client_id \
          LEFT JOIN auth_shown_consents s ON s.request_id = q.id \
-         LEFT JOIN auth_request_details i ON i.request_id = q.id \
+         LEFT JOIN auth_request_details e ON e.request_id = q.id \
          WHERE q.request_id_hash = $1 AND ",
         IS_NOT_DELETED
     );
@@ -112,6 +118,8 @@ pub async fn find(db: &Db, request_id: &SecretHash) -> Result<Option<Authorizati
         expires_at: row.expires_at,
         created_at: row.request_created_at,
         decided: row.decided,
+        resources: row.resources.and_then(|list| list.0),
+        repeatable: row.repeatable.is_some_and(|flag| flag.0),
         shown: row.shown.into(),
     }))
 }
@@ -150,6 +158,8 @@ pub struct NewRequest {
     pub shown_client: String,
     /// Resource indicators (RFC 8707); `None` for the community's own API.
     pub resources: Option<Vec<String>>,
+    /// True if a remembered consent may approve the request.
+    pub repeatable: bool,
     /// Time of sign-in; `None` for a request with an access key.
     pub auth_time: Option<Timestamp>,
     /// The way of the sign-in; `None` if unknown.
@@ -187,8 +197,8 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO auth_request_details (request_id, auth_time, auth_time_unknown, \
-             redirect_uri_given, resources, sign_in_method, response_mode, requested_claims, \
-             revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ",
+             redirect_uri_given, resources, repeatable, sign_in_method, response_mode, \
+             requested_claims, revocation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, ",
             NEWEST_REVOCATION,
             ")"
         ),
@@ -198,6 +208,7 @@ pub async fn insert(tx: &mut Tx, new: &NewRequest) -> Result<()> {
             new.auth_time.is_none().into(),
             new.redirect_uri_given.into(),
             Value::optional_names(new.resources.as_deref()),
+            new.repeatable.into(),
             new.sign_in_method.into(),
             stored_mode(new.response_mode),
             Value::json_unless(new.claims.is_empty(), &new.claims)?,
@@ -297,9 +308,13 @@ pub struct PendingRequest {
     pub created_at: Timestamp,
     /// Expiry.
     pub expires_at: Timestamp,
+    /// The account that the person chose for the request, among the accounts of the browser.
+    pub chosen_account_id: Option<AccountId>,
 }
 
-row!(PendingRequest: browser_hash, client_id, parameters, created_at, expires_at);
+row!(PendingRequest:
+    browser_hash, client_id, parameters, created_at, expires_at, chosen_account_id
+);
 
 impl PendingRequest {
     /// True if the request is unexpired and bound to a cookie of this browser.
@@ -313,7 +328,7 @@ impl PendingRequest {
 /// Finds a pending request. The caller must check the browser with [`PendingRequest::is_open`].
 pub async fn find_pending(db: &Db, request_id: &SecretHash) -> Result<Option<PendingRequest>> {
     db.fetch_optional(
-        "SELECT browser_hash, client_id, parameters, created_at, expires_at \
+        "SELECT browser_hash, client_id, parameters, created_at, expires_at, chosen_account_id \
          FROM auth_pending_requests WHERE request_id_hash = $1",
         &[request_id.into()],
     )
@@ -351,6 +366,16 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPending) -> Result<()> {
             new.created_at.into(),
             new.expires_at.into(),
         ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Records the account that the person chose for a pending request. The caller has checked the browser.
+pub async fn choose_account(db: &Db, request_id: &SecretHash, account: &AccountId) -> Result<()> {
+    db.execute(
+        "UPDATE auth_pending_requests SET chosen_account_id = $2 WHERE request_id_hash = $1",
+        vec![request_id.into(), account.into()],
     )
     .await?;
     Ok(())

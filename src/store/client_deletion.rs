@@ -11,7 +11,7 @@ use super::value::Value;
 use crate::clock::Timestamp;
 use crate::ids::ClientRowId;
 
-/// Deletes a client with all requests, codes, device authorizations, and refresh tokens. False if there
+/// Deletes a client with all consents, requests, codes, device authorizations, and refresh tokens. False if there
 /// is no such client. The grants are revoked and kept for a while, so that access tokens are refused.
 ///
 /// If the first batch does not delete all rows, a job deletes the rest ([`super::apply_revocations::apply`]).
@@ -74,6 +74,10 @@ struct Dependents {
 }
 
 const DEPENDENTS: &[Dependents] = &[
+    Dependents {
+        select: "SELECT id FROM auth_consents WHERE client_id = $1 LIMIT $2",
+        delete: &[delete_by_id::CONSENTS],
+    },
     Dependents {
         select: "SELECT request_id_hash AS id FROM auth_pending_requests WHERE client_id = $1 LIMIT $2",
         delete: &[delete_by_id::PENDING_REQUESTS],

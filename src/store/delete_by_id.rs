@@ -24,6 +24,9 @@ pub(super) const PENDING_REQUESTS: Sql = sql!(
 
 pub(super) const CODES: Sql = sql!("DELETE FROM oauth_authorisation_codes WHERE id IN ", IDS);
 
+/// Remembered consents.
+pub(super) const CONSENTS: Sql = sql!("DELETE FROM auth_consents WHERE id IN ", IDS);
+
 pub(super) const REFRESH_TOKENS: Sql = sql!("DELETE FROM oauth_refresh_tokens WHERE id IN ", IDS);
 
 pub(super) const SESSION_DETAILS: Sql = sql!("DELETE FROM auth_sessions WHERE session_id IN ", IDS);

@@ -79,6 +79,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/postgres/0006_long_lists.sql"),
     ),
     Migration::new(
+        7,
+        "remembered_consent",
+        include_str!("../../migrations/sqlite/0007_remembered_consent.sql"),
+        include_str!("../../migrations/postgres/0007_remembered_consent.sql"),
+    ),
+    Migration::new(
         8,
         "openid",
         include_str!("../../migrations/sqlite/0008_openid.sql"),

@@ -23,6 +23,7 @@ pub mod client_documents;
 pub mod client_list;
 pub mod clients;
 pub mod closing;
+pub mod consents;
 pub mod copy;
 pub mod db;
 mod delete_by_id;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::audit::{self, Entry};
 use super::clients;
+use super::consents;
 use super::db::{Db, Tx};
 use super::error::Result;
 use super::open_revocations::OpenRevocation;
@@ -202,8 +203,8 @@ async fn lock(tx: &mut Tx, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Ends codes, device authorizations, grants, refresh tokens, and the kinds in `and`. Grants end before
-/// the refresh tokens of the grants, also in the job.
+/// Ends remembered consents, codes, device authorizations, grants, refresh tokens, and the kinds in `and`.
+/// Grants end before the refresh tokens of the grants, also in the job.
 async fn end(
     tx: &mut Tx,
     target: &Target,
@@ -211,6 +212,7 @@ async fn end(
     now: Timestamp,
     and: &[&Kind],
 ) -> Result<RevokedCounts> {
+    consents::end(tx, target).await?;
     let mut more = false;
     let mut end = async |kind: &Kind| {
         let ended = kind.end(tx, target, because, now).await?;

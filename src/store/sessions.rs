@@ -12,7 +12,7 @@ use crate::ids::{AccountId, SessionId};
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
-/// Maximum number of tokens looked up at once, the number of placeholders in [`find`].
+/// Maximum number of tokens looked up at once, the number of placeholders in [`rows_of`].
 pub const TOKENS_MAX: usize = 8;
 
 /// A live session with the account.
@@ -24,6 +24,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// The way of the sign-in; `None` for a session from Storyden or from a command.
     pub method: Option<SignInMethod>,
+    /// Expiry.
+    pub expires_at: Timestamp,
     /// The account, with current permissions.
     pub account: Account,
 }
@@ -44,6 +46,22 @@ row!(SessionRow:
 /// Finds the session of the first token with a session that is neither expired nor revoked. Tokens
 /// beyond [`TOKENS_MAX`] are ignored.
 pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Option<Session>> {
+    let rows = rows_of(db, tokens).await?;
+    Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
+}
+
+/// Finds the live session of each token, `None` for a token without. Tokens beyond [`TOKENS_MAX`] are ignored.
+pub async fn find_each(
+    db: &Db,
+    tokens: &[SecretHash],
+    now: Timestamp,
+) -> Result<Vec<Option<Session>>> {
+    let rows = rows_of(db, tokens).await?;
+    Ok(tokens.iter().map(|token| live(&rows, token, now)).collect())
+}
+
+/// Reads the sessions of some tokens that are not revoked, a row per role of the account.
+async fn rows_of(db: &Db, tokens: &[SecretHash]) -> Result<Vec<SessionRow>> {
     const SQL: Sql = sql!(
         "SELECT x.id AS session_id, x.token_hash AS session_token_hash, \
          x.created_at AS session_created_at, x.expires_at AS session_expires_at, \
@@ -57,13 +75,12 @@ pub async fn find(db: &Db, tokens: &[SecretHash], now: Timestamp) -> Result<Opti
         SESSION_ENDED
     );
     let Some(first) = tokens.first() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     // The same statement for any number of tokens: the first token fills the unused placeholders.
     let places: [Value; TOKENS_MAX] =
         std::array::from_fn(|place| tokens.get(place).unwrap_or(first).into());
-    let rows: Vec<SessionRow> = db.fetch_all(SQL, &places).await?;
-    Ok(tokens.iter().find_map(|token| live(&rows, token, now)))
+    db.fetch_all(SQL, &places).await
 }
 
 /// Builds the session of a token from the joined rows, if the session is live.
@@ -80,6 +97,7 @@ fn live(rows: &[SessionRow], token: &SecretHash, now: Timestamp) -> Option<Sessi
             .session_method
             .as_deref()
             .and_then(SignInMethod::from_name),
+        expires_at: row.session_expires_at,
         account,
     })
 }

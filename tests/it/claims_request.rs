@@ -200,6 +200,48 @@ both! {
         detour.open(&server, &frigg).await.expect(200);
     }
 
+    /// Issue 15, req_176: a remembered approval gives the claims of its scopes. A claim that only a page can grant
+    /// needs the page each time, also if an earlier page granted the claim.
+    async fn a_remembered_approval_gives_no_further_claims(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let shown = page(&server, &frigg, &app, CLAIMS).await;
+        approve(&server, &frigg, &app, shown).await;
+        let asked = [("scope", "openid"), ("claims", CLAIMS)];
+        let silent = [asked[0], asked[1], ("prompt", "none")];
+        told(server.authorize(Some(&frigg), &app, &silent).await, "consent_required");
+        let detour = BrowserRequest::begin(&server, &app, &asked).await;
+        let shown = detour.open(&server, &frigg).await.expect(200).json();
+        assert_eq!((shown.get("remembered"), &shown["remembers"]), (None, &json!(true)));
+        let repeated = detour.decide(&server, &frigg, "repeat").await;
+        repeated.expect_error(400, "consent_required");
+        // without these claims, the same approval needs no page
+        server.authorize(Some(&frigg), &app, &[("scope", "openid")]).await.code();
+        server.code(&frigg, &app, &[("scope", "openid email")]).await;
+        let claims = r#"{"id_token":{"email":null},"userinfo":{"email":null}}"#;
+        let covered = [("scope", "openid email"), ("claims", claims)];
+        let code = server.authorize(Some(&frigg), &app, &covered).await.code();
+        let tokens = server.exchange(&app, &code).await.expect(200);
+        assert_eq!(in_id_token(&tokens), ["email"]);
+    }
+
+    /// Issue 15, req_176: a scope that the member leaves out takes its claims with it.
+    async fn a_left_out_scope_takes_its_claims(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        let claims = r#"{"id_token":{"email":null,"name":null}}"#;
+        let id = server.pending(&frigg, &app, &[("scope", "openid email"), ("claims", claims)]).await;
+        let body = json!({
+            "request_id": id, "decision": "approve", "scopes": ["openid"], "granted_claims": ["email", "name"],
+        });
+        let approved = server.post_as(&frigg, "/api/oauth/authorize/consent", &body).await.expect(200);
+        let tokens = server.exchange(&app, &approved.sent("code").unwrap()).await.expect(200);
+        assert_eq!(tokens.text("scope"), "openid");
+        assert_eq!(in_id_token(&tokens), ["name"]);
+    }
+
     /// Codes and grants of an earlier binary, and requests of a Storyden, have no claims; the request of an
     /// earlier binary is approved as before.
     async fn rows_without_the_new_columns_work(setup: Setup) {

@@ -76,6 +76,7 @@ both! {
               "redirect_host": "app.example",
               "redirect_is_loopback": false,
               "redirect_uri": "https://app.example/cb",
+              "remembers": true,
               "request_id": null,
               "requested_scopes": [
                 "openid",

@@ -113,6 +113,19 @@ async fn decided(server: &Server, member: &Member, app: &Client, decision: &str)
 }
 
 both! {
+    /// Issue 15: the code of a remembered approval is sent by form too.
+    async fn a_remembered_approval_is_sent_by_form(setup: Setup) {
+        let server = setup.start().await;
+        let frigg = server.member("frigg", &[]).await;
+        let app = server.public_client().await;
+        server.code(&frigg, &app, &[]).await;
+        for prompt in ["", "none"] {
+            let form = Form::of(&server.authorize(Some(&frigg), &app, &[FORM, ("prompt", prompt)]).await);
+            assert_eq!(form.action, "https://app.example/cb");
+            server.exchange(&app, form.get("code").unwrap()).await.expect(200);
+        }
+    }
+
     /// Form Post §2: the code comes by form, with `state` and `iss`; the location of the consent result shows
     /// nothing of it.
     async fn the_code_comes_by_form(setup: Setup) {

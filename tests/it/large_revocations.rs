@@ -98,6 +98,7 @@ async fn wipe(server: &Server) {
         "DELETE FROM auth_request_details",
         "DELETE FROM oauth_device_authorisations",
         "DELETE FROM auth_device_origins",
+        "DELETE FROM auth_consents",
     ] {
         server.sql(sql, &[]).await;
     }

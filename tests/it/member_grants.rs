@@ -174,7 +174,7 @@ both! {
 
     /// Issue 5: an application without a refresh token is listed while an access token may be live.
     async fn an_application_without_a_refresh_token_is_listed_until_expiry(setup: Setup) {
-        let server = setup.start().await;
+        let server = setup.with("OAUTH_REMEMBER_CONSENT", "false").start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         let tokens = server.tokens(&frigg, &app, &[("scope", "openid")]).await;

@@ -15,9 +15,10 @@ both! {
         let id_token = server.tokens(&frigg, &app, &[]).await.text("id_token");
         for _ in 0..2 {
             let hint = ("id_token_hint", id_token.as_str());
-            assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &[hint]).await);
+            let page = [("prompt", "consent"), hint];
+            assert_redirect_to_consent(server.authorize(Some(&frigg), &app, &page).await);
             let silent = [("prompt", "none"), hint];
-            told(server.authorize(Some(&frigg), &app, &silent).await, "consent_required");
+            server.authorize(Some(&frigg), &app, &silent).await.code(); // approved before
             told(server.authorize(None, &app, &silent).await, "login_required");
             let detour = assert_redirect_to_login(server.authorize(None, &app, &[hint]).await);
             detour.open(&server, &frigg).await.expect(200);

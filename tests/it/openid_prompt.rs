@@ -17,13 +17,12 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_166, req_073: with a session the answer is `consent_required`, because consent is always
-    /// requested.
-    async fn prompt_none_with_a_session_is_consent_required(setup: Setup) {
+    /// req_166, req_073: with a session, but without an earlier approval, the answer is `consent_required`.
+    async fn prompt_none_without_an_approval_is_consent_required(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
-        server.tokens(&frigg, &app, &[]).await; // an earlier approval has no effect
+        server.tokens(&frigg, &app, &[("scope", "openid")]).await; // less than requested below
         let before = stored(&server).await;
         for _ in 0..2 {
             let answer = server.authorize(Some(&frigg), &app, &[("prompt", "none")]).await;
@@ -72,8 +71,8 @@ both! {
         assert_eq!(stored(&server).await, 0);
     }
 
-    /// req_167, req_170: `login` and `select_account` require a session that is newer than the request;
-    /// then the same request continues.
+    /// req_167, req_170: `login` and `select_account` require a session that is newer than the request, or a
+    /// choice; then the same request continues.
     async fn prompt_login_requires_a_new_sign_in(setup: Setup) {
         let server = setup.start().await;
         let old = server.member("frigg", &[]).await;
@@ -143,8 +142,8 @@ both! {
         detour.open(&server, &frigg).await.expect(200);
     }
 
-    /// req_167: `consent` has no effect, since consent is always requested.
-    async fn prompt_consent_has_no_effect(setup: Setup) {
+    /// req_167: `consent` shows the consent page, and needs no new sign-in.
+    async fn prompt_consent_shows_the_consent_page(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;

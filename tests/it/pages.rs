@@ -40,6 +40,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/client-form.js", "text/javascript; charset=utf-8"),
     ("/web/client-kinds.js", "text/javascript; charset=utf-8"),
     ("/web/clients.js", "text/javascript; charset=utf-8"),
+    ("/web/confirm.js", "text/javascript; charset=utf-8"),
     ("/web/consent.js", "text/javascript; charset=utf-8"),
     ("/web/copyable.js", "text/javascript; charset=utf-8"),
     ("/web/device.js", "text/javascript; charset=utf-8"),

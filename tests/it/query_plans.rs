@@ -137,9 +137,16 @@ async fn protocol(server: &Server, frigg: &Member, app: &Client, service: &Clien
             server.decide(frigg, &request_id, decision).await;
         }
     }
-    server
-        .authorize(Some(frigg), app, &[("prompt", "none")])
-        .await;
+    for prompt in ["none", "", "consent"] {
+        server
+            .authorize(Some(frigg), app, &[("prompt", prompt)])
+            .await;
+    }
+    let browser = BrowserRequest::begin(server, app, &[("prompt", "select_account")]).await;
+    browser.client(server).await.expect(200);
+    browser.choose(server, frigg, frigg).await.expect(404);
+    browser.open(server, frigg).await;
+    browser.decide(server, frigg, "repeat").await;
     server.authorize(None, app, &[]).await.expect(302);
     let key_code = server
         .request("GET", "/api/oauth/authorize")
@@ -193,7 +200,10 @@ async fn member(server: &Server, frigg: &Member, app: &Client) {
     call(("DELETE", &one(tokens, token)), None).await;
     let applications = "/api/auth/oauth/applications";
     call(("GET", applications), None).await.expect(200);
+    let consent = format!("{}/consent", one(applications, app.row_id.as_str()));
+    call(("DELETE", &consent), None).await;
     call(("DELETE", &one(applications, app.row_id.as_str())), None).await;
+    call(("GET", "/api/auth/accounts"), None).await.expect(200);
     let clients = "/api/auth/oauth/clients";
     let new = json!({
         "name": "Mine", "type": "confidential", "redirect_uris": ["https://mine.example/cb"],

@@ -6,7 +6,8 @@ import { issuer } from './community.mjs';
 /** Starts a code flow. Returns the authorization URL and `finish(address)`, which exchanges the code of the
  *  callback address for tokens. */
 export async function startCodeFlow(app, redirectUri, parameters = {}) {
-  const config = await openid.discovery(new URL(issuer), app.client_id, undefined, openid.None(), {
+  const authentication = app.client_secret ? openid.ClientSecretPost(app.client_secret) : openid.None();
+  const config = await openid.discovery(new URL(issuer), app.client_id, undefined, authentication, {
     execute: [openid.allowInsecureRequests], // the test server has no https
   });
   const verifier = openid.randomPKCECodeVerifier();

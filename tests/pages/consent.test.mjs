@@ -52,6 +52,108 @@ test('req_192, req_118: shows the client, the redirect URI, the scopes and the a
   assert.equal(tokens.claims().sub, frigg.id);
 });
 
+test('issue 15: a permission is left out by keyboard, openid cannot be, and the tokens say what was granted', async (t) => {
+  const [app, back] = [client({ scope: 'openid profile offline_access CREATE_POST' }), await callbackServer(t)];
+  const page = await openBrowser(t, member('Frigg'), { viewport: PHONE });
+  const { url, finish } = await startCodeFlow(app, back.uri, { scope: 'openid profile offline_access CREATE_POST' });
+  await page.goto(url);
+  await waitForHeading(page, asks('Reading list'));
+  await page.getByText(messages.scopes.selectHint).waitFor();
+  const box = (name) => page.getByLabel(messages.scopes.labels[name], { exact: true });
+  assert.equal(await box('openid').isDisabled(), true);
+  assert.equal(await box('openid').isChecked(), true);
+  await box('CREATE_POST').focus();
+  await page.keyboard.press('Space');
+  await page.getByText(messages.scopes.labels.profile).click();
+  await checkPageEverywhere(page, 'consent-left-out');
+  await allow(page).click();
+  const tokens = await finish(await back.next());
+  assert.equal(tokens.scope, 'openid offline_access');
+});
+
+test('issue 15, A-37: privileged permissions are listed and confirmed a second time', async (t) => {
+  const [odin, back] = [member('Odin', { admin: true }), await callbackServer(t)];
+  const app = client({ name: 'Admin tool', scope: 'openid CREATE_POST ADMINISTRATOR' });
+  const page = await openBrowser(t, odin);
+  const ask = async () => {
+    const flow = await startCodeFlow(app, back.uri, { scope: 'openid CREATE_POST ADMINISTRATOR' });
+    await page.goto(flow.url);
+    await waitForHeading(page, asks('Admin tool'));
+    return flow.finish;
+  };
+  const confirmHeading = formatMessage(strings.confirmHeading, { client: 'Admin tool' });
+  const finish = await ask();
+  // the second click of a double click does not confirm
+  await allow(page).dblclick();
+  await waitForHeading(page, confirmHeading);
+  await page.locator('#confirm').getByText(messages.scopes.labels.ADMINISTRATOR).waitFor();
+  assert.equal(await page.locator('#confirm').getByText(messages.scopes.labels.CREATE_POST).count(), 0);
+  await checkPageEverywhere(page, 'consent-confirm');
+  await page.getByRole('button', { name: strings.goBack }).click();
+  await waitForHeading(page, asks('Admin tool'));
+  await allow(page).click();
+  await page.getByRole('button', { name: strings.confirm }).click();
+  assert.equal((await finish(await back.next())).scope, 'openid CREATE_POST ADMINISTRATOR');
+
+  // without the privileged permission there is nothing to confirm
+  const again = await ask();
+  await page.getByLabel(messages.scopes.labels.ADMINISTRATOR, { exact: true }).uncheck();
+  await allow(page).click();
+  assert.equal((await again(await back.next())).scope, 'openid CREATE_POST');
+});
+
+test('issue 15, req_127: a click soon after the confirmation was shown has no effect (double-clickjacking)', async (t) => {
+  const [odin, back] = [member('Odin', { admin: true }), await callbackServer(t)];
+  const app = client({ name: 'Admin tool', scope: 'openid ADMINISTRATOR' });
+  const page = await openBrowser(t, odin);
+  await stopClock(page);
+  const sent = [];
+  page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  await page.goto((await startCodeFlow(app, back.uri, { scope: 'openid ADMINISTRATOR' })).url);
+  await waitForHeading(page, asks('Admin tool'));
+  await page.getByText(`@${odin.handle}`).waitFor(); // the last element that is loaded
+  await page.clock.runFor(500);
+  await waitUntilEnabled(allow(page));
+  await allow(page).click();
+  await waitForHeading(page, formatMessage(strings.confirmHeading, { client: 'Admin tool' }));
+  await assertGuarded(page, page.getByRole('button', { name: strings.confirm }), async () => sent.length > 0);
+  await page.getByRole('button', { name: strings.confirm }).click();
+  assert.ok((await back.next()).searchParams.has('code'));
+  assert.equal(sent.length, 1);
+});
+
+test('issue 15: an approval is remembered: no page with a session, and none after a sign-in', async (t) => {
+  const [frigg, back] = [member('Frigg'), await callbackServer(t)];
+  const app = client({ name: 'Recipes', type: 'confidential' });
+  const page = await openBrowser(t, frigg);
+  const first = await startCodeFlow(app, back.uri);
+  await page.goto(first.url);
+  await waitForHeading(page, asks('Recipes'));
+  await page.getByText(strings.remembers).waitFor();
+  await checkPageEverywhere(page, 'consent-remembers');
+  await allow(page).click();
+  await first.finish(await back.next());
+
+  const second = await startCodeFlow(app, back.uri);
+  await page.goto(second.url);
+  assert.equal((await second.finish(await back.next())).claims().sub, frigg.id);
+
+  await page.context().clearCookies();
+  const third = await startCodeFlow(app, back.uri);
+  await page.goto(third.url);
+  await waitForHeading(page, messages.login.heading);
+  await page.getByLabel(messages.login.identifier).fill(frigg.handle);
+  await page.getByLabel(messages.login.password, { exact: true }).fill(frigg.password);
+  await page.getByRole('button', { name: messages.login.submit }).click();
+  assert.equal((await third.finish(await back.next())).claims().sub, frigg.id);
+
+  const shown = await startCodeFlow(app, back.uri, { prompt: 'consent' });
+  await page.goto(shown.url);
+  await waitForHeading(page, asks('Recipes'));
+  await deny(page).click();
+  assert.equal((await back.next()).searchParams.get('error'), 'access_denied');
+});
+
 test('issue 8: a denial by keyboard redirects to the client', async (t) => {
   const [app, back] = [client(), await callbackServer(t)];
   const page = await openBrowser(t, member('Frigg'), { viewport: PHONE });

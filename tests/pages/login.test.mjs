@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { messages } from '../../web/messages/en.js';
-import { PHONE, openBrowser, checkPage, openPath, waitForHeading } from './browser.mjs';
-import { runCommand, issuer, member } from './community.mjs';
+import { PHONE, assertGuarded, openBrowser, callbackServer, checkPage, checkPageEverywhere, formatMessage, openPath, signIn, stopClock, waitForHeading } from './browser.mjs';
+import { startCodeFlow } from './code_flow.mjs';
+import { client, runCommand, issuer, member } from './community.mjs';
 
 const strings = messages.login;
 
@@ -86,6 +87,80 @@ test('issue 8: login_hint fills in the handle, the password can be shown, an unr
   await page.getByRole('alert').getByText(messages.failures.offline.title).waitFor();
   await page.context().setOffline(false);
   await checkPage(page, 'login-offline-desktop-light');
+});
+
+/** The name of the button of an account. */
+const continueAs = ({ name, handle }) => formatMessage(strings.continueAs, { account: `${name} @${handle}` });
+
+test('issue 15: names the application that the member signs in for, and where its answer goes', async (t) => {
+  const page = await openBrowser(t);
+  const hostile = '<img src=x onerror=alert(1)> Bank';
+  for (const [name, uri, target] of [
+    ['Reading list', 'https://reading.example/callback', 'reading.example'],
+    [hostile, 'http://127.0.0.1/callback', strings.program],
+    ['Reader', 'com.example.reader:/callback', strings.app],
+  ]) {
+    const app = client({ name, redirects: [uri] });
+    await page.goto((await startCodeFlow(app, uri)).url);
+    await waitForHeading(page, strings.heading);
+    await page.getByText(formatMessage(strings.client, { client: name, target })).waitFor();
+    assert.equal(await page.locator('main img').count(), 0);
+  }
+  await checkPageEverywhere(page, 'login-for-application');
+  await openPath(page, '/login?return_url=%2Foauth%2Fauthorize%2Fconsent%3Frequest_id%3Dunknown');
+  await waitForHeading(page, strings.heading);
+  assert.equal(await page.locator('#client').isVisible(), false);
+});
+
+test('issue 15: prompt=select_account offers the accounts of the browser, and signs another account in beside them', async (t) => {
+  const [frigg, thor, sif, back] = [member('Frigg'), member('Thor'), member('Sif'), await callbackServer(t)];
+  const app = client({ name: 'Reading list' });
+  const page = await openBrowser(t, frigg, { viewport: PHONE });
+  await signIn(page.context(), thor);
+  const ask = async () => {
+    const flow = await startCodeFlow(app, back.uri, { prompt: 'select_account' });
+    await page.goto(flow.url);
+    await page.getByRole('heading', { name: strings.choose }).waitFor();
+    return flow.finish;
+  };
+  const allow = () => page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
+  const finish = await ask();
+  await checkPageEverywhere(page, 'login-accounts');
+  await page.getByRole('button', { name: continueAs(frigg) }).click();
+  await page.getByText(`@${frigg.handle}`).waitFor();
+  await allow();
+  assert.equal((await finish(await back.next())).claims().sub, frigg.id);
+
+  const another = await ask();
+  await page.getByRole('button', { name: strings.otherAccount }).click();
+  await fill(page, sif.handle, sif.password);
+  await page.getByText(`@${sif.handle}`).waitFor();
+  await allow();
+  assert.equal((await another(await back.next())).claims().sub, sif.id);
+
+  await ask();
+  for (const account of [frigg, thor, sif]) await page.getByRole('button', { name: continueAs(account) }).waitFor();
+  // the session ended meanwhile
+  runCommand('account', 'suspend', thor.handle);
+  await page.getByRole('button', { name: continueAs(thor) }).click();
+  await page.getByRole('alert').getByText(strings.accountGone.title).waitFor();
+  assert.equal(await page.getByLabel(strings.identifier).inputValue(), thor.handle);
+  await checkPage(page, 'login-account-gone-phone-light');
+});
+
+test('issue 15, req_127: a click soon after the accounts were shown has no effect (double-clickjacking)', async (t) => {
+  const frigg = member('Frigg');
+  const page = await openBrowser(t, frigg);
+  await stopClock(page);
+  const sent = [];
+  page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  await openPath(page, '/login?prompt=select_account&return_url=%2Fsettings%2Fsecurity');
+  const button = page.getByRole('button', { name: continueAs(frigg) });
+  await button.waitFor();
+  await assertGuarded(page, button, async () => sent.length > 0);
+  await button.click();
+  await waitForHeading(page, messages.security.heading);
+  assert.equal(sent.length, 1);
 });
 
 test('A-61: shows a message without JavaScript', async (t) => {

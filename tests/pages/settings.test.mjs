@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { messages } from '../../web/messages/en.js';
-import { PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading, signIn } from './browser.mjs';
+import { PHONE, openBrowser, callbackServer, checkPage, openPath, formatMessage, waitForHeading, signIn } from './browser.mjs';
+import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
 /** Approves a client by the device flow through the API. */
@@ -50,6 +51,30 @@ test('issue 8: applications: an empty list, two entries, one revoked, all revoke
   await page.getByText(words.revokedAll.title).waitFor();
   await page.getByText(words.empty.title).waitFor();
   assert.equal((await refresh(television, first)).status, 400);
+});
+
+test('issue 15: applications: a remembered approval is shown and ended, and the access stays', async (t) => {
+  const words = messages.applications;
+  const back = await callbackServer(t);
+  const app = client({ name: 'Recipes', type: 'confidential' });
+  const page = await openBrowser(t, member('Frigg'));
+  const approve = async () => {
+    const { url, finish } = await startCodeFlow(app, back.uri);
+    await page.goto(url);
+    await page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
+    return finish(await back.next());
+  };
+  await approve();
+  await openPath(page, '/settings/applications');
+  await page.getByRole('heading', { name: 'Recipes' }).waitFor();
+  await page.getByText(/^Gets these permissions again without asking; this ends in /).waitFor();
+  await page.setViewportSize(PHONE);
+  await checkPage(page, 'applications-remembered-phone-light');
+  await page.getByRole('button', { name: formatMessage(words.forgetNamed, { name: 'Recipes' }) }).click();
+  await page.getByText(formatMessage(words.forgotten.title, { name: 'Recipes' })).waitFor();
+  await page.getByRole('heading', { name: 'Recipes' }).waitFor();
+  assert.equal(await page.getByText(/^Gets these permissions again without asking/).count(), 0);
+  await approve(); // asks again
 });
 
 test('issue 8: access keys: a key is created, shown once, used and deleted; a missing permission is shown', async (t) => {

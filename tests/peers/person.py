@@ -29,6 +29,8 @@ class Person:
         answer = self._browser.get(url, allow_redirects=False, timeout=120)
         assert answer.status_code == 302, answer.text
         location = answer.headers["Location"]
+        if not location.startswith(ISSUER):
+            return location  # approved before, or an error
         [request_id] = parse_qs(urlsplit(location).query)["request_id"]
         answer = self._browser.post(
             f"{ISSUER}/api/oauth/authorize/consent",

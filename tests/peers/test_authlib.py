@@ -114,8 +114,8 @@ class CodeFlow(unittest.TestCase):
             self.assertEqual(info.json()["sub"], self.frigg.account["id"])
 
     def test_a_denied_consent(self):
-        """T25: a denied consent is access_denied."""
-        browser = Application(made("confidential")).browser()
+        """T25: a denied consent is access_denied. A public client on loopback is asked each time."""
+        browser = Application(made("public")).browser()
         back = browser.sign_in(self.frigg, "deny")
         with self.assertRaises(OAuthError) as refused:
             browser.open(back)

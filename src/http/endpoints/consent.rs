@@ -2,7 +2,7 @@
 //! the scopes of the page and of the approval.
 //!
 //! An approval grants at most the scopes that the page showed, limited to the scopes that client and
-//! account allow now. If the client changed name, owner or redirect URIs since, the page must be shown
+//! account allow now, without the scopes that the user left out. If the client changed name, owner or redirect URIs since, the page must be shown
 //! again.
 
 use axum::Json;
@@ -20,7 +20,7 @@ use crate::http::error::{ApiError, OAuthErrorBody};
 use crate::http::extract::JsonBody;
 use crate::http::guards::{require_own_origin, resource_owner, wrong_credential};
 use crate::oauth::OAuthError;
-use crate::oauth::scope::Scope;
+use crate::oauth::scope::{Scope, ScopeName};
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
@@ -109,6 +109,35 @@ pub(super) enum Decision {
     Deny,
 }
 
+/// The content of an approved page.
+#[derive(Debug)]
+pub(super) struct ApprovedPage {
+    /// The version of the client that the page showed, if the page sends the version back.
+    pub(super) client_version: Option<String>,
+    /// The scopes that the user left selected; all if absent.
+    pub(super) selected: Option<Scope>,
+}
+
+impl ApprovedPage {
+    /// Reads the members of a decision. Unknown names select nothing.
+    pub(super) fn new(client_version: Option<String>, scopes: Option<&[String]>) -> Self {
+        let selected = scopes.map(|names| Scope::from_names(names.iter().map(String::as_str)));
+        Self {
+            client_version,
+            selected,
+        }
+    }
+}
+
+/// The scopes of an approval.
+#[derive(Debug)]
+pub(super) struct ApprovedScopes {
+    /// Scopes that the page offered, as far as client and account still allow.
+    pub(super) offered: Scope,
+    /// Scopes that the user granted.
+    pub(super) granted: Scope,
+}
+
 /// Runs the checks that precede a decision, and returns the deciding account and the body.
 ///
 /// # Errors
@@ -187,12 +216,31 @@ impl Undecided<'_> {
         record.await
     }
 
-    /// Returns the scopes that an approval grants. `client_version` is the version that the page
-    /// showed, if the page sends the version back.
+    /// Returns the scopes that an approval grants.
     ///
     /// # Errors
-    /// `consent_required` if the client changed since the page was shown.
+    /// `consent_required` if the client changed since the page was shown, `invalid_scope` if the user left out
+    /// `openid`.
     pub(super) async fn approve(
+        &self,
+        context: &Context,
+        page: &ApprovedPage,
+    ) -> Result<ApprovedScopes, OAuthError> {
+        let offered = self.offer(context, page.client_version.as_deref()).await?;
+        let granted = match &page.selected {
+            None => offered.clone(),
+            Some(selected) => offered.within(selected),
+        };
+        let openid = ScopeName::Openid;
+        if offered.contains(openid) && !granted.contains(openid) {
+            let description = "openid cannot be left out; deny the request instead";
+            return Err(OAuthError::invalid_scope(description));
+        }
+        Ok(ApprovedScopes { offered, granted })
+    }
+
+    /// Returns the scopes that an approval of the whole page grants.
+    async fn offer(
         &self,
         context: &Context,
         client_version: Option<&str>,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::consent::{
-    self, Accepts, ConsentError, Decision, Undecided, read_decision, require_decider,
+    self, Accepts, ApprovedPage, ConsentError, Decision, Undecided, read_decision, require_decider,
 };
 use super::require_enabled;
 use crate::clients::facts::ClientFacts;
@@ -135,6 +135,8 @@ pub struct DecisionBody {
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
     /// version.
     client_version: Option<String>,
+    /// The granted scopes that the user left selected; all if absent. `openid` cannot be left out.
+    scopes: Option<Vec<String>>,
 }
 
 /// The result of a decision.
@@ -170,6 +172,7 @@ pub async fn decide(
         user_code,
         decision,
         client_version,
+        scopes,
     } = body;
     let account = decider.account;
     if let Decision::Approve = decision {
@@ -182,8 +185,8 @@ pub async fn decide(
     }
     let status = match decision {
         Decision::Approve => {
-            let version = client_version.as_deref();
-            approve(&context, &account, &request, version, address).await?
+            let page = ApprovedPage::new(client_version, scopes.as_deref());
+            approve(&context, &account, &request, &page, address).await?
         }
         Decision::Deny => deny(&context, &account, &request, address).await?,
     };
@@ -194,19 +197,19 @@ async fn approve(
     context: &Context,
     account: &Account,
     request: &DeviceRequest,
-    client_version: Option<&str>,
+    page: &ApprovedPage,
     address: ClientAddress,
 ) -> Result<&'static str, ConsentError> {
     clients::require_grant(&request.client, GrantType::DeviceCode)?;
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(request, account, &requested);
-    let granted = undecided.approve(context, client_version).await?;
+    let scopes = undecided.approve(context, page).await?;
     let approval = Approval {
         device: request.id.clone(),
         account: account.id.clone(),
         client: request.client.row_id.clone(),
         client_version: request.client.fingerprint(),
-        scope: granted.to_string(),
+        scope: scopes.granted.to_string(),
         entry: entry(context, Event::GrantApproved, account, request, address),
     };
     let commit = context

@@ -163,7 +163,7 @@ async fn answer(
         Some(client_id) => entry.client(client_id),
         None => entry,
     };
-    let input = (session_cookie::every_token(headers), entry);
+    let input = (session_cookie::every_token(&context.config, headers), entry);
     context
         .db
         .write(input, |tx, (tokens, entry)| {

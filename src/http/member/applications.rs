@@ -1,5 +1,5 @@
-//! `/api/auth/oauth/applications`: the applications that the account authorized, and revocation of all
-//! grants to an application.
+//! `/api/auth/oauth/applications`: the applications that the account authorized, revocation of all grants to
+//! an application, and the end of a remembered approval.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +15,10 @@ use crate::http::extract::PathId;
 use crate::http::guards::Person;
 use crate::ids::ClientRowId;
 use crate::oauth::scope::Scope;
+use crate::store::applications::Counted;
 use crate::store::audit::{self, Event};
 use crate::store::paging::Pages;
-use crate::store::revocation;
-use crate::store::{applications, clients};
+use crate::store::{self, applications, clients, consents, revocation};
 
 /// An application authorized by the account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -34,7 +34,11 @@ pub struct Application {
     id: ClientRowId,
     /// Time of the last token response.
     last_used_at: Timestamp,
-    /// Union of the granted scopes.
+    /// Until then, the application gets the same or less without asking. Absent if the application asks each
+    /// time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered_until: Option<Timestamp>,
+    /// Union of the granted and the remembered scopes.
     #[schema(value_type = Vec<String>)]
     scopes: Scope,
 }
@@ -67,9 +71,13 @@ pub async fn list(
     person: Person,
     RequestedPage(page): RequestedPage,
 ) -> Result<Json<ApplicationList>, ApiError> {
-    let (now, ttl) = (context.clock.now(), context.config.access_token_ttl);
+    let counted = Counted {
+        now: context.clock.now(),
+        access_token_ttl: context.config.access_token_ttl,
+        consents: context.config.remembers_consent(),
+    };
     let account = &person.session.account.id;
-    let found = applications::list(&context.db, account, now, ttl, page).await?;
+    let found = applications::list(&context.db, account, counted, page).await?;
     let applications = found
         .rows
         .into_iter()
@@ -79,6 +87,7 @@ pub async fn list(
             first_granted_at: application.first_granted_at,
             id: application.row_id,
             last_used_at: application.last_used_at,
+            remembered_until: application.remembered_until,
             scopes: application.scope,
         })
         .collect();
@@ -89,7 +98,7 @@ pub async fn list(
 }
 
 /// `DELETE /api/auth/oauth/applications/{oauth_client_id}`: revokes every grant, code and token that
-/// the application holds for this account, and cancels pending requests.
+/// the application holds for this account, cancels pending requests, and forgets the remembered approval.
 ///
 /// # Errors
 /// 401, 403, 404 for an unknown application.
@@ -128,5 +137,49 @@ pub async fn revoke(
             },
         )
         .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/auth/oauth/applications/{oauth_client_id}/consent`: forgets the remembered approval, so that the
+/// application asks again. Grants and tokens stay valid.
+///
+/// # Errors
+/// 401, 403, 404 if no approval is remembered.
+#[utoipa::path(
+    delete, path = "/api/auth/oauth/applications/{oauth_client_id}/consent",
+    operation_id = "OAuthApplicationConsentForget", tag = "auth",
+    security(("browser" = [])),
+    params(("oauth_client_id" = String, Path, description = "Row id")),
+    responses(
+        (status = 204, description = "The application asks again; its access stays"),
+        responses::GuardErrors,
+        responses::NotFound,
+    )
+)]
+pub async fn forget_consent(
+    State(context): State<SharedContext>,
+    person: Person,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let missing = "No approval of this application is remembered";
+    let account = person.session.account.id;
+    let client = clients::find_by_row(&context.db, &ClientRowId::new(id)).await?;
+    let client = client.ok_or_else(|| ApiError::new(Kind::NotFound, missing))?;
+    let entry = entry(&context, Event::ConsentForgotten, &account, person.address)
+        .client(&client.client_id)
+        .subject(&client.row_id);
+    let input = (account, client.row_id, entry);
+    let forgotten = context
+        .db
+        .write(input, |tx, (account, client, entry)| {
+            Box::pin(async move {
+                if consents::forget(tx, account, client).await? == 0 {
+                    return Err(store::Error::Gone);
+                }
+                audit::insert(tx, entry).await
+            })
+        })
+        .await;
+    forgotten.map_err(|error| ApiError::of_write(error, missing))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,6 +2,7 @@
 //! approvals, and access keys.
 
 pub mod access_keys;
+pub mod accounts;
 pub mod applications;
 pub mod client_body;
 pub mod client_secret;

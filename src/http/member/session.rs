@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 use utoipa::ToSchema;
 
+use super::accounts;
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::Caller;
@@ -29,7 +30,6 @@ use crate::rate_limit::{
 use crate::secret::Secret;
 use crate::store;
 use crate::store::account_passwords::{self, PasswordRow};
-use crate::store::accounts;
 use crate::store::audit::{self, Entry, Event};
 use crate::store::sessions::{self, NewSession};
 
@@ -143,6 +143,7 @@ pub async fn sign_in(
         begun => begun?,
     };
     let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
+    cookies.extend(accounts::keep_others(&context, &headers, &row.account_id).await?);
     cookies.extend(device_cookie::remember(&context, &headers, account_password(&row)).await);
     Ok((
         [(CACHE_CONTROL, "no-store")],
@@ -204,7 +205,7 @@ async fn reject_unknown_handle(context: &Context, identifier: &str) -> Result<()
     let known = if identifier.contains('@') {
         None
     } else {
-        accounts::find_by_handle(&context.db, identifier).await?
+        store::accounts::find_by_handle(&context.db, identifier).await?
     };
     if known.is_some() {
         return Ok(());
@@ -347,7 +348,7 @@ pub async fn sign_out(
         return Err(ApiError::forbidden("This credential has no session to end"));
     }
     let now = context.clock.now();
-    let tokens = session_cookie::every_token(&headers);
+    let tokens = session_cookie::every_token(&context.config, &headers);
     if !tokens.is_empty() {
         let entry = Entry::new(Event::SignedOut, now).from(address);
         let ended = context.db.write((tokens, entry), |tx, (tokens, entry)| {

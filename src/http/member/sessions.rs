@@ -180,7 +180,7 @@ pub async fn delete_all(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     let account = person.session.account.id;
-    let tokens = session_cookie::every_token(&headers);
+    let tokens = session_cookie::every_token(&context.config, &headers);
     let closing = closing(query.as_deref(), account.clone())?;
     let entry = entry(&context, Event::SessionsEnded, &account, person.address);
     let now = entry.at;
@@ -190,7 +190,7 @@ pub async fn delete_all(
         Box::pin(async move {
             audit::insert(tx, entry).await?;
             let closed = closing.close(tx, entry).await?;
-            // sessions of other accounts in this browser, created before a change of settings
+            // sessions of other accounts in this browser
             let entry = Entry {
                 event: Event::SignedOut,
                 ..entry.clone()

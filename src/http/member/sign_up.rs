@@ -102,6 +102,7 @@ pub async fn sign_up(
     }
     let (session, expires_at) = begin_after_sign_up(&context, &id).await?;
     let mut cookies = session_cookie::begin(&context.config, &headers, &session, expires_at);
+    cookies.extend(super::accounts::keep_others(&context, &headers, &id).await?);
     let who = AccountPassword {
         account: &id,
         password_hash: &hash,

@@ -120,6 +120,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("client-form.js"),
     script!("client-kinds.js"),
     script!("clients.js"),
+    script!("confirm.js"),
     script!("consent.js"),
     script!("copyable.js"),
     script!("device.js"),

@@ -33,7 +33,7 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, revocation,
 };
-use crate::http::endpoints::authorize::{consent, decision, form_post};
+use crate::http::endpoints::authorize::{choice, consent, decision, form_post, pending_client};
 use crate::http::endpoints::{
     authorize, client_logo, device_authorization, device_consent, end_session, health,
     introspection, openapi, protected_resource, register, registration_management, remote_callback,
@@ -176,6 +176,8 @@ fn protocol(config: &Config) -> Documented {
 fn browser(config: &Config) -> Documented {
     let routes = Documented::default()
         .routes(routes!(consent::show_and_record, decision::decide))
+        .routes(routes!(pending_client::show))
+        .routes(routes!(choice::choose))
         .routes(routes!(
             device_consent::show_and_claim,
             device_consent::decide
@@ -215,6 +217,7 @@ fn member(config: &Config) -> Documented {
         .routes(routes!(member::tokens::delete))
         .routes(routes!(member::applications::list))
         .routes(routes!(member::applications::revoke))
+        .routes(routes!(member::applications::forget_consent))
         .routes(routes!(
             member::access_keys::list,
             member::access_keys::create
@@ -225,6 +228,7 @@ fn member(config: &Config) -> Documented {
             member::sessions::delete_all
         ))
         .routes(routes!(member::sessions::delete))
+        .routes(routes!(member::accounts::list))
         .routes(routes!(member::password::change))
         .routes(routes!(member::sign_up::sign_up))
         .routes(routes!(client_logo::show))

@@ -90,6 +90,18 @@ pub(super) const AUTHORIZATION_CODES: Step = Step::due(
     ],
 );
 
+pub(super) const REMEMBERED_CONSENTS: Step = Step::due(
+    "remembered consents",
+    Duration::ZERO,
+    search!(
+        "SELECT x.id AS id, ",
+        DUE,
+        " FROM auth_consents x ",
+        EXPIRED
+    ),
+    &[Delete::Ids(delete_by_id::CONSENTS)],
+);
+
 pub(super) const REVOKED_ACCESS_TOKENS: Step = Step::due(
     "revoked access tokens",
     Duration::ZERO,

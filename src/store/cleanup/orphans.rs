@@ -103,6 +103,24 @@ pub(super) const REFRESH_TOKEN_MEMBERSHIPS: Step = Step::walk(
     &[Delete::Ids(delete_by_id::MEMBERSHIPS)],
 );
 
+/// Remembered consents of deleted accounts and clients.
+pub(super) const CONSENTS: Step = Step::walk(
+    "consents of deleted accounts and clients",
+    Duration::ZERO,
+    DAILY,
+    search!(
+        "SELECT x.id AS id, ",
+        DUE_IF,
+        "((SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NULL \
+         OR (SELECT a.id FROM accounts a WHERE a.id = x.account_id) IS NULL)",
+        END_IF,
+        ", x.id AS place FROM auth_consents x WHERE x.id > ",
+        PLACE,
+        " ORDER BY x.id LIMIT $2"
+    ),
+    &[Delete::Ids(delete_by_id::CONSENTS)],
+);
+
 pub(super) const SESSION_DETAILS: Step = Step::walk(
     "session details",
     Duration::ZERO,

@@ -40,12 +40,12 @@ const IS_UNUSED_REGISTRATION: Sql = sql!(
     WITHOUT_GRANTS
 );
 
-/// Condition: client `c` from a metadata document has no code, grant, token or request.
+/// Condition: client `c` from a metadata document has no code, grant, token, consent or request.
 const IS_UNUSED_DOCUMENT: Sql = sql!(
     "c.account_id IS NULL \
      AND (SELECT y.confirmed_at FROM auth_clients y WHERE y.client_id = c.id) IS NOT NULL AND ",
     WITHOUT_GRANTS,
-    " AND ",
+    " AND (SELECT n.id FROM auth_consents n WHERE n.client_id = c.id LIMIT 1) IS NULL AND ",
     WITHOUT_REQUESTS
 );
 

@@ -13,6 +13,7 @@ pub(super) const STEPS: &[Step] = &[
     grants::REFRESH_TOKENS,
     registrations::UNUSED_REGISTRATIONS,
     registrations::UNUSED_DOCUMENTS,
+    expired::REMEMBERED_CONSENTS,
     expired::REVOKED_ACCESS_TOKENS,
     expired::DEVICE_FAILURES,
     expired::CLIENT_ASSERTIONS,
@@ -26,6 +27,7 @@ pub(super) const STEPS: &[Step] = &[
     orphans::REQUEST_DETAILS,
     orphans::SHOWN_CONSENTS,
     orphans::REFRESH_TOKEN_MEMBERSHIPS,
+    orphans::CONSENTS,
     orphans::SESSION_DETAILS,
     registrations::CLIENT_DETAILS,
 ];

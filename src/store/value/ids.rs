@@ -56,6 +56,7 @@ values_from_ids!(
     GrantId,
     AccessKeyId,
     AuditId,
+    ConsentId,
     RemoteConnectionId,
     RemoteFlowId
 );

@@ -189,6 +189,7 @@ impl Load {
                     ("redirect_uri", &app.redirect_uri),
                     ("scope", "openid offline_access"),
                     ("state", "st"),
+                    ("prompt", "consent"), // approved before
                     ("code_challenge", CHALLENGE),
                     ("code_challenge_method", "S256"),
                 ];

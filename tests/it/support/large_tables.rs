@@ -36,6 +36,7 @@ pub(crate) const GROWING: &[&str] = &[
     "auth_assertions",
     "auth_audit",
     "auth_clients",
+    "auth_consents",
     "auth_device_failures",
     "auth_device_origins",
     "auth_grants",

@@ -162,15 +162,17 @@ impl Server {
         self.send(request).await
     }
 
-    /// Starts an authorization request, and returns the id of the pending request.
+    /// Starts an authorization request that asks for the consent page, regardless of a remembered approval,
+    /// and returns the id of the pending request.
     pub(crate) async fn pending(
         &self,
         member: &Member,
         client: &Client,
         changed: &[(&str, &str)],
     ) -> String {
+        let asked = [&[("prompt", "consent")], changed].concat();
         let answer = self
-            .authorize(Some(member), client, changed)
+            .authorize(Some(member), client, &asked)
             .await
             .expect(302);
         answer
@@ -228,6 +230,16 @@ async fn insert(server: &Server, new: NewAccount, role: Option<Role>, now: Times
         })
         .await
         .unwrap();
+}
+
+impl Answer {
+    /// Returns the code of a redirect to the client: a remembered approval answered the request.
+    #[track_caller]
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.status, 302, "{:?} {}", self.headers, self.body);
+        self.sent("code")
+            .unwrap_or_else(|| panic!("no code in {}", self.location()))
+    }
 }
 
 impl Member {

@@ -60,6 +60,25 @@ impl BrowserRequest {
             .await
     }
 
+    /// Reads the client of the pending request, as the sign-in page does.
+    pub(crate) async fn client(&self, server: &Server) -> Answer {
+        let path = format!(
+            "/api/oauth/authorize/request?request_id={}",
+            self.request_id
+        );
+        let request = server.request("GET", &path);
+        server.send(request.header("cookie", &self.cookie)).await
+    }
+
+    /// Chooses an account for the pending request, with the session of another account.
+    pub(crate) async fn choose(&self, server: &Server, with: &Member, account: &Member) -> Answer {
+        let body = json!({ "account_id": account.id, "request_id": self.request_id });
+        let request = server.request("POST", "/api/oauth/authorize/account");
+        server
+            .send(request.header("cookie", self.cookies(with)).json(&body))
+            .await
+    }
+
     /// Resumes the pending request at authorize.
     pub(crate) async fn resume(&self, server: &Server, member: Option<&Member>) -> Answer {
         let cookies = member.map_or_else(|| self.cookie.clone(), |member| self.cookies(member));

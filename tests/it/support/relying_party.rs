@@ -46,11 +46,13 @@ impl<'c> AsyncHttpClient<'c> for Http {
 }
 
 impl Server {
-    /// Follows a URL in a browser with a session, approves, and returns the redirect URL.
+    /// Follows a URL in a browser with a session, approves unless approved before, and returns the redirect URL.
     pub(crate) async fn approve_in_browser(&self, member: &Member, url: &url::Url) -> url::Url {
         let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let consent = self.get_as(member, &path).await.expect(302);
-        let request_id = consent.sent("request_id").unwrap();
+        let Some(request_id) = consent.sent("request_id") else {
+            return consent.location();
+        };
         let decided = self.decide(member, &request_id, "approve").await;
         decided.expect(200).location()
     }

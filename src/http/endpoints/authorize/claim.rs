@@ -70,7 +70,8 @@ async fn claim(
             return Err(OAuthError::invalid_client("Client not found").into());
         }
     };
-    let new = match request.requires_sign_in(decider, pending.created_at, now) {
+    let (asked_at, chosen) = (pending.created_at, pending.chosen_account_id.as_ref());
+    let new = match request.requires_sign_in(decider, asked_at, chosen, now) {
         Ok(true) => return Err(ConsentError::SignIn), // the session is not what the request demands
         Ok(false) => request.validate(context, decider, request_id.clone()),
         Err(error) => Err(error),
@@ -108,6 +109,8 @@ async fn store_claimed(
             expires_at: new.expires_at,
             created_at: new.created_at,
             decided: false,
+            resources: new.resources,
+            repeatable: new.repeatable,
             shown: Some(ShownConsent {
                 scope: new.shown_scope,
                 client: new.shown_client,

@@ -11,22 +11,25 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::approval::Approvable;
 use super::claim::undecided;
 use super::pending_cookie;
 use crate::clients::facts::ClientFacts;
 use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
-use crate::http::caller::require_may_authorize;
+use crate::http::caller::{ResourceOwner, require_may_authorize};
 use crate::http::endpoints::consent::{Accepts, ConsentError, Undecided, require_decider};
 use crate::http::endpoints::require_enabled;
 use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
-use crate::oauth::claims_request::ClaimList;
-use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
+use crate::oauth::remembered_consent::{is_identity_assured, rememberable};
+use crate::oauth::scope::{Scope, ScopePolicy};
 use crate::secret::Secret;
+use crate::store;
 use crate::store::accounts::Account;
 use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::consents;
 
 /// Content of the consent page.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +44,14 @@ pub struct Consent {
     granted_scopes: Scope,
     inherits_user_permissions: bool,
     redirect_uri: String,
+    /// True if a remembered approval covers the request: the decision `repeat` grants without a page.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    remembered: bool,
+    /// True if an approval is remembered: the application then gets the same or less without a page.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    remembers: bool,
     request_id: String,
     /// Claims that the client requests one by one, and that no granted scope releases. Show these, and send
     /// the names back as `granted_claims`.
@@ -51,6 +62,11 @@ pub struct Consent {
     requested_scopes: Scope,
     #[serde(flatten)]
     facts: ClientFacts,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A claim that the client requests by its name (OpenID Connect Core §5.5).
@@ -107,11 +123,15 @@ async fn shown(
     let requested = Scope::stored(&request.scope);
     let undecided = undecided_of(&request, account, &requested);
     let (granted, facts) = undecided.show(context, Some(&request.redirect_uri)).await?;
-    let claims = requested_claims(&request, &granted);
+    let approvable = Approvable::from(&request);
+    let claims = approvable.individual_claims(&granted);
     let claims = claims.iter().map(|claim| RequestedClaim {
         name: claim.name(),
         essential: request.claims.essential.contains(claim),
     });
+    let remembered = may_repeat(context, &decider, &request, &granted)
+        && is_covered(context, &request, &granted).await?;
+    let remembers = remembers(context, &decider, &request) && !rememberable(&granted).is_empty();
     Ok(Json(Consent {
         requested_claims: claims.collect(),
         facts,
@@ -122,9 +142,44 @@ async fn shown(
         client_name: request.client.name,
         expires_at: request.expires_at,
         redirect_uri: request.redirect_uri,
+        remembered,
+        remembers,
         request_id: request_id.reveal().to_owned(),
         requested_scopes: requested,
     }))
+}
+
+/// True if an approval of the request is remembered: by a session, for a client of assured identity
+/// (RFC 8252 §8.6).
+pub(super) fn remembers(
+    context: &Context,
+    decider: &ResourceOwner,
+    request: &AuthorizationRequest,
+) -> bool {
+    context.config.remembers_consent()
+        && decider.access_key().is_none()
+        && is_identity_assured(request.client.kind, &request.redirect_uri)
+}
+
+/// True if a remembered consent may approve the request. Only a page grants claims one by one.
+pub(super) fn may_repeat(
+    context: &Context,
+    decider: &ResourceOwner,
+    request: &AuthorizationRequest,
+    granted: &Scope,
+) -> bool {
+    let claims = Approvable::from(request).individual_claims(granted);
+    request.repeatable && claims.is_empty() && remembers(context, decider, request)
+}
+
+/// True if a remembered consent covers the request.
+async fn is_covered(
+    context: &Context,
+    request: &AuthorizationRequest,
+    granted: &Scope,
+) -> Result<bool, store::Error> {
+    let key = Approvable::from(request).consent_key();
+    consents::find_covering(&context.db, &key, granted, context.clock.now()).await
 }
 
 /// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can
@@ -143,14 +198,6 @@ pub(super) fn answer<T: Serialize>(
     let response = outcome.into_response();
     let ended = request_id.filter(|_| is_done).map(Secret::hash);
     pending_cookie::cleared(context, headers, ended.as_ref(), response)
-}
-
-/// Returns the claims that an approval grants one by one, beyond the claims of the granted scopes.
-pub(super) fn requested_claims(request: &AuthorizationRequest, granted: &Scope) -> ClaimList {
-    let client = &request.client.scope;
-    let is_openid = granted.contains(ScopeName::Openid);
-    let may_have = |scope| is_openid && client.allows(scope);
-    request.claims.shown(granted, may_have)
 }
 
 /// Joins the request with the deciding account and the requested scopes.

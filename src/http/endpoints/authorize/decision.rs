@@ -8,29 +8,28 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::approval::{Approvable, Approval, Approved, Granted, Remembering};
 use super::claim::{already_processed, undecided};
-use super::consent::{answer, requested_claims, undecided_of};
+use super::consent::{answer, may_repeat, remembers, undecided_of};
 use super::response::Receiver;
 use crate::clients::require_grant;
-use crate::clock::Timestamp;
 use crate::context::{Context, SharedContext};
 use crate::http::caller::{ResourceOwner, require_may_authorize};
-use crate::http::endpoints::consent::{self, Accepts, ConsentError, Decision, read_decision};
+use crate::http::endpoints::consent::{
+    self, Accepts, ApprovedPage, ApprovedScopes, ConsentError, read_decision,
+};
 use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, JsonBody};
-use crate::ids::{AccessKeyId, AuthorizationCodeId, AuthorizationRequestId};
 use crate::oauth::OAuthError;
-use crate::oauth::claims_request::{ClaimList, GrantedClaims};
+use crate::oauth::claims_request::ClaimList;
 use crate::oauth::grant_type::GrantType;
 use crate::oauth::redirect_uri::is_registered;
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
 use crate::store;
-use crate::store::access_keys;
 use crate::store::audit::{self, Entry, Event};
-use crate::store::authorization_codes::{self, NewCode};
-use crate::store::authorization_requests::{self, ApprovedRequest, AuthorizationRequest};
-use crate::store::clients;
+use crate::store::authorization_requests::{self, AuthorizationRequest};
+use crate::store::consents::{self, NewConsent};
 
 /// A decision about an authorization request.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,7 +37,7 @@ use crate::store::clients;
 pub struct DecisionBody {
     #[schema(value_type = String)]
     request_id: Secret,
-    decision: Decision,
+    decision: DecisionOnCode,
     /// The `client_version` of the page that the user saw. If the client changed since, an approval is
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
     /// version.
@@ -48,6 +47,22 @@ pub struct DecisionBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>, required = false)]
     granted_claims: ClaimList,
+    /// The granted scopes that the user left selected; all if absent. `openid` cannot be left out.
+    scopes: Option<Vec<String>>,
+}
+
+/// A user's decision about an authorization request.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthAuthoriseCodeDecision)]
+#[serde(rename_all = "lowercase")]
+enum DecisionOnCode {
+    /// Grants the request.
+    Approve,
+    /// Grants the request if a remembered approval covers it, as `remembered` of the page says. Any other
+    /// request is refused with `consent_required`.
+    Repeat,
+    /// Refuses the request, and forgets a remembered approval of the application.
+    Deny,
 }
 
 /// The result of a decision and the next URL of the browser.
@@ -96,83 +111,127 @@ async fn decided(
         decision,
         client_version,
         granted_claims,
+        scopes,
     } = body;
     if request_id.reveal().trim().is_empty() {
         return Err(OAuthError::invalid_request("Missing request_id").into());
     }
+    if matches!(decision, DecisionOnCode::Repeat)
+        && context.config.policies.consent.never_remembered
+    {
+        return Err(ApiError::invalid("decision must be approve or deny").into());
+    }
     let request = undecided(context, &decider, &request_id, headers, address).await?;
     let answer = match decision {
-        Decision::Approve => {
+        DecisionOnCode::Approve => {
             let shown = Shown {
-                client_version: client_version.as_deref(),
-                claims: &granted_claims,
+                page: ApprovedPage::new(client_version, scopes.as_deref()),
+                claims: granted_claims,
             };
-            approve(context, &decider, &request, shown, address).await?
+            approve(context, &decider, &request, &shown, address).await?
         }
-        Decision::Deny => deny(context, &request, address).await?,
+        DecisionOnCode::Repeat => repeat(context, &decider, &request, address).await?,
+        DecisionOnCode::Deny => deny(context, &request, address).await?,
     };
     Ok(Json(answer))
 }
 
 /// The part of the consent page that the decision repeats.
-#[derive(Clone, Copy)]
-struct Shown<'a> {
-    client_version: Option<&'a str>,
-    claims: &'a ClaimList,
+struct Shown {
+    page: ApprovedPage,
+    claims: ClaimList,
 }
 
+/// Approves the page that the user saw.
 async fn approve(
     context: &Context,
     decider: &ResourceOwner,
     request: &AuthorizationRequest,
-    shown: Shown<'_>,
-    address: ClientAddress,
+    shown: &Shown,
+    ClientAddress(address): ClientAddress,
 ) -> Result<Decided, ConsentError> {
-    let account = &decider.account;
-    require_may_authorize(account)?;
+    require_approvable(decider, request)?;
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, &decider.account, &requested);
+    let ApprovedScopes { offered, granted } = undecided.approve(context, &shown.page).await?;
+    let approvable = Approvable::from(request);
+    let individual = approvable.individual_claims(&offered);
+    let claims = individual.keep(|claim| shown.claims.contains(claim));
+    let now = context.clock.now();
+    let remembering = if remembers(context, decider, request) {
+        Remembering::Remember(NewConsent {
+            key: approvable.consent_key(),
+            offered,
+            granted: granted.clone(),
+            approved_at: now,
+            expires_at: context.config.consent_expiry(now),
+        })
+    } else {
+        Remembering::Nothing
+    };
+    let granted = Granted {
+        scope: granted,
+        claims,
+    };
+    let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
+    let approval = approval.by(decider.access_key());
+    commit(context, request, approval, &code).await
+}
+
+/// Approves by a remembered consent, after a sign-in on the way to the consent page.
+async fn repeat(
+    context: &Context,
+    decider: &ResourceOwner,
+    request: &AuthorizationRequest,
+    ClientAddress(address): ClientAddress,
+) -> Result<Decided, ConsentError> {
+    require_approvable(decider, request)?;
+    let requested = Scope::stored(&request.scope);
+    let undecided = undecided_of(request, &decider.account, &requested);
+    let page = ApprovedPage::new(None, None);
+    let granted = undecided.approve(context, &page).await?.granted;
+    if !may_repeat(context, decider, request, &granted) {
+        return Err(page_needed().into());
+    }
+    let approvable = Approvable::from(request);
+    let remembering = Remembering::Repeat(approvable.consent_key());
+    let granted = Granted::without_page(granted);
+    let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
+    commit(context, request, approval, &code).await
+}
+
+/// Checks what a request and an account must have at the approval.
+fn require_approvable(
+    decider: &ResourceOwner,
+    request: &AuthorizationRequest,
+) -> Result<(), OAuthError> {
+    require_may_authorize(&decider.account)?;
     // the client may have lost the redirect URI or the grant type since the request
     if !is_registered(&request.redirect_uri, &request.client.redirect_uris) {
         let description = "Redirect URI is not registered for this client";
-        return Err(OAuthError::invalid_request(description).into());
+        return Err(OAuthError::invalid_request(description));
     }
-    require_grant(&request.client, GrantType::AuthorizationCode)?;
-    let requested = Scope::stored(&request.scope);
-    let undecided = undecided_of(request, account, &requested);
-    let granted = undecided.approve(context, shown.client_version).await?;
-    let individual = requested_claims(request, &granted);
-    let approved = individual.keep(|claim| shown.claims.contains(claim));
-    let (code, now) = (Secret::generate(&context.random), context.clock.now());
-    let new = NewCode {
-        id: AuthorizationCodeId::generate(now),
-        code: code.hash(),
-        client: request.client.row_id.clone(),
-        account: account.id.clone(),
-        redirect_uri: request.redirect_uri.clone(),
-        scope: granted.to_string(),
-        nonce: request.nonce.clone(),
-        code_challenge: request.code_challenge.clone(),
-        created_at: now,
-        expires_at: now + context.config.code_ttl(),
-    };
-    let approval = Approval {
-        entry: entry(Event::GrantApproved, request, address, now).subject(&new.id),
-        request: request.id.clone(),
-        access_key: decider.access_key().cloned(),
-        client_version: request.client.fingerprint(),
-        claims: request.claims.grant(&granted, approved),
-        code: new,
-    };
+    require_grant(&request.client, GrantType::AuthorizationCode)
+}
+
+async fn commit(
+    context: &Context,
+    request: &AuthorizationRequest,
+    approval: Approval,
+    code: &Secret,
+) -> Result<Decided, ConsentError> {
     // Built before the commit: a failure approves nothing.
     let response = receiver(request).respond(context, &[("code", code.reveal())]);
     let location = response.location(context).await?;
     let commit = context
         .db
-        .write(approval, |tx, approval| Box::pin(approval.commit(tx)));
+        .write(approval, |tx, approval| Box::pin(approval.commit(tx, None)));
     match commit.await {
         Ok(Approved::Yes) => {}
         Ok(Approved::AlreadyDecided) => return Err(already_processed().into()),
         Ok(Approved::KeyEnded) => return Err(ConsentError::SignIn),
         Ok(Approved::ClientChanged) => return Err(consent::changed().into()),
+        Ok(Approved::NotCovered) => return Err(page_needed().into()),
         Err(store::Error::Gone) => {
             return Err(OAuthError::invalid_client("Client not found").into());
         }
@@ -192,91 +251,35 @@ fn receiver(request: &AuthorizationRequest) -> Receiver<'_> {
     }
 }
 
-/// Builds the audit event of a decision.
-fn entry(
-    event: Event,
-    request: &AuthorizationRequest,
-    ClientAddress(address): ClientAddress,
-    now: Timestamp,
-) -> Entry {
-    Entry::new(event, now)
-        .by(&request.account)
-        .client(&request.client.client_id)
-        .from(address)
-}
-
-/// Everything that an approval writes, in one transaction: the decision, the code, the audit event.
-struct Approval {
-    request: AuthorizationRequestId,
-    access_key: Option<AccessKeyId>,
-    /// Fingerprint of the client that the user approved.
-    client_version: String,
-    /// The granted claims.
-    claims: GrantedClaims,
-    code: NewCode,
-    entry: Entry,
-}
-
-/// The outcome of an [`Approval`]. All variants except `Yes` wrote nothing.
-enum Approved {
-    Yes,
-    AlreadyDecided,
-    /// The approving access key was revoked meanwhile.
-    KeyEnded,
-    /// The client was changed meanwhile.
-    ClientChanged,
-}
-
-impl Approval {
-    async fn commit(&self, tx: &mut store::Tx) -> store::Result<Approved> {
-        let now = self.code.created_at;
-        let (client, account) = (&self.code.client, &self.code.account);
-        if !clients::lock_as_shown(tx, client, account, &self.client_version).await? {
-            return Ok(Approved::ClientChanged);
-        }
-        let key = self.access_key.as_ref();
-        if let Some(key) = key
-            && !access_keys::lock_live(tx, key, now).await?
-        {
-            return Ok(Approved::KeyEnded);
-        }
-        if !authorization_requests::approve(tx, &self.request, now).await? {
-            return Ok(Approved::AlreadyDecided);
-        }
-        authorization_codes::insert(tx, &self.code).await?;
-        let approved = ApprovedRequest {
-            id: &self.request,
-            code: &self.code.id,
-            access_key: key,
-            claims: &self.claims,
-            at: now,
-        };
-        authorization_requests::link_code(tx, approved).await?;
-        audit::insert(tx, &self.entry).await?;
-        Ok(Approved::Yes)
-    }
+fn page_needed() -> OAuthError {
+    OAuthError::consent_required("No remembered approval covers the request; show the page")
 }
 
 async fn deny(
     context: &Context,
     request: &AuthorizationRequest,
-    address: ClientAddress,
+    ClientAddress(address): ClientAddress,
 ) -> Result<Decided, ConsentError> {
     let response = receiver(request).respond(context, &[("error", "access_denied")]);
     let location = response.location(context).await?;
-    let now = context.clock.now();
-    let entry = entry(Event::GrantDenied, request, address, now).subject(&request.id);
-    let denied = context
-        .db
-        .write((request.id.clone(), entry), |tx, (id, entry)| {
-            Box::pin(async move {
-                let denied = authorization_requests::deny(tx, id, entry.at).await?;
-                if denied {
-                    audit::insert(tx, entry).await?;
+    let entry = Entry::new(Event::GrantDenied, context.clock.now())
+        .by(&request.account)
+        .client(&request.client.client_id)
+        .subject(&request.id)
+        .from(address);
+    let input = (request.id.clone(), request.client.row_id.clone(), entry);
+    let denied = context.db.write(input, |tx, (id, client, entry)| {
+        Box::pin(async move {
+            let denied = authorization_requests::deny(tx, id, entry.at).await?;
+            if denied {
+                audit::insert(tx, entry).await?;
+                if let Some(account) = &entry.actor {
+                    consents::forget(tx, account, client).await?;
                 }
-                Ok(denied)
-            })
-        });
+            }
+            Ok(denied)
+        })
+    });
     if !denied.await? {
         return Err(already_processed().into());
     }

@@ -8,18 +8,23 @@
 //! 3. Validate the request. From here, errors are sent to the redirect URI (§4.1.2.1), and
 //!    only after sign-in or for `prompt=none`: earlier redirects would make the server an open
 //!    redirector (RFC 9700 §4.11.2).
-//! 4. Store the request and redirect to the consent page.
+//! 4. If a remembered consent covers the request (`approval`), redirect to the client with a code. If not, store
+//!    the request and redirect to the consent page.
 //!
 //! A form posted by a foreign site arrives without the session cookie, because the cookie is
 //! `SameSite=Lax`. The request is therefore stored as pending, and a redirect by `GET` continues at
 //! step 2 with the cookies.
 
+mod approval;
+mod authorization;
+pub mod choice;
 mod claim;
 pub mod consent;
 pub mod decision;
 pub mod form_post;
 pub mod parameters;
 mod pending;
+pub mod pending_client;
 mod pending_cookie;
 mod request;
 mod response;
@@ -40,13 +45,13 @@ use crate::http::extract::{ClientAddress, Decoded, decode, read_form_as_sent};
 use crate::http::guards::resource_owner;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::Interaction;
-use crate::secret::{Secret, SecretHash};
+use crate::secret::SecretHash;
 use crate::store;
-use crate::store::authorization_requests;
+use authorization::Authorization;
 use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Sent};
-use pending::{NextPage, PendingRequest};
-use request::{Resolution, ResolvedRequest, limit_requests, resolve};
-use response::{AuthorizationResponse, consent_page, redirect, respond_without_redirect};
+use pending::NextPage;
+use request::{Resolution, resolve};
+use response::{AuthorizationResponse, respond_without_redirect};
 
 /// `GET /api/oauth/authorize`.
 #[utoipa::path(
@@ -60,7 +65,7 @@ use response::{AuthorizationResponse, consent_page, redirect, respond_without_re
         (status = 200, description = "Page that posts an error to the client, with response_mode=form_post", body = String, content_type = "text/html"),
         (
             status = 302,
-            description = "Redirect to the consent page, to the login page or, with an error, to the client",
+            description = "Redirect to the consent page, to the login page or, with an error or a code by a remembered consent, to the client",
             headers(("Location" = String, description = "Redirect target"))
         ),
         (
@@ -274,116 +279,4 @@ async fn keep_form(
         pending: None,
     };
     request.keep(context, browser, NextPage::Authorize).await
-}
-
-/// A resolved request in this browser, new or pending.
-struct Authorization<'a> {
-    context: &'a Context,
-    browser: Browser<'a>,
-    request: Box<ResolvedRequest>,
-    pending: Option<PendingRequest>,
-}
-
-impl Authorization<'_> {
-    /// Authenticates the account (step 2), then runs the steps 3 and 4.
-    async fn of_account(&self, owner: Option<ResourceOwner>) -> Result<Response, AuthorizeError> {
-        let Some(owner) = owner else {
-            // OpenID Connect Core §3.1.2.1: `prompt=none` never shows a page
-            if self.request.is_silent() {
-                let error = self.request.interaction().err();
-                return Err(self.by_redirect(error.unwrap_or_else(login_required)));
-            }
-            return self.keep().await;
-        };
-        let now = self.context.clock.now();
-        let asked_at = self
-            .pending
-            .as_ref()
-            .map_or(now, |pending| pending.asked_at);
-        let requires_sign_in = self.request.requires_sign_in(&owner, asked_at, now);
-        if !requires_sign_in.map_err(|error| self.by_redirect(error))? {
-            return self.store(&owner).await;
-        }
-        if self.request.is_silent() {
-            return Err(self.by_redirect(login_required()));
-        }
-        self.keep().await
-    }
-
-    /// Keeps the request pending, and sends the browser to the login page.
-    async fn keep(&self) -> Result<Response, AuthorizeError> {
-        let request = pending::Request {
-            client: Some(&self.request.client.row_id),
-            parameters: &self.request.parameters,
-            pending: self.pending.as_ref(),
-        };
-        let kept = request.keep(self.context, self.browser, NextPage::Login);
-        Ok(kept.await?)
-    }
-
-    /// Validates and stores the request (steps 3 and 4).
-    async fn store(&self, owner: &ResourceOwner) -> Result<Response, AuthorizeError> {
-        let context = self.context;
-        limit_requests(context, &owner.account.id)?;
-        let request_id = match &self.pending {
-            Some(pending) => pending.request_id.clone(),
-            None => Secret::generate(&context.random),
-        };
-        let new = self.request.validate(context, owner, request_id.hash());
-        let new = new.map_err(|error| self.by_redirect(error))?;
-        if self.request.is_silent() {
-            // every authorization needs a consent page
-            let description = "The user must approve the request, and prompt=none forbids a page";
-            return Err(self.by_redirect(OAuthError::consent_required(description)));
-        }
-        let stored = if self.pending.is_some() {
-            let claim = context
-                .db
-                .write(new, |tx, new| Box::pin(pending::claim(tx, new)));
-            match claim.await {
-                // A second tab took the pending request first. The consent page shows the outcome.
-                Err(store::Error::RaceLost | store::Error::Taken(_)) => Ok(()),
-                outcome => outcome,
-            }
-        } else {
-            let insert = context.db.write(new, |tx, new| {
-                Box::pin(authorization_requests::insert(tx, new))
-            });
-            insert.await
-        };
-        match stored {
-            Ok(()) => {}
-            Err(store::Error::Gone) => {
-                return Err(OAuthError::invalid_client("Client not found").into());
-            }
-            Err(error) => return Err(self.by_redirect(error.into())),
-        }
-        let page = consent_page(context, &request_id);
-        let response = redirect(StatusCode::FOUND, page.as_str());
-        let ended = self.pending_hash();
-        Ok(pending_cookie::cleared(
-            context,
-            self.browser.headers,
-            ended.as_ref(),
-            response,
-        ))
-    }
-
-    fn by_redirect(&self, error: OAuthError) -> AuthorizeError {
-        AuthorizeError::ByRedirect {
-            response: self.request.error(self.context, &error),
-            pending: self.pending_hash(),
-            error,
-        }
-    }
-
-    fn pending_hash(&self) -> Option<SecretHash> {
-        self.pending
-            .as_ref()
-            .map(|pending| pending.request_id.hash())
-    }
-}
-
-fn login_required() -> OAuthError {
-    OAuthError::login_required("The user must sign in, and prompt=none forbids a page")
 }

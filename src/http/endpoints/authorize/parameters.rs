@@ -69,7 +69,7 @@ pub struct AuthorizeParameters {
     pub code_challenge_method: Option<String>,
     /// `query` or `form_post`.
     pub response_mode: Option<String>,
-    /// `none`, or a list of `login` and `consent`, separated by spaces.
+    /// `none`, or a list of `login`, `select_account` and `consent`, separated by spaces.
     pub prompt: Option<String>,
     /// Maximum age of the sign-in, in seconds.
     pub max_age: Option<String>,

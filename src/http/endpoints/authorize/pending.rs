@@ -15,9 +15,9 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::http::cookies::set_cookies;
 use crate::http::extract::Decoded;
-use crate::ids::ClientRowId;
+use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::OAuthError;
-use crate::oauth::authorization_request::Parameters;
+use crate::oauth::authorization_request::{Interaction, Parameters};
 use crate::rate_limit::{PENDING_REQUESTS, networks};
 use crate::secret::Secret;
 use crate::store::audit::Event;
@@ -32,6 +32,8 @@ const REPEATED: &str = "(repeated)";
 pub(super) struct PendingRequest {
     pub(super) request_id: Secret,
     pub(super) asked_at: Timestamp,
+    /// The account that the person chose among the accounts of the browser.
+    pub(super) chosen_account: Option<AccountId>,
 }
 
 /// Next page of the browser while the request is pending.
@@ -77,11 +79,8 @@ impl Request<'_> {
                 &resume_location(context, &request_id),
             ),
             NextPage::Login => {
-                let hint = self.parameters.get("login_hint");
-                redirect(
-                    StatusCode::FOUND,
-                    login_location(context, &request_id, hint).as_str(),
-                )
+                let login = login_location(context, &request_id, self.parameters);
+                redirect(StatusCode::FOUND, login.as_str())
             }
         };
         Ok((set_cookies(cookies), response).into_response())
@@ -149,6 +148,7 @@ pub(super) async fn resume(
     let pending = PendingRequest {
         request_id,
         asked_at: pending.created_at,
+        chosen_account: pending.chosen_account_id,
     };
     Ok((resolution, pending))
 }
@@ -186,14 +186,21 @@ fn resume_location(context: &Context, request_id: &Secret) -> String {
     )
 }
 
-/// Builds the URL of the login page, with the consent page of this request as `return_url`.
-fn login_location(context: &Context, request_id: &Secret, login_hint: Option<&str>) -> Url {
+/// Builds the URL of the login page, with the consent page of this request as `return_url`. With
+/// `prompt=select_account`, unless a new sign-in is demanded too, the page offers the accounts of the browser.
+fn login_location(context: &Context, request_id: &Secret, parameters: &Decoded) -> Url {
     let page = consent_page(context, request_id);
     let back = format!("{}?{}", page.path(), page.query().unwrap_or_default());
     let mut login = context.config.login_page();
     login.query_pairs_mut().append_pair("return_url", &back);
-    if let Some(hint) = login_hint {
+    if let Some(hint) = parameters.get("login_hint") {
         login.query_pairs_mut().append_pair("login_hint", hint); // OpenID Connect Core §3.1.2.1
+    }
+    let interaction = Interaction::parse(&parameters.values);
+    if interaction.is_ok_and(|asked| asked.account_choice && !asked.fresh_login) {
+        login
+            .query_pairs_mut()
+            .append_pair("prompt", "select_account");
     }
     login
 }

@@ -24,6 +24,7 @@ use crate::oauth::authorization_request::{
 };
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri;
+use crate::oauth::remembered_consent::is_identity_assured;
 use crate::oauth::scope_parameter::is_blank;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
@@ -148,7 +149,8 @@ impl ResolvedRequest {
     }
 
     /// True if the account must sign in for a request that was first made at `asked_at`: the sign-in is too
-    /// old, or not of the way that the client demands.
+    /// old, or not of the way that the client demands, or the request demands a choice of the account, and
+    /// the person chose another account or none.
     ///
     /// # Errors
     /// `invalid_request`, or `unmet_authentication_requirements` if no sign-in here would do, for the
@@ -157,10 +159,14 @@ impl ResolvedRequest {
         &self,
         owner: &ResourceOwner,
         asked_at: Timestamp,
+        chosen: Option<&AccountId>,
         now: Timestamp,
     ) -> Result<bool, OAuthError> {
         let interaction = self.interaction()?;
-        if interaction.demands_login(owner.auth_time(), asked_at, now) {
+        let auth_time = owner.auth_time();
+        let is_chosen = auth_time.is_some() && chosen == Some(&owner.account.id);
+        let demands_choice = !is_chosen && interaction.demands_choice(auth_time, asked_at);
+        if demands_choice || interaction.demands_login(auth_time, asked_at, now) {
             return Ok(true);
         }
         // OpenID Connect Core §5.5.1.1: an essential `acr`
@@ -170,12 +176,21 @@ impl ResolvedRequest {
             return Ok(false);
         }
         let is_possible = claims.accepts_any_acr(SignInMethod::ACR_VALUES);
-        let signed_in_since = owner.auth_time().is_some_and(|time| time > asked_at);
+        let signed_in_since = auth_time.is_some_and(|time| time > asked_at);
         if is_possible && !signed_in_since {
             return Ok(true);
         }
         let description = "The sign-in does not have an acr that claims demands";
         Err(OAuthError::unmet_authentication_requirements(description))
+    }
+
+    /// True if a remembered consent may approve the request: the client does not ask for the consent page,
+    /// the account decides by session, and the identity of the client is assured (RFC 8252 §8.6).
+    fn is_repeatable(&self, context: &Context, owner: &ResourceOwner) -> Result<bool, OAuthError> {
+        let wants_page = self.interaction()?.consent_page;
+        let is_session = owner.auth_time().is_some();
+        let is_assured = is_identity_assured(self.client.kind, &self.redirect_uri);
+        Ok(context.config.remembers_consent() && !wants_page && is_session && is_assured)
     }
 
     /// Validates the request and returns the row to store.
@@ -208,11 +223,12 @@ impl ResolvedRequest {
         let resources = resources.transpose()?;
         Ok(NewRequest {
             resources: resources.filter(|resources| !resources.is_empty()),
+            repeatable: self.is_repeatable(context, owner)?,
             ..self.row(context, owner, request_id, parsed)
         })
     }
 
-    /// Builds the row to store, without resource indicators.
+    /// Builds the row to store, without resource indicators, to be decided on the consent page.
     pub(super) fn row(
         &self,
         context: &Context,
@@ -237,6 +253,7 @@ impl ResolvedRequest {
             response_mode: parsed.response_mode,
             claims: parsed.claims.person,
             resources: None,
+            repeatable: false,
             auth_time: owner.auth_time(),
             sign_in_method: owner.sign_in_method(),
             created_at: now,
@@ -246,13 +263,16 @@ impl ResolvedRequest {
 
     /// Builds an error response with the client's `state` (RFC 6749 §4.1.2.1).
     pub(super) fn error(&self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
-        let mode = ResponseMode::of(&self.parameters.values, &self.redirect_uri);
-        let receiver = Receiver {
+        self.receiver().error(context, error)
+    }
+
+    /// Returns the receiver of the response.
+    pub(super) fn receiver(&self) -> Receiver<'_> {
+        Receiver {
             redirect_uri: &self.redirect_uri,
             state: self.parameters.get("state"),
-            mode,
-        };
-        receiver.error(context, error)
+            mode: ResponseMode::of(&self.parameters.values, &self.redirect_uri),
+        }
     }
 }
 
