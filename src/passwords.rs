@@ -163,7 +163,7 @@ impl Passwords {
         .await?
     }
 
-    /// Verifies a password in each of its [`forms`]. Without a stored hash the cost is the same, and the
+    /// Verifies a password in each of its `forms`. Without a stored hash the cost is the same, and the
     /// result is `false`: the number of hashes depends on the typed password alone (timing attack).
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub(super) const ACCOUNT_ROLES: Sql = Sql::same(
      OR r.id IN ('0000000000000000000g', '000000000000000000m0', '00000000000000000a00')",
 );
 
-/// The columns of [`ACCOUNT_COLUMNS`]; all NULL if an outer join found no account.
+/// The columns of `ACCOUNT_COLUMNS`; all NULL if an outer join found no account.
 pub struct AccountColumns {
     account_id: Option<AccountId>,
     account_handle: Option<String>,
@@ -85,7 +85,7 @@ impl Account {
         self.permissions.permits(Permission::UsePersonalAccessKeys)
     }
 
-    /// Builds an account from the rows of [`ACCOUNT_COLUMNS`], a row per role; `None` if there is no
+    /// Builds an account from the rows of `ACCOUNT_COLUMNS`, a row per role; `None` if there is no
     /// account.
     pub(super) fn from_rows<'a>(
         rows: impl IntoIterator<Item = &'a AccountColumns>,
@@ -149,7 +149,7 @@ impl<T: Row> Row for RoleRow<T> {
     }
 }
 
-/// Runs a query with [`ACCOUNT_COLUMNS`] that finds at most one row, repeated for each role. `None` also if
+/// Runs a query with `ACCOUNT_COLUMNS` that finds at most one row, repeated for each role. `None` also if
 /// there is no account.
 pub(super) async fn find_with_account<T: Row>(
     db: &Db,

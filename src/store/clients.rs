@@ -38,7 +38,7 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
 /// which no client can register.
 pub(super) const IS_NOT_DELETED: Sql = Sql::same("c.client_id <> 'deleted:' || c.id");
 
-/// The columns of [`CLIENT_COLUMNS`].
+/// The columns of `CLIENT_COLUMNS`.
 #[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ClientColumns {
     client_row_id: ClientRowId,

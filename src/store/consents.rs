@@ -3,7 +3,7 @@
 //!
 //! A consent counts until the expiry, and as long as the client is the one that was approved: same name,
 //! owner, redirect URIs, type, authentication and keys. A revocation ends the consents that it covers in its
-//! own transaction, which has a constant size: an account has at most [`PER_ACCOUNT_MAX`] rows, which are
+//! own transaction, which has a constant size: an account has at most `PER_ACCOUNT_MAX` rows, which are
 //! deleted; a client may have a row of every account, so its `consent_epoch` increases, and rows of an earlier
 //! epoch no longer count.
 
@@ -236,7 +236,7 @@ pub async fn remember(tx: &mut Tx, new: &NewConsent) -> Result<()> {
     delete_oldest(tx, &new.key.account).await
 }
 
-/// Deletes the oldest consents of an account beyond [`PER_ACCOUNT_MAX`].
+/// Deletes the oldest consents of an account beyond `PER_ACCOUNT_MAX`.
 async fn delete_oldest(tx: &mut Tx, account: &AccountId) -> Result<()> {
     const SQL: Sql = sql!(
         "DELETE FROM auth_consents WHERE id IN (SELECT n.id FROM auth_consents n \

@@ -12,7 +12,7 @@ use crate::ids::{AccountId, SessionId};
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::SecretHash;
 
-/// Maximum number of tokens looked up at once, the number of placeholders in [`rows_of`].
+/// Maximum number of tokens looked up at once, the number of placeholders in `rows_of`.
 pub const TOKENS_MAX: usize = 8;
 
 /// A live session with the account.

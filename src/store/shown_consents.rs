@@ -31,7 +31,7 @@ pub(super) const SHOWN_COLUMNS: Sql = Sql::same(
     "s.scope AS shown_scope, s.client_fingerprint AS shown_client, s.shown_at AS shown_at",
 );
 
-/// The columns of [`SHOWN_COLUMNS`].
+/// The columns of `SHOWN_COLUMNS`.
 #[expect(clippy::struct_field_names, reason = "other tables are joined too")]
 pub struct ShownColumns {
     shown_scope: Option<String>,
