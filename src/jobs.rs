@@ -35,8 +35,17 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Starts every job. Jobs end soon after `stop`.
 pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::task::TaskTracker {
     let tasks = tokio_util::task::TaskTracker::new();
-    tasks.spawn(clean_up_regularly(context.clone(), stop.clone()));
-    tasks.spawn(check_indexes_regularly(context.clone(), stop.clone()));
+    let cleaned_up = CancellationToken::new();
+    tasks.spawn(clean_up_regularly(
+        context.clone(),
+        stop.clone(),
+        cleaned_up.clone(),
+    ));
+    tasks.spawn(check_indexes_regularly(
+        context.clone(),
+        stop.clone(),
+        cleaned_up,
+    ));
     tasks.spawn(every(
         POLLS_EVERY,
         context.clone(),
@@ -106,8 +115,15 @@ pub async fn make_indexes(context: &Context) -> IndexCheck {
     check
 }
 
-/// Checks for missing indexes every minute; every hour after a failure.
-async fn check_indexes_regularly(context: SharedContext, stop: CancellationToken) {
+/// Checks for missing indexes every minute; every hour after a failure. The first check waits for the first
+/// clean-up pass: on small tables that pass needs no index, and both would take turns at SQLite's writer; on
+/// large tables without an index it ends at once.
+async fn check_indexes_regularly(
+    context: SharedContext,
+    stop: CancellationToken,
+    cleaned_up: CancellationToken,
+) {
+    stop.run_until_cancelled(cleaned_up.cancelled()).await;
     let mut pause = Duration::ZERO;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
@@ -121,8 +137,13 @@ async fn check_indexes_regularly(context: SharedContext, stop: CancellationToken
     }
 }
 
-/// Runs clean-up passes every hour, or after [`CLEANUP_SOON`] while due rows are left.
-async fn clean_up_regularly(context: SharedContext, stop: CancellationToken) {
+/// Runs clean-up passes every hour, or after [`CLEANUP_SOON`] while due rows are left. Cancels `cleaned_up`
+/// after the first pass.
+async fn clean_up_regularly(
+    context: SharedContext,
+    stop: CancellationToken,
+    cleaned_up: CancellationToken,
+) {
     let mut pause = Duration::ZERO;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
@@ -130,6 +151,7 @@ async fn clean_up_regularly(context: SharedContext, stop: CancellationToken) {
         .is_some()
     {
         let finished = clean_up(context.clone()).await;
+        cleaned_up.cancel();
         pause = if finished {
             CLEANUP_EVERY
         } else {
