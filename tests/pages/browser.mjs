@@ -165,8 +165,9 @@ export function formatMessage(text, parts = {}) {
   return text.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '');
 }
 
-/** Starts the HTTP server of a client on a loopback address. `next()` resolves to the address of the next redirect,
- *  `publish` serves a client metadata document. */
+/** Starts the HTTP server of a client on a loopback address. `next(page)` resolves to the address of the next
+ *  redirect, once the page shows it: earlier, the next navigation of the page would interrupt the redirect. `publish`
+ *  serves a client metadata document. */
 export async function callbackServer(t) {
   const waiting = [];
   const received = [];
@@ -200,7 +201,11 @@ export async function callbackServer(t) {
       documents.set(path, { client_id: `${origin}${path}`, ...document });
       return `${origin}${path}`;
     },
-    next: () => (received.length > 0 ? Promise.resolve(received.shift()) : new Promise((done) => waiting.push(done))),
+    next: async (page) => {
+      const address = received.shift() ?? (await new Promise((done) => waiting.push(done)));
+      await page.waitForURL((url) => url.href === address.href);
+      return address;
+    },
     count: () => received.length,
   };
 }

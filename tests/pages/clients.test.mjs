@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { messages } from '../../web/messages/en.js';
@@ -62,13 +63,20 @@ function run(t, code, env = {}) {
   return { line };
 }
 
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+/** Returns a free port below the ephemeral range, so that no connection takes it meanwhile. */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const free = await new Promise((done) => {
+      server.once('listening', () => done(true)).once('error', () => done(false));
     });
-  });
+    if (!free) continue;
+    await new Promise((done) => {
+      server.close(done);
+    });
+    return port;
+  }
 }
 
 async function signInAndAllow(page, name) {
@@ -115,7 +123,8 @@ test('issue 8: a website is created, its secret is shown once, and its snippet s
 
   run(t, code, { CLIENT_SECRET: secret });
   const browser = await openBrowser(t, frigg);
-  await arrive(browser, `http://localhost:${port}/`);
+  await waitUntilListening(port);
+  await browser.goto(`http://localhost:${port}/`);
   await signInAndAllow(browser, 'Recipe box');
   await browser.getByText('Hello Frigg').waitFor();
 
@@ -152,16 +161,20 @@ test('a website without PKCE is exempt, the page tells the cost, and the exempti
   assert.equal(await without.isChecked(), false);
 });
 
-/** Opens the address of a client that is starting. */
-async function arrive(page, url) {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await page.goto(url);
-    } catch (error) {
-      if (tries === 1200 || !/ERR_CONNECTION_REFUSED/.test(error.message)) throw error;
-      await page.waitForTimeout(100); // until the client listens
-    }
+/** Waits until a client that is starting listens on a port of localhost. */
+async function waitUntilListening(port) {
+  for (let tries = 0; tries < 1200; tries += 1) {
+    const listens = await new Promise((done) => {
+      const socket = connect(port, 'localhost', () => {
+        socket.end();
+        done(true);
+      });
+      socket.on('error', () => done(false));
+    });
+    if (listens) return;
+    await setTimeout(100);
   }
+  throw new Error(`no client listens on port ${port}`);
 }
 
 test('issue 8: the snippets of a device, a desktop app and a service run unchanged', async (t) => {

@@ -48,7 +48,7 @@ test('req_192, req_118: shows the client, the redirect URI, the scopes and the a
   await page.getByText(strings.loopbackWarning).waitFor();
   await checkPageEverywhere(page, 'consent-loopback');
   await allow(page).click();
-  const tokens = await finish(await back.next());
+  const tokens = await finish(await back.next(page));
   assert.equal(tokens.claims().sub, frigg.id);
 });
 
@@ -67,7 +67,7 @@ test('issue 15: a permission is left out by keyboard, openid cannot be, and the 
   await page.getByText(messages.scopes.labels.profile).click();
   await checkPageEverywhere(page, 'consent-left-out');
   await allow(page).click();
-  const tokens = await finish(await back.next());
+  const tokens = await finish(await back.next(page));
   assert.equal(tokens.scope, 'openid offline_access');
 });
 
@@ -93,13 +93,13 @@ test('issue 15, A-37: privileged permissions are listed and confirmed a second t
   await waitForHeading(page, asks('Admin tool'));
   await allow(page).click();
   await page.getByRole('button', { name: strings.confirm }).click();
-  assert.equal((await finish(await back.next())).scope, 'openid CREATE_POST ADMINISTRATOR');
+  assert.equal((await finish(await back.next(page))).scope, 'openid CREATE_POST ADMINISTRATOR');
 
   // without the privileged permission there is nothing to confirm
   const again = await ask();
   await page.getByLabel(messages.scopes.labels.ADMINISTRATOR, { exact: true }).uncheck();
   await allow(page).click();
-  assert.equal((await again(await back.next())).scope, 'openid CREATE_POST');
+  assert.equal((await again(await back.next(page))).scope, 'openid CREATE_POST');
 });
 
 test('issue 15, req_127: a click soon after the confirmation was shown has no effect (double-clickjacking)', async (t) => {
@@ -118,7 +118,7 @@ test('issue 15, req_127: a click soon after the confirmation was shown has no ef
   await waitForHeading(page, formatMessage(strings.confirmHeading, { client: 'Admin tool' }));
   await assertGuarded(page, page.getByRole('button', { name: strings.confirm }), async () => sent.length > 0);
   await page.getByRole('button', { name: strings.confirm }).click();
-  assert.ok((await back.next()).searchParams.has('code'));
+  assert.ok((await back.next(page)).searchParams.has('code'));
   assert.equal(sent.length, 1);
 });
 
@@ -132,11 +132,11 @@ test('issue 15: an approval is remembered: no page with a session, and none afte
   await page.getByText(strings.remembers).waitFor();
   await checkPageEverywhere(page, 'consent-remembers');
   await allow(page).click();
-  await first.finish(await back.next());
+  await first.finish(await back.next(page));
 
   const second = await startCodeFlow(app, back.uri);
   await page.goto(second.url);
-  assert.equal((await second.finish(await back.next())).claims().sub, frigg.id);
+  assert.equal((await second.finish(await back.next(page))).claims().sub, frigg.id);
 
   await page.context().clearCookies();
   const third = await startCodeFlow(app, back.uri);
@@ -145,13 +145,13 @@ test('issue 15: an approval is remembered: no page with a session, and none afte
   await page.getByLabel(messages.login.identifier).fill(frigg.handle);
   await page.getByLabel(messages.login.password, { exact: true }).fill(frigg.password);
   await page.getByRole('button', { name: messages.login.submit }).click();
-  assert.equal((await third.finish(await back.next())).claims().sub, frigg.id);
+  assert.equal((await third.finish(await back.next(page))).claims().sub, frigg.id);
 
   const shown = await startCodeFlow(app, back.uri, { prompt: 'consent' });
   await page.goto(shown.url);
   await waitForHeading(page, asks('Recipes'));
   await deny(page).click();
-  assert.equal((await back.next()).searchParams.get('error'), 'access_denied');
+  assert.equal((await back.next(page)).searchParams.get('error'), 'access_denied');
 });
 
 test('issue 8: a denial by keyboard redirects to the client', async (t) => {
@@ -166,7 +166,7 @@ test('issue 8: a denial by keyboard redirects to the client', async (t) => {
     if (await deny(page).evaluate((button) => button === document.activeElement)) break;
   }
   await page.keyboard.press('Enter');
-  const address = await back.next();
+  const address = await back.next(page);
   assert.equal(address.searchParams.get('error'), 'access_denied');
   assert.equal(address.searchParams.get('code'), null);
 });
@@ -187,7 +187,7 @@ test('issue 13: a client that changed while the page was open is shown again', a
   await waitForHeading(page, asks('Bank'));
   await checkPage(page, 'consent-changed-desktop-light');
   await allow(page).click();
-  await finish(await back.next());
+  await finish(await back.next(page));
 });
 
 test('A-9, req_160, req_140: homograph hosts, loopback, custom schemes, subdomains and deceptive names are marked', async (t) => {
@@ -284,7 +284,7 @@ test('req_160: a client with a metadata document shows the host of the document'
   await page.getByText(messages.clientDetails.unverified).waitFor();
   await checkPage(page, 'consent-document-phone-light');
   await allow(page).click();
-  await finish(await back.next());
+  await finish(await back.next(page));
 });
 
 test('req_141: the logo and the pages of another host are marked', async (t) => {
@@ -326,7 +326,7 @@ test('OpenID Connect Core §5.5: claims that the client requests one by one are 
   assert.equal(name, `${messages.claims.labels.name} ${messages.claims.essential}`);
   await checkPage(page, 'consent-claims-desktop-light');
   await allow(page).click();
-  const tokens = await finish(await back.next());
+  const tokens = await finish(await back.next(page));
   assert.equal(tokens.claims().email, frigg.email);
   assert.equal(tokens.claims().name, undefined);
   const info = await openid.fetchUserInfo(config, tokens.access_token, frigg.id);
@@ -343,7 +343,7 @@ test('Form Post Response Mode §2: the browser posts the response, also without 
   await page.goto(url);
   await waitForHeading(page, asks('Reading list'));
   await allow(page).click();
-  await landing.next(); // on another origin than the redirect URI
+  await landing.next(page); // on another origin than the redirect URI
   assert.equal(posts.length, 1);
   assert.equal(posts[0].origin, issuer);
   const answer = new URL(app.uri);
@@ -360,7 +360,7 @@ test('Form Post Response Mode §2: the browser posts the response, also without 
   await plain.goto(silent);
   await plain.screenshot({ path: new URL('screenshots/form-post-phone-light.png', import.meta.url).pathname });
   await plain.getByRole('button', { name: 'Continue' }).click();
-  await landing.next();
+  await landing.next(plain);
   assert.match(posts[1].body, /^error=consent_required&/);
 });
 
@@ -414,8 +414,7 @@ test('issue 8: expired and decided requests, two tabs, and the back button show 
   await other.goto(here);
   await waitForHeading(other, asks('Reading list'));
   await allow(page).click();
-  assert.ok((await back.next()).searchParams.has('code'));
-  await page.waitForURL(`${back.uri}**`);
+  assert.ok((await back.next(page)).searchParams.has('code'));
   await allow(other).click();
   await waitForHeading(other, strings.unavailable.title);
   await checkPage(other, 'consent-over-desktop-light');
@@ -472,7 +471,7 @@ test('req_127: a click soon after the page was shown, focused or restored has no
   await page.clock.runFor(500);
   await allow(page).focus();
   await page.keyboard.press('Enter');
-  await finish(await back.next());
+  await finish(await back.next(page));
   assert.equal(sent.length, 1);
 });
 
@@ -480,7 +479,7 @@ test('req_127: a client that opens the request in a pop-up window loses the wind
   const [app, back] = [client(), await callbackServer(t)];
   const page = await openBrowser(t, member('Frigg'));
   await page.goto(back.uri);
-  await back.next();
+  await back.next(page);
   const { url, finish } = await startCodeFlow(app, back.uri);
   const opened = page.waitForEvent('popup');
   await page.evaluate((address) => {
@@ -491,7 +490,7 @@ test('req_127: a client that opens the request in a pop-up window loses the wind
   await page.waitForFunction(() => globalThis.opened.closed);
   assert.equal(await popup.evaluate(() => window.opener), null);
   await allow(popup).click();
-  await finish(await back.next());
+  await finish(await back.next(popup));
 });
 
 test('issue 8: a double click decides once', async (t) => {
@@ -503,7 +502,7 @@ test('issue 8: a double click decides once', async (t) => {
   await page.goto(url);
   await waitForHeading(page, asks('Reading list'));
   await allow(page).dblclick();
-  await finish(await back.next());
+  await finish(await back.next(page));
   assert.equal(sent.length, 1);
 });
 
@@ -511,7 +510,7 @@ test('issue 8: missing permission, revoked permission, suspension, and another a
   const [loki, frigg, app, back] = [member('Loki', { permissions: [] }), member('Frigg'), client(), await callbackServer(t)];
   const lokis = await openBrowser(t, loki);
   await lokis.goto((await startCodeFlow(app, back.uri)).url);
-  assert.equal((await back.next()).searchParams.get('error'), 'access_denied');
+  assert.equal((await back.next(lokis)).searchParams.get('error'), 'access_denied');
 
   const page = await openBrowser(t, frigg, { viewport: PHONE, dark: true });
   await page.goto((await startCodeFlow(app, back.uri)).url);
@@ -553,5 +552,5 @@ test('issue 8: a failed request is shown, and the decision can be sent again', a
   await checkPage(page, 'consent-offline-desktop-light');
   await page.context().setOffline(false);
   await allow(page).click();
-  await finish(await back.next());
+  await finish(await back.next(page));
 });

@@ -129,14 +129,14 @@ test('issue 15: prompt=select_account offers the accounts of the browser, and si
   await page.getByRole('button', { name: continueAs(frigg) }).click();
   await page.getByText(`@${frigg.handle}`).waitFor();
   await allow();
-  assert.equal((await finish(await back.next())).claims().sub, frigg.id);
+  assert.equal((await finish(await back.next(page))).claims().sub, frigg.id);
 
   const another = await ask();
   await page.getByRole('button', { name: strings.otherAccount }).click();
   await fill(page, sif.handle, sif.password);
   await page.getByText(`@${sif.handle}`).waitFor();
   await allow();
-  assert.equal((await another(await back.next())).claims().sub, sif.id);
+  assert.equal((await another(await back.next(page))).claims().sub, sif.id);
 
   await ask();
   for (const account of [frigg, thor, sif]) await page.getByRole('button', { name: continueAs(account) }).waitFor();

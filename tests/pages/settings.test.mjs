@@ -62,7 +62,7 @@ test('issue 15: applications: a remembered approval is shown and ended, and the 
     const { url, finish } = await startCodeFlow(app, back.uri);
     await page.goto(url);
     await page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
-    return finish(await back.next());
+    return finish(await back.next(page));
   };
   await approve();
   await openPath(page, '/settings/applications');

@@ -24,7 +24,7 @@ test('issue 8: from the authorization request of a client to its tokens and thei
   }
   await waitForHeading(page, formatMessage(messages.consent.heading, { client: 'Reading list' }));
   await page.getByRole('button', { name: messages.consent.allow, exact: true }).click();
-  const tokens = await finish(await back.next());
+  const tokens = await finish(await back.next(page));
   assert.equal(tokens.claims().sub, frigg.id);
 
   await openPath(page, '/settings/applications');
