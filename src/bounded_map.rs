@@ -15,11 +15,18 @@ use moka::sync::Cache;
 /// A value with its type erased.
 pub(crate) type AnyValue = Arc<dyn Any + Send + Sync>;
 
+/// A value with its weight.
+#[derive(Clone)]
+struct Entry {
+    value: AnyValue,
+    weight: u32,
+}
+
 /// The bounds of a map.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Maximum number of entries.
-    pub entries: u64,
+    /// Maximum sum of the weights; the maximum number of entries if each has the weight 1.
+    pub weight: u64,
     /// Expiry of an entry.
     pub expiry: Expiry,
     /// The entry to evict from a full map.
@@ -48,7 +55,7 @@ pub enum Eviction {
 
 /// A map of bounded size. Clones share the entries.
 pub struct BoundedMap<V> {
-    entries: Cache<Vec<u8>, AnyValue>,
+    entries: Cache<Vec<u8>, Entry>,
     values: PhantomData<fn() -> V>,
 }
 
@@ -82,7 +89,9 @@ impl<V: Send + Sync + 'static> BoundedMap<V> {
 
     /// Returns the value of a key.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Arc<V>> {
-        self.entries.get(key.as_ref()).map(typed)
+        self.entries
+            .get(key.as_ref())
+            .map(|entry| typed(entry.value))
     }
 
     /// Returns the value of a key. A missing value is created once, also by concurrent calls.
@@ -95,9 +104,16 @@ impl<V: Send + Sync + 'static> BoundedMap<V> {
         typed(get_or_insert_with(&self.entries, key.as_ref(), &mut create))
     }
 
-    /// Inserts or replaces the value of a key.
+    /// Inserts or replaces the value of a key, with the weight 1.
     pub fn insert(&self, key: impl AsRef<[u8]>, value: V) {
-        self.entries.insert(key.as_ref().into(), Arc::new(value));
+        self.insert_weighted(key, value, 1);
+    }
+
+    /// Inserts or replaces the value of a key, with a weight.
+    pub fn insert_weighted(&self, key: impl AsRef<[u8]>, value: V, weight: u32) {
+        let value = Arc::new(value);
+        self.entries
+            .insert(key.as_ref().into(), Entry { value, weight });
     }
 }
 
@@ -108,8 +124,9 @@ pub(crate) fn typed<V: Send + Sync + 'static>(value: AnyValue) -> Arc<V> {
         .expect("a map and a single flight hold values of one type")
 }
 
-fn build(bounds: Bounds) -> Cache<Vec<u8>, AnyValue> {
-    let builder = Cache::builder().max_capacity(bounds.entries);
+fn build(bounds: Bounds) -> Cache<Vec<u8>, Entry> {
+    let weight = |_: &Vec<u8>, entry: &Entry| entry.weight;
+    let builder = Cache::builder().max_capacity(bounds.weight).weigher(weight);
     let builder = match bounds.expiry {
         Expiry::Idle(time) => builder.time_to_idle(time),
         Expiry::Age(time) => builder.time_to_live(time),
@@ -123,9 +140,13 @@ fn build(bounds: Bounds) -> Cache<Vec<u8>, AnyValue> {
 }
 
 fn get_or_insert_with(
-    entries: &Cache<Vec<u8>, AnyValue>,
+    entries: &Cache<Vec<u8>, Entry>,
     key: &[u8],
     create: &mut dyn FnMut() -> AnyValue,
 ) -> AnyValue {
-    entries.get_with_by_ref(key, create)
+    let create = || Entry {
+        value: create(),
+        weight: 1,
+    };
+    entries.get_with_by_ref(key, create).value
 }

@@ -2,9 +2,9 @@
 //! the images; an entry is fetched again when the time of its fetch is too long ago.
 
 use bytes::Bytes;
-use moka::sync::Cache;
 use time::Duration;
 
+use crate::bounded_map::{BoundedMap, Bounds, Eviction, Expiry};
 use crate::clock::Timestamp;
 use crate::single_flight::SingleFlight;
 
@@ -50,22 +50,19 @@ impl CachedLogo {
 /// Logos by URL, and the fetches in progress.
 #[derive(Debug)]
 pub struct LogoCache {
-    logos: Cache<String, CachedLogo>,
+    logos: BoundedMap<CachedLogo>,
     /// The fetches in progress; `None` if a fetch failed.
     pub fetches: SingleFlight<Option<Logo>>,
 }
 
 impl Default for LogoCache {
     fn default() -> Self {
-        let weight = |_: &String, cached: &CachedLogo| {
-            let image = cached.logo.as_ref().map_or(0, |logo| logo.image.len());
-            u32::try_from(image)
-                .unwrap_or(u32::MAX)
-                .saturating_add(ENTRY_BYTES)
-        };
-        let logos = Cache::builder().max_capacity(BYTES_MAX).weigher(weight);
         Self {
-            logos: logos.build(),
+            logos: BoundedMap::new(Bounds {
+                weight: BYTES_MAX,
+                expiry: Expiry::Never,
+                eviction: Eviction::LeastFrequent,
+            }),
             fetches: SingleFlight::default(),
         }
     }
@@ -75,11 +72,14 @@ impl LogoCache {
     /// Returns the outcome of the last fetch of a URL.
     #[must_use]
     pub fn get(&self, url: &str) -> Option<CachedLogo> {
-        self.logos.get(url)
+        self.logos.get(url).map(|cached| CachedLogo::clone(&cached))
     }
 
     /// Stores the outcome of a fetch.
     pub fn insert(&self, url: &str, cached: CachedLogo) {
-        self.logos.insert(url.to_owned(), cached);
+        let image = cached.logo.as_ref().map_or(0, |logo| logo.image.len());
+        let bytes = u32::try_from(image).unwrap_or(u32::MAX);
+        let weight = bytes.saturating_add(ENTRY_BYTES);
+        self.logos.insert_weighted(url, cached, weight);
     }
 }

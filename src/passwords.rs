@@ -135,13 +135,13 @@ impl Passwords {
             people: Arc::new(Semaphore::new(turns)),
             programs: Arc::new(Semaphore::new(turns)),
             checking: BoundedMap::new(Bounds {
-                entries: 10_000,
+                weight: 10_000,
                 expiry: Expiry::Idle(Duration::from_mins(1)),
                 eviction: Eviction::LeastFrequent,
             }),
             key: random.bytes(),
             matched: BoundedMap::new(Bounds {
-                entries: 10_000,
+                weight: 10_000,
                 expiry: Expiry::Age(Duration::from_hours(1)),
                 eviction: Eviction::LeastFrequent,
             }),

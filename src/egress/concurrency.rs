@@ -32,7 +32,7 @@ impl Default for Gate {
         Self {
             all: Arc::new(Semaphore::new(IN_ALL)),
             hosts: BoundedMap::new(Bounds {
-                entries: HOSTS,
+                weight: HOSTS,
                 expiry: Expiry::Idle(Duration::from_mins(5)),
                 eviction: Eviction::LeastFrequent,
             }),

@@ -34,7 +34,7 @@ impl RemoteKeySets {
     pub fn new() -> Self {
         Self {
             sets: BoundedMap::new(Bounds {
-                entries: SETS_MAX,
+                weight: SETS_MAX,
                 expiry: Expiry::Never,
                 eviction: Eviction::LeastFrequent,
             }),

@@ -43,7 +43,7 @@ impl Polls {
     #[must_use]
     pub fn new() -> Self {
         let last = BoundedMap::new(Bounds {
-            entries: DEVICES_MAX,
+            weight: DEVICES_MAX,
             expiry: Expiry::Age(Duration::from_mins(10)),
             eviction: Eviction::LeastFrequent,
         });

@@ -144,7 +144,7 @@ impl Limits {
     #[must_use]
     pub fn new(clock: Clock, rate_limit: u64) -> Self {
         let counts = BoundedMap::new(Bounds {
-            entries: COUNTS_MAX,
+            weight: COUNTS_MAX,
             expiry: Expiry::Idle(std::time::Duration::from_hours(1)),
             eviction: Eviction::LeastRecent,
         });

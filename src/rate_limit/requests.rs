@@ -63,7 +63,7 @@ impl RateLimiter {
     #[must_use]
     pub fn new(clock: Clock, size: Size) -> Self {
         let spent = BoundedMap::new(Bounds {
-            entries: ADDRESSES_MAX,
+            weight: ADDRESSES_MAX,
             expiry: Expiry::Idle(std::time::Duration::from_hours(2)),
             eviction: Eviction::LeastRecent,
         });
