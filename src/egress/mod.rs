@@ -239,13 +239,7 @@ impl Fetch {
     /// # Errors
     /// The reason of the failure.
     pub async fn ask(&self, question: Question<'_>, sent: Sent<'_>) -> Result<Reply, Error> {
-        let host = address::check_url(question.url, &self.rules)?;
-        let deadline = question.deadline;
-        let asked = tokio::time::timeout(deadline, async {
-            let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;
-            self.send(&question, sent).await
-        });
-        asked.await.unwrap_or(Err(Error::Slow))
+        self.guarded(&question, self.send(&question, sent)).await
     }
 
     /// Sends a request and returns the head of the response. The body is not read, so an endless event
@@ -255,14 +249,26 @@ impl Fetch {
     /// The reason of the failure.
     pub async fn head(&self, question: Question<'_>, sent: Sent<'_>) -> Result<Head, Error> {
         const STREAM: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-        let host = address::check_url(question.url, &self.rules)?;
-        let asked = tokio::time::timeout(question.deadline, async {
-            let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;
+        let head = async {
             let response = self.respond(&question, sent, STREAM).await?;
             Ok(Head {
                 status: response.status(),
                 headers: response.headers().clone(),
             })
+        };
+        self.guarded(&question, head).await
+    }
+
+    /// Runs a request to an allowed URL, in the turn of the host and within the deadline.
+    async fn guarded<T>(
+        &self,
+        question: &Question<'_>,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let host = address::check_url(question.url, &self.rules)?;
+        let asked = tokio::time::timeout(question.deadline, async {
+            let _turn = self.gate.enter(&host).await.ok_or(Error::Busy)?;
+            request.await
         });
         asked.await.unwrap_or(Err(Error::Slow))
     }
