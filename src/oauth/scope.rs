@@ -93,6 +93,18 @@ pub enum ScopeSyntax {
     WhiteSpace,
 }
 
+/// True for a `scope-token` (RFC 6749 §3.3), known or not.
+#[must_use]
+pub fn is_scope_token(name: &str) -> bool {
+    !name.is_empty() && illegal_character(name).is_none()
+}
+
+/// The first character of a name outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
+pub(super) fn illegal_character(name: &str) -> Option<char> {
+    let is_nqchar = |character| matches!(character, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
+    name.chars().find(|character| !is_nqchar(*character))
+}
+
 impl Scope {
     /// Parses the scope of a token that this server issued: known names separated by single spaces
     /// (RFC 6749 §3.3). An empty text is an empty scope.
@@ -103,14 +115,12 @@ impl Scope {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         let mut scope = Self::default();
         for (index, name) in text.split(' ').enumerate() {
             if index >= NAMES_MAX {
                 return Err(InvalidScope::TooMany);
             }
-            // RFC 6749 §3.3
-            if name.is_empty() || !name.bytes().all(is_nqchar) {
+            if !is_scope_token(name) {
                 return Err(InvalidScope::Grammar);
             }
             scope.push(ScopeName::from_name(name).ok_or(InvalidScope::Unknown)?);

@@ -6,7 +6,7 @@
 
 use super::error::OAuthError;
 use super::error_value::named;
-use super::scope::{NAMES_MAX, Scope, ScopeName, ScopeSyntax};
+use super::scope::{NAMES_MAX, Scope, ScopeName, ScopeSyntax, illegal_character};
 
 /// The names of a text, by whether this server knows the name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,12 +44,6 @@ pub fn read(text: &str) -> Result<ScopeNames, OAuthError> {
         }
     }
     Ok(names)
-}
-
-/// The first character of a name outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
-pub(super) fn illegal_character(name: &str) -> Option<char> {
-    let is_nqchar = |character| matches!(character, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
-    name.chars().find(|character| !is_nqchar(*character))
 }
 
 /// Describes a name with an illegal character, which the description itself must not have (RFC 6749

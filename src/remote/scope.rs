@@ -2,6 +2,7 @@
 //! scope. Names belong to the remote server and are opaque here.
 
 use super::Error;
+use crate::oauth::scope::is_scope_token;
 
 /// The longest scope, in bytes.
 pub(super) const SCOPE_MAX: usize = 2 * 1_024;
@@ -62,11 +63,9 @@ pub(super) fn is_offline(scope: &str) -> bool {
 
 /// Joins distinct names. Absent if no name is valid (RFC 6749 §3.3), or the scope is too long.
 fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     let mut distinct: Vec<&str> = Vec::new();
     for name in names {
-        let is_name = !name.is_empty() && name.bytes().all(is_nqchar);
-        if is_name && !distinct.contains(&name) {
+        if is_scope_token(name) && !distinct.contains(&name) {
             distinct.push(name);
         }
     }
