@@ -67,9 +67,7 @@ pub(super) const GRANTS_WITHOUT_TOKENS: Step = Step::walk(
     "grants",
     GRANTS,
     DAILY,
-    search!(
-        "SELECT x.id AS id, ",
-        DUE_IF,
+    search!(walk "auth_grants" by "id" due if
         (
             "julianday(x.created_at) < julianday($1) \
              AND (x.revoked_at IS NULL OR julianday(x.revoked_at) < julianday($1))",
@@ -78,12 +76,7 @@ pub(super) const GRANTS_WITHOUT_TOKENS: Step = Step::walk(
         " AND NOT (x.client_credentials AND x.revoked_at IS NULL \
              AND (SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NOT NULL) \
          AND (SELECT m.token_id FROM auth_refresh_tokens m WHERE m.grant_id = x.id LIMIT 1) IS NULL \
-         AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL",
-        END_IF,
-        ", x.id AS place FROM auth_grants x WHERE x.id > ",
-        PLACE,
-        " ORDER BY x.id LIMIT $2"
-    ),
+         AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL"),
     &[
         Delete::Ids(sql!(
             MARK_CLIENTS,

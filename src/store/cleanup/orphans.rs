@@ -2,137 +2,69 @@
 
 use time::Duration;
 
-use super::step::{DAILY, DUE_IF, Delete, END_IF, PLACE, Step, search};
+use super::step::{DAILY, DUE_IF, Delete, END_IF, PLACE, Search, Step, search};
 use crate::store::delete_by_id;
 
-pub(super) const DEVICE_ORIGINS: Step = Step::walk(
+const fn orphans(name: &'static str, search: Search, delete: &'static [Delete]) -> Step {
+    Step::walk(name, Duration::ZERO, DAILY, search, delete)
+}
+
+pub(super) const DEVICE_ORIGINS: Step = orphans(
     "device origins",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.device_id AS id, ",
-        DUE_IF,
-        "(SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.device_id) IS NULL",
-        END_IF,
-        ", x.device_id AS place FROM auth_device_origins x WHERE x.device_id > ",
-        PLACE,
-        " ORDER BY x.device_id LIMIT $2"
-    ),
+    search!(walk "auth_device_origins" by "device_id" due if
+        "(SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.device_id) IS NULL"),
     &[Delete::Ids(delete_by_id::DEVICE_ORIGINS)],
 );
 
-pub(super) const REMOTE_FLOW_DETAILS: Step = Step::walk(
+pub(super) const REMOTE_FLOW_DETAILS: Step = orphans(
     "remote authorization details",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.flow_id AS id, ",
-        DUE_IF,
-        "(SELECT f.id FROM oauth_remote_authorisation_flows f WHERE f.id = x.flow_id) IS NULL",
-        END_IF,
-        ", x.flow_id AS place FROM auth_remote_flows x WHERE x.flow_id > ",
-        PLACE,
-        " ORDER BY x.flow_id LIMIT $2"
-    ),
+    search!(walk "auth_remote_flows" by "flow_id" due if
+        "(SELECT f.id FROM oauth_remote_authorisation_flows f WHERE f.id = x.flow_id) IS NULL"),
     &[Delete::Ids(delete_by_id::REMOTE_FLOW_DETAILS)],
 );
 
-pub(super) const REMOTE_CONNECTION_DETAILS: Step = Step::walk(
+pub(super) const REMOTE_CONNECTION_DETAILS: Step = orphans(
     "remote connection details",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.connection_id AS id, ",
-        DUE_IF,
-        "(SELECT c.id FROM oauth_remote_connections c WHERE c.id = x.connection_id) IS NULL",
-        END_IF,
-        ", x.connection_id AS place FROM auth_remote_connections x WHERE x.connection_id > ",
-        PLACE,
-        " ORDER BY x.connection_id LIMIT $2"
-    ),
+    search!(walk "auth_remote_connections" by "connection_id" due if
+        "(SELECT c.id FROM oauth_remote_connections c WHERE c.id = x.connection_id) IS NULL"),
     &[Delete::Ids(delete_by_id::REMOTE_CONNECTION_DETAILS)],
 );
 
-pub(super) const REQUEST_DETAILS: Step = Step::walk(
+pub(super) const REQUEST_DETAILS: Step = orphans(
     "request details",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.request_id AS id, ",
-        DUE_IF,
+    search!(walk "auth_request_details" by "request_id" due if
         "(SELECT q.id FROM oauth_authorisation_requests q WHERE q.id = x.request_id) IS NULL \
-         AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL",
-        END_IF,
-        ", x.request_id AS place FROM auth_request_details x WHERE x.request_id > ",
-        PLACE,
-        " ORDER BY x.request_id LIMIT $2"
-    ),
+         AND (SELECT k.id FROM oauth_authorisation_codes k WHERE k.id = x.code_id) IS NULL"),
     &[Delete::Ids(delete_by_id::REQUEST_DETAILS)],
 );
 
-pub(super) const SHOWN_CONSENTS: Step = Step::walk(
+pub(super) const SHOWN_CONSENTS: Step = orphans(
     "shown consents",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.request_id AS id, ",
-        DUE_IF,
+    search!(walk "auth_shown_consents" by "request_id" due if
         "(SELECT q.id FROM oauth_authorisation_requests q WHERE q.id = x.request_id) IS NULL \
-         AND (SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.request_id) IS NULL",
-        END_IF,
-        ", x.request_id AS place FROM auth_shown_consents x WHERE x.request_id > ",
-        PLACE,
-        " ORDER BY x.request_id LIMIT $2"
-    ),
+         AND (SELECT d.id FROM oauth_device_authorisations d WHERE d.id = x.request_id) IS NULL"),
     &[Delete::Ids(delete_by_id::SHOWN_CONSENTS)],
 );
 
-pub(super) const REFRESH_TOKEN_MEMBERSHIPS: Step = Step::walk(
+pub(super) const REFRESH_TOKEN_MEMBERSHIPS: Step = orphans(
     "refresh token memberships",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.token_id AS id, ",
-        DUE_IF,
-        "(SELECT t.id FROM oauth_refresh_tokens t WHERE t.id = x.token_id) IS NULL",
-        END_IF,
-        ", x.token_id AS place FROM auth_refresh_tokens x WHERE x.token_id > ",
-        PLACE,
-        " ORDER BY x.token_id LIMIT $2"
-    ),
+    search!(walk "auth_refresh_tokens" by "token_id" due if
+        "(SELECT t.id FROM oauth_refresh_tokens t WHERE t.id = x.token_id) IS NULL"),
     &[Delete::Ids(delete_by_id::MEMBERSHIPS)],
 );
 
 /// Remembered consents of deleted accounts and clients.
-pub(super) const CONSENTS: Step = Step::walk(
+pub(super) const CONSENTS: Step = orphans(
     "consents of deleted accounts and clients",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.id AS id, ",
-        DUE_IF,
+    search!(walk "auth_consents" by "id" due if
         "((SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NULL \
-         OR (SELECT a.id FROM accounts a WHERE a.id = x.account_id) IS NULL)",
-        END_IF,
-        ", x.id AS place FROM auth_consents x WHERE x.id > ",
-        PLACE,
-        " ORDER BY x.id LIMIT $2"
-    ),
+         OR (SELECT a.id FROM accounts a WHERE a.id = x.account_id) IS NULL)"),
     &[Delete::Ids(delete_by_id::CONSENTS)],
 );
 
-pub(super) const SESSION_DETAILS: Step = Step::walk(
+pub(super) const SESSION_DETAILS: Step = orphans(
     "session details",
-    Duration::ZERO,
-    DAILY,
-    search!(
-        "SELECT x.session_id AS id, ",
-        DUE_IF,
-        "(SELECT s.id FROM sessions s WHERE s.id = x.session_id) IS NULL",
-        END_IF,
-        ", x.session_id AS place FROM auth_sessions x WHERE x.session_id > ",
-        PLACE,
-        " ORDER BY x.session_id LIMIT $2"
-    ),
+    search!(walk "auth_sessions" by "session_id" due if
+        "(SELECT s.id FROM sessions s WHERE s.id = x.session_id) IS NULL"),
     &[Delete::Ids(delete_by_id::SESSION_DETAILS)],
 );

@@ -179,14 +179,7 @@ pub(super) const CLIENT_DETAILS: Step = Step::walk(
     "client details",
     Duration::ZERO,
     DAILY,
-    search!(
-        "SELECT x.client_id AS id, ",
-        DUE_IF,
-        "(SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NULL",
-        END_IF,
-        ", x.client_id AS place FROM auth_clients x WHERE x.client_id > ",
-        PLACE,
-        " ORDER BY x.client_id LIMIT $2"
-    ),
+    search!(walk "auth_clients" by "client_id" due if
+        "(SELECT c.id FROM oauth_clients c WHERE c.id = x.client_id) IS NULL"),
     &[DELETE_DETAILS],
 );

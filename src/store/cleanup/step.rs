@@ -83,8 +83,17 @@ pub(super) enum Delete {
     IdsBefore(Sql),
 }
 
-/// Joins parts to a search, as `sql!` does. A macro, because the count repeats the text of the search.
+/// Joins parts to a search, as `sql!` does, or builds the search of a walk through the rows `x` of a table in
+/// the order of the primary key. A macro, because the count repeats the text of the search.
 macro_rules! search {
+    (walk $table:literal by $id:literal due if $($part:tt),+ $(,)?) => {
+        $crate::store::cleanup::step::search!(
+            "SELECT x.", $id, " AS id, ",
+            DUE_IF, $($part),+, END_IF,
+            ", x.", $id, " AS place FROM ", $table, " x WHERE x.", $id, " > ", PLACE,
+            " ORDER BY x.", $id, " LIMIT $2"
+        )
+    };
     ($($part:tt),+ $(,)?) => {{
         const FIND: $crate::store::sql::Sql = $crate::store::sql::sql!($($part),+);
         $crate::store::cleanup::step::Search {
