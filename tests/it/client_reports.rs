@@ -2,22 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::registration::{client_of, register};
 use crate::support::{Answer, CHALLENGE, Client, Member, Server, both};
-
-async fn register(server: &Server, document: &Value) -> Answer {
-    let request = server.request("POST", "/api/oauth/register");
-    server.send(request.json(document)).await
-}
-
-/// The registered client, with the redirect URI of its later requests.
-fn client_of(answer: &Answer, redirect_uri: &str) -> Client {
-    Client {
-        row_id: storyden_auth::ids::ClientRowId::new(""),
-        client_id: answer.text("client_id"),
-        secret: answer.json()["client_secret"].as_str().map(str::to_owned),
-        redirect_uri: redirect_uri.to_owned(),
-    }
-}
 
 /// Signs a member in with the code flow; returns the token response.
 async fn sign_in(server: &Server, member: &Member, client: &Client, scope: &str) -> Answer {

@@ -1,32 +1,19 @@
 //! Dynamic client registration (RFC 7591, storyden-contract.md#dynamic-registration): accepted
 //! metadata, granted scopes, limits and expiry.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use time::Duration;
 
 use crate::cleanup::clean_up;
+use crate::support::registration::{self, open, register};
 use crate::support::{Answer, Client, Member, Server, Setup, both};
 
 const PATH: &str = "/api/oauth/register";
 const URI: &str = "https://app.example/cb";
 
-/// A server with open registration.
-async fn open(setup: Setup) -> Server {
-    setup
-        .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
-        .start()
-        .await
-}
-
-/// The same in the profile `storyden`.
+/// Starts a server with open registration in the profile `storyden`.
 async fn open_storyden(setup: Setup) -> Server {
     open(setup.with("OAUTH_PROFILE", "storyden")).await
-}
-
-async fn register(server: &Server, document: &Value) -> Answer {
-    server
-        .send(server.request("POST", PATH).json(document))
-        .await
 }
 
 /// Sends a body of any media type.
@@ -39,16 +26,8 @@ async fn send(server: &Server, media_type: &str, body: impl Into<reqwest::Body>)
 
 /// The client described by a registration response.
 fn client_of(answer: &Answer) -> Client {
-    let json = answer.json();
-    Client {
-        row_id: storyden_auth::ids::ClientRowId::new(""),
-        client_id: answer.text("client_id"),
-        secret: json["client_secret"].as_str().map(str::to_owned),
-        redirect_uri: json["redirect_uris"][0]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-    }
+    let redirect_uri = &answer.json()["redirect_uris"][0];
+    registration::client_of(answer, redirect_uri.as_str().unwrap_or_default())
 }
 
 /// The scope granted to a registered client that requests this scope.

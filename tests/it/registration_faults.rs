@@ -4,35 +4,14 @@
 use serde_json::{Value, json};
 use storyden_auth::ids::ClientRowId;
 
+use crate::support::registration::{client_of, open, register};
 use crate::support::simulated_internet::SimulatedInternet;
-use crate::support::{Answer, Client, Server, Setup, both};
+use crate::support::{Answer, Client, both};
 
 const PATH: &str = "/api/oauth/register";
 const URI: &str = "https://app.example/cb";
 /// The redirect URI of a widely used editor, with a private-use scheme without a dot.
 const EDITOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
-
-async fn open(setup: Setup) -> Server {
-    setup
-        .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
-        .start()
-        .await
-}
-
-async fn register(server: &Server, document: &Value) -> Answer {
-    server
-        .send(server.request("POST", PATH).json(document))
-        .await
-}
-
-fn client_of(answer: &Answer, redirect_uri: &str) -> Client {
-    Client {
-        row_id: ClientRowId::new(""),
-        client_id: answer.text("client_id"),
-        secret: answer.json()["client_secret"].as_str().map(str::to_owned),
-        redirect_uri: redirect_uri.to_owned(),
-    }
-}
 
 fn warnings(answer: &Answer) -> Vec<String> {
     let json = answer.json();

@@ -2,20 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Server, Setup, both};
+use crate::support::registration::{self, open};
+use crate::support::{Answer, Client, Server, both};
 
 const URI: &str = "https://app.example/cb";
 
-async fn open(setup: Setup) -> Server {
-    setup
-        .with("OAUTH_DYNAMIC_REGISTRATION_ENABLED", "true")
-        .start()
-        .await
-}
-
 async fn register(server: &Server, document: &Value) -> Answer {
-    let request = server.request("POST", "/api/oauth/register").json(document);
-    server.send(request).await.expect(201)
+    registration::register(server, document).await.expect(201)
 }
 
 /// A call of the client configuration endpoint of a registration.

@@ -17,6 +17,7 @@ mod pending_browser;
 mod postgres;
 mod process;
 pub(crate) mod race;
+pub(crate) mod registration;
 pub(crate) mod relying_party;
 mod server;
 pub(crate) mod simulated_internet;
