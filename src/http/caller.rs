@@ -20,7 +20,7 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::secret::Secret;
 use crate::store::access_keys::AccessKey;
-use crate::store::accounts::Account;
+use crate::store::accounts::{Account, TokenAccount};
 use crate::store::sessions::Session;
 use crate::store::{self, accounts, sessions};
 
@@ -158,7 +158,7 @@ impl Caller {
         }
         Ok(
             match find_access_token(context, token, ForWhom::Us).await? {
-                Some((token, account)) if account.may_use_clients() => {
+                Some((token, TokenAccount { account, .. })) if account.may_use_clients() => {
                     let permissions = account.permissions.limited_to(token.scope.permissions());
                     Self::AccessToken(account, permissions)
                 }
@@ -227,9 +227,9 @@ pub async fn verify_access_token(
     context: &Context,
     token: &Secret,
     whom: ForWhom,
-) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
+) -> Result<Option<(VerifiedAccessToken, TokenAccount)>, store::Error> {
     let found = find_access_token(context, token, whom).await?;
-    Ok(found.filter(|(_, account)| account.may_use_clients()))
+    Ok(found.filter(|(_, found)| found.account.may_use_clients()))
 }
 
 /// [`verify_access_token`] without the check of `USE_OAUTH_CLIENTS`.
@@ -237,7 +237,7 @@ async fn find_access_token(
     context: &Context,
     token: &Secret,
     whom: ForWhom,
-) -> Result<Option<(VerifiedAccessToken, Account)>, store::Error> {
+) -> Result<Option<(VerifiedAccessToken, TokenAccount)>, store::Error> {
     let Some(token) = read_access_token(context, token, whom) else {
         return Ok(None);
     };
@@ -247,10 +247,10 @@ async fn find_access_token(
         jti: token.jti.as_deref(),
         client_id: token.client_id.as_deref(),
     };
-    let account = accounts::find_by_token(&context.db, origin, context.clock.now()).await?;
-    Ok(account
-        .filter(|account| !account.suspended)
-        .map(|account| (token, account)))
+    let found = accounts::find_by_token(&context.db, origin, context.clock.now()).await?;
+    Ok(found
+        .filter(|found| !found.account.suspended)
+        .map(|found| (token, found)))
 }
 
 /// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or

@@ -6,6 +6,7 @@ use super::error::Result;
 use super::open_revocations::GRANT_ENDED;
 use super::row::{EngineRow, Row, row};
 use super::sql::{Sql, sql};
+use super::userinfo_terms::{TERMS_COLUMNS, TermsColumns, UserinfoTerms};
 use super::value::{Flag, Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, GrantId, RoleId};
@@ -188,6 +189,22 @@ pub struct TokenOrigin<'a> {
     pub client_id: Option<&'a str>,
 }
 
+/// The account of an access token, and the terms of its grant.
+#[derive(Clone, Debug)]
+pub struct TokenAccount {
+    /// The account, with the current permissions.
+    pub account: Account,
+    /// The terms of a userinfo response.
+    pub userinfo: UserinfoTerms,
+}
+
+struct TokenRow {
+    approver: ApproverColumns,
+    terms: TermsColumns,
+}
+
+row!(TokenRow: ; approver, terms);
+
 /// Finds the account of an access token, with the current permissions. `None` if the token was revoked
 /// by `jti`, or if the grant, the access key that approved the grant, or the client has ended. A
 /// missing grant row does not count as revoked, because clean-up deletes old rows.
@@ -195,13 +212,16 @@ pub async fn find_by_token(
     db: &Db,
     token: TokenOrigin<'_>,
     now: Timestamp,
-) -> Result<Option<Account>> {
+) -> Result<Option<TokenAccount>> {
     const SQL: Sql = sql!(
         "SELECT ",
         ACCOUNT_COLUMNS,
         ", ",
         GRANT_APPROVER,
+        ", ",
+        TERMS_COLUMNS,
         " FROM accounts a LEFT JOIN auth_grants g ON g.id = $2 \
+         LEFT JOIN auth_clients y ON y.client_id = g.client_id \
          LEFT JOIN authentications v ON v.id = g.access_key_id ",
         ACCOUNT_ROLES,
         " WHERE a.id = $1 AND (g.id IS NULL OR NOT ",
@@ -217,18 +237,16 @@ pub async fn find_by_token(
         text(token.jti),
         text(token.client_id),
     ];
-    let found = find_with_account::<ApproverColumns>(db, SQL, &parameters).await?;
-    let Some(WithAccount {
-        row: approver,
-        account,
-    }) = found
-    else {
+    let found = find_with_account::<TokenRow>(db, SQL, &parameters).await?;
+    let Some(WithAccount { row, account }) = found else {
         return Ok(None);
     };
-    let counts = approver
-        .approver()
-        .counts(account.may_use_access_keys(), now);
-    Ok(counts.then_some(account))
+    let approver = row.approver.approver();
+    let counts = approver.counts(account.may_use_access_keys(), now);
+    Ok(counts.then(|| TokenAccount {
+        account,
+        userinfo: row.terms.into(),
+    }))
 }
 
 /// True if the account exists, even if suspended.

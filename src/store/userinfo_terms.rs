@@ -1,14 +1,15 @@
-//! Form and claims of the userinfo response, by the grant of an access token: `auth_grants` and
-//! `auth_clients`.
+//! Form and claims of the userinfo response, as columns of the query for the account of an access token.
 
-use super::db::Db;
-use super::error::Result;
 use super::row::row;
+use super::sql::Sql;
 use super::value::JsonColumn;
-use crate::ids::GrantId;
 use crate::oauth::claims_request::GrantedClaims;
 
-/// The terms of a userinfo response.
+/// Columns of the grant `g`, and of the details `y` of its client.
+pub(super) const TERMS_COLUMNS: Sql =
+    Sql::same("g.claims AS terms_claims, y.userinfo_signed_response_alg AS terms_algorithm");
+
+/// The terms of a userinfo response; the defaults without a grant.
 #[derive(Clone, Debug, Default)]
 pub struct UserinfoTerms {
     /// The claims that the client requested one by one.
@@ -17,26 +18,19 @@ pub struct UserinfoTerms {
     pub signed: bool,
 }
 
-struct TermsRow {
-    claims: Option<JsonColumn<GrantedClaims>>,
-    userinfo_signed_response_alg: Option<String>,
+/// The columns of `TERMS_COLUMNS`; all NULL if an outer join found no grant.
+pub(super) struct TermsColumns {
+    terms_claims: Option<JsonColumn<GrantedClaims>>,
+    terms_algorithm: Option<String>,
 }
 
-row!(TermsRow: claims, userinfo_signed_response_alg);
+row!(TermsColumns: terms_claims, terms_algorithm);
 
-/// Finds the terms of a grant; the defaults if there is no row.
-pub async fn find(db: &Db, grant: &GrantId) -> Result<UserinfoTerms> {
-    let row: Option<TermsRow> = db
-        .fetch_optional(
-            "SELECT g.claims, y.userinfo_signed_response_alg FROM auth_grants g \
-             LEFT JOIN auth_clients y ON y.client_id = g.client_id WHERE g.id = $1",
-            &[grant.into()],
-        )
-        .await?;
-    Ok(
-        row.map_or_else(UserinfoTerms::default, |row| UserinfoTerms {
-            claims: row.claims.unwrap_or_default().0,
-            signed: row.userinfo_signed_response_alg.is_some(),
-        }),
-    )
+impl From<TermsColumns> for UserinfoTerms {
+    fn from(columns: TermsColumns) -> Self {
+        Self {
+            claims: columns.terms_claims.unwrap_or_default().0,
+            signed: columns.terms_algorithm.is_some(),
+        }
+    }
 }

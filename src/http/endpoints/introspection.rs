@@ -144,7 +144,9 @@ async fn answer(
     let active = match refresh_tokens::find(&context.db, &token.hash()).await? {
         Some(token) => of_refresh_token(context, &requester, token).await?,
         None => match verify_access_token(context, &token, ForWhom::Anybody).await? {
-            Some((token, account)) => of_access_token(context, &requester, token, account).await?,
+            Some((token, found)) => {
+                of_access_token(context, &requester, token, found.account).await?
+            }
             None => None,
         },
     };

@@ -28,8 +28,8 @@ use crate::oauth::id_token::{ClaimPlace, ClaimPolicy, PersonClaims, SignedUserin
 use crate::oauth::scope::ScopeName;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
-use crate::store::accounts::Account;
-use crate::store::userinfo_terms::{self, UserinfoTerms};
+use crate::store::accounts::TokenAccount;
+use crate::store::userinfo_terms::UserinfoTerms;
 
 /// The claims (OpenID Connect Core §5.3.2). Claims without a value are omitted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -144,7 +144,7 @@ async fn answer(context: &Context, request: Request) -> Result<Response, Option<
     let verified = verify_access_token(context, &token, ForWhom::Us)
         .await
         .map_err(OAuthError::from)?;
-    let Some((token, account)) = verified else {
+    let Some((token, found)) = verified else {
         let description = "The access token is malformed, expired or revoked";
         return Err(Some(OAuthError::invalid_token(description)));
     };
@@ -153,7 +153,7 @@ async fn answer(context: &Context, request: Request) -> Result<Response, Option<
         let description = "The access token has no scope openid";
         return Err(Some(OAuthError::insufficient_scope(description)));
     }
-    Ok(claims_of(context, token, account).await?)
+    Ok(claims_of(context, token, found).await?)
 }
 
 /// Reads the access token of a request: in the header or in the form, by one method only (RFC 6750 §2).
@@ -191,14 +191,13 @@ fn has_form(method: &Method, headers: &HeaderMap) -> bool {
 async fn claims_of(
     context: &Context,
     token: VerifiedAccessToken,
-    account: Account,
+    TokenAccount { account, userinfo }: TokenAccount,
 ) -> Result<Response, OAuthError> {
     let policy = context.config.policies.tokens.claims;
-    let terms = match &token.grant {
-        Some(grant) if policy == ClaimPolicy::Standard => {
-            userinfo_terms::find(&context.db, grant).await?
-        }
-        _ => UserinfoTerms::default(),
+    let terms = if policy == ClaimPolicy::Standard {
+        userinfo
+    } else {
+        UserinfoTerms::default()
     };
     let released = policy.released(ClaimPlace::Userinfo, &token.scope, &terms.claims);
     let person = person_claims::collect(context, &account, &released).await?;
