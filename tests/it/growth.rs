@@ -94,6 +94,17 @@ async fn clean_up(server: &Server) -> f64 {
     f64::from(i32::try_from(expired).unwrap()) / seconds
 }
 
+/// [`clean_up`] beside a client that refreshes. Returns the client, the rate, and the sorted durations of the
+/// refreshes.
+async fn clean_up_beside(server: &Server, writer: Writer) -> (Writer, f64, Vec<f64>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let writing = writer.start(&stop);
+    let rate = clean_up(server).await;
+    stop.store(true, Ordering::Relaxed);
+    let (writer, seconds) = writing.await.unwrap();
+    (writer, rate, seconds)
+}
+
 /// Rounds a reported figure.
 #[expect(
     clippy::cast_possible_truncation,
@@ -347,18 +358,14 @@ both! {
         let live = Tokens { prefix: "live", days: 20, ..few };
         setup.insert_token_chains(&frigg, &app, few).await;
         setup.insert_token_chains(&frigg, &app, live).await;
-        let rate_of_few = clean_up(&server).await;
+        let writer = Writer::new(&server, &frigg, &other).await;
+        let (mut writer, rate_of_few, _) = clean_up_beside(&server, writer).await;
 
         let many = Tokens { prefix: "past", chains: chains(5_000, 100), ..few };
         setup.insert_token_chains(&frigg, &app, many).await;
         setup.insert_token_chains(&frigg, &app, Tokens { prefix: "good", days: 20, ..many }).await;
-        let mut writer = Writer::new(&server, &frigg, &other).await;
         let idle = writer.idle().await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let writing = writer.start(&stop);
-        let rate_of_many = clean_up(&server).await;
-        stop.store(true, Ordering::Relaxed);
-        let (_, seconds) = writing.await.unwrap();
+        let (_, rate_of_many, seconds) = clean_up_beside(&server, writer).await;
         let (p99, longest) = (seconds[seconds.len() * 99 / 100], seconds[seconds.len() - 1]);
 
         let deleted = (few.chains + many.chains) * LENGTH;
