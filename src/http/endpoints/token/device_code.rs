@@ -1,5 +1,7 @@
 //! The device grant at the token endpoint (RFC 8628 §3.4 and §3.5).
 
+use std::time::Duration;
+
 use super::issue::{Issue, TokenResponse, first_refresh_token};
 use super::{ATTEMPTS, committed};
 use crate::clock::Timestamp;
@@ -18,7 +20,10 @@ use crate::store::clients::{self, Client};
 use crate::store::device_authorizations;
 use crate::store::refresh_tokens::{self, NewGrant, NewToken};
 
-/// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
+/// Time for a poll. Less than the time for a request, after which the answer is a 503.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Answers a poll. An overload, and a database that does not answer in time, is `slow_down`.
 ///
 /// # Errors
 /// The codes of RFC 8628 §3.5.
@@ -28,14 +33,25 @@ pub(super) async fn answer(
     device_code: &Secret,
     resource: Option<&str>,
 ) -> Result<TokenResponse, OAuthError> {
+    let answer = poll(context, client, device_code, resource);
+    tokio::time::timeout(DEADLINE, answer)
+        .await
+        .unwrap_or_else(|_| Err(OAuthError::temporarily_unavailable("The database is slow")))
+        .map_err(poll_later)
+}
+
+/// Loads, checks, signs and commits. Starts again if a concurrent request changed the state first.
+async fn poll(
+    context: &Context,
+    client: &Client,
+    device_code: &Secret,
+    resource: Option<&str>,
+) -> Result<TokenResponse, OAuthError> {
     if client.kind == ClientType::Confidential {
         let description = "Client is not authorized for device_code grant";
         return Err(OAuthError::unauthorized_client(description));
     }
-    let _turn = match context.redemptions.turn(&device_code.hash()).await {
-        Ok(turn) => turn,
-        Err(busy) => return Err(poll_later(busy)),
-    };
+    let _turn = context.redemptions.turn(&device_code.hash()).await?;
     for _ in 0..ATTEMPTS {
         let now = context.clock.now();
         let device = decide(context, client, device_code, now).await?;
@@ -50,7 +66,7 @@ pub(super) async fn answer(
                     };
                     context.polls.record(&device.id, poll);
                 }
-                return Err(poll_later(error));
+                return Err(error);
             }
         }
     }
