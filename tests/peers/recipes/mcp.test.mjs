@@ -6,7 +6,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 
-import { Recipe, environment, run } from './recipe.mjs';
+import { Recipe, datedEnvironment, run } from './recipe.mjs';
 import { resource, server } from './server.mjs';
 import { Visitor } from './visitor.mjs';
 
@@ -34,7 +34,7 @@ class Connection {
     const { args } = JSON.parse(new Recipe('mcp-remote').files.get('mcp.json')).mcpServers.tools;
     assert.deepEqual(args, ['mcp-remote', 'http://localhost:8000/mcp']);
     const program = new URL('../node_modules/.bin/mcp-remote', import.meta.url).pathname;
-    this.child = spawn(program, [href], { env: environment({ HOME: home, BROWSER: 'true' }) });
+    this.child = spawn(program, [href], { env: datedEnvironment({ HOME: home, BROWSER: 'true' }) });
     this.log = '';
     this.child.stderr.on('data', (text) => (this.log += text));
     createInterface({ input: this.child.stdout }).on('line', (line) => {

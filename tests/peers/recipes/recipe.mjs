@@ -11,8 +11,8 @@ const DOCUMENT = new URL('../../../docs/integrations.md', import.meta.url);
 /** Folder of the written files. Below this folder, so that Node.js finds the packages. */
 const FOLDER = new URL('.written/', import.meta.url).pathname;
 
-/** Environment of an application: no setting of the tests, and the certificate authority of the server. */
-export function environment(more) {
+/** Environment of a command: no setting of the tests, and the certificate authority of the server. */
+function environment(more) {
   const { PATH, HOME, JAVA_HOME, PEERS_CA: ca } = process.env;
   const trust = { NODE_EXTRA_CA_CERTS: ca, REQUESTS_CA_BUNDLE: ca, SSL_CERT_FILE: ca };
   return { PATH, HOME, ...(JAVA_HOME && { JAVA_HOME }), ...trust, ...more };
@@ -22,6 +22,11 @@ export function environment(more) {
 function date() {
   const isOfDate = ([name]) => name === 'LD_PRELOAD' || /^(DONT_)?FAKE/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(isOfDate));
+}
+
+/** Environment of an application, which has the date of the tests. */
+export function datedEnvironment(more) {
+  return environment({ ...date(), ...more });
 }
 
 /** A section of the document. */
@@ -103,7 +108,7 @@ export class Recipe {
 export async function run(t, folder, { program, parameters = [], application = {}, address }) {
   const log = openSync(`${folder}/log`, 'a');
   const stdio = ['ignore', log, log];
-  const env = environment({ ...date(), ...application });
+  const env = datedEnvironment(application);
   const child = spawn(program, parameters, { cwd: folder, env, stdio });
   closeSync(log);
   const gone = new Promise((resolve) => {
