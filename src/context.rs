@@ -17,7 +17,7 @@ use crate::keys::shared_key::SharedKey;
 use crate::keys::{self, Keys, SigningKey, SigningLimits};
 use crate::logo_cache::LogoCache;
 use crate::oauth::OAuthError;
-use crate::oauth::resource::KnownResources;
+use crate::oauth::known_resources::KnownResources;
 use crate::passwords::{self, Cost, Passwords};
 use crate::random::Random;
 use crate::rate_limit::Limits;

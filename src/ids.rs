@@ -96,6 +96,10 @@ id!(
     RemoteFlowId
 );
 id!(
+    /// A resource beside the community's own API: `auth_resources.id`.
+    ResourceId
+);
+id!(
     /// A role: `roles.id`.
     RoleId
 );

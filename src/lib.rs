@@ -10,10 +10,12 @@ pub mod http;
 // Work without a request: clean-up, revocations in progress, indexes.
 pub mod jobs;
 
-// Domain rules without HTTP types: this server as a client of others, the clients, the accounts.
+// Domain rules without HTTP types: this server as a client of others, the clients, the accounts, and the
+// resources that tokens are for.
 pub mod accounts;
 pub mod clients;
 pub mod remote;
+pub mod resources;
 
 // Dependencies of every request, built once.
 pub mod context;

@@ -49,6 +49,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         scope: ClientScope {
             policy: ScopePolicy::Inherit,
             allowed: Scope::all(),
+            self_registered: false,
         },
         redirect_uris: Vec::new(),
         redirect_uris_omitted: false,

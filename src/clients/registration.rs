@@ -252,6 +252,7 @@ pub(super) fn client_of(
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: metadata.allowed.clone(),
+            self_registered: true,
         },
         redirect_uris: metadata.redirect_uris.clone(),
         redirect_uris_omitted: false,

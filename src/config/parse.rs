@@ -162,8 +162,8 @@ impl Setting for Permissions {
     fn parse(text: &str) -> Result<Self, String> {
         let names = text.split([',', ' ']).filter(|name| !name.is_empty());
         let known = names.map(|name| match ScopeName::from_name(name) {
-            Some(known) => Ok(known.permission()), // a standard scope is there anyway
-            None => Err(format!(
+            Some(known) if !known.is_of_resource() => Ok(known.permission()), // standard scopes are allowed anyway
+            _ => Err(format!(
                 "has {name:?}; use names of permissions like READ_PROFILE"
             )),
         });

@@ -128,10 +128,16 @@ impl Audience {
     /// True if the list contains `somebody`.
     #[must_use]
     pub fn contains(&self, somebody: &str) -> bool {
-        match self {
-            Self::One(audience) => audience == somebody,
-            Self::Several(audiences) => audiences.iter().any(|one| one == somebody),
-        }
+        self.iter().any(|one| one == somebody)
+    }
+
+    /// The audiences, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let list = match self {
+            Self::One(audience) => std::slice::from_ref(audience),
+            Self::Several(audiences) => audiences,
+        };
+        list.iter().map(String::as_str)
     }
 }
 
@@ -168,7 +174,11 @@ impl ReadClaims {
         }
         // An unknown scope name proves that this server did not issue the token.
         let scope = match &self.scope {
-            Some(scope) => Scope::parse(scope).ok()?,
+            Some(scope) => {
+                let scope = Scope::parse(scope).ok()?;
+                // A Storyden knows no scopes of resources.
+                Some(scope).filter(|scope| !lenient || !scope.has_resource_scopes())?
+            }
             None if lenient => Scope::default(),
             None => return None,
         };

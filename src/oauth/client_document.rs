@@ -349,6 +349,7 @@ mod tests {
         let scope = Scope::stored("openid profile email offline_access READ_PROFILE");
         let bounds = Bounds {
             scope: &scope,
+            resource_scopes: &Scope::default(),
             private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
         };
         check(policy, ID, &document, bounds)

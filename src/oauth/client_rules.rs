@@ -346,17 +346,20 @@ mod tests {
 
     #[test]
     fn scopes_are_known_and_held() {
-        let names = |rules: Rules, given: &[&str]| rules.scopes(&list(given)).map(|s| s.names());
+        let names = |rules: Rules, given: &[&str]| {
+            let scopes = rules.scopes(&list(given));
+            scopes.map(|scopes| scopes.to_string())
+        };
         assert_eq!(
             names(STANDARDS, &["openid", "READ_PROFILE", "openid"]),
-            Ok(vec!["openid", "READ_PROFILE"])
+            Ok("openid READ_PROFILE".to_owned())
         );
         let lacking = ClientRuleError::NotHeld(Permission::ManageReports);
         assert_eq!(names(STANDARDS, &["MANAGE_REPORTS"]), Err(lacking));
         assert!(names(STANDARDS, &["NOPE"]).is_err());
         assert!(names(STORYDEN, &["openid"]).is_err());
         let twice = ["MANAGE_REPORTS", "MANAGE_REPORTS"];
-        assert_eq!(names(STORYDEN, &twice), Ok(twice.to_vec()));
+        assert_eq!(names(STORYDEN, &twice), Ok(twice.join(" ")));
     }
 
     /// banned schemes are banned in both profiles; Storyden accepts a scheme without a dot, and so

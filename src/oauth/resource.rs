@@ -1,241 +1,175 @@
-//! Resource indicators (RFC 8707): the resources that tokens can be issued for.
+//! A resource beside this community's own API, such as an MCP server, with its scopes.
 
 use url::Url;
 
-use super::access_token::{Audience, STORYDEN};
-use super::error::OAuthError;
-use super::error_value::none_of;
+use super::scope::ScopeName;
+use crate::ids::ResourceId;
 
-/// The most resources in a request.
-const MAX: usize = 8;
+/// The most bytes of a resource.
+const URL_MAX: usize = 1_024;
 
-/// The known resources: this community's own API under each of its names, and the resources listed by
-/// the operator.
-#[derive(Clone, Debug)]
-pub struct KnownResources {
-    own: Vec<String>,
-    listed: Vec<String>,
+/// A resource beside this community's own API, such as an MCP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// The resource (RFC 8707 §2), as registered.
+    pub url: String,
+    /// Name, for the consent page.
+    pub name: Option<String>,
+    /// The scopes of the resource.
+    pub scopes: Vec<DescribedScope>,
+    /// Row id; `None` for a resource that only `OAUTH_RESOURCES` lists.
+    pub id: Option<ResourceId>,
 }
 
-impl KnownResources {
-    /// The issuer, its API and its MCP endpoint are one API; `listed` are additional resources.
+impl Resource {
+    /// A resource of `OAUTH_RESOURCES`.
     #[must_use]
-    pub fn new(issuer: &str, listed: &[String]) -> Self {
-        let below = ["", "/api", "/mcp", "/mcp/sse"];
+    pub fn listed(url: &str) -> Self {
         Self {
-            own: below.iter().map(|path| format!("{issuer}{path}")).collect(),
-            listed: listed.to_vec(),
+            url: url.to_owned(),
+            name: None,
+            scopes: Vec::new(),
+            id: None,
         }
     }
 
-    /// Parses the resources of a request, separated by spaces, and returns each in its known spelling.
-    ///
-    /// # Errors
-    /// `invalid_target`.
-    pub fn read(&self, asked: &str) -> Result<Vec<String>, OAuthError> {
-        let mut resources: Vec<String> = Vec::new();
-        for one in asked.split(' ').filter(|one| !one.is_empty()) {
-            let known = self.find(one).ok_or_else(|| self.unknown(one))?;
-            if !resources.contains(known) {
-                resources.push(known.clone());
-            }
-        }
-        if resources.len() > MAX {
-            return Err(OAuthError::invalid_target("resource is repeated too often"));
-        }
-        Ok(resources)
-    }
-
-    /// Finds a known resource: the same text, the same URL, or the same URL except the final slash of the
-    /// path. A registered text always wins, so that two resources that differ in the slash alone are
-    /// not confused.
-    fn find(&self, asked: &str) -> Option<&String> {
-        let known = || self.own.iter().chain(&self.listed);
-        let by = |is_same: fn(&str, &str) -> bool| known().find(|known| is_same(known, asked));
-        by(|known, asked| known == asked)
-            .or_else(|| by(is_same_url))
-            .or_else(|| by(is_same_but_slash))
-    }
-
-    fn unknown(&self, asked: &str) -> OAuthError {
-        let known = self.own.iter().chain(&self.listed).map(String::as_str);
-        OAuthError::invalid_target(format!(
-            "resource is not known here; {}",
-            none_of(asked, known)
-        ))
-    }
-
-    /// Returns the resources of a token within a grant (RFC 8707 §2.2): all of the grant's resources,
-    /// or the requested subset. A grant without resources is for the community's own API.
-    ///
-    /// # Errors
-    /// `invalid_target` for a resource outside the grant.
-    pub fn within(
-        &self,
-        granted: Option<&[String]>,
-        asked: Option<&str>,
-    ) -> Result<Option<Vec<String>>, OAuthError> {
-        let Some(asked) = asked else {
-            return Ok(granted.map(<[String]>::to_vec));
-        };
-        let asked = self.read(asked)?;
-        let granted = granted.unwrap_or(&self.own);
-        if asked.iter().all(|one| granted.contains(one)) {
-            return Ok(Some(asked).filter(|asked| !asked.is_empty()));
-        }
-        let refused = asked.iter().find(|one| !granted.contains(one));
-        Err(OAuthError::invalid_target(format!(
-            "resource asks for more than was granted; {}",
-            none_of(
-                refused.map_or("", String::as_str),
-                granted.iter().map(String::as_str)
-            )
-        )))
-    }
-
-    /// The audience of a token (RFC 9068 §3): its resources, and Storyden's own name beside any name of
-    /// the community's own API.
+    /// Returns the identity of the resource for a remembered consent: the URL, and everything that a consent
+    /// page shows of a resource of the database. A resource with another name, scope or sentence, and a resource
+    /// that was removed and added again, has another identity.
     #[must_use]
-    pub fn audience(&self, resources: Option<&[String]>) -> Audience {
-        let Some(resources) = resources.filter(|resources| !resources.is_empty()) else {
-            return Audience::One(STORYDEN.to_owned());
+    pub fn consent_identity(&self) -> String {
+        let Some(id) = &self.id else {
+            return self.url.clone();
         };
-        let is_own = resources.iter().any(|one| self.own.contains(one));
-        match resources {
-            [one] if !is_own => Audience::One(one.clone()),
-            several => {
-                let storyden = is_own.then(|| STORYDEN.to_owned());
-                Audience::Several(several.iter().cloned().chain(storyden).collect())
-            }
-        }
+        let name = self.name.as_deref().unwrap_or_default();
+        let mut lines = vec![self.url.clone(), id.to_string(), name.to_owned()];
+        // No text has a line break, so different resources never have the same lines.
+        lines.extend(
+            self.scopes
+                .iter()
+                .map(|scope| format!("{} {}", scope.name.name(), scope.description)),
+        );
+        lines.join("\n")
+    }
+
+    /// The names of the scopes.
+    pub fn scope_names(&self) -> impl Iterator<Item = ScopeName> {
+        self.scopes.iter().map(|scope| scope.name)
     }
 }
 
-/// Equal after URL parsing: clients that assemble the address write `https://host/` for `https://host`.
-fn is_same_url(known: &str, asked: &str) -> bool {
-    parse(known).is_some_and(|known| Some(known) == parse(asked))
+/// Why a text cannot be a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResourceUrlError {
+    /// Relative, or no URI.
+    #[error("must be an absolute URI, as in https://tools.example/mcp")]
+    NotAbsolute,
+    /// RFC 8707 §2.
+    #[error("must not have a fragment")]
+    Fragment,
+    /// A user name or a password.
+    #[error("must not have a user name or password")]
+    UserInfo,
+    /// Characters that tokens, lists or error descriptions cannot have.
+    #[error("must be plain ASCII without spaces, commas, quotes and backslashes")]
+    Characters,
+    /// Longer than `URL_MAX`.
+    #[error("is longer than 1024 bytes")]
+    TooLong,
 }
 
-/// As [`is_same_url`], except that the path may have or lack a final slash.
-fn is_same_but_slash(known: &str, asked: &str) -> bool {
-    let bare = |text| {
-        let mut url = parse(text)?;
-        let path = url.path().to_owned();
-        url.set_path(path.strip_suffix('/').unwrap_or(&path));
-        Some(url)
-    };
-    bare(known).is_some_and(|known| Some(known) == bare(asked))
+/// Checks a resource that an operator adds.
+///
+/// # Errors
+/// The reason, as the end of a sentence that starts with the name of the value.
+pub fn check_url(text: &str) -> Result<(), ResourceUrlError> {
+    if text.len() > URL_MAX {
+        return Err(ResourceUrlError::TooLong);
+    }
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\,".contains(&byte);
+    if !text.bytes().all(is_plain) {
+        return Err(ResourceUrlError::Characters);
+    }
+    if text.contains('#') {
+        return Err(ResourceUrlError::Fragment);
+    }
+    let url = Url::parse(text).map_err(|_| ResourceUrlError::NotAbsolute)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ResourceUrlError::UserInfo);
+    }
+    Ok(())
 }
 
-/// Parses a resource (RFC 8707 §2): an absolute URI without a fragment.
-fn parse(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|_| !text.contains('#'))
+/// A scope of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedScope {
+    /// The name; unique over all resources.
+    pub name: ScopeName,
+    /// A sentence for the consent page.
+    pub description: String,
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::doc_markdown,
-    reason = "requirement ids have the form that tests/requirements reads"
-)]
 mod tests {
     use super::*;
 
-    /// req_099, req_144: known resources, and the audience of their tokens.
     #[test]
-    fn a_resource_is_known_and_names_the_audience() {
-        let known = KnownResources::new("https://a.example", &["https://files.example/v1".into()]);
-        let audience = |asked: &str| {
-            let resources = known.read(asked).map_err(|error| error.code.as_str())?;
-            Ok::<_, &str>(serde_json::to_value(known.audience(Some(&resources))).unwrap())
+    fn a_resource_is_a_plain_absolute_uri() {
+        for url in [
+            "https://tools.example/mcp?x=1",
+            "http://localhost:9000",
+            "urn:example:api",
+        ] {
+            assert_eq!(check_url(url), Ok(()), "{url}");
+        }
+        for (url, fault) in [
+            ("/mcp", ResourceUrlError::NotAbsolute),
+            ("tools.example", ResourceUrlError::NotAbsolute),
+            ("https://tools.example#", ResourceUrlError::Fragment),
+            ("https://u:p@tools.example", ResourceUrlError::UserInfo),
+            ("https://tools.example/a b", ResourceUrlError::Characters),
+            ("https://tools.example/\"", ResourceUrlError::Characters),
+            ("https://töols.example/", ResourceUrlError::Characters),
+            (
+                &format!("https://a.example/{}", "a".repeat(URL_MAX)),
+                ResourceUrlError::TooLong,
+            ),
+        ] {
+            assert_eq!(check_url(url), Err(fault), "{url}");
+        }
+    }
+
+    /// A-106: a remembered consent is for the resource as the page showed the resource.
+    #[test]
+    fn a_changed_resource_has_another_identity() {
+        let scope = |name: &str, description: &str| DescribedScope {
+            name: ScopeName::from_name(name).unwrap(),
+            description: description.to_owned(),
         };
-        for (asked, expected) in [
-            (
-                "https://a.example",
-                serde_json::json!(["https://a.example", "storyden"]),
-            ),
-            (
-                "https://a.example/",
-                serde_json::json!(["https://a.example", "storyden"]),
-            ),
-            (
-                "https://A.example:443/mcp",
-                serde_json::json!(["https://a.example/mcp", "storyden"]),
-            ),
-            (
-                "https://files.example/v1",
-                serde_json::json!("https://files.example/v1"),
-            ),
-            (
-                "https://files.example/v1 https://a.example/api",
-                serde_json::json!([
-                    "https://files.example/v1",
-                    "https://a.example/api",
-                    "storyden"
-                ]),
-            ),
-        ] {
-            assert_eq!(audience(asked), Ok(expected), "{asked}");
+        let tools = Resource {
+            url: "https://tools.example".to_owned(),
+            name: Some("Tools".to_owned()),
+            scopes: vec![scope("tools:read", "Read your tools")],
+            id: Some(ResourceId::new("one")),
+        };
+        let identity = tools.consent_identity();
+        assert_eq!(tools.clone().consent_identity(), identity);
+        let again = Resource {
+            id: Some(ResourceId::new("two")),
+            ..tools.clone()
+        };
+        let renamed = Resource {
+            name: None,
+            ..tools.clone()
+        };
+        let reworded = Resource {
+            scopes: vec![scope("tools:read", "Change your tools")],
+            ..tools.clone()
+        };
+        let listed = Resource::listed(&tools.url);
+        for other in [again, renamed, reworded, listed.clone()] {
+            assert_ne!(other.consent_identity(), identity);
         }
-        for unknown in [
-            "https://b.example",
-            "https://a.example/other",
-            "https://a.example/mcp#f",
-            "/mcp",
-            "storyden",
-            "https://files.example/v1//",
-            "https://files.example/v1/?",
-            "https://files.example/",
-            "https://files.example/V1",
-            "http://files.example/v1",
-            "https://files.example:8443/v1",
-            "https://files.example/v1%2F",
-            "https://user@files.example/v1",
-        ] {
-            assert_eq!(audience(unknown), Err("invalid_target"), "{unknown}");
-        }
-    }
-
-    /// req_144: a final slash is forgiven in both directions, unless both forms are known: then each is a
-    /// resource of its own.
-    #[test]
-    fn a_final_slash_is_forgiven_unless_both_forms_are_known() {
-        let listed = ["https://a.example/with/", "https://b.example/without?x=/"];
-        let mut listed = listed.map(str::to_owned).to_vec();
-        let known = KnownResources::new("https://c.example/forum", &listed);
-        for (asked, form) in [
-            ("https://a.example/with", "https://a.example/with/"),
-            (
-                "https://b.example/without/?x=/",
-                "https://b.example/without?x=/",
-            ),
-            ("https://c.example/forum/", "https://c.example/forum"),
-            (
-                "https://c.example/forum/mcp/",
-                "https://c.example/forum/mcp",
-            ),
-        ] {
-            assert_eq!(known.read(asked).unwrap(), [form]);
-        }
-        assert!(known.read("https://b.example/without?x=").is_err());
-        listed.push("https://a.example/with".to_owned());
-        let known = KnownResources::new("https://c.example/forum", &listed);
-        for form in ["https://a.example/with", "https://a.example/with/"] {
-            assert_eq!(known.read(form).unwrap(), [form]);
-            let granted = [form.to_owned()];
-            let other = known.within(Some(&granted), Some("https://A.example/with"));
-            assert_eq!(other.is_ok(), form == "https://a.example/with");
-        }
-    }
-
-    /// req_144, req_124: a token request stays within the grant.
-    #[test]
-    fn a_token_is_for_no_more_than_was_granted() {
-        let known = KnownResources::new("https://a.example", &["https://files.example/".into()]);
-        let files = vec!["https://files.example/".to_owned()];
-        let own = Some("https://a.example/mcp");
-        assert!(known.within(Some(&files), own).is_err());
-        assert!(known.within(None, Some("https://files.example/")).is_err());
-        assert!(known.within(None, own).is_ok());
-        assert_eq!(known.within(Some(&files), None).unwrap(), Some(files));
+        assert_eq!(listed.consent_identity(), tools.url);
     }
 }

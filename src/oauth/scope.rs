@@ -1,10 +1,11 @@
 //! Scopes (RFC 6749 §3.3) and the calculation of granted scopes.
 //!
-//! A scope names standard scopes of OpenID Connect and permissions of Storyden. The granted scope is
-//! always within the requested scope, the client's allowed scope and the permissions that the account
-//! holds now. Only the functions of this file calculate granted scopes.
+//! A scope names standard scopes of OpenID Connect, permissions of Storyden, and scopes of other
+//! resources. The granted scope is always within the requested scope, the client's allowed scope and
+//! the names that the account holds now. Only the functions of this file calculate granted scopes.
 
 use super::permission::{Permission, PermissionSet};
+use super::resource_scope::ResourceScope;
 
 /// One name of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +20,8 @@ pub enum ScopeName {
     OfflineAccess,
     /// A permission of Storyden.
     Permission(Permission),
+    /// A scope of a resource beside Storyden's API, possibly unknown.
+    Resource(ResourceScope),
 }
 
 impl ScopeName {
@@ -32,17 +35,19 @@ impl ScopeName {
 
     /// The name on the wire.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Openid => "openid",
             Self::Profile => "profile",
             Self::Email => "email",
             Self::OfflineAccess => "offline_access",
             Self::Permission(permission) => permission.name(),
+            Self::Resource(scope) => scope.as_str(),
         }
     }
 
-    /// The scope of a name; names are case-sensitive.
+    /// The scope of a name; names are case-sensitive. A name in the form of a resource's scope is read
+    /// as such a scope, known or not: a grant includes only scopes that the account holds.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::STANDARD
@@ -50,6 +55,13 @@ impl ScopeName {
             .copied()
             .find(|standard| standard.name() == name)
             .or_else(|| Permission::from_name(name).map(Self::Permission))
+            .or_else(|| ResourceScope::parse(name).map(Self::Resource))
+    }
+
+    /// True for a scope of a resource beside Storyden's API.
+    #[must_use]
+    pub fn is_of_resource(&self) -> bool {
+        matches!(self, Self::Resource(_))
     }
 
     /// The permission that the scope names, if any.
@@ -139,9 +151,8 @@ impl Scope {
             if index >= NAMES_MAX {
                 return Err(InvalidScope::TooMany);
             }
-            scope
-                .0
-                .push(ScopeName::from_name(name).ok_or(InvalidScope::Unknown)?);
+            let name = ScopeName::from_name(name).filter(|name| !name.is_of_resource());
+            scope.0.push(name.ok_or(InvalidScope::Unknown)?);
         }
         Ok(scope)
     }
@@ -162,7 +173,7 @@ impl Scope {
         Self(names.into_iter().filter_map(ScopeName::from_name).collect())
     }
 
-    /// Every scope, in the published order.
+    /// Every scope of this community's API, in the published order.
     #[must_use]
     pub fn all() -> Self {
         let permissions = Permission::ALL.iter().copied().map(ScopeName::Permission);
@@ -205,14 +216,26 @@ impl Scope {
 
     /// The names as texts, in order: how JSON lists them.
     #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        self.iter().map(ScopeName::name).collect()
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(ScopeName::name).collect()
     }
 
     /// The number of names, repeated names included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// True if the scope contains a scope of a resource.
+    #[must_use]
+    pub fn has_resource_scopes(&self) -> bool {
+        self.0.iter().any(ScopeName::is_of_resource)
+    }
+
+    /// Leaves out the scopes of resources, except those in `kept`.
+    #[must_use]
+    pub fn without_resource_scopes(&self, kept: &Self) -> Self {
+        self.keep(|name| !name.is_of_resource() || kept.contains(name))
     }
 
     /// The permissions in it.
@@ -253,6 +276,37 @@ impl serde::Serialize for Scope {
     }
 }
 
+/// The names that an account may grant now.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// The permissions of all roles.
+    pub permissions: PermissionSet,
+    /// The scopes of resources that the roles give.
+    pub resource_scopes: Scope,
+}
+
+impl Held {
+    /// True if the account may grant the name.
+    #[must_use]
+    pub fn holds(&self, name: ScopeName) -> bool {
+        match name {
+            ScopeName::Permission(permission) => self.permissions.permits(permission),
+            ScopeName::Resource(_) => self.resource_scopes.contains(name),
+            _ => true,
+        }
+    }
+}
+
+/// No scopes of resources.
+impl From<PermissionSet> for Held {
+    fn from(permissions: PermissionSet) -> Self {
+        Self {
+            permissions,
+            resource_scopes: Scope::default(),
+        }
+    }
+}
+
 /// Source of a client's permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopePolicy {
@@ -269,17 +323,21 @@ pub struct ClientScope {
     pub policy: ScopePolicy,
     /// The list of the registration.
     pub allowed: Scope,
+    /// True for a client that registered itself: such a client may request the scopes of every resource,
+    /// because no administrator lists scopes for such a client. Each member still approves.
+    pub self_registered: bool,
 }
 
 impl ClientScope {
     /// True if the client may have the name (RFC 6749 §3.3; storyden-contract.md#granting-scopes).
     ///
-    /// ADMINISTRATOR in the list allows every name. A list without any standard scope allows all four,
-    /// because Storyden's self-service cannot list them.
+    /// ADMINISTRATOR in the list allows every name of this community's API. A list without any standard
+    /// scope allows all four, because Storyden's self-service cannot list them.
     #[must_use]
     pub fn allows(&self, name: ScopeName) -> bool {
         match name {
             ScopeName::Permission(_) => self.lists(name),
+            ScopeName::Resource(_) => self.lists(name) || self.self_registered,
             _ => self.lists(name) || !self.lists_a_standard_scope(),
         }
     }
@@ -287,7 +345,8 @@ impl ClientScope {
     /// As [`ClientScope::allows`], but a list without any standard scope allows none of the four.
     #[must_use]
     pub fn lists(&self, name: ScopeName) -> bool {
-        self.allowed.contains(name) || self.allowed.permissions().holds(Permission::Administrator)
+        let allows_all = self.allowed.permissions().holds(Permission::Administrator);
+        self.allowed.contains(name) || allows_all && !name.is_of_resource()
     }
 
     /// Returns the scope of a request without `scope` by a client that lists no scope: the standard
@@ -314,15 +373,11 @@ impl ClientScope {
     /// the response tells the rest (RFC 6749 §3.3). A client with the policy `inherit` that requests no
     /// permission gets every permission of the account.
     #[must_use]
-    pub fn grant(&self, requested: &Scope, held: PermissionSet) -> Scope {
-        let mut granted = requested.keep(|name| {
-            self.allows(name)
-                && name
-                    .permission()
-                    .is_none_or(|permission| held.permits(permission))
-        });
+    pub fn grant(&self, requested: &Scope, held: &Held) -> Scope {
+        let mut granted = requested.keep(|name| self.allows(name) && held.holds(name));
         if self.inherits_for(requested) {
-            held.iter()
+            held.permissions
+                .iter()
                 .for_each(|permission| granted.push(ScopeName::Permission(permission)));
         }
         granted
@@ -337,26 +392,23 @@ impl ClientScope {
     /// Returns the remaining part of a granted scope (storyden-contract.md#scopes-at-a-refresh): never
     /// adds a name.
     #[must_use]
-    pub fn still_granted(&self, granted: &Scope, held: PermissionSet) -> Scope {
-        granted.keep(|name| match name.permission() {
-            Some(permission) => {
-                held.permits(permission)
-                    && (self.policy == ScopePolicy::Inherit || self.allows(name))
-            }
-            None => self.allows(name),
+    pub fn still_granted(&self, granted: &Scope, held: &Held) -> Scope {
+        granted.keep(|name| {
+            let inherits = name.permission().is_some() && self.policy == ScopePolicy::Inherit;
+            held.holds(name) && (inherits || self.allows(name))
         })
     }
 
     /// Returns the scope that a client gets for itself (RFC 6749 §4.4;
-    /// storyden-contract.md#scopes-for-client-credentials): only permissions, within the client's list
-    /// and the owner's permissions now. `requested` of `None` means all of these.
+    /// storyden-contract.md#scopes-for-client-credentials): no standard scopes, within the client's list
+    /// and the names that the owner holds now. `requested` of `None` means all of these.
     ///
     /// # Errors
     /// The first requested name outside the client's list.
     pub fn grant_to_itself(
         &self,
         requested: Option<&Scope>,
-        held: PermissionSet,
+        held: &Held,
     ) -> Result<Scope, ScopeName> {
         let asked = match requested {
             Some(requested) => {
@@ -367,10 +419,7 @@ impl ClientScope {
             }
             None => &self.allowed,
         };
-        Ok(asked.keep(|name| {
-            name.permission()
-                .is_some_and(|permission| held.permits(permission))
-        }))
+        Ok(asked.keep(|name| !ScopeName::STANDARD.contains(&name) && held.holds(name)))
     }
 }
 
@@ -385,7 +434,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn name() -> impl Strategy<Value = ScopeName> {
-        let all: Vec<ScopeName> = Scope::all().iter().collect();
+        let of_resources = ["tools:read", "tools:write", "https://files.example/read"];
+        let of_resources = of_resources
+            .iter()
+            .copied()
+            .filter_map(ScopeName::from_name);
+        let all: Vec<ScopeName> = Scope::all().iter().chain(of_resources).collect();
         prop::sample::select(all)
     }
 
@@ -393,13 +447,21 @@ mod tests {
         prop::collection::vec(name(), 0..8).prop_map(|names| names.into_iter().collect())
     }
 
-    fn held() -> impl Strategy<Value = PermissionSet> {
-        scope().prop_map(|scope| scope.permissions())
+    fn held() -> impl Strategy<Value = Held> {
+        scope().prop_map(|scope| Held {
+            permissions: scope.permissions(),
+            resource_scopes: scope.keep(|name| name.is_of_resource()),
+        })
     }
 
     fn client() -> impl Strategy<Value = ClientScope> {
         let policy = prop::sample::select(vec![ScopePolicy::Explicit, ScopePolicy::Inherit]);
-        (policy, scope()).prop_map(|(policy, allowed)| ClientScope { policy, allowed })
+        let parts = (policy, scope(), proptest::bool::ANY);
+        parts.prop_map(|(policy, allowed, self_registered)| ClientScope {
+            policy,
+            allowed,
+            self_registered,
+        })
     }
 
     proptest! {
@@ -408,13 +470,11 @@ mod tests {
         fn a_grant_is_within_request_client_and_account(
             client in client(), requested in scope(), held in held(),
         ) {
-            for name in client.grant(&requested, held).iter() {
-                let inherited = client.inherits_for(&requested);
+            for name in client.grant(&requested, &held).iter() {
+                let inherited = client.inherits_for(&requested) && !name.is_of_resource();
                 prop_assert!(requested.contains(name) || inherited);
                 prop_assert!(client.allows(name) || inherited);
-                if let Some(permission) = name.permission() {
-                    prop_assert!(held.permits(permission));
-                }
+                prop_assert!(held.holds(name));
             }
         }
 
@@ -423,11 +483,15 @@ mod tests {
         fn what_is_left_of_a_grant_only_shrinks(
             client in client(), granted in scope(), held in held(), lost in held(),
         ) {
-            let before = client.still_granted(&granted, held);
+            let before = client.still_granted(&granted, &held);
             prop_assert!(before.is_within(&granted));
-            let fewer: PermissionSet = held.iter().filter(|one| !lost.holds(*one)).collect();
-            prop_assert!(client.still_granted(&granted, fewer).is_within(&before));
-            prop_assert_eq!(client.still_granted(&before, held), before);
+            let lost_permission = |one: &Permission| lost.permissions.holds(*one);
+            let fewer = Held {
+                permissions: held.permissions.iter().filter(|one| !lost_permission(one)).collect(),
+                resource_scopes: held.resource_scopes.keep(|one| !lost.resource_scopes.contains(one)),
+            };
+            prop_assert!(client.still_granted(&granted, &fewer).is_within(&before));
+            prop_assert_eq!(client.still_granted(&before, &held), before);
         }
 
         /// T18: client credentials never grant a standard scope or a name outside the list.
@@ -435,9 +499,9 @@ mod tests {
         fn a_client_for_itself_gets_permissions_of_its_list(
             client in client(), requested in proptest::option::of(scope()), held in held(),
         ) {
-            if let Ok(granted) = client.grant_to_itself(requested.as_ref(), held) {
+            if let Ok(granted) = client.grant_to_itself(requested.as_ref(), &held) {
                 for name in granted.iter() {
-                    prop_assert!(name.permission().is_some_and(|one| held.permits(one)));
+                    prop_assert!(!ScopeName::STANDARD.contains(&name) && held.holds(name));
                     prop_assert!(client.allows(name));
                 }
             }

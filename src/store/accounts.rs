@@ -19,16 +19,22 @@ pub const MEMBER_ROLE: &str = "000000000000000000m0";
 /// The role of administrators.
 pub const ADMIN_ROLE: &str = "00000000000000000a00";
 
-/// Columns of the account `a` and of a role `r` that applies to the account; a query returns a row per role.
-pub(super) const ACCOUNT_COLUMNS: Sql = Sql::same(
-    "a.id AS account_id, a.handle AS account_handle, a.name AS account_name, \
-     a.admin AS account_admin, a.deleted_at AS account_deleted_at, \
-     CASE WHEN NOT a.admin AND a.kind <> 'bot' \
+/// SQL expression: account `a` has no verified address where sign-in is by e-mail address; such an account
+/// has only the permissions of guests.
+pub(super) const ACCOUNT_UNPROVEN: Sql = Sql::same(
+    "CASE WHEN NOT a.admin AND a.kind <> 'bot' \
          AND EXISTS (SELECT 1 FROM settings s WHERE s.id = 'storyden_system' \
              AND s.value LIKE '%\"AuthenticationMode\":\"email\"%') \
          THEN NOT EXISTS (SELECT 1 FROM emails e WHERE e.account_id = a.id AND e.verified) \
-         ELSE false END AS account_unproven, \
-     r.id AS role_id, r.permissions AS role_permissions",
+         ELSE false END",
+);
+
+/// Columns of the account `a` and of a role `r` that applies to the account; a query returns a row per role.
+pub(super) const ACCOUNT_COLUMNS: Sql = sql!(
+    "a.id AS account_id, a.handle AS account_handle, a.name AS account_name, \
+     a.admin AS account_admin, a.deleted_at AS account_deleted_at, ",
+    ACCOUNT_UNPROVEN,
+    " AS account_unproven, r.id AS role_id, r.permissions AS role_permissions"
 );
 
 /// Joins the roles that apply to account `a`: the assigned roles and the three built-in roles.

@@ -64,6 +64,12 @@ events! {
     ClientSecretEnded = "client_secret_ended",
     /// Client deleted.
     ClientDeleted = "client_deleted",
+    /// Resource added by an administrator.
+    ResourceCreated = "resource_created",
+    /// Name, scopes or roles of a resource changed.
+    ResourceUpdated = "resource_updated",
+    /// Resource removed.
+    ResourceDeleted = "resource_deleted",
     /// Remote connection created.
     RemoteCreated = "remote_created",
     /// Remote connection changed.

@@ -11,6 +11,7 @@ use super::value::{Flag, JsonColumn, Names};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_id_url::is_url;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
 use crate::secret::hex;
@@ -170,6 +171,8 @@ impl From<ClientColumns> for Client {
             "inherit" => ScopePolicy::Inherit,
             _ => ScopePolicy::Explicit,
         };
+        let self_registered = row.client_owner.is_none()
+            && (row.client_client_id.starts_with("sdoak_") || is_url(&row.client_client_id));
         Self {
             row_id: row.client_row_id,
             client_id: row.client_client_id,
@@ -187,6 +190,7 @@ impl From<ClientColumns> for Client {
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),
+                self_registered,
             },
             grants: row
                 .client_allowed_grants

@@ -32,7 +32,8 @@ pub struct ConsentKey {
     pub account: AccountId,
     /// The client.
     pub client: ClientRowId,
-    /// Resource indicators of the request (RFC 8707); `None` for the community's own API.
+    /// Identities of the resources of the request (RFC 8707); `None` for the community's own API. A resource that
+    /// changed has another identity, so that its consents no longer count.
     pub resources: Option<Vec<String>>,
 }
 

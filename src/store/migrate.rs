@@ -96,6 +96,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0011_remote_scopes.sql"),
         include_str!("../../migrations/postgres/0011_remote_scopes.sql"),
     ),
+    Migration::new(
+        12,
+        "resources",
+        include_str!("../../migrations/sqlite/0012_resources.sql"),
+        include_str!("../../migrations/postgres/0012_resources.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -48,6 +48,7 @@ pub mod refresh_tokens;
 pub mod remote;
 pub mod remote_flows;
 pub mod remote_tokens;
+pub mod resources;
 pub mod revocation;
 mod revocation_kinds;
 pub mod revoked_tokens;

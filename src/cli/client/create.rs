@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store::audit::{self, Event};
 use crate::store::client_changes;
@@ -115,6 +116,10 @@ impl Create {
             Some(handle) => Some(owner(context, handle).await?),
             None => None,
         };
+        let scope = self.scope();
+        resources::check_scopes(context, &scope.allowed, &Scope::default(), None)
+            .await
+            .map_err(|error| Error::because(format!("--scope: {error}")))?;
         let (secret, secret_hash) = match kind {
             ClientType::Public => (None, None),
             ClientType::Confidential => {
@@ -134,7 +139,7 @@ impl Create {
             old_secret: None,
             auth_method: None,
             pkce_required: !self.without_pkce,
-            scope: self.scope(),
+            scope,
             redirect_uris: without_repeats(self.redirect_uris),
             redirect_uris_omitted: false,
             grants,
@@ -179,6 +184,7 @@ impl Create {
         ClientScope {
             policy,
             allowed: if given.is_empty() { standard() } else { given },
+            self_registered: false,
         }
     }
 }

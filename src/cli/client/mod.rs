@@ -109,7 +109,7 @@ pub(super) struct Shown {
     #[serde(rename = "type")]
     kind: &'static str,
     scope_policy: &'static str,
-    allowed_scopes: Vec<&'static str>,
+    allowed_scopes: Vec<String>,
     allowed_grants: Vec<&'static str>,
     redirect_uris: Vec<String>,
     pkce_required: bool,
@@ -132,7 +132,13 @@ impl Shown {
             name: client.name,
             kind: client.kind.name(),
             scope_policy: policy_name(client.scope.policy),
-            allowed_scopes: client.scope.allowed.names(),
+            allowed_scopes: client
+                .scope
+                .allowed
+                .names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             allowed_grants: client
                 .grants
                 .iter()

@@ -184,6 +184,7 @@ fn scope() -> ClientScope {
     ClientScope {
         policy: ScopePolicy::Explicit,
         allowed,
+        self_registered: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The fetch and the check of a metadata document.
 
+use serde_json::Value;
 use time::Duration;
 
 use super::check_id;
@@ -7,7 +8,9 @@ use crate::context::Context;
 use crate::egress::{self, Found, Question};
 use crate::oauth::client_document::{self, ClientDocument};
 use crate::oauth::client_metadata::Bounds;
+use crate::oauth::scope::Scope;
 use crate::oauth::{OAuthError, strict_json};
+use crate::resources;
 
 /// Maximum size of a document, in bytes (§6.6).
 const MAX: usize = 5 * 1_024;
@@ -91,6 +94,7 @@ pub(super) async fn fetch_document(
     })?;
     let bounds = Bounds {
         scope: &context.config.document_scope(),
+        resource_scopes: &resource_scopes(context, &document).await?,
         private_use_schemes: &context.config.private_use_schemes(),
     };
     let policy = context.config.policies.client_documents;
@@ -105,6 +109,22 @@ pub(super) async fn fetch_document(
         );
     }
     Ok(FetchedDocument { document, fresh })
+}
+
+/// Returns the scopes of resources that a document lists.
+async fn resource_scopes(context: &Context, document: &Value) -> Result<Scope, Failed> {
+    let listed = document.get("scope").and_then(Value::as_str);
+    let Some(listed) =
+        listed.filter(|_| !context.config.policies.client_documents.limited_to_scope)
+    else {
+        return Ok(Scope::default());
+    };
+    let scopes = resources::named_in(context, listed).await;
+    scopes.map_err(|error| Failed {
+        reason: error.to_string(),
+        error: error.into(),
+        passing: true,
+    })
 }
 
 /// The public error description of a failed fetch. Network details go to the log only.

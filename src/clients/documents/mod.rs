@@ -238,6 +238,7 @@ fn client_of(
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: document.allowed.clone(),
+            self_registered: true,
         },
         redirect_uris: document.redirect_uris.clone(),
         redirect_uris_omitted: false,

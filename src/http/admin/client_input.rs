@@ -177,7 +177,10 @@ pub(super) fn owner(input: ClientInput, id: &str) -> Result<Option<AccountId>, A
 /// Parses allowed scopes; an unknown scope would break every request of the client.
 pub(super) fn scopes(input: ClientInput, names: &[String]) -> Result<Scope, ApiError> {
     let scope = |name: &String| {
-        ScopeName::from_name(name).ok_or_else(|| {
+        // A Storyden knows no scopes of resources. The handler checks later that a resource has the scope.
+        let known = ScopeName::from_name(name)
+            .filter(|name| input == ClientInput::Checked || !name.is_of_resource());
+        known.ok_or_else(|| {
             let detail = format!(
                 "allowed_scopes has the unknown scope {name:?}; scopes_supported in \
                  /.well-known/oauth-authorization-server lists the scopes"

@@ -18,7 +18,8 @@ use crate::http::extract::{JsonBody, PathId};
 use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::ClientType;
-use crate::oauth::scope::{ClientScope, ScopePolicy};
+use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -110,6 +111,7 @@ pub async fn create(
     JsonBody(new): JsonBody<CreateClient>,
 ) -> Result<Json<CreatedClient>, ApiError> {
     let (client, secret) = checked(&context, new).await?;
+    resources::check_scopes(&context, &client.scope.allowed, &Scope::default(), None).await?;
     let entry = client_entry(&context, Event::ClientCreated, &actor, &client);
     let inserted = context
         .db
@@ -164,6 +166,7 @@ async fn checked(
                 .scope_policy
                 .map_or(ScopePolicy::Explicit, |policy| policy.0),
             allowed: client_input::scopes(input, &new.allowed_scopes)?,
+            self_registered: false,
         },
         grants: client_input::grants(&new.allowed_grants)?,
         redirect_uris: client_input::redirect_uris(input, new.redirect_uris, kind, &schemes)?,
@@ -245,6 +248,9 @@ pub async fn update(
     let id = ClientRowId::new(id);
     let client = find(&context, &id).await?;
     let changes = changes(&context, &client, sent)?;
+    if let Some(scope) = &changes.allowed_scopes {
+        resources::check_scopes(&context, scope, &client.scope.allowed, None).await?;
+    }
     let entry = |event| client_entry(&context, event, &actor, &client);
     let mut entries = vec![entry(Event::ClientUpdated)];
     if changes.secret_hash.is_some() {

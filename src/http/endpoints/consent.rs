@@ -21,6 +21,7 @@ use crate::http::extract::JsonBody;
 use crate::http::guards::{require_own_origin, resource_owner, wrong_credential};
 use crate::oauth::OAuthError;
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::resources;
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
@@ -196,7 +197,7 @@ impl Undecided<'_> {
     }
 
     async fn record_shown(&self, context: &Context) -> Result<Scope, store::Error> {
-        let granted = self.granted();
+        let granted = self.granted(context).await?;
         if let Some(shown) = self.shown.filter(|shown| shown.was_shown) {
             let still_shown = granted.within(&shown.scope);
             let is_same = shown.client.is_empty() || shown.client == self.client.fingerprint();
@@ -251,18 +252,18 @@ impl Undecided<'_> {
             if shown_consents::may_have_changed(&context.db, client, account, since).await? {
                 return Err(changed());
             }
-            return Ok(self.granted());
+            return Ok(self.granted(context).await?);
         };
         if client_version.unwrap_or(&shown.client) != self.client.fingerprint() {
             return Err(changed());
         }
-        Ok(self.granted().within(&shown.scope))
+        Ok(self.granted(context).await?.within(&shown.scope))
     }
 
     /// Returns the requested scopes that client and account allow now.
-    fn granted(&self) -> Scope {
-        let held = self.account.permissions;
-        self.client.scope.grant(self.requested, held)
+    async fn granted(&self, context: &Context) -> Result<Scope, store::Error> {
+        let held = resources::held(context, self.account, self.requested).await?;
+        Ok(self.client.scope.grant(self.requested, &held))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::oauth::scope::Scope;
 use crate::oauth::scope_parameter::{is_blank, scope_of};
 use crate::oauth::user_code::UserCode;
 use crate::rate_limit::{DEVICE_STARTS, DEVICE_STARTS_CLIENT, networks};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::Event;
@@ -118,6 +119,7 @@ async fn answer(
         asked => asked.map(str::to_owned),
     };
     let scope = scope_of(policies.requests.scope_syntax, scope.as_deref(), refusal)?;
+    let scope = own_scope(context, scope).await?;
     check_scope(&context.config, &client, &scope)?;
     let mut limits = networks(DEVICE_STARTS, address.0);
     limits.push((DEVICE_STARTS_CLIENT, client.row_id.to_string()));
@@ -147,6 +149,19 @@ async fn answer(
         verification_uri: page.into(),
         verification_uri_complete: complete.into(),
     })
+}
+
+/// Leaves out the scopes of other resources: a device flow has no resource indicators, so that its tokens are for
+/// this community's own API.
+///
+/// # Errors
+/// `invalid_scope` if no scope is left.
+async fn own_scope(context: &Context, requested: Scope) -> Result<Scope, OAuthError> {
+    let own = requested.without_resource_scopes(&Scope::default());
+    if own.is_empty() && !requested.is_empty() {
+        return Err(resources::none_left(context, &requested).await);
+    }
+    Ok(own)
 }
 
 /// Finds a client that may start a device flow. Creates the built-in client at the first use.

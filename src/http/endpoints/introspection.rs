@@ -19,6 +19,7 @@ use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::Permission;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
+use crate::resources;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
 use crate::store::refresh_tokens::{self, RefreshToken};
@@ -222,9 +223,8 @@ async fn of_refresh_token(
         return Ok(None);
     };
     let scope = Scope::stored(&token.scope);
-    let scope = client
-        .scope
-        .still_granted(&scope, token.account.permissions);
+    let held = resources::held(context, &token.account, &scope).await?;
+    let scope = client.scope.still_granted(&scope, &held);
     Ok(Some(Active {
         is_good: true,
         aud: None,
@@ -259,9 +259,11 @@ async fn of_access_token(
         (Requester::Administrator, None) => None, // Storyden's tokens name no client
     };
     let scope = match &client {
-        Some(client) => client
-            .scope
-            .still_granted(&token.scope, account.permissions),
+        Some(client) => {
+            let scope = resources::still_of(context, &token.scope, &token.audience).await?;
+            let held = resources::held(context, &account, &scope).await?;
+            client.scope.still_granted(&scope, &held)
+        }
         None => token.scope,
     };
     Ok(Some(Active {

@@ -1,27 +1,17 @@
-//! Metadata of this server as a protected resource (RFC 9728).
+//! Metadata of protected resources (RFC 9728): this server, and the resources of the operator on the
+//! same origin.
 
 use axum::extract::{Path, State};
-use serde::Serialize;
-use utoipa::ToSchema;
 
+use super::OVER_BUDGET;
 use super::well_known::{Document, require_enabled};
 use crate::context::{Context, SharedContext};
 use crate::http::error::{ApiError, Kind, responses};
+use crate::http::extract::ClientAddress;
+use crate::oauth::resource_metadata::ResourceMetadata;
 use crate::oauth::scope::Scope;
-
-/// Metadata of a protected resource (RFC 9728 §2).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = OAuthProtectedResourceMetadata)]
-pub struct ProtectedResource {
-    authorization_servers: [String; 1],
-    bearer_methods_supported: [&'static str; 1],
-    resource: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<String>)]
-    scopes_supported: Option<Scope>,
-}
+use crate::resources;
+use crate::store::audit::Event;
 
 /// `GET /.well-known/oauth-protected-resource` (RFC 9728 §3): the issuer itself as a resource.
 #[utoipa::path(
@@ -31,7 +21,7 @@ pub struct ProtectedResource {
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ResourceMetadata),
         responses::NotFound,
     ),
 )]
@@ -52,7 +42,7 @@ pub async fn protected_resource(
     tag = "metadata",
     security(()),
     responses(
-        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ResourceMetadata),
         responses::NotFound,
     ),
 )]
@@ -72,20 +62,22 @@ pub async fn protected_resource_with_slash(
     security(()),
     params(("path" = String, Path, description = "Path of the resource, such as api")),
     responses(
-        (status = 200, description = "Metadata (RFC 9728 §2)", body = ProtectedResource),
+        (status = 200, description = "Metadata (RFC 9728 §2)", body = ResourceMetadata),
         responses::NotFound,
+        responses::TooManyRequests,
     ),
 )]
 pub async fn protected_resource_of(
     State(context): State<SharedContext>,
-    Path(path): Path<String>,
+    address: ClientAddress,
+    Path(whole): Path<String>,
 ) -> Result<Document, ApiError> {
     require_enabled(&context)?;
     if context.config.policies.metadata.any_path_is_resource {
-        return Ok(Document::new(&resource(&context, path.trim_matches('/'))));
+        return Ok(Document::new(&resource(&context, whole.trim_matches('/'))));
     }
     // A resource with a final slash; the document has the resource without.
-    let path = path.strip_suffix('/').unwrap_or(&path);
+    let path = whole.strip_suffix('/').unwrap_or(&whole);
     let issuer_path = context.config.issuer_path();
     if path == issuer_path && !path.is_empty() {
         return protected_resource(State(context)).await;
@@ -100,12 +92,12 @@ pub async fn protected_resource_of(
         path @ ("mcp" | "mcp/sse") if context.config.mcp_enabled => {
             Ok(Document::new(&resource(&context, path)))
         }
-        _ => Err(unknown_resource()),
+        _ => of_operator(&context, address, &whole).await,
     }
 }
 
 /// Builds the metadata of the resource at a path below the issuer (RFC 9728 §2).
-fn resource(context: &Context, path: &str) -> ProtectedResource {
+fn resource(context: &Context, path: &str) -> ResourceMetadata {
     let issuer = context.config.issuer();
     let has_scopes = match path {
         "api" => true,
@@ -115,17 +107,38 @@ fn resource(context: &Context, path: &str) -> ProtectedResource {
         }
         _ => false,
     };
-    ProtectedResource {
-        resource: if path.is_empty() {
-            issuer.clone()
-        } else {
-            format!("{issuer}/{path}")
-        },
-        authorization_servers: [issuer],
-        bearer_methods_supported: ["header"],
-        resource_name: None,
-        scopes_supported: has_scopes.then(Scope::all),
+    let resource = if path.is_empty() {
+        issuer.clone()
+    } else {
+        format!("{issuer}/{path}")
+    };
+    let mut metadata = ResourceMetadata::new(issuer, resource);
+    metadata.scopes_supported = has_scopes.then(Scope::all);
+    metadata
+}
+
+/// Finds the metadata of an operator's resource on this origin, whose well-known path this server has.
+/// Charged to the rate limit of the address, because only this document needs the database.
+async fn of_operator(
+    context: &Context,
+    ClientAddress(address): ClientAddress,
+    path: &str,
+) -> Result<Document, ApiError> {
+    let left = context.budget.spend(address, 1);
+    if !left.within {
+        context.refused(Event::RequestLimited);
+        return Err(ApiError::new(Kind::TooManyRequests, OVER_BUDGET).retry_after(left.wait));
     }
+    let origin = context.config.public_api_address.origin();
+    let asked = format!("{}/{path}", origin.ascii_serialization());
+    let known = resources::known(context).await?;
+    let url = known.find(&asked);
+    let found = known
+        .others()
+        .iter()
+        .find(|one| Some(one.url.as_str()) == url);
+    let found = found.ok_or_else(unknown_resource)?;
+    Ok(Document::new(&resources::metadata(context, found)))
 }
 
 fn unknown_resource() -> ApiError {

@@ -14,7 +14,9 @@ use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::{Bounds, ClientMetadata, RequestedMetadata};
+use crate::oauth::scope::Scope;
 use crate::oauth::strict_json;
+use crate::resources;
 use crate::store::audit::Event;
 
 /// Errors of a registration.
@@ -99,20 +101,27 @@ async fn answer(
         let document = document.map_err(OAuthError::invalid_client_metadata)?;
         RequestedMetadata::read(policies.registration, &document)?
     };
-    let metadata = check(context, asked)?;
+    let metadata = check(context, asked).await?;
     Ok(registration::register(context, metadata, registrant).await?)
 }
 
 /// Applies the rules of registration, within the operator's bounds.
-pub(super) fn check(
+pub(super) async fn check(
     context: &Context,
     asked: RequestedMetadata,
 ) -> Result<ClientMetadata, OAuthError> {
+    let policy = context.config.policies.registration;
+    let resource_scopes = if policy.limited_to_scope {
+        Scope::default()
+    } else {
+        resources::named_in(context, asked.scope()).await?
+    };
     let bounds = Bounds {
+        resource_scopes: &resource_scopes,
         scope: &context.config.registration_scope(),
         private_use_schemes: &context.config.private_use_schemes(),
     };
-    asked.check(context.config.policies.registration, bounds)
+    asked.check(policy, bounds)
 }
 
 /// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).

@@ -123,7 +123,7 @@ async fn answer(
     check_members(&document, client_id)?;
     let policy = context.config.policies.registration;
     let asked = RequestedMetadata::read(policy, &document)?;
-    let metadata = register::check(context, asked)?;
+    let metadata = register::check(context, asked).await?;
     management::replace(context, registration, metadata, &token, address).await
 }
 

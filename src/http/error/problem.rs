@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::keys::sealer;
 use crate::oauth::client_rules::ClientRuleError;
 use crate::trace_id::trace_id;
-use crate::{passwords, remote, store};
+use crate::{passwords, remote, resources, store};
 
 /// Kind of a problem (storyden-contract.md#error-bodies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,6 +291,18 @@ impl ApiError {
             Error::Unset(what) | Error::Sealer(sealer::Error(what)) => {
                 Self::new(Kind::Unavailable, what)
             }
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<resources::Error> for ApiError {
+    fn from(error: resources::Error) -> Self {
+        use resources::Error;
+        match error {
+            Error::Invalid(why) => Self::invalid(why),
+            Error::Taken(why) => Self::new(Kind::AlreadyExists, why),
+            Error::Missing => Self::new(Kind::NotFound, Error::Missing.to_string()),
             Error::Store(error) => error.into(),
         }
     }

@@ -21,7 +21,8 @@ use crate::ids::ClientRowId;
 use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::permission::Permission;
-use crate::oauth::scope::{ClientScope, ScopePolicy};
+use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -99,6 +100,8 @@ pub async fn create(
     let Person { session, address } = person;
     let (session, account) = (session.id, session.account);
     let client = check(&context, &account, &body?.0)?;
+    let (allowed, none) = (&client.scope.allowed, Scope::default());
+    resources::check_scopes(&context, allowed, &none, Some(&account)).await?;
     let have = clients::count_by_owner(&context.db, &account.id).await?;
     require_below_limit(&context, &account.id, have, MOST)?;
     let (secret, secret_hash) = match client.kind {
@@ -164,6 +167,7 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,
+            self_registered: false,
         },
         redirect_uris_omitted: new.redirect_uris.is_none()
             && policies.self_service.omitted_redirect_uris == OmittedList::Null,
@@ -238,6 +242,11 @@ pub async fn update(
         return Err(foreign());
     }
     let changes = check_changes(&context, account, &client, asked)?;
+    if let Some(scope) = &changes.allowed_scopes {
+        resources::check_scopes(&context, scope, &client.scope.allowed, Some(account))
+            .await
+            .map_err(ApiError::from)?;
+    }
     let entry = entry(&context, Event::ClientUpdated, &account.id, person.address)
         .client(&client.client_id)
         .subject(&client.row_id);

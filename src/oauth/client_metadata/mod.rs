@@ -64,6 +64,8 @@ pub enum RegistrationErrors {
 pub struct Bounds<'a> {
     /// The scope that such clients may have.
     pub scope: &'a Scope,
+    /// The scopes of other resources, which such clients may have too.
+    pub resource_scopes: &'a Scope,
     /// The private-use schemes without a dot that redirect URIs may have.
     pub private_use_schemes: &'a PrivateUseSchemes,
 }
@@ -197,6 +199,12 @@ impl ClientMetadata {
 }
 
 impl RequestedMetadata {
+    /// The listed scope, as received.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        self.scope.as_deref().unwrap_or_default()
+    }
+
     /// Reads the known members. A member of the wrong type is left out.
     ///
     /// # Errors
@@ -339,6 +347,7 @@ mod tests {
         let scope = Scope::stored("openid profile email offline_access READ_PROFILE");
         let bounds = Bounds {
             scope: &scope,
+            resource_scopes: &Scope::stored("tools:read"),
             private_use_schemes: &PrivateUseSchemes::of(&["cursor"]),
         };
         RequestedMetadata::read(policy, document)?.check(policy, bounds)

@@ -319,8 +319,16 @@ impl Rules<'_> {
                 self.faults.leave_out("scope", fault)?;
                 break;
             }
-            let why = match (illegal_character(name), ScopeName::from_name(name)) {
-                (_, Some(known)) if self.bounds.scope.contains(known) => {
+            let Bounds {
+                scope,
+                resource_scopes,
+                ..
+            } = self.bounds;
+            let is_known =
+                |one: &ScopeName| !one.is_of_resource() || resource_scopes.contains(*one);
+            let known = ScopeName::from_name(name).filter(is_known);
+            let why = match (illegal_character(name), known) {
+                (_, Some(known)) if known.is_of_resource() || scope.contains(known) => {
                     asked.push(known);
                     continue;
                 }

@@ -58,5 +58,6 @@ values_from_ids!(
     AuditId,
     ConsentId,
     RemoteConnectionId,
-    RemoteFlowId
+    RemoteFlowId,
+    ResourceId
 );

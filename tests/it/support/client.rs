@@ -129,6 +129,7 @@ impl Server {
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),
+                self_registered: false,
             },
             redirect_uris: new
                 .redirect_uris

@@ -9,6 +9,7 @@ use crate::ids::{AccessKeyId, AccountId, AuthorizationCodeId, AuthorizationReque
 use crate::oauth::claims_request::{ClaimList, GrantedClaims, RequestedClaims};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::scope::{Scope, ScopeName};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -71,12 +72,15 @@ impl<'a> Approvable<'a> {
     }
 
     /// Returns the key of the remembered consent.
-    pub(super) fn consent_key(&self) -> ConsentKey {
-        ConsentKey {
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(super) async fn consent_key(&self, context: &Context) -> store::Result<ConsentKey> {
+        Ok(ConsentKey {
             account: self.account.clone(),
             client: self.client.row_id.clone(),
-            resources: self.resources.map(<[String]>::to_vec),
-        }
+            resources: resources::consent_identities(context, self.resources).await?,
+        })
     }
 }
 

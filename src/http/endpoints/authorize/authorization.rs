@@ -110,11 +110,12 @@ impl Authorization<'_> {
             None => Secret::generate(&context.random),
         };
         let new = self.request.validate(context, owner, request_id.hash());
-        let new = new.map_err(|error| self.by_redirect(error))?;
+        let new = new.await.map_err(|error| self.by_redirect(error))?;
         if self.request.is_silent() && !new.repeatable {
             return Err(self.by_redirect(page_needed()));
         }
-        let (begin, code) = self.prepare(new);
+        let prepared = self.prepare(new).await;
+        let (begin, code) = prepared.map_err(|error| self.by_redirect(error.into()))?;
         let committed = context
             .db
             .write(begin, |tx, begin| Box::pin(begin.commit(tx)));
@@ -151,16 +152,18 @@ impl Authorization<'_> {
 
     /// Prepares the transaction. Returns the code too, if a remembered consent may approve the request. Only a
     /// page grants claims one by one.
-    fn prepare(&self, new: NewRequest) -> (Begin, Option<Secret>) {
+    async fn prepare(&self, new: NewRequest) -> store::Result<(Begin, Option<Secret>)> {
+        let (context, address) = (self.context, self.browser.address);
         let approvable = Approvable::unstored(&new, &self.request.client);
         let claims = approvable.individual_claims(&new.shown_scope);
-        let approval = (new.repeatable && claims.is_empty()).then(|| {
+        let (approval, code) = if new.repeatable && claims.is_empty() {
             let granted = Granted::without_page(new.shown_scope.clone());
-            let address = self.browser.address;
-            let remembering = Remembering::Repeat(approvable.consent_key());
-            Approval::new(self.context, &approvable, granted, remembering, address)
-        });
-        let (approval, code) = approval.unzip();
+            let remembering = Remembering::Repeat(approvable.consent_key(context).await?);
+            let approval = Approval::new(context, &approvable, granted, remembering, address);
+            Some(approval).unzip()
+        } else {
+            (None, None)
+        };
         let begin = Begin {
             approval,
             is_silent: self.request.is_silent(),
@@ -169,7 +172,7 @@ impl Authorization<'_> {
                 is_pending: self.pending.is_some(),
             },
         };
-        (begin, code)
+        Ok((begin, code))
     }
 
     /// Builds the response with the code.

@@ -73,7 +73,10 @@ async fn claim(
     let (asked_at, chosen) = (pending.created_at, pending.chosen_account_id.as_ref());
     let new = match request.requires_sign_in(decider, asked_at, chosen, now) {
         Ok(true) => return Err(ConsentError::SignIn), // the session is not what the request demands
-        Ok(false) => request.validate(context, decider, request_id.clone()),
+        Ok(false) => {
+            let request_id = request_id.clone();
+            request.validate(context, decider, request_id).await
+        }
         Err(error) => Err(error),
     };
     match new {

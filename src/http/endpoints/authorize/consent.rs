@@ -25,6 +25,7 @@ use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
 use crate::oauth::remembered_consent::{is_identity_assured, rememberable};
 use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::resources;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -60,6 +61,10 @@ pub struct Consent {
     requested_claims: Vec<RequestedClaim>,
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
+    /// The resources that the tokens are for (RFC 8707), if not only the community's own API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    resources: Vec<RequestedResource>,
     #[serde(flatten)]
     facts: ClientFacts,
 }
@@ -76,6 +81,28 @@ pub struct RequestedClaim {
     name: &'static str,
     /// True if the client needs the claim for its purpose.
     essential: bool,
+}
+
+/// A resource that the tokens of a request are for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthRequestedResource)]
+pub struct RequestedResource {
+    /// The resource.
+    url: String,
+    /// Name; absent for the community's own API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The granted scopes of the resource.
+    scopes: Vec<RequestedScope>,
+}
+
+/// A granted scope of a resource.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthRequestedScope)]
+pub struct RequestedScope {
+    name: String,
+    /// A sentence by the operator; may be empty.
+    description: String,
 }
 
 /// `GET /api/oauth/authorize/consent?request_id=`.
@@ -135,6 +162,7 @@ async fn shown(
     Ok(Json(Consent {
         requested_claims: claims.collect(),
         facts,
+        resources: requested_resources(context, &request, &granted).await?,
         granted_scopes: granted,
         inherits_user_permissions: request.client.scope.policy == ScopePolicy::Inherit,
         client_version: request.client.fingerprint(),
@@ -178,8 +206,37 @@ async fn is_covered(
     request: &AuthorizationRequest,
     granted: &Scope,
 ) -> Result<bool, store::Error> {
-    let key = Approvable::from(request).consent_key();
+    let key = Approvable::from(request).consent_key(context).await?;
     consents::find_covering(&context.db, &key, granted, context.clock.now()).await
+}
+
+/// Describes the resources of a request; empty if all are the community's own API.
+async fn requested_resources(
+    context: &Context,
+    request: &AuthorizationRequest,
+    granted: &Scope,
+) -> Result<Vec<RequestedResource>, store::Error> {
+    let urls = request.resources.as_deref().unwrap_or_default();
+    if urls.iter().all(|url| context.resources.is_own(url)) {
+        return Ok(Vec::new());
+    }
+    let known = resources::known(context).await?;
+    let describe = |url: &String| {
+        let known = known.others().iter().find(|known| known.url == *url);
+        let scopes = known.map(|known| known.scopes.iter()).into_iter().flatten();
+        let scopes = scopes.filter(|scope| granted.contains(scope.name));
+        RequestedResource {
+            name: known.and_then(|known| known.name.clone()),
+            scopes: scopes
+                .map(|scope| RequestedScope {
+                    name: scope.name.name().to_owned(),
+                    description: scope.description.clone(),
+                })
+                .collect(),
+            url: url.clone(),
+        }
+    };
+    Ok(urls.iter().map(describe).collect())
 }
 
 /// Builds the response. Clears the cookie of a pending request that was claimed or decided, or that can

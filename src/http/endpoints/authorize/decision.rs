@@ -160,7 +160,7 @@ async fn approve(
     let now = context.clock.now();
     let remembering = if remembers(context, decider, request) {
         Remembering::Remember(NewConsent {
-            key: approvable.consent_key(),
+            key: approvable.consent_key(context).await?,
             offered,
             granted: granted.clone(),
             approved_at: now,
@@ -194,7 +194,7 @@ async fn repeat(
         return Err(page_needed().into());
     }
     let approvable = Approvable::from(request);
-    let remembering = Remembering::Repeat(approvable.consent_key());
+    let remembering = Remembering::Repeat(approvable.consent_key(context).await?);
     let granted = Granted::without_page(granted);
     let (approval, code) = Approval::new(context, &approvable, granted, remembering, address);
     commit(context, request, approval, &code).await

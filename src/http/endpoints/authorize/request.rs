@@ -25,9 +25,11 @@ use crate::oauth::authorization_request::{
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri;
 use crate::oauth::remembered_consent::is_identity_assured;
+use crate::oauth::scope::{Held, Scope};
 use crate::oauth::scope_parameter::is_blank;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
+use crate::resources::{self, Target};
 use crate::secret::SecretHash;
 use crate::store;
 use crate::store::audit::Event;
@@ -197,7 +199,7 @@ impl ResolvedRequest {
     ///
     /// # Errors
     /// The error for the redirect URI.
-    pub(super) fn validate(
+    pub(super) async fn validate(
         &self,
         context: &Context,
         owner: &ResourceOwner,
@@ -214,18 +216,31 @@ impl ResolvedRequest {
         // RFC 9700 §2.1.1: only confidential clients may go without PKCE, if exempted.
         let pkce_required = client.kind == ClientType::Public || client.pkce_required;
         let uri = &self.redirect_uri;
-        let parsed = AuthorizationRequest::parse(&parameters.values, uri, pkce_required)?;
+        let mut parsed = AuthorizationRequest::parse(&parameters.values, uri, pkce_required)?;
         check_subject(parsed.claims.subject.as_deref(), &owner.account.id)?;
         require_may_authorize(&owner.account)?;
         clients::require_grant(client, GrantType::AuthorizationCode)?;
-        let known = &context.resources;
-        let resources = parameters.get("resource").map(|asked| known.read(asked));
-        let resources = resources.transpose()?;
+        let target = self.target(context, &parsed.scope).await?;
+        parsed.scope = target.scope;
+        let held = resources::held(context, &owner.account, &parsed.scope).await?;
         Ok(NewRequest {
-            resources: resources.filter(|resources| !resources.is_empty()),
+            shown_scope: client.scope.grant(&parsed.scope, &held),
+            resources: target.resources,
             repeatable: self.is_repeatable(context, owner)?,
             ..self.row(context, owner, request_id, parsed)
         })
+    }
+
+    /// Returns the resources and the scope of the request.
+    ///
+    /// # Errors
+    /// `invalid_target` for an unknown resource, `invalid_scope` if no scope is left.
+    async fn target(&self, context: &Context, scope: &Scope) -> Result<Target, OAuthError> {
+        let target = Target::requested(context, self.parameters.get("resource"), scope).await?;
+        if target.scope.is_empty() && !scope.is_empty() {
+            return Err(resources::none_left(context, scope).await);
+        }
+        Ok(target)
     }
 
     /// Builds the row to store, without resource indicators, to be decided on the consent page.
@@ -237,6 +252,7 @@ impl ResolvedRequest {
         parsed: AuthorizationRequest,
     ) -> NewRequest {
         let (client, account, now) = (&self.client, &owner.account, context.clock.now());
+        let held = Held::from(account.permissions);
         NewRequest {
             id: AuthorizationRequestId::generate(now),
             request_id,
@@ -244,7 +260,7 @@ impl ResolvedRequest {
             client: client.row_id.clone(),
             redirect_uri: self.redirect_uri.clone(),
             redirect_uri_given: self.parameters.get("redirect_uri").is_some(),
-            shown_scope: client.scope.grant(&parsed.scope, account.permissions),
+            shown_scope: client.scope.grant(&parsed.scope, &held),
             shown_client: client.fingerprint(),
             scope: parsed.scope.to_string(),
             state: parsed.state,

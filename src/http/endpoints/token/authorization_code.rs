@@ -15,6 +15,7 @@ use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::{self, MismatchError};
 use crate::oauth::scope::Scope;
 use crate::rate_limit::CODE_VERIFIER;
+use crate::resources::{self, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::access_keys;
@@ -166,25 +167,22 @@ impl Exchange<'_> {
     ) -> Result<Option<TokenResponse>, OAuthError> {
         // drop the scopes that the account or the client lost since the approval.
         let granted = Scope::stored(&code.scope);
-        let scope = self
-            .client
-            .scope
-            .still_granted(&granted, code.account.permissions);
-        let resources = context
-            .resources
-            .within(code.resources.as_deref(), self.resource)?;
+        let held = resources::held(context, &code.account, &granted).await?;
+        let scope = self.client.scope.still_granted(&granted, &held);
+        let resources = code.resources.as_deref();
+        let target = Target::within(context, resources, self.resource, &scope).await?;
         let grant = GrantId::generate(now);
         let issue = Issue {
             client: self.client,
             account: &code.account,
-            scope: &scope,
+            scope: &target.scope,
             grant: &grant,
             for_client_itself: false,
             nonce: code.nonce.as_deref(),
             auth_time: code.auth_time,
             sign_in_method: code.sign_in_method,
             claims: &code.claims,
-            resources: resources.as_deref(),
+            resources: target.resources.as_deref(),
         };
         let tokens = issue.sign(context, now).await?;
         let refresh = first_refresh_token(context, &issue, &granted, now);

@@ -9,6 +9,7 @@ use crate::ids::GrantId;
 use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::scope::Scope;
+use crate::resources::{self, Target};
 use crate::store;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
@@ -28,24 +29,30 @@ pub(super) async fn answer(
 ) -> Result<TokenResponse, OAuthError> {
     let now = context.clock.now();
     let (owner, grant) = owner_and_grant(context, client, now).await?;
-    let granted = client.scope.grant_to_itself(requested, owner.permissions);
+    let asked = requested.unwrap_or(&client.scope.allowed);
+    let asked = resources::defined(context, asked, &Scope::default()).await?;
+    if let Some(requested) = requested.filter(|requested| asked.is_empty() && !requested.is_empty())
+    {
+        return Err(resources::none_left(context, requested).await);
+    }
+    let held = resources::held(context, &owner, &asked).await?;
+    let granted = client.scope.grant_to_itself(Some(&asked), &held);
     let scope = granted.map_err(|refused| {
         let description = "Requested scope is not permitted";
         scope_refused(&context.config, description, refused, &client.scope.allowed)
     })?;
-    let known = &context.resources;
-    let resources = resource.map(|asked| known.read(asked)).transpose()?;
+    let target = Target::requested(context, resource, &scope).await?;
     let issue = Issue {
         client,
         account: &owner,
-        scope: &scope,
+        scope: &target.scope,
         grant: &grant,
         for_client_itself: true,
         nonce: None,
         auth_time: None,
         sign_in_method: None,
         claims: &GrantedClaims::default(),
-        resources: resources.as_deref(),
+        resources: target.resources.as_deref(),
     };
     issue.sign(context, now).await
 }

@@ -13,6 +13,7 @@ use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::rate_limit::device_polls::Poll;
+use crate::resources::{self, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::accounts::Account;
@@ -169,20 +170,21 @@ async fn redeem(
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, OAuthError> {
     let (account, granted) = (&device.account, Scope::stored(&device.scope));
-    let scope = client.scope.still_granted(&granted, account.permissions);
-    let resources = context.resources.within(None, resource)?;
+    let held = resources::held(context, account, &granted).await?;
+    let scope = client.scope.still_granted(&granted, &held);
+    let target = Target::within(context, None, resource, &scope).await?;
     let grant = GrantId::generate(now);
     let issue = Issue {
         client,
         account,
-        scope: &scope,
+        scope: &target.scope,
         grant: &grant,
         for_client_itself: false,
         nonce: None,
         auth_time: None,
         sign_in_method: None,
         claims: &GrantedClaims::default(),
-        resources: resources.as_deref(),
+        resources: target.resources.as_deref(),
     };
     let tokens = issue.sign(context, now).await?;
     let (secret, token) = first_refresh_token(context, &issue, &granted, now).unzip();

@@ -18,6 +18,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::claims_request::GrantedClaims;
 use crate::oauth::refresh_grant::{RefreshGrant, RefreshState, derive_successor};
 use crate::oauth::scope::Scope;
+use crate::resources::{self, Target};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -137,19 +138,21 @@ impl Refresh<'_> {
     }
 
     /// Returns the scope of the new access token: requested, granted, and still held.
-    fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
+    async fn scope(&self, token: &RefreshToken) -> Result<Scope, OAuthError> {
         let granted = Scope::stored(&token.scope);
-        let asked = self.requested.unwrap_or(&granted);
+        let requested = self.requested.unwrap_or(&granted);
+        let asked = &resources::defined(self.context, requested, &granted).await?;
+        if asked.is_empty() && !requested.is_empty() {
+            return Err(resources::none_left(self.context, requested).await);
+        }
         // RFC 6749 §6: no scope beyond the granted scope
         if let Some(refused) = asked.iter().find(|name| !granted.contains(*name)) {
             let description = "scope asks for more than was granted";
             let config = &self.context.config;
             return Err(scope_refused(config, description, refused, &granted));
         }
-        Ok(self
-            .client
-            .scope
-            .still_granted(asked, token.account.permissions))
+        let held = resources::held(self.context, &token.account, asked).await?;
+        Ok(self.client.scope.still_granted(asked, &held))
     }
 
     async fn sign(
@@ -158,23 +161,22 @@ impl Refresh<'_> {
         grant: &GrantId,
         now: Timestamp,
     ) -> Result<TokenResponse, OAuthError> {
-        let scope = self.scope(token)?;
+        let scope = self.scope(token).await?;
         let stored = token.grant.as_ref();
         let granted = stored.and_then(|grant| grant.resources.as_deref());
-        let known = &self.context.resources;
-        let resources = known.within(granted, self.resource)?;
+        let target = Target::within(self.context, granted, self.resource, &scope).await?;
         let no_claims = GrantedClaims::default();
         let issue = Issue {
             client: self.client,
             account: &token.account,
-            scope: &scope,
+            scope: &target.scope,
             grant,
             for_client_itself: false,
             nonce: None, // OpenID Connect Core §12.2
             auth_time: stored.and_then(|grant| grant.auth_time),
             sign_in_method: stored.and_then(|grant| grant.sign_in_method),
             claims: stored.map_or(&no_claims, |grant| &grant.claims),
-            resources: resources.as_deref(),
+            resources: target.resources.as_deref(),
         };
         issue.sign(self.context, now).await
     }

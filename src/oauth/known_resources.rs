@@ -1,0 +1,415 @@
+//! Resource indicators (RFC 8707): the resources that tokens can be issued for.
+
+use url::Url;
+
+use super::access_token::{Audience, STORYDEN};
+use super::error::OAuthError;
+use super::error_value::none_of;
+use super::resource::Resource;
+use super::scope::{Scope, ScopeName};
+
+/// The most resources in a request.
+const MAX: usize = 8;
+
+/// The known resources: this community's own API under each of its names, and the resources of the
+/// operator.
+#[derive(Clone, Debug)]
+pub struct KnownResources {
+    own: Vec<String>,
+    others: Vec<Resource>,
+}
+
+impl KnownResources {
+    /// The issuer, its API and its MCP endpoint are one API; `listed` are additional resources.
+    #[must_use]
+    pub fn new(issuer: &str, listed: &[String]) -> Self {
+        let below = ["", "/api", "/mcp", "/mcp/sse"];
+        Self {
+            own: below.iter().map(|path| format!("{issuer}{path}")).collect(),
+            others: listed.iter().map(|url| Resource::listed(url)).collect(),
+        }
+    }
+
+    /// Adds resources with names and scopes; a resource of the same URL is replaced.
+    #[must_use]
+    pub fn with(mut self, resources: Vec<Resource>) -> Self {
+        self.others
+            .retain(|known| resources.iter().all(|new| new.url != known.url));
+        self.others.extend(resources);
+        self
+    }
+
+    /// The resources beside the community's own API.
+    #[must_use]
+    pub fn others(&self) -> &[Resource] {
+        &self.others
+    }
+
+    /// True for a name of the community's own API.
+    #[must_use]
+    pub fn is_own(&self, url: &str) -> bool {
+        self.own.iter().any(|own| own == url)
+    }
+
+    /// True if the resources of the database change nothing about `asked`: a name of the community's own API,
+    /// or the exact text of another resource.
+    #[must_use]
+    pub fn is_settled(&self, asked: &str) -> bool {
+        self.find(asked)
+            .is_some_and(|found| found == asked || self.is_own(found))
+    }
+
+    /// Finds the resource that has a scope.
+    #[must_use]
+    pub fn with_scope(&self, name: ScopeName) -> Option<&Resource> {
+        let has_scope = |one: &&Resource| one.scope_names().any(|scope| scope == name);
+        self.others.iter().find(has_scope)
+    }
+
+    /// Returns the identity of each resource for a remembered consent.
+    #[must_use]
+    pub fn consent_identities(&self, resources: &[String]) -> Vec<String> {
+        let identity = |url: &String| {
+            let known = self.others.iter().find(|one| one.url == *url);
+            known.map_or_else(|| url.clone(), Resource::consent_identity)
+        };
+        resources.iter().map(identity).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|resource| resource.url.as_str());
+        self.own.iter().map(String::as_str).chain(others)
+    }
+
+    /// Parses the resources of a request, separated by spaces, and returns each in its known spelling.
+    ///
+    /// # Errors
+    /// `invalid_target`.
+    pub fn read(&self, asked: &str) -> Result<Vec<String>, OAuthError> {
+        let mut resources: Vec<String> = Vec::new();
+        for one in asked.split(' ').filter(|one| !one.is_empty()) {
+            let known = self.find(one).ok_or_else(|| self.unknown(one))?;
+            if resources.iter().all(|other| other != known) {
+                resources.push(known.to_owned());
+            }
+        }
+        if resources.len() > MAX {
+            return Err(OAuthError::invalid_target("resource is repeated too often"));
+        }
+        Ok(resources)
+    }
+
+    /// Finds a known resource: the same text, the same URL, or the same URL except the final slash of the
+    /// path. A registered text always wins, so that two resources that differ in the slash alone are
+    /// not confused.
+    #[must_use]
+    pub fn find(&self, asked: &str) -> Option<&str> {
+        let by = |is_same: fn(&str, &str) -> bool| self.all().find(|known| is_same(known, asked));
+        by(|known, asked| known == asked)
+            .or_else(|| by(is_same_url))
+            .or_else(|| by(is_same_but_slash))
+    }
+
+    fn unknown(&self, asked: &str) -> OAuthError {
+        OAuthError::invalid_target(format!(
+            "resource is not known here; {}",
+            none_of(asked, self.all())
+        ))
+    }
+
+    /// Returns the resources of a token within a grant (RFC 8707 §2.2): the resources of the grant that
+    /// still exist, or the requested subset. A grant without resources is for the community's own API.
+    ///
+    /// # Errors
+    /// `invalid_target` for a resource outside the grant, and if every resource of the grant was removed.
+    pub fn within(
+        &self,
+        granted: Option<&[String]>,
+        asked: Option<&str>,
+    ) -> Result<Option<Vec<String>>, OAuthError> {
+        let Some(asked) = asked else {
+            let Some(granted) = granted else {
+                return Ok(None);
+            };
+            let is_known = |one: &&String| self.all().any(|known| known == one.as_str());
+            let left: Vec<String> = granted.iter().filter(is_known).cloned().collect();
+            if left.is_empty() && !granted.is_empty() {
+                let description = "the resource of this grant was removed; authorize again";
+                return Err(OAuthError::invalid_target(description));
+            }
+            return Ok(Some(left));
+        };
+        let asked = self.read(asked)?;
+        let granted = granted.unwrap_or(&self.own);
+        if asked.iter().all(|one| granted.contains(one)) {
+            return Ok(Some(asked).filter(|asked| !asked.is_empty()));
+        }
+        let refused = asked.iter().find(|one| !granted.contains(one));
+        Err(OAuthError::invalid_target(format!(
+            "resource asks for more than was granted; {}",
+            none_of(
+                refused.map_or("", String::as_str),
+                granted.iter().map(String::as_str)
+            )
+        )))
+    }
+
+    /// Leaves out the scopes of resources that are not among `resources`: a token has only scopes of the
+    /// resources that it is for.
+    #[must_use]
+    pub fn limit(&self, scope: &Scope, resources: Option<&[String]>) -> Scope {
+        let resources = resources.unwrap_or_default();
+        let listed = |resource: &&Resource| resources.contains(&resource.url);
+        let scopes = self
+            .others
+            .iter()
+            .filter(listed)
+            .flat_map(Resource::scope_names);
+        scope.without_resource_scopes(&scopes.collect())
+    }
+
+    /// Leaves out the scopes that no resource has.
+    #[must_use]
+    pub fn defined(&self, scope: &Scope) -> Scope {
+        let scopes = self.others.iter().flat_map(Resource::scope_names);
+        scope.without_resource_scopes(&scopes.collect())
+    }
+
+    /// The audience of a token (RFC 9068 §3): its resources, and Storyden's own name beside any name of
+    /// the community's own API.
+    #[must_use]
+    pub fn audience(&self, resources: Option<&[String]>) -> Audience {
+        let Some(resources) = resources.filter(|resources| !resources.is_empty()) else {
+            return Audience::One(STORYDEN.to_owned());
+        };
+        let is_own = resources.iter().any(|one| self.own.contains(one));
+        match resources {
+            [one] if !is_own => Audience::One(one.clone()),
+            several => {
+                let storyden = is_own.then(|| STORYDEN.to_owned());
+                Audience::Several(several.iter().cloned().chain(storyden).collect())
+            }
+        }
+    }
+}
+
+/// Equal after URL parsing: clients that assemble the address write `https://host/` for `https://host`.
+fn is_same_url(known: &str, asked: &str) -> bool {
+    parse(known).is_some_and(|known| Some(known) == parse(asked))
+}
+
+/// As [`is_same_url`], except that the path may have or lack a final slash.
+fn is_same_but_slash(known: &str, asked: &str) -> bool {
+    let bare = |text| {
+        let mut url = parse(text)?;
+        let path = url.path().to_owned();
+        let bare = path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+        url.set_path(bare.unwrap_or(&path));
+        Some(url)
+    };
+    bare(known).is_some_and(|known| Some(known) == bare(asked))
+}
+
+/// Parses a resource (RFC 8707 §2): an absolute URI without a fragment.
+fn parse(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|_| !text.contains('#'))
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "requirement ids have the form that tests/requirements reads"
+)]
+mod tests {
+    use super::super::resource::DescribedScope;
+    use super::*;
+    use crate::ids::ResourceId;
+
+    /// req_099, req_144: known resources, and the audience of their tokens.
+    #[test]
+    fn a_resource_is_known_and_names_the_audience() {
+        let known = KnownResources::new("https://a.example", &["https://files.example/v1".into()]);
+        let audience = |asked: &str| {
+            let resources = known.read(asked).map_err(|error| error.code.as_str())?;
+            Ok::<_, &str>(serde_json::to_value(known.audience(Some(&resources))).unwrap())
+        };
+        for (asked, expected) in [
+            (
+                "https://a.example",
+                serde_json::json!(["https://a.example", "storyden"]),
+            ),
+            (
+                "https://a.example/",
+                serde_json::json!(["https://a.example", "storyden"]),
+            ),
+            (
+                "https://A.example:443/mcp",
+                serde_json::json!(["https://a.example/mcp", "storyden"]),
+            ),
+            (
+                "https://files.example/v1",
+                serde_json::json!("https://files.example/v1"),
+            ),
+            (
+                "https://files.example/v1 https://a.example/api",
+                serde_json::json!([
+                    "https://files.example/v1",
+                    "https://a.example/api",
+                    "storyden"
+                ]),
+            ),
+        ] {
+            assert_eq!(audience(asked), Ok(expected), "{asked}");
+        }
+        for unknown in [
+            "https://b.example",
+            "https://a.example/other",
+            "https://a.example/mcp#f",
+            "/mcp",
+            "storyden",
+            "https://files.example/v1//",
+            "https://a.example//",
+            "https://a.example/mcp//",
+            "https://files.example/v1/?",
+            "https://files.example/",
+            "https://files.example/V1",
+            "http://files.example/v1",
+            "https://files.example:8443/v1",
+            "https://files.example/v1%2F",
+            "https://user@files.example/v1",
+        ] {
+            assert_eq!(audience(unknown), Err("invalid_target"), "{unknown}");
+        }
+    }
+
+    /// req_144: a final slash is forgiven in both directions, unless both forms are known: then each is a
+    /// resource of its own.
+    #[test]
+    fn a_final_slash_is_forgiven_unless_both_forms_are_known() {
+        let listed = ["https://a.example/with/", "https://b.example/without?x=/"];
+        let mut listed = listed.map(str::to_owned).to_vec();
+        let known = KnownResources::new("https://c.example/forum", &listed);
+        for (asked, form) in [
+            ("https://a.example/with", "https://a.example/with/"),
+            (
+                "https://b.example/without/?x=/",
+                "https://b.example/without?x=/",
+            ),
+            ("https://c.example/forum/", "https://c.example/forum"),
+            (
+                "https://c.example/forum/mcp/",
+                "https://c.example/forum/mcp",
+            ),
+        ] {
+            assert_eq!(known.read(asked).unwrap(), [form]);
+        }
+        assert!(known.read("https://b.example/without?x=").is_err());
+        listed.push("https://a.example/with".to_owned());
+        let known = KnownResources::new("https://c.example/forum", &listed);
+        for form in ["https://a.example/with", "https://a.example/with/"] {
+            assert_eq!(known.read(form).unwrap(), [form]);
+            let granted = [form.to_owned()];
+            let other = known.within(Some(&granted), Some("https://A.example/with"));
+            assert_eq!(other.is_ok(), form == "https://a.example/with");
+        }
+    }
+
+    fn files() -> Resource {
+        let scope = |name: &str| DescribedScope {
+            name: ScopeName::from_name(name).unwrap(),
+            description: format!("May {name}"),
+        };
+        Resource {
+            url: "https://files.example".to_owned(),
+            name: Some("Files".to_owned()),
+            scopes: vec![scope("files:read"), scope("files:write")],
+            id: Some(ResourceId::new("files")),
+        }
+    }
+
+    /// req_115: a token has the scopes of its own resources only.
+    #[test]
+    fn a_scope_belongs_to_its_resource() {
+        let known = KnownResources::new("https://a.example", &["https://b.example".into()]);
+        let known = known.with(vec![files()]);
+        let scope = Scope::parse("openid files:read READ_PROFILE tools:read").unwrap();
+        let limited = |resources: &[&str]| {
+            let resources: Vec<String> = resources.iter().map(|one| (*one).to_owned()).collect();
+            known.limit(&scope, Some(&resources)).to_string()
+        };
+        assert_eq!(
+            limited(&["https://files.example"]),
+            "openid files:read READ_PROFILE"
+        );
+        for resources in [&["https://b.example"][..], &["https://a.example/api"], &[]] {
+            assert_eq!(limited(resources), "openid READ_PROFILE");
+        }
+        assert_eq!(known.limit(&scope, None).to_string(), "openid READ_PROFILE");
+        assert_eq!(
+            known.defined(&scope).to_string(),
+            "openid files:read READ_PROFILE"
+        );
+    }
+
+    /// A request that names this community's own API needs no resource of the database.
+    #[test]
+    fn a_name_of_the_own_api_is_settled() {
+        let known = KnownResources::new("https://a.example", &["https://b.example".into()]);
+        for settled in [
+            "https://a.example/mcp",
+            "https://a.example/mcp/",
+            "https://b.example",
+        ] {
+            assert!(known.is_settled(settled), "{settled}");
+        }
+        for open in ["https://b.example/", "https://files.example", ""] {
+            assert!(!known.is_settled(open), "{open}");
+        }
+        let known = known.with(vec![files()]);
+        let read = ScopeName::from_name("files:read").unwrap();
+        assert_eq!(known.with_scope(read).unwrap().url, "https://files.example");
+        let urls = [
+            "https://a.example".to_owned(),
+            "https://files.example".to_owned(),
+        ];
+        let identities = known.consent_identities(&urls);
+        assert_eq!(identities, [urls[0].clone(), files().consent_identity()]);
+    }
+
+    /// A resource that was removed is in no new token.
+    #[test]
+    fn a_removed_resource_is_left_out_of_a_grant() {
+        let known = KnownResources::new("https://a.example", &[]);
+        let granted = [
+            "https://files.example".to_owned(),
+            "https://a.example/api".to_owned(),
+        ];
+        assert_eq!(
+            known.within(Some(&granted), None).unwrap().unwrap(),
+            ["https://a.example/api"]
+        );
+        assert!(known.within(Some(&granted[..1]), None).is_err());
+        assert!(
+            known
+                .within(Some(&granted), Some("https://files.example"))
+                .is_err()
+        );
+        let known = known.with(vec![files()]);
+        assert_eq!(
+            known.within(Some(&granted), None).unwrap().unwrap(),
+            granted
+        );
+    }
+
+    /// req_144, req_124: a token request stays within the grant.
+    #[test]
+    fn a_token_is_for_no_more_than_was_granted() {
+        let known = KnownResources::new("https://a.example", &["https://files.example/".into()]);
+        let files = vec!["https://files.example/".to_owned()];
+        let own = Some("https://a.example/mcp");
+        assert!(known.within(Some(&files), own).is_err());
+        assert!(known.within(None, Some("https://files.example/")).is_err());
+        assert!(known.within(None, own).is_ok());
+        assert_eq!(known.within(Some(&files), None).unwrap(), Some(files));
+    }
+}

@@ -1,0 +1,240 @@
+//! Changes of resources by an operator.
+
+use super::Error;
+use crate::clock::Timestamp;
+use crate::context::Context;
+use crate::ids::{ResourceId, RoleId};
+use crate::oauth::resource::{DescribedScope, Resource, check_url};
+use crate::oauth::scope::ScopeName;
+use crate::store;
+use crate::store::accounts::MEMBER_ROLE;
+use crate::store::audit::{self, Entry};
+use crate::store::resources::{self as rows, StoredResource};
+use crate::store::roles::{self, Role};
+
+/// The most resources, so that reading all of these stays cheap.
+const RESOURCES_MAX: usize = 100;
+
+/// The most scopes of a resource.
+const SCOPES_MAX: usize = 32;
+
+/// The most characters of a name.
+const NAME_MAX: usize = 64;
+
+/// The most characters of the sentence about a scope.
+const DESCRIPTION_MAX: usize = 200;
+
+/// A resource as an operator describes it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The resource.
+    pub url: String,
+    /// Name, if any.
+    pub name: Option<String>,
+    /// The scopes.
+    pub scopes: Vec<DraftScope>,
+}
+
+/// A scope as an operator describes it.
+#[derive(Clone, Debug)]
+pub struct DraftScope {
+    /// The name.
+    pub name: String,
+    /// A sentence for the consent page; may be empty.
+    pub description: String,
+    /// The roles that give the scope; `None` is the role of every member.
+    pub roles: Option<Vec<RoleId>>,
+}
+
+/// Adds a resource.
+///
+/// # Errors
+/// [`Error::Invalid`] or [`Error::Taken`] with the value and the reason.
+pub async fn create(
+    context: &Context,
+    draft: Draft,
+    entry: Entry,
+) -> Result<StoredResource, Error> {
+    let now = context.clock.now();
+    check_url(&draft.url).map_err(|why| Error::Invalid(format!("url {why}")))?;
+    let stored = rows::list(&context.db).await?;
+    if stored.len() >= RESOURCES_MAX {
+        return Err(Error::Invalid(format!(
+            "There are {RESOURCES_MAX} resources already, the most that are possible"
+        )));
+    }
+    refuse_known_url(context, &stored, &draft.url)?;
+    let new = checked(context, draft, ResourceId::generate(now), (now, now)).await?;
+    let entry = entry.subject(&new.id);
+    let inserted = context.db.write((new.clone(), entry), |tx, (new, entry)| {
+        Box::pin(async move {
+            rows::insert(tx, new).await?;
+            audit::insert(tx, entry).await
+        })
+    });
+    inserted.await.map_err(taken)?;
+    Ok(new)
+}
+
+/// Replaces name, scopes and roles of a resource. The URL of a resource never changes.
+///
+/// # Errors
+/// [`Error::Missing`], or as [`create`].
+pub async fn replace(
+    context: &Context,
+    before: &StoredResource,
+    draft: Draft,
+    entry: Entry,
+) -> Result<StoredResource, Error> {
+    let times = (before.created_at, context.clock.now());
+    let new = checked(context, draft, before.id.clone(), times).await?;
+    let entry = entry.subject(&new.id);
+    let replaced = context.db.write((new.clone(), entry), |tx, (new, entry)| {
+        Box::pin(async move {
+            let found = rows::replace(tx, new).await?;
+            if found {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(found)
+        })
+    });
+    if replaced.await.map_err(taken)? {
+        Ok(new)
+    } else {
+        Err(Error::Missing)
+    }
+}
+
+/// Removes a resource with its scopes. Tokens for the resource expire, and no further tokens are issued.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub async fn delete(context: &Context, id: &ResourceId, entry: Entry) -> Result<(), Error> {
+    let entry = entry.subject(id);
+    let deleted = context.db.write((id.clone(), entry), |tx, (id, entry)| {
+        Box::pin(async move {
+            let found = rows::delete(tx, id).await?;
+            if found {
+                audit::insert(tx, entry).await?;
+            }
+            Ok(found)
+        })
+    });
+    if deleted.await? {
+        Ok(())
+    } else {
+        Err(Error::Missing)
+    }
+}
+
+/// Rejects a URL that clients could take for a known resource. A resource of `OAUTH_RESOURCES` may be
+/// added in the same spelling, to give it a name and scopes.
+fn refuse_known_url(context: &Context, stored: &[StoredResource], url: &str) -> Result<(), Error> {
+    let resources = stored.iter().map(|stored| stored.resource.clone());
+    let all = context.resources.clone().with(resources.collect());
+    match all.find(url) {
+        None => Ok(()),
+        Some(same) if same != url => Err(Error::Taken(format!(
+            "url is the known resource {same} in another spelling"
+        ))),
+        Some(_) if stored.iter().any(|stored| stored.resource.url == url) => {
+            Err(Error::Taken("This resource exists already".to_owned()))
+        }
+        Some(_) if context.resources.is_own(url) => Err(Error::Taken(
+            "url is this community's own API, which is always a resource".to_owned(),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Checks a draft.
+async fn checked(
+    context: &Context,
+    draft: Draft,
+    id: ResourceId,
+    (created_at, updated_at): (Timestamp, Timestamp),
+) -> Result<StoredResource, Error> {
+    let name = draft.name.map(|name| name.trim().to_owned());
+    let name = name.filter(|name| !name.is_empty());
+    check_text("name", name.as_deref().unwrap_or_default(), NAME_MAX)?;
+    if draft.scopes.len() > SCOPES_MAX {
+        return Err(Error::Invalid(format!(
+            "A resource has at most {SCOPES_MAX} scopes"
+        )));
+    }
+    let known_roles = roles::list(&context.db).await?;
+    let (mut scopes, mut scope_roles) = (Vec::<DescribedScope>::new(), Vec::new());
+    for scope in draft.scopes {
+        let (scope, roles) = checked_scope(scope, &known_roles)?;
+        if scopes.iter().any(|other| other.name == scope.name) {
+            let name = scope.name.name();
+            return Err(Error::Invalid(format!("The scope {name} is repeated")));
+        }
+        scopes.push(scope);
+        scope_roles.push(roles);
+    }
+    Ok(StoredResource {
+        id: id.clone(),
+        created_at,
+        updated_at,
+        resource: Resource {
+            url: draft.url,
+            name,
+            scopes,
+            id: Some(id),
+        },
+        roles: scope_roles,
+    })
+}
+
+/// Checks a scope, and returns the scope with the roles that give the scope.
+fn checked_scope(
+    draft: DraftScope,
+    known_roles: &[Role],
+) -> Result<(DescribedScope, Vec<RoleId>), Error> {
+    check_text("description", &draft.description, DESCRIPTION_MAX)?;
+    let scope = DescribedScope {
+        name: scope_name(&draft.name)?,
+        description: draft.description.trim().to_owned(),
+    };
+    let roles = draft.roles;
+    let roles = roles.unwrap_or_else(|| vec![RoleId::new(MEMBER_ROLE)]);
+    let is_known = |role: &RoleId| known_roles.iter().any(|known| known.id == *role);
+    if let Some(role) = roles.iter().find(|role| !is_known(role)) {
+        let description = format!("There is no role with the id {role}");
+        return Err(Error::Invalid(description));
+    }
+    Ok((scope, roles))
+}
+
+fn scope_name(name: &str) -> Result<ScopeName, Error> {
+    let name_of_resource = ScopeName::from_name(name).filter(ScopeName::is_of_resource);
+    name_of_resource.ok_or_else(|| {
+        Error::Invalid(format!(
+            "The scope {name:?} must have a colon, a dot or a slash, as in tools:read, at most 64 \
+             characters, and no spaces, quotes or backslashes"
+        ))
+    })
+}
+
+fn check_text(what: &str, text: &str, max: usize) -> Result<(), Error> {
+    if text.chars().count() > max {
+        return Err(Error::Invalid(format!(
+            "{what} has more than {max} characters"
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!("{what} has control characters")));
+    }
+    Ok(())
+}
+
+/// A unique constraint failed: the URL, or a scope.
+fn taken(error: store::Error) -> Error {
+    match error {
+        store::Error::Taken(_) => Error::Taken(
+            "The resource, or one of its scopes at another resource, exists already".to_owned(),
+        ),
+        error => error.into(),
+    }
+}
