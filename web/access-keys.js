@@ -1,12 +1,12 @@
 // The settings page for access keys.
 
 import { call, serverNow, succeeded } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
 import { button, el, hideMessage, showMessage, timeElement, withButtonsDisabled } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/auth/access-keys";
 const DAY_MILLISECONDS = 24 * 3600 * 1000;

@@ -1,9 +1,9 @@
 // The signed-in account.
 
 import { call } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { formatNodes, messages } from "./i18n.js";
 import { el } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 /** Fetches the session. The body of the response has `account` (`{ id, handle, name, permissions }`) and
  *  `sessions`. */

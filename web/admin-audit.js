@@ -1,10 +1,10 @@
 // View of the audit trail.
 
 import { accountLink, fetchList, renderList, viewHref } from "./admin-list.js";
-import { stripInvisible } from "./client-details.js";
 import { formatNodes, messages } from "./i18n.js";
 import { facts, listItem } from "./layout.js";
 import { el, timeElement } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const strings = messages.admin;
 

@@ -3,7 +3,6 @@
 import { accountLink, fetchList, renderAdminView, renderList, viewHref } from "./admin-list.js";
 import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
@@ -11,6 +10,7 @@ import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, navigateTo, showError, showErrorPage } from "./layout.js";
 import { button, el, hideMessage, showMessage, timeElement, withButtonsDisabled } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/admin/oauth/clients";
 const strings = messages.admin;

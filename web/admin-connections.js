@@ -2,12 +2,12 @@
 
 import { renderAdminView } from "./admin-list.js";
 import { call, succeeded } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, listItem, showError, showErrorPage } from "./layout.js";
 import { redirectTo } from "./navigation.js";
 import { button, el, hideMessage, showMessage, timeElement, withButtonsDisabled } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/admin/oauth/remote/connections";
 const strings = messages.admin.connection;

@@ -1,4 +1,5 @@
-// Administration: clients, refresh tokens, device authorizations, remote connections, audit trail, signing keys.
+// Administration: clients, refresh tokens, device authorizations, remote connections, resources, audit trail,
+// signing keys.
 // The fragment of the address names the view with its filter and page.
 
 import { hasPermission } from "./account.js";
@@ -8,10 +9,11 @@ import { connections } from "./admin-connections.js";
 import { devices } from "./admin-devices.js";
 import { keys } from "./admin-keys.js";
 import { VIEWS, renderForbidden } from "./admin-list.js";
+import { resources } from "./admin-resources.js";
 import { tokens } from "./admin-tokens.js";
 import { idFromView, requireSession, startViews } from "./layout.js";
 
-const render = { clients, tokens, devices, connections, audit, keys };
+const render = { clients, tokens, devices, connections, resources, audit, keys };
 
 const session = await requireSession("admin");
 if (session && session.account && !hasPermission(session.account, "ADMINISTRATOR")) {

@@ -6,33 +6,14 @@ import { formatNodes, formatPlural, formatText, messages } from "./i18n.js";
 import { parseUrl } from "./navigation.js";
 import { $, el, timeElement } from "./page.js";
 import { groupScopes, scopeLabel } from "./scopes.js";
+import { charactersOf, stripInvisible } from "./text.js";
 
 /** Returns a client's name for display: without invisible characters, at most 60 characters. */
 export function clientName(name) {
   const clean = stripInvisible(name);
   if (clean === "") return messages.common.unnamedClient;
-  const characters = Array.from(clusters.segment(clean), ({ segment }) => segment);
+  const characters = charactersOf(clean);
   return characters.length > 60 ? `${characters.slice(0, 60).join("")}…` : clean;
-}
-
-const clusters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-// The constructor, because a literal with the flag v is a syntax error in older browsers.
-const EMOJI = (() => {
-  try {
-    return new RegExp("^\\p{RGI_Emoji}$", "v");
-  } catch {
-    return /^(?!)/; // without joiners, an emoji sequence shows as its parts
-  }
-})();
-// Characters that are not shown, or change the text direction. A joiner stays after a letter or mark of a script that
-// needs joiners; the server has checked the rest (UTS #39).
-const INVISIBLE =
-  /(?<![\p{scx=Arab}\p{scx=Syrc}\p{scx=Mong}\p{scx=Deva}\p{scx=Beng}\p{scx=Guru}\p{scx=Gujr}\p{scx=Orya}\p{scx=Taml}\p{scx=Telu}\p{scx=Knda}\p{scx=Mlym}\p{scx=Sinh}\p{scx=Mymr}\p{scx=Khmr}\p{scx=Tibt}])[\u200c\u200d]|(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]/gu;
-
-/** Removes invisible characters and those that change the text direction (spoofing), except in emoji. */
-export function stripInvisible(text) {
-  const shown = Array.from(clusters.segment(String(text ?? "")), ({ segment }) => (EMOJI.test(segment) ? segment : segment.replace(INVISIBLE, "")));
-  return shown.join("").trim();
 }
 
 /** Writes the client's name into every element with `data-client`. */
@@ -179,9 +160,14 @@ export function renderScopes(place, consent) {
     place.append(el("p", {}, messages.scopes.inherits));
   }
   const claims = consent.requested_claims ?? [];
+  const resources = consent.resources ?? [];
   if (granted.length === 0 && claims.length === 0) place.append(el("p", {}, messages.scopes.nothing));
+  for (const { url, name } of resources) {
+    const title = el("strong", {}, el("bdi", {}, stripInvisible(name) || url));
+    place.append(el("p", { class: "note" }, ...formatNodes(messages.scopes.forResource, { resource: title }), " ", el("code", {}, url)));
+  }
   if (granted.some((name) => !isRequired(name))) place.append(el("p", { class: "hint" }, messages.scopes.selectHint));
-  for (const group of groupScopes(granted)) place.append(scopeGroup(group, { added, selectable: true }));
+  for (const group of groupScopes(granted, resources)) place.append(scopeGroup(group, { added, selectable: true }));
   if (claims.length > 0) place.append(claimGroup(claims));
   if (granted.some((name) => added.has(name))) place.append(el("p", { class: "hint" }, messages.scopes.newHint));
 
@@ -220,19 +206,20 @@ function isRequired(name) {
 
 /** Returns the list of one group of scopes with the risk in the heading. Scopes in `added` are marked as new;
  *  with `selectable`, each scope has a box. */
-export function scopeGroup({ title, risk, names }, { level = "h3", added = new Set(), selectable = false } = {}) {
+export function scopeGroup({ title, risk, names, labels = {} }, { level = "h3", added = new Set(), selectable = false } = {}) {
   const mark = messages.scopes.risks[risk];
   const heading = el(level, {}, title);
   if (mark) heading.append(" ", el("span", { class: "mark" }, mark));
   const items = names.map((name) => {
-    const item = el("li", { title: name }, selectable ? scopeBox(name) : scopeLabel(name));
+    const label = Object.hasOwn(labels, name) ? labels[name] : scopeLabel(name);
+    const item = el("li", { title: name }, selectable ? scopeBox(name, label) : label);
     if (added.has(name)) item.append(" ", el("span", { class: "mark new" }, messages.scopes.isNew));
     return item;
   });
   return el("div", { class: `scopes risk-${risk}` }, heading, el("ul", { class: selectable ? "boxes" : undefined }, ...items));
 }
 
-function scopeBox(name) {
+function scopeBox(name, label) {
   const box = el("input", { type: "checkbox", name: "scope", value: name, checked: true, disabled: isRequired(name), autocomplete: "off" });
-  return el("label", { class: "check" }, box, el("span", {}, scopeLabel(name)));
+  return el("label", { class: "check" }, box, el("span", {}, label));
 }

@@ -2,7 +2,6 @@
 
 import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { clientFields } from "./client-form.js";
 import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
@@ -11,6 +10,7 @@ import { formatNodes, formatText, messages } from "./i18n.js";
 import { emptyState, facts, idFromView, listItem, navigateTo, renderView, requireSession, showError, showErrorPage, startViews } from "./layout.js";
 import { button, el, hideMessage, linkButton, timeElement, withButtonsDisabled } from "./page.js";
 import { snippetTabs } from "./snippets.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/auth/oauth/clients";
 const strings = messages.clients;

@@ -4,11 +4,12 @@
 
 import { renderAccount } from "./account.js";
 import { call, describeError } from "./api.js";
-import { fillClientName, renderClientDetails, renderScopes, selectedScopes, stripInvisible } from "./client-details.js";
+import { fillClientName, renderClientDetails, renderScopes, selectedScopes } from "./client-details.js";
 import { confirmPrivileged } from "./confirm.js";
 import { formatNodes, messages } from "./i18n.js";
 import { endSession, redirectToLogin, signOutButton } from "./navigation.js";
 import { $, finishPage, hideMessage, linkButton, reloadButton, showMessage, showSection, timeElement, withButtonsDisabled } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/oauth/device/consent";
 const PAGE = "/oauth/consent";

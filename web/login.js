@@ -2,11 +2,12 @@
 // e-mail address, and password; then a redirect to `return_url`.
 
 import { call, describeError, errorDetail } from "./api.js";
-import { breakableHost, clientName, stripInvisible } from "./client-details.js";
+import { breakableHost, clientName } from "./client-details.js";
 import { disableGuardedButtons } from "./guard.js";
 import { formatNodes, messages } from "./i18n.js";
 import { parseUrl, recordSignIn, returnUrl, sessionCookieWasRejected } from "./navigation.js";
 import { $, el, hideMessage, showMessage, withButtonsDisabled } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const parameters = new URLSearchParams(location.search);
 const requestId = parseUrl(returnUrl())?.searchParams.get("request_id") ?? null;

@@ -2,10 +2,10 @@
 // API and shows the result. The parameters are untrusted text.
 
 import { call, describeError, errorDetail } from "./api.js";
-import { stripInvisible } from "./client-details.js";
 import { formatText, messages } from "./i18n.js";
 import { redirectToLogin } from "./navigation.js";
 import { $, finishPage, linkButton, reloadButton } from "./page.js";
+import { stripInvisible } from "./text.js";
 
 const PATH = "/api/oauth/remote/callback";
 const strings = messages.remote;

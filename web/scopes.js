@@ -1,6 +1,7 @@
 // Groups of scopes in display order, the most dangerous first. The labels are in messages/en.js.
 
 import { formatText, messages } from "./i18n.js";
+import { stripInvisible } from "./text.js";
 
 /** The `risk` of a group: "all" (administrator), "high" (privileged permissions, `Permission::is_privileged`),
  *  "some" (changes content of other members) or "none". */
@@ -43,14 +44,25 @@ const GROUPS = [
 /** The scopes of OpenID Connect, which are not permissions. */
 export const IDENTITY_SCOPES = GROUPS.find(({ group }) => group === "identity").names;
 
-/** Groups scopes as `[{ title, risk, names }]`, without empty groups. */
-export function groupScopes(names) {
+/** Groups scopes as `[{ title, risk, names, labels }]`, without empty groups. `resources` describes the scopes of
+ *  other resources, as in the consent API. */
+export function groupScopes(names, resources = []) {
   const remaining = new Set(names);
   const groups = [];
   for (const { group, risk, names: all } of GROUPS) {
     const found = all.filter((name) => remaining.delete(name));
     if (found.length > 0) groups.push({ title: messages.scopes.groups[group], risk, names: found });
   }
+  for (const { url, name, scopes } of resources) {
+    const found = scopes.filter((scope) => remaining.delete(scope.name));
+    if (found.length === 0) continue;
+    const labels = Object.fromEntries(found.map((scope) => [scope.name, stripInvisible(scope.description) || scope.name]));
+    const title = formatText(messages.scopes.ofResource, { resource: stripInvisible(name) || url });
+    groups.push({ title, risk: "some", names: found.map((scope) => scope.name), labels });
+  }
+  // A scope of a resource that is not described here, as in a list of applications.
+  const others = [...remaining].filter((name) => isOfResource(name) && remaining.delete(name));
+  if (others.length > 0) groups.push({ title: messages.scopes.ofResources, risk: "some", names: others });
   // An unknown scope may allow anything.
   if (remaining.size > 0) groups.push({ title: messages.scopes.other, risk: "high", names: [...remaining] });
   return groups;
@@ -63,8 +75,14 @@ export function privilegedScopes(names) {
     .flatMap((group) => group.names);
 }
 
-/** Returns the description of a scope. */
+/** True for the name of a scope of another resource. */
+function isOfResource(name) {
+  return /[:./]/.test(name);
+}
+
+/** Returns the description of a scope, or the name of a scope of another resource. */
 export function scopeLabel(name) {
+  if (isOfResource(name)) return name;
   return Object.hasOwn(messages.scopes.labels, name) ? messages.scopes.labels[name] : formatText(messages.scopes.unknown, { name });
 }
 

@@ -17,6 +17,7 @@ mod openapi;
 mod output;
 mod password;
 mod remote;
+mod resource;
 mod restore;
 mod role;
 mod serve;
@@ -70,6 +71,9 @@ enum Command {
     /// Connections to remote servers: create, list, print tokens.
     #[command(subcommand)]
     Remote(remote::Remote),
+    /// Other resources that tokens may be for, and their scopes: add, list, change, remove.
+    #[command(subcommand)]
+    Resource(resource::Resource),
     /// The key that signs tokens.
     #[command(subcommand)]
     Key(key::Key),
@@ -174,6 +178,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
         Command::Key(key::Key::Show(show)) => show.run(&settings()?),
         Command::Remote(remote) => remote.run(settings()?).await,
+        Command::Resource(resource) => resource.run(settings()?).await,
         Command::Session(session) => session.run(settings()?).await,
         Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => {

@@ -87,6 +87,8 @@ mod openid_client;
 mod openid_hints;
 mod openid_prompt;
 mod openid_tokens;
+mod operator_resource_grants;
+mod operator_resources;
 mod pages;
 mod password_forms;
 mod permission_at_use;

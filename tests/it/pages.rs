@@ -32,6 +32,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/admin-devices.js", "text/javascript; charset=utf-8"),
     ("/web/admin-keys.js", "text/javascript; charset=utf-8"),
     ("/web/admin-list.js", "text/javascript; charset=utf-8"),
+    ("/web/admin-resources.js", "text/javascript; charset=utf-8"),
     ("/web/admin-tokens.js", "text/javascript; charset=utf-8"),
     ("/web/admin.js", "text/javascript; charset=utf-8"),
     ("/web/api.js", "text/javascript; charset=utf-8"),
@@ -58,6 +59,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
     ("/web/security.js", "text/javascript; charset=utf-8"),
     ("/web/snippets.js", "text/javascript; charset=utf-8"),
+    ("/web/text.js", "text/javascript; charset=utf-8"),
     ("/web/style.css", "text/css; charset=utf-8"),
     ("/web/icon.svg", "image/svg+xml; charset=utf-8"),
 ];

@@ -389,6 +389,40 @@ async fn registration(server: &Server) {
     }
 }
 
+/// Every request about a resource, and for tokens with a scope of a resource.
+async fn resources(server: &Server, odin: &Member) {
+    let baldur = &server.member("baldur", &[]).await;
+    let path = "/api/admin/oauth/resources";
+    let mut body = json!({ "url": "https://tools.example", "scopes": [{ "name": "tools:read" }] });
+    let added = server.post_as(odin, path, &body).await.expect(200);
+    let one = format!("{path}/{}", added.text("id"));
+    let tools = server
+        .client(NewClient {
+            client_id: "tools",
+            scope: "openid offline_access tools:read",
+            ..NewClient::default()
+        })
+        .await;
+    let asked = [
+        ("scope", "openid offline_access tools:read"),
+        ("resource", "https://tools.example"),
+    ];
+    let tokens = server.tokens(baldur, &tools, &asked).await;
+    let token = tokens.text("refresh_token");
+    server.refresh(&tools, &token).await.expect(200);
+    server.authorize(Some(baldur), &tools, &asked).await.code();
+    server.get_as(odin, path).await.expect(200);
+    body["name"] = json!("Tools");
+    server
+        .call_as(odin, ("PUT", &one), Some(&body))
+        .await
+        .expect(200);
+    server
+        .call_as(odin, ("DELETE", &one), None)
+        .await
+        .expect(204);
+}
+
 /// Every job.
 async fn every_job(server: &Server) {
     jobs::clean_up(server.context.clone()).await;
@@ -414,6 +448,7 @@ async fn everything(setup: Setup) {
     administration(&server, &odin, &frigg, &app).await;
     member(&server, &frigg, &app).await;
     registration(&server).await;
+    resources(&server, &odin).await;
     every_job(&server).await;
     let storyden = setup.with("OAUTH_PROFILE", "storyden").start().await;
     let thor = storyden.member("thor", &["USE_PERSONAL_ACCESS_KEYS"]).await;

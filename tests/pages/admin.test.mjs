@@ -4,6 +4,7 @@ import { test } from 'node:test';
 
 import { messages } from '../../web/messages/en.js';
 import { PHONE, openBrowser, checkPage, openPath, formatMessage, waitForHeading } from './browser.mjs';
+import { startCodeFlow } from './code_flow.mjs';
 import { client, deviceClient, issuer, member, poll, refresh, startDevice } from './community.mjs';
 
 const strings = messages.admin;
@@ -176,4 +177,45 @@ test('issue 8: a remote connection is created manually and deleted', async (t) =
   await page.getByRole('button', { name: formatMessage(strings.connection.removeNamed, { name: `${issuer}/mcp` }) }).click();
   await page.getByRole('dialog').getByRole('button', { name: strings.connection.remove }).click();
   await page.getByText(strings.connection.removed.title).waitFor();
+});
+
+test('issue 15: a resource is added with scopes, shown at the consent page, changed and removed', async (t) => {
+  const page = await openBrowser(t, member('Odin', { admin: true }));
+  const host = `tools-${Date.now()}.example`;
+  const url = `https://${host}/mcp`;
+  const scope = `${host}/read`;
+  await openPath(page, '/admin/oauth#resources');
+  await waitForHeading(page, strings.resources);
+  await page.getByRole('button', { name: strings.resource.add, exact: true }).click();
+  await page.getByRole('alert').getByText(strings.resource.urlMissing.title).waitFor();
+  await page.getByLabel(strings.resource.url, { exact: true }).fill(url);
+  await page.getByLabel(strings.resource.name, { exact: true }).fill('Tools');
+  await page.getByLabel(strings.resource.scopes, { exact: true }).fill(`${scope} [Nobody] Read your tools`);
+  await page.getByRole('button', { name: strings.resource.add, exact: true }).click();
+  await page.getByText(strings.resource.unknownRole.title).waitFor();
+  await page.getByLabel(strings.resource.scopes, { exact: true }).fill(`${scope} Read your tools\n${host}/write [admin] Change your tools`);
+  await page.getByRole('button', { name: strings.resource.add, exact: true }).click();
+  await page.getByText(strings.resource.added.title).waitFor();
+  await page.getByText('Read your tools').waitFor();
+  await page.getByText(strings.resource.metadata).first().click();
+  await page.getByText(`https://${host}/.well-known/oauth-protected-resource/mcp`).waitFor();
+  await checkPage(page, 'admin-resources-desktop-light');
+
+  const app = client({ name: 'Workshop', scope: `openid ${scope}` });
+  const frigg = await openBrowser(t, member('Frigg'));
+  await frigg.goto((await startCodeFlow(app, 'http://127.0.0.1/callback', { scope: `openid ${scope}`, resource: url })).url);
+  await waitForHeading(frigg, formatMessage(messages.consent.heading, { client: 'Workshop' }));
+  await frigg.getByText(formatMessage(messages.scopes.ofResource, { resource: 'Tools' })).waitFor();
+  await frigg.getByText('Read your tools').waitFor();
+  await frigg.getByText(url, { exact: true }).waitFor();
+  await checkPage(frigg, 'consent-resource-desktop-light');
+
+  await page.getByRole('button', { name: formatMessage(strings.resource.change, { name: 'Tools' }) }).click();
+  await page.getByLabel(strings.resource.scopes, { exact: true }).fill(`${scope} [Member] Read all tools`);
+  await page.getByRole('button', { name: strings.resource.save, exact: true }).click();
+  await page.getByText(strings.resource.saved.title).waitFor();
+  await page.getByText('Read all tools').waitFor();
+  await page.getByRole('button', { name: formatMessage(strings.resource.removeNamed, { name: 'Tools' }) }).click();
+  await page.getByRole('dialog').getByRole('button', { name: strings.resource.remove }).click();
+  await page.getByText(strings.resource.removed.title).waitFor();
 });

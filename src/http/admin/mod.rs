@@ -1,6 +1,6 @@
 //! JSON API for administrators (storyden-contract.md#administration): clients, access keys, device
-//! authorizations and refresh tokens of all accounts, revocation, and the audit trail. Requires
-//! ADMINISTRATOR, with any credential.
+//! authorizations and refresh tokens of all accounts, resources, revocation, and the audit trail.
+//! Requires ADMINISTRATOR, with any credential.
 
 pub mod access_keys;
 pub mod audit;
@@ -10,6 +10,7 @@ pub mod device_authorizations;
 pub mod listing;
 pub mod refresh_tokens;
 pub mod remote;
+pub mod resources;
 pub mod revocation;
 
 use crate::context::Context;

@@ -112,6 +112,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("admin-devices.js"),
     script!("admin-keys.js"),
     script!("admin-list.js"),
+    script!("admin-resources.js"),
     script!("admin-tokens.js"),
     script!("admin.js"),
     script!("api.js"),
@@ -138,6 +139,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("scopes.js"),
     script!("security.js"),
     script!("snippets.js"),
+    script!("text.js"),
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml; charset=utf-8"),
 ];

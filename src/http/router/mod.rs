@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::context::SharedContext;
 use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
-    refresh_tokens, remote, revocation,
+    refresh_tokens, remote, resources, revocation,
 };
 use crate::http::endpoints::authorize::{choice, consent, decision, form_post, pending_client};
 use crate::http::endpoints::{
@@ -250,6 +250,8 @@ fn administration(config: &Config) -> Documented {
         .routes(routes!(device_authorizations::list))
         .routes(routes!(refresh_tokens::list))
         .routes(routes!(refresh_tokens::delete))
+        .routes(routes!(resources::list, resources::create))
+        .routes(routes!(resources::replace, resources::delete))
         .routes(routes!(revocation::revoke))
         .routes(routes!(remote::discovery::discover))
         .routes(routes!(
