@@ -31,6 +31,7 @@ pub mod resource_metadata;
 pub mod resource_scope;
 pub mod scope;
 pub mod scope_parameter;
+pub mod scope_token;
 pub mod server_metadata;
 pub mod sign_in_method;
 pub mod strict_json;

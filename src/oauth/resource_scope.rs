@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::scope_token::is_scope_token;
+
 /// The most bytes of a name.
 pub const NAME_MAX: usize = 64;
 
@@ -19,8 +21,7 @@ impl ResourceScope {
     /// one of the three characters.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
-        if !name.contains([':', '.', '/']) || !name.bytes().all(is_nqchar) {
+        if !name.contains([':', '.', '/']) || !is_scope_token(name) {
             return None;
         }
         let mut bytes = [0; NAME_MAX];

@@ -6,6 +6,7 @@
 
 use super::permission::{Permission, PermissionSet};
 use super::resource_scope::ResourceScope;
+use super::scope_token::is_scope_token;
 
 /// One name of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,18 +104,6 @@ pub enum ScopeSyntax {
     /// Storyden's: names separated by any white space, repeated names are kept; an unknown name is an
     /// error.
     WhiteSpace,
-}
-
-/// True for a `scope-token` (RFC 6749 §3.3), known or not.
-#[must_use]
-pub fn is_scope_token(name: &str) -> bool {
-    !name.is_empty() && illegal_character(name).is_none()
-}
-
-/// The first character of a name outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
-pub(super) fn illegal_character(name: &str) -> Option<char> {
-    let is_nqchar = |character| matches!(character, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
-    name.chars().find(|character| !is_nqchar(*character))
 }
 
 impl Scope {

@@ -6,7 +6,8 @@
 
 use super::error::OAuthError;
 use super::error_value::named;
-use super::scope::{NAMES_MAX, Scope, ScopeName, ScopeSyntax, illegal_character};
+use super::scope::{NAMES_MAX, Scope, ScopeName, ScopeSyntax};
+use super::scope_token::illegal_character;
 
 /// The names of a text, by whether this server knows the name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! scope. Names belong to the remote server and are opaque here.
 
 use super::Error;
-use crate::oauth::scope::is_scope_token;
+use crate::oauth::scope_token::is_scope_token;
 
 /// The longest scope, in bytes.
 pub(super) const SCOPE_MAX: usize = 2 * 1_024;

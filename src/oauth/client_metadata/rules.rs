@@ -16,8 +16,9 @@ use crate::oauth::error::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::key_set;
 use crate::oauth::private_use_scheme::{is_native, is_private_use};
-use crate::oauth::scope::{NAMES_MAX, Scope, ScopeName, illegal_character};
+use crate::oauth::scope::{NAMES_MAX, Scope, ScopeName};
 use crate::oauth::scope_parameter::illegal;
+use crate::oauth::scope_token::illegal_character;
 use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
 
 /// The most URIs, contacts or grants of one client.
