@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 use time::Duration;
 
 use super::claims_request::ClaimsRequest;
@@ -66,13 +69,29 @@ impl ResponseMode {
     }
 
     /// Returns the mode for errors of a request. A browser cannot post a form to a private-use scheme, and a
-    /// mode that does not exist is itself an error: both are reported by redirect.
+    /// mode that does not exist is itself an error: both are reported by redirect. The error for a request object
+    /// is sent in the mode of the object, because a client may send the mode nowhere else (OpenID Connect Core
+    /// §6.1).
     #[must_use]
     pub fn of(parameters: &Parameters, redirect_uri: &str) -> Self {
-        let mode = parameters.get("response_mode");
-        let mode = mode.and_then(|mode| Self::from_name(mode));
+        let mode = match (parameters.get("response_mode"), parameters.get("request")) {
+            (None, Some(object)) => Self::in_request_object(object),
+            (mode, _) => mode.and_then(|mode| Self::from_name(mode)),
+        };
         mode.filter(|mode| *mode == Self::Query || takes_forms(redirect_uri))
             .unwrap_or_default()
+    }
+
+    /// The mode in a request object. The signature is not verified: the redirect URI is registered, and both modes
+    /// send the same error there.
+    fn in_request_object(object: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Claims {
+            response_mode: String,
+        }
+        let claims = URL_SAFE_NO_PAD.decode(object.split('.').nth(1)?).ok()?;
+        let claims: Claims = serde_json::from_slice(&claims).ok()?;
+        Self::from_name(&claims.response_mode)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Authorization responses by form (OAuth 2.0 Form Post Response Mode), success and error.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use time::Duration;
 use url::Url;
@@ -161,9 +161,14 @@ both! {
         for (who, error) in [(None, "login_required"), (Some(&frigg), "consent_required")] {
             posted(&server.authorize(who, &app, &[FORM, ("prompt", "none")]).await, error);
         }
-        let detour = BrowserRequest::begin(&server, &app, &[FORM, ("request", "x")]).await;
-        let answer = detour.open(&server, &frigg).await.expect_error(400, "request_not_supported");
-        posted(&follow(&server, &answer.location()).await, "request_not_supported");
+        // OpenID Connect Core §6.1: the mode may be in the request object alone, which is not accepted
+        let object = URL_SAFE_NO_PAD.encode(r#"{"response_mode":"form_post"}"#);
+        let object = format!("eyJhbGciOiJub25lIn0.{object}.");
+        for parameters in [[FORM, ("request", "x")], [("nonce", "n"), ("request", &object)]] {
+            let detour = BrowserRequest::begin(&server, &app, &parameters).await;
+            let answer = detour.open(&server, &frigg).await.expect_error(400, "request_not_supported");
+            posted(&follow(&server, &answer.location()).await, "request_not_supported");
+        }
         // errors before the redirect URI is known are not sent anywhere
         let nowhere = [FORM, ("redirect_uri", "https://evil.example/")];
         server.authorize(Some(&frigg), &app, &nowhere).await.expect_error(400, "invalid_request");
