@@ -136,7 +136,7 @@ impl Rules {
             return Err(ClientRuleError::NotHeld(permission));
         }
         if self.policy.repeats_kept {
-            return Ok(Scope::from_names(scopes.iter().map(|name| name.name())));
+            return Ok(Scope::from_names(scopes.iter().map(ScopeName::name)));
         }
         Ok(scopes.into_iter().collect())
     }

@@ -7,6 +7,7 @@ pub fn is_scope_token(name: &str) -> bool {
 }
 
 /// The first character of a name outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
+#[must_use]
 pub fn illegal_character(name: &str) -> Option<char> {
     let is_nqchar = |character| matches!(character, '\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
     name.chars().find(|character| !is_nqchar(*character))

@@ -132,19 +132,19 @@ pub async fn delete(context: &Context, id: &ResourceId, entry: Entry) -> Result<
 fn refuse_known_url(context: &Context, stored: &[StoredResource], url: &str) -> Result<(), Error> {
     let resources = stored.iter().map(|stored| stored.resource.clone());
     let all = context.resources.clone().with(resources.collect());
-    match all.find(url) {
-        None => Ok(()),
-        Some(same) if same != url => Err(Error::Taken(format!(
-            "url is the known resource {same} in another spelling"
-        ))),
-        Some(_) if stored.iter().any(|stored| stored.resource.url == url) => {
-            Err(Error::Taken("This resource exists already".to_owned()))
+    let reason = match all.find(url) {
+        Some(same) if same != url => {
+            format!("url is the known resource {same} in another spelling")
         }
-        Some(_) if context.resources.is_own(url) => Err(Error::Taken(
-            "url is this community's own API, which is always a resource".to_owned(),
-        )),
-        Some(_) => Ok(()),
-    }
+        Some(_) if stored.iter().any(|stored| stored.resource.url == url) => {
+            "This resource exists already".to_owned()
+        }
+        Some(_) if context.resources.is_own(url) => {
+            "url is this community's own API, which is always a resource".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Taken(reason))
 }
 
 /// Checks a draft.
