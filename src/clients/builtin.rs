@@ -5,8 +5,9 @@
 use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
+use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::scope::{ClientScope, Scope, ScopeName, ScopePolicy};
+use crate::oauth::scope::{Scope, ScopeName};
 use crate::store::client_changes::{self, Changes};
 use crate::store::clients::{self, Client};
 use crate::store::{self};

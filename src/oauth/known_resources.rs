@@ -45,10 +45,22 @@ impl KnownResources {
         &self.others
     }
 
+    /// Returns the resource of a URL beside the community's own API.
+    #[must_use]
+    pub fn other(&self, url: &str) -> Option<&Resource> {
+        self.others.iter().find(|other| other.url == url)
+    }
+
     /// True for a name of the community's own API.
     #[must_use]
     pub fn is_own(&self, url: &str) -> bool {
         self.own.iter().any(|own| own == url)
+    }
+
+    /// True if every URL is a name of the community's own API.
+    #[must_use]
+    pub fn are_own(&self, urls: &[String]) -> bool {
+        urls.iter().all(|url| self.is_own(url))
     }
 
     /// True if the resources of the database change nothing about `asked`: a name of the community's own API,
@@ -70,8 +82,8 @@ impl KnownResources {
     #[must_use]
     pub fn consent_identities(&self, resources: &[String]) -> Vec<String> {
         let identity = |url: &String| {
-            let known = self.others.iter().find(|one| one.url == *url);
-            known.map_or_else(|| url.clone(), Resource::consent_identity)
+            self.other(url)
+                .map_or_else(|| url.clone(), Resource::consent_identity)
         };
         resources.iter().map(identity).collect()
     }
@@ -182,7 +194,7 @@ impl KnownResources {
         let Some(resources) = resources.filter(|resources| !resources.is_empty()) else {
             return Audience::One(STORYDEN.to_owned());
         };
-        let is_own = resources.iter().any(|one| self.own.contains(one));
+        let is_own = resources.iter().any(|one| self.is_own(one));
         match resources {
             [one] if !is_own => Audience::One(one.clone()),
             several => {

@@ -10,6 +10,7 @@ pub mod client_id_url;
 pub mod client_metadata;
 pub mod client_name;
 pub mod client_rules;
+pub mod client_scope;
 pub mod device_grant;
 pub mod display_text;
 pub mod error;
@@ -35,6 +36,7 @@ pub mod scope_token;
 pub mod server_metadata;
 pub mod sign_in_method;
 pub mod strict_json;
+pub mod unverified_claims;
 pub mod user_code;
 
 pub use error::{ErrorCode, OAuthError};

@@ -72,7 +72,7 @@ pub async fn create(
             audit::insert(tx, entry).await
         })
     });
-    inserted.await.map_err(taken)?;
+    inserted.await.map_err(of_write)?;
     Ok(new)
 }
 
@@ -91,18 +91,12 @@ pub async fn replace(
     let entry = entry.subject(&new.id);
     let replaced = context.db.write((new.clone(), entry), |tx, (new, entry)| {
         Box::pin(async move {
-            let found = rows::replace(tx, new).await?;
-            if found {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(found)
+            rows::replace(tx, new).await?;
+            audit::insert(tx, entry).await
         })
     });
-    if replaced.await.map_err(taken)? {
-        Ok(new)
-    } else {
-        Err(Error::Missing)
-    }
+    replaced.await.map_err(of_write)?;
+    Ok(new)
 }
 
 /// Removes a resource with its scopes. Tokens for the resource expire, and no further tokens are issued.
@@ -113,18 +107,11 @@ pub async fn delete(context: &Context, id: &ResourceId, entry: Entry) -> Result<
     let entry = entry.subject(id);
     let deleted = context.db.write((id.clone(), entry), |tx, (id, entry)| {
         Box::pin(async move {
-            let found = rows::delete(tx, id).await?;
-            if found {
-                audit::insert(tx, entry).await?;
-            }
-            Ok(found)
+            rows::delete(tx, id).await?;
+            audit::insert(tx, entry).await
         })
     });
-    if deleted.await? {
-        Ok(())
-    } else {
-        Err(Error::Missing)
-    }
+    deleted.await.map_err(of_write)
 }
 
 /// Rejects a URL that clients could take for a known resource. A resource of `OAUTH_RESOURCES` may be
@@ -229,12 +216,13 @@ fn check_text(what: &str, text: &str, max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A unique constraint failed: the URL, or a scope.
-fn taken(error: store::Error) -> Error {
+/// Explains a failed write. A taken value is the URL, or a scope.
+fn of_write(error: store::Error) -> Error {
     match error {
         store::Error::Taken(_) => Error::Taken(
             "The resource, or one of its scopes at another resource, exists already".to_owned(),
         ),
+        store::Error::Gone => Error::Missing,
         error => error.into(),
     }
 }

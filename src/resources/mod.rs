@@ -11,7 +11,7 @@ use crate::oauth::known_resources::KnownResources;
 use crate::store;
 use crate::store::resources as rows;
 pub use changes::{Draft, DraftScope, create, delete, replace};
-pub use scopes::{check_scopes, defined, held, named_in, none_left, still_of};
+pub use scopes::{check_scopes, defined, held, listable, none_left, still_of};
 pub use shown::{Shown, list, metadata};
 pub use target::Target;
 
@@ -37,7 +37,7 @@ pub async fn consent_identities(
     let Some(resources) = resources else {
         return Ok(None);
     };
-    if resources.iter().all(|url| context.resources.is_own(url)) {
+    if context.resources.are_own(resources) {
         return Ok(Some(resources.to_vec()));
     }
     let known = known(context).await?;

@@ -4,7 +4,8 @@ use super::{Error, known};
 use crate::context::Context;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::Audience;
-use crate::oauth::scope::{Held, Scope, ScopeName};
+use crate::oauth::client_scope::Held;
+use crate::oauth::scope::{Scope, ScopeName};
 use crate::oauth::scope_parameter;
 use crate::store;
 use crate::store::accounts::Account;
@@ -45,12 +46,20 @@ pub async fn defined(
     Ok(scope.without_resource_scopes(&kept))
 }
 
-/// Returns the scopes of resources that a text names. Reads the database only if the text has such names.
+/// Returns the scopes of resources that a client may list itself: the existing ones in the text `listed`, or none
+/// where such clients are `limited` to a scope of the settings. Reads the database only if the text has such names.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn named_in(context: &Context, text: &str) -> Result<Scope, store::Error> {
-    let named = Scope::stored(text);
+pub async fn listable(
+    context: &Context,
+    limited: bool,
+    listed: &str,
+) -> Result<Scope, store::Error> {
+    if limited {
+        return Ok(Scope::default());
+    }
+    let named = Scope::stored(listed);
     let named: Scope = named.iter().filter(ScopeName::is_of_resource).collect();
     defined(context, &named, &Scope::default()).await
 }

@@ -10,8 +10,9 @@ use super::value::{Names, Value};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::GrantType;
-use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::scope::Scope;
 
 /// Inserts a client.
 ///

@@ -12,8 +12,9 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_id_url::is_url;
+use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use crate::oauth::scope::Scope;
 use crate::secret::hex;
 
 /// Columns of the client `c`.

@@ -3,7 +3,7 @@
 
 use super::accounts::ACCOUNT_UNPROVEN;
 use super::db::{Db, Tx};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::row::row;
 use super::sql::{Sql, sql};
 use crate::clock::Timestamp;
@@ -84,7 +84,7 @@ pub async fn list(db: &Db) -> Result<Vec<StoredResource>> {
 /// Inserts a resource with its scopes.
 ///
 /// # Errors
-/// [`super::Error::Taken`] if the URL or a scope is taken.
+/// [`Error::Taken`] if the URL or a scope is taken.
 pub async fn insert(tx: &mut Tx, new: &StoredResource) -> Result<()> {
     tx.execute(
         "INSERT INTO auth_resources (id, created_at, updated_at, url, name) \
@@ -101,11 +101,11 @@ pub async fn insert(tx: &mut Tx, new: &StoredResource) -> Result<()> {
     insert_scopes(tx, new).await
 }
 
-/// Replaces name, scopes and roles of a resource; false if there is no such resource.
+/// Replaces name, scopes and roles of a resource.
 ///
 /// # Errors
-/// [`super::Error::Taken`] if a different resource has a scope.
-pub async fn replace(tx: &mut Tx, new: &StoredResource) -> Result<bool> {
+/// [`Error::Gone`] if there is no such resource, [`Error::Taken`] if a different resource has a scope.
+pub async fn replace(tx: &mut Tx, new: &StoredResource) -> Result<()> {
     let changed = tx
         .execute(
             "UPDATE auth_resources SET name = $2, updated_at = $3 WHERE id = $1",
@@ -117,19 +117,23 @@ pub async fn replace(tx: &mut Tx, new: &StoredResource) -> Result<bool> {
         )
         .await?;
     if changed == 0 {
-        return Ok(false);
+        return Err(Error::Gone);
     }
     delete_scopes(tx, &new.id).await?;
-    insert_scopes(tx, new).await?;
-    Ok(true)
+    insert_scopes(tx, new).await
 }
 
-/// Deletes a resource with its scopes; false if there is no such resource. Grants keep the names, which
-/// no account holds any more.
-pub async fn delete(tx: &mut Tx, id: &ResourceId) -> Result<bool> {
+/// Deletes a resource with its scopes. Grants keep the names, which no account holds any more.
+///
+/// # Errors
+/// [`Error::Gone`] if there is no such resource.
+pub async fn delete(tx: &mut Tx, id: &ResourceId) -> Result<()> {
     delete_scopes(tx, id).await?;
     let sql = "DELETE FROM auth_resources WHERE id = $1";
-    Ok(tx.execute(sql, &[id.into()]).await? > 0)
+    if tx.execute(sql, &[id.into()]).await? == 0 {
+        return Err(Error::Gone);
+    }
+    Ok(())
 }
 
 async fn insert_scopes(tx: &mut Tx, new: &StoredResource) -> Result<()> {

@@ -114,12 +114,8 @@ pub(super) async fn fetch_document(
 /// Returns the scopes of resources that a document lists.
 async fn resource_scopes(context: &Context, document: &Value) -> Result<Scope, Failed> {
     let listed = document.get("scope").and_then(Value::as_str);
-    let Some(listed) =
-        listed.filter(|_| !context.config.policies.client_documents.limited_to_scope)
-    else {
-        return Ok(Scope::default());
-    };
-    let scopes = resources::named_in(context, listed).await;
+    let limited = context.config.policies.client_documents.limited_to_scope;
+    let scopes = resources::listable(context, limited, listed.unwrap_or_default()).await;
     scopes.map_err(|error| Failed {
         reason: error.to_string(),
         error: error.into(),

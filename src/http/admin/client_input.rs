@@ -8,10 +8,11 @@ use crate::clients::builtin;
 use crate::compat::ClientInput;
 use crate::http::error::{ApiError, Kind};
 use crate::ids::AccountId;
+use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::redirect_uri::RedirectUriError;
-use crate::oauth::scope::{Scope, ScopeName, ScopePolicy};
+use crate::oauth::scope::{Scope, ScopeName};
 use crate::passwords;
 use crate::secret::Secret;
 

@@ -132,11 +132,7 @@ async fn of_operator(
     let origin = context.config.public_api_address.origin();
     let asked = format!("{}/{path}", origin.ascii_serialization());
     let known = resources::known(context).await?;
-    let url = known.find(&asked);
-    let found = known
-        .others()
-        .iter()
-        .find(|one| Some(one.url.as_str()) == url);
+    let found = known.find(&asked).and_then(|url| known.other(url));
     let found = found.ok_or_else(unknown_resource)?;
     Ok(Document::new(&resources::metadata(context, found)))
 }

@@ -14,7 +14,6 @@ use crate::http::error::{ApiError, OAuthErrorBody, Problem};
 use crate::http::extract::{ClientAddress, JsonBody, read_json};
 use crate::oauth::OAuthError;
 use crate::oauth::client_metadata::{Bounds, ClientMetadata, RequestedMetadata};
-use crate::oauth::scope::Scope;
 use crate::oauth::strict_json;
 use crate::resources;
 use crate::store::audit::Event;
@@ -111,13 +110,9 @@ pub(super) async fn check(
     asked: RequestedMetadata,
 ) -> Result<ClientMetadata, OAuthError> {
     let policy = context.config.policies.registration;
-    let resource_scopes = if policy.limited_to_scope {
-        Scope::default()
-    } else {
-        resources::named_in(context, asked.scope()).await?
-    };
+    let limited = policy.limited_to_scope;
     let bounds = Bounds {
-        resource_scopes: &resource_scopes,
+        resource_scopes: &resources::listable(context, limited, asked.scope()).await?,
         scope: &context.config.registration_scope(),
         private_use_schemes: &context.config.private_use_schemes(),
     };

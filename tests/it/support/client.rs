@@ -2,9 +2,10 @@
 
 use storyden_auth::ids::{AccountId, ClientRowId};
 use storyden_auth::oauth::auth_method::AuthMethod;
+use storyden_auth::oauth::client_scope::{ClientScope, ScopePolicy};
 use storyden_auth::oauth::grant_type::{ClientType, GrantType};
 use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
-use storyden_auth::oauth::scope::{ClientScope, Scope, ScopePolicy};
+use storyden_auth::oauth::scope::Scope;
 use storyden_auth::secret::Secret;
 use storyden_auth::store::client_changes;
 use storyden_auth::store::clients;

@@ -23,8 +23,9 @@ use crate::http::endpoints::require_enabled;
 use crate::http::error::{ApiError, responses};
 use crate::http::extract::{ClientAddress, decode};
 use crate::oauth::ErrorCode;
+use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::remembered_consent::{is_identity_assured, rememberable};
-use crate::oauth::scope::{Scope, ScopePolicy};
+use crate::oauth::scope::Scope;
 use crate::resources;
 use crate::secret::Secret;
 use crate::store;
@@ -217,12 +218,12 @@ async fn requested_resources(
     granted: &Scope,
 ) -> Result<Vec<RequestedResource>, store::Error> {
     let urls = request.resources.as_deref().unwrap_or_default();
-    if urls.iter().all(|url| context.resources.is_own(url)) {
+    if context.resources.are_own(urls) {
         return Ok(Vec::new());
     }
     let known = resources::known(context).await?;
     let describe = |url: &String| {
-        let known = known.others().iter().find(|known| known.url == *url);
+        let known = known.other(url);
         let scopes = known.map(|known| known.scopes.iter()).into_iter().flatten();
         let scopes = scopes.filter(|scope| granted.contains(scope.name));
         RequestedResource {

@@ -22,10 +22,11 @@ use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::{
     AuthorizationRequest, Interaction, ResponseMode, claims_of,
 };
+use crate::oauth::client_scope::Held;
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::redirect_uri;
 use crate::oauth::remembered_consent::is_identity_assured;
-use crate::oauth::scope::{Held, Scope};
+use crate::oauth::scope::Scope;
 use crate::oauth::scope_parameter::is_blank;
 use crate::oauth::sign_in_method::SignInMethod;
 use crate::rate_limit::REQUESTS;
