@@ -1,11 +1,11 @@
 // View of the resources beside this community's own API: add, change scopes and roles, remove.
 
-import { renderAdminView, renderForbidden } from "./admin-list.js";
+import { fetchList, renderAdminView } from "./admin-list.js";
 import { call, succeeded } from "./api.js";
 import { codeBlock } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatText, messages } from "./i18n.js";
-import { emptyState, facts, listItem, showError, showErrorPage } from "./layout.js";
+import { emptyState, facts, listItem, showError } from "./layout.js";
 import { button, el, hideMessage, showMessage, withButtonsDisabled } from "./page.js";
 import { stripInvisible } from "./text.js";
 
@@ -14,17 +14,9 @@ const strings = messages.admin.resource;
 
 /** Renders the resources and the form for a new one. */
 export async function resources(view) {
-  const answer = await call("GET", PATH);
-  if (!view.isCurrent()) return;
-  if (answer.status === 403) {
-    renderForbidden();
-    return;
-  }
-  if (answer.status !== 200) {
-    showErrorPage(answer);
-    return;
-  }
-  const { resources: found, roles } = answer.body;
+  const body = await fetchList(PATH, { ...view, parameters: new URLSearchParams() });
+  if (!body) return;
+  const { resources: found, roles } = body;
   const page = { roles, reload: () => resources(view) };
   const about = el("p", { class: "lead" }, messages.admin.resourcesAbout);
   const list = found.length === 0 ? emptyState(strings.empty) : el("ul", { class: "items" }, ...found.map((resource) => resourceItem(resource, page)));
