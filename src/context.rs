@@ -14,7 +14,7 @@ use crate::ids::AccountId;
 use crate::keys::remote_key_sets::RemoteKeySets;
 use crate::keys::sealer::Sealer;
 use crate::keys::shared_key::SharedKey;
-use crate::keys::{self, Keys, SigningKey, SigningLimits};
+use crate::keys::{self, ConfiguredKeys, KeyEnvironment, Keys, SigningLimits};
 use crate::logo_cache::LogoCache;
 use crate::oauth::OAuthError;
 use crate::oauth::known_resources::KnownResources;
@@ -103,7 +103,6 @@ pub const RESPONSE_KEY: &str = "authorization_response";
 pub struct RenderedDocuments {
     pub openid_configuration: OnceLock<Bytes>,
     pub oauth_authorization_server: OnceLock<Bytes>,
-    pub jwks: OnceLock<Bytes>,
     pub protected_resource: OnceLock<Bytes>,
     pub protected_api: OnceLock<Bytes>,
     pub client_metadata: OnceLock<Bytes>,
@@ -132,16 +131,20 @@ pub enum Error {
     /// The database cannot be opened.
     #[error("DATABASE_URL: the database cannot be opened")]
     Database(#[source] store::Error),
-    /// The signing key cannot be used.
-    #[error("OAUTH_SIGNING_KEY_BASE64 {0}")]
-    Key(#[source] keys::Error),
-    /// No signing key is set, and with PostgreSQL no key is generated.
+    /// A configured key cannot be used.
+    #[error("{0} {1}")]
+    Key(&'static str, #[source] keys::Error),
+    /// No signing key is set, and no secret to seal generated keys with.
     #[error(
-        "OAUTH_SIGNING_KEY_BASE64 is not set, and with PostgreSQL no key is generated, because all \
-         replicas need the same key. Generate one with `storyden-auth key generate --json` and set \
-         its `base64`, or set OAUTH_ENABLED=false"
+        "OAUTH_KEYS_SECRET is not set, and with PostgreSQL no secret is generated, because all replicas need \
+         the same secret. Set OAUTH_KEYS_SECRET to the output of `openssl rand -base64 32`; then keys are \
+         generated and rotate. Or, for a key that does not rotate, set OAUTH_SIGNING_KEY_BASE64 to the \
+         `base64` of `storyden-auth key generate --json`, or set OAUTH_ENABLED=false"
     )]
     NoKey,
+    /// The generated keys cannot be read or created.
+    #[error("{0}")]
+    RotatedKeys(#[source] keys::Error),
     /// Argon2id failed.
     #[error("passwords cannot be hashed")]
     Passwords(#[from] passwords::Error),
@@ -234,20 +237,41 @@ impl Context {
         })
     }
 
-    /// Builds the state with the configured signing key, unless OAuth is off.
+    /// Builds the state with the configured keys, unless OAuth is off. [`Context::load_keys`] reads the keys
+    /// in the database, after the migrations.
     ///
     /// # Errors
     /// As [`Context::without_keys`], and if there is no signing key or the key cannot be used.
     pub async fn new(config: Config, sources: Environment) -> Result<Self, Error> {
-        let key = if config.oauth_enabled {
-            Some(signing_key(&config)?)
+        let configured = if config.oauth_enabled {
+            Some(configured_keys(&config)?)
         } else {
             None
         };
-        let signing = sources.signing;
+        let limits = sources.signing;
         let mut context = Self::without_keys(config, sources).await?;
-        context.keys = key.map(|key| Keys::new(key, signing));
+        if let Some(configured) = configured {
+            let environment = KeyEnvironment {
+                db: context.db.clone(),
+                clock: context.clock.clone(),
+                random: context.random.clone(),
+                limits,
+            };
+            let keys = Keys::new(&context.config, configured, environment);
+            context.keys = Some(keys.map_err(Error::RotatedKeys)?);
+        }
         Ok(context)
+    }
+
+    /// Reads the keys in the database, and generates the first key of each algorithm.
+    ///
+    /// # Errors
+    /// [`Error::RotatedKeys`] if a key cannot be opened, and if the database is unavailable.
+    pub async fn load_keys(&self) -> Result<(), Error> {
+        match &self.keys {
+            Some(keys) => keys.load().await.map_err(Error::RotatedKeys),
+            None => Ok(()),
+        }
     }
 }
 
@@ -278,20 +302,20 @@ fn rate_limit_size(config: &Config) -> Size {
     }
 }
 
-/// Reads the signing key of the settings, or the generated key in `DATA_DIR`.
+/// Reads the keys of the settings.
 ///
 /// # Errors
-/// [`Error::Key`] if the key cannot be used, [`Error::NoKey`] if no key is set and the database is
-/// PostgreSQL.
-pub fn signing_key(config: &Config) -> Result<SigningKey, Error> {
-    let kid = config.signing_key_id.as_deref();
-    match (&config.signing_key, config.database()) {
-        (Some(key), _) => SigningKey::from_base64(key, kid).map_err(Error::Key),
-        (None, DatabaseUrl::Sqlite(_)) => {
-            SigningKey::from_folder(&config.data_dir, kid).map_err(Error::Key)
-        }
-        (None, DatabaseUrl::Postgres(_)) => Err(Error::NoKey),
+/// [`Error::Key`] if a key cannot be used, [`Error::NoKey`] if no key is set and no key can be generated.
+pub fn configured_keys(config: &Config) -> Result<ConfiguredKeys, Error> {
+    let keys = ConfiguredKeys::read(config);
+    let keys = keys.map_err(|(variable, error)| Error::Key(variable, error))?;
+    let is_postgres = matches!(config.database(), DatabaseUrl::Postgres(_));
+    let is_rotated = !config.rotated_algorithms().is_empty();
+    let has_secret = !is_postgres || config.keys_secret.is_some();
+    if is_rotated && !has_secret || !is_rotated && keys.signing.is_none() {
+        return Err(Error::NoKey);
     }
+    Ok(keys)
 }
 
 /// Makes a clock follow PostgreSQL's clock, so that replicas agree on expiry.

@@ -1,4 +1,4 @@
-//! Background jobs: clean-up, missing indexes, revocations, poll times, and the database clock. A
+//! Background jobs: clean-up, missing indexes, revocations, poll times, signing keys, and the database clock. A
 //! failed pass is logged, and the next pass tries again.
 
 use std::sync::atomic::Ordering;
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Timer, Timestamp};
 use crate::context::{Context, SharedContext, follow_database_clock};
+use crate::keys::{Keys, POLL_EVERY};
 use crate::store::apply_revocations;
 use crate::store::cleanup::Pass;
 use crate::store::index_creation::Outcome;
@@ -29,6 +30,8 @@ const POLLS_EVERY: Duration = Duration::from_secs(1);
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// Duration of the revocation lease: the longest delay if the holder crashes.
 const REVOCATIONS_LEASE: Span = Span::minutes(10);
+/// Duration of the lease of the key rotation.
+const KEYS_LEASE: Span = Span::minutes(2);
 /// Period of the per-minute jobs and of the index check.
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -60,6 +63,11 @@ pub fn start(context: &SharedContext, stop: &CancellationToken) -> tokio_util::t
         apply_revocations,
     ));
     tasks.spawn(every(MINUTE, context.clone(), stop.clone(), write_refusals));
+    if context.keys.as_ref().is_some_and(Keys::are_rotated) {
+        let (context, stop) = (context.clone(), stop.clone());
+        tasks.spawn(every(POLL_EVERY, context, stop, poll_keys));
+    }
+    tasks.spawn(every(MINUTE, context.clone(), stop.clone(), rotate_keys));
     tasks.close();
     tasks
 }
@@ -211,6 +219,37 @@ pub async fn apply_revocations(context: SharedContext) {
     }
     if let Err(error) = leases::release(&context.db, "revocations", &holder).await {
         tracing::warn!(%error, "lease of the revocation job was not released");
+    }
+}
+
+/// Compares the keys in memory with the database.
+pub async fn poll_keys(context: SharedContext) {
+    if let Some(keys) = &context.keys
+        && let Err(error) = keys.poll().await
+    {
+        tracing::warn!(%error, "signing keys cannot be compared with the database");
+    }
+}
+
+/// Creates and deletes the signing keys that are due, on a single replica.
+pub async fn rotate_keys(context: SharedContext) {
+    let Some(keys) = &context.keys else { return };
+    if !keys.is_change_due() {
+        return;
+    }
+    let now = context.clock.now();
+    let holder = context.random.base64url::<16>();
+    match leases::take(&context.db, "keys", &holder, now, now + KEYS_LEASE).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%error, "signing keys cannot be rotated"),
+    }
+    match keys.rotate_due().await {
+        Ok(()) => tracing::info!("signing keys that were due were created or deleted"),
+        Err(error) => tracing::error!(%error, "signing keys cannot be rotated"),
+    }
+    if let Err(error) = leases::release(&context.db, "keys", &holder).await {
+        tracing::warn!(%error, "lease of the key rotation was not released");
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Error, output};
 use crate::config::Config;
 use crate::files;
 use crate::keys::SigningKey;
-use crate::keys::sealer;
+use crate::keys::{key_sealer, sealer};
 use crate::secret::hex;
 
 /// The version of the archive format.
@@ -142,9 +142,10 @@ pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
 }
 
 /// The possible key files in `DATA_DIR`.
-pub(super) fn key_files(config: &Config) -> [PathBuf; 2] {
+pub(super) fn key_files(config: &Config) -> [PathBuf; 3] {
     [
         SigningKey::file_in(&config.data_dir),
+        key_sealer::file_in(&config.data_dir),
         sealer::file_in(&config.data_dir),
     ]
 }
@@ -206,6 +207,7 @@ impl Manifest {
         };
         let known = [
             SigningKey::file_in(Path::new("")),
+            key_sealer::file_in(Path::new("")),
             sealer::file_in(Path::new("")),
         ];
         let are_known = keys.iter().enumerate().all(|(place, key)| {

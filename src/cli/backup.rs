@@ -41,8 +41,8 @@ impl Backup {
         if let DatabaseUrl::Postgres(_) = config.database() {
             return Err(Error::because(
                 "backup is for SQLite; for PostgreSQL use pg_dump --format=custom --file=FILE \
-                 \"$DATABASE_URL\"; keep OAUTH_SIGNING_KEY_BASE64 and REMOTE_TOKEN_KEY with the \
-                 dump",
+                 \"$DATABASE_URL\"; keep OAUTH_KEYS_SECRET or OAUTH_SIGNING_KEY_BASE64, and \
+                 REMOTE_TOKEN_KEY, with the dump",
             ));
         }
         self.refuse_existing()?;

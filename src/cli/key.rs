@@ -1,20 +1,27 @@
-//! `key`: the key that signs tokens.
+//! `key`: the keys that sign tokens.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Error, output};
+use super::key_changes::{Revoke, Rotate};
+use super::migrate::without_creating;
+use super::{Error, output, serve};
 use crate::config::Config;
-use crate::context;
-use crate::database_url::DatabaseUrl;
-use crate::keys::SigningKey;
+use crate::context::{self, Context, Environment};
+use crate::keys::{KeyStatus, Keys, SigningKey};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::telemetry;
 
-/// Commands for the signing key.
+/// Commands for signing keys.
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
     Generate(Generate),
     Show(Show),
+    List(List),
+    Rotate(Rotate),
+    Revoke(Revoke),
+    Export(Export),
 }
 
 /// Generate an RSA-2048 signing key and print it; nothing is stored.
@@ -38,10 +45,41 @@ pub(super) struct Show {
     json: bool,
 }
 
+/// List the generated keys: kid, algorithm, state and times.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Print JSON: a list of {"kid", "algorithm", "state", "created_at", "signs_from", "revoked_at"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the public keys as a JWK set, as /api/oauth/jwks does.
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    /// Confirm that public keys are wanted: private keys of the database are never printed as a set.
+    #[arg(long, required = true)]
+    public: bool,
+}
+
+impl Key {
+    /// Runs a command that reads the settings.
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode, Error> {
+        match self {
+            Self::Generate(generate) => return generate.run(),
+            Self::Show(show) => show.run(config).await?,
+            Self::List(list) => list.run(config).await?,
+            Self::Rotate(rotate) => rotate.run(config).await?,
+            Self::Revoke(revoke) => revoke.run(config).await?,
+            Self::Export(export) => export.run(config).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl Generate {
     /// Generates and prints a key.
     pub(super) fn run(self) -> Result<ExitCode, Error> {
-        let key = SigningKey::generate()?;
+        let key = SigningKey::generate(SigningAlgorithm::Rs256)?;
         if self.json {
             print_json(&key)?;
         } else {
@@ -58,45 +96,135 @@ impl Generate {
 }
 
 impl Show {
-    /// Prints the configured key.
-    pub(super) fn run(self, config: &Config) -> Result<ExitCode, Error> {
-        if will_be_generated(config) {
-            return Err(Error::because(format!(
-                "there is no signing key yet: `storyden-auth serve` generates one in DATA_DIR \
-                 ({}), or set OAUTH_SIGNING_KEY_BASE64 to the output of `storyden-auth key \
-                 generate`",
-                config.data_dir.display()
-            )));
+    async fn run(self, config: Config) -> Result<(), Error> {
+        if will_be_generated(&config) {
+            return Err(no_key_yet(&config));
         }
-        let key = context::signing_key(config)?;
+        let origin = origin(&config);
+        let missing = no_key_yet(&config);
+        let key = if is_configured(&config) {
+            context::configured_keys(&config)?.signing
+        } else {
+            let context = open_with_keys(config).await?;
+            let keys = keys_of(&context)?;
+            keys.signing_key(keys.default_algorithm())
+        };
+        let key = key.ok_or(missing)?;
         if self.json {
-            print_json(&key)?;
-            return Ok(ExitCode::SUCCESS);
+            return print_json(&key);
         }
         let jwk = serde_json::to_string(&key.jwk())
             .map_err(|error| Error::Io("the JSON cannot be written".to_owned(), error.into()))?;
-        output::print(&format!(
-            "kid   {}\nfrom  {}\njwk   {jwk}",
-            key.kid(),
-            origin(config)
-        ))?;
-        Ok(ExitCode::SUCCESS)
+        output::print(&format!("kid   {}\nfrom  {origin}\njwk   {jwk}", key.kid()))
     }
+}
+
+impl List {
+    async fn run(self, config: Config) -> Result<(), Error> {
+        let context = open_with_keys(config).await?;
+        print_status(&keys_of(&context)?.status(), self.json)
+    }
+}
+
+impl Export {
+    async fn run(self, config: Config) -> Result<(), Error> {
+        let context = open_with_keys(config).await?;
+        output::print_json(&keys_of(&context)?.jwks().await)
+    }
+}
+
+/// Opens the database and reads the keys, without creating any.
+pub(super) async fn open_with_keys(config: Config) -> Result<Context, Error> {
+    telemetry::start(&config);
+    let context = Context::new(config, Environment::machine()).await?;
+    serve::migrate(&context).await?;
+    if let Some(keys) = &context.keys {
+        keys.load_existing().await?;
+    }
+    Ok(context)
+}
+
+/// Returns the keys of the server.
+pub(super) fn keys_of(context: &Context) -> Result<&Keys, Error> {
+    let keys = context.keys.as_ref();
+    keys.ok_or_else(|| Error::because("OAUTH_ENABLED is false: there are no signing keys"))
+}
+
+/// Prints the generated keys as a table or as JSON.
+pub(super) fn print_status(keys: &[KeyStatus], json: bool) -> Result<(), Error> {
+    if json {
+        return output::print_json(&keys.iter().map(json_of).collect::<Vec<_>>());
+    }
+    let row = |key: &KeyStatus| {
+        let revoked_at = key.facts.revoked_at.map(|at| at.to_rfc3339());
+        [
+            key.facts.kid.clone(),
+            key.facts.algorithm.name().to_owned(),
+            key.state.name().to_owned(),
+            key.facts.created_at.to_rfc3339(),
+            key.facts.signs_from.to_rfc3339(),
+            revoked_at.unwrap_or_default(),
+        ]
+    };
+    let heads = [
+        "KID",
+        "ALGORITHM",
+        "STATE",
+        "CREATED",
+        "SIGNS FROM",
+        "REVOKED",
+    ];
+    output::print(&output::table(heads, keys.iter().map(row)))
+}
+
+/// Returns a key as a JSON object.
+pub(super) fn json_of(key: &KeyStatus) -> serde_json::Value {
+    serde_json::json!({
+        "kid": key.facts.kid,
+        "algorithm": key.facts.algorithm.name(),
+        "state": key.state.name(),
+        "created_at": key.facts.created_at,
+        "signs_from": key.facts.signs_from,
+        "revoked_at": key.facts.revoked_at,
+    })
+}
+
+/// True if the key that signs comes from the settings or from the file of the profile `storyden`.
+pub(super) fn is_configured(config: &Config) -> bool {
+    !config
+        .rotated_algorithms()
+        .contains(&config.default_algorithm())
 }
 
 /// True if the first start will generate the key.
 pub(super) fn will_be_generated(config: &Config) -> bool {
-    config.signing_key.is_none()
-        && matches!(config.database(), DatabaseUrl::Sqlite(_))
-        && !SigningKey::is_in_folder(&config.data_dir)
+    if config.has_key_file() {
+        return !SigningKey::is_in_folder(&config.data_dir);
+    }
+    !is_configured(config) && without_creating(config.clone()).is_none()
 }
 
 /// Describes the source of the key in use.
 pub(super) fn origin(config: &Config) -> String {
-    match config.signing_key {
-        Some(_) => "OAUTH_SIGNING_KEY_BASE64".to_owned(),
-        None => SigningKey::file_in(&config.data_dir).display().to_string(),
+    if config.has_key_file() {
+        return SigningKey::file_in(&config.data_dir).display().to_string();
     }
+    if is_configured(config) {
+        return "OAUTH_SIGNING_KEY_BASE64".to_owned();
+    }
+    "the database (auth_keys)".to_owned()
+}
+
+fn no_key_yet(config: &Config) -> Error {
+    let place = if config.has_key_file() {
+        format!("in DATA_DIR ({})", config.data_dir.display())
+    } else {
+        "in the database".to_owned()
+    };
+    Error::because(format!(
+        "there is no signing key yet: `storyden-auth serve` generates one {place}, or set \
+         OAUTH_SIGNING_KEY_BASE64 to the output of `storyden-auth key generate`"
+    ))
 }
 
 fn print_json(key: &SigningKey) -> Result<(), Error> {

@@ -11,6 +11,7 @@ mod doctor;
 mod grant;
 mod healthcheck;
 mod key;
+mod key_changes;
 mod login;
 mod migrate;
 mod openapi;
@@ -74,7 +75,7 @@ enum Command {
     /// Other resources that tokens may be for, and their scopes: add, list, change, remove.
     #[command(subcommand)]
     Resource(resource::Resource),
-    /// The key that signs tokens.
+    /// The keys that sign tokens: list, rotate, revoke, export.
     #[command(subcommand)]
     Key(key::Key),
     /// Browser sessions, for scripts.
@@ -176,7 +177,7 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Grant(grant) => Box::pin(grant.run(settings()?)).await,
         Command::Audit(audit) => audit.run(settings()?).await,
         Command::Key(key::Key::Generate(generate)) => generate.run(),
-        Command::Key(key::Key::Show(show)) => show.run(&settings()?),
+        Command::Key(key) => Box::pin(key.run(settings()?)).await,
         Command::Remote(remote) => remote.run(settings()?).await,
         Command::Resource(resource) => resource.run(settings()?).await,
         Command::Session(session) => session.run(settings()?).await,

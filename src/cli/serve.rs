@@ -17,7 +17,7 @@ use crate::database_url::DatabaseUrl;
 use crate::http::listener;
 use crate::http::prometheus;
 use crate::keys::SigningKey;
-use crate::keys::sealer;
+use crate::keys::{key_sealer, sealer};
 use crate::store::lock::ServerLock;
 use crate::store::{inspect, migrate};
 use crate::{files, telemetry};
@@ -42,6 +42,7 @@ impl Serve {
         } else {
             migrate(&context).await?;
         }
+        context.load_keys().await?;
         let address = context.config.listen_addr;
         let listener = listen("LISTEN_ADDR", address).await?;
         serve(Arc::new(context), listener).await
@@ -61,7 +62,11 @@ pub(super) fn lock(config: &Config) -> Result<Option<ServerLock>, Error> {
 /// Storyden's database.
 async fn make_private(context: &Context) -> Result<(), Error> {
     let folder = &context.config.data_dir;
-    let keys = [SigningKey::file_in(folder), sealer::file_in(folder)];
+    let keys = [
+        SigningKey::file_in(folder),
+        sealer::file_in(folder),
+        key_sealer::file_in(folder),
+    ];
     let mut open: Vec<(PathBuf, u32)> = open_to_others(keys);
     if let DatabaseUrl::Sqlite(url) = context.config.database() {
         let of_database = open_to_others(url.files());

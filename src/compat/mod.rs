@@ -159,6 +159,8 @@ policies! {
         claims: ClaimPolicy::Standard, ClaimPolicy::Storyden;
         /// A repeated refresh is treated as theft at once, regardless of the reuse window.
         reuse_window_ignored: false, true;
+        /// One RS256 key signs and does not rotate, and the key set may be cached for an hour.
+        single_key: false, true;
     }
     /// The device flow.
     device: DevicePolicy {

@@ -157,6 +157,8 @@ pub struct TokenPolicy {
     pub claims: ClaimPolicy,
     /// True if the reuse window of refresh tokens is ignored.
     pub reuse_window_ignored: bool,
+    /// True if one RS256 key signs and does not rotate.
+    pub single_key: bool,
 }
 
 /// The device flow.

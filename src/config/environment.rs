@@ -87,7 +87,14 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
 pub fn secrets_in(path: &Path) -> Vec<String> {
     let is_secret = |(name, value): &(&String, &String)| {
         let has_password = || Url::parse(value).is_ok_and(|url| url.password().is_some());
-        let ends = ["_KEY", "_KEY_BASE64", "_SECRET", "_PASSWORD", "_TOKEN"];
+        let ends = [
+            "_KEY",
+            "_KEYS",
+            "_KEY_BASE64",
+            "_SECRET",
+            "_PASSWORD",
+            "_TOKEN",
+        ];
         let is_named_so = ends.iter().any(|end| name.ends_with(end));
         !value.is_empty() && (is_named_so || name.ends_with("_URL") && has_password())
     };

@@ -5,9 +5,16 @@ use url::Url;
 
 use super::{Config, Fault};
 use crate::oauth::redirect_uri::is_loopback;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 
 /// The shortest initial access token, in bytes: too long to guess.
 const REGISTRATION_TOKEN_MIN: usize = 32;
+
+/// The shortest secret of signing keys, in bytes.
+const KEYS_SECRET_MIN: usize = 32;
+
+/// The shortest rotation period of signing keys: access tokens live up to a day.
+const KEY_ROTATION_MIN: Duration = Duration::hours(24);
 
 impl Config {
     /// Returns the faults of values that are well-formed but out of bounds or inconsistent.
@@ -76,6 +83,7 @@ impl Config {
                 "must have at least 32 characters",
             );
         }
+        self.key_faults(&mut fault);
         if self.audit_retention.is_negative() {
             fault("AUDIT_RETENTION", "must not be negative");
         }
@@ -91,6 +99,33 @@ impl Config {
             );
         }
         faults
+    }
+}
+
+impl Config {
+    fn key_faults(&self, fault: &mut impl FnMut(&'static str, &str)) {
+        if !self.key_rotation.is_zero() && self.key_rotation < KEY_ROTATION_MIN {
+            fault("OAUTH_KEY_ROTATION", "must be at least 24h, or 0s");
+        }
+        let secret = self.keys_secret.as_ref();
+        if secret.is_some_and(|secret| secret.reveal().len() < KEYS_SECRET_MIN) {
+            fault(
+                "OAUTH_KEYS_SECRET",
+                "must have at least 32 characters; use the output of `openssl rand -base64 32`",
+            );
+        }
+        let has_rs256 = self.signing_algorithms.0.contains(&SigningAlgorithm::Rs256);
+        if self.policies.tokens.single_key && (!has_rs256 || self.signing_algorithms.0.len() > 1) {
+            fault(
+                "OAUTH_SIGNING_ALGORITHMS",
+                "must be RS256 in the profile storyden: the Storyden verifies no other algorithm",
+            );
+        } else if self.signing_key.is_some() && !has_rs256 {
+            fault(
+                "OAUTH_SIGNING_ALGORITHMS",
+                "must contain RS256 while OAUTH_SIGNING_KEY_BASE64 is set",
+            );
+        }
     }
 }
 

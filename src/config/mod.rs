@@ -7,6 +7,7 @@ mod addresses;
 mod egress_rules;
 mod environment;
 mod faults;
+mod keys;
 mod parse;
 mod registration;
 
@@ -27,7 +28,8 @@ use crate::secret::Secret;
 pub use environment::secrets_in;
 use parse::Setting;
 pub use parse::{
-    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, TokenStorage, parse_duration,
+    Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, SigningAlgorithms,
+    TokenStorage, parse_duration,
 };
 pub use registration::RegistrationPkce;
 
@@ -100,7 +102,7 @@ macro_rules! settings {
 settings! {
     /// Database: `sqlite://FILE` or `postgres://USER@HOST/NAME`. Not set: an SQLite file in `DATA_DIR`.
     database_url: Option<DatabaseUrl> = "DATABASE_URL" or "";
-    /// Folder of the SQLite file and of the generated signing key.
+    /// Folder of the SQLite file and of generated secrets.
     data_dir: PathBuf = "DATA_DIR" or "data";
     /// Address and port to listen on.
     listen_addr: SocketAddr = "LISTEN_ADDR" or "127.0.0.1:8000";
@@ -152,11 +154,23 @@ settings! {
     code_consent_url: Option<Url> = "OAUTH_AUTHORISATION_CODE_CONSENT_URL" or "";
     /// Sign-in page. Not set: /login on the web address.
     login_url: Option<Url> = "OAUTH_AUTHORISATION_LOGIN_URL" or "";
-    /// RSA signing key: base64 of a PEM, PKCS#8 or PKCS#1. Not set: generated into `DATA_DIR` (SQLite
-    /// only).
+    /// RSA signing key (RS256): base64 of a PEM, PKCS#8 or PKCS#1. Does not rotate. Not set: keys are
+    /// generated, stored in the database and rotated; in the profile storyden, one is generated into
+    /// `DATA_DIR` (SQLite only).
     signing_key: Option<Secret> = "OAUTH_SIGNING_KEY_BASE64" or "";
     /// Key id (kid) of the signing key. Not set: derived from the key.
     signing_key_id: Option<String> = "OAUTH_SIGNING_KEY_ID" or "";
+    /// Former or future values of `OAUTH_SIGNING_KEY_BASE64`, separated by commas: published and verified,
+    /// not signed with. Public keys are enough. A value with its own kid is written kid:value.
+    retired_keys: Option<Secret> = "OAUTH_RETIRED_KEYS" or "";
+    /// Algorithms of signing keys, separated by commas: RS256, PS256, ES256, EdDSA, Ed25519. The first signs
+    /// access tokens and ID tokens.
+    signing_algorithms: SigningAlgorithms = "OAUTH_SIGNING_ALGORITHMS" or "RS256";
+    /// Time that a generated key signs before the next key does; at least 24h, or 0s: keys do not rotate.
+    key_rotation: Duration = "OAUTH_KEY_ROTATION" or "2160h";
+    /// Secret that encrypts generated keys in the database, the same on every replica: at least 32
+    /// characters, as printed by openssl rand -base64 32. Not set: generated into `DATA_DIR` (SQLite only).
+    keys_secret: Option<Secret> = "OAUTH_KEYS_SECRET" or "";
     /// Time in which a client may repeat a refresh after a lost response; 0s: never.
     refresh_reuse_window: Duration = "OAUTH_REFRESH_TOKEN_REUSE_WINDOW" or "10s";
     /// Retention of the audit trail; 0 keeps entries for ever.

@@ -12,6 +12,7 @@ use crate::database_url::DatabaseUrl;
 use crate::oauth::permission::PermissionSet;
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::scope::ScopeName;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::Secret;
 
 /// A type that a setting may have.
@@ -57,6 +58,10 @@ pub struct Ports(pub Vec<u16>);
 /// Resource identifiers (RFC 8707 §2), as written.
 #[derive(Clone, Debug, Default)]
 pub struct Resources(pub Vec<String>);
+
+/// Signature algorithms, at least one, in order of preference.
+#[derive(Clone, Debug)]
+pub struct SigningAlgorithms(pub Vec<SigningAlgorithm>);
 
 /// Permissions, by name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -169,6 +174,27 @@ impl Setting for Permissions {
         });
         let known: Vec<_> = known.collect::<Result<_, _>>()?;
         Ok(Self(known.into_iter().flatten().collect()))
+    }
+}
+
+impl Setting for SigningAlgorithms {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut algorithms = Vec::new();
+        for name in text.split([',', ' ']).filter(|name| !name.is_empty()) {
+            match SigningAlgorithm::from_name(name) {
+                Some(algorithm) if !algorithms.contains(&algorithm) => algorithms.push(algorithm),
+                Some(_) => {}
+                None => {
+                    let known: Vec<_> =
+                        SigningAlgorithm::ALL.iter().map(|one| one.name()).collect();
+                    return Err(format!("has {name:?}; use {}", known.join(", ")));
+                }
+            }
+        }
+        if algorithms.is_empty() {
+            return Err("has no algorithm; use RS256".to_owned());
+        }
+        Ok(Self(algorithms))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::compat::BearerScheme;
 use crate::context::Context;
 use crate::http::session_cookie;
 use crate::ids::AccessKeyId;
+use crate::keys::Verified;
 use crate::oauth::OAuthError;
 use crate::oauth::access_token::{
     self, AccessTokenFormat, ForWhom, ReadClaims, VerifiedAccessToken,
@@ -238,7 +239,7 @@ async fn find_access_token(
     token: &Secret,
     whom: ForWhom,
 ) -> Result<Option<(VerifiedAccessToken, TokenAccount)>, store::Error> {
-    let Some(token) = read_access_token(context, token, whom) else {
+    let Some(token) = read_access_token(context, token, whom).await? else {
         return Ok(None);
     };
     let origin = accounts::TokenOrigin {
@@ -246,6 +247,7 @@ async fn find_access_token(
         grant: token.grant.as_ref(),
         jti: token.jti.as_deref(),
         client_id: token.client_id.as_deref(),
+        kid: token.kid.as_deref(),
     };
     let found = accounts::find_by_token(&context.db, origin, context.clock.now()).await?;
     Ok(found
@@ -255,19 +257,27 @@ async fn find_access_token(
 
 /// Verifies the signature and the claims of an access token (RFC 9068 §4). Does not check revocation or
 /// the account.
-#[must_use]
-pub fn read_access_token(
+///
+/// # Errors
+/// If the database is unavailable and the keys in memory may be out of date.
+pub async fn read_access_token(
     context: &Context,
     token: &Secret,
     whom: ForWhom,
-) -> Option<VerifiedAccessToken> {
-    let keys = context.keys.as_ref()?;
-    let format = context.config.policies.tokens.access_token_format;
-    let claims: Option<ReadClaims> = match format {
-        AccessTokenFormat::Rfc9068 => keys.verify(access_token::TYPE, token.reveal()),
-        AccessTokenFormat::PlainJwt => keys.verify_any(token.reveal()),
+) -> Result<Option<VerifiedAccessToken>, store::Error> {
+    let Some(keys) = &context.keys else {
+        return Ok(None);
     };
-    claims?.verify(format, &context.config.issuer(), whom, context.clock.now())
+    let format = context.config.policies.tokens.access_token_format;
+    let verified: Option<Verified<ReadClaims>> = match format {
+        AccessTokenFormat::Rfc9068 => keys.verify(access_token::TYPE, token.reveal()).await?,
+        AccessTokenFormat::PlainJwt => keys.verify_any(token.reveal()).await?,
+    };
+    let Some(Verified { claims, kid }) = verified else {
+        return Ok(None);
+    };
+    let token = claims.verify(format, &context.config.issuer(), whom, context.clock.now());
+    Ok(token.map(|token| token.signed_by(kid)))
 }
 
 /// Rejects an account without `USE_OAUTH_CLIENTS` (storyden-contract.md#callers-of-each-operation).

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod cookies;
 pub mod device_cookie;
 pub mod endpoints;
+mod entity_tag;
 pub mod error;
 pub mod extract;
 pub mod guards;

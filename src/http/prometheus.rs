@@ -86,6 +86,15 @@ async fn show(State(context): State<SharedContext>) -> impl IntoResponse {
         gauge!("oauth_signing_turns_free").set(number(keys.free_permits()));
         gauge!("oauth_signing_waiting").set(number(keys.waiting()));
         counter!("oauth_signatures_total").absolute(keys.signatures());
+        for (algorithm, age, next) in keys.ages() {
+            let algorithm = algorithm.name();
+            gauge!("oauth_signing_key_age_seconds", "algorithm" => algorithm)
+                .set(age.as_seconds_f64());
+            if let Some(next) = next {
+                gauge!("oauth_signing_key_rotation_seconds", "algorithm" => algorithm)
+                    .set(next.as_seconds_f64());
+            }
+        }
     }
     let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
     (

@@ -1,13 +1,22 @@
 //! Signing keys: the only module that signs or verifies JWTs.
 //!
+//! A key from the settings does not rotate. Without such a key, the server generates keys, stores the keys sealed
+//! in `auth_keys`, and rotates the keys: [`schedule`] has the states.
+//!
 //! aws-lc-rs signs with a key that is parsed once, on blocking threads and a few at a time, so that RSA
 //! does not delay other requests. `jsonwebtoken` verifies signatures.
 
 mod assertion_signature;
 mod jwt;
+pub mod key_sealer;
+mod key_set;
+mod public_key;
 pub mod remote_key_sets;
+mod rotated_keys;
+pub mod schedule;
 pub mod sealed_text;
 pub mod sealer;
+mod server_keys;
 pub mod shared_key;
 mod signing_key;
 mod signing_queue;
@@ -17,8 +26,15 @@ use std::path::PathBuf;
 pub use assertion_signature::{
     ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, peek_assertion,
 };
-pub use signing_key::{Jwk, SigningKey};
-pub use signing_queue::{Keys, SigningLimits, SigningPermit};
+pub use key_set::{ConfiguredKeys, KeyStatus};
+pub use public_key::{Jwk, PublicKey};
+pub use server_keys::{KeyEnvironment, Keys, POLL_EVERY, Verified};
+pub use signing_key::SigningKey;
+pub use signing_queue::{SigningLimits, SigningPermit};
+
+use crate::config::Config;
+use crate::secret::Secret;
+use crate::store;
 
 /// A fault of the signing key, or a signature that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,4 +60,61 @@ pub enum Error {
     /// Signing failed.
     #[error("the signature failed")]
     Signature,
+    /// No key signs with the algorithm.
+    #[error("there is no signing key")]
+    NoKey,
+    /// Keys are rotated, and there is no secret to seal the keys with.
+    #[error("there is no secret to seal signing keys with")]
+    NoSecret,
+    /// The secret of the stored keys cannot be read.
+    #[error(
+        "the secret of the signing keys cannot be read from {0}: restore the file from a backup, or set \
+         OAUTH_KEYS_SECRET"
+    )]
+    SecretFile(PathBuf, #[source] std::io::Error),
+    /// The key file of an earlier version cannot be used.
+    #[error("oauth-signing-key.pem in DATA_DIR {0}")]
+    KeyFile(#[source] Box<Error>),
+    /// A stored key cannot be opened.
+    #[error(
+        "the signing key {0} in the database cannot be opened: OAUTH_KEYS_SECRET, or oauth-keys.secret in \
+         DATA_DIR, is not the secret that the key was sealed with, or the row was changed. Use the secret of \
+         the server that wrote the key, or restore the row from a backup"
+    )]
+    Sealed(String),
+    /// The key is not a key that this server rotates.
+    #[error("is not a key that this server rotates")]
+    NotRotated,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl ConfiguredKeys {
+    /// Reads `OAUTH_SIGNING_KEY_BASE64` and `OAUTH_RETIRED_KEYS`; with the profile `storyden` and SQLite, a
+    /// key in `DATA_DIR` instead of the first.
+    ///
+    /// # Errors
+    /// The variable, and the reason why a key cannot be used.
+    pub fn read(config: &Config) -> Result<Self, (&'static str, Error)> {
+        let kid = config.signing_key_id.as_deref();
+        let signing = match &config.signing_key {
+            Some(key) => Some(SigningKey::from_base64(key, kid)),
+            None if config.has_key_file() => Some(SigningKey::from_folder(&config.data_dir, kid)),
+            None => None,
+        };
+        let signing = signing.transpose();
+        let signing = signing.map_err(|error| ("OAUTH_SIGNING_KEY_BASE64", error))?;
+        let retired = config.retired_keys.as_ref().map_or("", Secret::reveal);
+        let entries = retired.split(',').map(str::trim);
+        let entries = entries.filter(|entry| !entry.is_empty());
+        let verification: Result<Vec<_>, Error> = entries.map(PublicKey::from_entry).collect();
+        let mut verification: Vec<PublicKey> =
+            verification.map_err(|error| ("OAUTH_RETIRED_KEYS", error))?;
+        verification.retain(|key| signing.as_ref().is_none_or(|own| own.kid() != key.kid()));
+        Ok(Self {
+            signing,
+            verification,
+        })
+    }
 }

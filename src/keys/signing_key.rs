@@ -1,24 +1,25 @@
-//! The RSA key of this server: generated, read from a PEM or from `DATA_DIR`.
+//! Signing keys of this server: generated, read from a PEM, or from `DATA_DIR`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaEncoding,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, TokenData};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::Error;
-use super::jwt::{TOKEN_MAX, signature_only};
+use super::public_key::{Jwk, PublicKey};
 use crate::files;
-use crate::secret::{Secret, hex};
+use crate::oauth::signing_algorithm::SigningAlgorithm;
+use crate::secret::Secret;
 
-/// File name of the generated key, in `DATA_DIR`.
+/// File name of the key that versions without rotation generated, in `DATA_DIR`.
 const KEY_FILE: &str = "oauth-signing-key.pem";
 
 /// A signing key, parsed once.
@@ -26,37 +27,37 @@ const KEY_FILE: &str = "oauth-signing-key.pem";
 pub struct SigningKey(Arc<Parsed>);
 
 struct Parsed {
-    pair: KeyPair,
-    kid: String,
-    verifier: DecodingKey,
+    pair: Pair,
+    public: PublicKey,
 }
 
-/// A public key in JWKS form (RFC 7517 §4, RFC 7518 §6.3).
-#[derive(Clone, Debug, Serialize)]
-#[expect(
-    missing_docs,
-    reason = "the members are defined by RFC 7517 and RFC 7518"
-)]
-pub struct Jwk {
-    pub alg: &'static str,
-    pub e: String,
-    pub kid: String,
-    pub kty: &'static str,
-    pub n: String,
-    #[serde(rename = "use")]
-    pub usage: &'static str,
+/// A private key.
+enum Pair {
+    Rsa(KeyPair, &'static dyn RsaEncoding),
+    P256(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 impl SigningKey {
-    /// Generates an RSA-2048 key.
+    /// Generates a key: RSA-2048, P-256 or Ed25519, depending on the algorithm.
     ///
     /// # Errors
     /// [`Error::Key`] if the library fails.
-    pub fn generate() -> Result<Self, Error> {
-        Self::from_pair(
-            KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?,
-            None,
-        )
+    pub fn generate(algorithm: SigningAlgorithm) -> Result<Self, Error> {
+        match algorithm {
+            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+                let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::Key)?;
+                Self::from_rsa(algorithm, pair, None)
+            }
+            SigningAlgorithm::Es256 => {
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
+                Self::from_p256(pair.map_err(|_| Error::Key)?)
+            }
+            SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+                let pair = Ed25519KeyPair::generate().map_err(|_| Error::Key)?;
+                Ok(Self::from_ed25519(algorithm, pair))
+            }
+        }
     }
 
     /// Reads the value of `OAUTH_SIGNING_KEY_BASE64`: base64 of a PEM.
@@ -69,7 +70,7 @@ impl SigningKey {
         Self::from_pem(&pem, kid)
     }
 
-    /// Reads a PEM, PKCS#8 or PKCS#1.
+    /// Reads the PEM of an RSA key, PKCS#8 or PKCS#1.
     ///
     /// # Errors
     /// [`Error::Pem`], [`Error::Key`] or [`Error::Short`], depending on the fault.
@@ -80,7 +81,45 @@ impl SigningKey {
             "RSA PRIVATE KEY" => KeyPair::from_der(block.contents()),
             _ => return Err(Error::Pem),
         };
-        Self::from_pair(pair.map_err(|_| Error::Key)?, kid)
+        Self::from_rsa(SigningAlgorithm::Rs256, pair.map_err(|_| Error::Key)?, kid)
+    }
+
+    /// Reads a private key in PKCS#8.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if the key is damaged or of another kind.
+    pub(super) fn from_pkcs8(
+        algorithm: SigningAlgorithm,
+        der: &[u8],
+        kid: &str,
+    ) -> Result<Self, Error> {
+        match algorithm {
+            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+                let pair = KeyPair::from_pkcs8(der).map_err(|_| Error::Key)?;
+                Self::from_rsa(algorithm, pair, Some(kid))
+            }
+            SigningAlgorithm::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der);
+                Self::from_p256(pair.map_err(|_| Error::Key)?)
+            }
+            SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+                let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|_| Error::Key)?;
+                Ok(Self::from_ed25519(algorithm, pair))
+            }
+        }
+    }
+
+    /// Reads the key in `DATA_DIR`; `None` if absent.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be read, or as [`SigningKey::from_pem`].
+    pub fn find_in_folder(folder: &Path, kid: Option<&str>) -> Result<Option<Self>, Error> {
+        let path = folder.join(KEY_FILE);
+        match std::fs::read(&path) {
+            Ok(text) => Self::from_pem(&text, kid).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::File(path, error)),
+        }
     }
 
     /// Reads the key in `DATA_DIR`; generates the key (mode 0600) if absent.
@@ -88,25 +127,20 @@ impl SigningKey {
     /// # Errors
     /// [`Error::File`] if the file cannot be read or written, or as [`SigningKey::from_pem`].
     pub fn from_folder(folder: &Path, kid: Option<&str>) -> Result<Self, Error> {
+        if let Some(key) = Self::find_in_folder(folder, kid)? {
+            return Ok(key);
+        }
         let path = folder.join(KEY_FILE);
         let failed = |error| Error::File(path.clone(), error);
-        match std::fs::read(&path) {
-            Ok(text) => return Self::from_pem(&text, kid),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(error));
-            }
-            Err(_) => {}
-        }
         files::create_folder(folder).map_err(failed)?;
-        let key = Self::generate()?;
+        let key = Self::generate(SigningAlgorithm::Rs256)?;
         match files::write_new(&path, key.to_pem()?.as_bytes()) {
             // A concurrent process was first: use that key.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid)
-            }
-            Err(error) => Err(failed(error)),
-            Ok(()) => Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+            Ok(()) => {}
         }
+        Self::from_pem(&std::fs::read(&path).map_err(failed)?, kid)
     }
 
     /// Returns true if `DATA_DIR` contains a key.
@@ -121,25 +155,70 @@ impl SigningKey {
         folder.join(KEY_FILE)
     }
 
-    fn from_pair(pair: KeyPair, kid: Option<&str>) -> Result<Self, Error> {
-        let bits = pair.public_modulus_len() * 8;
-        if bits < 2_048 {
-            return Err(Error::Short(bits));
-        }
-        let public = pair.public_key().as_ref(); // PKCS#1 DER
-        let kid = kid.map_or_else(|| hex(&Sha256::digest(public)[..8]), str::to_owned);
-        let verifier = DecodingKey::from_rsa_der(public);
-        Ok(Self(Arc::new(Parsed {
-            pair,
-            kid,
-            verifier,
-        })))
+    fn from_rsa(
+        algorithm: SigningAlgorithm,
+        pair: KeyPair,
+        kid: Option<&str>,
+    ) -> Result<Self, Error> {
+        let public = PublicKey::rsa(algorithm, pair.public_key(), kid)?;
+        let encoding: &'static dyn RsaEncoding = match algorithm {
+            SigningAlgorithm::Ps256 => &RSA_PSS_SHA256,
+            _ => &RSA_PKCS1_SHA256,
+        };
+        let pair = Pair::Rsa(pair, encoding);
+        Ok(Self(Arc::new(Parsed { pair, public })))
+    }
+
+    fn from_p256(pair: EcdsaKeyPair) -> Result<Self, Error> {
+        let public = PublicKey::p256(SigningAlgorithm::Es256, pair.public_key().as_ref())?;
+        let pair = Pair::P256(pair);
+        Ok(Self(Arc::new(Parsed { pair, public })))
+    }
+
+    fn from_ed25519(algorithm: SigningAlgorithm, pair: Ed25519KeyPair) -> Self {
+        let public = PublicKey::ed25519(algorithm, pair.public_key().as_ref());
+        let pair = Pair::Ed25519(pair);
+        Self(Arc::new(Parsed { pair, public }))
     }
 
     /// Returns the `kid` (RFC 7515 §4.1.4): as configured, or from the SHA-256 of the public key.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.0.kid
+        self.0.public.kid()
+    }
+
+    /// Returns the algorithm that the key signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.0.public.algorithm()
+    }
+
+    /// Returns the public half.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.0.public
+    }
+
+    /// Returns the public key as a JWK.
+    #[must_use]
+    pub fn jwk(&self) -> Jwk {
+        self.0.public.jwk().clone()
+    }
+
+    /// Encodes the key as PKCS#8.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if the library fails.
+    pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let der = match &self.0.pair {
+            Pair::Rsa(pair, _) => {
+                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| Error::Key)?;
+                der.as_ref().to_vec()
+            }
+            Pair::P256(pair) => pair.to_pkcs8v1().map_err(|_| Error::Key)?.as_ref().to_vec(),
+            Pair::Ed25519(pair) => pair.to_pkcs8().map_err(|_| Error::Key)?.as_ref().to_vec(),
+        };
+        Ok(Zeroizing::new(der))
     }
 
     /// Encodes the key as PKCS#8 PEM.
@@ -147,10 +226,9 @@ impl SigningKey {
     /// # Errors
     /// [`Error::Key`] if the library fails.
     pub fn to_pem(&self) -> Result<String, Error> {
-        let der: Pkcs8V1Der<'_> = self.0.pair.as_der().map_err(|_| Error::Key)?;
         let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
         Ok(pem::encode_config(
-            &pem::Pem::new("PRIVATE KEY", der.as_ref()),
+            &pem::Pem::new("PRIVATE KEY", self.to_pkcs8()?.as_slice()),
             lines,
         ))
     }
@@ -163,55 +241,69 @@ impl SigningKey {
         Ok(STANDARD.encode(self.to_pem()?))
     }
 
-    /// Returns the public key.
-    #[must_use]
-    pub fn jwk(&self) -> Jwk {
-        let public = self.0.pair.public_key();
-        let encode = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
-        Jwk {
-            alg: "RS256",
-            e: encode(public.exponent().big_endian_without_leading_zero()),
-            kid: self.0.kid.clone(),
-            kty: "RSA",
-            n: encode(public.modulus().big_endian_without_leading_zero()),
-            usage: "sig",
-        }
-    }
-
-    /// Verifies a signature of this key (RS256), and decodes header and claims. `jku`, `jwk` and `x5u`
-    /// are ignored.
-    pub(super) fn decode<T: DeserializeOwned>(&self, token: &str) -> Option<TokenData<T>> {
-        if token.len() > TOKEN_MAX {
-            return None;
-        }
-        let validation = signature_only(Algorithm::RS256);
-        let data = jsonwebtoken::decode(token, &self.0.verifier, &validation).ok()?;
-        // RFC 7515 §4.1.11: no extension is supported, so any `crit` is rejected
-        data.header.crit.is_none().then_some(data)
-    }
-
-    /// Signs claims with RS256 (RFC 7515 §5.1).
+    /// Signs claims (RFC 7515 §5.1).
     pub(super) fn sign(&self, typ: &str, claims: &[u8]) -> Result<String, Error> {
-        let header = serde_json::json!({ "alg": "RS256", "kid": self.0.kid, "typ": typ });
+        let header = serde_json::json!({
+            "alg": self.algorithm().name(), "kid": self.kid(), "typ": typ,
+        });
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let mut signature = vec![0; self.0.pair.public_modulus_len()];
-        let rng = aws_lc_rs::rand::SystemRandom::new();
-        self.0
-            .pair
-            .sign(&RSA_PKCS1_SHA256, &rng, token.as_bytes(), &mut signature)
-            .map_err(|_| Error::Signature)?;
+        let signature = self.signature(token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        match &self.0.pair {
+            Pair::Rsa(pair, encoding) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(*encoding, &rng, message, &mut signature)
+                    .map_err(|_| Error::Signature)?;
+                Ok(signature)
+            }
+            Pair::P256(pair) => {
+                let signature = pair.sign(&rng, message).map_err(|_| Error::Signature)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+        }
     }
 }
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningKey")
-            .field("kid", &self.0.kid)
+            .field("kid", &self.kid())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::jwt::UnverifiedToken;
+    use super::*;
+
+    /// RFC 7518 §3.1, RFC 9864 §2.2: a signature is accepted by its key, with its algorithm, and by no
+    /// other.
+    #[test]
+    fn each_algorithm_signs_and_verifies() {
+        let generate = |algorithm: &SigningAlgorithm| SigningKey::generate(*algorithm).unwrap();
+        let keys: Vec<SigningKey> = SigningAlgorithm::ALL.iter().map(generate).collect();
+        for key in &keys {
+            let der = key.to_pkcs8().unwrap();
+            let read = SigningKey::from_pkcs8(key.algorithm(), &der, key.kid()).unwrap();
+            assert_eq!(read.jwk(), key.jwk());
+            let token = read.sign("JWT", b"{\"sub\":\"frigg\"}").unwrap();
+            let token = UnverifiedToken::parse(&token).unwrap();
+            for other in &keys {
+                let is_same = other.algorithm() == key.algorithm();
+                assert_eq!(other.public().has_signed(&token), is_same);
+            }
+            let claims: serde_json::Value = token.claims().unwrap();
+            assert_eq!(claims["sub"], "frigg");
+        }
     }
 }

@@ -88,6 +88,17 @@ pub struct VerifiedAccessToken {
     pub expires_at: Option<i64>,
     /// Time of issue, in seconds since 1970.
     pub issued_at: Option<i64>,
+    /// Id of the key that signed the token.
+    pub kid: Option<String>,
+}
+
+impl VerifiedAccessToken {
+    /// Sets the id of the key that signed the token.
+    #[must_use]
+    pub fn signed_by(mut self, kid: String) -> Self {
+        self.kid = Some(kid);
+        self
+    }
 }
 
 /// The claims that are read back; other claims are ignored.
@@ -192,6 +203,7 @@ impl ReadClaims {
             jti: self.jti,
             expires_at: self.exp,
             issued_at: self.iat,
+            kid: None,
         })
     }
 }

@@ -35,6 +35,7 @@ pub mod scope_parameter;
 pub mod scope_token;
 pub mod server_metadata;
 pub mod sign_in_method;
+pub mod signing_algorithm;
 pub mod strict_json;
 pub mod unverified_claims;
 pub mod user_code;

@@ -6,6 +6,7 @@ use super::authorization_request::ResponseMode;
 use super::grant_type::GrantType;
 use super::scope::Scope;
 use super::sign_in_method::SignInMethod;
+use super::signing_algorithm::SigningAlgorithm;
 
 /// Client authentication methods.
 const AUTH_METHODS: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
@@ -58,9 +59,9 @@ pub struct ServerMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_types_supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id_token_signing_alg_values_supported: Option<&'static [&'static str]>,
+    pub id_token_signing_alg_values_supported: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub userinfo_signing_alg_values_supported: Option<&'static [&'static str]>,
+    pub userinfo_signing_alg_values_supported: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr_values_supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,8 +108,8 @@ impl ServerMetadata {
             code_challenge_methods_supported: &["S256"],
             scopes_supported: Scope::all(),
             subject_types_supported: Some(&["public"]),
-            id_token_signing_alg_values_supported: Some(&["RS256"]),
-            userinfo_signing_alg_values_supported: Some(&["RS256"]),
+            id_token_signing_alg_values_supported: Some(vec!["RS256"]),
+            userinfo_signing_alg_values_supported: Some(vec!["RS256"]),
             acr_values_supported: Some(SignInMethod::ACR_VALUES),
             claims_supported: Some(&[
                 "iss",
@@ -138,6 +139,18 @@ impl ServerMetadata {
             request_uri_parameter_supported: Some(false), // Discovery §3: the default would be true
             claims_parameter_supported: Some(true),
         }
+    }
+
+    /// Replaces the algorithms of ID tokens and of signed userinfo responses.
+    #[must_use]
+    pub fn with_signing_algorithms(mut self, algorithms: &[SigningAlgorithm]) -> Self {
+        let names: Vec<&str> = algorithms.iter().map(|one| one.name()).collect();
+        // Clients may register only RS256 for userinfo.
+        let is_registered = |name: &&str| *name == SigningAlgorithm::Rs256.name();
+        let userinfo: Vec<&str> = names.iter().copied().filter(is_registered).collect();
+        self.userinfo_signing_alg_values_supported = (!userinfo.is_empty()).then_some(userinfo);
+        self.id_token_signing_alg_values_supported = Some(names);
+        self
     }
 
     /// Adds dynamic registration (RFC 7591).

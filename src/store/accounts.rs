@@ -193,6 +193,8 @@ pub struct TokenOrigin<'a> {
     pub jti: Option<&'a str>,
     /// The public id of the client; absent in a token from Storyden.
     pub client_id: Option<&'a str>,
+    /// The id of the key that signed the token.
+    pub kid: Option<&'a str>,
 }
 
 /// The account of an access token, and the terms of its grant.
@@ -212,7 +214,7 @@ struct TokenRow {
 row!(TokenRow: ; approver, terms);
 
 /// Finds the account of an access token, with the current permissions. `None` if the token was revoked
-/// by `jti`, or if the grant, the access key that approved the grant, or the client has ended. A
+/// by `jti`, or with its signing key, or if the grant, the access key that approved the grant, or the client has ended. A
 /// missing grant row does not count as revoked, because clean-up deletes old rows.
 pub async fn find_by_token(
     db: &Db,
@@ -234,7 +236,8 @@ pub async fn find_by_token(
         GRANT_ENDED,
         ") AND NOT EXISTS (SELECT 1 FROM auth_revoked_tokens x WHERE x.jti = $3) \
          AND ($4 IS NULL OR EXISTS (SELECT 1 FROM oauth_clients c \
-             WHERE c.client_id = $4 AND (g.id IS NULL OR g.client_id = c.id)))"
+             WHERE c.client_id = $4 AND (g.id IS NULL OR g.client_id = c.id))) \
+         AND NOT EXISTS (SELECT 1 FROM auth_keys sk WHERE sk.kid = $5 AND sk.revoked_at IS NOT NULL)"
     );
     let text = |value: Option<&str>| Value::from(value.map(str::to_owned));
     let parameters = [
@@ -242,6 +245,7 @@ pub async fn find_by_token(
         token.grant.into(),
         text(token.jti),
         text(token.client_id),
+        text(token.kid),
     ];
     let found = find_with_account::<TokenRow>(db, SQL, &parameters).await?;
     let Some(WithAccount { row, account }) = found else {

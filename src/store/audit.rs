@@ -70,6 +70,12 @@ events! {
     ResourceUpdated = "resource_updated",
     /// Resource removed.
     ResourceDeleted = "resource_deleted",
+    /// Signing key generated; published from then on.
+    SigningKeyCreated = "signing_key_created",
+    /// Change of the signing key started by a command.
+    SigningKeyRotated = "signing_key_rotated",
+    /// Signing key revoked by a command, with everything that the key signed.
+    SigningKeyRevoked = "signing_key_revoked",
     /// Remote connection created.
     RemoteCreated = "remote_created",
     /// Remote connection changed.

@@ -102,6 +102,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0012_resources.sql"),
         include_str!("../../migrations/postgres/0012_resources.sql"),
     ),
+    Migration::new(
+        13,
+        "keys",
+        include_str!("../../migrations/sqlite/0013_keys.sql"),
+        include_str!("../../migrations/postgres/0013_keys.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -64,6 +64,14 @@ pub fn cleanup_backlog(backlog: &[Backlog], progress: &[Progress]) {
 pub fn describe() {
     describe_refusals();
     describe_gauge!(
+        "oauth_signing_key_age_seconds",
+        "Time since the current generated key began to sign, by algorithm."
+    );
+    describe_gauge!(
+        "oauth_signing_key_rotation_seconds",
+        "Time until the next generated key signs, by algorithm; negative if the rotation is late."
+    );
+    describe_gauge!(
         "cleanup_backlog_rows",
         "Rows due for deletion, by clean-up step; counted up to 10000, once a minute."
     );

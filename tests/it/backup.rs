@@ -123,7 +123,7 @@ async fn restore_after_a_crash_gives_the_backup(setup: Setup) {
     let told: Value = serde_json::from_str(&at.run(&["backup", archive, "--json"]).await).unwrap();
     assert_eq!(
         told["files"],
-        serde_json::json!(["database.sqlite3", "oauth-signing-key.pem"])
+        serde_json::json!(["database.sqlite3", "oauth-keys.secret"])
     );
     assert_eq!(
         std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
@@ -141,7 +141,7 @@ async fn restore_after_a_crash_gives_the_backup(setup: Setup) {
     program.kill().await;
     let log = std::fs::metadata(at.data.join("storyden-auth.db-wal")).unwrap();
     assert!(log.len() > 0, "the log of the crash lies about");
-    std::fs::remove_file(at.data.join("oauth-signing-key.pem")).unwrap();
+    std::fs::remove_file(at.data.join("oauth-keys.secret")).unwrap();
 
     let told: Value = serde_json::from_str(&at.run(&["restore", archive, "--json"]).await).unwrap();
     assert_eq!(told["kept"].as_array().unwrap().len(), 1, "{told}");

@@ -10,11 +10,13 @@ const OPENID: &str = "/.well-known/openid-configuration";
 /// The RFC 8414 metadata document.
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
-/// Fetches a document that is cacheable for an hour.
+/// Fetches a document that is cacheable for an hour; the key set, for five minutes.
 async fn document(server: &Server, path: &str) -> Value {
     let answer = server.get(path).await.expect(200);
     assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+    let seconds = if path.ends_with("/jwks") { 300 } else { 3_600 };
+    let cached = format!("public, max-age={seconds}");
+    assert_eq!(answer.header("cache-control"), cached);
     answer.json()
 }
 

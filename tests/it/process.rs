@@ -120,7 +120,7 @@ both! {
         let shown = setup.run(&["key", "show", "--json"], &settings).await;
         let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
         assert_eq!(shown["kid"], first);
-        assert_eq!(mode(&setup.folder.join("oauth-signing-key.pem")), 0o600);
+        assert_eq!(mode(&setup.folder.join("oauth-keys.secret")), 0o600);
     }
 
     async fn commands_work_while_a_server_runs(setup: Setup) {
@@ -176,7 +176,7 @@ both! {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        for name in ["storyden-auth.db", "storyden-auth.db-wal", "storyden-auth.db-shm", "oauth-signing-key.pem"] {
+        for name in ["storyden-auth.db", "storyden-auth.db-wal", "storyden-auth.db-shm", "oauth-keys.secret"] {
             assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
         }
         for name in &names {
@@ -184,7 +184,7 @@ both! {
         }
         program.kill().await;
 
-        let keys = ["oauth-signing-key.pem", "remote-token.key"].map(|name| folder.join(name));
+        let keys = ["oauth-keys.secret", "remote-token.key"].map(|name| folder.join(name));
         std::fs::write(&keys[1], "x").unwrap();
         let database = ["", "-wal", "-shm"].map(|end| folder.join(format!("storyden-auth.db{end}")));
         for file in keys.iter().chain(&database) {

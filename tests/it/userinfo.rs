@@ -230,7 +230,7 @@ both! {
             assert_eq!(answer.header("content-type"), "application/jwt");
             assert_eq!(answer.header("cache-control"), "no-store");
             let keys = server.context.keys.as_ref().unwrap();
-            let claims: Value = keys.verify("JWT", &answer.body).unwrap();
+            let claims: Value = keys.verify("JWT", &answer.body).await.unwrap().unwrap().claims;
             assert_eq!(claims["iss"], "https://auth.example");
             assert_eq!(claims["aud"], client.client_id);
             assert_eq!(claims["sub"], frigg.id.as_str());

@@ -54,6 +54,7 @@ impl Demo {
         let _lock = serve::lock(&config)?;
         let context = Context::new(config, Environment::machine()).await?;
         serve::migrate(&context).await?;
+        context.load_keys().await?;
         let seeded = seed::seed(&context, self.reset_passwords).await?;
         output::print(&self.welcome(&context, &seeded))?;
         serve::serve(Arc::new(context), listener).await

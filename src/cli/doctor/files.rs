@@ -8,7 +8,7 @@ use crate::cli::serve::open_to_others;
 use crate::config::{Config, secrets_in};
 use crate::database_url::DatabaseUrl;
 use crate::files;
-use crate::keys::sealer;
+use crate::keys::{key_sealer, sealer};
 
 const CHECK: &str = "files";
 
@@ -31,6 +31,17 @@ pub(super) fn examine(
         let advice = "and authorize the remote connections again if another user may have read the \
                       file";
         report(&path, mode, "the key that seals tokens", advice, findings);
+    }
+    for (path, mode) in open_to_others([key_sealer::file_in(&config.data_dir)]) {
+        let advice = "and rotate the signing keys with `storyden-auth key rotate --now` if another user may \
+                      have read the file";
+        report(
+            &path,
+            mode,
+            "the secret that seals signing keys",
+            advice,
+            findings,
+        );
     }
     if let Some(path) = env_file {
         examine_settings(path, findings);

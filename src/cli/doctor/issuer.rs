@@ -110,8 +110,9 @@ async fn examine_key(config: &Config, owner: Owner, key: &SigningKey, findings: 
         kids.join(", "),
         key.kid()
     );
-    let advice = "set OAUTH_SIGNING_KEY_BASE64 and OAUTH_SIGNING_KEY_ID to the same values on \
-                  every server of this issuer, and restart the servers with the old key";
+    let advice = "set OAUTH_SIGNING_KEY_BASE64 and OAUTH_SIGNING_KEY_ID, or DATABASE_URL and \
+                  OAUTH_KEYS_SECRET, to the same values on every server of this issuer, and restart the \
+                  servers with the old key";
     match owner {
         Owner::Storyden => findings.fail(CHECK, finding, advice),
         Owner::ThisServer => findings.warn(CHECK, finding, advice),

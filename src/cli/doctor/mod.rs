@@ -132,7 +132,7 @@ async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findin
     findings.ok("configuration", "every setting can be used");
     let owner = database::examine(config, findings).await;
     files::examine(config, env_file, owner, findings);
-    let key = key::examine(config, findings);
+    let key = key::examine(config, findings).await;
     if config.oauth_enabled {
         findings.ok("oauth", "OAUTH_ENABLED is true");
     } else {

@@ -178,9 +178,12 @@ impl LogoutRequest {
     /// Checks the parameters (step 1).
     async fn read(context: &Context, given: &Decoded) -> Result<Self, OAuthError> {
         let hint = given.get("id_token_hint");
-        let hint = hint.map(|hint| read_hint(context, hint));
-        let is_unverified = matches!(hint, Some(None));
-        let hint = hint.flatten();
+        let is_given = hint.is_some();
+        let hint = match hint {
+            Some(hint) => read_hint(context, hint).await?,
+            None => None,
+        };
+        let is_unverified = is_given && hint.is_none();
         let named = given.get("client_id");
         let client_id = match (&hint, named) {
             (Some(hint), Some(named)) if !hint.aud.contains(named) => {
@@ -240,11 +243,13 @@ impl LogoutRequest {
 
 /// Verifies the signature and issuer of a hint (§2, §4), not the expiry; `None` if the hint is no ID token
 /// of this server, or not verifiable any more.
-fn read_hint(context: &Context, hint: &str) -> Option<Hint> {
-    let keys = context.keys.as_ref()?;
-    let claims: Hint = keys.verify("JWT", hint)?;
-    let is_ours = claims.iss == context.config.issuer() && claims.jti.is_none();
-    is_ours.then_some(claims)
+async fn read_hint(context: &Context, hint: &str) -> Result<Option<Hint>, OAuthError> {
+    let Some(keys) = &context.keys else {
+        return Ok(None);
+    };
+    let claims: Option<Hint> = keys.verify_hint(hint).await?;
+    let issuer = context.config.issuer();
+    Ok(claims.filter(|claims| claims.iss == issuer && claims.jti.is_none()))
 }
 
 /// Requires a registered redirect URI, compared byte by byte (§3).

@@ -82,7 +82,7 @@ async fn answer(
         let entry = entry(Event::GrantRevoked).of(&token.account.id);
         return end_refresh_token(context, &client, token, entry).await;
     }
-    match read_access_token(context, &token, ForWhom::Anybody) {
+    match read_access_token(context, &token, ForWhom::Anybody).await? {
         Some(token) => {
             let event = match &token.grant {
                 Some(_) if !token.for_client_itself => Event::GrantRevoked,

@@ -26,6 +26,7 @@ use crate::ids::AccountId;
 use crate::oauth::access_token::{ForWhom, VerifiedAccessToken};
 use crate::oauth::id_token::{ClaimPlace, ClaimPolicy, PersonClaims, SignedUserinfo};
 use crate::oauth::scope::ScopeName;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::oauth::{ErrorCode, OAuthError};
 use crate::secret::Secret;
 use crate::store::accounts::TokenAccount;
@@ -220,11 +221,15 @@ async fn claims_of(
     }
 }
 
+/// The algorithm that clients register (`userinfo_signed_response_alg`).
+const USERINFO_ALGORITHM: SigningAlgorithm = SigningAlgorithm::Rs256;
+
 async fn sign(context: &Context, claims: &SignedUserinfo<'_>) -> Result<Response, OAuthError> {
     const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
     let keys = context.keys.as_ref();
     let keys = keys.ok_or_else(|| OAuthError::server_error("there is no key"))?;
-    let signed = keys.turn().await?.sign("JWT", claims).await?;
+    let signed = keys.turn_with(USERINFO_ALGORITHM).await?;
+    let signed = signed.sign("JWT", claims).await?;
     Ok(([(CONTENT_TYPE, JWT)], signed).into_response())
 }
 

@@ -3,17 +3,19 @@
 use std::sync::OnceLock;
 
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::context::{Context, SharedContext};
+use crate::http::entity_tag::{etag, is_known};
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::keys;
+use crate::keys::schedule::KEY_SET_MAX_AGE;
 use crate::oauth::server_metadata::ServerMetadata;
 
 /// A JSON document that caches may store for an hour.
@@ -40,9 +42,10 @@ impl Document {
     }
 }
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=3600");
         ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, CACHED)], self.0).into_response()
     }
@@ -52,24 +55,30 @@ impl IntoResponse for Document {
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthJWKS)]
 pub struct Jwks {
-    /// The current key; several during a key rotation.
+    /// The keys that sign, the keys that will sign next, and the keys of tokens that have not expired.
     pub keys: Vec<Jwk>,
 }
 
-/// A public key (RFC 7517 §4, RFC 7518 §6.3.1).
+/// A public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthJWK)]
 pub struct Jwk {
-    /// `RS256`.
+    /// `RS256`, `PS256`, `ES256`, `EdDSA` or `Ed25519`.
     pub alg: String,
-    /// The exponent, base64url.
-    pub e: String,
-    /// The thumbprint (RFC 7638).
+    /// The curve of an elliptic curve key.
+    pub crv: Option<String>,
+    /// The exponent of an RSA key, base64url.
+    pub e: Option<String>,
+    /// The key id.
     pub kid: String,
-    /// `RSA`.
+    /// `RSA`, `EC` or `OKP`.
     pub kty: String,
-    /// The modulus, base64url.
-    pub n: String,
+    /// The modulus of an RSA key, base64url.
+    pub n: Option<String>,
+    /// The coordinates of an elliptic curve key, base64url.
+    pub x: Option<String>,
+    /// The second coordinate of a P-256 key, base64url.
+    pub y: Option<String>,
     /// `sig`.
     #[schema(rename = "use")]
     pub key_use: String,
@@ -163,16 +172,41 @@ pub async fn oauth_authorization_server_of(
     tag = "auth",
     security(()),
     responses(
-        (status = 200, description = "JWK set (RFC 7517 §5)", body = Jwks),
+        (
+            status = 200,
+            description = "JWK set (RFC 7517 §5)",
+            body = Jwks,
+            headers(("ETag" = String, description = "Version of the key set"))
+        ),
+        (status = 304, description = "The key set has the version of `If-None-Match`"),
         responses::NotFound,
         responses::OAuthTooManyRequests,
     ),
 )]
-pub async fn jwks(State(context): State<SharedContext>) -> Result<Document, ApiError> {
+pub async fn jwks(
+    State(context): State<SharedContext>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let keys = context.keys.as_ref().ok_or_else(disabled)?;
-    Ok(Document::rendered_once(&context.documents.jwks, || {
-        keys.jwks()
-    }))
+    let document = Document::new(&keys.jwks().await);
+    if context.config.policies.tokens.single_key {
+        return Ok(document.into_response());
+    }
+    let tag = etag(&document.0);
+    let unchanged = is_known(&headers, &tag);
+    let shared = [(ETAG, tag), (CACHE_CONTROL, key_set_cached())];
+    if unchanged {
+        return Ok((StatusCode::NOT_MODIFIED, shared).into_response());
+    }
+    let content_type = [(CONTENT_TYPE, JSON)];
+    Ok((shared, content_type, document.0).into_response())
+}
+
+/// Returns the `Cache-Control` of the key set: short, since keys rotate.
+fn key_set_cached() -> HeaderValue {
+    let seconds = KEY_SET_MAX_AGE.whole_seconds();
+    HeaderValue::try_from(format!("public, max-age={seconds}"))
+        .expect("digits are legal in a header")
 }
 
 /// Metadata of this community as a client of other servers (RFC 7591 §2).
@@ -229,7 +263,8 @@ fn oauth(context: &Context) -> Result<Document, ApiError> {
 fn metadata(context: &Context) -> ServerMetadata {
     let policies = context.config.policies;
     let base = context.config.endpoint_base();
-    let mut metadata = ServerMetadata::openid(&context.config.issuer(), &base);
+    let mut metadata = ServerMetadata::openid(&context.config.issuer(), &base)
+        .with_signing_algorithms(&context.config.signing_algorithms.0);
     if context.config.registration_enabled {
         metadata = metadata.with_registration(&base);
     }

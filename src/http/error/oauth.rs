@@ -36,6 +36,7 @@ impl From<keys::Error> for OAuthError {
                 Self::temporarily_unavailable("The server is busy; try again shortly")
                     .retry_after(1)
             }
+            keys::Error::Store(error) => error.into(),
             error => Self::server_error(error),
         }
     }

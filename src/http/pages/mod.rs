@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
+use super::entity_tag::{etag, is_known};
 use files::{ASSETS, PAGES};
 pub use rendered::{error_page, form_page, signed_out_page};
 
@@ -97,56 +97,5 @@ impl File {
         }
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
         (SECURITY_HEADERS, shared, content_type, self.body).into_response()
-    }
-}
-
-/// Makes a strong entity tag: half of the SHA-256 of the content.
-fn etag(body: &[u8]) -> HeaderValue {
-    let digest: [u8; 32] = Sha256::digest(body).into();
-    let half: [u8; 16] = std::array::from_fn(|index| digest[index]);
-    HeaderValue::try_from(format!("\"{:032x}\"", u128::from_be_bytes(half)))
-        .expect("quotes and hexadecimal digits are legal in a header")
-}
-
-/// True if the browser has this content already (RFC 9110 §13.1.2, weak comparison).
-fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    request
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entity_tag_is_strong_and_follows_the_content() {
-        assert_eq!(etag(b""), "\"e3b0c44298fc1c149afbf4c8996fb924\"");
-        assert_ne!(etag(b"a"), etag(b"b"));
-    }
-
-    #[test]
-    fn a_known_entity_tag_is_found_in_any_form_of_the_list() {
-        let tag = etag(b"page");
-        let known = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(
-                header::IF_NONE_MATCH,
-                value.parse().expect("a legal header"),
-            );
-            is_known(&headers, &tag)
-        };
-        let own = tag.to_str().expect("an ASCII tag").to_owned();
-        assert!(known(&own));
-        assert!(known(&format!("\"other\", W/{own}")));
-        assert!(known("*"));
-        assert!(!known("\"other\""));
-        assert!(!is_known(&HeaderMap::new(), &tag));
     }
 }

@@ -165,6 +165,7 @@ impl Setup {
             network: Arc::clone(&self.network),
         };
         let context = Arc::new(Context::new(config, sources).await.unwrap());
+        context.load_keys().await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(listener::run(Arc::clone(&context), listener, stop.clone()));
         Server {

@@ -213,7 +213,7 @@ impl ResolvedRequest {
             )));
         }
         let hint = parameters.get("id_token_hint");
-        check_id_token_hint(context, hint, &owner.account.id)?;
+        check_id_token_hint(context, hint, &owner.account.id).await?;
         // RFC 9700 §2.1.1: only confidential clients may go without PKCE, if exempted.
         let pkce_required = client.kind == ClientType::Public || client.pkce_required;
         let uri = &self.redirect_uri;
@@ -305,7 +305,7 @@ fn check_subject(subject: Option<&str>, account: &AccountId) -> Result<(), OAuth
 
 /// Checks `id_token_hint` (OpenID Connect Core §3.1.2.1): an ID token of this server for the signed-in
 /// account. Expired tokens are accepted.
-fn check_id_token_hint(
+async fn check_id_token_hint(
     context: &Context,
     hint: Option<&str>,
     account: &AccountId,
@@ -319,10 +319,10 @@ fn check_id_token_hint(
         _iat: i64,
     }
     let Some(hint) = hint else { return Ok(()) };
-    let claims: Option<Hint> = context
-        .keys
-        .as_ref()
-        .and_then(|keys| keys.verify("JWT", hint));
+    let claims: Option<Hint> = match &context.keys {
+        Some(keys) => keys.verify_hint(hint).await?,
+        None => None,
+    };
     match claims.filter(|claims| claims.iss == context.config.issuer()) {
         None => Err(OAuthError::invalid_request(
             "id_token_hint is not an ID token of this server",

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::accounts::person_claims;
 use crate::clock::Timestamp;
@@ -16,6 +16,7 @@ use crate::oauth::grant_type::GrantType;
 use crate::oauth::id_token::{ClaimPlace, IdTokenClaims, PersonClaims};
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::oauth::sign_in_method::SignInMethod;
+use crate::oauth::signing_algorithm::{SigningAlgorithm, TokenHash};
 use crate::secret::Secret;
 use crate::store::accounts::Account;
 use crate::store::clients::Client;
@@ -114,7 +115,7 @@ impl Issue<'_> {
         let id_token = if let Some(person) = person {
             let claims = IdTokenClaims {
                 acr,
-                at_hash: at_hash(&access_token),
+                at_hash: at_hash(&access_token, turn.algorithm()),
                 aud: &self.client.client_id,
                 auth_time: self.auth_time.map(Timestamp::unix_seconds),
                 exp,
@@ -154,9 +155,12 @@ impl Issue<'_> {
 
 /// Computes the `at_hash` claim, which binds the ID token to the access token (OpenID Connect Core
 /// §3.1.3.6).
-fn at_hash(access_token: &str) -> String {
-    let digest = Sha256::digest(access_token.as_bytes());
-    URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2])
+fn at_hash(access_token: &str, algorithm: SigningAlgorithm) -> String {
+    let half = match algorithm.token_hash() {
+        TokenHash::Sha256 => Sha256::digest(access_token.as_bytes())[..16].to_vec(),
+        TokenHash::Sha512 => Sha512::digest(access_token.as_bytes())[..32].to_vec(),
+    };
+    URL_SAFE_NO_PAD.encode(half)
 }
 
 /// Makes the first refresh token of a grant, if scope and client allow one (OpenID Connect Core §11).
