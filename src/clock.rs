@@ -12,8 +12,8 @@ use time::{Duration, OffsetDateTime};
 /// The epoch of Unix time.
 const UNIX_EPOCH: Timestamp = Timestamp(OffsetDateTime::UNIX_EPOCH);
 
-/// An instant in UTC with nanoseconds, from [`Timestamp::FIRST`] to [`Timestamp::LAST`]: the years that
-/// RFC 3339 and both engines can write.
+// From `FIRST` to `LAST`: the years that RFC 3339 and both engines can write.
+/// An instant in UTC with nanoseconds (RFC 3339).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(OffsetDateTime);

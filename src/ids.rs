@@ -84,47 +84,58 @@ macro_rules! id {
 }
 
 id!(
-    /// A member: `accounts.id`, the `sub` of tokens.
+    // `accounts.id`
+    /// A member, the `sub` of tokens.
     AccountId
 );
 id!(
-    /// A connection to a remote server: `oauth_remote_connections.id`.
+    // `oauth_remote_connections.id`
+    /// A connection to a remote server.
     RemoteConnectionId
 );
 id!(
-    /// An authorization flow of a remote connection: `oauth_remote_authorisation_flows.id`.
+    // `oauth_remote_authorisation_flows.id`
+    /// An authorization flow of a remote connection.
     RemoteFlowId
 );
 id!(
-    /// A resource beside the community's own API: `auth_resources.id`.
+    // `auth_resources.id`
+    /// A resource beside the community's own API.
     ResourceId
 );
 id!(
-    /// A role: `roles.id`.
+    // `roles.id`
+    /// A role.
     RoleId
 );
 id!(
-    /// A browser session: `sessions.id`.
+    // `sessions.id`
+    /// A browser session.
     SessionId
 );
 id!(
-    /// A client's row: `oauth_clients.id`. Not the public `client_id`.
+    // `oauth_clients.id`
+    /// A client's row. Not the public `client_id`.
     ClientRowId
 );
 id!(
-    /// An authorization request that waits for a decision: `oauth_authorisation_requests.id`.
+    // `oauth_authorisation_requests.id`
+    /// An authorization request that waits for a decision.
     AuthorizationRequestId
 );
 id!(
-    /// An authorization code: `oauth_authorisation_codes.id`.
+    // `oauth_authorisation_codes.id`
+    /// An authorization code.
     AuthorizationCodeId
 );
 id!(
-    /// A device authorization: `oauth_device_authorisations.id`.
+    // `oauth_device_authorisations.id`
+    /// A device authorization.
     DeviceAuthorizationId
 );
 id!(
-    /// A refresh token: `oauth_refresh_tokens.id`.
+    // `oauth_refresh_tokens.id`
+    /// A refresh token.
     RefreshTokenId
 );
 id!(
@@ -132,15 +143,18 @@ id!(
     GrantId
 );
 id!(
-    /// A remembered consent: `auth_consents.id`.
+    // `auth_consents.id`
+    /// A remembered consent.
     ConsentId
 );
 id!(
-    /// An access key: `authentications.id`.
+    // `authentications.id`
+    /// An access key.
     AccessKeyId
 );
 id!(
-    /// An audit entry: `auth_audit.id`.
+    // `auth_audit.id`
+    /// An audit entry.
     AuditId
 );
 

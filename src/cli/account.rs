@@ -74,6 +74,9 @@ pub(super) struct List {
 pub(super) struct Suspend {
     /// The handle of the account, as in loki.
     handle: String,
+    /// Suspend without asking.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// End the suspension of an account.
@@ -126,7 +129,7 @@ impl Account {
         match self {
             Self::Create(create) => create.run(&context).await,
             Self::List(list) => list.run(&context).await,
-            Self::Suspend(Suspend { handle }) => suspend(&context, &handle).await,
+            Self::Suspend(Suspend { handle, yes }) => suspend(&context, &handle, yes).await,
             Self::Reinstate(Reinstate { handle }) => reinstate(&context, &handle).await,
             Self::Password(set) => set.run(&context).await,
         }?;
@@ -318,7 +321,12 @@ fn sentence(credentials: SessionlessCredentials) -> String {
     )
 }
 
-async fn suspend(context: &Context, handle: &str) -> Result<(), Error> {
+async fn suspend(context: &Context, handle: &str, yes: bool) -> Result<(), Error> {
+    find(context, handle).await?;
+    output::agree(
+        &format!("Suspend {handle} and end all sessions and tokens of the account?"),
+        yes,
+    )?;
     set_suspended(context, handle, Some(context.clock.now())).await?;
     output::note(&format!(
         "{handle} is suspended: all sessions and tokens of the account are revoked. Access keys \

@@ -23,6 +23,7 @@ mod restore;
 mod role;
 mod serve;
 mod session;
+mod shell_files;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -86,6 +87,9 @@ enum Command {
     OpenApi,
     Doctor(doctor::Doctor),
     Healthcheck(healthcheck::Healthcheck),
+    Completions(shell_files::Completions),
+    #[command(name = "man")]
+    Manual(shell_files::Manual),
 }
 
 /// Why a command failed: printed on stderr, with exit code 1.
@@ -187,6 +191,8 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
             doctor.run(settings, env_file).await
         }
         Command::Healthcheck(healthcheck) => healthcheck.run(&settings()?).await,
+        Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
     }
 }
 

@@ -1,14 +1,26 @@
 //! Output of commands: results on stdout, as a table or as JSON, and notes on stderr.
+//!
+//! A terminal gets no control characters and no bidirectional controls of names and errors: these could forge
+//! lines, or hide text ("Trojan Source").
 
 use std::io::{ErrorKind, IsTerminal as _, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::Error;
 
-/// Prints a result on stdout. A reader that closes the pipe early, like `head`, is not an error.
+/// Prints a result on stdout.
 pub(super) fn print(text: &str) -> Result<(), Error> {
+    if std::io::stdout().is_terminal() {
+        return print_styled(&clean_lines(text));
+    }
+    print_styled(text)
+}
+
+/// Prints a text with escape sequences of this program. A reader that closes the pipe early, like `head`, is not an
+/// error.
+pub(super) fn print_styled(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
     match written {
@@ -26,44 +38,43 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), Error> {
 
 /// Prints a note on stderr.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let mut stderr = std::io::stderr();
+    let _ = if stderr.is_terminal() {
+        writeln!(stderr, "{}", clean_lines(text))
+    } else {
+        writeln!(stderr, "{text}")
+    };
 }
 
-/// Formats a table with a line per row; on a terminal, cells are wrapped to fit.
+/// Formats a table with a line per row. If a line does not fit the terminal, each row is a block of lines, so that no
+/// id is cut in two.
 pub(super) fn table<const N: usize>(
     heads: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    let rows: Vec<[String; N]> = rows
+        .into_iter()
+        .map(|row| row.map(|cell| clean(&cell)))
+        .collect();
+    let lines = lines_of(heads, &rows);
+    let fits = |width: u16| {
+        lines
+            .lines()
+            .all(|line| line.chars().count() <= usize::from(width))
+    };
+    match width() {
+        Some(width) if !fits(width) => blocks(heads, rows, width),
+        _ => lines,
+    }
+}
+
+/// Formats a line per row.
+fn lines_of<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(heads);
-    if let Some(width) = width() {
-        table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
-    }
     for row in rows {
-        table.add_row(row.map(|cell| clean(&cell)));
+        table.add_row(row);
     }
-    without_margin(&table)
-}
-
-/// Formats name and value pairs, a line each.
-pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    if let Some(width) = width() {
-        table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
-    }
-    for (name, value) in rows {
-        table.add_row([name.to_owned(), clean(&value)]);
-    }
-    without_margin(&table)
-}
-
-/// Formats a table without the outer spaces.
-fn without_margin(table: &Table) -> String {
     let text = table.to_string();
     let lines = text
         .lines()
@@ -71,18 +82,78 @@ fn without_margin(table: &Table) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Removes control characters: names come from untrusted users and could contain terminal escape
-/// sequences.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' {
-                '\u{FFFD}'
-            } else {
-                c
+/// Formats a block of lines per row, without empty cells.
+fn blocks<const N: usize>(heads: [&str; N], rows: Vec<[String; N]>, width: u16) -> String {
+    let blocks = rows.into_iter().map(|row| {
+        let cells = heads.into_iter().zip(row);
+        pairs(cells.filter(|(_, cell)| !cell.is_empty()), Some(width))
+    });
+    blocks.collect::<Vec<_>>().join("\n\n")
+}
+
+/// Formats name and value pairs, a line each.
+pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let rows = rows.into_iter().map(|(name, value)| (name, clean(&value)));
+    pairs(rows, width())
+}
+
+/// Formats pairs in two columns; a value that is too long continues below its first line.
+fn pairs<'a>(rows: impl IntoIterator<Item = (&'a str, String)>, width: Option<u16>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let names = rows.iter().map(|(name, _)| name.chars().count());
+    let indent = names.max().unwrap_or_default() + 2;
+    let room = width.map_or(usize::MAX, |width| {
+        usize::from(width).saturating_sub(indent)
+    });
+    let mut lines = Vec::new();
+    for (name, value) in rows {
+        let mut parts = value.split('\n').flat_map(|line| wrap(line, room));
+        let first = parts.next().unwrap_or_default();
+        lines.push(format!("{name:<indent$}{first}").trim_end().to_owned());
+        lines.extend(parts.map(|part| format!("{:indent$}{part}", "")));
+    }
+    lines.join("\n")
+}
+
+/// Breaks a line at spaces only: a word that is too long, such as an address, is left to the terminal.
+fn wrap(line: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines.last_mut().map_or(0, |last| last.chars().count());
+        let is_empty = last == 0;
+        if !is_empty && last + 1 + word.chars().count() > room {
+            lines.push(word.to_owned());
+        } else if let Some(last) = lines.last_mut() {
+            if !is_empty {
+                last.push(' ');
             }
-        })
-        .collect()
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+/// Replaces control characters and bidirectional controls: names come from untrusted users.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| shown(c, &['\n'])).collect()
+}
+
+/// The same for a text of several lines.
+fn clean_lines(text: &str) -> String {
+    text.chars().map(|c| shown(c, &['\n', '\t'])).collect()
+}
+
+fn shown(c: char, allowed: &[char]) -> char {
+    let is_bidi = matches!(
+        c,
+        '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+    );
+    let is_line = matches!(c, '\u{2028}' | '\u{2029}');
+    if (c.is_control() && !allowed.contains(&c)) || is_bidi || is_line {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
 }
 
 /// Formats a flag for a table: `yes` or an empty text.
@@ -96,12 +167,40 @@ pub(super) fn yes(flag: bool) -> String {
 
 /// Returns the width of the terminal on stdout; `None` if stdout is not a terminal.
 pub(super) fn width() -> Option<u16> {
+    size().map(|(width, _)| width)
+}
+
+/// Returns columns and lines of the terminal on stdout; `None` if stdout is not a terminal.
+pub(super) fn size() -> Option<(u16, u16)> {
     let stdout = std::io::stdout();
     let size = stdout
         .is_terminal()
         .then(|| terminal_size::terminal_size_of(&stdout))
         .flatten();
-    size.map(|(width, _)| width.0)
+    size.map(|(width, height)| (width.0, height.0))
+}
+
+/// Abilities of the terminal, from its environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Abilities {
+    /// Colours and bold text: not with `NO_COLOR` (<https://no-color.org>).
+    pub(super) styles: bool,
+    /// Overwriting a line: not with `TERM=dumb`.
+    pub(super) overwrites: bool,
+}
+
+/// Reads the abilities of the terminal.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "variables of the terminal, not settings of this program"
+)]
+pub(super) fn abilities() -> Abilities {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    Abilities {
+        styles: !is_dumb && !is_set("NO_COLOR"),
+        overwrites: !is_dumb,
+    }
 }
 
 /// Asks for confirmation; `None` without a terminal.
@@ -109,11 +208,19 @@ pub(super) fn confirm(question: &str) -> Result<Option<bool>, Error> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(None);
     }
-    let _ = write!(std::io::stderr(), "{question} [y/N] ");
+    let _ = write!(std::io::stderr(), "{} [y/N] ", clean(question));
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.map_err(|error| Error::Io("stdin cannot be read".to_owned(), error))?;
     Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+}
+
+/// Asks on a terminal before a change that interrupts members or applications; a script is not asked.
+pub(super) fn agree(question: &str, yes: bool) -> Result<(), Error> {
+    if !yes && confirm(question)? == Some(false) {
+        return Err(Error::because("nothing was changed"));
+    }
+    Ok(())
 }
 
 /// Guesses the command line that started this program: a name, a path, or cargo.
@@ -124,5 +231,46 @@ pub(super) fn program() -> String {
         "target/debug/storyden-auth" => "cargo run --".to_owned(),
         "" => "storyden-auth".to_owned(),
         _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_breaks_at_spaces_only() {
+        assert_eq!(
+            wrap("openid profile email", 14),
+            ["openid profile", "email"]
+        );
+        assert_eq!(wrap("openid", 3), ["openid"]);
+        assert_eq!(wrap("", 3), [""]);
+        let text = pairs(
+            [("ID", "a b".to_owned()), ("SCOPE", "c".to_owned())],
+            Some(9),
+        );
+        assert_eq!(text, "ID     a\n       b\nSCOPE  c");
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_is_a_block() {
+        let rows = vec![
+            ["d5h8q2fj1e3g4a5b6c70".to_owned(), "Frigg".to_owned()],
+            ["d5h8q2fj1e3g4a5b6c7g".to_owned(), String::new()],
+        ];
+        let text = blocks(["ID", "NAME"], rows, 20);
+        let expected = "ID    d5h8q2fj1e3g4a5b6c70\nNAME  Frigg\n\nID  d5h8q2fj1e3g4a5b6c7g";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn controls_are_replaced() {
+        assert_eq!(
+            clean("a\x1b[2Jb\u{202E}c\u{2066}d\u{2028}e"),
+            "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d\u{FFFD}e"
+        );
+        assert_eq!(clean_lines("a\n\tb"), "a\n\tb");
+        assert_eq!(clean("👩\u{200D}🚀 Ødin ثور"), "👩\u{200D}🚀 Ødin ثور");
     }
 }

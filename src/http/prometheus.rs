@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::SharedContext;
+use crate::telemetry::catalog;
 
 /// Upper bounds of the latency histograms, in seconds.
 const LATENCIES: &[f64] = &[
@@ -71,30 +72,30 @@ async fn run_upkeep_regularly(recorder: &'static PrometheusHandle, stop: Cancell
 async fn show(State(context): State<SharedContext>) -> impl IntoResponse {
     let load = context.db.load();
     let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
-    gauge!("db_writers_waiting").set(number(load.writers_waiting));
-    gauge!("db_connections").set(f64::from(load.connections));
-    gauge!("db_connections_idle").set(number(load.idle));
+    gauge!(catalog::DB_WRITERS_WAITING.name).set(number(load.writers_waiting));
+    gauge!(catalog::DB_CONNECTIONS.name).set(f64::from(load.connections));
+    gauge!(catalog::DB_CONNECTIONS_IDLE.name).set(number(load.idle));
     let connections = context.places.load();
-    gauge!("http_connections_open").set(number(connections.open));
-    gauge!("http_connections_idle").set(number(connections.idle));
-    counter!("http_connections_refused_total", "reason" => "share")
+    gauge!(catalog::HTTP_CONNECTIONS_OPEN.name).set(number(connections.open));
+    gauge!(catalog::HTTP_CONNECTIONS_IDLE.name).set(number(connections.idle));
+    counter!(catalog::HTTP_CONNECTIONS_REFUSED.name, "reason" => "share")
         .absolute(connections.refused_by_network);
-    counter!("http_connections_refused_total", "reason" => "full")
+    counter!(catalog::HTTP_CONNECTIONS_REFUSED.name, "reason" => "full")
         .absolute(connections.refused_when_full);
-    counter!("http_connections_closed_for_room_total").absolute(connections.evicted_idle);
+    counter!(catalog::HTTP_CONNECTIONS_CLOSED_FOR_ROOM.name).absolute(connections.evicted_idle);
     if let Some(keys) = &context.keys {
-        gauge!("oauth_signing_turns_free").set(number(keys.free_permits()));
-        gauge!("oauth_signing_waiting").set(number(keys.waiting()));
-        counter!("oauth_signatures_total").absolute(keys.signatures());
         for (algorithm, age, next) in keys.ages() {
             let algorithm = algorithm.name();
-            gauge!("oauth_signing_key_age_seconds", "algorithm" => algorithm)
+            gauge!(catalog::SIGNING_KEY_AGE.name, "algorithm" => algorithm)
                 .set(age.as_seconds_f64());
             if let Some(next) = next {
-                gauge!("oauth_signing_key_rotation_seconds", "algorithm" => algorithm)
+                gauge!(catalog::SIGNING_KEY_ROTATION.name, "algorithm" => algorithm)
                     .set(next.as_seconds_f64());
             }
         }
+        gauge!(catalog::SIGNING_TURNS_FREE.name).set(number(keys.free_permits()));
+        gauge!(catalog::SIGNING_WAITING.name).set(number(keys.waiting()));
+        counter!(catalog::SIGNATURES.name).absolute(keys.signatures());
     }
     let text = recorder().map(PrometheusHandle::render).unwrap_or_default();
     (

@@ -12,6 +12,11 @@ use crate::secret::hex;
 use crate::telemetry::metrics;
 use crate::trace_id::with_trace_id;
 
+/// Response extension that names the route of a response in the metrics, for routes of which each would be
+/// a series of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteLabel(pub &'static str);
+
 /// Middleware that gives every request a span and a new trace id. The caller's trace id (W3C Trace
 /// Context) is logged as a separate field: a caller can send any id, and must not choose the id used by
 /// the log and the audit trail. Queries are never logged, because they contain `state` and codes.
@@ -29,6 +34,8 @@ pub async fn trace(State(context): State<SharedContext>, request: Request, next:
         response
     };
     let response = with_trace_id(trace_id, answer.instrument(span)).await;
+    let label = response.extensions().get::<RouteLabel>();
+    let route = label.map_or(route, |RouteLabel(label)| label);
     metrics::answered(&method, route, response.status(), stopwatch.seconds());
     response
 }

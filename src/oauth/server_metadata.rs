@@ -29,57 +29,82 @@ const SECRET_METHODS: &[&str] = &[
 /// The metadata document. RFC 8414's document leaves out the members specific to OpenID Connect.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizationServerMetadata)]
-#[expect(
-    missing_docs,
-    reason = "the members are defined by RFC 8414 §2 and Discovery §3"
-)]
 pub struct ServerMetadata {
+    /// The issuer.
     pub issuer: String,
+    /// URL of the authorization endpoint.
     pub authorization_endpoint: String,
+    /// URL of the device authorization endpoint (RFC 8628 §4).
     pub device_authorization_endpoint: String,
+    /// URL of the token endpoint.
     pub token_endpoint: String,
+    /// URL of the userinfo endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_endpoint: Option<String>,
+    /// URL of dynamic client registration; absent while registration is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<String>,
+    /// URL of the revocation endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
+    /// URL of the introspection endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<String>,
+    /// URL of RP-initiated logout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<String>,
+    /// URL of the public keys.
     pub jwks_uri: String,
+    /// Supported values of `response_type`.
     pub response_types_supported: &'static [&'static str],
+    /// Supported values of `response_mode`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_modes_supported: Option<&'static [&'static str]>,
+    /// Supported values of `grant_type`.
     pub grant_types_supported: Vec<&'static str>,
+    /// Supported methods of PKCE.
     pub code_challenge_methods_supported: &'static [&'static str],
+    /// Supported scopes.
     #[schema(value_type = Vec<String>)]
     pub scopes_supported: Scope,
+    /// Supported subject types: `public`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject_types_supported: Option<&'static [&'static str]>,
+    /// Signature algorithms of ID tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signing_alg_values_supported: Option<Vec<&'static str>>,
+    /// Signature algorithms of userinfo responses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signing_alg_values_supported: Option<Vec<&'static str>>,
+    /// Supported authentication context classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr_values_supported: Option<&'static [&'static str]>,
+    /// Claims that the server may release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_supported: Option<&'static [&'static str]>,
+    /// Methods of client authentication at the token endpoint.
     pub token_endpoint_auth_methods_supported: &'static [&'static str],
+    /// Signature algorithms of client assertions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg_values_supported: Option<&'static [&'static str]>,
+    /// Methods of client authentication at the revocation endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
+    /// Methods of client authentication at the introspection endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<&'static [&'static str]>,
+    /// True if a client id may be the URL of a client metadata document.
     pub client_id_metadata_document_supported: bool,
+    /// True if authorization responses have `iss` (RFC 9207).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_response_iss_parameter_supported: Option<bool>,
+    /// False: request objects are not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_parameter_supported: Option<bool>,
+    /// False: request objects are not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_uri_parameter_supported: Option<bool>,
+    /// True if the parameter `claims` is supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_parameter_supported: Option<bool>,
 }

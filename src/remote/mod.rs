@@ -79,52 +79,74 @@ impl Error {
     }
 }
 
-/// A connection as shown to people and programs: never a secret or a token
-/// (storyden-contract.md#remote-connections).
+// storyden-contract.md#remote-connections
+/// A connection without its secret and its tokens.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteConnection)]
-#[expect(missing_docs, reason = "the members are the contract's")]
 pub struct Shown {
+    /// Authorization endpoint of the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<String>,
+    /// Issuer of the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_server: Option<String>,
+    /// Id of this community at the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// Time of creation.
     #[serde(rename = "createdAt")]
     pub created_at: Timestamp,
     /// Scope of the tokens, beside the requested `scope`; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granted_scope: Option<String>,
+    /// True if an access token is stored.
     pub has_access_token: bool,
+    /// True if a client secret is stored.
     pub has_client_secret: bool,
+    /// True if a refresh token is stored.
     pub has_refresh_token: bool,
+    /// Row id.
     pub id: RemoteConnectionId,
+    /// Reason of the last failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// `cimd` (client metadata document), `dcr` (dynamic registration) or `manual`.
     pub mode: String,
+    /// Redirect URI of this community at the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
+    /// Redirect URIs that are registered at the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
+    /// Registration endpoint of the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<String>,
+    /// Resource identifier, from the metadata of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Name of the resource, from its metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
+    /// URL of the resource, as entered.
     pub resource_url: String,
+    /// Requested scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// `pending` until the first authorization, `connected`, or `error`.
     pub status: String,
+    /// Token endpoint of the other server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
+    /// Authentication method at the token endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<String>,
+    /// Expiry of the access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_expiry: Option<Timestamp>,
+    /// Type of the access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,
+    /// Time of the last change.
     #[serde(rename = "updatedAt")]
     pub updated_at: Timestamp,
 }

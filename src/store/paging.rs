@@ -119,7 +119,8 @@ impl ListSql {
     }
 }
 
-/// Page information in the body of a list (storyden-contract.md#refresh-token-lists).
+// storyden-contract.md#refresh-token-lists
+/// Page information in the body of a list.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct Pages {
     /// Number of this page.

@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+pub mod catalog;
 pub mod metrics;
 
 use std::io::IsTerminal as _;

@@ -430,12 +430,12 @@ both! {
         let shown = server.http.get(format!("http://{address}/metrics")).send().await.unwrap();
         let shown = shown.text().await.unwrap();
         for line in [
-            "# HELP cleanup_backlog_rows ",
-            "cleanup_backlog_rows{step=\"pending requests\"} ",
-            "cleanup_backlog_rows{step=\"refresh tokens\"} ",
-            "# HELP cleanup_last_completed_timestamp_seconds ",
-            "cleanup_last_completed_timestamp_seconds{step=\"grants\"} ",
-            "# HELP cleanup_rows_deleted_total ",
+            "# HELP storyden_auth_cleanup_backlog_rows ",
+            "storyden_auth_cleanup_backlog_rows{step=\"pending requests\"} ",
+            "storyden_auth_cleanup_backlog_rows{step=\"refresh tokens\"} ",
+            "# HELP storyden_auth_cleanup_last_completed_timestamp_seconds ",
+            "storyden_auth_cleanup_last_completed_timestamp_seconds{step=\"grants\"} ",
+            "# HELP storyden_auth_cleanup_rows_deleted_total ",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }

@@ -28,15 +28,15 @@ both! {
         server.exchange(&app, &code).await.expect(200);
         let shown = server.http.get(format!("http://{metrics}/metrics"));
         let text = server.send(shown).await.expect(200).body;
-        assert!((1.0..100.0).contains(&value(&text, "http_connections_open ")));
-        value(&text, "http_connections_idle ");
+        assert!((1.0..100.0).contains(&value(&text, "storyden_auth_http_connections_open ")));
+        value(&text, "storyden_auth_http_connections_idle ");
         for (name, expected) in [
-            ("http_connections_refused_total{reason=\"share\"} ", 0.0),
-            ("http_connections_refused_total{reason=\"full\"} ", 0.0),
-            ("http_connections_closed_for_room_total ", 0.0),
-            ("oauth_signing_waiting ", 0.0),
-            ("oauth_signatures_total ", 2.0),
-            ("oauth_signing_wait_seconds_count ", 1.0),
+            ("storyden_auth_http_connections_refused_total{reason=\"share\"} ", 0.0),
+            ("storyden_auth_http_connections_refused_total{reason=\"full\"} ", 0.0),
+            ("storyden_auth_http_connections_closed_for_room_total ", 0.0),
+            ("storyden_auth_signing_waiting ", 0.0),
+            ("storyden_auth_signatures_total ", 2.0),
+            ("storyden_auth_signing_wait_seconds_count ", 1.0),
         ] {
             assert!((value(&text, name) - expected).abs() < f64::EPSILON, "{name}: {text}");
         }

@@ -95,7 +95,6 @@ const OPERATIONS: &[(&str, Callers)] = &[
     ("OAuthRefreshTokenDelete", Person),
     ("OAuthRefreshTokenList", Person),
     ("OAuthProtectedResourceMetadataOf", Anybody),
-    ("OAuthProtectedResourceMetadataWithSlash", Anybody),
     ("OAuthRemoteCallback", Person),
     ("OAuthRemoteConnectionAuthorize", Administrator),
     ("OAuthRemoteConnectionCreate", Administrator),

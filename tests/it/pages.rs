@@ -1,6 +1,7 @@
 //! The built-in pages: identical for all users, restricted to a single origin by CSP, not frameable
 //! (clickjacking).
 
+use sha2::{Digest as _, Sha256};
 use storyden_auth::oauth::permission::Permission;
 
 use crate::support::both;
@@ -18,6 +19,7 @@ const PAGES: &[&str] = &[
     "/settings/access-keys",
     "/settings/security",
     "/admin/oauth",
+    "/api/docs",
 ];
 /// Assets of the pages, with the media type.
 const ASSETS: &[(&str, &str)] = &[
@@ -45,6 +47,7 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/consent.js", "text/javascript; charset=utf-8"),
     ("/web/copyable.js", "text/javascript; charset=utf-8"),
     ("/web/device.js", "text/javascript; charset=utf-8"),
+    ("/web/docs.js", "text/javascript; charset=utf-8"),
     ("/web/dialog.js", "text/javascript; charset=utf-8"),
     ("/web/guard.js", "text/javascript; charset=utf-8"),
     ("/web/i18n.js", "text/javascript; charset=utf-8"),
@@ -59,6 +62,11 @@ const ASSETS: &[(&str, &str)] = &[
     ("/web/scopes.js", "text/javascript; charset=utf-8"),
     ("/web/security.js", "text/javascript; charset=utf-8"),
     ("/web/snippets.js", "text/javascript; charset=utf-8"),
+    (
+        "/web/swagger-ui/swagger-ui-bundle.js",
+        "text/javascript; charset=utf-8",
+    ),
+    ("/web/swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
     ("/web/text.js", "text/javascript; charset=utf-8"),
     ("/web/style.css", "text/css; charset=utf-8"),
     ("/web/icon.svg", "image/svg+xml; charset=utf-8"),
@@ -111,6 +119,17 @@ both! {
                 let path = format!("/web/{name}");
                 assert!(ASSETS.iter().any(|(known, _)| *known == path), "{path} of {script}");
             }
+        }
+    }
+
+    /// The files of Swagger UI are unchanged: their hashes are in the list beside.
+    async fn vendored_files_are_unchanged(setup: Setup) {
+        const LIST: &str = include_str!("../../web/swagger-ui/README.md");
+        let server = setup.start().await;
+        for name in ["swagger-ui-bundle.js", "swagger-ui.css"] {
+            let body = server.get(&format!("/web/swagger-ui/{name}")).await.expect(200).body;
+            let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(LIST.contains(&format!("| `{name}` | `{hash}` |")), "{name}: {hash}");
         }
     }
 

@@ -229,11 +229,11 @@ both! {
         program.says("sign_in_limited").await;
         let shown = server.http.get(format!("http://{metrics}/metrics")).send().await.unwrap().text().await.unwrap();
         for line in [
-            "# HELP auth_refusals_total ",
-            "# HELP auth_limited_total ",
-            "auth_refusals_total{event=\"sign_in_failed\"} 10",
-            "auth_refusals_total{event=\"sign_in_limited\"} 1",
-            "auth_limited_total{limit=\"sign-in-pair\"} 1",
+            "# HELP storyden_auth_refusals_total ",
+            "# HELP storyden_auth_limited_total ",
+            "storyden_auth_refusals_total{event=\"sign_in_failed\"} 10",
+            "storyden_auth_refusals_total{event=\"sign_in_limited\"} 1",
+            "storyden_auth_limited_total{limit=\"sign-in-pair\"} 1",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }

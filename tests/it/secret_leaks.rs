@@ -269,7 +269,7 @@ both! {
         assert_eq!(code, Some(0), "{rest:?}");
         said.extend(rest);
         assert!(said.len() > walk.refusals.len(), "the log has a line for each answer");
-        assert!(metrics.contains("oauth_token_requests_total"), "{metrics}");
+        assert!(metrics.contains("storyden_auth_token_requests_total"), "{metrics}");
         for output in said.iter().chain(&walk.refusals).chain([&metrics]) {
             for (secret, what) in &walk.secrets {
                 assert!(!output.contains(secret), "{what} {secret} is in {output}");

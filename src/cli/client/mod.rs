@@ -78,6 +78,9 @@ pub(super) struct RotateSecret {
     /// Time during which the old secret stays valid, for example 24h; at most 168h [default: 0].
     #[arg(long, value_name = "DURATION", value_parser = arguments::overlap)]
     overlap: Option<Duration>,
+    /// Replace without asking.
+    #[arg(long)]
+    yes: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -285,6 +288,13 @@ impl RotateSecret {
             return Err(Error::because(format!(
                 "{id} is a public client and has no secret"
             )));
+        }
+        if self.overlap.is_none() {
+            let id = &client.client_id;
+            output::agree(
+                &format!("Replace the secret of {id}? The old secret stops at once"),
+                self.yes,
+            )?;
         }
         let overlap = self.overlap.unwrap_or(Duration::ZERO);
         let now = context.clock.now();

@@ -43,6 +43,9 @@ pub(super) struct Login {
         default_value = "openid profile offline_access"
     )]
     scope: String,
+    /// Show no QR code. The QR code is also left out where the terminal is too small.
+    #[arg(long)]
+    no_qr: bool,
     /// Print the token response on standard output, and all other text on standard error.
     #[arg(long)]
     json: bool,
@@ -102,7 +105,7 @@ impl Login {
             .map_err(|error| Error::because(format!("no HTTP client: {}", with_causes(&error))))?;
         let metadata = self.discover(&http).await?;
         let device = self.start(&http, &metadata).await?;
-        let screen = Screen::new(self.json);
+        let screen = Screen::new(self.json, !self.no_qr);
         screen.show(&device)?;
         let tokens = self.wait(&http, &metadata, &device, &screen).await;
         screen.clear();

@@ -7,23 +7,35 @@ use qrcode::{EcLevel, QrCode};
 use time::Duration;
 
 use super::Device;
-use crate::cli::{Error, output};
+use crate::cli::Error;
+use crate::cli::output::{self, Abilities};
+
+/// Lines below the dialogue: the countdown, and the prompt of the shell afterwards.
+const LINES_BELOW: usize = 2;
 
 /// Output of the dialogue: stdout, or stderr while stdout carries JSON.
 pub(super) struct Screen {
     json: bool,
-    /// True if the output is a terminal.
-    live: bool,
+    /// True if a QR code is wanted.
+    qr: bool,
+    /// Abilities of the output; none without a terminal.
+    abilities: Abilities,
 }
 
 impl Screen {
-    pub(super) fn new(json: bool) -> Self {
-        let live = if json {
+    /// `qr` is false if no QR code is wanted.
+    pub(super) fn new(json: bool, qr: bool) -> Self {
+        let is_terminal = if json {
             std::io::stderr().is_terminal()
         } else {
             std::io::stdout().is_terminal()
         };
-        Self { json, live }
+        let abilities = is_terminal.then(output::abilities).unwrap_or_default();
+        Self {
+            json,
+            qr,
+            abilities,
+        }
     }
 
     /// Shows the address and the code to enter (RFC 8628 §3.3).
@@ -31,7 +43,7 @@ impl Screen {
         let address = output::clean(&device.verification_uri);
         let code = output::clean(&device.user_code);
         let line = "─".repeat(code.chars().count() + 6);
-        let (bold, plain) = if self.live {
+        let (bold, plain) = if self.abilities.styles {
             ("\x1b[1m", "\x1b[0m")
         } else {
             ("", "")
@@ -41,8 +53,10 @@ impl Screen {
              and enter the code:\n\n    ┌{line}┐\n    │   {bold}{code}{plain}   │\n    └{line}┘\n"
         );
         if let Some(complete) = &device.verification_uri_complete {
-            if let Some(qr) = self.qr_code(complete) {
-                text.push_str("\nOr scan this, and compare the code:\n\n");
+            let scan = "\nOr scan this, and compare the code:\n\n";
+            let above = text.lines().count() + scan.lines().count();
+            if let Some(qr) = self.qr_code(complete, above) {
+                text.push_str(scan);
                 text.push_str(&qr);
             } else {
                 let complete = output::clean(complete);
@@ -54,20 +68,22 @@ impl Screen {
             }
         }
         if self.json {
-            output::note(&text);
+            let _ = writeln!(std::io::stderr(), "{text}");
             return Ok(());
         }
-        output::print(&text)
+        output::print_styled(&text)
     }
 
     /// Renders the complete address as a QR code (RFC 8628 §3.3.1), dark on light for any terminal
-    /// theme; `None` if the code does not fit.
-    fn qr_code(&self, address: &str) -> Option<String> {
-        let width = output::width().filter(|_| self.live && !self.json)?;
+    /// theme; `None` if the code does not fit the terminal together with the lines above.
+    fn qr_code(&self, address: &str, above: usize) -> Option<String> {
+        let size = output::size().filter(|_| self.qr && self.abilities.styles && !self.json)?;
+        let (columns, lines) = (usize::from(size.0), usize::from(size.1));
         let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
         let drawn = code.render::<Dense1x2>().quiet_zone(true).build();
-        let columns = drawn.lines().next()?.chars().count();
-        if columns + 4 > usize::from(width) {
+        let width = drawn.lines().next()?.chars().count() + 4;
+        let height = drawn.lines().count();
+        if width > columns || above + height + LINES_BELOW > lines {
             return None;
         }
         let lines = drawn
@@ -92,7 +108,7 @@ impl Screen {
     }
 
     fn write(&self, text: &str) {
-        if !self.live {
+        if !self.abilities.overwrites {
             return;
         }
         let _ = if self.json {

@@ -49,10 +49,13 @@ pub struct ShownKey {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AccessKeyOwner)]
 pub struct Owner {
+    /// Unique name.
     handle: String,
+    /// Account id.
     id: AccountId,
     /// Time of sign-up.
     joined: Timestamp,
+    /// Display name.
     name: String,
     /// Always empty, as in Storyden.
     #[schema(value_type = Vec<String>)]

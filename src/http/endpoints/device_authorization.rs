@@ -40,15 +40,21 @@ const USER_AGENT_MAX: usize = 200;
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuthDeviceAuthorisation)]
 pub struct DeviceAuthorizationResponse {
+    /// The code with which the device polls; secret.
     device_code: String,
+    /// Lifetime of both codes, in seconds.
     expires_in: i64,
+    /// Minimum time between two polls, in seconds.
     interval: i64,
+    /// The code that the member enters or compares.
     user_code: String,
+    /// The page at which the member enters the code.
     verification_uri: String,
+    /// The same page with the code filled in, for a QR code.
     verification_uri_complete: String,
 }
 
-/// The parameters (RFC 8628 §3.1), for the API document.
+/// The parameters of a device authorization (RFC 8628 §3.1).
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthDeviceAuthorisationProps)]
 pub struct DeviceForm {

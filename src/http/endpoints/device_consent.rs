@@ -39,17 +39,25 @@ use crate::store::device_authorizations::{self, DeviceRequest};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceConsent)]
 pub struct Consent {
+    /// The client id.
     client_id: String,
+    /// Name of the client, as the client registered it.
     client_name: String,
     /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
     client_version: String,
+    /// Origin of the request.
     device: Device,
+    /// Time of expiry of the request.
     expires_at: Timestamp,
+    /// Scopes that an approval grants.
     #[schema(value_type = Vec<String>)]
     granted_scopes: Scope,
+    /// True if the client may request every permission of the member.
     inherits_user_permissions: bool,
+    /// Scopes that the client requests.
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
+    /// The user code of the request.
     user_code: String,
     #[serde(flatten)]
     facts: ClientFacts,
@@ -59,9 +67,12 @@ pub struct Consent {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceOrigin)]
 pub struct Device {
+    /// Remote address of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
+    /// Time of the request.
     requested_at: Timestamp,
+    /// The `User-Agent` of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
 }
@@ -129,8 +140,10 @@ pub async fn show_and_claim(
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthDeviceConsentSubmitProps)]
 pub struct DecisionBody {
+    /// The user code of the request.
     #[schema(value_type = String)]
     user_code: Secret,
+    /// The decision.
     decision: Decision,
     /// The `client_version` of the page that the user saw. If the client changed since, an approval is
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
@@ -144,6 +157,7 @@ pub struct DecisionBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthDeviceConsentResult)]
 pub struct Decided {
+    /// `approved` or `denied`.
     status: &'static str,
 }
 

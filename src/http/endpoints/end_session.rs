@@ -104,7 +104,7 @@ pub async fn end_session(
     }
 }
 
-/// The form, for the API document.
+/// The form of a logout request.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthEndSessionProps)]
 pub struct EndSessionForm {

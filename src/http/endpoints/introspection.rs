@@ -34,15 +34,18 @@ pub enum Introspection {
     Inactive(Inactive),
 }
 
-/// The answer without details (§2.2, §4).
+/// The answer without details (RFC 7662 §2.2, §4).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)] // makes the two states exclusive in the OpenAPI document
 pub struct Inactive {
+    /// Always false.
     active: bool,
 }
 
 /// The state of a valid token.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Active {
+    /// Always true.
     #[serde(rename = "active")]
     is_good: bool,
     /// The audience of an access token.
@@ -81,7 +84,7 @@ enum Requester {
     Administrator,
 }
 
-/// The form, for the API document.
+/// The form of an introspection request.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthIntrospectionProps)]
 pub struct IntrospectionForm {

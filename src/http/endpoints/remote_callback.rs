@@ -22,6 +22,7 @@ const KNOWN: &[&str] = &["code", "state", "iss", "error", "error_description"];
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteCallbackResult)]
 pub struct AuthorizedConnection {
+    /// The connection.
     connection: Shown,
 }
 

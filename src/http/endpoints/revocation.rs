@@ -25,7 +25,7 @@ const REVOCATION_REASON: &str = "by_client";
 /// Maximum lifetime of an access token, in seconds (the settings allow 24 h).
 const LIFE_MAX: i64 = 86_400;
 
-/// The form, for the API document.
+/// The form of a revocation request.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthRevocationProps)]
 pub struct RevocationForm {

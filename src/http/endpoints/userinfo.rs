@@ -38,10 +38,11 @@ use crate::store::userinfo_terms::UserinfoTerms;
 pub struct UserInfo {
     #[serde(flatten)]
     person: PersonClaims,
+    /// Account id.
     sub: AccountId,
 }
 
-/// The form of a `POST`, for the API document.
+/// The form of a userinfo request.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthUserInfoProps)]
 pub struct UserInfoForm {

@@ -51,7 +51,7 @@ impl IntoResponse for Document {
     }
 }
 
-/// The public keys (RFC 7517 §5), for the API document.
+/// The public keys (RFC 7517 §5).
 #[derive(Debug, ToSchema)]
 #[schema(as = OAuthJWKS)]
 pub struct Jwks {
@@ -213,12 +213,19 @@ fn key_set_cached() -> HeaderValue {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthClientMetadata)]
 pub struct ClientDocument {
+    /// The URL of this document.
     client_id: String,
+    /// Name of this community.
     client_name: String,
+    /// Front page of this community.
     client_uri: String,
+    /// Grant types that this community uses.
     grant_types: [&'static str; 2],
+    /// Redirect URIs of this community.
     redirect_uris: [String; 1],
+    /// Response types that this community uses.
     response_types: [&'static str; 1],
+    /// `none`: this client has no secret.
     token_endpoint_auth_method: &'static str,
 }
 

@@ -81,7 +81,8 @@ impl Kind {
 /// The media type of a problem (RFC 9457 §3).
 const PROBLEM: &str = "application/problem+json";
 
-/// Body of a problem (RFC 9457 §3.1, storyden-contract.md#error-bodies).
+// storyden-contract.md#error-bodies
+/// Body of a problem (RFC 9457 §3.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = APIError)]
 pub struct Problem {

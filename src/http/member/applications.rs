@@ -47,6 +47,7 @@ pub struct Application {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthAuthorizedApplicationListResult)]
 pub struct ApplicationList {
+    /// The applications.
     applications: Vec<Application>,
     #[serde(flatten)]
     pages: Pages,

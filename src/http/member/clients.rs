@@ -47,6 +47,7 @@ pub struct ClientList {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthClientIssued)]
 pub struct IssuedClient {
+    /// The client.
     client: ClientResource,
     /// The secret, shown only in this response; absent for a public application.
     #[serde(skip_serializing_if = "Option::is_none")]

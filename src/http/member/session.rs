@@ -57,6 +57,7 @@ pub struct SignIn {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuthSuccess)]
 pub struct SignedIn {
+    /// Account id.
     pub(super) id: AccountId,
 }
 

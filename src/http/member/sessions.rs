@@ -67,6 +67,7 @@ impl From<Account> for SessionAccount {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuthSessionListResult)]
 pub struct SessionList {
+    /// The account of the sessions.
     account: SessionAccount,
     /// Credentials that stay valid after sign-out, unless revoked too.
     lasting: SessionlessCredentials,

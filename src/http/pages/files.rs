@@ -85,6 +85,13 @@ pub(super) struct Asset {
     pub(super) body: &'static [u8],
 }
 
+/// The viewer of the API document. Not a [`Page`]: the styles of the layout and of the viewer conflict.
+pub(super) const DOCS: Asset = Asset {
+    path: "/api/docs",
+    content_type: "text/html; charset=utf-8",
+    body: include_bytes!("../../../web/docs.html"),
+};
+
 /// An asset, served at `/web/` and the path of the file.
 macro_rules! asset {
     ($name:literal, $content_type:literal) => {
@@ -125,6 +132,7 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("consent.js"),
     script!("copyable.js"),
     script!("device.js"),
+    script!("docs.js"),
     script!("dialog.js"),
     script!("guard.js"),
     script!("i18n.js"),
@@ -139,6 +147,8 @@ pub(super) const ASSETS: &[Asset] = &[
     script!("scopes.js"),
     script!("security.js"),
     script!("snippets.js"),
+    script!("swagger-ui/swagger-ui-bundle.js"),
+    asset!("swagger-ui/swagger-ui.css", "text/css; charset=utf-8"),
     script!("text.js"),
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml; charset=utf-8"),

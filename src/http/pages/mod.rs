@@ -7,15 +7,17 @@
 mod files;
 mod rendered;
 
-use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use bytes::Bytes;
 
 use super::entity_tag::{etag, is_known};
-use files::{ASSETS, PAGES};
+use files::{ASSETS, DOCS, PAGES};
 pub use rendered::{error_page, form_page, signed_out_page};
+
+use super::trace::RouteLabel;
 
 /// Content Security Policy of the pages: resources of the same origin only, no framing (clickjacking).
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
@@ -52,14 +54,19 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let assets = ASSETS.iter().map(|asset| {
         let body = Bytes::from_static(asset.body);
-        (asset.path, File::new(asset.content_type, body))
+        (asset.path, File::new("files", asset.content_type, body))
     });
+    let docs = File::new("pages", DOCS.content_type, Bytes::from_static(DOCS.body));
     let pages = PAGES.iter().map(|page| {
         let body = Bytes::from(page.html());
-        (page.path, File::new("text/html; charset=utf-8", body))
+        (
+            page.path,
+            File::new("pages", "text/html; charset=utf-8", body),
+        )
     });
     pages
         .chain(assets)
+        .chain([(DOCS.path, docs)])
         .fold(Router::new(), |router, (path, file)| {
             router.route(
                 path,
@@ -71,14 +78,17 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// A page or an asset, as served.
 #[derive(Clone)]
 struct File {
+    /// The route in the metrics.
+    route: RouteLabel,
     content_type: &'static str,
     body: Bytes,
     etag: HeaderValue,
 }
 
 impl File {
-    fn new(content_type: &'static str, body: Bytes) -> Self {
+    fn new(route: &'static str, content_type: &'static str, body: Bytes) -> Self {
         Self {
+            route: RouteLabel(route),
             content_type,
             etag: etag(&body),
             body,
@@ -87,15 +97,16 @@ impl File {
 
     fn serve(self, request: &HeaderMap) -> Response {
         let unchanged = is_known(request, &self.etag);
+        let route = Extension(self.route);
         let shared = [
             (header::ETAG, self.etag),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
         ];
         if unchanged {
-            return (StatusCode::NOT_MODIFIED, SECURITY_HEADERS, shared).into_response();
+            return (StatusCode::NOT_MODIFIED, route, SECURITY_HEADERS, shared).into_response();
         }
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
-        (SECURITY_HEADERS, shared, content_type, self.body).into_response()
+        (route, SECURITY_HEADERS, shared, content_type, self.body).into_response()
     }
 }

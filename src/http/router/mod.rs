@@ -1,6 +1,7 @@
 //! All routes, in groups that share layers.
 
 mod cors;
+mod document_texts;
 pub mod documented_routes;
 pub mod openapi_document;
 pub mod rate_limit;

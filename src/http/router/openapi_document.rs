@@ -3,8 +3,9 @@
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::server::Server;
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::{Contact, OpenApi, RefOr};
 
+use super::document_texts;
 use crate::config::Config;
 use crate::http::error::{OAuthErrorBody, Problem};
 use crate::http::session_cookie;
@@ -14,11 +15,6 @@ use crate::http::session_cookie;
 #[openapi(
     components(schemas(OAuthErrorBody, Problem)),
     security(("browser" = []), ("access_key" = []), ("oauth_token" = [])),
-    tags(
-        (name = "auth", description = "Operations of clients and signed-in members"),
-        (name = "admin", description = "Operations of administrators"),
-        (name = "metadata", description = "Public documents"),
-    )
 )]
 struct BaseDocument;
 
@@ -28,6 +24,10 @@ pub(super) fn assemble(operations: OpenApi, config: &Config) -> OpenApi {
     let base = config.endpoint_base();
     let base = base.strip_suffix("/api").unwrap_or(&base);
     document.servers = Some(vec![Server::new(base)]);
+    let mut contact = Contact::new();
+    contact.name = Some("The operator of this server".to_owned());
+    contact.url = Some(base.to_owned());
+    document.info.contact = Some(contact);
     let components = document.components.get_or_insert_default();
     for (name, scheme) in security_schemes(config) {
         components
@@ -38,12 +38,14 @@ pub(super) fn assemble(operations: OpenApi, config: &Config) -> OpenApi {
         let schema = components.schemas.entry(name.to_owned());
         schema.and_modify(|schema| document_members(schema, members));
     }
-    // OpenAPI writes wildcard parameters without the asterisk.
+    // OpenAPI writes wildcard parameters without the asterisk. A path with a final slash is an alias.
     let paths = std::mem::take(&mut document.paths.paths);
     let renamed = paths
         .into_iter()
+        .filter(|(path, _)| !path.ends_with('/'))
         .map(|(path, item)| (path.replace("{*", "{"), item));
     document.paths.paths = renamed.collect();
+    document_texts::add(&mut document);
     document
 }
 
@@ -66,7 +68,7 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
     for (name, kind) in members {
         let member = ObjectBuilder::new()
             .schema_type(kind.clone())
-            .description(Some("Never there"));
+            .description(Some("Never sent; other servers of the same API may send this member."));
         match schema {
             RefOr::T(Schema::Object(object)) => {
                 object.properties.insert((*name).to_owned(), member.into());

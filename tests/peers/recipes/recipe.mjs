@@ -19,14 +19,14 @@ function environment(more) {
 }
 
 /** The variables of libfaketime, if the tests run with another date. */
-function date() {
+function dateVariables() {
   const isOfDate = ([name]) => name === 'LD_PRELOAD' || /^(DONT_)?FAKE/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(isOfDate));
 }
 
 /** Environment of an application, which has the date of the tests. */
 export function datedEnvironment(more) {
-  return environment({ ...date(), ...more });
+  return environment({ ...dateVariables(), ...more });
 }
 
 /** A section of the document. */

@@ -24,7 +24,7 @@ export const resource = `http://localhost:${await freePort()}/mcp`;
 
 let started;
 
-/** The server, started once for each process: issuer, member, and a function that runs commands. */
+/** The server, started once for each process: issuer, member, a function that runs commands, and their settings. */
 export function server() {
   if (visited !== undefined) return JSON.parse(visited); // in a program of the tests
   started ??= start();
@@ -70,7 +70,8 @@ async function start() {
       TRUSTED_PROXIES: '127.0.0.0/8',
       RATE_LIMIT: '1000000',
       OAUTH_DYNAMIC_REGISTRATION_ENABLED: 'true',
-      OAUTH_RESOURCES: resource,
+      OAUTH_RESOURCES: `${resource} https://api.example.com`, // of the guide for an API
+      OAUTH_DEVICE_POLL_EVERY: '1s',
       ...(process.env.PEERS_DATABASE && {
         DATABASE_URL: process.env.PEERS_DATABASE,
         OAUTH_SIGNING_KEY_BASE64: process.env.PEERS_SIGNING_KEY,
@@ -97,7 +98,7 @@ async function start() {
     const account = JSON.parse(run(...frigg, ...email, '--json'));
     run('role', 'create', 'Developers', '--permission', 'USE_OAUTH_CLIENTS');
     run('role', 'assign', 'frigg', 'Developers');
-    return { issuer, account, run };
+    return { issuer, account, run, env };
   }
   throw new Error('the server of the recipes finds no port');
 }

@@ -88,6 +88,16 @@ export class Visitor {
     return new URL(decided.location);
   }
 
+  /** Signs in and approves a device by its user code. */
+  async approveDevice(user_code) {
+    const { issuer, account } = await server();
+    const at = new URL(issuer);
+    await this.#post(at, '/api/auth/password/signin', { identifier: account.handle, token: account.password });
+    const shown = await this.fetch(new URL(`/api/oauth/device/consent?user_code=${user_code}`, at));
+    assert.equal(shown.status, 200, await shown.text());
+    await this.#post(at, '/api/oauth/device/consent', { user_code, decision: 'approve' });
+  }
+
   async #post({ origin }, path, body) {
     const headers = { 'content-type': 'application/json', origin };
     const answer = await this.fetch(`${origin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });

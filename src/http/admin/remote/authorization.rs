@@ -28,7 +28,9 @@ pub struct Begin {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteAuthorizeResult)]
 pub struct Authorize {
+    /// URL at the other server that the browser opens next.
     authorization_url: String,
+    /// The connection.
     connection: Shown,
 }
 
@@ -65,12 +67,15 @@ pub async fn authorize(
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteAccessToken)]
 pub struct AccessTokenResponse {
+    /// The access token.
     access_token: String,
     /// Expiry, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    /// Scope of the token, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// `Bearer`.
     token_type: String,
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::openapi::Ref;
 
 use super::problem;
 use crate::context::SharedContext;
@@ -28,28 +29,37 @@ pub struct Discover {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthRemoteDiscoveryResult)]
 pub struct Discovery {
+    /// Issuer of the other server.
     authorization_server: String,
     /// Metadata of the authorization server (RFC 8414 §2), unchanged.
     #[schema(schema_with = server_metadata)]
     authorization_server_metadata: Value,
+    /// Client id of this community in the mode `cimd`.
     client_id: String,
+    /// The mode in which this community would become a client.
     mode: Mode,
     /// Metadata of the resource (RFC 9728 §2), unchanged.
     #[schema(schema_with = resource_metadata)]
     protected_resource_metadata: Value,
+    /// Redirect URI of this community.
     redirect_uri: String,
+    /// URL of the resource.
     resource_url: String,
     /// Scope of a connection for which no scope is given: of the resource's challenge, or of the metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
 }
 
-fn server_metadata() -> utoipa::openapi::Ref {
-    utoipa::openapi::Ref::from_schema_name("OAuthAuthorizationServerMetadata")
+fn server_metadata() -> Ref {
+    let mut metadata = Ref::from_schema_name("OAuthAuthorizationServerMetadata");
+    "Metadata of the authorization server, unchanged.".clone_into(&mut metadata.description);
+    metadata
 }
 
-fn resource_metadata() -> utoipa::openapi::Ref {
-    utoipa::openapi::Ref::from_schema_name("OAuthProtectedResourceMetadata")
+fn resource_metadata() -> Ref {
+    let mut metadata = Ref::from_schema_name("OAuthProtectedResourceMetadata");
+    "Metadata of the resource, unchanged.".clone_into(&mut metadata.description);
+    metadata
 }
 
 /// `POST /api/admin/oauth/remote/discover`.

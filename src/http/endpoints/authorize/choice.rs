@@ -35,6 +35,7 @@ pub struct ChoiceBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthAuthoriseAccount)]
 pub struct Chosen {
+    /// Account id.
     id: AccountId,
 }
 

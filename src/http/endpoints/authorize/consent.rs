@@ -37,14 +37,20 @@ use crate::store::consents;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsent)]
 pub struct Consent {
+    /// The client id.
     client_id: String,
+    /// Name of the client, as the client registered it.
     client_name: String,
     /// Fingerprint of the client's name, owner and redirect URIs. Send it back with the decision.
     client_version: String,
+    /// Time of expiry of the request.
     expires_at: Timestamp,
+    /// Scopes that an approval grants.
     #[schema(value_type = Vec<String>)]
     granted_scopes: Scope,
+    /// True if the client may request every permission of the member.
     inherits_user_permissions: bool,
+    /// Redirect URI of the answer.
     redirect_uri: String,
     /// True if a remembered approval covers the request: the decision `repeat` grants without a page.
     #[serde(skip_serializing_if = "is_false")]
@@ -54,12 +60,14 @@ pub struct Consent {
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
     remembers: bool,
+    /// Id of the request.
     request_id: String,
     /// Claims that the client requests one by one, and that no granted scope releases. Show these, and send
     /// the names back as `granted_claims`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     requested_claims: Vec<RequestedClaim>,
+    /// Scopes that the client requests.
     #[schema(value_type = Vec<String>)]
     requested_scopes: Scope,
     /// The resources that the tokens are for (RFC 8707), if not only the community's own API.
@@ -79,6 +87,7 @@ fn is_false(flag: &bool) -> bool {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthRequestedClaim)]
 pub struct RequestedClaim {
+    /// Name of the claim.
     name: &'static str,
     /// True if the client needs the claim for its purpose.
     essential: bool,

@@ -35,8 +35,10 @@ use crate::store::consents::{self, NewConsent};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsentSubmitProps)]
 pub struct DecisionBody {
+    /// Id of the request.
     #[schema(value_type = String)]
     request_id: Secret,
+    /// The decision.
     decision: DecisionOnCode,
     /// The `client_version` of the page that the user saw. If the client changed since, an approval is
     /// refused with `consent_required`. If absent, all pages shown so far must have had the current
@@ -69,7 +71,9 @@ enum DecisionOnCode {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuthAuthoriseConsentResult)]
 pub struct Decided {
+    /// URL to which the browser is redirected next.
     location: String,
+    /// `approved` or `denied`.
     status: &'static str,
 }
 

@@ -46,7 +46,7 @@ pub(super) const KNOWN: &[&str] = &[
     REQUEST_ID,
 ];
 
-/// The parameters, for the API document (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
+/// The parameters of an authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
 #[derive(Debug, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 #[schema(as = OAuthAuthoriseProps)]

@@ -23,6 +23,7 @@ use crate::secret::Secret;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthAuthorisePendingRequest)]
 pub struct PendingClient {
+    /// The client id.
     client_id: String,
     /// The host of a client id that is a URL.
     #[serde(skip_serializing_if = "Option::is_none")]

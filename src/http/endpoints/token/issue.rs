@@ -26,13 +26,19 @@ use crate::store::refresh_tokens::NewToken;
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthToken)]
 pub(super) struct TokenResponse {
+    /// The access token, a JWT.
     access_token: String,
+    /// Lifetime of the access token, in seconds.
     expires_in: i64,
+    /// The ID token, if the scope has `openid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    /// The refresh token, if the client may use this grant and the scope has `offline_access`.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// Granted scopes, separated by spaces; may be less than requested.
     scope: String,
+    /// `Bearer`.
     token_type: &'static str,
 }
 

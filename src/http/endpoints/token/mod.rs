@@ -145,7 +145,7 @@ impl TokenRequest {
 /// The path of the endpoint.
 pub const PATH: &str = "/api/oauth/token";
 
-/// The parameters of all grants, for the API document.
+/// The parameters of all grants.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(as = OAuthTokenProps)]
 pub struct TokenForm {
