@@ -29,14 +29,14 @@ use step::{Delete, Rows, Step};
 use steps::STEPS;
 
 /// Maximum number of rows of a batch.
-const BATCH: usize = 200;
+const BATCH: usize = 50;
 
 /// Target duration of a batch, in seconds. A longer batch makes the next batch smaller.
 const BATCH_SECONDS: f64 = 0.04;
 
 /// Minimum time from the start of a full batch to the start of the next, in seconds. With `BATCH`, this
 /// limits a pass to 2,000 rows per second, more than twice the refreshes that `make bench` measured.
-const PACE_SECONDS: f64 = 0.1;
+const PACE_SECONDS: f64 = 0.025;
 
 /// Number of rows that a walk reads per query.
 const WINDOW: i64 = 1_000;
@@ -196,7 +196,7 @@ async fn run_step(
                 run.deleted += deleted;
                 size.adapt(seconds);
                 if full {
-                    pause_for_writers(batch.seconds()).await;
+                    pause_for_writers(db, batch.seconds()).await;
                 }
             }
             Err(error) if size.shrink() => {
@@ -219,10 +219,15 @@ fn with_cause(error: &super::Error) -> String {
     }
 }
 
-/// Pauses for other writers, as long as the batch took, within bounds.
-async fn pause_for_writers(seconds: f64) {
+/// Pauses for other writers, as long as the batch took, within bounds. Meanwhile checkpoints the pages of the
+/// batch, which SQLite would do in the transaction of another writer.
+async fn pause_for_writers(db: &Db, seconds: f64) {
     let pause = (PACE_SECONDS - seconds).max(seconds).min(1.0);
-    tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+    let pause = tokio::time::sleep(Duration::from_secs_f64(pause));
+    let ((), checkpointed) = tokio::join!(pause, db.checkpoint());
+    if let Err(error) = checkpointed {
+        tracing::debug!(%error, "checkpoint failed; a later writer does it");
+    }
 }
 
 /// A deleted batch.

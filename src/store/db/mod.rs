@@ -161,6 +161,18 @@ impl Db {
         Ok(())
     }
 
+    /// Copies the write-ahead log of an SQLite file to the file, on a read connection, so that the next
+    /// writers need not. Without effect on PostgreSQL and on a file with a rollback journal.
+    pub async fn checkpoint(&self) -> Result<()> {
+        if let Self::Sqlite(db) = self {
+            let mut reader = db.readers.take().await?;
+            let query = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+            let outcome = query.execute(reader.connection()).await;
+            reader.done(outcome)?;
+        }
+        Ok(())
+    }
+
     /// Reads PostgreSQL's clock; `None` on SQLite, which uses the clock of this host.
     pub async fn clock(&self) -> Result<Option<Timestamp>> {
         match self {
