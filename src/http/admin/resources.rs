@@ -31,7 +31,9 @@ pub struct List {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OAuthResourceRole)]
 pub struct NamedRole {
+    /// Id of the role, for `role_ids`.
     id: RoleId,
+    /// Name of the role.
     name: String,
 }
 

@@ -110,6 +110,7 @@ pub struct RequestedResource {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthRequestedScope)]
 pub struct RequestedScope {
+    /// Name of the scope.
     name: String,
     /// A sentence by the operator; may be empty.
     description: String,
