@@ -240,6 +240,31 @@ fn unit_manifests_and_compose_use_existing_settings() {
     }
 }
 
+/// On PostgreSQL, generated signing keys need a common secret; each example of a deployment names it.
+#[test]
+fn examples_with_postgresql_name_the_secret_of_the_signing_keys() {
+    for (name, text) in [
+        ("unit", include_str!("../../config/storyden-auth.service")),
+        (
+            "manifest",
+            include_str!("../../config/kubernetes/settings.yaml"),
+        ),
+        ("compose", include_str!("../../config/compose.yaml")),
+        ("settings", SETTINGS),
+        ("README", include_str!("../../README.md")),
+        ("operations", OPERATIONS),
+    ] {
+        assert!(text.contains("OAUTH_KEYS_SECRET"), "{name}");
+    }
+    let steps = OPERATIONS.split("kubectl create secret").nth(1).unwrap();
+    let steps = steps.split("```").next().unwrap();
+    assert!(
+        steps.contains("OAUTH_KEYS_SECRET=\"$(openssl rand -base64 32)\""),
+        "{steps}"
+    );
+    assert!(!steps.contains("OAUTH_SIGNING_KEY_BASE64"), "{steps}");
+}
+
 both! {
     /// Every series of a running server is in the catalog, with its labels and a help text; pages and their
     /// files share two routes.
