@@ -11,7 +11,6 @@ mod doctor;
 mod grant;
 mod healthcheck;
 mod key;
-mod key_changes;
 mod login;
 mod migrate;
 mod openapi;

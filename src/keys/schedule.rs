@@ -368,7 +368,8 @@ mod tests {
                     let plan = schedule().plan(&keys, now);
                     apply(&mut keys, plan, number * 2, now);
                     prop_assert_eq!(&current(&keys, now)[0].kid, &before);
-                    let next = keys.iter().find(|key| key.created_at == now);
+                    let new = format!("k{}", number * 2);
+                    let next = keys.iter().find(|key| key.kid == new);
                     prop_assert!(next.is_none_or(|next| next.signs_from >= now + PUBLISHED_AHEAD));
                 }
                 prop_assert_eq!(current(&keys, now).len(), 1);

@@ -77,7 +77,7 @@ pub struct Jwk {
     pub n: Option<String>,
     /// The coordinates of an elliptic curve key, base64url.
     pub x: Option<String>,
-    /// The second coordinate of a P-256 key, base64url.
+    /// The y coordinate of a P-256 key, base64url.
     pub y: Option<String>,
     /// `sig`.
     #[schema(rename = "use")]

@@ -68,7 +68,9 @@ fn document_members(schema: &mut RefOr<Schema>, members: &[(&str, Type)]) {
     for (name, kind) in members {
         let member = ObjectBuilder::new()
             .schema_type(kind.clone())
-            .description(Some("Never sent; other servers of the same API may send this member."));
+            .description(Some(
+                "Never sent; other servers of the same API may send this member.",
+            ));
         match schema {
             RefOr::T(Schema::Object(object)) => {
                 object.properties.insert((*name).to_owned(), member.into());

@@ -1,10 +1,11 @@
 //! `key`: the keys that sign tokens.
 
+mod changes;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::key_changes::{Revoke, Rotate};
 use super::migrate::without_creating;
 use super::{Error, output, serve};
 use crate::config::Config;
@@ -12,6 +13,7 @@ use crate::context::{self, Context, Environment};
 use crate::keys::{KeyStatus, Keys, SigningKey};
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::telemetry;
+use changes::{Revoke, Rotate};
 
 /// Commands for signing keys.
 #[derive(Debug, Subcommand)]

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::key::{keys_of, open_with_keys, print_status};
-use super::{Error, output};
+use super::{keys_of, open_with_keys, print_status};
+use crate::cli::{Error, output};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::store::forged_access::{self, ForgedAccess};
 ///
 /// The key in use stays valid for the tokens that it signed. Running servers follow within seconds.
 #[derive(Args, Debug)]
-pub(super) struct Rotate {
+pub(in crate::cli) struct Rotate {
     /// Sign with the new key at once. Clients that cached the key set fetch the set again at the first token
     /// of the new key.
     #[arg(long)]
@@ -36,7 +36,7 @@ pub(super) struct Rotate {
 /// look through the audit trail.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: storyden-auth key revoke 0a1b2c3d4e5f6071 --dry-run")]
-pub(super) struct Revoke {
+pub(in crate::cli) struct Revoke {
     /// The key id, as in `key list`.
     #[arg(value_name = "KID")]
     kid: String,
