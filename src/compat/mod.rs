@@ -333,7 +333,8 @@ policies! {
         /// A metadata document is not found at its path with a final or a doubled slash, except the one
         /// of the protected resource.
         final_slash_not_served: false, true;
-        /// The errors of the token endpoint and of a device start have Storyden's texts.
+        /// The errors of the token endpoint and of a device start have Storyden's texts, and no error has
+        /// an `error_uri`.
         error_texts: ErrorTexts::Explained, ErrorTexts::Storyden;
     }
     /// The metadata documents.

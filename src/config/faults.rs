@@ -41,9 +41,17 @@ impl Config {
             if url.query().is_some() || url.fragment().is_some() {
                 fault(variable, "must have no query and no fragment");
             }
-            if !url.username().is_empty() || url.password().is_some() {
+            if has_credentials(url) {
                 fault(variable, "must have no user name and no password");
             }
+        }
+        if let Some(url) = &self.docs_url
+            && (url.query().is_some() || url.fragment().is_some() || has_credentials(url))
+        {
+            fault(
+                "DOCS_URL",
+                "must have no query, no fragment, no user name and no password",
+            );
         }
         let positive = [
             ("RATE_LIMIT_PERIOD", self.rate_limit_period),
@@ -127,6 +135,10 @@ impl Config {
             );
         }
     }
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// Returns true for plain http to a loopback address, `localhost` or a name under `localhost`.

@@ -229,6 +229,9 @@ settings! {
     remote_token_endpoint_enabled: bool = "REMOTE_TOKEN_ENDPOINT_ENABLED" or "false";
     /// Names the MCP endpoint of a Storyden next to this server in the resource metadata.
     mcp_enabled: bool = "MCP_ENABLED" or "false";
+    /// Address of a copy of `docs/guides/errors.md` for application developers. Errors then have an `error_uri`
+    /// with the section of their code. Not set: no `error_uri`; never in the profile storyden.
+    docs_url: Option<Url> = "DOCS_URL" or "";
     /// Enables the built-in pages.
     web_enabled: bool = "WEB_ENABLED" or "true";
 }

@@ -62,6 +62,7 @@ mod doctor;
 mod documents;
 mod drain;
 mod error_texts;
+mod error_uri;
 mod failure_limits;
 mod fetch_guard;
 mod final_slashes;

@@ -5,7 +5,6 @@
 //! account allow now, without the scopes that the user left out. If the client changed name, owner or redirect URIs since, the page must be shown
 //! again.
 
-use axum::Json;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -67,7 +66,7 @@ impl IntoResponse for ConsentError {
             Self::Location(error, location) => {
                 error.log();
                 let body = OAuthErrorBody::of(&error, Some(location));
-                (error.status(), Json(body)).into_response()
+                (error.status(), body).into_response()
             }
         }
     }

@@ -4,10 +4,12 @@
 //! endpoints `application/problem+json` (RFC 9457). Causes stay in the log, under the trace id of the
 //! response.
 
+mod error_uri;
 mod oauth;
 mod problem;
 pub mod responses;
 
+pub use error_uri::{add_error_uri, error_uri};
 pub use oauth::OAuthErrorBody;
 pub use problem::{ApiError, Kind, Problem};
 

@@ -86,7 +86,7 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         self.log();
         let status = self.status();
-        let mut response = (status, Json(OAuthErrorBody::of(&self, None))).into_response();
+        let mut response = (status, OAuthErrorBody::of(&self, None)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -95,13 +95,17 @@ impl IntoResponse for OAuthError {
 }
 
 /// Body of a protocol error (RFC 6749 §5.2).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = OAuthError)]
 pub struct OAuthErrorBody {
     /// Error code, for programs.
-    error: &'static str,
+    pub(super) error: &'static str,
     /// Description of the error, for developers.
     error_description: Cow<'static, str>,
+    /// Address of an explanation of the error code, for developers, if the operator has set one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uri)]
+    pub(super) error_uri: Option<String>,
     /// Redirect target that reports the error to the client; only in answers of the consent operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Uri)]
@@ -115,7 +119,17 @@ impl OAuthErrorBody {
         Self {
             error: error.code.as_str(),
             error_description: error.description.clone(),
+            error_uri: None,
             location,
         }
+    }
+}
+
+impl IntoResponse for OAuthErrorBody {
+    /// Builds a response that keeps the body as an extension, for the layer that adds `error_uri`.
+    fn into_response(self) -> Response {
+        let mut response = Json(&self).into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -41,7 +41,7 @@ use crate::http::endpoints::{
     revocation as revoke, token, userinfo, well_known,
 };
 use crate::http::error::responses::{CommonMixedErrors, CommonOAuthErrors, CommonProblems};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, Kind, add_error_uri};
 use crate::http::extract::{self, ClientAddress};
 use crate::http::member::{self, session};
 use crate::http::pages;
@@ -88,6 +88,7 @@ pub fn router(context: SharedContext) -> Router {
         .layer(unless_set(X_FRAME_OPTIONS, "DENY"))
         .layer(from_fn_with_state(context.clone(), trace::trace))
         .with_state(Arc::clone(&context));
+    let routes = with_error_uris(routes, &context);
     let policies = context.config.policies;
     let routes = if storyden::adapts(policies.responses) {
         routes.layer(from_fn_with_state(context.clone(), storyden::as_storyden))
@@ -106,6 +107,14 @@ pub fn router(context: SharedContext) -> Router {
         Cors::PerGroup => routes,
         Cors::Global => routes.layer(from_fn_with_state(context, cors::global)),
     }
+}
+
+/// Adds `error_uri` to protocol errors, if the settings have an address for it.
+fn with_error_uris(routes: Router, context: &SharedContext) -> Router {
+    if context.config.docs_url.is_none() {
+        return routes;
+    }
+    routes.layer(from_fn_with_state(Arc::clone(context), add_error_uri))
 }
 
 /// Builds the OpenAPI document that `/api/openapi.json` serves.

@@ -10,6 +10,7 @@ use super::parameters::REQUEST_ID;
 use super::sealed_response;
 use crate::compat::ResponseQuery;
 use crate::context::Context;
+use crate::http::error::error_uri;
 use crate::http::pages;
 use crate::oauth::OAuthError;
 use crate::oauth::authorization_request::ResponseMode;
@@ -28,10 +29,10 @@ pub(super) struct Receiver<'a> {
 impl Receiver<'_> {
     /// Builds an error response (RFC 6749 §4.1.2.1).
     pub(super) fn error(self, context: &Context, error: &OAuthError) -> AuthorizationResponse {
-        let parameters = [
-            ("error", error.code.as_str()),
-            ("error_description", &*error.description),
-        ];
+        let code = error.code.as_str();
+        let mut parameters = vec![("error", code), ("error_description", &*error.description)];
+        let uri = error_uri(&context.config, code);
+        parameters.extend(uri.as_deref().map(|uri| ("error_uri", uri)));
         self.respond(context, &parameters)
     }
 
