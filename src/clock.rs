@@ -79,14 +79,23 @@ impl Timestamp {
     /// Formats as IMF-fixdate for HTTP headers (RFC 9110 §5.6.7).
     #[must_use]
     pub fn to_http_date(self) -> String {
-        const FORM: &[time::format_description::BorrowedFormatItem<'_>] = time::macros::format_description!(
-            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-        );
         self.0
-            .format(FORM)
+            .format(HTTP_DATE)
             .expect("every component of an HTTP date is in a date and time")
     }
+
+    /// Parses IMF-fixdate; `None` for other text.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let parsed = time::PrimitiveDateTime::parse(text, HTTP_DATE).ok()?;
+        Self::exactly(parsed.assume_utc())
+    }
 }
+
+/// IMF-fixdate (RFC 9110 §5.6.7).
+const HTTP_DATE: &[time::format_description::BorrowedFormatItem<'_>] = time::macros::format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
 
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
@@ -308,6 +317,8 @@ mod tests {
                 prop_assert!(Timestamp::FIRST <= one && one <= Timestamp::LAST);
                 prop_assert_eq!(Timestamp::parse_rfc3339(&one.to_rfc3339()), Some(one));
                 prop_assert!(one.to_http_date().ends_with(" GMT"));
+                let read = Timestamp::parse_http_date(&one.to_http_date()).unwrap();
+                prop_assert_eq!(read.unix_seconds(), one.unix_seconds());
                 prop_assert!(Timestamp::from_unix_seconds(one.unix_seconds()) <= one);
             }
             prop_assert_eq!(at + (other - at), other);

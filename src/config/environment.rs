@@ -1,12 +1,15 @@
 //! Variables of this process and of an `--env-file`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 
 use url::Url;
 
 use super::{Config, Fault};
+
+/// Length of a name from which two letters may differ.
+const SHORT_NAME: usize = 10;
 
 impl Config {
     /// Reads and checks the settings of this process; the environment wins over the file.
@@ -81,6 +84,36 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
         .map_err(|error| fault(error.to_string()))
 }
 
+/// Returns the variables of this process and of an `--env-file` that are nearly the name of a setting, each with the
+/// setting, in order.
+#[must_use]
+pub fn misspelt_in(env_file: Option<&Path>) -> Vec<(String, &'static str)> {
+    let file = env_file.and_then(|path| read_env_file(path).ok());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only place that reads the environment"
+    )]
+    let own = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let names: BTreeSet<String> = own.chain(file.unwrap_or_default().into_keys()).collect();
+    let misspelt = names.into_iter();
+    misspelt
+        .filter_map(|name| nearest_setting(&name).map(|setting| (name, setting)))
+        .collect()
+}
+
+/// Returns the setting that a variable is nearly named after: at most two letters differ, or one in a short name.
+fn nearest_setting(name: &str) -> Option<&'static str> {
+    let settings = || Config::VARIABLES.iter().map(|variable| variable.name);
+    if settings().any(|setting| setting == name) {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    let distances = settings().map(|setting| (strsim::osa_distance(&upper, setting), setting));
+    let (distance, setting) = distances.min()?;
+    let most = if setting.len() < SHORT_NAME { 1 } else { 2 };
+    (distance <= most).then_some(setting)
+}
+
 /// Returns the variables with a secret, of this server or of a Storyden, in a file, in order; empty if
 /// the file cannot be read.
 #[must_use]
@@ -106,4 +139,36 @@ pub fn secrets_in(path: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_variable_is_near_a_setting() {
+        for (name, setting) in [
+            ("LISTEN_ADR", "LISTEN_ADDR"),
+            ("data_dir", "DATA_DIR"),
+            ("DATADIR", "DATA_DIR"),
+            ("TRUSTED_PROXYS", "TRUSTED_PROXIES"),
+            (
+                "OAUTH_AUTHORIZATION_CODE_TTL",
+                "OAUTH_AUTHORISATION_CODE_TTL",
+            ),
+            ("OAUTH_KEY_SECRET", "OAUTH_KEYS_SECRET"),
+        ] {
+            assert_eq!(nearest_setting(name), Some(setting), "{name}");
+        }
+        for name in [
+            "LISTEN_ADDR",
+            "PATH",
+            "HOSTNAME",
+            "POSTGRES_PASSWORD",
+            "OAUTH_GOOGLE_ENABLED",
+            "DATE",
+        ] {
+            assert_eq!(nearest_setting(name), None, "{name}");
+        }
+    }
 }

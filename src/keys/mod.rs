@@ -13,6 +13,7 @@ mod key_set;
 mod public_key;
 pub mod remote_key_sets;
 mod rotated_keys;
+mod rsa_length;
 pub mod schedule;
 pub mod sealed_text;
 pub mod sealer;

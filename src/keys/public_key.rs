@@ -13,7 +13,7 @@ use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::hex;
 
 /// Minimum length of an RSA key (RFC 7518 §3.3), in bits.
-const RSA_BITS_MIN: usize = 2_048;
+pub(super) const RSA_BITS_MIN: usize = 2_048;
 
 /// A public key with its key id, parsed once.
 #[derive(Clone)]

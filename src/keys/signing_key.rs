@@ -14,7 +14,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::public_key::{Jwk, PublicKey};
+use super::public_key::{Jwk, PublicKey, RSA_BITS_MIN};
+use super::rsa_length::rsa_bits;
 use crate::files;
 use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::secret::Secret;
@@ -81,7 +82,8 @@ impl SigningKey {
             "RSA PRIVATE KEY" => KeyPair::from_der(block.contents()),
             _ => return Err(Error::Pem),
         };
-        Self::from_rsa(SigningAlgorithm::Rs256, pair.map_err(|_| Error::Key)?, kid)
+        let pair = pair.map_err(|_| fault_of(block.contents()))?;
+        Self::from_rsa(SigningAlgorithm::Rs256, pair, kid)
     }
 
     /// Reads a private key in PKCS#8.
@@ -281,10 +283,33 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
+/// Returns the fault of an RSA key that the library rejects.
+fn fault_of(der: &[u8]) -> Error {
+    let bits = rsa_bits(der).filter(|bits| *bits < RSA_BITS_MIN);
+    bits.map_or(Error::Key, Error::Short)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::jwt::UnverifiedToken;
     use super::*;
+
+    /// RFC 7518 §3.3: a key of less than 2048 bits is rejected with its length, in both encodings.
+    #[test]
+    fn a_short_key_is_rejected_with_its_length() {
+        for text in [
+            include_str!("../../tests/it/support/short-key-pkcs1.pem"),
+            include_str!("../../tests/it/support/short-key-pkcs8.pem"),
+        ] {
+            let error = SigningKey::from_pem(text.as_bytes(), None).err().unwrap();
+            assert!(matches!(error, Error::Short(1024)), "{error}");
+        }
+        let damaged = pem::encode(&pem::Pem::new("PRIVATE KEY", b"\x30\x01\x00".as_slice()));
+        let error = SigningKey::from_pem(damaged.as_bytes(), None)
+            .err()
+            .unwrap();
+        assert!(matches!(error, Error::Key), "{error}");
+    }
 
     /// RFC 7518 §3.1, RFC 9864 §2.2: a signature is accepted by its key, with its algorithm, and by no
     /// other.

@@ -66,15 +66,7 @@ impl ServerLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut process = String::new();
-                let read = file.read_to_string(&mut process);
-                let process = process.trim();
-                let is_known = read.is_ok() && process.parse::<u32>().is_ok();
-                let holder = if is_known {
-                    format!("the storyden-auth with the process id {process}")
-                } else {
-                    "another storyden-auth".to_owned()
-                };
+                let holder = process_in(&mut file);
                 return Err(Error::Held { database, holder });
             }
             // Some network file systems have no locks. The server runs there without this protection.
@@ -87,6 +79,30 @@ impl ServerLock {
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Some(Self { _file: file }))
+    }
+
+    /// Returns the name of the process that holds the lock of an SQLite file; `None` if the lock is free. Holds
+    /// a shared lock for an instant, so a server that starts in this instant may be refused.
+    #[must_use]
+    pub fn holder(url: &SqliteUrl) -> Option<String> {
+        let path = files::with_suffix(&url.real_path(), ".lock");
+        let mut file = File::open(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(process_in(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+/// Reads the name of the process that holds the lock.
+fn process_in(file: &mut File) -> String {
+    let mut process = String::new();
+    let read = file.read_to_string(&mut process);
+    let process = process.trim();
+    if read.is_ok() && process.parse::<u32>().is_ok() {
+        format!("the storyden-auth with the process id {process}")
+    } else {
+        "another storyden-auth".to_owned()
     }
 }
 
@@ -120,7 +136,13 @@ mod tests {
             ..url.clone()
         };
         assert!(ServerLock::take(&reader).unwrap().is_none());
+        let holder = ServerLock::holder(&url).unwrap();
+        assert!(
+            holder.ends_with(&std::process::id().to_string()),
+            "{holder}"
+        );
         drop(lock);
+        assert_eq!(ServerLock::holder(&url), None);
         assert!(ServerLock::take(&url).unwrap().is_some());
     }
 }

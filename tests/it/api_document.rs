@@ -179,7 +179,7 @@ fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 #[test]
 fn texts_have_no_traces_of_code_tests_or_contract() {
     let trace = Regex::new(
-        r"# Errors|contract|\[`|::|crate|\b[A-Z]-\d+\b|\breq_\d+|\b[TP]\d+\b|API document|TODO|\b(?:oauth|auth)_\w+\.id\b",
+        r"# Errors|contract|\[`|::|crate|\bA-\d+\b|\breq_\d+|\b[TP]\d+\b|API document|TODO|\b(?:oauth|auth)_\w+\.id\b",
     );
     let trace = trace.unwrap();
     for document in documents() {

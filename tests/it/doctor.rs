@@ -4,6 +4,8 @@
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -49,9 +51,12 @@ impl Findings {
     }
 }
 
-/// Runs `doctor --json`.
+/// Runs `doctor --json`, with a free port unless the settings have an address.
 async fn doctor(setup: &Setup, settings: &[(&str, &str)]) -> Findings {
-    let ended = setup.run(&["doctor", "--json"], settings).await;
+    let free = format!("127.0.0.1:{}", free_port());
+    let mut all = vec![("LISTEN_ADDR", free.as_str())];
+    all.extend_from_slice(settings);
+    let ended = setup.run(&["doctor", "--json"], &all).await;
     let found = serde_json::from_str(&ended.stdout);
     let found = found.unwrap_or_else(|error| panic!("{error}: {} {}", ended.stdout, ended.stderr));
     Findings {
@@ -125,7 +130,7 @@ both! {
         let issuer = storydens_api(key_of(&setup).await).await;
         let before = storyden.schema().await;
         let found = doctor(&setup, &matching_settings(&issuer)).await;
-        assert_eq!(found.code, Some(0), "{:#?}", found.found);
+        assert_eq!(found.code, Some(1), "{:#?}", found.found);
         found.expect(("database", "ok"), "the database of a Storyden");
         for check in ["tables", "storyden", "signing key", "addresses"] {
             found.expect_ok(check);
@@ -146,7 +151,7 @@ both! {
         setup.add_storyden_tables().await;
         let settings = [("OAUTH_SIGNING_KEY_BASE64", ""), ("SIGNUP_ENABLED", "true")];
         let found = doctor(&setup, &settings).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("storyden", "warn"), "OAUTH_PROFILE is standards");
         found.expect(("storyden", "fail"), "OAUTH_SIGNING_KEY_BASE64 is not set");
         found.expect(("storyden", "warn"), "PUBLIC_WEB_ADDRESS is not set");
@@ -161,7 +166,7 @@ both! {
         key["n"] = json!("another");
         let issuer = storydens_api(key).await;
         let found = doctor(&setup, &matching_settings(&issuer)).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("issuer", "fail"), "/api/oauth/jwks serves the key");
     }
 
@@ -174,7 +179,7 @@ both! {
         storyden.run("DROP INDEX oauthdeviceauthorisation_user_code_hash").await;
         storyden.run(&format!("ALTER TABLE sessions ADD COLUMN device {text}")).await;
         let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("tables", "fail"), "the table oauth_remote_authorisation_flows is missing");
         found.expect(("tables", "fail"), "the column oauth_clients.scope_policy is missing");
         found.expect(("tables", "warn"), "lacks the unique index oauthdeviceauthorisation_user_code_hash");
@@ -194,7 +199,7 @@ both! {
         ))
         .await;
         let found = doctor(&setup, &matching_settings("http://localhost:8000")).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         let flows = "oauth_remote_authorisation_flows";
         found.expect(("tables", "warn"), &format!("the column {flows}.expires_at is"));
         found.expect(("tables", "fail"), &format!("the column {flows}.resource is not known"));
@@ -204,9 +209,9 @@ both! {
     async fn an_issuer_that_does_not_answer_is_reported(setup: Setup) {
         let nobody = format!("http://localhost:{}", free_port());
         let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", nobody.as_str())]).await;
-        assert_eq!(found.code, Some(0), "it may not be running yet");
+        assert_eq!(found.code, Some(1), "it may not be running yet");
         found.expect(("issuer", "warn"), "/.well-known/openid-configuration: ");
-        found.expect(("issuer", "warn"), "onnection refused");
+        found.expect(("issuer", "warn"), "connection refused: the host answers, and no program listens");
 
         let other = setup.clone().with("PUBLIC_API_ADDRESS", "https://other.example").start().await;
         let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", other.address.as_str())]).await;
@@ -242,7 +247,7 @@ both! {
             ("PUBLIC_WEB_ADDRESS", "https://www.elsewhere.example"),
         ];
         let found = doctor(&setup, &settings).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("addresses", "fail"), "share no site, so browsers do not send the session cookie to the API");
         found.expect(("addresses", "warn"), "TRUSTED_PROXIES is empty");
 
@@ -256,7 +261,7 @@ both! {
 
     async fn invalid_settings_are_reported(setup: Setup) {
         let found = doctor(&setup, &[("OAUTH_ACCESS_TOKEN_TTL", "soon")]).await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("configuration", "fail"), "OAUTH_ACCESS_TOKEN_TTL");
     }
 
@@ -266,9 +271,101 @@ both! {
             Engine::Postgres => format!("postgres://nobody@127.0.0.1:{}/none", free_port()),
         };
         let found = doctor(&setup, &[("DATABASE_URL", url.as_str())]).await;
-        assert_eq!(found.code, Some(1));
-        let said = found.of("database");
-        assert!(said.iter().any(|(status, _)| *status == "fail"), "{said:?}");
+        assert_eq!(found.code, Some(2));
+        match setup.engine {
+            Engine::Sqlite => found.expect(("folder", "fail"), "/dev/null cannot be written"),
+            Engine::Postgres => found.expect(("database", "fail"), "connection refused: the host answers, and no program listens"),
+        }
+        let failed = found.found.iter().filter(|found| found["status"] == "fail");
+        assert_eq!(failed.count(), 1, "one reason: {:#?}", found.found);
+    }
+
+    /// A folder of a different user is reported with both users, and without the errors that follow from it.
+    async fn a_folder_of_a_different_user_is_reported(setup: Setup) {
+        const UNPRIVILEGED: u32 = 65534;
+        use std::os::unix::fs::MetadataExt as _;
+        let Ok(own) = std::fs::metadata("/proc/self") else {
+            return; // only Linux shows the user there
+        };
+        if setup.engine == Engine::Postgres {
+            return;
+        }
+        let settings = [("DATABASE_URL", "sqlite:///storyden-auth-absent.db")];
+        let mut command = setup.program(&["doctor", "--json"], &settings);
+        command.current_dir("/");
+        if own.uid() == 0 {
+            command.uid(UNPRIVILEGED); // root may write everywhere
+        }
+        let output = command.output().await.unwrap();
+        let Ok(found) = serde_json::from_slice(&output.stdout) else {
+            assert_eq!(own.uid(), 0, "{output:?}");
+            return; // the other user cannot read the program
+        };
+        let found = Findings { code: output.status.code(), found };
+        assert_eq!(found.code, Some(2));
+        found.expect(("folder", "fail"), "/ belongs to the user root, and this command runs as ");
+        for check in ["database", "files"] {
+            assert!(found.of(check).is_empty(), "{:?}", found.of(check));
+        }
+    }
+
+    async fn a_port_of_another_program_is_reported(setup: Setup) {
+        let taken = storydens_api(json!({})).await.replace("http://localhost", "127.0.0.1");
+        let found = doctor(&setup, &[("LISTEN_ADDR", &taken), ("METRICS_ADDR", &taken)]).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("listening", "fail"), &format!("LISTEN_ADDR {taken} is used by another program"));
+        found.expect(("listening", "fail"), &format!("METRICS_ADDR {taken} is used by another program"));
+        let found = doctor(&setup, &[("LISTEN_ADDR", "192.0.2.1:8000")]).await;
+        found.expect(("listening", "fail"), "192.0.2.1:8000 cannot be listened on");
+    }
+
+    /// A second process: a server on the same file that listens at a different address.
+    async fn a_server_at_a_different_address_is_reported(setup: Setup) {
+        let program = setup.spawn(free_port()).await;
+        let found = doctor(&setup, &[]).await;
+        match setup.engine {
+            Engine::Sqlite => found.expect(("listening", "warn"), "uses the SQLite file, and does not listen at LISTEN_ADDR"),
+            Engine::Postgres => found.expect_ok("listening"),
+        }
+        program.kill().await;
+    }
+
+    async fn a_wrong_clock_of_the_issuer_is_reported(setup: Setup) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let date = [("date", "Thu, 01 Jan 2026 00:00:00 GMT")];
+        let answer = (date, Json(json!({ "issuer": issuer })));
+        let router = Router::new().fallback(async move || answer);
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let found = doctor(&setup, &[("PUBLIC_API_ADDRESS", issuer.as_str())]).await;
+        found.expect(("clock", "warn"), "the clock of the issuer is -");
+    }
+
+    async fn misspelt_variables_are_reported(setup: Setup) {
+        let file = setup.folder.join("settings.env");
+        std::fs::write(&file, "OAUTH_KEY_SECRET=x\nSOMETHING_ELSE=x\n").unwrap();
+        let shown = file.display().to_string();
+        let ended = setup.run(&["doctor", "--json", "--env-file", &shown], &[("TRUSTED_PROXYS", "10.0.0.0/8")]).await;
+        let found = Findings { code: ended.code, found: serde_json::from_str(&ended.stdout).unwrap() };
+        for name in ["OAUTH_KEY_SECRET", "TRUSTED_PROXYS"] {
+            found.expect(("configuration", "warn"), &format!("the variable {name} has no effect"));
+        }
+        assert_eq!(found.of("configuration").len(), 3, "{:?}", found.of("configuration"));
+    }
+
+    /// a client in a trusted network chooses its own address.
+    async fn trusting_every_address_is_reported(setup: Setup) {
+        let found = doctor(&setup, &[("TRUSTED_PROXIES", "10.0.0.0/8, ::/0, 0.0.0.0/0")]).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("addresses", "fail"), "TRUSTED_PROXIES has ::/0, 0.0.0.0/0: every client");
+    }
+
+    /// RFC 7518 §3.3: the length of a weak key is in the finding.
+    async fn a_weak_key_is_reported(setup: Setup) {
+        let weak = STANDARD.encode(include_str!("support/short-key-pkcs8.pem"));
+        let found = doctor(&setup, &[("OAUTH_SIGNING_KEY_BASE64", weak.as_str())]).await;
+        assert_eq!(found.code, Some(2));
+        found.expect(("signing key", "fail"), "OAUTH_SIGNING_KEY_BASE64 is an RSA key of 1024 bits; use at least 2048 bits");
     }
 
     /// A file readable by others is reported with the content at risk: the database, a key, a setting.
@@ -297,7 +394,7 @@ both! {
         widen(&key, 0o604);
         widen(&database, 0o644);
         let found = look().await;
-        assert_eq!(found.code, Some(1));
+        assert_eq!(found.code, Some(2));
         found.expect(("files", "fail"), "remote-token.key has the mode 0604");
         found.expect(("files", "fail"), "test.db has the mode 0644: everybody can read the database");
         widen(&setup.folder, 0o777);

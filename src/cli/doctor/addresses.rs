@@ -34,12 +34,33 @@ pub(super) fn examine(config: &Config, findings: &mut Findings) {
     }
     examine_cookie(config, &web, findings);
     examine_pages(config, &web, findings);
+    examine_proxies(config, findings);
     if api.scheme() == "https" && config.trusted_proxies.0.is_empty() {
         findings.warn(
             CHECK,
             "TRUSTED_PROXIES is empty: behind a proxy all clients have the proxy's address and \
              share its rate limits",
             "set TRUSTED_PROXIES to the address or network of the proxy that ends TLS",
+        );
+    }
+}
+
+/// Reports trusted networks that contain every address of a version: a client then chooses its address itself.
+fn examine_proxies(config: &Config, findings: &mut Findings) {
+    let networks = config.trusted_proxies.0.iter();
+    let all: Vec<String> = networks
+        .filter(|network| network.prefix_len() == 0)
+        .map(ToString::to_string)
+        .collect();
+    if !all.is_empty() {
+        findings.fail(
+            CHECK,
+            format!(
+                "TRUSTED_PROXIES has {}: every client is believed to be a proxy, chooses its address in \
+                 X-Forwarded-For, and escapes the rate limits",
+                all.join(", ")
+            ),
+            "set TRUSTED_PROXIES to the address or network of your proxy only",
         );
     }
 }

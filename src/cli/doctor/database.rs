@@ -1,15 +1,13 @@
 //! Checks of the database: connection, owner, migrations, tables, indexes, clock and clean-up.
 
-use std::path::Path;
-
 use time::Duration;
 
-use super::{Findings, Owner, pkce};
+use super::{Findings, Owner, pkce, reach};
 use crate::cli::migrate::without_creating;
 use crate::cli::with_causes;
 use crate::config::Config;
 use crate::context::{Context, Environment};
-use crate::database_url::{DatabaseUrl, SqliteMode};
+use crate::database_url::DatabaseUrl;
 use crate::store::cleanup::{Backlog, COUNTED};
 use crate::store::schema::{self, Difference};
 use crate::store::{self, Db, cleanup, indexes, inspect, migrate};
@@ -23,8 +21,10 @@ const COMPLETED_WITHIN: Duration = Duration::hours(26);
 /// Checks the database, without creating a missing SQLite file, and returns the owner.
 pub(super) async fn examine(config: &Config, findings: &mut Findings) -> Owner {
     let database = config.database();
-    if let DatabaseUrl::Sqlite(url) = &database {
-        examine_folder(&url.path, url.mode, findings);
+    if let DatabaseUrl::Postgres(url) = &database
+        && !reach::examine_postgres(url, findings).await
+    {
+        return Owner::ThisServer;
     }
     let Some(config) = without_creating(config.clone()) else {
         findings.ok(
@@ -254,50 +254,6 @@ fn is_utc(text: &str) -> bool {
 /// True if a time text ends in `±hh:mm`; a text without an offset is read as UTC.
 fn has_offset(text: &str) -> bool {
     text.len() > 6 && matches!(text.as_bytes()[text.len() - 6], b'+' | b'-')
-}
-
-/// SQLite writes the journal beside the file, so the folder must be writable too.
-fn examine_folder(file: &Path, mode: SqliteMode, findings: &mut Findings) {
-    if mode == SqliteMode::ReadOnly {
-        let advice = "take mode=ro out of DATABASE_URL";
-        return findings.fail("folder", "DATABASE_URL opens the file to read only", advice);
-    }
-    let folder = file
-        .parent()
-        .filter(|folder| *folder != Path::new(""))
-        .unwrap_or(Path::new("."));
-    // The nearest existing ancestor; missing folders are created on demand.
-    let Some(nearest) = folder.ancestors().find(|folder| folder.exists()) else {
-        let shown = folder.display();
-        return match std::fs::metadata(".").map(|about| about.permissions().readonly()) {
-            Ok(false) => findings.ok("folder", format!("{shown} will be created")),
-            _ => findings.fail(
-                "folder",
-                format!("{shown} cannot be created"),
-                "choose another DATA_DIR",
-            ),
-        };
-    };
-    let shown = nearest.display();
-    match probe(nearest) {
-        Ok(()) => findings.ok("folder", format!("{shown} can be written")),
-        Err(error) => findings.fail(
-            "folder",
-            format!("{shown} cannot be written: {error}"),
-            "give this user write permission for the directory (SQLite writes a log beside the \
-             file), or choose another DATA_DIR or DATABASE_URL",
-        ),
-    }
-}
-
-/// Creates and deletes a test file.
-fn probe(folder: &Path) -> std::io::Result<()> {
-    let path = folder.join(format!(".storyden-auth-doctor-{}", std::process::id()));
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    std::fs::remove_file(&path)
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
 //! Checks that the public address leads to this server.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
+use reqwest::header::DATE;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use time::Duration;
 
+use super::reach::{TIMEOUT, Unreachable};
 use super::{Findings, Owner};
-use crate::cli::with_causes;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::egress;
 use crate::keys::SigningKey;
 
 const CHECK: &str = "issuer";
 
-/// Time limit of a request.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum difference between the clock of the issuer and this machine's clock; an HTTP date has whole seconds.
+const CLOCK_MAX: Duration = Duration::seconds(10);
 
 /// The compared part of a metadata document (RFC 8414 §3.3).
 #[derive(Deserialize)]
@@ -41,7 +42,15 @@ pub(super) async fn examine(
         "{}/.well-known/openid-configuration",
         issuer.trim_end_matches('/')
     );
-    let finding = match read::<Metadata>(&url).await {
+    let answer = match get(&url).await {
+        Ok(answer) => answer,
+        Err(failed) => {
+            let advice = format!("{}; clients read this address first", failed.advice);
+            return findings.warn(CHECK, format!("{url}: {}", failed.reason), advice);
+        }
+    };
+    examine_clock(&answer, findings);
+    let finding = match document::<Metadata>(answer).await {
         Ok(metadata) if metadata.issuer == issuer => {
             findings.ok(CHECK, format!("{url} answers as {issuer}"));
             examine_server(config, owner, findings).await;
@@ -56,9 +65,32 @@ pub(super) async fn examine(
     findings.warn(
         CHECK,
         finding,
-        "check that the server runs, that the host name resolves to it, and that the proxy \
-         forwards /.well-known/; clients read this address first",
+        "check that the host name resolves to this server, and that the proxy forwards /.well-known/; clients \
+         read this address first",
     );
+}
+
+/// Compares the clock of the answer with this machine's clock: ID tokens and assertions have times that both sides
+/// check.
+fn examine_clock(answer: &reqwest::Response, findings: &mut Findings) {
+    let date = answer
+        .headers()
+        .get(DATE)
+        .and_then(|date| date.to_str().ok());
+    let Some(theirs) = date.and_then(Timestamp::parse_http_date) else {
+        return;
+    };
+    let ahead = theirs - Clock::machine().now();
+    if ahead.abs() > CLOCK_MAX {
+        findings.warn(
+            "clock",
+            format!(
+                "the clock of the issuer is {} s ahead of this machine's",
+                ahead.whole_seconds()
+            ),
+            "let NTP set the clocks of this machine and of the proxy",
+        );
+    }
 }
 
 /// Tells this server from a Storyden, which serves the same metadata but no introspection endpoint.
@@ -72,7 +104,7 @@ async fn examine_server(config: &Config, owner: Owner, findings: &mut Findings) 
             "the Storyden itself answers there, not this server".to_owned()
         }
         Ok(status) => format!("no storyden-auth answers at {url}: {status}"),
-        Err(why) => format!("{url}: {why}"),
+        Err(failed) => format!("{url}: {}", failed.reason),
     };
     findings.warn(
         CHECK,
@@ -130,7 +162,10 @@ fn is_same(
 }
 
 async fn read<T: DeserializeOwned>(url: &str) -> Result<T, String> {
-    let answer = get(url).await?;
+    document(get(url).await.map_err(|failed| failed.reason)?).await
+}
+
+async fn document<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, String> {
     if !answer.status().is_success() {
         return Err(format!("the answer was {}", answer.status()));
     }
@@ -140,14 +175,8 @@ async fn read<T: DeserializeOwned>(url: &str) -> Result<T, String> {
         .map_err(|_| "the answer is not the document that belongs there".to_owned())
 }
 
-async fn get(url: &str) -> Result<reqwest::Response, String> {
-    let failed = |error: reqwest::Error| {
-        if error.is_timeout() {
-            return format!("no answer within {} s", TIMEOUT.as_secs());
-        }
-        with_causes(&error.without_url())
-    };
-    let client = egress::command_client().map_err(failed)?;
+async fn get(url: &str) -> Result<reqwest::Response, Unreachable> {
+    let client = egress::command_client().map_err(Unreachable::of_request)?;
     let request = client.get(url).timeout(TIMEOUT);
-    request.send().await.map_err(failed)
+    request.send().await.map_err(Unreachable::of_request)
 }

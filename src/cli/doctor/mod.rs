@@ -4,9 +4,13 @@ mod addresses;
 mod beside;
 mod database;
 mod files;
+mod folder;
 mod issuer;
 mod key;
+mod listening;
 mod pkce;
+mod reach;
+mod variables;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,9 +21,10 @@ use serde::Serialize;
 use super::{Error, output};
 use crate::config::{Config, Fault};
 
-/// Check the configuration, the database, the files, the signing key and the public addresses.
+/// Check the configuration, the database, the files, the signing key and the addresses.
 ///
-/// Every problem is reported with advice. The exit code is 1 if a check failed.
+/// Every problem is reported with advice. Exit codes: 0 without a problem, 1 with warnings only, 2 if a check
+/// failed.
 #[derive(Args, Debug)]
 pub(super) struct Doctor {
     /// Print JSON: a list of {"status", "check", "finding", "advice"}.
@@ -28,7 +33,7 @@ pub(super) struct Doctor {
 }
 
 /// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     /// No problem.
@@ -102,6 +107,7 @@ impl Doctor {
         env_file: Option<&Path>,
     ) -> Result<ExitCode, Error> {
         let mut findings = Findings::default();
+        variables::examine(env_file, &mut findings);
         match config {
             Ok(config) => examine(&config, env_file, &mut findings).await,
             Err(faults) => {
@@ -112,27 +118,35 @@ impl Doctor {
             }
         }
         let Findings(findings) = findings;
-        let failed = findings
-            .iter()
-            .any(|finding| finding.status == Status::Fail);
         if self.json {
             output::print_json(&findings)?;
         } else {
             output::print(&text(&findings))?;
         }
-        Ok(if failed {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(exit_code(&findings))
+    }
+}
+
+/// 0 without a problem, 1 with warnings only, 2 with a failure.
+fn exit_code(findings: &[Finding]) -> ExitCode {
+    let worst = findings.iter().map(|finding| finding.status).max();
+    match worst {
+        None | Some(Status::Ok) => ExitCode::SUCCESS,
+        Some(Status::Warn) => ExitCode::from(1),
+        Some(Status::Fail) => ExitCode::from(2),
     }
 }
 
 async fn examine(config: &Config, env_file: Option<&Path>, findings: &mut Findings) {
     findings.ok("configuration", "every setting can be used");
-    let owner = database::examine(config, findings).await;
-    files::examine(config, env_file, owner, findings);
-    let key = key::examine(config, findings).await;
+    let mut owner = Owner::ThisServer;
+    let mut key = None;
+    if folder::examine(config, findings) {
+        owner = database::examine(config, findings).await;
+        files::examine(config, env_file, owner, findings);
+        key = key::examine(config, findings).await;
+    }
+    listening::examine(config, findings).await;
     if config.oauth_enabled {
         findings.ok("oauth", "OAUTH_ENABLED is true");
     } else {
