@@ -6,12 +6,11 @@ use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, output};
+use super::Error;
 use crate::config::Config;
 use crate::files;
 use crate::keys::SigningKey;
@@ -30,8 +29,6 @@ const MANIFEST_MAX: u64 = 64 * 1_024;
 const KEY_MAX: u64 = 64 * 1_024;
 /// Size of a read, in bytes.
 const CHUNK: usize = 256 * 1_024;
-/// Interval of progress messages.
-const NOTE_EVERY: Duration = Duration::from_secs(3);
 
 /// The contents of an archive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,7 +91,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Number of processed bytes, for [`with_progress`].
+/// Number of processed bytes, for the progress.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByteCounter(Arc<AtomicU64>);
 
@@ -107,24 +104,6 @@ impl ByteCounter {
     /// Returns the number.
     pub(super) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Runs a future and prints progress every few seconds.
-pub(super) async fn with_progress<T>(
-    work: impl Future<Output = T>,
-    what: &str,
-    total: u64,
-    done: impl Fn() -> u64,
-) -> T {
-    const MIB: u64 = 1_024 * 1_024;
-    let mut work = std::pin::pin!(work);
-    loop {
-        if let Ok(outcome) = tokio::time::timeout(NOTE_EVERY, &mut work).await {
-            return outcome;
-        }
-        let (done, total) = (done() / MIB, total.div_ceil(MIB));
-        output::note(&format!("{what}: {done} of about {total} MiB"));
     }
 }
 

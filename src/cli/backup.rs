@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::archive::{
-    self, ByteCounter, DatabaseFacts, Manifest, Temporary, blocking, failed, with_progress,
-};
+use super::archive::{self, ByteCounter, DatabaseFacts, Manifest, Temporary, blocking, failed};
 use super::migrate::without_creating;
+use super::progress::with_bytes;
 use super::{Error, output};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -94,7 +93,7 @@ impl Backup {
         let journal_mode = inspect::journal_mode(db).await?.unwrap_or_default();
         let length = || std::fs::metadata(database.path()).map_or(0, |about| about.len());
         let copied = copy::copy(db, database.path());
-        with_progress(copied, "copied", facts.size, length).await?;
+        with_bytes(copied, "copied", facts.size, length).await?;
         let keys = archive::key_files(config).into_iter();
         let keys: Vec<PathBuf> = keys.filter(|key| key.exists()).collect();
         let (whole, mut to) = Temporary::create(beside(".partial"))?;
@@ -118,7 +117,7 @@ impl Backup {
             archive::write(&mut to, &manifest, &paths, &written)?;
             Ok(manifest)
         });
-        let manifest = with_progress(archived, "archived", facts.size, count).await?;
+        let manifest = with_bytes(archived, "archived", facts.size, count).await?;
         let about = std::fs::metadata(whole.path());
         let size = about
             .map_err(|error| failed("read", whole.path(), error))?

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Error, output};
+use super::{Error, output, serve};
 use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::database_url::{DatabaseUrl, SqliteMode};
@@ -30,7 +30,7 @@ impl Migrate {
             return self.check(config).await;
         }
         let context = Context::without_keys(config, Environment::machine()).await?;
-        let ran = migrate::run(&context.db, context.clock.now()).await?;
+        let ran = serve::run_migrations(&context).await?;
         if self.json {
             output::print_json(&serde_json::json!({ "ran": ran }))?;
         } else if ran.is_empty() {

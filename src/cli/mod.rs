@@ -16,6 +16,7 @@ mod migrate;
 mod openapi;
 mod output;
 mod password;
+mod progress;
 mod remote;
 mod resource;
 mod restore;

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::archive::{
-    self, ByteCounter, DATABASE, Manifest, Temporary, blocking, failed, with_progress,
-};
+use super::archive::{self, ByteCounter, DATABASE, Manifest, Temporary, blocking, failed};
+use super::progress::with_bytes;
 use super::{Error, output, serve};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -115,7 +114,7 @@ impl Restore {
                 files::with_suffix(&place, suffix)
             })
         });
-        with_progress(read, "verified", total, move || count.bytes()).await
+        with_bytes(read, "verified", total, move || count.bytes()).await
     }
 
     fn print_result(&self, manifest: &Manifest, kept: &[PathBuf]) -> Result<(), Error> {
@@ -169,7 +168,7 @@ async fn verify(path: &Path, manifest: &Manifest) -> Result<bool, Error> {
 
 async fn verify_open(db: &Db, path: &Path) -> Result<copy::FileFacts, Error> {
     let size = std::fs::metadata(path).map_or(0, |about| about.len());
-    let faults = with_progress(copy::faults(db), "checked", size, || 0).await;
+    let faults = with_bytes(copy::faults(db), "checked", size, || 0).await;
     match faults {
         Ok(faults) if faults.is_empty() => Ok(copy::facts(db).await?),
         Ok(faults) => Err(damaged(path, &faults.join("; "))),

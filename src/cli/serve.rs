@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::progress::with_time;
 use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::database_url::DatabaseUrl;
@@ -95,11 +96,17 @@ pub(super) fn open_to_others(paths: impl IntoIterator<Item = PathBuf>) -> Vec<(P
 /// Runs pending migrations and logs the names.
 pub(super) async fn migrate(context: &Context) -> Result<(), Error> {
     make_private(context).await?;
-    let ran = migrate::run(&context.db, context.clock.now()).await?;
+    let ran = run_migrations(context).await?;
     if !ran.is_empty() {
         tracing::info!(migrations = ?ran, "migrated");
     }
     Ok(())
+}
+
+/// Runs pending migrations, and shows the progress. Returns the names.
+pub(super) async fn run_migrations(context: &Context) -> Result<Vec<&'static str>, Error> {
+    let ran = migrate::run(&context.db, context.clock.now());
+    Ok(with_time(ran, "migrating the database").await?)
 }
 
 async fn refuse_pending(context: &Context) -> Result<(), Error> {

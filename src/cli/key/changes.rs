@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{keys_of, open_with_keys, print_status};
+use crate::cli::progress::with_time;
 use crate::cli::{Error, output};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -94,7 +95,8 @@ impl Revoke {
         } else {
             key.facts.created_at
         };
-        let found = forged_access::count(&context.db, since, context.clock.now()).await?;
+        let found = forged_access::count(&context.db, since, context.clock.now());
+        let found = with_time(found, "counting").await?;
         if self.dry_run {
             return self.print(&found);
         }
@@ -112,7 +114,8 @@ impl Revoke {
     async fn revoke(&self, context: &Context, since: Timestamp) -> Result<(), Error> {
         // The key first: from then on, nothing new can be created with a forged token.
         keys_of(context)?.revoke(&self.kid).await?;
-        let ended = forged_access::end(&context.db, since, context.clock.now()).await?;
+        let ended = forged_access::end(&context.db, since, context.clock.now());
+        let ended = with_time(ended, "ending access").await?;
         self.print(&ended)
     }
 
