@@ -6,6 +6,7 @@ mod arguments;
 mod audit;
 mod backup;
 mod client;
+mod declared;
 mod demo;
 mod doctor;
 mod grant;
@@ -79,6 +80,9 @@ enum Command {
     /// The keys that sign tokens: list, rotate, revoke, export.
     #[command(subcommand)]
     Key(key::Key),
+    Plan(declared::PlanFile),
+    Apply(declared::Apply),
+    Export(declared::Export),
     /// Browser sessions, for scripts.
     #[command(subcommand)]
     Session(session::Session),
@@ -184,6 +188,9 @@ async fn dispatch(command: Command, env_file: Option<&Path>) -> Result<ExitCode,
         Command::Key(key) => Box::pin(key.run(settings()?)).await,
         Command::Remote(remote) => remote.run(settings()?).await,
         Command::Resource(resource) => resource.run(settings()?).await,
+        Command::Plan(plan) => Box::pin(plan.run(settings()?)).await,
+        Command::Apply(apply) => Box::pin(apply.run(settings()?)).await,
+        Command::Export(export) => export.run(settings()?).await,
         Command::Session(session) => session.run(settings()?).await,
         Command::OpenApi => openapi::run(&settings()?),
         Command::Doctor(doctor) => {

@@ -135,13 +135,7 @@ impl Set {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let mut role = find_role(context, &self.name).await?;
         role.permissions = self.granted.permissions.iter().copied().collect();
-        // Without ADMINISTRATOR in this role, no account could administer the community.
-        if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
-            return Err(Error::because(
-                "--permission: the role Admin must keep ADMINISTRATOR, because no account could \
-                 restore the permission",
-            ));
-        }
+        keeps_administrators(&role)?;
         save(context, &role).await?;
         print_role(&role, self.json)
     }
@@ -202,6 +196,17 @@ impl Unassign {
             "{handle} does not hold the role {name}"
         )))
     }
+}
+
+/// Rejects a role Admin without ADMINISTRATOR: no account could administer the community.
+pub(super) fn keeps_administrators(role: &roles::Role) -> Result<(), Error> {
+    if role.id.as_str() == ADMIN_ROLE && !role.permissions.holds(Permission::Administrator) {
+        return Err(Error::because(
+            "--permission: the role Admin must keep ADMINISTRATOR, because no account could restore the \
+             permission",
+        ));
+    }
+    Ok(())
 }
 
 async fn save(context: &Context, role: &roles::Role) -> Result<(), store::Error> {

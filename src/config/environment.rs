@@ -84,6 +84,16 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, String>, Vec<Fault>> {
         .map_err(|error| fault(error.to_string()))
 }
 
+/// Returns a variable of this process that is no setting, such as a secret that a file refers to.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only place that reads the environment"
+    )]
+    std::env::var(name).ok()
+}
+
 /// Returns the variables of this process and of an `--env-file` that are nearly the name of a setting, each with the
 /// setting, in order.
 #[must_use]

@@ -25,7 +25,7 @@ use crate::oauth::permission::{Permission, PermissionSet};
 use crate::oauth::private_use_scheme::PrivateUseSchemes;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
-pub use environment::{misspelt_in, secrets_in};
+pub use environment::{misspelt_in, secrets_in, variable};
 use parse::Setting;
 pub use parse::{
     Level, LogFormat, Origins, Permissions, Ports, Proxies, Resources, SigningAlgorithms,

@@ -56,14 +56,8 @@ pub async fn create(
     entry: Entry,
 ) -> Result<StoredResource, Error> {
     let now = context.clock.now();
-    check_url(&draft.url).map_err(|why| Error::Invalid(format!("url {why}")))?;
     let stored = rows::list(&context.db).await?;
-    if stored.len() >= RESOURCES_MAX {
-        return Err(Error::Invalid(format!(
-            "There are {RESOURCES_MAX} resources already, the most that are possible"
-        )));
-    }
-    refuse_known_url(context, &stored, &draft.url)?;
+    check_new(context, &stored, &draft.url)?;
     let new = checked(context, draft, ResourceId::generate(now), (now, now)).await?;
     let entry = entry.subject(&new.id);
     let inserted = context.db.write((new.clone(), entry), |tx, (new, entry)| {
@@ -134,12 +128,40 @@ fn refuse_known_url(context: &Context, stored: &[StoredResource], url: &str) -> 
     Err(Error::Taken(reason))
 }
 
-/// Checks a draft.
+/// Checks a draft, with the roles of the database.
 async fn checked(
     context: &Context,
     draft: Draft,
     id: ResourceId,
+    times: (Timestamp, Timestamp),
+) -> Result<StoredResource, Error> {
+    let known_roles = roles::list(&context.db).await?;
+    check(draft, id, times, &known_roles)
+}
+
+/// Checks that a resource may be added to `stored`, apart from the scopes.
+///
+/// # Errors
+/// [`Error::Invalid`] or [`Error::Taken`] with the reason.
+pub fn check_new(context: &Context, stored: &[StoredResource], url: &str) -> Result<(), Error> {
+    check_url(url).map_err(|why| Error::Invalid(format!("url {why}")))?;
+    if stored.len() >= RESOURCES_MAX {
+        return Err(Error::Invalid(format!(
+            "There are {RESOURCES_MAX} resources already, the most that are possible"
+        )));
+    }
+    refuse_known_url(context, stored, url)
+}
+
+/// Checks a draft, apart from the URL. `times` are those of creation and of this change.
+///
+/// # Errors
+/// [`Error::Invalid`] with the value and the reason.
+pub fn check(
+    draft: Draft,
+    id: ResourceId,
     (created_at, updated_at): (Timestamp, Timestamp),
+    known_roles: &[Role],
 ) -> Result<StoredResource, Error> {
     let name = draft.name.map(|name| name.trim().to_owned());
     let name = name.filter(|name| !name.is_empty());
@@ -149,10 +171,9 @@ async fn checked(
             "A resource has at most {SCOPES_MAX} scopes"
         )));
     }
-    let known_roles = roles::list(&context.db).await?;
     let (mut scopes, mut scope_roles) = (Vec::<DescribedScope>::new(), Vec::new());
     for scope in draft.scopes {
-        let (scope, roles) = checked_scope(scope, &known_roles)?;
+        let (scope, roles) = checked_scope(scope, known_roles)?;
         if scopes.iter().any(|other| other.name == scope.name) {
             let name = scope.name.name();
             return Err(Error::Invalid(format!("The scope {name} is repeated")));

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::oauth::known_resources::KnownResources;
 use crate::store;
 use crate::store::resources as rows;
-pub use changes::{Draft, DraftScope, create, delete, replace};
+pub use changes::{Draft, DraftScope, check, check_new, create, delete, replace};
 pub use scopes::{check_scopes, defined, held, listable, none_left, still_of};
 pub use shown::{Shown, list, metadata};
 pub use target::Target;

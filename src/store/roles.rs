@@ -43,6 +43,13 @@ fn built_in() -> [Role; 3] {
     ]
 }
 
+/// True for a built-in role with its default permissions.
+#[must_use]
+pub fn is_default(role: &Role) -> bool {
+    let is_same = |known: &Role| known.id == role.id && known.permissions == role.permissions;
+    built_in().iter().any(is_same)
+}
+
 /// Lists every role, the built-in roles first.
 pub async fn list(db: &Db) -> Result<Vec<Role>> {
     let rows: Vec<RoleRow> = db

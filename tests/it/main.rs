@@ -52,6 +52,7 @@ mod content_types;
 mod cookies;
 mod crash;
 mod database_locked;
+mod declared;
 mod device_authorization;
 mod device_code;
 mod device_consent;

@@ -1,0 +1,91 @@
+//! Roles, resources and applications of the database, as a file.
+
+use super::file::{Declared, DeclaredClient, DeclaredResource, DeclaredRole, DeclaredScope, Kind};
+use crate::cli::Error;
+use crate::clients::builtin;
+use crate::context::Context;
+use crate::oauth::client_id_url::is_url;
+use crate::oauth::client_scope::ScopePolicy;
+use crate::oauth::grant_type::ClientType;
+use crate::oauth::permission::Permission;
+use crate::store::client_details::{self, Details};
+use crate::store::clients::{self, Client, Owner};
+use crate::store::resources as rows;
+use crate::store::resources::StoredResource;
+use crate::store::roles::{self, Role};
+
+/// Reads the entries that a file may have.
+pub(super) async fn collect(context: &Context) -> Result<Declared, Error> {
+    let known = roles::list(&context.db).await?;
+    let resources = rows::list(&context.db).await?;
+    let owners = clients::owners(&context.db).await?;
+    let mut declared = Declared {
+        roles: known
+            .iter()
+            .filter(|role| !roles::is_default(role))
+            .map(role)
+            .collect(),
+        resources: resources.iter().map(|one| resource(one, &known)).collect(),
+        clients: Vec::new(),
+    };
+    for client in clients::list(&context.db).await? {
+        if client.client_id == builtin::CLIENT_ID || is_url(&client.client_id) {
+            continue;
+        }
+        let details = client_details::find(&context.db, &client.row_id).await?;
+        if !details.registered {
+            declared.clients.push(of_client(client, details, &owners));
+        }
+    }
+    Ok(declared)
+}
+
+fn role(role: &Role) -> DeclaredRole {
+    let permissions = role.permissions.iter().map(Permission::name);
+    DeclaredRole {
+        name: role.name.clone(),
+        permissions: permissions.map(str::to_owned).collect(),
+    }
+}
+
+fn resource(stored: &StoredResource, known: &[Role]) -> DeclaredResource {
+    let scopes = stored.resource.scopes.iter().zip(&stored.roles);
+    let scopes = scopes.map(|(scope, ids)| {
+        let roles = known.iter().filter(|role| ids.contains(&role.id));
+        DeclaredScope {
+            name: scope.name.name().to_owned(),
+            description: scope.description.clone(),
+            roles: roles.map(|role| role.name.clone()).collect(),
+        }
+    });
+    DeclaredResource {
+        url: stored.resource.url.clone(),
+        name: stored.resource.name.clone(),
+        scopes: scopes.collect(),
+    }
+}
+
+fn of_client(client: Client, details: Details, owners: &[Owner]) -> DeclaredClient {
+    let owner = owners
+        .iter()
+        .find(|owner| Some(&owner.id) == client.owner.as_ref());
+    let names = client.scope.allowed.names();
+    let grants = client.grants.iter().map(|grant| grant.stored_name());
+    DeclaredClient {
+        kind: match client.kind {
+            ClientType::Public => Kind::Public,
+            ClientType::Confidential => Kind::Confidential,
+        },
+        owner: owner.map(|owner| owner.handle.clone()),
+        grants: grants.map(str::to_owned).collect(),
+        scopes: names.into_iter().map(str::to_owned).collect(),
+        inherit: client.scope.policy == ScopePolicy::Inherit,
+        post_logout_redirect_uris: details.post_logout_redirect_uris,
+        signed_userinfo: details.signed_userinfo,
+        without_pkce: client.kind == ClientType::Confidential && !client.pkce_required,
+        secret: None,
+        id: client.client_id,
+        name: client.name,
+        redirect_uris: client.redirect_uris,
+    }
+}
