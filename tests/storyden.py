@@ -369,11 +369,11 @@ class Beside:
         self.server = None
         return said
 
-    def command(self, *arguments, **further):
-        """Runs a command and returns its output."""
+    def command(self, *arguments, accepted=(0,), **further):
+        """Runs a command and returns its output; fails on an exit status that is not accepted."""
         environment = self.settings(free_port(), **further)
         ran = subprocess.run([self.binary, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True)
-        if ran.returncode:
+        if ran.returncode not in accepted:
             raise RuntimeError(f"{' '.join(arguments)}: {ran.stderr.strip()}")
         return ran.stdout
 

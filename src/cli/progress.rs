@@ -59,7 +59,7 @@ async fn with_progress<T>(work: impl Future<Output = T>, text: impl Fn(u64) -> S
 
 /// Runs a future, and calls `show` with the elapsed seconds at each interval until the future is done.
 async fn repeat<T>(work: impl Future<Output = T>, every: Duration, mut show: impl FnMut(u64)) -> T {
-    let mut work = std::pin::pin!(work);
+    let mut work = Box::pin(work);
     let mut elapsed = Duration::ZERO;
     loop {
         if let Ok(outcome) = tokio::time::timeout(every, &mut work).await {
@@ -94,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn short_work_shows_nothing() {
         let mut shown = 0;
-        let outcome = repeat(async { 7 }, Duration::from_secs(60), |_| shown += 1);
+        let outcome = repeat(async { 7 }, Duration::from_mins(1), |_| shown += 1);
         assert_eq!((outcome.await, shown), (7, 0));
     }
 }

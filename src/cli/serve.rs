@@ -105,7 +105,7 @@ pub(super) async fn migrate(context: &Context) -> Result<(), Error> {
 
 /// Runs pending migrations, and shows the progress. Returns the names.
 pub(super) async fn run_migrations(context: &Context) -> Result<Vec<&'static str>, Error> {
-    let ran = migrate::run(&context.db, context.clock.now());
+    let ran = Box::pin(migrate::run(&context.db, context.clock.now()));
     Ok(with_time(ran, "migrating the database").await?)
 }
 

@@ -45,14 +45,7 @@ impl Config {
                 fault(variable, "must have no user name and no password");
             }
         }
-        if let Some(url) = &self.docs_url
-            && (url.query().is_some() || url.fragment().is_some() || has_credentials(url))
-        {
-            fault(
-                "DOCS_URL",
-                "must have no query, no fragment, no user name and no password",
-            );
-        }
+        self.docs_faults(&mut fault);
         let positive = [
             ("RATE_LIMIT_PERIOD", self.rate_limit_period),
             ("RATE_LIMIT_BUCKET", self.rate_limit_bucket),
@@ -111,6 +104,17 @@ impl Config {
 }
 
 impl Config {
+    fn docs_faults(&self, fault: &mut impl FnMut(&'static str, &str)) {
+        if let Some(url) = &self.docs_url
+            && (url.query().is_some() || url.fragment().is_some() || has_credentials(url))
+        {
+            fault(
+                "DOCS_URL",
+                "must have no query, no fragment, no user name and no password",
+            );
+        }
+    }
+
     fn key_faults(&self, fault: &mut impl FnMut(&'static str, &str)) {
         if !self.key_rotation.is_zero() && self.key_rotation < KEY_ROTATION_MIN {
             fault("OAUTH_KEY_ROTATION", "must be at least 24h, or 0s");

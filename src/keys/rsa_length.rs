@@ -40,7 +40,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
             }
             let length = digits
                 .iter()
-                .fold(0, |length, digit| length << 8 | usize::from(*digit));
+                .fold(0, |length, digit| (length << 8) | usize::from(*digit));
             (length, rest)
         }
     };

@@ -67,9 +67,9 @@ both! {
         assert_eq!(states(&switched), ["retired", "current"]);
         assert_eq!(switched[1]["kid"], announced[1]["kid"]);
         jobs::poll_keys(server.context.clone()).await;
-        let served = server.get("/api/oauth/jwks").await.json();
-        assert_eq!(served["keys"][0]["kid"], switched[1]["kid"]);
-        assert_eq!(run(&setup, &["key", "export", "--public"]).await, served);
+        let published = server.get("/api/oauth/jwks").await.json();
+        assert_eq!(published["keys"][0]["kid"], switched[1]["kid"]);
+        assert_eq!(run(&setup, &["key", "export", "--public"]).await, published);
         let shown = run(&setup, &["key", "show", "--json"]).await;
         assert_eq!(shown["kid"], switched[1]["kid"]);
         let table = setup.run(&["key", "list"], &SETTINGS).await.stdout;

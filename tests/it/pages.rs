@@ -3,6 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 use storyden_auth::oauth::permission::Permission;
+use storyden_auth::secret::hex;
 
 use crate::support::both;
 
@@ -128,7 +129,7 @@ both! {
         let server = setup.start().await;
         for name in ["swagger-ui-bundle.js", "swagger-ui.css"] {
             let body = server.get(&format!("/web/swagger-ui/{name}")).await.expect(200).body;
-            let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = hex(&Sha256::digest(body));
             assert!(LIST.contains(&format!("| `{name}` | `{hash}` |")), "{name}: {hash}");
         }
     }

@@ -88,10 +88,10 @@ both! {
         let app = server.public_client().await;
         let (_, first) = tokens_of(&server, "m1", &app).await;
         let a = kid(&first);
-        assert_eq!(published(&server).await, [a.clone()]);
+        assert_eq!(published(&server).await, std::slice::from_ref(&a));
         server.turn(Duration::days(82));
         rotate_due(&server).await;
-        assert_eq!(published(&server).await, [a.clone()], "eight days before the switch");
+        assert_eq!(published(&server).await, std::slice::from_ref(&a), "eight days before the switch");
         server.turn(Duration::days(1));
         rotate_due(&server).await;
         let both = published(&server).await;
@@ -218,7 +218,7 @@ both! {
         rotate_due(&server).await;
         let [a, b]: [String; 2] = published(&server).await.try_into().unwrap();
         keys(&server).revoke(&b).await.unwrap();
-        assert_eq!(published(&server).await, [a.clone()]);
+        assert_eq!(published(&server).await, std::slice::from_ref(&a));
         rotate_due(&server).await;
         let [same, c]: [String; 2] = published(&server).await.try_into().unwrap();
         assert!(same == a && c != b);
@@ -426,7 +426,7 @@ both! {
 
         let announced = setup.clone().with("OAUTH_RETIRED_KEYS", next).start().await;
         assert_eq!(published(&announced).await.len(), 2);
-        let named = format!("{},other:{former}", former);
+        let named = format!("{former},other:{former}");
         let switched = setup.clone().with("OAUTH_SIGNING_KEY_BASE64", next).with("OAUTH_RETIRED_KEYS", &named).start().await;
         userinfo(&switched, &tokens).await.expect(200);
         let frigg = switched.member("odin", &[]).await;

@@ -63,10 +63,6 @@ pub(super) struct DeclaredScope {
 /// An application (OAuth client).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a member of the file"
-)]
 pub(super) struct DeclaredClient {
     pub(super) id: String,
     pub(super) name: String,

@@ -186,15 +186,12 @@ fn resource_change(
         .iter()
         .position(|one| one.resource.url == declared.url);
     let before = place.and_then(|place| stored.get(place)).cloned();
-    let new = match &before {
-        Some(before) => {
-            let times = (before.created_at, now);
-            resources::check(draft, before.id.clone(), times, known_roles)
-        }
-        None => {
-            resources::check_new(context, stored, &draft.url).map_err(refused)?;
-            resources::check(draft, ResourceId::generate(now), (now, now), known_roles)
-        }
+    let new = if let Some(before) = &before {
+        let times = (before.created_at, now);
+        resources::check(draft, before.id.clone(), times, known_roles)
+    } else {
+        resources::check_new(context, stored, &draft.url).map_err(refused)?;
+        resources::check(draft, ResourceId::generate(now), (now, now), known_roles)
     };
     let new = new.map_err(refused)?;
     let details = differences(before.as_ref(), &new, known_roles);

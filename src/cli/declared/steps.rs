@@ -72,9 +72,9 @@ pub(super) async fn commit(
     for step in &mut steps {
         match step {
             Step::NewClient(new) => generated.extend(set_hash(context, new).await?),
-            Step::Client(changed) => {
-                if let Some(secret) = &changed.secret {
-                    changed.changes.secret_hash = Some(context.passwords.hash(secret).await?);
+            Step::Client(update) => {
+                if let Some(secret) = &update.secret {
+                    update.changes.secret_hash = Some(context.passwords.hash(secret).await?);
                 }
             }
             Step::Role(_) | Step::NewResource(_) | Step::Resource(_) => {}

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Findings;
 use crate::config::Config;
@@ -108,7 +108,7 @@ fn examine_owner(url: &SqliteUrl, folder: &Path, findings: &mut Findings) -> boo
 
 /// True if a file can be opened for writing, and for a folder. SQLite has the file not open at this time, so
 /// that closing drops no lock.
-fn is_writable(path: &PathBuf) -> bool {
+fn is_writable(path: &Path) -> bool {
     path.is_dir() || std::fs::OpenOptions::new().append(true).open(path).is_ok()
 }
 

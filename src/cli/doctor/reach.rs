@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_postgres_url_names_a_server_or_a_socket() {
-        let of = |url| server_of(url);
+        let of = server_of;
         assert_eq!(
             of("postgres://a:b@db.internal/x"),
             Some(("db.internal".to_owned(), 5432))

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::migrate::without_creating;
 use super::{Error, output, serve};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::context::{self, Context, Environment};
 use crate::keys::{KeyStatus, Keys, SigningKey};
@@ -50,7 +51,7 @@ pub(super) struct Show {
 /// List the generated keys: kid, algorithm, state and times.
 #[derive(Args, Debug)]
 pub(super) struct List {
-    /// Print JSON: a list of {"kid", "algorithm", "state", "created_at", "signs_from", "revoked_at"}.
+    /// Print JSON: a list of keys with kid, algorithm, state and times.
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +72,7 @@ impl Key {
             Self::Show(show) => show.run(config).await?,
             Self::List(list) => list.run(config).await?,
             Self::Rotate(rotate) => rotate.run(config).await?,
-            Self::Revoke(revoke) => revoke.run(config).await?,
+            Self::Revoke(revoke) => Box::pin(revoke.run(config)).await?,
             Self::Export(export) => export.run(config).await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -158,7 +159,7 @@ pub(super) fn print_status(keys: &[KeyStatus], json: bool) -> Result<(), Error> 
         return output::print_json(&keys.iter().map(json_of).collect::<Vec<_>>());
     }
     let row = |key: &KeyStatus| {
-        let revoked_at = key.facts.revoked_at.map(|at| at.to_rfc3339());
+        let revoked_at = key.facts.revoked_at.map(Timestamp::to_rfc3339);
         [
             key.facts.kid.clone(),
             key.facts.algorithm.name().to_owned(),
