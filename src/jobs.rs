@@ -307,7 +307,7 @@ pub async fn write_refusals(context: SharedContext) {
     }
 }
 
-/// Deletes expired pending requests, wipes the salts of closed refresh windows,
+/// Deletes expired pending and pushed requests, wipes the salts of closed refresh windows,
 /// follows the database's clock, and counts the backlog of the clean-up for the metrics.
 pub async fn each_minute(context: SharedContext) {
     let now = context.clock.now();

@@ -4,7 +4,7 @@ import { accountLink, fetchList, renderAdminView, renderList, viewHref } from ".
 import { revokeAllButton } from "./admin-tokens.js";
 import { call, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
-import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
+import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -104,6 +104,7 @@ function settingsForm(found, me, reload) {
     redirects: KINDS[kind].redirect || redirects.length > 0 ? redirects : undefined,
     scopes: found.allowed_scopes ?? [],
     pkce: pkceChoice(found),
+    pushing: pushingChoice(found),
   });
   const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, messages.clients.save)));
   form.addEventListener("submit", (event) => {

@@ -9,9 +9,10 @@ const strings = messages.clients;
 const NAME_MAX = 64; // characters
 
 /** Creates the fields for a client of a kind. Returns `{ nodes, read }`: `read` returns
- *  `{ name, redirect_uris, allowed_scopes, pkce_required }`, or null after it has shown which field is missing.
- *  `pkce` is absent for a client that always needs PKCE. */
-export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce }) {
+ *  `{ name, redirect_uris, allowed_scopes, pkce_required, require_pushed_authorization_requests }`, or null after it has
+ *  shown which field is missing. `pkce` is absent for a client that always needs PKCE, `pushing` for a client that
+ *  has no choice about pushed requests. */
+export function clientFields(kind, account, { name = "", redirects, scopes, example = "", pkce, pushing }) {
   const nameInput = el("input", { id: "name", type: "text", maxlength: String(NAME_MAX), autocomplete: "off", "aria-describedby": "name-hint", value: name });
   const nodes = [
     el("div", { class: "field" }, el("label", { for: "name" }, strings.name), nameInput, el("p", { class: "hint", id: "name-hint" }, strings.nameHint)),
@@ -30,6 +31,12 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     const label = el("label", { class: "check" }, exempt, el("span", {}, strings.pkce.without));
     nodes.push(el("fieldset", { class: "field choice" }, legend, label, el("p", { class: "hint", id: "pkce-hint" }, strings.pkce.cost)));
   }
+  const pushed = pushing === undefined ? null : el("input", { type: "checkbox", id: "pushed-requests", checked: pushing, "aria-describedby": "pushed-requests-hint" });
+  if (pushed) {
+    const legend = el("legend", {}, strings.pushing.legend);
+    const label = el("label", { class: "check" }, pushed, el("span", {}, strings.pushing.required));
+    nodes.push(el("fieldset", { class: "field choice" }, legend, label, el("p", { class: "hint", id: "pushed-requests-hint" }, strings.pushing.effect)));
+  }
 
   const read = () => {
     for (const input of [nameInput, addresses]) input?.removeAttribute("aria-invalid");
@@ -41,6 +48,7 @@ export function clientFields(kind, account, { name = "", redirects, scopes, exam
     if (nameInput.value.trim() === "") return reject(nameInput, strings.invalid.name);
     const chosen = { name: nameInput.value.trim(), allowed_scopes: choice.chosen() };
     if (exempt) chosen.pkce_required = !exempt.checked;
+    if (pushed) chosen.require_pushed_authorization_requests = pushed.checked;
     if (!addresses) return chosen;
     const uris = addresses.value.split(/\s+/).filter((uri) => uri !== "");
     if (uris.length === 0) return reject(addresses, strings.invalid.redirects);

@@ -47,6 +47,12 @@ export function pkceChoice({ type, allowed_grants: grants, pkce_required: requir
   return type === "confidential" && (grants ?? []).includes("authorization_code") ? required : undefined;
 }
 
+/** Returns whether the requests of a client must be pushed, or undefined if it has no choice: only the code grant has
+ *  such requests, and a server without pushed requests does not report the setting. */
+export function pushingChoice({ allowed_grants: grants, require_pushed_authorization_requests: required }) {
+  return (grants ?? []).includes("authorization_code") ? required : undefined;
+}
+
 /** Returns the kind of any client, also of one that this page did not create. */
 export function kindOf({ type, allowed_grants: grants, redirect_uris: redirects }) {
   const has = (name) => (grants ?? []).includes(name);

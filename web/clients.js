@@ -3,7 +3,7 @@
 import { hasPermission } from "./account.js";
 import { call, errorDetail, succeeded } from "./api.js";
 import { clientFields } from "./client-form.js";
-import { KINDS, kindOf, pkceChoice } from "./client-kinds.js";
+import { KINDS, kindOf, pkceChoice, pushingChoice } from "./client-kinds.js";
 import { copyable } from "./copyable.js";
 import { confirmAction } from "./dialog.js";
 import { formatNodes, formatText, messages } from "./i18n.js";
@@ -190,6 +190,7 @@ function settingsForm(client, kind) {
     redirects: KINDS[kind].redirect ? client.redirect_uris ?? [] : undefined,
     scopes: client.allowed_scopes ?? [],
     pkce: pkceChoice(client),
+    pushing: pushingChoice(client),
   });
   const form = el("form", { method: "post", novalidate: true }, ...fields.nodes, el("div", { class: "actions start" }, el("button", { class: "primary", type: "submit" }, strings.save)));
   form.addEventListener("submit", (event) => {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use time::Duration;
 use url::Url;
 
@@ -55,13 +56,17 @@ pub async fn prove(
     let claims = claims.ok_or_else(|| refuse("is no JWT with iss, sub, aud and exp"))?;
     let issuer = context.config.issuer();
     let with_slash = format!("{issuer}/");
-    let endpoint = format!("{}/oauth/token", context.config.endpoint_base());
+    let base = context.config.endpoint_base();
+    // RFC 9126 §2: the endpoint for pushed requests is an audience too
+    let (token, pushed) = (format!("{base}/oauth/token"), format!("{base}/oauth/par"));
+    let audiences = [&*issuer, &with_slash, &token, &pushed];
     let now = context.clock.now();
     // Check the claims before any fetch, so that an invalid assertion causes no request.
     let once = claims
-        .check(&client.client_id, &[&issuer, &with_slash, &endpoint], now)
+        .check(&client.client_id, &audiences, now)
         .map_err(refuse)?;
-    check_signature(context, client, assertion)
+    let check = |jwks: &Value| keys::check_assertion(assertion, jwks);
+    check_signature(context, client, &check)
         .await?
         .map_err(|why| {
             refuse(match why {
@@ -85,23 +90,26 @@ pub async fn prove(
     Err(refuse("was used before; each assertion needs a new jti"))
 }
 
-/// Verifies the signature. If no cached key matches, fetches `jwks_uri` again, because the client may
-/// have rotated keys.
-async fn check_signature(
+/// Verifies a signature with `check`, which gets the keys of the client. If no cached key matches, fetches
+/// `jwks_uri` again, because the client may have rotated keys.
+///
+/// # Errors
+/// `temporarily_unavailable` if the keys were fetched too often or are unavailable.
+pub(super) async fn check_signature(
     context: &Context,
     client: &Client,
-    assertion: &str,
+    check: &(dyn Fn(&Value) -> Result<(), AssertionError> + Sync),
 ) -> Result<Result<(), AssertionError>, OAuthError> {
     let own = client_documents::keys(&context.db, &client.row_id).await?;
     if let Some(jwks) = &own.jwks {
-        return Ok(keys::check_assertion(assertion, jwks));
+        return Ok(check(jwks));
     }
     let Some(uri) = &own.jwks_uri else {
         return Ok(Err(AssertionError::NoKey));
     };
     let now = context.clock.now();
     if let Some(set) = context.remote_key_sets.get(uri) {
-        let checked = keys::check_assertion(assertion, &set.jwks);
+        let checked = check(&set.jwks);
         let age = now - set.fetched_at;
         let may_have_changed = checked == Err(AssertionError::NoKey) && age >= REFETCH_AGE_MIN;
         if age < KEY_SET_TTL && !may_have_changed {
@@ -109,7 +117,7 @@ async fn check_signature(
         }
     }
     let set = fetch_set(context, client, uri).await?;
-    Ok(keys::check_assertion(assertion, &set.jwks))
+    Ok(check(&set.jwks))
 }
 
 async fn fetch_set(context: &Context, client: &Client, uri: &str) -> Result<KeySet, OAuthError> {

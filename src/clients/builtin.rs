@@ -7,6 +7,7 @@ use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::store::client_changes::{self, Changes};
 use crate::store::clients::{self, Client};
@@ -47,6 +48,7 @@ pub async fn ensure(context: &Context) -> Result<Client, store::Error> {
         old_secret: None,
         auth_method: None,
         pkce_required: false,
+        request_protection: RequestProtection::NONE,
         scope: ClientScope {
             policy: ScopePolicy::Inherit,
             allowed: Scope::all(),

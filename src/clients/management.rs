@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use super::registration::{self, ClientInformation, answer, client_of, details_of};
 use crate::context::Context;
 use crate::oauth::OAuthError;
-use crate::oauth::client_metadata::{ClientKeys, ClientMetadata};
+use crate::oauth::auth_method::AuthMethod;
+use crate::oauth::client_metadata::{ClientKeys, ClientMetadata, RequestMetadata};
 use crate::secret::Secret;
 use crate::store;
 use crate::store::audit::{self, Entry, Event};
@@ -71,7 +72,7 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
     let scope = details.default_scope.as_deref().unwrap_or_default();
     let metadata = ClientMetadata {
         name: Some(client.name.clone()),
-        auth_method: method.unwrap_or(crate::oauth::auth_method::AuthMethod::usual(client.kind)),
+        auth_method: method.unwrap_or(AuthMethod::usual(client.kind)),
         auth_method_chosen: method.is_some(),
         grants: client.grants.clone(),
         redirect_uris: client.redirect_uris.clone(),
@@ -81,14 +82,18 @@ pub fn show(context: &Context, registration: Registration, token: &Secret) -> Cl
         allowed: client.scope.allowed.clone(),
         signed_userinfo: details.signed_userinfo,
         pkce_required: None,
+        requests: RequestMetadata::stored(
+            client.request_protection,
+            details.request_object_algorithm,
+        ),
         about: details.about,
         warnings: Vec::new(),
     };
     answer(context, &client, metadata, None, Some(token))
 }
 
-/// Replaces the metadata of a registration (RFC 7592 §2.2). Revokes the client's grants if the name,
-/// type, redirect URIs or keys changed.
+/// Replaces the metadata of a registration (RFC 7592 §2.2). Revokes the client's grants if the name, type,
+/// redirect URIs or keys of client authentication changed.
 ///
 /// # Errors
 /// `invalid_token` if the registration was deleted meanwhile.
@@ -125,10 +130,12 @@ pub async fn replace(
         old_secret: before.old_secret.clone(),
         ..described
     };
+    let by_key = Some(AuthMethod::PrivateKeyJwt);
+    let authenticates_by_key = before.auth_method == by_key || client.auth_method == by_key;
     let ends_grants = before.kind != client.kind
         || before.name != client.name
         || before.redirect_uris != client.redirect_uris
-        || registration.keys != metadata.keys;
+        || authenticates_by_key && registration.keys != metadata.keys;
     let details = details_of(context, &metadata, registration.details.registration_token);
     let entry = Entry::new(Event::ClientUpdated, client.updated_at)
         .client(&client.client_id)

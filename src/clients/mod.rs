@@ -7,6 +7,7 @@ pub mod facts;
 pub mod logos;
 pub mod management;
 pub mod registration;
+pub mod request_object;
 pub mod resource;
 pub mod secrets;
 

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
-use crate::oauth::client_metadata::{About, ClientMetadata};
+use crate::oauth::client_metadata::{About, ClientMetadata, RequestMetadata};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::id_token::SIGNING_ALGORITHM;
@@ -62,6 +62,9 @@ pub struct ClientInformation {
     pub scope: String,
     /// Authentication method at the token endpoint.
     pub token_endpoint_auth_method: &'static str,
+    /// Metadata about authorization requests.
+    #[serde(flatten)]
+    pub requests: RequestMetadata,
     /// Public keys (JWK Set).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<serde_json::Value>,
@@ -224,6 +227,7 @@ pub(super) fn details_of(
         about: metadata.about.clone(),
         registration_token,
         signed_userinfo: metadata.signed_userinfo,
+        request_object_algorithm: metadata.requests.algorithm(),
     }
 }
 
@@ -249,6 +253,7 @@ pub(super) fn client_of(
         old_secret: None,
         auth_method: Some(metadata.auth_method).filter(|_| metadata.auth_method_chosen),
         pkce_required: true,
+        request_protection: metadata.requests.protection(),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: metadata.allowed.clone(),
@@ -290,6 +295,7 @@ pub(super) fn answer(
         redirect_uris: metadata.redirect_uris,
         scope: metadata.scope.to_string(),
         token_endpoint_auth_method: metadata.auth_method.name(),
+        requests: metadata.requests,
         jwks: metadata.keys.jwks,
         jwks_uri: metadata.keys.jwks_uri,
         registration_access_token: token.map(|token| token.reveal().to_owned()),

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::compat::{OmittedList, SelfServicePolicy};
+use crate::compat::OmittedList;
+use crate::config::Config;
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::scope::Scope;
@@ -34,6 +35,9 @@ pub struct ClientResource {
     /// False if authorization requests need no PKCE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkce_required: Option<bool>,
+    /// True if every authorization request must be pushed (RFC 9126 §6); absent while pushed requests are disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
     /// Redirect URIs.
     #[schema(value_type = Vec<String>)]
     pub redirect_uris: Option<Vec<String>>,
@@ -50,7 +54,8 @@ pub struct ClientResource {
 impl ClientResource {
     /// Converts a client. The policy decides about `null` for an omitted list, and about `pkce_required`.
     #[must_use]
-    pub fn shown(client: Client, policy: SelfServicePolicy) -> Self {
+    pub fn shown(client: Client, config: &Config) -> Self {
+        let policy = config.policies.self_service;
         let is_null =
             client.redirect_uris_omitted && policy.omitted_redirect_uris == OmittedList::Null;
         let mut shown = Self::from(client);
@@ -59,6 +64,9 @@ impl ClientResource {
         }
         if policy.pkce_omitted {
             shown.pkce_required = None;
+        }
+        if !config.protects_requests() {
+            shown.require_pushed_authorization_requests = None;
         }
         shown
     }
@@ -79,6 +87,7 @@ impl From<Client> for ClientResource {
             id: client.row_id,
             name: client.name,
             pkce_required: Some(client.pkce_required || client.kind == ClientType::Public),
+            require_pushed_authorization_requests: Some(client.request_protection.pushed),
             redirect_uris: Some(client.redirect_uris),
             scope_policy: policy_name(client.scope.policy),
             kind: client.kind.name(),

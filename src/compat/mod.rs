@@ -68,6 +68,8 @@ policies! {
         grant_ttl: Some(Duration::days(180)), None;
         /// Client ID metadata documents are disabled, unless configured.
         client_documents_enabled: true, false;
+        /// Pushed and signed authorization requests are disabled, unless configured.
+        pushed_requests_enabled: true, false;
         /// A registration may have every unprivileged permission, unless configured.
         registration_permissions: PermissionSet::READING, PermissionSet::UNPRIVILEGED;
         /// No private-use scheme without a dot may be registered, unless configured.
@@ -188,8 +190,9 @@ policies! {
         faults_rejected: false, true;
         /// A member of a registration that is `null` is an error.
         null_rejected: false, true;
-        /// Registration ignores keys, post-logout redirect URIs, contacts, software ids and
-        /// `userinfo_signed_response_alg`, and `private_key_jwt` is not supported.
+        /// Registration ignores keys, post-logout redirect URIs, contacts, software ids,
+        /// `userinfo_signed_response_alg` and demands about authorization requests, and `private_key_jwt` is
+        /// not supported.
         basic_members_only: false, true;
         /// Registration accepts only the code and the refresh grant.
         device_grant_rejected: false, true;

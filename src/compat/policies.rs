@@ -13,6 +13,10 @@ use crate::oauth::scope::ScopeSyntax;
 
 /// Values of settings that are not set.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each value is an independent difference"
+)]
 pub struct Defaults {
     /// Lifetime of an authorization code (RFC 6749 §4.1.2 recommends at most ten minutes).
     pub code_ttl: Duration,
@@ -20,6 +24,8 @@ pub struct Defaults {
     pub grant_ttl: Option<Duration>,
     /// True if client ID metadata documents are enabled.
     pub client_documents_enabled: bool,
+    /// True if authorization requests may be pushed (RFC 9126) and signed (RFC 9101).
+    pub pushed_requests_enabled: bool,
     /// Permissions allowed to dynamically registered clients.
     pub registration_permissions: PermissionSet,
     /// Private-use schemes without a dot that may be registered.

@@ -10,6 +10,7 @@ mod faults;
 mod keys;
 mod parse;
 mod registration;
+mod requests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -202,6 +203,12 @@ settings! {
     /// Allows privileged permissions in `OAUTH_CIMD_ALLOWED_SCOPES`; when false, privileged permissions
     /// there are ignored.
     cimd_privileged: bool = "OAUTH_CIMD_ALLOW_PRIVILEGED_SCOPES" or "false";
+    /// Enables pushed authorization requests (RFC 9126) and signed authorization requests (RFC 9101). Not set:
+    /// true; false in the profile storyden.
+    par_enabled: Option<bool> = "OAUTH_PAR_ENABLED" or "";
+    /// Requires of every client that authorization requests are pushed (RFC 9126). Clients may demand this for
+    /// themselves.
+    pushed_requests_required: bool = "OAUTH_REQUIRE_PUSHED_AUTHORIZATION_REQUESTS" or "false";
     /// Schemes without a dot, as in cursor://, that redirect URIs of clients without a secret may have,
     /// separated by commas or spaces; none: no such scheme. Not set: claude, cursor, vscode,
     /// vscode-insiders, warp and windsurf; none in the profile storyden.

@@ -3,6 +3,7 @@
 pub mod accounts_cookie;
 pub mod admin;
 pub mod caller;
+pub mod client_members;
 pub mod cookies;
 pub mod device_cookie;
 pub mod endpoints;

@@ -1,16 +1,18 @@
-//! Signatures of client assertions (RFC 7523 §3).
+//! Signatures of JWTs that a client signs: client assertions (RFC 7523 §3) and request objects (RFC 9101 §6.2).
 
 use jsonwebtoken::jwk::{Jwk as PublicKeyJwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::de::DeserializeOwned;
 
 use super::jwt::{TOKEN_MAX, is_type, signature_only};
+use crate::oauth::request_object;
+use crate::oauth::signing_algorithm::SigningAlgorithm;
 use crate::oauth::unverified_claims::unverified_claims;
 
-/// The reason why a client assertion is rejected.
+/// The reason why a client assertion or a request object is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssertionError {
-    /// Not a JWT, or with an algorithm, type or extension not allowed for assertions.
+    /// Not a JWT, or with an algorithm, type or extension not allowed here.
     Malformed,
     /// No given key verifies the signature; newer keys of the client may.
     NoKey,
@@ -49,15 +51,56 @@ pub fn peek_assertion<T: DeserializeOwned>(assertion: &str) -> Option<T> {
 /// # Errors
 /// [`AssertionError`] with the reason.
 pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), AssertionError> {
-    if assertion.len() > TOKEN_MAX {
+    // RFC 8725 §3.11: JWTs for other purposes
+    let foreign = ["at+jwt", request_object::TYPE];
+    let is_foreign = |typ: &str| foreign.iter().any(|foreign| is_type(typ, foreign));
+    let has_type = |typ: Option<&str>| !typ.is_some_and(is_foreign);
+    check_signature(assertion, jwks, ASSERTION_ALGORITHMS, has_type)
+}
+
+/// Verifies the signature of a request object with a client's public keys (RFC 9101 §6.2). `only` is the
+/// algorithm that the client registered, if any.
+///
+/// # Errors
+/// [`AssertionError`] with the reason.
+pub fn check_request_object(
+    object: &str,
+    jwks: &serde_json::Value,
+    only: Option<SigningAlgorithm>,
+) -> Result<(), AssertionError> {
+    let allowed = request_object::ALGORITHMS.iter().copied();
+    let allowed = allowed.filter(|one| only.is_none_or(|only| *one == only));
+    let allowed: Vec<Algorithm> = allowed.map(rule_of).collect();
+    // RFC 9101 §10.8: the type of a different kind of JWT is rejected (cross-JWT confusion)
+    let types = ["JWT", request_object::TYPE];
+    let has_type =
+        |typ: Option<&str>| typ.is_none_or(|typ| types.iter().any(|allowed| is_type(typ, allowed)));
+    check_signature(object, jwks, &allowed, has_type)
+}
+
+/// Returns the algorithm of `jsonwebtoken`.
+fn rule_of(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Rs256 => Algorithm::RS256,
+        SigningAlgorithm::Ps256 => Algorithm::PS256,
+        SigningAlgorithm::Es256 => Algorithm::ES256,
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => Algorithm::EdDSA,
+    }
+}
+
+/// Verifies a signature by one of the keys of a set.
+fn check_signature(
+    jwt: &str,
+    jwks: &serde_json::Value,
+    allowed: &[Algorithm],
+    has_type: impl Fn(Option<&str>) -> bool,
+) -> Result<(), AssertionError> {
+    if jwt.len() > TOKEN_MAX {
         return Err(AssertionError::Malformed);
     }
-    let header = jsonwebtoken::decode_header(assertion).map_err(|_| AssertionError::Malformed)?;
-    let is_access_token = header
-        .typ
-        .as_deref()
-        .is_some_and(|typ| is_type(typ, "at+jwt"));
-    if !ASSERTION_ALGORITHMS.contains(&header.alg) || header.crit.is_some() || is_access_token {
+    let header = jsonwebtoken::decode_header(jwt).map_err(|_| AssertionError::Malformed)?;
+    let is_allowed = allowed.contains(&header.alg) && has_type(header.typ.as_deref());
+    if !is_allowed || header.crit.is_some() {
         return Err(AssertionError::Malformed); // `none` and HMAC too
     }
     let validation = signature_only(header.alg);
@@ -71,7 +114,7 @@ pub fn check_assertion(assertion: &str, jwks: &serde_json::Value) -> Result<(), 
         is_named
             && is_for_signing
             && DecodingKey::from_jwk(&key).is_ok_and(|key| {
-                jsonwebtoken::decode::<serde_json::Value>(assertion, &key, &validation).is_ok()
+                jsonwebtoken::decode::<serde_json::Value>(jwt, &key, &validation).is_ok()
             })
     });
     if signed {

@@ -25,7 +25,8 @@ mod signing_queue;
 use std::path::PathBuf;
 
 pub use assertion_signature::{
-    ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, peek_assertion,
+    ASSERTION_ALGORITHM_NAMES, AssertionError, check_assertion, check_request_object,
+    peek_assertion,
 };
 pub use key_set::{ConfiguredKeys, KeyStatus};
 pub use public_key::{Jwk, PublicKey};

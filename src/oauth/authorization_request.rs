@@ -69,8 +69,8 @@ impl ResponseMode {
 
     /// Returns the mode for errors of a request. A browser cannot post a form to a private-use scheme, and a
     /// mode that does not exist is itself an error: both are reported by redirect. The error for a request object
-    /// is sent in the mode of the object, because a client may send the mode nowhere else (OpenID Connect Core
-    /// §6.1).
+    /// that is not supported is sent in the mode of the object, because a client may send the mode nowhere else
+    /// (OpenID Connect Core §6.1).
     #[must_use]
     pub fn of(parameters: &Parameters, redirect_uri: &str) -> Self {
         let mode = match (parameters.get("response_mode"), parameters.get("request")) {
@@ -174,7 +174,8 @@ fn response_mode(given: Option<&str>, redirect_uri: &str) -> Result<ResponseMode
     }
 }
 
-/// OpenID Connect Core §3.1.2.6 and §6: request objects are not supported and never ignored silently.
+/// OpenID Connect Core §3.1.2.6 and §6: request objects by reference, and those that the caller has not replaced by
+/// their parameters, are not supported and never ignored silently.
 fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
     let refused = [
         ("request", ErrorCode::RequestNotSupported),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::auth_method::AuthMethod;
 use super::client_metadata::{
-    About, Bounds, Faults, Members, RegistrationErrors, RegistrationPolicy, Rules,
+    About, Bounds, ClientKeys, Faults, Members, RegistrationErrors, RegistrationPolicy,
+    RequestMetadata, Rules,
 };
 use super::client_name;
 use super::error::OAuthError;
@@ -58,10 +59,8 @@ pub struct ClientDocument {
     pub name: String,
     /// The authentication method: none, or a key of the client.
     pub auth_method: AuthMethod,
-    /// The client's public keys, inline.
-    pub jwks: Option<Value>,
-    /// The URL of the client's public keys.
-    pub jwks_uri: Option<String>,
+    /// The client's public keys.
+    pub keys: ClientKeys,
     /// The redirect URIs, byte for byte.
     pub redirect_uris: Vec<String>,
     /// The redirect URIs after logout, byte for byte.
@@ -74,6 +73,8 @@ pub struct ClientDocument {
     pub default_scope: Option<Scope>,
     /// True if userinfo responses are signed (`userinfo_signed_response_alg`).
     pub signed_userinfo: bool,
+    /// Metadata about authorization requests.
+    pub requests: RequestMetadata,
     /// Additional display metadata.
     pub about: About,
     /// The parts that were left out, and the reasons.
@@ -115,8 +116,8 @@ pub fn check(
         null_is_wrong: false,
     };
     let mut faults = Faults::new(policy.faults_rejected);
-    let (jwks, jwks_uri) = keys(members, &mut faults)?;
-    let has_keys = jwks.is_some() || jwks_uri.is_some();
+    let keys = keys(members, &mut faults)?;
+    let has_keys = keys != ClientKeys::default();
     let auth_method = auth_method(members, &mut faults, policy, has_keys)?;
     let kind = match auth_method {
         AuthMethod::None => ClientType::Public,
@@ -152,11 +153,15 @@ pub fn check(
     let post_logout = post_logout.filter(|_| !policy.keys_rejected);
     let post_logout = post_logout.unwrap_or_default();
     let name = name(policy, &mut rules.faults, given_name);
+    let requests = if policy.keys_rejected {
+        RequestMetadata::default()
+    } else {
+        RequestMetadata::read(members, &mut rules.faults)?.check(&keys, &mut rules.faults)?
+    };
     Ok(ClientDocument {
         name: name.unwrap_or_else(|| client_id.to_owned()),
         auth_method,
-        jwks,
-        jwks_uri,
+        keys,
         redirect_uris,
         post_logout_redirect_uris: rules.post_logout_redirect_uris(post_logout, kind)?,
         grants,
@@ -164,6 +169,7 @@ pub fn check(
         default_scope: (!policy.limited_to_scope).then_some(scope),
         signed_userinfo: document.get("userinfo_signed_response_alg")
             == Some(&Value::from(SIGNING_ALGORITHM)),
+        requests,
         about,
         warnings: rules.faults.into_warnings(),
     })
@@ -212,19 +218,19 @@ fn check_identity(
 }
 
 /// The public keys: inline or by URL, not both (RFC 7591 §2). Private and symmetric keys are rejected.
-fn keys(
-    members: Members<'_>,
-    faults: &mut Faults,
-) -> Result<(Option<Value>, Option<String>), DocumentError> {
-    let uri = members.text(faults, "jwks_uri")?;
+fn keys(members: Members<'_>, faults: &mut Faults) -> Result<ClientKeys, DocumentError> {
+    let jwks_uri = members.text(faults, "jwks_uri")?;
     let jwks = members.get("jwks");
-    if jwks.is_some() && uri.is_some() {
+    if jwks.is_some() && jwks_uri.is_some() {
         return Err(invalid("has both jwks and jwks_uri"));
     }
     if let Some(jwks) = jwks {
         key_set::check(jwks).map_err(|why| invalid(why.0))?;
     }
-    Ok((jwks.cloned(), uri))
+    Ok(ClientKeys {
+        jwks: jwks.cloned(),
+        jwks_uri,
+    })
 }
 
 /// The authentication method. If the document lists several methods, the strongest supported method is

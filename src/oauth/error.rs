@@ -30,6 +30,8 @@ pub enum ErrorCode {
     UnmetAuthenticationRequirements,
     RequestNotSupported,
     RequestUriNotSupported,
+    InvalidRequestObject,
+    InvalidRequestUri,
     RegistrationNotSupported,
     InvalidRedirectUri,
     InvalidClientMetadata,
@@ -62,6 +64,8 @@ impl ErrorCode {
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
@@ -152,6 +156,10 @@ impl OAuthError {
         /// The person cannot sign in as the client demands (OpenID Connect Core Unmet Authentication
         /// Requirements §2).
         unmet_authentication_requirements => UnmetAuthenticationRequirements;
+        /// A request object that is malformed, not signed by the client, or not for this server (RFC 9101 §7).
+        invalid_request_object => InvalidRequestObject;
+        /// A `request_uri` that is unknown, expired, used or of a different client (RFC 9101 §7).
+        invalid_request_uri => InvalidRequestUri;
         /// A redirect URI that cannot be registered (RFC 7591 §3.2.2).
         invalid_redirect_uri => InvalidRedirectUri;
         /// Other client metadata that cannot be registered (RFC 7591 §3.2.2).

@@ -27,6 +27,8 @@ pub mod redirect_mismatch;
 pub mod redirect_uri;
 pub mod refresh_grant;
 pub mod remembered_consent;
+pub mod request_object;
+pub mod request_protection;
 pub mod resource;
 pub mod resource_metadata;
 pub mod resource_scope;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::authorization_request::ResponseMode;
 use super::grant_type::GrantType;
+use super::request_object;
 use super::scope::Scope;
 use super::sign_in_method::SignInMethod;
 use super::signing_algorithm::SigningAlgorithm;
@@ -98,10 +99,19 @@ pub struct ServerMetadata {
     /// True if authorization responses have `iss` (RFC 9207).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_response_iss_parameter_supported: Option<bool>,
-    /// False: request objects are not supported.
+    /// URL of the pushed authorization request endpoint (RFC 9126 §5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// True if authorization requests of every client must be pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// True if the parameter `request`, a signed request object, is supported (RFC 9101).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_parameter_supported: Option<bool>,
-    /// False: request objects are not supported.
+    /// Signature algorithms of request objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg_values_supported: Option<&'static [&'static str]>,
+    /// False: request objects are not fetched. The `request_uri` of a pushed request is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_uri_parameter_supported: Option<bool>,
     /// True if the parameter `claims` is supported.
@@ -160,7 +170,10 @@ impl ServerMetadata {
             introspection_endpoint_auth_methods_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: Some(true), // RFC 9207 §3
+            pushed_authorization_request_endpoint: None,
+            require_pushed_authorization_requests: None,
             request_parameter_supported: Some(false),
+            request_object_signing_alg_values_supported: None,
             request_uri_parameter_supported: Some(false), // Discovery §3: the default would be true
             claims_parameter_supported: Some(true),
         }
@@ -217,6 +230,18 @@ impl ServerMetadata {
     pub fn with_client_keys(mut self, algorithms: &'static [&'static str]) -> Self {
         self.token_endpoint_auth_methods_supported = AUTH_METHODS_WITH_KEYS;
         self.token_endpoint_auth_signing_alg_values_supported = Some(algorithms);
+        self
+    }
+
+    /// Adds pushed requests (RFC 9126 §5) and signed request objects (RFC 9101 §9). `pushing_required` is true if
+    /// every client must push requests.
+    #[must_use]
+    pub fn with_protected_requests(mut self, base: &str, pushing_required: bool) -> Self {
+        self.pushed_authorization_request_endpoint = Some(format!("{base}/oauth/par"));
+        self.require_pushed_authorization_requests = Some(pushing_required);
+        self.request_parameter_supported = Some(true);
+        self.request_object_signing_alg_values_supported = Some(request_object::ALGORITHM_NAMES);
+        self.request_uri_parameter_supported = Some(false);
         self
     }
 

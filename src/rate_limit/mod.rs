@@ -94,6 +94,11 @@ pub const USER_CODE_ADDRESS: Rule = Rule::new("user-code-address", 50, Duration:
 pub const PENDING_REQUESTS: Rule = Rule::new("pending-requests", 300, Duration::minutes(10));
 /// Authorization requests per account. Each request is stored for ten minutes.
 pub const REQUESTS: Rule = Rule::new("requests", 300, Duration::minutes(10));
+/// Pushed authorization requests per client.
+pub const PUSHED_REQUESTS_CLIENT: Rule =
+    Rule::new("pushed-requests-client", 50_000, Duration::minutes(10));
+/// Pushed authorization requests per address. Each request is stored for a minute.
+pub const PUSHED_REQUESTS: Rule = Rule::new("pushed-requests", 2_000, Duration::minutes(10));
 /// Fetches of client metadata documents per account.
 pub const DOCUMENTS_ACCOUNT: Rule = Rule::new("documents-account", 60, Duration::minutes(10));
 /// Fetches of client metadata documents per address.

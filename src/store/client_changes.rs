@@ -12,6 +12,7 @@ use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_scope::ScopePolicy;
 use crate::oauth::grant_type::GrantType;
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
 
 /// Inserts a client.
@@ -48,14 +49,17 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<()> {
         ],
     )
     .await?;
-    if !client.pkce_required || client.auth_method.is_some() {
+    let is_protected = client.request_protection != RequestProtection::NONE;
+    if !client.pkce_required || client.auth_method.is_some() || is_protected {
         let chosen = client.auth_method.map(|method| method.name().to_owned());
         tx.execute(
-            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method) VALUES ($1, $2, $3)",
+            "INSERT INTO auth_clients (client_id, pkce_exempt, auth_method, request_protection) \
+             VALUES ($1, $2, $3, $4)",
             &[
                 (&client.row_id).into(),
                 (!client.pkce_required).into(),
                 chosen.into(),
+                stored_protection(client.request_protection),
             ],
         )
         .await?;
@@ -97,17 +101,24 @@ pub async fn replace(tx: &mut Tx, client: &Client) -> Result<()> {
     }
     let chosen = client.auth_method.map(|method| method.name().to_owned());
     tx.execute(
-        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt) VALUES ($1, $2, $3) \
-         ON CONFLICT (client_id) DO UPDATE SET auth_method = excluded.auth_method, \
-         pkce_exempt = excluded.pkce_exempt",
+        "INSERT INTO auth_clients (client_id, auth_method, pkce_exempt, request_protection) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO UPDATE SET \
+         auth_method = excluded.auth_method, pkce_exempt = excluded.pkce_exempt, \
+         request_protection = excluded.request_protection",
         &[
             (&client.row_id).into(),
             chosen.into(),
             (!client.pkce_required).into(),
+            stored_protection(client.request_protection),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// The stored protection; NULL for none.
+fn stored_protection(protection: RequestProtection) -> Value {
+    Value::Text(protection.stored_name().map(str::to_owned))
 }
 
 /// Changes of a client; `None` leaves a field unchanged.
@@ -127,6 +138,8 @@ pub struct Changes {
     pub secret_hash: Option<String>,
     /// False exempts the client from PKCE.
     pub pkce_required: Option<bool>,
+    /// Protections that every authorization request must have.
+    pub request_protection: Option<RequestProtection>,
 }
 
 /// Updates a client. False if there is no such client, or its deletion is in progress.
@@ -186,6 +199,14 @@ pub async fn update(
             "INSERT INTO auth_clients (client_id, pkce_exempt) VALUES ($1, $2) \
              ON CONFLICT (client_id) DO UPDATE SET pkce_exempt = excluded.pkce_exempt",
             &[id.into(), (!required).into()],
+        )
+        .await?;
+    }
+    if let Some(protection) = changes.request_protection {
+        tx.execute(
+            "INSERT INTO auth_clients (client_id, request_protection) VALUES ($1, $2) \
+             ON CONFLICT (client_id) DO UPDATE SET request_protection = excluded.request_protection",
+            &[id.into(), stored_protection(protection)],
         )
         .await?;
     }

@@ -14,6 +14,7 @@ use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_id_url::is_url;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
 use crate::secret::hex;
 
@@ -29,6 +30,8 @@ pub(super) const CLIENT_COLUMNS: Sql = Sql::same(
          AS client_old_secret_hash, \
      (SELECT y.old_secret_until FROM auth_clients y WHERE y.client_id = c.id) \
          AS client_old_secret_until, \
+     (SELECT y.request_protection FROM auth_clients y WHERE y.client_id = c.id) \
+         AS client_request_protection, \
      c.scope_policy AS client_scope_policy, \
      c.redirect_uris AS client_redirect_uris, \
      c.allowed_scopes AS client_allowed_scopes, c.allowed_grants AS client_allowed_grants, \
@@ -52,6 +55,7 @@ pub struct ClientColumns {
     client_auth_method: Option<String>,
     client_old_secret_hash: Option<String>,
     client_old_secret_until: Option<Timestamp>,
+    client_request_protection: Option<String>,
     client_scope_policy: String,
     client_redirect_uris: JsonColumn<Option<Vec<String>>>,
     client_allowed_scopes: Names,
@@ -64,7 +68,7 @@ pub struct ClientColumns {
 row!(ClientColumns:
     client_row_id, client_client_id, client_secret_hash, client_name, client_type,
     client_pkce_exempt, client_auth_method, client_old_secret_hash, client_old_secret_until,
-    client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
+    client_request_protection, client_scope_policy, client_redirect_uris, client_allowed_scopes, client_allowed_grants,
     client_owner, client_created_at, client_updated_at
 );
 
@@ -89,6 +93,8 @@ pub struct Client {
     /// True unless an administrator exempted the client from PKCE (RFC 7636). Storyden's column of this
     /// name is ignored: Storyden never reads the column, and the default there is `false`.
     pub pkce_required: bool,
+    /// Protections that every authorization request of the client must have.
+    pub request_protection: RequestProtection,
     /// Scopes that the client may request.
     pub scope: ClientScope,
     /// Registered redirect URIs.
@@ -188,6 +194,11 @@ impl From<ClientColumns> for Client {
             name: row.client_name,
             kind,
             pkce_required: !row.client_pkce_exempt.0,
+            request_protection: row
+                .client_request_protection
+                .map_or(RequestProtection::NONE, |name| {
+                    RequestProtection::from_stored_name(&name)
+                }),
             scope: ClientScope {
                 policy,
                 allowed: Scope::from_names(row.client_allowed_scopes.iter()),

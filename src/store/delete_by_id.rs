@@ -22,6 +22,11 @@ pub(super) const PENDING_REQUESTS: Sql = sql!(
     IDS
 );
 
+pub(super) const PUSHED_REQUESTS: Sql = sql!(
+    "DELETE FROM auth_pushed_requests WHERE request_uri_hash IN ",
+    IDS
+);
+
 pub(super) const CODES: Sql = sql!("DELETE FROM oauth_authorisation_codes WHERE id IN ", IDS);
 
 /// Remembered consents.

@@ -108,6 +108,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/sqlite/0013_keys.sql"),
         include_str!("../../migrations/postgres/0013_keys.sql"),
     ),
+    Migration::new(
+        14,
+        "pushed_requests",
+        include_str!("../../migrations/sqlite/0014_pushed_requests.sql"),
+        include_str!("../../migrations/postgres/0014_pushed_requests.sql"),
+    ),
 ];
 
 /// Returns the names of the pending migrations, in order.

@@ -43,6 +43,7 @@ mod open_revocations;
 pub mod own_grants;
 pub mod paging;
 pub mod profiles;
+pub mod pushed_requests;
 pub mod refresh_token_family;
 pub mod refresh_token_list;
 pub mod refresh_tokens;

@@ -59,6 +59,8 @@ catalog! {
         "Idle connections closed in favour of new connections.";
     TOKEN_REQUESTS: Counter "token_requests_total" ["grant", "outcome"]
         "Requests at the token endpoint by grant type and outcome: ok, or the error code of RFC 6749.";
+    PUSHED_REQUESTS: Counter "pushed_requests_total" ["outcome"]
+        "Requests at the pushed authorization request endpoint by outcome: ok, or the error code of RFC 6749 and RFC 9101.";
     SIGNATURES: Counter "signatures_total" []
         "Signed tokens.";
     SIGNING_WAIT: Histogram "signing_wait_seconds" []

@@ -28,6 +28,11 @@ pub fn token_request(grant: &'static str, outcome: &'static str) {
     counter!(catalog::TOKEN_REQUESTS.name, "grant" => grant, "outcome" => outcome).increment(1);
 }
 
+/// Counts a request at the pushed authorization request endpoint by outcome: `ok`, or the error code.
+pub fn pushed_request(outcome: &'static str) {
+    counter!(catalog::PUSHED_REQUESTS.name, "outcome" => outcome).increment(1);
+}
+
 /// Records the time that a request waited for a signing slot, in seconds.
 pub fn signing_wait(seconds: f64) {
     histogram!(catalog::SIGNING_WAIT.name).record(seconds);

@@ -213,6 +213,7 @@ both! {
           "redirect_uris": [
             "https://calendar.example/callback"
           ],
+          "require_pushed_authorization_requests": false,
           "scope_policy": "explicit",
           "type": "confidential",
           "updatedAt": "2026-01-01T00:00:00Z"

@@ -350,6 +350,19 @@ both! {
         assert_eq!(rows!(server, "auth_pending_requests"), 1);
     }
 
+    /// P7: pushed requests, which anonymous requests can create, are deleted within a minute after expiry.
+    async fn pushed_requests_are_deleted_every_minute(setup: Setup) {
+        let server = setup.start().await;
+        let app = server.public_client().await;
+        server.push(&app, &[]).await.expect(201);
+        server.turn(Duration::seconds(59));
+        server.push(&app, &[]).await.expect(201);
+        server.turn(Duration::seconds(2));
+        assert_eq!(backlog(&server, "pushed requests").await, 1);
+        jobs::each_minute(server.context.clone()).await;
+        assert_eq!(rows!(server, "auth_pushed_requests"), 1);
+    }
+
     /// P7: rows of this server are deleted once a day after Storyden deleted the parent rows.
     async fn orphaned_rows_are_deleted_daily(setup: Setup) {
         let server = setup.start().await;

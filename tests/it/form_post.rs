@@ -161,13 +161,13 @@ both! {
         for (who, error) in [(None, "login_required"), (Some(&frigg), "consent_required")] {
             posted(&server.authorize(who, &app, &[FORM, ("prompt", "none")]).await, error);
         }
-        // OpenID Connect Core §6.1: the mode may be in the request object alone, which is not accepted
+        // OpenID Connect Core §6.1: the mode may be in the request object alone, which is rejected here
         let object = URL_SAFE_NO_PAD.encode(r#"{"response_mode":"form_post"}"#);
         let object = format!("eyJhbGciOiJub25lIn0.{object}.");
         for parameters in [[FORM, ("request", "x")], [("nonce", "n"), ("request", &object)]] {
             let detour = BrowserRequest::begin(&server, &app, &parameters).await;
-            let answer = detour.open(&server, &frigg).await.expect_error(400, "request_not_supported");
-            posted(&follow(&server, &answer.location()).await, "request_not_supported");
+            let answer = detour.open(&server, &frigg).await.expect_error(400, "invalid_request_object");
+            posted(&follow(&server, &answer.location()).await, "invalid_request_object");
         }
         // errors before the redirect URI is known are not sent anywhere
         let nowhere = [FORM, ("redirect_uri", "https://evil.example/")];

@@ -99,8 +99,16 @@ both! {
               ],
               "issuer": "https://auth.example",
               "jwks_uri": "https://auth.example/api/oauth/jwks",
-              "request_parameter_supported": false,
+              "pushed_authorization_request_endpoint": "https://auth.example/api/oauth/par",
+              "request_object_signing_alg_values_supported": [
+                "RS256",
+                "PS256",
+                "ES256",
+                "EdDSA"
+              ],
+              "request_parameter_supported": true,
               "request_uri_parameter_supported": false,
+              "require_pushed_authorization_requests": false,
               "response_modes_supported": [
                 "query",
                 "form_post"

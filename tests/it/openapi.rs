@@ -92,6 +92,7 @@ const OPERATIONS: &[(&str, Callers)] = &[
     ("OAuthIntrospect", Anybody),
     ("OAuthJWKS", Anybody),
     ("OAuthProtectedResourceMetadata", Anybody),
+    ("OAuthPushedRequest", Anybody),
     ("OAuthRefreshTokenDelete", Person),
     ("OAuthRefreshTokenList", Person),
     ("OAuthProtectedResourceMetadataOf", Anybody),

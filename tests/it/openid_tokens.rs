@@ -126,16 +126,15 @@ both! {
         }
     }
 
-    /// req_171: request objects and self-issued registration are rejected with specific errors, at once
-    /// or after sign-in.
+    /// req_171: invalid request objects, request objects by reference and self-issued registration are rejected
+    /// with specific errors, at once or after sign-in.
     async fn request_objects_are_refused_by_their_own_errors(setup: Setup) {
         let server = setup.start().await;
         let frigg = server.member("frigg", &[]).await;
         let app = server.public_client().await;
         for (name, value, error) in [
-            ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
+            ("request", "eyJhbGciOiJub25lIn0.e30.", "invalid_request_object"),
             ("request_uri", "https://app.example/request.jwt", "request_uri_not_supported"),
-            ("request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported"),
             ("registration", "{}", "registration_not_supported"),
         ] {
             told(server.authorize(Some(&frigg), &app, &[(name, value)]).await, error);

@@ -148,6 +148,11 @@ async fn protocol(server: &Server, frigg: &Member, app: &Client, service: &Clien
     browser.open(server, frigg).await;
     browser.decide(server, frigg, "repeat").await;
     server.authorize(None, app, &[]).await.expect(302);
+    for _ in 0..2 {
+        let pushed = server.push(app, &[]).await.expect(201).text("request_uri");
+        server.open_pushed(Some(frigg), app, &pushed).await;
+    }
+    server.push(app, &[]).await.expect(201);
     let key_code = server
         .request("GET", "/api/oauth/authorize")
         .bearer_auth(&key)

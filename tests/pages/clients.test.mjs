@@ -161,6 +161,26 @@ test('a website without PKCE is exempt, the page tells the cost, and the exempti
   assert.equal(await without.isChecked(), false);
 });
 
+test('an owner requires pushed requests, and ends the requirement', async (t) => {
+  const page = await openBrowser(t, member('Frigg'));
+  await openPath(page, '/settings/clients#new');
+  await waitForHeading(page, strings.createHeading);
+  await page.getByLabel(strings.name, { exact: true }).fill('Strict site');
+  await page.getByLabel(strings.redirects, { exact: true }).fill('https://strict.example/callback');
+  const pushed = page.getByRole('checkbox', { name: strings.pushing.required });
+  assert.equal(await pushed.count(), 0, 'a new application has no choice');
+  await page.getByRole('button', { name: strings.submit }).click();
+  await waitForHeading(page, 'Strict site');
+  for (const required of [true, false]) {
+    await pushed.setChecked(required);
+    await page.getByRole('button', { name: strings.save }).click();
+    await page.getByText(strings.saved.title).waitFor();
+    await page.reload();
+    await waitForHeading(page, 'Strict site');
+    assert.equal(await pushed.isChecked(), required);
+  }
+});
+
 /** Waits until a client that is starting listens on a port of localhost. */
 async function waitUntilListening(port) {
   for (let tries = 0; tries < 1200; tries += 1) {

@@ -18,15 +18,15 @@ function discover({ client_id: id, client_secret: secret }, authentication, opti
   return client.discovery(server, id, secret, authentication, { execute, ...options });
 }
 
-/** Starts a code flow: the authorization URL, and the values that the client checks afterwards. */
-async function begin(config, parameters) {
+/** Starts a code flow: the authorization URL, made by `build`, and the values that the client checks afterwards. */
+async function begin(config, parameters, build = client.buildAuthorizationUrl) {
   const checks = {
     pkceCodeVerifier: client.randomPKCECodeVerifier(),
     expectedState: client.randomState(),
     expectedNonce: client.randomNonce(),
     idTokenExpected: true,
   };
-  const url = client.buildAuthorizationUrl(config, {
+  const url = await build(config, {
     redirect_uri: callback,
     scope: SCOPE,
     state: checks.expectedState,
@@ -335,6 +335,64 @@ test('T25: private_key_jwt with a metadata document', async (t) => {
   const known = { client_id: `${origin}/client.json` };
   await assertSignsIn(await discover(known, client.PrivateKeyJwt(privateKey)));
   assert.deepEqual(asked, ['/client.json', '/keys.json']);
+});
+
+/** Pushes a signed request. */
+async function pushSigned(config, parameters, key) {
+  const { searchParams } = await client.buildAuthorizationUrlWithJAR(config, parameters, key);
+  return client.buildAuthorizationUrlWithPAR(config, searchParams);
+}
+
+// The URL of the browser has these parameters alone.
+const PROTECTIONS = [
+  ['pushed', client.buildAuthorizationUrlWithPAR, ['client_id', 'request_uri']],
+  ['signed', client.buildAuthorizationUrlWithJAR, ['client_id', 'request']],
+  ['signed and pushed', pushSigned, ['client_id', 'request_uri']],
+];
+
+for (const [title, build, names] of PROTECTIONS) {
+  for (const method of ['none', 'client_secret_basic', 'private_key_jwt']) {
+    test(`T25: ${title} authorization requests: ${method}`, async () => {
+      const { privateKey, jwks } = await makeKey();
+      const demands = {
+        require_pushed_authorization_requests: names.includes('request_uri'),
+        require_signed_request_object: build !== client.buildAuthorizationUrlWithPAR,
+        request_object_signing_alg: 'ES256',
+      };
+      const authentication = { none: client.None(), private_key_jwt: client.PrivateKeyJwt(privateKey) };
+      const metadata = { token_endpoint_auth_method: method, jwks, ...demands };
+      const config = await register(metadata, authentication[method]);
+      const person = new Person('frigg');
+      const protect = (config, parameters) => build(config, parameters, privateKey);
+      const { url, checks } = await begin(config, {}, protect);
+      assert.deepEqual([...url.searchParams.keys()].sort(), names);
+      const tokens = await client.authorizationCodeGrant(config, await person.approve(url), checks);
+      await assertSignedIn(config, person, tokens);
+
+      const plain = await begin(config);
+      const refused = await person.fetch(plain.url);
+      assert.deepEqual([refused.status, (await refused.json()).error], [400, 'invalid_request']);
+    });
+  }
+}
+
+test('T25: an invalid pushed request is an error of the client library', async () => {
+  const config = await discover(made('public'));
+  for (const [parameters, error] of [
+    [{ scope: 'nonsense' }, 'invalid_scope'],
+    [{ redirect_uri: 'https://elsewhere.example/' }, 'invalid_request'],
+  ]) {
+    const pushed = begin(config, parameters, client.buildAuthorizationUrlWithPAR);
+    await assert.rejects(pushed, { name: 'ResponseBodyError', error });
+  }
+});
+
+test('T25: a request signed by an unknown key is invalid_request_object', async () => {
+  const { jwks } = await makeKey();
+  const { privateKey: other } = await makeKey();
+  const config = await register({ token_endpoint_auth_method: 'none', jwks }, client.None());
+  const protect = (config, parameters) => pushSigned(config, parameters, other);
+  await assert.rejects(begin(config, {}, protect), { error: 'invalid_request_object' });
 });
 
 test('T25: a rejected registration has an error description', async () => {

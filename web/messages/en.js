@@ -412,6 +412,11 @@ export const messages = {
       exempt: "This application may omit PKCE.",
       cost: "Without PKCE, a stolen code can be injected into another user's session; only the secret and a nonce protect the application. Most libraries have a setting for PKCE: use that first.",
     },
+    pushing: {
+      legend: "Pushed requests",
+      required: "Only accept pushed authorization requests",
+      effect: "Your server then sends each authorization request to this server first (RFC 9126), so that nobody can change the request in the browser. The library of the application must support pushed requests.",
+    },
     submit: "Create application",
     invalid: { title: "A field is empty", name: "Enter a name.", redirects: "Enter at least one redirect address." },
     created: { title: "“{name}” is created", text: "Configure your application with these values." },

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::ids::ClientRowId;
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::resources;
 use crate::secret::Secret;
@@ -69,6 +70,9 @@ pub(in crate::cli) struct Create {
     /// only. A stolen code can then be injected into another user's session.
     #[arg(long)]
     without_pkce: bool,
+    /// Require that every authorization request is pushed (RFC 9126).
+    #[arg(long)]
+    require_pushed_requests: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -140,6 +144,10 @@ impl Create {
             old_secret: None,
             auth_method: None,
             pkce_required: !self.without_pkce,
+            request_protection: RequestProtection {
+                pushed: self.require_pushed_requests,
+                ..RequestProtection::NONE
+            },
             scope,
             redirect_uris: without_repeats(self.redirect_uris),
             redirect_uris_omitted: false,

@@ -116,6 +116,8 @@ pub(super) struct Shown {
     allowed_grants: Vec<&'static str>,
     redirect_uris: Vec<String>,
     pkce_required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require_pushed_authorization_requests: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     post_logout_redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +151,7 @@ impl Shown {
                 .collect(),
             redirect_uris: client.redirect_uris,
             pkce_required: client.pkce_required || client.kind == ClientType::Public,
+            require_pushed_authorization_requests: client.request_protection.pushed.then_some(true),
             post_logout_redirect_uris: Vec::new(),
             userinfo_signed_response_alg: None,
             owner,
@@ -185,6 +188,12 @@ impl Shown {
                 } else {
                     format!("not required: {PKCE_EXEMPTION}")
                 },
+            ),
+            (
+                "pushed requests",
+                self.require_pushed_authorization_requests
+                    .map_or("", |_| "required")
+                    .to_owned(),
             ),
             (
                 "after signing out",

@@ -9,6 +9,7 @@ use crate::ids::{AccountId, ClientRowId, RoleId};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::{ClientType, GrantType};
 use crate::oauth::permission::{Permission, PermissionSet};
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::{Scope, ScopeName};
 use crate::secret::Secret;
 use crate::store::client_changes;
@@ -199,6 +200,7 @@ fn public(now: Timestamp) -> Client {
         old_secret: None,
         auth_method: None,
         pkce_required: true,
+        request_protection: RequestProtection::NONE,
         scope: scope(),
         redirect_uris: vec![
             "http://127.0.0.1/callback".to_owned(),

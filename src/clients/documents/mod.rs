@@ -1,5 +1,5 @@
 //! Clients identified by the URL of a metadata document (OAuth Client ID Metadata Document §4). The
-//! document is fetched for a signed-in account, or at a device start.
+//! document is fetched for a signed-in account, at a device start, or for a pushed request.
 //!
 //! The fetched metadata is stored as a snapshot. The token endpoint uses the snapshot alone: an
 //! unreachable host breaks no refresh, and an anonymous request cannot make this server send requests
@@ -18,7 +18,7 @@ use crate::oauth::OAuthError;
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::client_document::ClientDocument;
 use crate::oauth::client_id_url;
-use crate::oauth::client_metadata::ClientKeys;
+use crate::oauth::client_metadata::{ClientKeys, RequestMetadata};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::rate_limit::{DOCUMENTS_ACCOUNT, DOCUMENTS_ADDRESS, networks};
@@ -35,7 +35,7 @@ const STALE_MAX: Duration = Duration::hours(24);
 /// The requester that a document fetch is counted against.
 #[derive(Clone, Copy, Debug)]
 pub struct Requester<'a> {
-    /// The signed-in account; `None` at a device start.
+    /// The signed-in account; `None` at a device start and for a pushed request.
     pub account: Option<&'a AccountId>,
     /// The client's IP address.
     pub address: IpAddr,
@@ -147,9 +147,16 @@ async fn store_document(
     fetched: FetchedDocument,
     visitor: Requester<'_>,
 ) -> Result<Client, OAuthError> {
-    let FetchedDocument { document, fresh } = fetched;
+    let FetchedDocument {
+        mut document,
+        fresh,
+    } = fetched;
     let now = context.clock.now();
-    let (client, keys) = client_of(client_id, before.as_ref(), &document, now);
+    if !context.config.protects_requests() {
+        document.requests = RequestMetadata::default();
+    }
+    let client = client_of(client_id, before.as_ref(), &document, now);
+    let keys = document.keys;
     let changed = before
         .as_ref()
         .is_some_and(|before| identity_changed(before, &client, &keys));
@@ -160,6 +167,7 @@ async fn store_document(
         about: document.about,
         registration_token: None,
         signed_userinfo: document.signed_userinfo,
+        request_object_algorithm: document.requests.algorithm(),
     };
     let new = NewSnapshot {
         exists: before.is_some(),
@@ -218,23 +226,23 @@ fn client_of(
     before: Option<&Snapshot>,
     document: &ClientDocument,
     now: Timestamp,
-) -> (Client, ClientKeys) {
+) -> Client {
     let before = before.map(|before| &before.client);
-    let has_key = document.auth_method == AuthMethod::PrivateKeyJwt;
-    let client = Client {
+    Client {
         row_id: before.map_or_else(|| ClientRowId::generate(now), |one| one.row_id.clone()),
         client_id: client_id.to_owned(),
         secret_hash: None,
         old_secret: None,
         auth_method: Some(document.auth_method),
         name: document.name.clone(),
-        kind: if has_key {
+        kind: if document.auth_method == AuthMethod::PrivateKeyJwt {
             ClientType::Confidential
         } else {
             ClientType::Public
         },
         // an administrator may have exempted a client that authenticates with a key
         pkce_required: before.is_none_or(|one| one.pkce_required),
+        request_protection: document.requests.protection(),
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed: document.allowed.clone(),
@@ -246,16 +254,12 @@ fn client_of(
         owner: None,
         created_at: before.map_or(now, |one| one.created_at),
         updated_at: now,
-    };
-    let keys = ClientKeys {
-        jwks: document.jwks.clone().filter(|_| has_key),
-        jwks_uri: document.jwks_uri.clone().filter(|_| has_key),
-    };
-    (client, keys)
+    }
 }
 
-/// True if the client's name, type, keys or redirect URIs changed: the members who approved the old
-/// client have to approve the new client (`req_159`).
+/// True if the client's name, type, redirect URIs or keys of client authentication changed: the members who
+/// approved the old client have to approve the new client (`req_159`). Keys of request objects alone give no
+/// access.
 fn identity_changed(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool {
     let sorted = |uris: &[String]| {
         let mut uris = uris.to_vec();
@@ -264,6 +268,6 @@ fn identity_changed(before: &Snapshot, now: &Client, keys: &ClientKeys) -> bool 
     };
     before.client.name != now.name
         || before.client.kind != now.kind
-        || before.keys != *keys
+        || now.auth_method == Some(AuthMethod::PrivateKeyJwt) && before.keys != *keys
         || sorted(&before.client.redirect_uris) != sorted(&now.redirect_uris)
 }

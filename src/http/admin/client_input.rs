@@ -44,6 +44,10 @@ pub struct CreateClient {
     pub(super) pkce_required: Option<Value>,
     /// Redirect URIs.
     pub(super) redirect_uris: Vec<String>,
+    /// True if every authorization request of the client must be pushed (RFC 9126 §6).
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) require_pushed_authorization_requests: Option<Value>,
     /// `explicit`, or `inherit` for a client that gets the permissions of the approving account.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -78,6 +82,10 @@ pub struct UpdateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
+    /// True if every authorization request of the client must be pushed (RFC 9126 §6).
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) require_pushed_authorization_requests: Option<Value>,
     /// `explicit` or `inherit`.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]

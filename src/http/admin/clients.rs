@@ -12,6 +12,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::secrets;
 use crate::compat::ClientInput;
 use crate::context::{Context, SharedContext};
+use crate::http::client_members::pushing_required;
 use crate::http::error::responses::{BodyErrors, Conflict, GuardErrors, Invalid, NotFound};
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
@@ -19,6 +20,7 @@ use crate::http::guards::{Actor, Administrator};
 use crate::ids::{AccountId, ClientRowId};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
 use crate::resources;
 use crate::secret::Secret;
@@ -162,6 +164,11 @@ async fn checked(
         name: client_input::name(&new.name)?,
         kind,
         pkce_required: pkce_required.unwrap_or(true),
+        request_protection: RequestProtection {
+            pushed: pushing_required(context, new.require_pushed_authorization_requests.as_ref())?
+                .unwrap_or_default(),
+            ..RequestProtection::NONE
+        },
         scope: ClientScope {
             policy: new
                 .scope_policy
@@ -278,6 +285,7 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
     let input = context.config.policies.admin.client_input;
     let schemes = context.config.private_use_schemes();
     let pkce = sent.pkce_required.as_ref();
+    let pushing = sent.require_pushed_authorization_requests.as_ref();
     let changes = Changes {
         name: sent.name.as_deref().map(client_input::name).transpose()?,
         redirect_uris: match sent.redirect_uris {
@@ -304,6 +312,10 @@ fn changes(context: &Context, client: &Client, sent: UpdateClient) -> Result<Cha
             None => None,
         },
         pkce_required: client_input::pkce_required(input, client.kind, pkce)?,
+        request_protection: pushing_required(context, pushing)?.map(|pushed| RequestProtection {
+            pushed,
+            ..client.request_protection
+        }),
     };
     if changes.allowed_grants.is_some() || changes.redirect_uris.is_some() {
         let grants = changes.allowed_grants.as_ref().unwrap_or(&client.grants);
@@ -360,7 +372,7 @@ fn client_entry(context: &Context, event: Event, actor: &Actor, client: &Client)
 }
 
 fn shown(context: &Context, client: Client) -> ClientResource {
-    ClientResource::shown(client, context.config.policies.self_service)
+    ClientResource::shown(client, &context.config)
 }
 
 async fn find(context: &Context, id: &ClientRowId) -> Result<Client, ApiError> {

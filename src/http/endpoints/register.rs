@@ -116,7 +116,11 @@ pub(super) async fn check(
         scope: &context.config.registration_scope(),
         private_use_schemes: &context.config.private_use_schemes(),
     };
-    asked.check(policy, bounds)
+    let mut metadata = asked.check(policy, bounds)?;
+    if !context.config.protects_requests() {
+        metadata.leave_out_requests();
+    }
+    Ok(metadata)
 }
 
 /// Requires that OAuth and registration are on (storyden-contract.md#while-oauth-is-off).

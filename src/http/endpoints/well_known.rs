@@ -284,6 +284,10 @@ fn metadata(context: &Context) -> ServerMetadata {
     if context.config.documents_enabled() {
         metadata = metadata.with_client_documents();
     }
+    if context.config.protects_requests() {
+        let pushing_required = context.config.pushed_requests_required;
+        metadata = metadata.with_protected_requests(&base, pushing_required);
+    }
     if policies.metadata.storyden_endpoints_only {
         metadata
     } else {

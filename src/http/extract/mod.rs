@@ -16,5 +16,5 @@ pub use address::ClientAddress;
 pub use body::{BODY_MAX, JsonBody, read_json};
 pub use credentials::{credentials, refuse_two_methods};
 pub use form::{is_form, read_form, read_form_as_sent};
-pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query};
+pub use parameters::{Decoded, TOKEN_PARAMETERS, decode, decode_leniently, decode_query, limit_of};
 pub use path::PathId;

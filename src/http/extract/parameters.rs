@@ -12,7 +12,7 @@ pub(super) const PARAMETERS_MAX: usize = 64;
 pub(super) const PARAMETER_MAX: usize = 4 * 1_024;
 /// Size limit of a scope, in bytes.
 const SCOPE_MAX: usize = 2 * 1_024;
-/// Size limit of a client assertion or an access token, in bytes.
+/// Size limit of a client assertion, a request object or an access token, in bytes.
 const TOKEN_MAX: usize = 8 * 1_024;
 
 /// The parameters of revocation and introspection: the token and the client credentials (RFC 7009 §2.1,
@@ -145,10 +145,11 @@ pub(super) fn pairs(
 }
 
 /// Returns the size limit of a parameter's value, in bytes.
-pub(super) fn limit_of(name: &str) -> usize {
+#[must_use]
+pub fn limit_of(name: &str) -> usize {
     match name {
         "scope" => SCOPE_MAX,
-        "client_assertion" | "access_token" => TOKEN_MAX,
+        "client_assertion" | "request" | "access_token" => TOKEN_MAX,
         _ => PARAMETER_MAX,
     }
 }

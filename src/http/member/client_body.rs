@@ -23,6 +23,10 @@ pub struct CreateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
+    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) require_pushed_authorization_requests: Option<Value>,
     /// Authentication method: `none`, `client_secret_basic` or `client_secret_post`. If absent, every
     /// method of the type is accepted.
     #[serde(default, deserialize_with = "given")]
@@ -69,6 +73,10 @@ pub struct UpdateClient {
     /// Redirect URIs.
     #[serde(default, deserialize_with = "given")]
     pub(super) redirect_uris: Option<Vec<String>>,
+    /// True if every authorization request of the application must be pushed (RFC 9126 §6).
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) require_pushed_authorization_requests: Option<Value>,
 }
 
 /// Replacement of a secret.

@@ -13,6 +13,7 @@ use crate::clients::resource::ClientResource;
 use crate::clients::{new_id, secrets};
 use crate::compat::OmittedList;
 use crate::context::{Context, SharedContext};
+use crate::http::client_members::pushing_required;
 use crate::http::error::responses;
 use crate::http::error::{ApiError, Kind};
 use crate::http::extract::{JsonBody, PathId};
@@ -22,6 +23,7 @@ use crate::oauth::client_rules::{Rules, Shape};
 use crate::oauth::client_scope::{ClientScope, ScopePolicy};
 use crate::oauth::grant_type::ClientType;
 use crate::oauth::permission::Permission;
+use crate::oauth::request_protection::RequestProtection;
 use crate::oauth::scope::Scope;
 use crate::resources;
 use crate::secret::Secret;
@@ -166,6 +168,11 @@ fn check(context: &Context, account: &Account, new: &CreateClient) -> Result<Cli
         name: rules.name(&new.name)?,
         kind,
         pkce_required: rules.pkce(kind, new.pkce_required),
+        request_protection: RequestProtection {
+            pushed: pushing_required(context, new.require_pushed_authorization_requests.as_ref())?
+                .unwrap_or_default(),
+            ..RequestProtection::NONE
+        },
         scope: ClientScope {
             policy: ScopePolicy::Explicit,
             allowed,
@@ -287,6 +294,7 @@ fn check_changes(
     };
     let scopes = asked.allowed_scopes.as_deref();
     let uris = asked.redirect_uris.as_deref();
+    let pushing = asked.require_pushed_authorization_requests.as_ref();
     let schemes = context.config.private_use_schemes();
     let changes = Changes {
         allowed_scopes: scopes.map(|names| rules.scopes(names)).transpose()?,
@@ -294,6 +302,10 @@ fn check_changes(
             .map(|uris| rules.redirect_uris(uris, client.kind, &schemes))
             .transpose()?,
         pkce_required: rules.pkce_change(client.kind, asked.pkce_required.as_ref())?,
+        request_protection: pushing_required(context, pushing)?.map(|pushed| RequestProtection {
+            pushed,
+            ..client.request_protection
+        }),
         // An unchanged name is not checked: the name may be older than a rule.
         name: asked
             .name
@@ -372,7 +384,7 @@ pub(super) async fn owned(
 }
 
 fn shown(context: &Context, client: Client) -> ClientResource {
-    ClientResource::shown(client, context.config.policies.self_service)
+    ClientResource::shown(client, &context.config)
 }
 
 fn foreign() -> MemberError {

@@ -34,7 +34,9 @@ use crate::http::admin::{
     access_keys as every_access_key, audit, clients as every_client, device_authorizations,
     refresh_tokens, remote, resources, revocation,
 };
-use crate::http::endpoints::authorize::{choice, consent, decision, form_post, pending_client};
+use crate::http::endpoints::authorize::{
+    choice, consent, decision, form_post, pending_client, push,
+};
 use crate::http::endpoints::{
     authorize, client_logo, device_authorization, device_consent, end_session, health,
     introspection, openapi, protected_resource, register, registration_management, remote_callback,
@@ -153,7 +155,13 @@ fn public(config: &Config) -> Documented {
 
 /// Protocol endpoints for clients of every origin, without a session. Never cached (RFC 6749 §5.1).
 fn protocol(config: &Config) -> Documented {
-    Documented::default()
+    let pushed = Documented::default();
+    let pushed = if config.protects_requests() {
+        pushed.routes(routes!(push::push))
+    } else {
+        pushed
+    };
+    pushed
         .routes(routes!(token::token))
         .routes(routes!(device_authorization::start))
         .routes(routes!(register::register))

@@ -7,7 +7,9 @@
 mod about;
 mod faults;
 mod https_url;
+mod keys;
 mod members;
+mod requests;
 mod rules;
 
 use serde::{Deserialize, Serialize};
@@ -18,11 +20,13 @@ use super::client_name;
 use super::error::OAuthError;
 use super::grant_type::{ClientType, GrantType};
 use super::id_token::SIGNING_ALGORITHM;
+use super::key_set;
 use super::private_use_scheme::PrivateUseSchemes;
 use super::scope::Scope;
 
 pub(super) use faults::Faults;
 pub(super) use members::Members;
+pub use requests::RequestMetadata;
 pub(super) use rules::Rules;
 
 /// The rules for metadata.
@@ -92,7 +96,7 @@ pub struct RequestedMetadata {
     /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     #[schema(required = false)]
     token_endpoint_auth_method: String,
-    /// Public keys, for `private_key_jwt`.
+    /// Public keys, for `private_key_jwt` and for signed authorization requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks: Option<Value>,
     /// URL of the public keys, as an alternative.
@@ -108,6 +112,8 @@ pub struct RequestedMetadata {
     /// allows that for registrations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pkce_required: Option<bool>,
+    #[serde(flatten)]
+    requests: RequestMetadata,
     #[serde(flatten)]
     about: About,
     /// The members of the wrong type.
@@ -180,6 +186,8 @@ pub struct ClientMetadata {
     pub signed_userinfo: bool,
     /// The client's choice about PKCE, if any.
     pub pkce_required: Option<bool>,
+    /// Metadata about authorization requests.
+    pub requests: RequestMetadata,
     /// Display metadata.
     pub about: About,
     /// The parts that were left out, and the reasons.
@@ -194,6 +202,16 @@ impl ClientMetadata {
             &["code"]
         } else {
             &[]
+        }
+    }
+
+    /// Leaves out the metadata about authorization requests, with a warning: this server does not support pushed
+    /// and signed requests.
+    pub fn leave_out_requests(&mut self) {
+        if std::mem::take(&mut self.requests) != RequestMetadata::default() {
+            let warning = "require_pushed_authorization_requests, require_signed_request_object and \
+                           request_object_signing_alg: this server has no pushed and signed requests";
+            self.warnings.push(warning.to_owned());
         }
     }
 }
@@ -236,6 +254,7 @@ impl RequestedMetadata {
             scope: members.text(&mut faults, "scope")?,
             userinfo_signed_response_alg: None,
             pkce_required: None,
+            requests: RequestMetadata::default(),
             about: members.about(&mut faults, !policy.basic_members_only)?,
             faults: Faults::default(),
         };
@@ -247,6 +266,7 @@ impl RequestedMetadata {
             asked.userinfo_signed_response_alg =
                 members.text(&mut faults, "userinfo_signed_response_alg")?;
             asked.pkce_required = members.flag(&mut faults, "pkce_required")?;
+            asked.requests = RequestMetadata::read(members, &mut faults)?;
         }
         asked.faults = faults;
         Ok(asked)
@@ -276,7 +296,8 @@ impl RequestedMetadata {
         let none_given = self.redirect_uris.is_empty();
         let redirect_uris = rules.redirect_uris(self.redirect_uris, kind)?;
         let grants = rules.require_redirect_uri(grants, &redirect_uris, none_given)?;
-        let keys = Rules::keys(auth_method, self.jwks, self.jwks_uri)?;
+        let keys = rules.keys(auth_method, self.jwks, self.jwks_uri)?;
+        let requests = self.requests.check(&keys, &mut rules.faults)?;
         let mut about = rules.about(self.about)?;
         about.application_type = rules.application_type(about.application_type, &redirect_uris)?;
         let scope = rules.scope(self.scope.as_deref().unwrap_or_default())?;
@@ -303,6 +324,7 @@ impl RequestedMetadata {
             signed_userinfo: self.userinfo_signed_response_alg.as_deref()
                 == Some(SIGNING_ALGORITHM),
             pkce_required: self.pkce_required,
+            requests,
             about,
             warnings: rules.faults.into_warnings(),
         })

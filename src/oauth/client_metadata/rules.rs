@@ -5,16 +5,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::Value;
 use url::Url;
 
 use super::faults::{Faults, shown};
-use super::https_url::is_https_url;
-use super::{Bounds, ClientKeys, RegistrationErrors, RegistrationPolicy};
+use super::{Bounds, RegistrationErrors, RegistrationPolicy};
 use crate::oauth::auth_method::AuthMethod;
 use crate::oauth::error::OAuthError;
 use crate::oauth::grant_type::{ClientType, GrantType};
-use crate::oauth::key_set;
 use crate::oauth::private_use_scheme::{is_native, is_private_use};
 use crate::oauth::scope::{NAMES_MAX, Scope, ScopeName};
 use crate::oauth::scope_parameter::illegal;
@@ -23,8 +20,6 @@ use GrantType::{AuthorizationCode, ClientCredentials, DeviceCode, RefreshToken};
 
 /// The most URIs, contacts or grants of one client.
 pub(super) const LIST_MAX: usize = 20;
-/// The longest key set, in bytes of JSON.
-const KEYS_MAX: usize = 8 * 1_024;
 
 /// The rules of a policy, within the operator's bounds, and the faults so far.
 pub(in crate::oauth) struct Rules<'a> {
@@ -65,36 +60,6 @@ impl Rules<'_> {
                 })
             }
         }
-    }
-
-    /// Reads the public keys of a client that signs with a key: inline or by URL (RFC 7591 §2).
-    pub(super) fn keys(
-        auth_method: AuthMethod,
-        jwks: Option<Value>,
-        jwks_uri: Option<String>,
-    ) -> Result<ClientKeys, OAuthError> {
-        let refuse = |why: String| Err(OAuthError::invalid_client_metadata(why));
-        if auth_method != AuthMethod::PrivateKeyJwt {
-            return Ok(ClientKeys::default()); // unused without private_key_jwt
-        }
-        match (&jwks, &jwks_uri) {
-            (Some(_), Some(_)) => return refuse("give jwks or jwks_uri, not both".to_owned()),
-            (None, None) => return refuse("private_key_jwt needs jwks or jwks_uri".to_owned()),
-            _ => {}
-        }
-        if let Some(jwks) = &jwks {
-            let size = jwks.to_string().len();
-            if size > KEYS_MAX {
-                return refuse(format!("jwks is longer than {KEYS_MAX} bytes"));
-            }
-            if let Err(why) = key_set::check(jwks) {
-                return refuse(format!("the document {why}"));
-            }
-        }
-        if jwks_uri.as_deref().is_some_and(|uri| !is_https_url(uri)) {
-            return refuse("jwks_uri must be a valid HTTPS URL".to_owned());
-        }
-        Ok(ClientKeys { jwks, jwks_uri })
     }
 
     /// Reads the grant types. Grant types that the client may not have are left out, as long as one is

@@ -63,6 +63,20 @@ pub(super) const PENDING_REQUESTS: Step = Step::due(
     &[Delete::Ids(delete_by_id::PENDING_REQUESTS)],
 );
 
+/// Pushed authorization requests, which anonymous requests can create in the name of public clients: also
+/// deleted every minute.
+pub(super) const PUSHED_REQUESTS: Step = Step::due(
+    "pushed requests",
+    Duration::ZERO,
+    search!(
+        "SELECT x.request_uri_hash AS id, ",
+        DUE,
+        " FROM auth_pushed_requests x ",
+        EXPIRED
+    ),
+    &[Delete::Ids(delete_by_id::PUSHED_REQUESTS)],
+);
+
 pub(super) const AUTHORIZATION_CODES: Step = Step::due(
     "authorization codes",
     CODES,

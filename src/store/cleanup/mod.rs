@@ -23,7 +23,7 @@ use super::value::{Flag, Value};
 use crate::clock::{Timer, Timestamp};
 use crate::store::row::row;
 pub use backlog::{Backlog, COUNTED, backlog};
-use expired::{AUDIT_TRAIL, PENDING_REQUESTS};
+use expired::{AUDIT_TRAIL, PENDING_REQUESTS, PUSHED_REQUESTS};
 pub use progress::{Progress, progress};
 use step::{Delete, Rows, Step};
 use steps::STEPS;
@@ -97,18 +97,30 @@ pub async fn run(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
     finish(db, runs, now).await
 }
 
-/// Deletes expired pending authorization requests.
+/// Deletes expired pending and pushed authorization requests.
 pub async fn pending_requests(db: &Db, now: Timestamp, stop: impl Fn() -> bool) -> Pass {
-    let run = run_step(db, &PENDING_REQUESTS, now, &stop).await;
-    if run.deleted == 0 && run.error.is_none() {
+    let mut runs = Vec::new();
+    let mut finished = true;
+    for step in [&PENDING_REQUESTS, &PUSHED_REQUESTS] {
+        let run = run_step(db, step, now, &stop).await;
+        finished &= run.completed || run.error.is_some();
         // Skip the write, which would happen every minute: the hourly pass records that the step
         // completed.
+        if run.deleted > 0 || run.error.is_some() {
+            runs.push(run);
+        }
+    }
+    if runs.is_empty() {
         return Pass {
-            finished: run.completed,
+            finished,
             ..Pass::default()
         };
     }
-    finish(db, vec![run], now).await
+    let pass = finish(db, runs, now).await;
+    Pass {
+        finished: finished && pass.finished,
+        ..pass
+    }
 }
 
 /// Deletes audit entries from before a time.

@@ -9,6 +9,7 @@ pub(super) const STEPS: &[Step] = &[
     expired::DEVICE_AUTHORIZATIONS,
     expired::AUTHORIZATION_REQUESTS,
     expired::PENDING_REQUESTS,
+    expired::PUSHED_REQUESTS,
     expired::AUTHORIZATION_CODES,
     grants::REFRESH_TOKENS,
     registrations::UNUSED_REGISTRATIONS,

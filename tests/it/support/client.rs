@@ -5,6 +5,7 @@ use storyden_auth::oauth::auth_method::AuthMethod;
 use storyden_auth::oauth::client_scope::{ClientScope, ScopePolicy};
 use storyden_auth::oauth::grant_type::{ClientType, GrantType};
 use storyden_auth::oauth::pkce::{CodeChallenge, CodeVerifier};
+use storyden_auth::oauth::request_protection::RequestProtection;
 use storyden_auth::oauth::scope::Scope;
 use storyden_auth::secret::Secret;
 use storyden_auth::store::client_changes;
@@ -49,6 +50,7 @@ pub(crate) struct NewClient {
     pub(crate) grants: &'static [GrantType],
     pub(crate) inherit: bool,
     pub(crate) pkce_required: bool,
+    pub(crate) request_protection: RequestProtection,
     pub(crate) auth_method: Option<AuthMethod>,
     pub(crate) owner: Option<AccountId>,
 }
@@ -67,6 +69,7 @@ impl Default for NewClient {
             ],
             inherit: false,
             pkce_required: true,
+            request_protection: RequestProtection::NONE,
             auth_method: None,
             owner: None,
         }
@@ -127,6 +130,7 @@ impl Server {
             old_secret: None,
             auth_method: new.auth_method,
             pkce_required: new.pkce_required,
+            request_protection: new.request_protection,
             scope: ClientScope {
                 policy,
                 allowed: Scope::stored(new.scope),
@@ -196,6 +200,29 @@ impl Server {
 }
 
 impl Client {
+    /// Returns the parameters of an authorization request with changed parameters; `""` removes a parameter.
+    pub(crate) fn authorization_request<'a>(
+        &'a self,
+        changed: &[(&'a str, &'a str)],
+    ) -> Vec<(&'a str, &'a str)> {
+        let mut parameters = vec![
+            ("response_type", "code"),
+            ("client_id", self.client_id.as_str()),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("scope", "openid profile email offline_access"),
+            ("state", "st"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        for (name, value) in changed {
+            parameters.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                parameters.push((name, value));
+            }
+        }
+        parameters
+    }
+
     /// Returns the client's credentials as form parameters.
     pub(crate) fn credentials(&self) -> Vec<(&str, &str)> {
         let secret = self

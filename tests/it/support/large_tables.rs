@@ -41,6 +41,7 @@ pub(crate) const GROWING: &[&str] = &[
     "auth_device_origins",
     "auth_grants",
     "auth_pending_requests",
+    "auth_pushed_requests",
     "auth_refresh_tokens",
     "auth_request_details",
     "auth_revoked_tokens",

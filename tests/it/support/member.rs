@@ -10,7 +10,7 @@ use storyden_auth::store::new_accounts::{self, NewAccount, NewEmail};
 use storyden_auth::store::roles::{self, Role};
 
 use super::answer::Answer;
-use super::client::{CHALLENGE, Client};
+use super::client::Client;
 use super::server::Server;
 
 /// A signed-in account.
@@ -140,26 +140,8 @@ impl Server {
         client: &Client,
         changed: &[(&str, &str)],
     ) -> Answer {
-        let mut query = vec![
-            ("response_type", "code"),
-            ("client_id", client.client_id.as_str()),
-            ("redirect_uri", client.redirect_uri.as_str()),
-            ("scope", "openid profile email offline_access"),
-            ("state", "st"),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ];
-        for (name, value) in changed {
-            query.retain(|(known, _)| known != name);
-            if !value.is_empty() {
-                query.push((name, value));
-            }
-        }
-        let mut request = self.request("GET", "/api/oauth/authorize").query(&query);
-        if let Some(member) = member {
-            request = request.header("cookie", member.cookie());
-        }
-        self.send(request).await
+        let query = client.authorization_request(changed);
+        self.send(self.authorize_query(member, &query)).await
     }
 
     /// Starts an authorization request that asks for the consent page, regardless of a remembered approval,

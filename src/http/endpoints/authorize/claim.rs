@@ -63,14 +63,16 @@ async fn claim(
         account: Some(&decider.account.id),
         address,
     };
-    let resolved = resolve(context, parameters, pending.client_id.as_ref(), requester).await;
+    let asked_at = pending.created_at;
+    let client = pending.client_id.as_ref();
+    let resolved = resolve(context, parameters, client, requester, asked_at).await;
     let request = match resolved.map_err(OAuthError::from)? {
         Resolution::Resolved(request) => request,
         Resolution::Unresolved(_) => {
             return Err(OAuthError::invalid_client("Client not found").into());
         }
     };
-    let (asked_at, chosen) = (pending.created_at, pending.chosen_account_id.as_ref());
+    let chosen = pending.chosen_account_id.as_ref();
     let new = match request.requires_sign_in(decider, asked_at, chosen, now) {
         Ok(true) => return Err(ConsentError::SignIn), // the session is not what the request demands
         Ok(false) => {

@@ -26,7 +26,11 @@ pub mod parameters;
 mod pending;
 pub mod pending_client;
 mod pending_cookie;
+mod protection;
+pub mod push;
+mod pushed_request;
 mod request;
+mod request_object;
 mod response;
 mod sealed_response;
 mod storyden;
@@ -50,6 +54,7 @@ use crate::store;
 use authorization::Authorization;
 use parameters::{AuthorizeParameters, CLIENT_ID_MISSING, KNOWN, Sent};
 use pending::NextPage;
+use pushed_request::resolve_pushed;
 use request::{Resolution, resolve};
 use response::{AuthorizationResponse, respond_without_redirect};
 
@@ -87,7 +92,8 @@ pub async fn authorize(
     headers: HeaderMap,
 ) -> Response {
     let query = query.as_deref().unwrap_or_default();
-    if context.config.policies.authorize.request_validated_first {
+    let policy = context.config.policies.authorize;
+    if policy.request_validated_first && !parameters::has_protection(&context, query) {
         return storyden::authorize(&context, query, address, &headers).await;
     }
     let browser = Browser::new(&headers, address);
@@ -219,9 +225,11 @@ async fn begin(
     let requester = browser.requester(&owner);
     let (resolution, pending) = match sent {
         Sent::Parameters(parameters) => {
-            let resolved = resolve(context, parameters, None, requester).await;
+            let now = context.clock.now();
+            let resolved = resolve(context, parameters, None, requester, now).await;
             (resolved.map_err(OAuthError::from)?, None)
         }
+        Sent::Pushed(reference) => (resolve_pushed(context, &reference, requester).await?, None),
         Sent::RequestId(request_id) => {
             let hash = request_id.hash();
             let resumed = pending::resume(context, request_id, browser.headers, requester).await;
@@ -264,11 +272,17 @@ async fn keep_form(
     form: Result<Decoded, OAuthError>,
     browser: Browser<'_>,
 ) -> Result<Response, OAuthError> {
-    let Sent::Parameters(parameters) = Sent::read(context, form)? else {
-        return Err(OAuthError::invalid_request(CLIENT_ID_MISSING));
-    };
+    let sent = Sent::read(context, form)?;
     let owner = resource_owner(Caller::of(context, browser.headers).await?);
-    let resolution = resolve(context, parameters, None, browser.requester(&owner)).await?;
+    let requester = browser.requester(&owner);
+    let resolution = match sent {
+        Sent::Parameters(parameters) => {
+            let now = context.clock.now();
+            resolve(context, parameters, None, requester, now).await?
+        }
+        Sent::Pushed(reference) => resolve_pushed(context, &reference, requester).await?,
+        Sent::RequestId(_) => return Err(OAuthError::invalid_request(CLIENT_ID_MISSING)),
+    };
     let (client, parameters) = match &resolution {
         Resolution::Resolved(request) => (Some(&request.client.row_id), &request.parameters),
         Resolution::Unresolved(parameters) => (None, parameters),

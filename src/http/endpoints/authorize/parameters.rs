@@ -1,11 +1,12 @@
 //! Parameters of the authorization endpoint (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core
 //! §3.1.2.1).
 
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::context::Context;
 use crate::http::endpoints::require_enabled;
-use crate::http::extract::Decoded;
+use crate::http::extract::{Decoded, decode};
 use crate::oauth::OAuthError;
 use crate::secret::Secret;
 
@@ -18,6 +19,22 @@ pub(super) const REQUEST_ID: &str = "request_id";
 /// Size limit for the stored parameters of one authorization request, in bytes. Requests are stored
 /// before sign-in, so a small request must not become a large row.
 pub(super) const PARAMETERS_BYTES_MAX: usize = 8 * 1_024;
+
+/// The prefix of the `request_uri` of a pushed request (RFC 9126 §2.2).
+pub(super) const PUSHED_REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// Markers, stored beside the parameters of a request. They cannot collide with a parameter, because only names in
+/// [`KNOWN`] are decoded. This marker: the name of the first repeated parameter.
+pub(super) const REPEATED: &str = "(repeated)";
+
+/// Marks a request that was pushed.
+pub(super) const PUSHED: &str = "(pushed)";
+
+/// Marks a request whose parameters are from a verified request object.
+pub(super) const SIGNED: &str = "(signed)";
+
+/// Marks a request whose request object was rejected: the fault.
+pub(super) const INVALID_OBJECT: &str = "(invalid request object)";
 
 /// The parameters that this endpoint reads; others are ignored (RFC 6749 §3.1).
 pub(super) const KNOWN: &[&str] = &[
@@ -47,7 +64,7 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// The parameters of an authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1).
-#[derive(Debug, IntoParams, ToSchema)]
+#[derive(Debug, IntoParams, Serialize, ToSchema)]
 #[into_params(parameter_in = Query)]
 #[schema(as = OAuthAuthoriseProps)]
 pub struct AuthorizeParameters {
@@ -84,6 +101,11 @@ pub struct AuthorizeParameters {
     pub claims: Option<String>,
     /// The resource that the tokens are for. May be repeated (RFC 8707 §2.1).
     pub resource: Option<String>,
+    /// A request object: a JWT with the parameters, signed by the client (RFC 9101). Replaces all other parameters
+    /// except `client_id`.
+    pub request: Option<String>,
+    /// The `request_uri` of a pushed request (RFC 9126). Replaces all other parameters except `client_id`.
+    pub request_uri: Option<String>,
     /// The id of a pending request. Resumes that request and replaces all other parameters.
     pub request_id: Option<String>,
 }
@@ -92,6 +114,8 @@ pub struct AuthorizeParameters {
 pub(super) enum Sent {
     /// The parameters of a new request.
     Parameters(Decoded),
+    /// A reference to a pushed request.
+    Pushed(Reference),
     /// The id of a pending request.
     RequestId(Secret),
 }
@@ -108,7 +132,13 @@ impl Sent {
     ) -> Result<Self, OAuthError> {
         require_enabled(context)?;
         let mut parameters = decoded?.within(PARAMETERS_BYTES_MAX)?;
-        let decisive = |name: &&&str| matches!(**name, "client_id" | "redirect_uri");
+        if context.config.protects_requests()
+            && let Some(reference) = Reference::of(&parameters)
+        {
+            return reference.unless_ambiguous(&parameters).map(Self::Pushed);
+        }
+        let decisive = ["client_id", "redirect_uri", "request", "request_uri"];
+        let decisive = |name: &&&str| decisive.contains(*name);
         if let Some(name) = parameters.repeated.iter().find(decisive) {
             return Err(OAuthError::invalid_request(format!(
                 "{name} is given more than once"
@@ -121,4 +151,47 @@ impl Sent {
             (None, None) => Err(OAuthError::invalid_request(CLIENT_ID_MISSING)),
         }
     }
+}
+
+/// A reference to a pushed request, as sent to the authorization endpoint.
+pub(super) struct Reference {
+    pub(super) client_id: String,
+    /// The random part of the `request_uri`.
+    pub(super) request_uri: Secret,
+}
+
+impl Reference {
+    /// Reads the reference of a request; `None` for other requests. All parameters beside `client_id` and
+    /// `request_uri` are ignored.
+    pub(super) fn of(parameters: &Decoded) -> Option<Self> {
+        let request_uri = parameters.get("request_uri")?;
+        let request_uri = request_uri.strip_prefix(PUSHED_REQUEST_URI)?;
+        Some(Self {
+            client_id: parameters.get("client_id")?.to_owned(),
+            request_uri: Secret::new(request_uri),
+        })
+    }
+
+    /// Rejects a reference beside a second reference, a second client id or a request object (RFC 9101 §5).
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub(super) fn unless_ambiguous(self, parameters: &Decoded) -> Result<Self, OAuthError> {
+        let is_decisive = |name: &&&str| matches!(**name, "client_id" | "request_uri");
+        if let Some(name) = parameters.repeated.iter().find(is_decisive) {
+            let description = format!("{name} is given more than once");
+            return Err(OAuthError::invalid_request(description));
+        }
+        if parameters.get("request").is_some() {
+            let description = "request and request_uri cannot be combined";
+            return Err(OAuthError::invalid_request(description));
+        }
+        Ok(self)
+    }
+}
+
+/// True if a query has a request object or the `request_uri` of a pushed request, and these are enabled.
+pub(super) fn has_protection(context: &Context, query: &str) -> bool {
+    let decoded = decode(query, &["request", "request_uri"]);
+    context.config.protects_requests() && decoded.is_ok_and(|decoded| !decoded.values.is_empty())
 }

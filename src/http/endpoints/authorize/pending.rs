@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
 use super::Browser;
-use super::parameters::{KNOWN, REQUEST_ID};
+use super::parameters::{KNOWN, REPEATED, REQUEST_ID};
 use super::pending_cookie::{self, browsers_of};
 use super::request::{REQUEST_TTL, Resolution, ResolveError, resolve};
 use super::response::{consent_page, redirect};
@@ -23,10 +23,6 @@ use crate::secret::Secret;
 use crate::store::audit::Event;
 use crate::store::authorization_requests::{self, NewPending, NewRequest};
 use crate::store::{self, clients};
-
-/// Stored beside the parameters of a pending request: the name of the first repeated parameter. Cannot
-/// collide with a decoded parameter, because only names in `KNOWN` are stored.
-const REPEATED: &str = "(repeated)";
 
 /// A pending request that this browser resumes.
 pub(super) struct PendingRequest {
@@ -140,14 +136,15 @@ pub(super) async fn resume(
         .ok_or_else(gone)?;
     let parameters = parameters_of(&pending.parameters.0);
     let client = pending.client_id.as_ref();
-    let resolution = match resolve(context, parameters, client, requester).await {
+    let asked_at = pending.created_at;
+    let resolution = match resolve(context, parameters, client, requester, asked_at).await {
         Ok(resolution) => resolution,
         Err(ResolveError::ClientDeleted) => return Err(gone()),
         Err(ResolveError::OAuth(error)) => return Err(error),
     };
     let pending = PendingRequest {
         request_id,
-        asked_at: pending.created_at,
+        asked_at,
         chosen_account: pending.chosen_account_id,
     };
     Ok((resolution, pending))

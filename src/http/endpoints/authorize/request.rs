@@ -11,6 +11,7 @@ use time::Duration;
 
 use super::parameters::CLIENT_ID_MISSING;
 use super::response::{AuthorizationResponse, Receiver};
+use super::{protection, request_object};
 use crate::clients::documents::{self, Requester};
 use crate::clients::{self, find_or_fetch};
 use crate::clock::Timestamp;
@@ -79,7 +80,8 @@ impl From<ResolveError> for OAuthError {
 }
 
 /// Finds the client and the redirect URI, and adds the client's default scope if the request has none
-/// (RFC 6749 §3.3). `stored_client` is the client of a pending request.
+/// (RFC 6749 §3.3). `stored_client` is the client of a pending or a pushed request, `asked_at` the time at which
+/// the request arrived.
 ///
 /// The client of a metadata document is the current document if an account is signed in. For a
 /// guest, the client is the last snapshot, and the request stays unresolved if there is no snapshot.
@@ -88,6 +90,7 @@ pub(super) async fn resolve(
     parameters: Decoded,
     stored_client: Option<&ClientRowId>,
     requester: Requester<'_>,
+    asked_at: Timestamp,
 ) -> Result<Resolution, ResolveError> {
     let client_id = parameters.require("client_id", CLIENT_ID_MISSING)?;
     let is_document = documents::is_document(context, client_id);
@@ -104,6 +107,8 @@ pub(super) async fn resolve(
         }
         _ => find_or_fetch(context, client_id, requester).await?,
     };
+    let parameters = request_object::expand(context, &client, parameters, asked_at).await?;
+    protection::require(context, &client, &parameters)?;
     let request = ResolvedRequest::new(context, client, parameters).await?;
     Ok(Resolution::Resolved(Box::new(request)))
 }
@@ -116,7 +121,11 @@ pub(super) struct ResolvedRequest {
 }
 
 impl ResolvedRequest {
-    async fn new(
+    /// Resolves the redirect URI, and adds the client's default scope if the request has none.
+    ///
+    /// # Errors
+    /// `invalid_request`, not for the redirect URI.
+    pub(super) async fn new(
         context: &Context,
         client: Client,
         mut parameters: Decoded,
@@ -207,6 +216,7 @@ impl ResolvedRequest {
         request_id: SecretHash,
     ) -> Result<NewRequest, OAuthError> {
         let (client, parameters) = (&self.client, &self.parameters);
+        request_object::fault(parameters)?;
         if let Some(name) = parameters.repeated.first() {
             return Err(OAuthError::invalid_request(format!(
                 "{name} is given more than once"
@@ -214,10 +224,7 @@ impl ResolvedRequest {
         }
         let hint = parameters.get("id_token_hint");
         check_id_token_hint(context, hint, &owner.account.id).await?;
-        // RFC 9700 §2.1.1: only confidential clients may go without PKCE, if exempted.
-        let pkce_required = client.kind == ClientType::Public || client.pkce_required;
-        let uri = &self.redirect_uri;
-        let mut parsed = AuthorizationRequest::parse(&parameters.values, uri, pkce_required)?;
+        let mut parsed = self.parse()?;
         check_subject(parsed.claims.subject.as_deref(), &owner.account.id)?;
         require_may_authorize(&owner.account)?;
         clients::require_grant(client, GrantType::AuthorizationCode)?;
@@ -230,6 +237,29 @@ impl ResolvedRequest {
             repeatable: self.is_repeatable(context, owner)?,
             ..self.row(context, owner, request_id, parsed)
         })
+    }
+
+    /// Checks the parameters that do not depend on the account, for a pushed request.
+    ///
+    /// # Errors
+    /// As [`Self::validate`].
+    pub(super) async fn check(&self, context: &Context) -> Result<(), OAuthError> {
+        self.interaction()?;
+        if let Some(hint) = self.parameters.get("id_token_hint") {
+            hint_subject(context, hint).await?;
+        }
+        let parsed = self.parse()?;
+        clients::require_grant(&self.client, GrantType::AuthorizationCode)?;
+        self.target(context, &parsed.scope).await?;
+        Ok(())
+    }
+
+    /// Parses the parameters.
+    fn parse(&self) -> Result<AuthorizationRequest, OAuthError> {
+        let client = &self.client;
+        // RFC 9700 §2.1.1: only confidential clients may go without PKCE, if exempted.
+        let pkce_required = client.kind == ClientType::Public || client.pkce_required;
+        AuthorizationRequest::parse(&self.parameters.values, &self.redirect_uri, pkce_required)
     }
 
     /// Returns the resources and the scope of the request.
@@ -310,6 +340,20 @@ async fn check_id_token_hint(
     hint: Option<&str>,
     account: &AccountId,
 ) -> Result<(), OAuthError> {
+    let Some(hint) = hint else { return Ok(()) };
+    if hint_subject(context, hint).await? == account.as_str() {
+        return Ok(());
+    }
+    Err(OAuthError::login_required(
+        "The signed-in account is not the account of id_token_hint",
+    ))
+}
+
+/// Returns the account of an ID token of this server.
+///
+/// # Errors
+/// `invalid_request` for any other token.
+async fn hint_subject(context: &Context, hint: &str) -> Result<String, OAuthError> {
     #[derive(serde::Deserialize)]
     struct Hint {
         iss: String,
@@ -318,20 +362,15 @@ async fn check_id_token_hint(
         #[serde(rename = "iat")]
         _iat: i64,
     }
-    let Some(hint) = hint else { return Ok(()) };
     let claims: Option<Hint> = match &context.keys {
         Some(keys) => keys.verify_hint(hint).await?,
         None => None,
     };
-    match claims.filter(|claims| claims.iss == context.config.issuer()) {
-        None => Err(OAuthError::invalid_request(
-            "id_token_hint is not an ID token of this server",
-        )),
-        Some(claims) if claims.sub != account.as_str() => Err(OAuthError::login_required(
-            "The signed-in account is not the account of id_token_hint",
-        )),
-        Some(_) => Ok(()),
-    }
+    let claims = claims.filter(|claims| claims.iss == context.config.issuer());
+    let subject = claims.map(|claims| claims.sub);
+    subject.ok_or_else(|| {
+        OAuthError::invalid_request("id_token_hint is not an ID token of this server")
+    })
 }
 
 /// Limits the stored authorization requests of one account (P7).

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::require_enabled;
 use super::parameters::PARAMETERS_BYTES_MAX;
+use super::protection;
 use super::request::{ResolvedRequest, limit_requests};
 use super::response::{consent_page, redirect, respond_without_redirect};
 use crate::clients::documents::Requester;
@@ -126,6 +127,7 @@ async fn resolve_request(
     }
     let client_id = parameters.get("client_id").unwrap_or_default();
     let client = clients::find_or_fetch(context, client_id, requester).await?;
+    protection::require(context, &client, &parameters)?;
     let asked = parameters.get("redirect_uri").or(Some(""));
     let redirect_uri = resolve(
         context.config.policies.redirect_uris,

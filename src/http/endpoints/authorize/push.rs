@@ -1,0 +1,194 @@
+//! The pushed authorization request endpoint, `POST /api/oauth/par` (RFC 9126).
+//!
+//! The client is authenticated as at the token endpoint, and the request is validated as at the authorization
+//! endpoint, except for the member's part: sign-in, permissions and consent.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use time::Duration;
+use utoipa::ToSchema;
+
+use super::parameters::{
+    AuthorizeParameters, KNOWN, PARAMETERS_BYTES_MAX, PUSHED_REQUEST_URI, REQUEST_ID,
+};
+use super::request::ResolvedRequest;
+use super::{protection, request_object};
+use crate::clients;
+use crate::clients::documents::{self, Requester};
+use crate::context::{Context, SharedContext};
+use crate::http::endpoints::{refuse_client, require_enabled};
+use crate::http::error::responses;
+use crate::http::extract::{ClientAddress, Decoded, credentials, read_form};
+use crate::oauth::OAuthError;
+use crate::rate_limit::{PUSHED_REQUESTS, PUSHED_REQUESTS_CLIENT, networks};
+use crate::secret::Secret;
+use crate::store::audit::Event;
+use crate::store::clients::Client;
+use crate::store::pushed_requests::{self, NewPushedRequest};
+use crate::telemetry::metrics;
+
+/// Lifetime of a pushed request (RFC 9126 §2.2).
+const PUSHED_TTL: Duration = Duration::seconds(60);
+
+/// Parameters of client authentication (RFC 6749 §2.3.1, RFC 7521 §4.2).
+const CREDENTIALS: &[&str] = &["client_secret", "client_assertion", "client_assertion_type"];
+
+/// The parameters of a pushed request: those of an authorization request, and the credentials of the client.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthPushedRequestProps)]
+pub struct PushForm {
+    /// The authorization request.
+    #[serde(flatten)]
+    pub request: AuthorizeParameters,
+    /// The client secret, unless sent in the `Authorization` header.
+    pub client_secret: Option<String>,
+    /// A JWT signed by the client, in place of a secret (RFC 7523 §2.2).
+    pub client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    pub client_assertion_type: Option<String>,
+}
+
+/// The response (RFC 9126 §2.2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuthPushedRequest)]
+pub struct PushedRequest {
+    /// The reference for the authorization endpoint, valid once and for this client.
+    request_uri: String,
+    /// Lifetime, in seconds.
+    expires_in: i64,
+}
+
+/// `POST /api/oauth/par`.
+#[utoipa::path(
+    post,
+    path = "/api/oauth/par",
+    operation_id = "OAuthPushedRequest",
+    tag = "auth",
+    security((), ("client" = [])),
+    request_body(content = PushForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 201, description = "The request is valid and stored", body = PushedRequest),
+        responses::OAuthInvalid,
+        responses::OAuthUnauthorized,
+        responses::OAuthTooManyRequests,
+    ),
+)]
+pub async fn push(
+    State(context): State<SharedContext>,
+    address: ClientAddress,
+    request: Request,
+) -> Response {
+    let outcome = answer(&context, address, request).await;
+    metrics::pushed_request(
+        outcome
+            .as_ref()
+            .map_or_else(|error| error.code.as_str(), |_| "ok"),
+    );
+    match outcome {
+        Ok(pushed) => (StatusCode::CREATED, Json(pushed)).into_response(),
+        Err(error) => refuse_client(&context, error),
+    }
+}
+
+async fn answer(
+    context: &Context,
+    address: ClientAddress,
+    request: Request,
+) -> Result<PushedRequest, OAuthError> {
+    require_enabled(context)?;
+    let headers = request.headers().clone();
+    let syntax = context.config.policies.requests.form_syntax;
+    let form = read_form(syntax, request, &[KNOWN, CREDENTIALS].concat()).await?;
+    let client = authenticate(context, &headers, &form, address).await?;
+    limit(context, &client, address)?;
+    let request = validate(context, client, form).await?;
+    store(context, &request).await
+}
+
+/// Authenticates the client (RFC 9126 §2.1). The metadata document of a client is fetched, as at a device start.
+async fn authenticate(
+    context: &Context,
+    headers: &HeaderMap,
+    form: &Decoded,
+    ClientAddress(address): ClientAddress,
+) -> Result<Client, OAuthError> {
+    let policy = context.config.policies.client_authentication;
+    let credentials = credentials(policy, headers, form)?;
+    let client = if documents::is_document(context, &credentials.client_id) {
+        let visitor = Requester {
+            account: None,
+            address,
+        };
+        documents::find(context, &credentials.client_id, visitor).await?
+    } else {
+        clients::identify(context, &credentials).await?
+    };
+    clients::prove(context, &client, &credentials, address).await?;
+    Ok(client)
+}
+
+/// Limits the stored requests of a network and of a client.
+fn limit(
+    context: &Context,
+    client: &Client,
+    ClientAddress(address): ClientAddress,
+) -> Result<(), OAuthError> {
+    let mut limits = networks(PUSHED_REQUESTS, address);
+    limits.push((PUSHED_REQUESTS_CLIENT, client.row_id.to_string()));
+    context.limits.spend(&limits).map_err(|wait| {
+        context.refused(Event::AuthorizationRequestLimited);
+        let description =
+            "Too many pushed authorization requests from this network or by this client";
+        OAuthError::limited(description, wait.0)
+    })
+}
+
+/// Validates the request as the authorization endpoint does (RFC 9126 §2.1 step 3).
+async fn validate(
+    context: &Context,
+    client: Client,
+    form: Decoded,
+) -> Result<ResolvedRequest, OAuthError> {
+    let mut parameters = form;
+    let is_parameter = |name: &String, value: &mut String| {
+        KNOWN.contains(&name.as_str()) && name != REQUEST_ID && !value.is_empty()
+    };
+    parameters.values.retain(is_parameter);
+    if parameters.get("request_uri").is_some() {
+        return Err(OAuthError::invalid_request(
+            "request_uri must not be pushed; push the parameters, or a request object as request",
+        ));
+    }
+    let client_id = client.client_id.clone();
+    parameters.values.insert("client_id".to_owned(), client_id);
+    let parameters = parameters.within(PARAMETERS_BYTES_MAX)?;
+    let now = context.clock.now();
+    let parameters = request_object::expand(context, &client, parameters, now).await?;
+    request_object::fault(&parameters)?;
+    protection::require_signature(&client, &parameters)?;
+    let request = ResolvedRequest::new(context, client, parameters).await?;
+    request.check(context).await?;
+    Ok(request)
+}
+
+async fn store(context: &Context, request: &ResolvedRequest) -> Result<PushedRequest, OAuthError> {
+    let (reference, now) = (Secret::generate(&context.random), context.clock.now());
+    let new = NewPushedRequest {
+        request_uri: reference.hash(),
+        client: request.client.row_id.clone(),
+        parameters: serde_json::json!(request.parameters.values),
+        created_at: now,
+        expires_at: now + PUSHED_TTL,
+    };
+    let insert = context
+        .db
+        .write(new, |tx, new| Box::pin(pushed_requests::insert(tx, new)));
+    insert.await?;
+    Ok(PushedRequest {
+        request_uri: format!("{PUSHED_REQUEST_URI}{}", reference.reveal()),
+        expires_in: PUSHED_TTL.whole_seconds(),
+    })
+}
